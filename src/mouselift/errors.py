@@ -1,0 +1,43 @@
+"""The exceptions that mouselift raises on purpose.
+
+Every message states what was expected, what came, in which file, camera and frame, and what to do.
+Anything else that escapes is a defect of mouselift.
+"""
+
+from __future__ import annotations
+
+
+class MouseliftError(Exception):
+    """Base of all errors that are meant for the user."""
+
+
+class CalibrationError(MouseliftError):
+    """A rig file or a camera in it is missing, malformed, ambiguous or impossible."""
+
+
+class LensFoldError(CalibrationError):
+    """A point lies where the lens model maps two rays to one pixel: it has no unique ray."""
+
+
+class CaptureError(MouseliftError):
+    """`capture.toml`, or the set of files that it names, does not describe a usable capture."""
+
+
+class VideoError(MouseliftError):
+    """A video or image sequence cannot be read as promised: truncated, short, or of another size."""
+
+
+class MaskError(MouseliftError):
+    """A mask is missing, empty, or does not belong to its picture."""
+
+
+class DatasetError(MouseliftError):
+    """A prepared dataset is malformed, or belongs to another preparation."""
+
+
+class FramingError(MouseliftError):
+    """No framing exists: fewer than two views see the subject, or it lies behind a camera."""
+
+
+class MissingExtraError(MouseliftError):
+    """An optional dependency is needed; the message holds the line that installs it."""
