@@ -67,12 +67,10 @@ class Camera:
         lens: Lens | None = None,
         name: str = "",
     ) -> Camera:
-        """From K (upper triangular, K[2,2] = 1, this project's pixel convention) and a w2c pose; size = (width, height)."""
+        """From K (upper triangular, K[2,2] = 1, this project's pixel convention) and a w2c pose; size = (w, h)."""
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = R_cam_world, t_cam_world
-        return cls(
-            *size, K[0, 0], K[1, 1], K[0, 2], K[1, 2], T, lens if lens is not None else Pinhole(), K[0, 1], name
-        )
+        return cls(*size, K[0, 0], K[1, 1], K[0, 2], K[1, 2], T, lens if lens is not None else Pinhole(), K[0, 1], name)
 
     @property
     def K(self) -> Matrix3:
@@ -140,7 +138,7 @@ class Camera:
         return replace(self, T_cam_world=T)
 
     def pinhole(self, focal: float, principal: tuple[float, float], size: tuple[int, int]) -> Camera:
-        """A distortion-free camera at the same pose: square pixels, `focal` in output pixels, size = (width, height)."""
+        """A distortion-free camera at the same pose: square pixels, `focal` in pixels, size = (w, h)."""
         return Camera(*size, focal, focal, *principal, self.T_cam_world, name=self.name)
 
     def cropped(self, x0: float, y0: float, size: tuple[int, int] | None = None) -> Camera:

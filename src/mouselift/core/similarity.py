@@ -29,9 +29,7 @@ class Similarity:
         return self.scale * (points_old - self.origin_old) @ self.R_new_old.T
 
     def inverse(self) -> Similarity:
-        return Similarity(
-            1 / self.scale, self.R_new_old.T, -self.scale * (self.R_new_old @ self.origin_old)
-        )
+        return Similarity(1 / self.scale, self.R_new_old.T, -self.scale * (self.R_new_old @ self.origin_old))
 
     def after(self, first: Similarity) -> Similarity:
         """The similarity that applies `first`, then this one."""

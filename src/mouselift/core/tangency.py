@@ -36,18 +36,18 @@ class OutlineRays:
         """Raises LensFoldError where the outline lies outside the lens model's field."""
         pixels = convex_hull(silhouette.outline)
         limit = np.array([silhouette.width, silhouette.height]) - border_px
-        cut = ((pixels <= border_px) | (pixels >= limit)).any(axis=1)
+        cut = np.asarray(((pixels <= border_px) | (pixels >= limit)).any(axis=1))
         return cls(camera, pixels, camera.rays(pixels), cut)
 
 
 @dataclass(frozen=True)
 class TangencyResidual:
-    """One tangent plane of a pair: how far view `first`'s tangent point is from view `second`'s plane, in pixels of `first`."""
+    """One tangent plane of a pair: how far view `first`'s tangent point is from view `second`'s plane."""
 
     first: int
     second: int
     side: int  # 0 = smallest plane angle, 1 = largest
-    pixels: float
+    pixels: float  # signed, of `first`
 
 
 def pair_residuals(a: OutlineRays, b: OutlineRays) -> list[tuple[int, int, float]]:

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.error import FFmpegError
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from jaxtyping import Int64
 
 from mouselift.core.types import Array, ImageRGB, Levels
@@ -56,7 +58,7 @@ def probe(path: Path) -> VideoInfo:
         ) from error
 
 
-def _index(path: Path, container: av.container.InputContainer) -> VideoInfo:
+def _index(path: Path, container: InputContainer) -> VideoInfo:
     if not container.streams.video:
         raise VideoError(f"{path}: expected a video stream, found none")
     stream = container.streams.video[0]
@@ -123,7 +125,7 @@ class VideoPicture:
 
 def _plane(frame: VideoFrame, index: int) -> np.ndarray:
     plane = frame.planes[index]
-    return np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+    return np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
 
 
 class VideoReader:
@@ -131,7 +133,7 @@ class VideoReader:
 
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
-        self._container: av.container.InputContainer | None = None
+        self._container: InputContainer | None = None
         self._decoded: Iterator[VideoFrame] | None = None
         self._next = 0  # number of the next picture that sequential decoding delivers
         self._wanted: frozenset[int] = frozenset()  # time stamps
@@ -166,23 +168,27 @@ class VideoReader:
         return None
 
     def _start_at(self, key: int) -> None:
-        if self._container is None or key == 0 or self.info.times is None:
-            self.close()
-            try:
-                self._container = av.open(str(self.info.path))
-            except FFmpegError as error:
-                raise VideoError(f"{self.info.path}: cannot be opened any more ({error})") from error
-            self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
-        stream = self._container.streams.video[0]
+        container = self._container
+        if container is None or key == 0 or self.info.times is None:
+            container = self._open()
+        stream = container.streams.video[0]
         if key > 0 and self.info.times is not None:
-            self._container.seek(int(self.info.times[key]), stream=stream, backward=True)
+            container.seek(int(self.info.times[key]), stream=stream, backward=True)
         self._next = 0 if self.info.times is None else key
-        self._decoded = self._decode(stream)
+        self._decoded = self._decode(container, stream)
 
-    def _decode(self, stream: av.video.stream.VideoStream) -> Iterator[VideoFrame]:
-        assert self._container is not None
+    def _open(self) -> InputContainer:
+        self.close()
+        try:
+            self._container = av.open(str(self.info.path))
+        except FFmpegError as error:
+            raise VideoError(f"{self.info.path}: cannot be opened any more ({error})") from error
+        self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
+        return self._container
+
+    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
         context = stream.codec_context
-        for packet in self._container.demux(stream):
+        for packet in container.demux(stream):
             if self._wanted:
                 # A picture that nobody refers to and nobody wants need not be decoded: the others stay exact.
                 context.skip_frame = "DEFAULT" if packet.pts in self._wanted or packet.size == 0 else "NONREF"

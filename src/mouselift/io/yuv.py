@@ -26,9 +26,7 @@ def rgb_from_yuv(colorspace: int, full_range: bool) -> Array:
     """[3, 4] affine map from (Y, U, V) levels to RGB levels."""
     kr, kb = _WEIGHTS.get(colorspace, _WEIGHTS[_BT601])
     kg = 1 - kr - kb
-    chroma = np.array(
-        [[0.0, 2 * (1 - kr)], [-2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [2 * (1 - kb), 0.0]]
-    )
+    chroma = np.array([[0.0, 2 * (1 - kr)], [-2 * kb * (1 - kb) / kg, -2 * kr * (1 - kr) / kg], [2 * (1 - kb), 0.0]])
     y_gain, c_gain, black = (1.0, 1.0, 0.0) if full_range else (255 / 219, 255 / 224, 16.0)
     linear = np.concatenate([np.full((3, 1), y_gain), chroma * c_gain], axis=1)
     return np.concatenate([linear, linear @ [[-black], [-128.0], [-128.0]]], axis=1).astype(np.float32)
