@@ -1,0 +1,207 @@
+"""Pickles without trust: NumPy arrays and plain containers, and nothing that could run code.
+
+No function or class of any library is handed to the pickle: the few global names that array pickles use are
+answered by stand-ins of this module, and arrays are made from their bytes here, with their sizes checked.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mouselift.errors import CalibrationError
+
+_PLAIN_DTYPE = re.compile(r"^[<>|=]?[biufcSU]\d+$")
+_OBJECT_DTYPE = re.compile(r"^[|]?O8?$")
+
+
+def load_pickle(path: Path) -> Any:
+    """Content of a pickle of protocol 0 to 5, of Python 2 or 3, NumPy 1 or 2.
+
+    Admitted: None, booleans, numbers, strings, bytes, lists, tuples, dicts, sets, NumPy arrays and scalars of
+    numbers, strings and (element by element) of these. CalibrationError names the file and what was refused.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        # latin1: pickles of Python 2 hold array bytes as text
+        return _finished(_Restricted(io.BytesIO(data), encoding="latin1").load(), {})
+    except _RefusedError as refused:
+        raise CalibrationError(
+            f"{path}: refused: the pickle asks for {refused}; expected NumPy arrays and plain containers only. "
+            "A pickle can run any code when it is loaded, so nothing else is admitted. If you trust its origin, load "
+            "it yourself and save it again with arrays, lists and dicts only."
+        ) from None
+    except RecursionError:
+        raise CalibrationError(f"{path}: not a usable pickle: nested too deeply") from None
+    except Exception as error:  # damaged pickles raise nearly anything
+        raise CalibrationError(f"{path}: not a readable pickle: {type(error).__name__}: {error}") from None
+
+
+class _RefusedError(Exception):
+    pass
+
+
+class _StandIn:
+    """Answers a global name. No state can be set on it, so a pickle cannot change it for the next one."""
+
+    __slots__ = ("_call", "_name")
+
+    def __init__(self, name: str, call: Callable[..., Any]) -> None:
+        object.__setattr__(self, "_name", name)
+        object.__setattr__(self, "_call", call)
+
+    def __setattr__(self, key: str, value: object) -> None:
+        raise _RefusedError(f"a change of {self._name}")
+
+    def __setstate__(self, state: object) -> None:
+        raise _RefusedError(f"a change of {self._name}")
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._call(*arguments)
+
+
+class _Dtype:
+    """A dtype in the making: kind and size come with the call, byte order with the state."""
+
+    __slots__ = ("_spec",)
+
+    def __init__(self, spec: Any) -> None:
+        text = spec if isinstance(spec, str) else repr(spec)
+        if not (_PLAIN_DTYPE.match(text) or _OBJECT_DTYPE.match(text)):
+            raise _RefusedError(f"the dtype {text!r}")
+        self._spec = text
+
+    def __setstate__(self, state: Any) -> None:
+        order = state[1]
+        if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
+            raise _RefusedError(f"a dtype with fields or another byte order: {state!r}"[:120])
+        if order in "<>":
+            self._spec = order + self._spec.lstrip("<>|=")
+
+    @property
+    def is_object(self) -> bool:
+        return bool(_OBJECT_DTYPE.match(self._spec))
+
+    def plain(self) -> np.dtype[Any]:
+        if self.is_object:
+            raise _RefusedError("objects inside a numeric buffer")
+        return np.dtype(self._spec)
+
+
+class _ArrayInTheMaking:
+    """An ndarray whose content comes with its state; `_finished` puts the array in its place."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self) -> None:
+        self._state: Any = None
+
+    def __setstate__(self, state: Any) -> None:
+        self._state = state
+
+    def array(self, memo: dict[int, Any]) -> np.ndarray:
+        _, shape, dtype, fortran, data = self._state
+        if not isinstance(dtype, _Dtype):
+            raise _RefusedError(f"an array of type {dtype!r}"[:120])
+        order = "F" if fortran else "C"
+        if not dtype.is_object:
+            return _from_bytes(data, dtype, shape, order)
+        items = np.empty(len(data), dtype=object)
+        memo[id(self)] = items.reshape(shape, order=order)
+        for index, item in enumerate(data):
+            items[index] = _finished(item, memo)
+        return memo[id(self)]
+
+
+def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
+    if not isinstance(dtype, _Dtype):
+        raise _RefusedError(f"an array of type {dtype!r}"[:120])
+    raw = data.encode("latin1") if isinstance(data, str) else bytes(data)
+    flat = np.frombuffer(raw, dtype=dtype.plain()) if raw else np.empty(0, dtype.plain())
+    return flat.reshape(shape, order="F" if order == "F" else "C").copy(order="K")
+
+
+def _scalar(dtype: Any, data: Any) -> Any:
+    return _from_bytes(data, dtype, (1,))[0]
+
+
+def _reconstruct(kind: Any, *_: Any) -> _ArrayInTheMaking:
+    if kind is not _NDARRAY:
+        raise _RefusedError("an array class other than numpy.ndarray")
+    return _ArrayInTheMaking()
+
+
+def _encode(text: Any, encoding: Any = "latin1") -> bytes:
+    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+        raise _RefusedError(f"text encoded as {encoding!r}")
+    return text.encode("latin1")
+
+
+def _refuse_call(*_: Any) -> Any:
+    raise _RefusedError("a call of numpy.ndarray")
+
+
+_NDARRAY = _StandIn("numpy.ndarray", _refuse_call)
+_ADMITTED: dict[tuple[str, str], _StandIn] = {
+    ("numpy", "ndarray"): _NDARRAY,
+    ("numpy", "dtype"): _StandIn("numpy.dtype", lambda spec, *_: _Dtype(spec)),
+    ("_codecs", "encode"): _StandIn("_codecs.encode", _encode),
+    ("collections", "OrderedDict"): _StandIn("collections.OrderedDict", lambda *items: dict(*items)),
+    **{
+        (module, name): _StandIn(name, lambda *items, kind=kind: kind(*items))
+        for module in ("builtins", "__builtin__")
+        for name, kind in (("set", set), ("frozenset", frozenset), ("bytearray", bytearray))
+    },
+    **{
+        (f"numpy.{core}.{module}", name): _StandIn(name, call)
+        for core in ("core", "_core")
+        for module, name, call in (
+            ("multiarray", "_reconstruct", _reconstruct),
+            ("multiarray", "scalar", _scalar),
+            ("numeric", "_frombuffer", _from_bytes),
+        )
+    },
+}
+
+
+class _Restricted(pickle.Unpickler):
+    def find_class(self, module_name: str, global_name: str) -> Any:
+        try:
+            return _ADMITTED[module_name, global_name]
+        except KeyError:
+            raise _RefusedError(f"{module_name}.{global_name}") from None
+
+    def persistent_load(self, pid: Any) -> Any:
+        raise _RefusedError(f"a persistent object {pid!r}"[:120])
+
+
+def _finished(value: Any, memo: dict[int, Any]) -> Any:
+    """`value` with its arrays in place; lists and dicts are changed in place, so shared ones stay shared."""
+    if isinstance(value, (_StandIn, _Dtype)):
+        raise _RefusedError("a function or type as a value")
+    if not isinstance(value, (list, tuple, dict, _ArrayInTheMaking)):
+        return value
+    if id(value) in memo:
+        return memo[id(value)]
+    if isinstance(value, _ArrayInTheMaking):
+        memo[id(value)] = value.array(memo)
+    elif isinstance(value, tuple):
+        memo[id(value)] = tuple(_finished(item, memo) for item in value)
+    elif isinstance(value, list):
+        memo[id(value)] = value
+        value[:] = [_finished(item, memo) for item in value]
+    else:
+        memo[id(value)] = value
+        for key in value:
+            _finished(key, memo)
+            value[key] = _finished(value[key], memo)
+    return memo[id(value)]
