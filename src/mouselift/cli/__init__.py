@@ -1,0 +1,13 @@
+"""The command line. Heavy modules are loaded by the verb that needs them, never for `--help`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point of `mouselift`: exits 0 (done), 1 (the answer is no), 2 (error), 130 (interrupted)."""
+    from mouselift.cli.app import run
+
+    sys.exit(run(arguments))

@@ -57,8 +57,13 @@ class FrameSource(Protocol):
         ...
 
     @property
-    def frame_count(self) -> int:
-        """Number of instants that every camera covers."""
+    def frames(self) -> Sequence[int]:
+        """The frames there are, ascending; a camera may lack some of them."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """Frames per second; 0 where it is not known."""
         ...
 
     def blocks(self, frames: Sequence[int]) -> list[list[int]]:

@@ -80,9 +80,15 @@ class CaptureSource:
         return tuple(track.name for track in self.tracks)
 
     @property
-    def frame_count(self) -> int:
-        """Number of instants on the common timeline: that of the longest recording."""
-        return max(track.pictures.end for track in self.tracks)
+    def frames(self) -> range:
+        """The common timeline, from 0 to the end of the longest recording."""
+        return range(max(track.pictures.end for track in self.tracks))
+
+    @property
+    def rate(self) -> float:
+        """Of the first camera's video, frames per second; 0 where it does not say."""
+        media = self.tracks[0].pictures.media
+        return media.rate if isinstance(media, VideoInfo) else 0.0
 
     @property
     def files(self) -> tuple[Path, ...]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import av
@@ -48,6 +49,13 @@ def probe(path: Path) -> VideoInfo:
     """Index a video. Raises VideoError where it cannot be opened or holds no picture."""
     if not path.is_file():
         raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
+    state = path.stat()
+    return _probe(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _probe(path: Path, size: int, changed: int) -> VideoInfo:
+    """Indexed once while the file stays as it is: loading a capture and opening its source both ask."""
     try:
         with av.open(str(path)) as container:
             return _index(path, container)

@@ -1,0 +1,76 @@
+"""What all verbs share: progress on stderr, results on stdout, exit codes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, Any
+
+EXIT_OK = 0
+EXIT_NO = 1  # the command ran, and its answer is no
+EXIT_ERROR = 2  # wrong usage or unusable input; the message says what to do
+EXIT_INTERRUPTED = 130
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+
+def say(text: str = "", *, error: bool = False, markup: bool = True) -> None:
+    """A line for a person: results to stdout, errors to stderr."""
+    from rich.console import Console  # loaded when there is something to say
+
+    Console(stderr=error, highlight=False, soft_wrap=True).print(text, markup=markup)
+
+
+def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    out = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
+    for index, column in enumerate(columns):
+        out.add_column(column, justify="left" if index == 0 else "right")
+    for row in rows:
+        out.add_row(*row)
+    Console(highlight=False).print(out)
+
+
+def emit_json(value: Any, stream: IO[str] | None = None) -> None:
+    """A result for a program: one JSON document on stdout, nothing else there."""
+    import msgspec
+
+    text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
+    (stream or sys.stdout).write(text + "\n")
+
+
+@contextmanager
+def progress_bar(quiet: bool = False) -> Iterator[Progress]:
+    """A bar a stage with rate and time left, on stderr; a line a stage where stderr is no terminal."""
+    if quiet:
+        yield lambda stage, done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = [
+        TextColumn("[bold]{task.description}"),
+        BarColumn(bar_width=None),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    ]
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        tasks: dict[str, Any] = {}
+
+        def advance(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total, completed=done, rate="")
+            task = next(task for task in bar.tasks if task.id == tasks[stage])
+            rate = f"{task.speed:.1f}/s" if task.speed else ""
+            bar.update(tasks[stage], completed=done, total=total, rate=rate)
+            if done == total and not console.is_terminal:
+                console.print(f"{stage}: {done} of {total}", highlight=False)
+
+        yield advance

@@ -1,0 +1,81 @@
+"""A local pool of processes: blocks of frames go out, records come back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import wait as wait_for
+from typing import Any, TypeVar
+
+from mouselift.errors import MouseliftError
+
+Result = TypeVar("Result")
+_QUEUED_PER_WORKER = 2  # blocks handed out ahead: enough to keep workers busy, few enough to stop soon
+
+_state: Any = None  # a worker's job, set once when it starts
+
+
+def run_blocks(
+    job: Callable[[Sequence[int]], Iterator[Result]], blocks: Sequence[Sequence[int]], workers: int
+) -> Iterator[Result]:
+    """Results of `job` over all blocks, a block's in order, blocks in any order. `job` must be picklable.
+
+    With one worker everything runs in this process. An exception in a worker is raised here, after the
+    results that came before it; other workers finish the block they are in.
+    """
+    if workers == 1 or len(blocks) < 2:
+        _quiet_threads()
+        for block in blocks:
+            yield from job(block)
+        return
+    context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
+    pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))
+    try:
+        pending: set[Future[list[Result]]] = set()
+        todo = iter(blocks)
+        while True:
+            for block in todo:
+                pending.add(pool.submit(_run_block, list(block)))
+                if len(pending) >= workers * _QUEUED_PER_WORKER:
+                    break
+            if not pending:
+                return
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                yield from future.result()
+    except BrokenProcessPool as error:
+        raise MouseliftError(
+            "a worker process was killed, by the system if memory ran out; run again with fewer `--workers`: "
+            "finished samples are kept"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _run_block(block: list[int]) -> list[Any]:
+    return list(_state(block))
+
+
+def _start_worker(job: Any) -> None:
+    global _state
+    _state = job
+    _quiet_threads()
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+
+
+def _die_with_parent() -> None:
+    """A killed parent must not leave workers that write into the folder of the next run."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait_for([parent.sentinel])
+        os._exit(1)
+
+
+def _quiet_threads() -> None:
+    import cv2  # loaded where pixels are moved only
+
+    cv2.setNumThreads(1)  # processes share the cores; threads inside them only get in each other's way

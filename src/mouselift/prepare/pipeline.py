@@ -1,0 +1,234 @@
+"""capture -> dataset, streaming: memory does not grow with the recording's length.
+
+The order of work: open and check the source; for a zoom over the whole dataset, one pass over the masks;
+then block after block (cut at key frames) read, plan, warp, write; then manifest and lists.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mouselift import __version__
+from mouselift.core.finding import Finding
+from mouselift.core.types import Vector3
+from mouselift.errors import DatasetError, FramingError, LensFoldError
+from mouselift.io.capture import Capture
+from mouselift.io.dataset import DatasetSource
+from mouselift.io.source import CaptureSource
+from mouselift.plan.zoom import DatasetZoom
+from mouselift.prepare.engine import run_blocks
+from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.sample import Record, make_sample, sample_id, usable_views, verdict
+from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.store import DatasetStore
+
+Source = CaptureSource | DatasetSource
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+_FINGERPRINT_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run made, and what it left out and why."""
+
+    out: Path
+    frames: int  # selected
+    kept: int
+    made: int  # by this run; the others were there
+    dropped: dict[str, int]  # finding code -> samples
+    splits: dict[str, int]  # train, val, gap
+    findings: tuple[Finding, ...]  # about the recording as a whole
+    noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
+
+
+def open_source(capture: Capture) -> Source:
+    """The frames of a capture, or of a FaceLift-format dataset used as one."""
+    return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)
+
+
+def prepare(
+    capture: Capture,
+    out: Path,
+    recipe: Recipe,
+    selection: Selection,
+    split: Split,
+    workers: int = 1,
+    progress: Progress = lambda stage, done, total: None,
+) -> Summary:
+    """Make or complete a dataset in `out`. The same call after a kill goes on, to the same bytes.
+
+    Raises MouseliftError (with what to do) where the capture is unusable, the folder belongs to another
+    preparation, or a policy says `fail`; finished samples stay.
+    """
+    up = capture.require_up()
+    source = open_source(capture)
+    _outside(out, capture)
+    frames = selection.of(source.frames)
+    frames = [frame for frame in frames if frame not in set(capture.jumps)]
+    shared = _shared_zoom(source, recipe, up, frames, workers, progress)
+    identity = _identity(capture, source, recipe, shared)
+    store = DatasetStore(out, identity)
+    with store.locked():
+        store.open()
+        known = store.known()
+        todo = [frame for frame in frames if frame not in known]
+        job = _Job(source, recipe, up, shared, store, _provenance(identity))
+        made = 0
+        progress("samples", len(frames) - len(todo), len(frames))
+        for block in run_blocks(job, source.blocks(todo), workers):
+            store.log(block)
+            known.update({record.frame: record for record in block})
+            made += len(block)
+            progress("samples", len(frames) - len(todo) + made, len(frames))
+        kept = [record.frame for record in known.values() if record.status == "kept"]
+        roles = split.assign(kept, [*selection.jumps, *capture.jumps], source.rate)
+        records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
+        summary = _summary(out, frames, records, made, source.findings)
+        store.finish(records, _description(source, records, split))
+    return summary
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What a worker does with a block of frames: one list of records a few samples long at a time."""
+
+    source: Source
+    recipe: Recipe
+    up: Vector3
+    shared: DatasetZoom | None
+    store: DatasetStore
+    provenance: dict[str, Any]
+
+    def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
+        finished = [record for frame in block if (record := self.store.stored(sample_id(frame))) is not None]
+        if finished:
+            yield finished
+        done = {record.frame for record in finished}
+        for frameset in self.source.read([frame for frame in block if frame not in done]):
+            sample = make_sample(frameset, self.recipe, self.up, self.shared, self.source.rate, self.provenance)
+            if sample.record.status == "kept":
+                self.store.write_sample(sample)
+            yield [sample.record]
+
+
+@dataclass(frozen=True, eq=False)
+class _WantJob:
+    """First pass of a zoom over the dataset: masks only."""
+
+    source: Source
+    recipe: Recipe
+
+    def __call__(self, block: Sequence[int]) -> Iterator[DatasetZoom | None]:
+        for frameset in self.source.read(block, pictures=False):
+            views, subjects, findings = usable_views(frameset, self.recipe, pictures=False)
+            if verdict(findings, len(views), self.recipe) is not None:
+                yield None
+                continue
+            silhouettes = [subject.silhouette for subject in subjects]
+            try:
+                yield self.recipe.framing.want([v.camera for v in views], silhouettes, frameset.frame)
+            except (FramingError, LensFoldError):
+                yield None
+
+
+def _shared_zoom(
+    source: Source, recipe: Recipe, up: Vector3, frames: list[int], workers: int, progress: Progress
+) -> DatasetZoom | None:
+    if recipe.framing.zoom.scope != "dataset":
+        return None
+    best: DatasetZoom | None = None
+    done = 0
+    for want in run_blocks(_WantJob(source, recipe), source.blocks(frames), workers):
+        done += 1
+        progress("masks", done, len(frames))
+        if want is not None:
+            best = want if best is None else best.merged(want)
+    if best is None:
+        raise FramingError("zoom over the dataset: no frame of the selection can be framed; are there masks?")
+    return best
+
+
+def _outside(out: Path, capture: Capture) -> None:
+    """The input is never written into."""
+    if capture.dataset is not None and out.resolve() == capture.dataset.resolve():
+        raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
+
+
+def _identity(capture: Capture, source: Source, recipe: Recipe, shared: DatasetZoom | None) -> dict[str, Any]:
+    return {
+        "preset": recipe.framing.preset,
+        "recipe": msgspec.to_builtins(recipe),
+        "shared_zoom": None if shared is None else msgspec.to_builtins(shared),
+        "rig": {"format": capture.rig_format, "unit": capture.unit, "up": capture.require_up().tolist()},
+        "cameras": list(source.cameras),
+        "sources": {f"{path.parent.name}/{path.name}": fingerprint(path) for path in source.files},
+        "version": __version__,
+    }
+
+
+def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
+    keep = ("preset", "version", "cameras")
+    sources = hashlib.sha256(msgspec.json.encode(identity["sources"], order="sorted")).hexdigest()[:16]
+    return {**{key: identity[key] for key in keep}, "unit": identity["rig"]["unit"], "sources": sources}
+
+
+def fingerprint(path: Path) -> str:
+    """16 hex digits from a file's size and its first, middle and last megabyte, or a folder's names and sizes.
+
+    Enough to notice that a source is another one, at no cost for recordings of many gigabytes.
+    """
+    digest = hashlib.sha256()
+    if path.is_dir():
+        for entry in sorted(path.iterdir()):
+            if entry.is_file() and not entry.name.startswith("."):
+                digest.update(f"{entry.name}:{entry.stat().st_size};".encode())
+        return digest.hexdigest()[:16]
+    size = path.stat().st_size
+    digest.update(str(size).encode())
+    with path.open("rb") as handle:
+        for start in sorted({0, max(0, size // 2), max(0, size - _FINGERPRINT_BYTES)}):
+            handle.seek(start)
+            digest.update(handle.read(_FINGERPRINT_BYTES))
+    return digest.hexdigest()[:16]
+
+
+def _summary(
+    out: Path, frames: list[int], records: dict[int, Record], made: int, findings: Sequence[Finding]
+) -> Summary:
+    mine = [records[frame] for frame in frames]
+    kept = [record for record in mine if record.status == "kept"]
+    return Summary(
+        out,
+        len(frames),
+        len(kept),
+        made,
+        dict(Counter(record.reason or "unknown" for record in mine if record.status == "dropped")),
+        dict(Counter(record.split or "none" for record in kept)),
+        tuple(findings),
+        dict(Counter(finding.code for record in kept for finding in record.findings)),
+    )
+
+
+def _description(source: Source, records: dict[int, Record], split: Split) -> dict[str, Any]:
+    """What dataset.json says once the dataset is complete. No clock and no path: the same run, the same bytes."""
+    kept = [record for record in records.values() if record.status == "kept"]
+    focal = np.array([view["focal"] for record in kept for view in record.views])
+    return {
+        "samples": len(kept),
+        "dropped": dict(sorted(Counter(r.reason or "" for r in records.values() if r.status == "dropped").items())),
+        "split": {"options": msgspec.to_builtins(split), **dict(sorted(Counter(r.split or "" for r in kept).items()))},
+        "focal_px": {"min": float(focal.min()), "max": float(focal.max())} if focal.size else None,
+        "frame_rate": source.rate,
+        "findings": [msgspec.to_builtins(finding) for finding in source.findings],
+    }
+
+

@@ -1,0 +1,216 @@
+"""One instant made into one sample: plan, warp, encode, and the record of what was done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from mouselift.core.finding import Finding
+from mouselift.core.types import Vector3
+from mouselift.errors import FramingError, LensFoldError, MaskError
+from mouselift.io.frames import FrameSet, Picture, ViewFrame
+from mouselift.io.png import encode_rgba
+from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.plan.sample import SamplePlan, ViewPlan
+from mouselift.plan.zoom import DatasetZoom
+from mouselift.prepare.recipe import Policy, Recipe
+from mouselift.prepare.subject import Subject, find_subject
+from mouselift.warp.execute import warp_view
+
+Status = Literal["kept", "dropped"]
+_DISAGREE_SHARE = 0.15  # of the subject's size: masks whose centres miss each other by more are worth a look
+
+
+class Record(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One line of manifest.jsonl."""
+
+    id: str
+    frame: int
+    status: Status
+    time: float | None = None  # seconds from the first frame, where the rate is known
+    reason: str | None = None  # of a dropped sample: a finding's code
+    split: str | None = None  # train, val, gap; filled in when all samples are known
+    centre: tuple[float, float, float] | None = None  # of the subject, source world
+    centre_rms_px: float | None = None
+    views: list[dict[str, Any]] = []
+    findings: list[Finding] = []
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A sample's files, not yet written. A dropped one has none."""
+
+    record: Record
+    images: dict[str, bytes]  # path inside the sample's folder -> PNG
+    cameras_json: bytes
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    frame: ViewFrame
+    picture: Picture
+    subject: Subject
+
+
+def sample_id(frame: int) -> str:
+    return f"sample_{frame:06d}"
+
+
+def usable_views(frameset: FrameSet, recipe: Recipe, pictures: bool = True) -> tuple[list[ViewFrame], list[Subject], list[Finding]]:
+    """The views that have all they need, and a finding for each one that has not, or whose subject is cut."""
+    views: list[ViewFrame] = []
+    subjects: list[Subject] = []
+    findings: list[Finding] = []
+    for view in frameset.views:
+        subject = None if view.mask is None else find_subject(view.mask, recipe.speck)
+        problem = _problem(view, subject, pictures)
+        if problem is None and subject is not None:
+            views.append(view)
+            subjects.append(subject)
+            if subject.silhouette.touches_border():
+                findings.append(_finding("cut-by-sensor", view, frameset, "the mask touches the picture's border"))
+        elif problem is not None:
+            code, text = problem
+            findings.append(_finding(code, view, frameset, text))
+    return views, subjects, findings
+
+
+def _problem(view: ViewFrame, subject: Subject | None, pictures: bool) -> tuple[str, str] | None:
+    if pictures and view.picture is None:
+        return "missing-picture", "the picture is missing or damaged"
+    if view.mask is None:
+        return "missing-mask", "there is no mask"
+    if subject is None:
+        return "empty-mask", f"the mask is empty (highest level {int(view.mask.max())}, expected 255)"
+    return None
+
+
+def _finding(code: str, view: ViewFrame, frameset: FrameSet, text: str) -> Finding:
+    return Finding(code, "warning", f"{view.where}: {text}", view.camera.name, frameset.frame)
+
+
+def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str | None:
+    """The code for which a sample is dropped, or None. MaskError where the policy is `fail`."""
+    for finding in findings:
+        cut = finding.code == "cut-by-sensor"
+        policy: Policy = recipe.on_cut if cut else recipe.on_missing
+        if policy == "fail":
+            raise MaskError(f"{finding.message}; `{'--on-cut' if cut else '--on-missing'} drop` leaves it out")
+        if policy == "drop":
+            return finding.code
+    return None if remaining >= 2 else "too-few-views"
+
+
+def make_sample(
+    frameset: FrameSet, recipe: Recipe, up: Vector3, shared: DatasetZoom | None, rate: float, provenance: dict[str, Any]
+) -> Sample:
+    """Plan and execute one sample. Depends on its arguments only, so any run makes the same bytes."""
+    views, subjects, findings = usable_views(frameset, recipe)
+    dropped = verdict(findings, len(views), recipe)
+    if dropped is not None:
+        return _dropped(frameset, dropped, findings, rate)
+    try:
+        plan = recipe.framing.plan(
+            [view.camera for view in views], [subject.silhouette for subject in subjects], up, shared=shared
+        )
+    except (FramingError, LensFoldError) as error:
+        findings.append(Finding("no-framing", "warning", f"frame {frameset.frame}: {error}", None, frameset.frame))
+        return _dropped(frameset, "no-framing", findings, rate)
+    findings += _plan_findings(plan, frameset)
+    images: dict[str, bytes] = {}
+    cameras: list[SampleView] = []
+    for index, (view, subject) in enumerate(zip(views, subjects, strict=True)):
+        assert view.picture is not None  # `usable_views` leaves out views without one
+        rgba = warp_view(
+            plan.views[index],
+            view.picture,
+            subject.mask,
+            interpolation=recipe.interpolation,
+            background=recipe.background,
+        )
+        number = _view_id(frameset, view)
+        path = f"images/cam_{number:03d}.png"
+        images[path] = encode_rgba(rgba)
+        cameras.append(SampleView(plan.written_camera(index), path, number))
+    record = _record(frameset, plan, findings, rate)
+    extra = {"provenance": provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
+    return Sample(record, images, sample_json(record.id, cameras, extra))
+
+
+def _view_id(frameset: FrameSet, view: ViewFrame) -> int:
+    """A view keeps its number when others are missing."""
+    return next(i for i, other in enumerate(frameset.views) if other is view)
+
+
+def _dropped(frameset: FrameSet, reason: str, findings: list[Finding], rate: float) -> Sample:
+    record = Record(
+        sample_id(frameset.frame), frameset.frame, "dropped", _time(frameset.frame, rate), reason, findings=findings
+    )
+    return Sample(record, {}, b"")
+
+
+def _time(frame: int, rate: float) -> float | None:
+    return frame / rate if rate > 0 else None
+
+
+def _record(frameset: FrameSet, plan: SamplePlan, findings: list[Finding], rate: float) -> Record:
+    x, y, z = (float(value) for value in plan.centre)
+    return Record(
+        sample_id(frameset.frame),
+        frameset.frame,
+        "kept",
+        _time(frameset.frame, rate),
+        centre=(x, y, z),
+        centre_rms_px=float(plan.centre_rms_px),
+        views=[_view_record(view) for view in plan.views],
+        findings=findings,
+    )
+
+
+def _view_record(view: ViewPlan) -> dict[str, Any]:
+    return {
+        "camera": view.name,
+        "scale": view.scale,
+        "focal": view.focal,
+        "magnification": view.magnification,
+        "distance": view.distance,
+        "residual_px": view.residual_px,
+        "trusted": view.trusted,
+        "fill_before": None if view.fill_before is None else view.fill_before.area,
+        "fill_after": None if view.fill_after is None else view.fill_after.area,
+        "cut": view.cut,
+        "clipped": view.clipped,
+    }
+
+
+def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
+    found: list[Finding] = []
+    if plan.legacy:
+        found.append(
+            Finding(
+                "legacy",
+                "warning",
+                "preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
+                None,
+                frameset.frame,
+            )
+        )
+    for view in plan.views:
+        if view.fill_before is None or view.residual_px is None:
+            continue
+        size = view.fill_before.area * (view.source.width * view.source.height) ** 0.5
+        if view.residual_px > _DISAGREE_SHARE * size:
+            found.append(
+                Finding(
+                    "centres-disagree",
+                    "warning",
+                    f"{view.name} frame {frameset.frame}: the mask's centre lies {view.residual_px:.1f} px from where "
+                    f"the other views put it (subject about {size:.0f} px); a wrong mask or calibration, or a lag?",
+                    view.name,
+                    frameset.frame,
+                )
+            )
+    return found

@@ -1,0 +1,45 @@
+"""From a mask as it comes to the subject's levels and silhouette."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mouselift.core.silhouette import Silhouette
+from mouselift.core.types import Levels
+
+_HALF = 128  # levels: a pixel belongs to the subject from here on
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """The mask that is warped, and what framing needs to know of it."""
+
+    mask: Levels  # specks removed
+    silhouette: Silhouette
+
+
+def find_subject(mask: Levels, speck: float) -> Subject | None:
+    """None where no pixel reaches one half. Parts below `speck` x the largest part's area are removed.
+
+    Parts are connected (8 neighbours) over all levels above zero, so that a soft edge stays with its part.
+    """
+    x, y, w, h = cv2.boundingRect(mask)
+    crop = mask[y : y + h, x : x + w]
+    solid = crop >= _HALF
+    if not solid.any():
+        return None
+    count, labels = cv2.connectedComponents((crop > 0).astype(np.uint8), connectivity=8)
+    if count > 2:
+        area = np.bincount(labels[solid], minlength=count)
+        keep = area >= max(speck * float(area[1:].max()), 1.0)
+        keep[0] = False
+        if not keep[1:].all():
+            mask = mask.copy()
+            crop = np.where(keep[labels], crop, 0).astype(np.uint8)
+            mask[y : y + h, x : x + w] = crop
+            solid = crop >= _HALF
+    height, width = mask.shape
+    return Subject(mask, Silhouette.from_mask(solid, (x, y), (width, height)))

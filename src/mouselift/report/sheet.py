@@ -1,0 +1,122 @@
+"""Contact sheets: many small pictures with their outlines, to be looked at by a person."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.io.frames import Picture
+
+PAPER = (250, 250, 248)
+INK = (40, 44, 52)
+FAINT = (150, 154, 160)
+OUTLINE = (255, 196, 0)  # amber: stands out on black fur, white walls and green floors alike
+_CONTEXT = 1.7  # side of the shown region / longest side of the mask
+_MIN_REGION = 96  # source pixels
+_LABEL_HEIGHT, _ROW_LABEL_WIDTH, _GAP = 22, 74, 4
+_HALF = 128
+
+
+def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> ImageRGB:
+    """A prepared view on a light ground, its alpha's outline drawn on it."""
+    small = _resize(rgba, side, premultiply=True)
+    alpha = small[:, :, 3:].astype(np.float32) / 255
+    ground = np.full((side, side, 3), 226, np.float32)
+    picture = (small[:, :, :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
+    if outline:
+        _draw_outline(picture, np.ascontiguousarray(small[:, :, 3]))
+    return picture
+
+
+def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> ImageRGB:
+    """The region of a source picture around its mask, the outline drawn on it; the whole picture without one."""
+    if mask is None or not (mask >= _HALF).any():
+        whole = _pad_square(picture.rgb())
+        tile = _resize(whole, side)
+        caption(tile, "no mask" if mask is None else "empty mask", (6, side - 8), (220, 60, 40))
+        return tile
+    x, y, w, h = cv2.boundingRect((mask >= _HALF).astype(np.uint8))
+    region = max(_MIN_REGION, round(max(w, h) * _CONTEXT))
+    x0, y0 = x + w // 2 - region // 2, y + h // 2 - region // 2
+    crop, levels = _square_region(picture, mask, x0, y0, region)
+    tile = _resize(crop, side)
+    _draw_outline(tile, _resize(levels, side))
+    return tile
+
+
+def contact_sheet(
+    rows: Sequence[Sequence[ImageRGB]], row_labels: Sequence[str], column_labels: Sequence[str], title: str = ""
+) -> ImageRGB:
+    """Square tiles of one size in a grid, with labels. A row may be shorter than the others."""
+    side = rows[0][0].shape[0]
+    columns = max(len(row) for row in rows)
+    top = _LABEL_HEIGHT * (2 if title else 1) + _GAP
+    width = _ROW_LABEL_WIDTH + columns * (side + _GAP) + _GAP
+    sheet = np.full((top + len(rows) * (side + _GAP) + _GAP, width, 3), PAPER, np.uint8)
+    if title:
+        caption(sheet, title, (8, 17), INK, 0.5)
+    for column, label in enumerate(column_labels[:columns]):
+        caption(sheet, label, (_ROW_LABEL_WIDTH + column * (side + _GAP) + 3, top - 8), INK)
+    for index, (row, label) in enumerate(zip(rows, row_labels, strict=True)):
+        y = top + index * (side + _GAP)
+        caption(sheet, label, (6, y + side // 2), FAINT)
+        for column, tile in enumerate(row):
+            x = _ROW_LABEL_WIDTH + column * (side + _GAP)
+            sheet[y : y + side, x : x + side] = tile
+    return sheet
+
+
+def write_png(path: Path, image: ImageRGB) -> None:
+    """Atomically, so that a page never shows half a picture."""
+    good, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    if not good:
+        raise ValueError(f"{path}: the picture cannot be encoded as PNG")
+    temporary = path.with_name(f".writing-{path.name}")
+    temporary.write_bytes(data.tobytes())
+    temporary.replace(path)
+
+
+def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int], scale: float = 0.42) -> None:
+    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+
+
+def _draw_outline(tile: ImageRGB, levels: Levels) -> None:
+    contours, _ = cv2.findContours((levels >= _HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(tile, contours, -1, OUTLINE, 1, cv2.LINE_AA)
+
+
+def _resize(image: Array, side: int, premultiply: bool = False) -> Array:
+    if image.shape[:2] == (side, side):
+        return image.copy()
+    method = cv2.INTER_AREA if image.shape[0] > side else cv2.INTER_CUBIC
+    if not premultiply:
+        return np.asarray(cv2.resize(image, (side, side), interpolation=method))
+    alpha = image[:, :, 3:].astype(np.float32) / 255
+    layers = np.concatenate([image[:, :, :3] * alpha, alpha], axis=2)
+    small = np.asarray(cv2.resize(layers, (side, side), interpolation=method))
+    colours = small[:, :, :3] / np.maximum(small[:, :, 3:], 1 / 255)
+    return np.concatenate([colours, small[:, :, 3:] * 255], axis=2).clip(0, 255).round().astype(np.uint8)
+
+
+def _pad_square(image: ImageRGB) -> ImageRGB:
+    h, w = image.shape[:2]
+    side = max(h, w)
+    out = np.full((side, side, 3), 226, np.uint8)
+    out[(side - h) // 2 : (side - h) // 2 + h, (side - w) // 2 : (side - w) // 2 + w] = image
+    return out
+
+
+def _square_region(picture: Picture, mask: Levels, x0: int, y0: int, side: int) -> tuple[ImageRGB, Levels]:
+    """A square of a picture and its mask; what lies outside the picture is grey and unmasked."""
+    left, top = max(x0, 0), max(y0, 0)
+    right, bottom = min(x0 + side, picture.width), min(y0 + side, picture.height)
+    colours = np.full((side, side, 3), 226, np.uint8)
+    levels = np.zeros((side, side), np.uint8)
+    inner = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
+    colours[inner] = picture.rgb((left, top, right, bottom))
+    levels[inner] = mask[top:bottom, left:right]
+    return colours, levels
