@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
-from mouselift.core.types import Mask, Points2
+from mouselift.core.types import Array, Mask, Points2
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,7 +22,7 @@ class Silhouette:
     width: int  # of the picture
     height: int
     area: int  # mask pixels
-    centroid: Points2  # [1, 2], mean of pixel centres
+    centroid: Float64[Array, "1 2"]  # mean of pixel centres
     outline: Points2  # [n, 2] corners
     box: tuple[int, int, int, int]  # x0, y0, x1, y1: half open
 

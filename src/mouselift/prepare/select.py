@@ -83,21 +83,19 @@ class Split:
         self, frames: Sequence[int], jumps: Sequence[int] = (), rate: float = 0.0
     ) -> dict[int, Literal["train", "val", "gap"]]:
         """A role for each sample (named by its source frame, ascending). A jump is a gap of its own."""
-        numbers = np.asarray(sorted(frames), dtype=np.int64)
-        roles = np.full(len(numbers), "train", dtype=object)
-        runs = self._validation_runs(len(numbers))
-        for first, last in runs:
-            span = int(numbers[last - 1] - numbers[first]) + 1
+        numbers = sorted(frames)
+        roles: dict[int, Literal["train", "val", "gap"]] = dict.fromkeys(numbers, "train")
+        for first, last in self._validation_runs(len(numbers)):
+            low, high = numbers[first], numbers[last - 1]
             want = round(_GAP_SECONDS * rate) if rate > 0 else _FALLBACK_GAP_FRAMES
-            gap = self.gap if self.gap is not None else min(want, span // 4)
-            roles[first:last] = "val"
+            gap = self.gap if self.gap is not None else min(want, (high - low + 1) // 4)
+            roles.update(dict.fromkeys(numbers[first:last], "val"))
             # What is cut away comes off the training side, so that validation keeps its share.
-            for index in [*range(first - 1, -1, -1), *range(last, len(numbers))]:
-                edge = numbers[first] if index < first else numbers[last - 1]
-                apart = abs(int(edge - numbers[index]))
-                if roles[index] == "train" and apart <= gap and not _jump_between(jumps, numbers[index], edge):
-                    roles[index] = "gap"
-        return {int(frame): role for frame, role in zip(numbers, roles, strict=True)}
+            for frame in numbers:
+                edge = low if frame < low else high
+                if roles[frame] == "train" and abs(edge - frame) <= gap and not _jump_between(jumps, frame, edge):
+                    roles[frame] = "gap"
+        return roles
 
     def _validation_runs(self, count: int) -> list[tuple[int, int]]:
         """Half-open index ranges: the end of each of `blocks` equal parts of the recording."""
