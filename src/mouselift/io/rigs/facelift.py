@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from mouselift.core.camera import Camera
@@ -53,14 +54,14 @@ def read_cameras_json(path: Path) -> tuple[list[SampleView], dict[str, Any]]:
     return [_view(path, index, frame) for index, frame in enumerate(frames)], content
 
 
-def cameras_json(sample_id: str, views: Sequence[SampleView], provenance: Mapping[str, Any]) -> bytes:
+def sample_json(sample_id: str, views: Sequence[SampleView], provenance: Mapping[str, Any]) -> bytes:
     """The bytes of an `opencv_cameras.json`: equal input, equal bytes; every float reads back as it was.
 
-    `provenance` goes under "mouselift". CalibrationError where a camera has a lens or a skew: the format cannot say it.
+    `provenance` (anything that msgspec encodes) goes under "mouselift". CalibrationError where a camera has a lens or
+    a skew: the format cannot say it.
     """
-    frames = [_entry(view) for view in views]
-    content = {"id": sample_id, "frames": frames, "mouselift": dict(provenance)}
-    return (json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+    content = {"id": sample_id, "frames": [_entry(view) for view in views], "mouselift": dict(provenance)}
+    return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
 def _entry(view: SampleView) -> dict[str, Any]:
@@ -86,14 +87,24 @@ def _entry(view: SampleView) -> dict[str, Any]:
 
 def _content(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_bytes())
+        data = path.read_bytes()
     except OSError as error:
         raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except ValueError as error:
-        raise CalibrationError(f"{path}: not valid JSON: {error}") from None
+    try:
+        content = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        content = _lenient(path, data)
     if not isinstance(content, dict):
         raise CalibrationError(f"{path}: expected a JSON object with id and frames, got {_short(content)}")
     return content
+
+
+def _lenient(path: Path, data: bytes) -> Any:
+    """JSON with NaN and Infinity, as Python's json writes it: read so that the message can name the key."""
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise CalibrationError(f"{path}: not valid JSON: {error}") from None
 
 
 def _view(path: Path, index: int, frame: Any) -> SampleView:

@@ -1,0 +1,221 @@
+"""A FaceLift-format dataset as a source of frames: each sample an instant, its alpha the mask, its cameras the rig.
+
+Layout: folders with `opencv_cameras.json` and square pictures, gathered in one folder or listed in a text file
+(`data_train.txt`, one folder a line). Every sample may have its own world, so cameras differ from frame to frame.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mouselift.core.finding import Finding
+from mouselift.core.types import Levels
+from mouselift.errors import CalibrationError, DatasetError, MouseliftError
+from mouselift.io.frames import FrameSet, ViewFrame
+from mouselift.io.images import ImagePicture, as_rgb, read_image
+from mouselift.io.rigs.facelift import SampleView, read_cameras_json
+
+CAMERAS_FILE = "opencv_cameras.json"
+_TRAILING_DIGITS = re.compile(r"(\d+)$")
+_SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
+
+
+@dataclass(frozen=True, eq=False)
+class DatasetSample:
+    """One sample's folder and views, checked against its files."""
+
+    folder: Path
+    views: tuple[SampleView, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(view.camera.name for view in self.views)
+
+
+def read_sample(folder: Path) -> DatasetSample:
+    """A sample, its pictures' sizes compared with its cameras; nothing is decoded.
+
+    DatasetError names file, frame and key: malformed cameras, a missing picture, a picture that is not square or not
+    of the size that its camera says.
+    """
+    file = folder / CAMERAS_FILE
+    if not file.is_file():
+        raise DatasetError(f"{folder}: expected a sample, a folder with {CAMERAS_FILE}, which is not there")
+    try:
+        views, _ = read_cameras_json(file)
+    except CalibrationError as error:
+        raise DatasetError(str(error)) from None
+    names = [view.camera.name for view in views]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DatasetError(f"{file}: expected every view once, got {', '.join(twice)} more than once")
+    for index, view in enumerate(views):
+        where = f"{file}: frames[{index}]"
+        if view.camera.width != view.camera.height:
+            raise DatasetError(
+                f"{where}: expected a square picture (the model's loaders do), got w = {view.camera.width}, "
+                f"h = {view.camera.height}"
+            )
+        picture = folder / view.file_path
+        if not picture.is_file():
+            raise DatasetError(f"{where}: file_path: no such picture: {picture}")
+        _check_size(where, picture, view, _png_size(picture))
+    return DatasetSample(folder, tuple(views))
+
+
+def find_samples(path: Path) -> list[Path]:
+    """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
+
+    DatasetError: nothing there, a line that is no folder, a folder listed twice.
+    """
+    if path.is_file():
+        return _listed(path)
+    if not path.is_dir():
+        raise DatasetError(f"{path}: no such dataset; expected a folder of samples, or a list file (data_train.txt)")
+    if (path / CAMERAS_FILE).is_file():
+        return [path]
+    found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
+    if not found:
+        raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none")
+    return sorted(found, key=lambda folder: (_number(folder) is None, _number(folder) or 0, folder.name))
+
+
+class DatasetSource:
+    """`FrameSource` over a dataset. A sample's frame is the number at the end of its folder's name, or its place.
+
+    Opening it checks every sample; those that cannot be used are left out and named in `findings`. A `FrameSet` holds
+    the views that its sample has, in the order of `cameras`. DatasetError where no sample is usable.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.resolve()
+        folders = find_samples(self.path)
+        numbers = _frame_numbers(folders)
+        findings: list[Finding] = []
+        self.samples: Mapping[int, DatasetSample] = dict(_usable(folders, numbers, findings))
+        self.findings = tuple(findings)
+        if not self.samples:
+            raise DatasetError(
+                f"{path}: none of its {len(folders)} samples can be used; the first: {findings[0].message}"
+            )
+        self._cameras = tuple(dict.fromkeys(name for sample in self.samples.values() for name in sample.names))
+
+    @property
+    def cameras(self) -> tuple[str, ...]:
+        return self._cameras
+
+    @property
+    def frames(self) -> Sequence[int]:
+        return tuple(self.samples)
+
+    @property
+    def rate(self) -> float:
+        return 0.0
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """What tells this dataset from another: its folder or list file."""
+        return (self.path,)
+
+    def blocks(self, frames: Sequence[int]) -> list[list[int]]:
+        return [list(frames[i : i + _SAMPLES_PER_BLOCK]) for i in range(0, len(frames), _SAMPLES_PER_BLOCK)]
+
+    def read(self, frames: Sequence[int], pictures: bool = True) -> Iterator[FrameSet]:
+        """As `FrameSource.read`. A picture that cannot be decoded is None, and `where` says why."""
+        for frame in frames:
+            if frame not in self.samples:
+                raise DatasetError(f"{self.path}: no sample has frame number {frame}")
+            sample = self.samples[frame]
+            by_name = {view.camera.name: view for view in sample.views}
+            ordered = [by_name[name] for name in self._cameras if name in by_name]
+            yield FrameSet(int(frame), tuple(_view_frame(sample, view, int(frame), pictures) for view in ordered))
+
+    def close(self) -> None:
+        """Nothing stays open between frames."""
+
+
+def _view_frame(sample: DatasetSample, view: SampleView, frame: int, pictures: bool) -> ViewFrame:
+    file = sample.folder / view.file_path
+    where = f"{view.camera.name} ({file}) frame {frame}"
+    try:
+        image = read_image(file)
+        _check_size(where, file, view, (image.shape[1], image.shape[0]))
+    except MouseliftError as error:
+        return ViewFrame(view.camera, None, None, f"{where}: {error}")
+    mask: Levels | None = None
+    if image.ndim == 3 and image.shape[2] == 4:
+        mask = np.ascontiguousarray(image[:, :, 3])
+    return ViewFrame(view.camera, ImagePicture(as_rgb(image)) if pictures else None, mask, where)
+
+
+def _usable(
+    folders: Sequence[Path], numbers: Sequence[int], findings: list[Finding]
+) -> Iterator[tuple[int, DatasetSample]]:
+    """(frame, sample) by ascending frame; what cannot be used becomes a finding."""
+    for number, folder in sorted(zip(numbers, folders, strict=True)):
+        try:
+            yield number, read_sample(folder)
+        except DatasetError as error:
+            findings.append(Finding("sample-unusable", "error", str(error), frame=number))
+
+
+def _frame_numbers(folders: Sequence[Path]) -> list[int]:
+    """Trailing digits of the folders' names where all have them and none twice; else their places."""
+    numbers = [_number(folder) for folder in folders]
+    given = [number for number in numbers if number is not None]
+    if len(given) == len(folders) == len(set(given)):
+        return given
+    return list(range(len(folders)))
+
+
+def _number(folder: Path) -> int | None:
+    match = _TRAILING_DIGITS.search(folder.name)
+    return None if match is None else int(match.group(1))
+
+
+def _listed(file: Path) -> list[Path]:
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except UnicodeDecodeError:
+        raise DatasetError(f"{file}: expected a list file, one sample folder a line; it is no text") from None
+    found: dict[Path, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        folder = (file.parent / line.strip()).resolve()
+        if not folder.is_dir():
+            raise DatasetError(
+                f"{file}: line {number}: no such folder: {line.strip()}; was the dataset moved? Lists hold absolute "
+                "paths: give the dataset's folder instead, or correct the list"
+            )
+        if folder in found:
+            raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
+        found[folder] = number
+    if not found:
+        raise DatasetError(f"{file}: expected one sample folder a line, found none")
+    return list(found)
+
+
+def _check_size(where: str, picture: Path, view: SampleView, size: tuple[int, int] | None) -> None:
+    expected = (view.camera.width, view.camera.height)
+    if size is not None and size != expected:
+        raise DatasetError(
+            f"{where}: {picture} is {size[0]}x{size[1]}, its camera says w = {expected[0]}, h = {expected[1]}"
+        )
+
+
+def _png_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) from a PNG's header; None for other formats, which are compared when they are decoded."""
+    with file.open("rb") as stream:
+        head = stream.read(24)
+    if len(head) < 24 or not head.startswith(_PNG_HEAD):
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return int(width), int(height)
