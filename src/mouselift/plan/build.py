@@ -106,9 +106,7 @@ def _focals(framing: Framing, views: Sequence[ViewGeometry], shared: DatasetZoom
     return [value * unit for value, unit in zip(chosen, want.units, strict=True)]
 
 
-def _shared_value(
-    framing: Framing, views: Sequence[ViewGeometry], want: _Want, shared: DatasetZoom | None
-) -> float:
+def _shared_value(framing: Framing, views: Sequence[ViewGeometry], want: _Want, shared: DatasetZoom | None) -> float:
     if shared is None:
         raise FramingError(
             "framing: zoom scope `dataset` needs the value shared by all samples; expected `shared`, got none. "

@@ -13,7 +13,7 @@ from mouselift.core.triangulate import triangulate
 from mouselift.core.types import Vector3
 from mouselift.errors import FramingError, LensFoldError
 
-# Centres of mass are not projections of one point: they scatter by a tenth of the silhouette's size. A wrong mask is off by more.
+# Centres of mass are not projections of one point: they scatter by a tenth of the silhouette's size; a wrong mask by more.
 _OUTLIER_SHARE = 0.25
 _MIN_SPREAD = 1 - np.cos(np.deg2rad(10.0))  # uncut views nearer to one line than this do not fix a depth
 

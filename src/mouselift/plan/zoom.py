@@ -52,10 +52,10 @@ class DatasetZoom:
         first = min(self, other, key=lambda zoom: (zoom.value, zoom.frame, zoom.camera))
         return DatasetZoom(self.quantity, first.value, first.frame, first.camera, self.samples + other.samples)
 
-    @classmethod
-    def of(cls, samples: Iterable[DatasetZoom]) -> DatasetZoom:
+    @staticmethod
+    def of(samples: Iterable[DatasetZoom]) -> DatasetZoom:
         """All merged. FramingError where there is none."""
         found = list(samples)
         if not found:
             raise FramingError("dataset zoom: expected at least one sample that can be framed, got none")
-        return reduce(cls.merged, found)
+        return reduce(lambda a, b: a.merged(b), found)

@@ -120,11 +120,11 @@ def premultiplied(rgb: ImageRGB, alpha: Levels) -> np.ndarray:
 
 def straight(premultiplied_rgba: ImageRGBA) -> ImageRGBA:
     """Premultiplied 8 bit -> straight; below ALPHA_FLOOR exactly zero."""
-    alpha = premultiplied_rgba[..., 3]
-    keep = cv2.compare(cv2.extractChannel(premultiplied_rgba, 3), ALPHA_FLOOR, cv2.CMP_GE)
-    out = cv2.copyTo(premultiplied_rgba, keep)
-    rim = cv2.inRange(cv2.extractChannel(out, 3), 1.0, 254.0)
-    y, x = np.nonzero(rim)
-    weight = 255 / alpha[y, x, None].astype(np.float32)
-    out[y, x, :3] = np.minimum(np.rint(out[y, x, :3] * weight), 255)
+    alpha = np.asarray(cv2.extractChannel(premultiplied_rgba, 3))
+    keep = alpha >= ALPHA_FLOOR
+    out = np.asarray(cv2.copyTo(premultiplied_rgba, keep.view(np.uint8)))
+    rim = np.flatnonzero(keep & (alpha < 255))
+    pixels = out.reshape(-1, 4)
+    weight = 255 / alpha.reshape(-1)[rim, None].astype(np.float32)
+    pixels[rim, :3] = np.minimum(np.rint(pixels[rim, :3] * weight), 255)
     return out

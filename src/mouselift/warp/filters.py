@@ -1,8 +1,8 @@
 """Interpolation: how colours between source pixels are found, chosen by measurement (benchmarks/warp_quality.py).
 
-OpenCV's remap is exact in position only for linear interpolation (OpenCV 5; OpenCV 4 rounds to 1/32 of
-a pixel), its cubic kernel bends a ramp by up to 0.05 px, and its Lanczos costs ten times as much. So the
-region is first brought to a grid twice as fine by separable filters, and read there linearly.
+OpenCV's remap is exact in position only where it reads linearly (OpenCV 5; OpenCV 4 rounds to 1/32 of a
+pixel). Its cubic kernel (a = -3/4) moves a mark by up to 0.05 px at scale 1, its Lanczos costs ten times
+as much. So the region is first brought to a grid twice as fine by separable filters, and read there linearly.
 """
 
 from __future__ import annotations
@@ -12,24 +12,27 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from jaxtyping import Float32, UInt8
 
-Interpolation = Literal["linear", "cubic", "lanczos"]
-DEFAULT_INTERPOLATION: Interpolation = "lanczos"
+from mouselift.core.types import Array, ImageRGBA
 
-# Values half-way between samples. cubic: Keys 1981 (a = -1/2). lanczos: the 8-point half-band filter, exact for
-# polynomials of degree 7.
+Interpolation = Literal["linear", "cubic", "quintic"]
+DEFAULT_INTERPOLATION: Interpolation = "quintic"
+
+# Values half-way between samples, exact for polynomials of degree 3 (Keys 1981, a = -1/2) and 5.
 _HALF_WAY: dict[str, np.ndarray] = {
     "cubic": np.array([-1.0, 9.0, 9.0, -1.0]) / 16,
-    "lanczos": np.array([-5.0, 49.0, -245.0, 1225.0, 1225.0, -245.0, 49.0, -5.0]) / 2048,
+    "quintic": np.array([3.0, -25.0, 150.0, 150.0, -25.0, 3.0]) / 256,
 }
-REACH = 6  # source pixels that any of the filters looks beyond a position, compensation included
+REACH = 5  # source pixels that any of the filters looks beyond a position, compensation included
 
-_FINE_FROM = 0.5  # output px per source px: below, more samples a pixel say more than a finer grid
-_FULL_GAIN = 1.0  # scale from which the linear reading's loss of sharpness is compensated in full
-_NO_GAIN = 0.8  # and below which it serves as the prefilter
-_GAIN = 0.125  # second difference that undoes the mean loss of linear reading on the fine grid
-_SINGLE_FROM = 0.9  # scale from which one sample a pixel is enough
+_NOTHING = np.zeros(4)  # a scalar to OpenCV
+# From this scale on one sample a pixel is nearest to the truth; below, the mean of several, read linearly.
+_SINGLE_FROM = 0.65
 _SAMPLES_PER = 0.7  # samples a pixel and side = this / scale, rounded up
+# Linear reading of the fine grid loses a little sharpness: wanted as a prefilter where the picture is minified,
+# undone by a second difference of _GAIN from scale 1 on, fading in between.
+_GAIN, _FULL_GAIN, _NO_GAIN = 0.125, 1.0, 0.7
 
 
 @dataclass(frozen=True)
@@ -44,16 +47,11 @@ class Sampling:
 
     @classmethod
     def of(cls, scale: float, interpolation: Interpolation) -> Sampling:
-        """For a local scale of `scale` output pixels per source pixel.
-
-        footprint = sqrt(1 - scale^2): a source pixel has already averaged the scene over `scale` output
-        pixels; a box this wide brings the variance of both together to one output pixel's.
-        """
-        footprint = float(np.sqrt(max(0.0, 1 - scale**2)))
-        samples = 1 if scale >= _SINGLE_FROM else max(2, int(np.ceil(_SAMPLES_PER / scale)))
-        fine = interpolation != "linear" and scale >= _FINE_FROM
-        gain = _GAIN * float(np.clip((scale - _NO_GAIN) / (_FULL_GAIN - _NO_GAIN), 0.0, 1.0)) if samples == 1 else 0.0
-        return cls(interpolation, fine, gain, samples, footprint if samples > 1 else 0.0)
+        """For a local scale of `scale` output pixels per source pixel."""
+        if scale < _SINGLE_FROM:
+            return cls(interpolation, False, 0.0, int(np.ceil(_SAMPLES_PER / scale)), footprint(scale))
+        gain = _GAIN * float(np.clip((scale - _NO_GAIN) / (_FULL_GAIN - _NO_GAIN), 0.0, 1.0))
+        return cls(interpolation, interpolation != "linear", gain, 1, 0.0)
 
     def positions(self, low: int, high: int) -> np.ndarray:
         """Output positions of the samples of pixels low .. high - 1, in order."""
@@ -61,7 +59,16 @@ class Sampling:
         return (np.arange(low, high)[:, None] + 0.5 + within).ravel()
 
 
-def fine_grid(region: np.ndarray, sampling: Sampling) -> np.ndarray:
+def footprint(scale: float) -> float:
+    """Side, in output pixels, of the box that an output pixel averages where the picture is minified.
+
+    sqrt(1 - scale^2): a source pixel has already averaged the scene over `scale` output pixels, and this
+    box brings the variance of both together to that of one output pixel. 0 from scale 1 on.
+    """
+    return float(np.sqrt(max(0.0, 1 - scale**2)))
+
+
+def fine_grid(region: Float32[Array, "h w 4"], sampling: Sampling) -> UInt8[Array, "h2 w2 4"]:
     """[h, w, 4] single precision -> [2h, 2w, 4] 8 bit: sample (j, i) of the region lands at (2j, 2i).
 
     Outside the region everything is zero. In the coordinates of pixel centres at integers, positions double.
@@ -81,9 +88,9 @@ def fine_grid(region: np.ndarray, sampling: Sampling) -> np.ndarray:
     return out.reshape(2 * h, 2 * w).view(np.uint8).reshape(2 * h, 2 * w, 4)
 
 
-def saturated(values: np.ndarray) -> np.ndarray:
-    """To 8 bit, rounded and clipped."""
-    return cv2.add(values, (0.0, 0.0, 0.0, 0.0), dtype=cv2.CV_8U)
+def saturated(values: Float32[Array, "h w 4"]) -> ImageRGBA:
+    """To 8 bit, rounded and clipped (cv2.convertScaleAbs would fold negative values over)."""
+    return np.asarray(cv2.add(values, _NOTHING, dtype=cv2.CV_8U))
 
 
 _Phase = tuple[np.ndarray, int]  # taps, and which of them lies at the sample before

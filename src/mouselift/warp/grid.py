@@ -22,6 +22,7 @@ from mouselift.io.frames import Box
 MAP_TOLERANCE_PX = 2e-4  # source pixels: room for single precision within the promised 1e-3
 _DEGREES = (7, 12)  # polynomial degrees tried in turn
 _CHECKS = 6  # test points a side, corners included
+_NOTHING = np.empty((0, 0), dtype=np.float32)  # "no third matrix" to cv2.gemm
 _FAR = -1e6  # a source position that no picture has: where the lens has no ray
 
 MapPair = tuple[Float32[Array, "h w"], Float32[Array, "h w"]]
@@ -58,11 +59,9 @@ class SourceMap:
         # The shift joins the constant term while all is double: single precision then only sees small numbers.
         C[0, 0] -= factor * origin[axis]
         # cv2.gemm and not `@`: NumPy's would wake BLAS threads in every worker.
-        return cv2.gemm((down @ C).astype(np.float32), across.T.astype(np.float32), 1.0, None, 0.0)
+        return np.asarray(cv2.gemm((down @ C).astype(np.float32), across.T.astype(np.float32), 1.0, _NOTHING, 0.0))
 
-    def _exact(
-        self, columns: np.ndarray, rows: np.ndarray, origin: tuple[float, float], factor: float
-    ) -> MapPair:
+    def _exact(self, columns: np.ndarray, rows: np.ndarray, origin: tuple[float, float], factor: float) -> MapPair:
         x, y = np.meshgrid(columns, rows)
         source = self.reframe.to_source(np.stack([x.ravel(), y.ravel()], axis=1))
         moved = np.where(np.isfinite(source), factor * (source - np.array(origin)), _FAR).astype(np.float32)
@@ -72,37 +71,41 @@ class SourceMap:
 def source_map(reframe: Reframe, box: Box) -> SourceMap:
     """The map of `box` (output pixels, not empty). Exact to MAP_TOLERANCE_PX, or evaluated pixel by pixel."""
     for degree in _DEGREES:
-        nodes, checks = _nodes(degree + 1), np.linspace(-1.0, 1.0, _CHECKS)
-        at_nodes = reframe.to_source(_grid(nodes, box))
-        at_checks = reframe.to_source(_grid(checks, box))
-        if not (np.isfinite(at_nodes).all() and np.isfinite(at_checks).all()):
+        terms, checks = degree + 1, np.linspace(-1.0, 1.0, _CHECKS)
+        asked = [_grid(_nodes(terms), box), _grid(checks, box), _middle(box)]
+        found = reframe.to_source(np.concatenate(asked))
+        if not np.isfinite(found).all():
             break
-        fit = _transform(degree + 1)
-        square = at_nodes.reshape(degree + 1, degree + 1, 2)
+        at_nodes, at_checks, at_middle = np.split(found, np.cumsum([len(points) for points in asked])[:-1])
+        square, fit = at_nodes.reshape(terms, terms, 2), _transform(terms)
         x, y = fit @ square[..., 0] @ fit.T, fit @ square[..., 1] @ fit.T
         test = np.polynomial.chebyshev.chebvander(checks, degree)
-        found = np.stack([(test @ x @ test.T).ravel(), (test @ y @ test.T).ravel()], axis=1)
-        if float(np.abs(found - at_checks).max()) <= MAP_TOLERANCE_PX:
-            return SourceMap(box, _bounds(at_checks), _scale(reframe, box), (x, y), reframe)
-    # Border pixels suffice: the map is one-to-one wherever it exists.
+        guess = np.stack([(test @ x @ test.T).ravel(), (test @ y @ test.T).ravel()], axis=1)
+        if float(np.abs(guess - at_checks).max()) <= MAP_TOLERANCE_PX:
+            return SourceMap(box, _bounds(at_checks), _scale(at_middle), (x, y), reframe)
     known = reframe.to_source(_grid(np.linspace(-1.0, 1.0, 65), box))
-    return SourceMap(box, _bounds(known), _scale(reframe, box), None, reframe)
+    return SourceMap(box, _bounds(known), _scale(reframe.to_source(_middle(box))), None, reframe)
 
 
 def _bounds(points: np.ndarray) -> tuple[float, float, float, float]:
-    """Bounding box of the finite points, with room for how far an edge bulges between them. All zero where there is none."""
+    """Bounding box of the finite points, with room for what lies between them; all zero where there is none."""
     good = points[np.isfinite(points).all(axis=1)]
     if len(good) == 0:
         return 0.0, 0.0, 0.0, 0.0
     low, high = good.min(axis=0), good.max(axis=0)
-    room = 1.0 + 0.02 * (high - low)
-    return (*(low - room).tolist(), *(high + room).tolist())
+    room = 1.0 + 0.01 * (high - low)
+    (x0, y0), (x1, y1) = (low - room).tolist(), (high + room).tolist()
+    return x0, y0, x1, y1
 
 
-def _scale(reframe: Reframe, box: Box) -> float:
-    """Output pixels per source pixel at the box's middle; 1 where the lens has no rays there."""
+def _middle(box: Box) -> np.ndarray:
+    """Four points about the box's middle, half a pixel away: right, left, down, up."""
     middle = np.array([[(box[0] + box[2]) / 2, (box[1] + box[3]) / 2]])
-    moved = reframe.to_source(middle + np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]]))
+    return middle + np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+
+
+def _scale(moved: np.ndarray) -> float:
+    """Output pixels per source pixel from the source positions of `_middle`; 1 where the lens has no rays there."""
     a, b = moved[0] - moved[1], moved[2] - moved[3]
     area = float(abs(a[0] * b[1] - a[1] * b[0]))
     return float(area**-0.5) if np.isfinite(area) and area > 0 else 1.0
