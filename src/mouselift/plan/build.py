@@ -170,8 +170,7 @@ def _landing(view: ViewGeometry, focal: float, size: int) -> tuple[Box | None, b
     outline = view.outline
     if outline is None:
         return None, None, None
-    pixels = size / 2 + focal * outline.points
-    low, high = pixels.min(axis=0), pixels.max(axis=0)
+    low, high = size / 2 + focal * outline.low, size / 2 + focal * outline.high
     x0, y0 = np.floor(low).clip(0, size).astype(int).tolist()
     x1, y1 = np.ceil(high).clip(0, size).astype(int).tolist()
     clipped = bool((low < -_ROUNDING).any() or (high > size + _ROUNDING).any())

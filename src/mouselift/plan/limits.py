@@ -5,14 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from mouselift.core.camera import Camera
-from mouselift.core.reframe import Reframe
 from mouselift.core.silhouette import Silhouette
 from mouselift.core.similarity import shortest_turn
-from mouselift.core.types import Matrix3, Points2, Vector3
-from mouselift.errors import FramingError, LensFoldError
+from mouselift.core.types import Array, Matrix3, Points2, Vector3
+from mouselift.errors import FramingError
 from mouselift.plan.framing import Framing
+
+_SAFETY = 2.0  # between the grid's points the affine map's error may be larger than at them
+
+Vector2 = Float64[Array, "2"]
+
+
+def _with_one(points: np.ndarray) -> np.ndarray:
+    return np.concatenate([points, np.ones((len(points), 1))], axis=1)
+
+
+# Where a silhouette's box is compared with its affine map (box = [-1, 1]^2), and the least-squares fit from there.
+_UNIT_GRID = np.stack([np.tile(np.linspace(-1, 1, 5), 5), np.repeat(np.linspace(-1, 1, 5), 5)], axis=1)
+_FIT = np.linalg.pinv(_with_one(_UNIT_GRID))
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,15 +35,16 @@ class Outline:
     Times the focal length, that is output pixels from the image centre.
     """
 
-    points: Points2
+    low: Vector2  # smallest x, smallest y
+    high: Vector2
     area: float  # of the mask, to first order at its centre
-    f_max: float  # largest focal length with all points inside the frame less the margin
+    f_max: float  # largest focal length with the whole outline inside the frame less the margin
     f_want: float  # the focal length that reaches the wanted fill
 
     @property
     def extent(self) -> float:
         """Longest side of the bounding box."""
-        return float(np.ptp(self.points, axis=0).max())
+        return float((self.high - self.low).max())
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,29 +83,57 @@ def view_geometry(framing: Framing, camera: Camera, silhouette: Silhouette | Non
 def _outline(
     framing: Framing, camera: Camera, silhouette: Silhouette, Q: Matrix3, aim: Points2, stretch: Points2
 ) -> Outline:
-    points = (_on_target_plane(camera, Q, silhouette.outline) - aim) * stretch
-    # A target of unit focal length makes the local scale the normalised plane's units per source pixel.
-    unit = Reframe(camera, camera.turned(Q).pinhole(1.0, (0.0, 0.0), (1, 1)))
-    area = silhouette.area * unit.scale_at(silhouette.centroid) ** 2
+    low, high, area_ratio = _extremes(camera, Q, silhouette)
+    low, high = ((low - aim) * stretch)[0], ((high - aim) * stretch)[0]
+    area = silhouette.area * area_ratio
     half = framing.size / 2 - framing.margin_px
-    reach = float(np.abs(points).max())
-    size = float(np.sqrt(area)) if framing.fill_measure == "area" else float(np.ptp(points, axis=0).max())
-    return Outline(points, area, half / reach, framing.fill * framing.size / size)
+    reach = float(np.maximum(-low, high).max())
+    size = float(np.sqrt(area)) if framing.fill_measure == "area" else float((high - low).max())
+    return Outline(low, high, area, half / reach, framing.fill * framing.size / size)
+
+
+def _extremes(camera: Camera, Q: Matrix3, silhouette: Silhouette) -> tuple[Vector2, Vector2, float]:
+    """(low, high) of the outline on the target's normalised plane, and its units^2 per source pixel at the centre.
+
+    The exact map is costly, so only points that can be extreme take it: by an affine map of the box, a
+    point that falls short of the affine extreme by more than twice the affine map's error cannot be one.
+    """
+    x0, y0, x1, y1 = silhouette.box
+    middle, half = np.array([x0 + x1, y0 + y1]) / 2, np.array([x1 - x0, y1 - y0]) / 2
+    steps = silhouette.centroid + np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+    found = _plane(camera, Q, np.concatenate([steps, middle + half * _UNIT_GRID]))
+    outline = silhouette.outline
+    if np.isfinite(found).all():
+        affine = _FIT @ found[4:]
+        error = _SAFETY * np.abs(_with_one(_UNIT_GRID) @ affine - found[4:]).max(axis=0)
+        guess = _with_one((outline - middle) / half) @ affine
+        far = (guess <= guess.min(axis=0) + 2 * error) | (guess >= guess.max(axis=0) - 2 * error)
+        outline = outline[far.any(axis=1)]
+    points = _on_target_plane(camera, Q, outline)
+    a, b = found[0] - found[1], found[2] - found[3]
+    return points.min(axis=0), points.max(axis=0), float(abs(a[0] * b[1] - a[1] * b[0]))
 
 
 def _on_target_plane(camera: Camera, Q: Matrix3, pixels: Points2) -> Points2:
     """Source pixels -> the target's normalised plane. FramingError where there is none."""
-    try:
-        xy = camera.normalised(pixels)
-    except LensFoldError as error:
-        raise FramingError(f"{camera.name}: the mask reaches where the lens model has no rays: {error}") from None
-    ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ Q.T
-    if not (ray[:, 2] > 0).all():
+    points = _plane(camera, Q, pixels)
+    bad = ~np.isfinite(points).all(axis=1)
+    if bad.any():
+        first = pixels[np.flatnonzero(bad)[0]].tolist()
         raise FramingError(
-            f"{camera.name}: a camera turned towards the subject has part of the mask behind it; "
-            "expected all of it in front. Check the mask, or use aim `crop`."
+            f"{camera.name}: {int(bad.sum())} points of the mask's outline, the first at pixel {first}, have no ray in "
+            "the picture to be made: the lens model folds over there, or they lie behind a camera turned to the "
+            "subject. Check the mask and the distortion coefficients."
         )
-    return ray[:, :2] / ray[:, 2:]
+    return points
+
+
+def _plane(camera: Camera, Q: Matrix3, pixels: Points2) -> Points2:
+    """As `_on_target_plane`, NaN where there is none."""
+    xy = camera.normalised(pixels, on_fold="nan")
+    ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ Q.T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(ray[:, 2:] > 0, ray[:, :2] / ray[:, 2:], np.nan)
 
 
 def _old_stretch(camera: Camera) -> Points2:

@@ -13,7 +13,7 @@ from mouselift.core.triangulate import triangulate
 from mouselift.core.types import Vector3
 from mouselift.errors import FramingError, LensFoldError
 
-# Centres of mass are not projections of one point: they scatter by a tenth of the silhouette's size; a wrong mask by more.
+# Centres of mass are not projections of one point: they scatter by a tenth of the silhouette's size, wrong masks more.
 _OUTLIER_SHARE = 0.25
 _MIN_SPREAD = 1 - np.cos(np.deg2rad(10.0))  # uncut views nearer to one line than this do not fix a depth
 
@@ -85,36 +85,47 @@ def _meet(
     cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None], seen: list[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """(centre, trusted views)."""
-    outlines = {i: s for i, s in enumerate(silhouettes) if s is not None}
-    pixels = {i: outlines[i].centroid for i in seen}
-    uncut = [i for i in seen if not outlines[i].touches_border()]
-    chosen = uncut if len(uncut) >= 2 and _spread(cameras, pixels, uncut) > _MIN_SPREAD else seen
-    size = float(np.median([np.sqrt(outlines[i].area) for i in chosen]))
-    try:
-        meeting = triangulate(
-            [cameras[i] for i in chosen],
-            np.concatenate([pixels[i] for i in chosen]),
-            outlier_px=_OUTLIER_SHARE * size,
+    found = {i: s for i, s in enumerate(silhouettes) if s is not None}
+    uncut = [i for i in seen if not found[i].touches_border()]
+    point, used = None, seen
+    if 2 <= len(uncut) < len(seen):
+        point, used = _meeting(cameras, found, uncut)
+        if point is not None and _spread(cameras, used, point) < _MIN_SPREAD:
+            point = None
+    if point is None:
+        point, used = _meeting(cameras, found, seen)
+    if point is None:
+        names = ", ".join(cameras[i].name for i in seen)
+        raise FramingError(
+            f"framing: the views that see the subject ({names}) fix no 3D centre: their rays are parallel; "
+            "expected cameras that look from different sides"
         )
-    except ValueError as error:
-        names = ", ".join(cameras[i].name for i in chosen)
-        raise FramingError(f"framing: the views that see the subject ({names}) fix no 3D centre: {error}") from None
     trusted = np.zeros(len(cameras), dtype=bool)
-    trusted[np.array(chosen)[meeting.used]] = True
-    return meeting.point, trusted
+    trusted[used] = True
+    return point, trusted
 
 
-def _spread(cameras: Sequence[Camera], pixels: dict[int, np.ndarray], views: list[int]) -> float:
-    """Smallest eigenvalue of sum (I - d d^T), d the rays: 1 - |cos| of the angle for two of them."""
-    d = np.concatenate([_ray(cameras[i], pixels[i]) for i in views])
-    return float(np.linalg.eigvalsh(len(d) * np.eye(3) - d.T @ d)[0])
-
-
-def _ray(camera: Camera, pixel: np.ndarray) -> np.ndarray:
+def _meeting(
+    cameras: Sequence[Camera], found: dict[int, Silhouette], views: list[int]
+) -> tuple[np.ndarray | None, list[int]]:
+    """(meeting point, views it was taken from); no point where the rays are parallel."""
+    size = float(np.median([np.sqrt(found[i].area) for i in views]))
+    pixels = np.concatenate([found[i].centroid for i in views])
     try:
-        return camera.rays(pixel)
+        meeting = triangulate([cameras[i] for i in views], pixels, outlier_px=_OUTLIER_SHARE * size)
     except LensFoldError as error:
-        raise FramingError(f"{camera.name}: the mask's centre has no ray: {error}") from None
+        names = ", ".join(cameras[i].name for i in views)
+        raise FramingError(f"framing: a mask's centre has no ray in one of {names}: {error}") from None
+    except ValueError:
+        return None, views
+    return meeting.point, [views[k] for k in np.flatnonzero(meeting.used)]
+
+
+def _spread(cameras: Sequence[Camera], views: list[int], point: np.ndarray) -> float:
+    """Smallest eigenvalue of sum (I - d d^T), d the directions to `point`: 1 - |cos| of the angle for two views."""
+    d = np.stack([point - cameras[i].centre for i in views])
+    d /= np.linalg.norm(d, axis=1, keepdims=True)
+    return float(np.linalg.eigvalsh(len(d) * np.eye(3) - d.T @ d)[0])
 
 
 def _residual(camera: Camera, silhouette: Silhouette | None, point: np.ndarray) -> float | None:
