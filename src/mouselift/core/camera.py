@@ -67,7 +67,15 @@ class Camera:
         lens: Lens | None = None,
         name: str = "",
     ) -> Camera:
-        """From K (upper triangular, K[2,2] = 1, this project's pixel convention) and a w2c pose; size = (w, h)."""
+        """From K (upper triangular, K[2,2] = 1, this project's pixel convention) and a w2c pose; size = (w, h).
+
+        CalibrationError where K has another layout or the camera is impossible.
+        """
+        if K[1, 0] != 0 or not np.array_equal(K[2], [0.0, 0.0, 1.0]):
+            raise CalibrationError(
+                f"camera {name!r}: K: expected upper triangular with last row 0 0 1, got {K.tolist()}; a K that is "
+                "transposed (MATLAB, DANNCE, JARVIS) must be turned round by its reader"
+            )
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = R_cam_world, t_cam_world
         return cls(*size, K[0, 0], K[1, 1], K[0, 2], K[1, 2], T, lens if lens is not None else Pinhole(), K[0, 1], name)

@@ -20,6 +20,8 @@ from mouselift.errors import LensFoldError
 UNDISTORT_TOLERANCE = 1e-10  # normalised units: below 1e-6 px for any real focal length
 _MAX_ITERATIONS = 50
 _TABLE_RADII = 512  # starting values for Newton; the result does not depend on it
+_JUST_INSIDE = 1 - 1e-9
+_NO_ROOT = 1e-10  # roots 1 / (squared radius or angle) below this lie beyond any lens
 _TABLE_LIMIT = 20.0  # normalised radius (87 degrees) up to which a lens without a fold is tabulated
 
 OnFold = Literal["raise", "nan"]
@@ -66,7 +68,7 @@ class BrownConrady:
 
     @cached_property
     def _table(self) -> tuple[np.ndarray, np.ndarray]:
-        radius = np.linspace(0.0, min(self.fold_radius, _TABLE_LIMIT), _TABLE_RADII)
+        radius = np.linspace(0.0, min(self.fold_radius * _JUST_INSIDE, _TABLE_LIMIT), _TABLE_RADII)
         return radius, radius * self._radial(radius**2)
 
     def _radial(self, r2: np.ndarray) -> np.ndarray:
@@ -113,6 +115,7 @@ class BrownConrady:
         """
         if xy.size == 0:
             return xy.copy()
+        xy = _finite_or_nan(xy)
         ray = _radial_start(xy, *self._table)
         for _ in range(_MAX_ITERATIONS):
             residual = self._apply(ray) - xy
@@ -167,6 +170,7 @@ class Fisheye:
         """Distorted normalised coordinates -> ray (x/z, y/z); as `BrownConrady.undistort`."""
         if xy.size == 0:
             return xy.copy()
+        xy = _finite_or_nan(xy)
         target = np.hypot(xy[:, 0], xy[:, 1])
         grid = np.linspace(0.0, self.fold_angle, _TABLE_RADII)
         theta = np.interp(target, self._angle(grid), grid)
@@ -184,9 +188,15 @@ Lens = Pinhole | BrownConrady | Fisheye
 
 
 def _positive_roots(coefficients: np.ndarray) -> list[float]:
-    """Real positive roots of sum c_i s^i."""
-    roots = np.polynomial.Polynomial(np.trim_zeros(coefficients, "b")).roots()
-    return [float(r.real) for r in roots if abs(r.imag) < 1e-12 * max(1.0, abs(r)) and r.real > 0]
+    """Real positive roots of 1 + sum c_i s^i, i >= 1."""
+    # Solved for t = 1/s, whose leading coefficient is the 1: a vanishing last coefficient cannot spoil the others.
+    roots = np.polynomial.Polynomial(np.trim_zeros(coefficients, "b")[::-1]).roots()
+    return [1 / float(t.real) for t in roots if abs(t.imag) < 1e-12 * max(1.0, abs(t)) and t.real > _NO_ROOT]
+
+
+def _finite_or_nan(xy: np.ndarray) -> np.ndarray:
+    """Infinite coordinates as NaN, which passes through the iteration without warnings."""
+    return np.where(np.isfinite(xy), xy, np.nan)
 
 
 def _ratio(numerator: np.ndarray, radius: np.ndarray) -> np.ndarray:
@@ -209,7 +219,7 @@ def _inside(ray: np.ndarray, limit: float) -> np.ndarray:
     outside = radius > limit
     if outside.any():
         ray = ray.copy()
-        ray[outside] *= (limit * (1 - 1e-9) / radius[outside])[:, None]
+        ray[outside] *= (limit * _JUST_INSIDE / radius[outside])[:, None]
     return ray
 
 

@@ -42,7 +42,7 @@ class Similarity:
 
 def check_rotation(R: Matrix3, name: str, tolerance: float = 1e-6) -> None:
     """ValueError unless R is orthonormal with det +1 (to `tolerance` per entry)."""
-    det = float(np.linalg.det(R))
+    det = float(np.linalg.det(R)) if np.isfinite(R).all() else float("nan")
     error = float(np.abs(R @ R.T - np.eye(3)).max())
     if not (error <= tolerance and det > 0):
         raise ValueError(
@@ -65,12 +65,19 @@ def look_at(forward: Vector3, down: Vector3) -> Matrix3:
 
 
 def shortest_turn(a: Vector3, b: Vector3) -> Matrix3:
-    """The smallest rotation R with R a parallel to b (Rodrigues). Opposite vectors: half a turn about any normal."""
+    """The smallest rotation R with R a parallel to b. Opposite vectors: half a turn about any normal.
+
+    As two half turns, about a and then about the direction midway between a and b: this stays a rotation to
+    rounding for nearly opposite vectors, where Rodrigues' formula divides by almost nothing.
+    """
     a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-    v, c = np.cross(a, b), float(a @ b)
-    if c < -1 + 1e-12:
-        normal = np.cross(a, np.eye(3)[int(np.abs(a).argmin())])
-        normal /= np.linalg.norm(normal)
-        return 2 * np.outer(normal, normal) - np.eye(3)
-    skew = np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])
-    return np.eye(3) + skew + skew @ skew / (1 + c)
+    middle = a + b
+    if float(a @ b) < 0:  # of nearly opposite vectors the sum holds little but rounding: keep it square to b - a
+        across = (b - a) / np.linalg.norm(b - a)
+        if float(np.linalg.norm(middle)) < 1e-12:
+            middle = np.cross(across, np.eye(3)[int(np.abs(across).argmin())])
+        for _ in range(2):
+            middle = middle - across * float(across @ middle)
+            middle = middle / np.linalg.norm(middle)
+    middle = middle / np.linalg.norm(middle)
+    return (2 * np.outer(middle, middle) - np.eye(3)) @ (2 * np.outer(a, a) - np.eye(3))
