@@ -81,14 +81,17 @@ def _codecs() -> list[Check]:
     import av
 
     found: list[Check] = []
-    for mode, names in (("r", _DECODERS), ("w", _ENCODERS)):
-        kind = "decode" if mode == "r" else "encode"
+    modes: tuple[tuple[Literal["r", "w"], str, tuple[str, ...]], ...] = (
+        ("r", "decode", _DECODERS),
+        ("w", "encode", _ENCODERS),
+    )
+    for mode, kind, names in modes:
         for name in names:
             try:
                 av.Codec(name, mode)
                 found.append(Check(f"{kind} {name}", "ok", ""))
             except ValueError:
-                found.append(Check(f"{kind} {name}", "missing", "reinstall PyAV's wheel: pip install --force-reinstall av"))
+                found.append(Check(f"{kind} {name}", "missing", "pip install --force-reinstall av (its wheel has it)"))
     return found
 
 
@@ -109,9 +112,11 @@ def _codec_round_trip() -> list[Check]:
         for packet in [*stream.encode(av.VideoFrame.from_ndarray(levels, format="gray")), *stream.encode(None)]:
             out.mux(packet)
     buffer.seek(0)
-    with av.open(buffer) as back:
+    with av.open(buffer, "r") as back:
         same = all(np.array_equal(frame.to_ndarray(), levels) for frame in back.decode(video=0))
-    return [Check("lossless mask video", "ok" if same else "missing", "" if same else "FFV1 does not give back its input")]
+    return [
+        Check("lossless mask video", "ok" if same else "missing", "" if same else "FFV1 does not give back its input")
+    ]
 
 
 def _machine() -> list[Check]:

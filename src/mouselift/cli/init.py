@@ -1,3 +1,89 @@
 """`mouselift init`: recognise a folder and write its capture.toml."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_OK, emit_json, say
+
+
+@dataclass
+class Init:
+    """Look at a folder, recognise rig, videos and masks, and write capture.toml; say what was found and assumed.
+
+    Knows DANNCE, MAMMAL, Anipose and JARVIS layouts and datasets in FaceLift's format. Nothing but capture.toml is
+    written. Example: `mouselift init recordings/mouse7`
+    """
+
+    folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
+    """The recording: calibration and videos lie in it or below it."""
+    out: Path | None = None
+    """Where capture.toml goes: a folder (default: FOLDER itself)."""
+    rig: Path | None = None
+    """The calibration, where several are found or it lies elsewhere."""
+    variant: str | None = None
+    """How to read an ambiguous calibration; the error that asks for it names the choices."""
+    unused: tuple[str, ...] = ()
+    """Cameras of the calibration to leave out."""
+    videos: Path | None = None
+    """Where the videos lie, if not below FOLDER."""
+    recording: str | None = None
+    """A piece of the videos' path, where several recordings are found."""
+    chunk: int | None = None
+    """First frame of the chunk to take, where cameras wrote several files."""
+    force: bool = False
+    """Replace a capture.toml that is there."""
+    json: bool = False
+    """Print what was found as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.io.capture import load_capture
+        from mouselift.io.capture_toml import write_capture_toml
+        from mouselift.io.discover import discover
+
+        found = discover(
+            self.folder,
+            rig=self.rig,
+            variant=self.variant,
+            unused=self.unused,
+            videos=self.videos,
+            recording=self.recording,
+            chunk=self.chunk,
+        )
+        target = (self.out or self.folder) / "capture.toml"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
+        capture = load_capture(target)
+        missing = [camera.name for camera in capture.cameras if camera.mask is None]
+        if self.json:
+            emit_json(
+                {
+                    "capture": str(target),
+                    "format": capture.rig_format,
+                    "cameras": [camera.name for camera in capture.cameras],
+                    "found": found.found,
+                    "assumed": found.assumed,
+                    "evidence": capture.evidence,
+                    "without_masks": missing,
+                }
+            )
+            return EXIT_OK
+        for title, lines in (("Found", found.found), ("Assumed", found.assumed)):
+            if lines:
+                say(f"[bold]{title}[/]")
+                for line in lines:
+                    say(f"  {line}", markup=False)
+        for line in capture.evidence:
+            if line.startswith("WARNING"):
+                say(f"[yellow]{line}[/]")
+        say(f"[bold]Wrote[/] {target}")
+        place = target.parent
+        if missing and capture.dataset is None:
+            say(f"Next: mouselift mask {place}    (no masks for {', '.join(missing)})")
+        else:
+            say(f"Next: mouselift prepare {place} OUT")
+        return EXIT_OK

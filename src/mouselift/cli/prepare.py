@@ -73,7 +73,7 @@ class Prepare:
     """Mask parts smaller than this share of the largest are removed as noise."""
     background: tuple[int, int, int] | None = None
     """RGB levels behind the subject; transparent by default."""
-    interpolation: Literal["linear", "cubic", "lanczos"] = "cubic"
+    interpolation: Literal["linear", "cubic", "quintic"] = "quintic"
     """See docs/concepts/resampling.md for the measurements behind the default."""
     workers: int = 0
     """Processes; 0: one a core. The result does not depend on it."""
@@ -86,9 +86,7 @@ class Prepare:
         from mouselift.prepare.recipe import Recipe
         from mouselift.prepare.select import Selection, Split
 
-        recipe = Recipe(
-            self.framing(), self.interpolation, self.background, self.on_missing, self.on_cut, self.speck
-        )
+        recipe = Recipe(self.framing(), self.interpolation, self.background, self.on_missing, self.on_cut, self.speck)
         selection = Selection(self.every, self.frames, self.start, self.stop, self.jumps)
         split = Split(self.val, self.val_blocks, self.gap)
         capture = load_capture(self.capture)
@@ -107,9 +105,7 @@ class Prepare:
         from mouselift.plan.framing import PRESETS
 
         preset = PRESETS[self.preset]
-        zoom = replace(
-            preset.zoom, quantity=self.zoom or preset.zoom.quantity, scope=self.scope or preset.zoom.scope
-        )
+        zoom = replace(preset.zoom, quantity=self.zoom or preset.zoom.quantity, scope=self.scope or preset.zoom.scope)
         return replace(
             preset,
             aim=self.aim or preset.aim,

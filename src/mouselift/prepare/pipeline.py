@@ -146,9 +146,8 @@ def _shared_zoom(
     if recipe.framing.zoom.scope != "dataset":
         return None
     best: DatasetZoom | None = None
-    done = 0
-    for want in run_blocks(_WantJob(source, recipe), source.blocks(frames), workers):
-        done += 1
+    wants = run_blocks(_WantJob(source, recipe), source.blocks(frames), workers)
+    for done, want in enumerate(wants, start=1):
         progress("masks", done, len(frames))
         if want is not None:
             best = want if best is None else best.merged(want)
@@ -230,5 +229,3 @@ def _description(source: Source, records: dict[int, Record], split: Split) -> di
         "frame_rate": source.rate,
         "findings": [msgspec.to_builtins(finding) for finding in source.findings],
     }
-
-

@@ -7,7 +7,7 @@ from typing import Literal
 
 from mouselift.errors import CaptureError
 from mouselift.plan.framing import DEFAULT_PRESET, PRESETS, Framing
-from mouselift.warp.execute import Interpolation
+from mouselift.warp.filters import DEFAULT_INTERPOLATION, Interpolation
 
 Policy = Literal["drop", "keep", "fail"]
 
@@ -22,7 +22,7 @@ class Recipe:
     """
 
     framing: Framing = field(default_factory=lambda: PRESETS[DEFAULT_PRESET])
-    interpolation: Interpolation = "cubic"
+    interpolation: Interpolation = DEFAULT_INTERPOLATION
     background: tuple[int, int, int] | None = None  # RGB levels composited; None: transparent
     on_missing: Policy = "drop"
     on_cut: Policy = "drop"

@@ -12,7 +12,7 @@ from mouselift.core.finding import Finding
 from mouselift.core.types import Vector3
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.io.frames import FrameSet, Picture, ViewFrame
-from mouselift.io.png import encode_rgba
+from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.plan.sample import SamplePlan, ViewPlan
 from mouselift.plan.zoom import DatasetZoom
@@ -59,7 +59,9 @@ def sample_id(frame: int) -> str:
     return f"sample_{frame:06d}"
 
 
-def usable_views(frameset: FrameSet, recipe: Recipe, pictures: bool = True) -> tuple[list[ViewFrame], list[Subject], list[Finding]]:
+def usable_views(
+    frameset: FrameSet, recipe: Recipe, pictures: bool = True
+) -> tuple[list[ViewFrame], list[Subject], list[Finding]]:
     """The views that have all they need, and a finding for each one that has not, or whose subject is cut."""
     views: list[ViewFrame] = []
     subjects: list[Subject] = []
@@ -133,7 +135,7 @@ def make_sample(
         )
         number = _view_id(frameset, view)
         path = f"images/cam_{number:03d}.png"
-        images[path] = encode_rgba(rgba)
+        images[path] = encode_png(rgba)
         cameras.append(SampleView(plan.written_camera(index), path, number))
     record = _record(frameset, plan, findings, rate)
     extra = {"provenance": provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}

@@ -60,7 +60,9 @@ class DatasetStore:
         try:
             found = msgspec.json.decode(path.read_bytes())["identity"]
         except (msgspec.DecodeError, KeyError, TypeError) as error:
-            raise DatasetError(f"{path}: is not a dataset description of mouselift ({error}); use a new folder") from None
+            raise DatasetError(
+                f"{path}: is not a dataset description of mouselift ({error}); use a new folder"
+            ) from None
         differences = list(_differences(found, self.identity))
         if differences:
             shown = "; ".join(differences[:5])
@@ -155,7 +157,7 @@ def _pretty(value: object) -> bytes:
 
 
 def _differences(found: Any, wanted: Any, key: str = "") -> Iterator[str]:
-    """"key: found, wanted" for every leaf that differs."""
+    """ "key: found, wanted" for every leaf that differs."""
     if isinstance(found, dict) and isinstance(wanted, dict):
         for name in [*wanted, *(k for k in found if k not in wanted)]:
             yield from _differences(found.get(name), wanted.get(name), f"{key}.{name}" if key else name)

@@ -31,7 +31,8 @@ def find_subject(mask: Levels, speck: float) -> Subject | None:
     solid = crop >= _HALF
     if not solid.any():
         return None
-    count, labels = cv2.connectedComponents((crop > 0).astype(np.uint8), connectivity=8)
+    count, found = cv2.connectedComponents((crop > 0).astype(np.uint8), connectivity=8)
+    labels = np.asarray(found, dtype=np.int32)
     if count > 2:
         area = np.bincount(labels[solid], minlength=count)
         keep = area >= max(speck * float(area[1:].max()), 1.0)

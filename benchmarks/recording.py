@@ -1,0 +1,79 @@
+"""A six-camera recording to time things on: 1152x1024 H.264 with mask videos, made once and kept in a cache folder.
+
+Sixty instants of the synthetic mouse are rendered and played forwards and backwards, so that a recording of any
+length costs little more than its encoding.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.io.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
+from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.render import ViewRenderer, shadow_of
+from mouselift.synthetic.rigs import markerless_rig, undistorted_rig
+
+INSTANTS, RATE = 60, 100
+CACHE = Path(tempfile.gettempdir()) / "mouselift-benchmarks"
+
+
+def recording(frames: int, gop: int, instants: int = INSTANTS) -> Path:
+    """Folder with capture.toml, videos/ and masks/; made unless it is there."""
+    folder = CACHE / f"six-{frames}-gop{gop}"
+    if (folder / "capture.toml").exists():
+        return folder
+    rig = undistorted_rig(markerless_rig())
+    mouse, motion = Mouse("brown", seed=1), Motion(rig.arena, seed=1)
+    posed = [mouse.posed(motion.pose(1.0 + k / RATE)) for k in range(instants)]
+    shadows = [shadow_of(p) for p in posed]
+    (folder / "videos").mkdir(parents=True, exist_ok=True)
+    (folder / "masks").mkdir(exist_ok=True)
+    for camera in rig.cameras:
+        renderer = ViewRenderer(camera, rig.arena, seed=1, supersample=2)
+        drawn = [renderer.render(p, s) for p, s in zip(posed, shadows, strict=True)]
+        order = [_bounce(k, instants) for k in range(frames)]
+        encode(folder / "videos" / f"{camera.name}.mp4", [d.rgb for d in drawn], order, gop)
+        encode(folder / "masks" / f"{camera.name}.mp4", [np.dstack([d.mask] * 3) for d in drawn], order, gop)
+    write_rig(folder, rig.cameras)
+    return folder
+
+
+def _bounce(k: int, n: int) -> int:
+    phase = k % (2 * n - 2)
+    return phase if phase < n else 2 * n - 2 - phase
+
+
+def encode(path: Path, pictures: list[np.ndarray], order: list[int], gop: int) -> None:
+    height, width = pictures[0].shape[:2]
+    with av.open(str(path), "w") as container:
+        options = {"crf": "20", "g": str(gop), "keyint_min": str(gop), "sc_threshold": "0", "preset": "veryfast"}
+        stream = container.add_stream("libx264", rate=Fraction(RATE), options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for index in order:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(pictures[index], format="rgb24")))
+        container.mux(stream.encode(None))
+
+
+def write_rig(folder: Path, cameras: tuple[Camera, ...]) -> None:
+    views = [SampleView(camera, f"{camera.name}.png", i) for i, camera in enumerate(cameras)]
+    (folder / "opencv_cameras.json").write_bytes(sample_json("rig", views, {}))
+    entries = tuple(
+        CameraEntry(c.name, video=folder / "videos" / f"{c.name}.mp4", mask=folder / "masks" / f"{c.name}.mp4")
+        for c in cameras
+    )
+    spec = CaptureSpec(
+        unit="mm",
+        up=(0.0, 0.0, 1.0),
+        rig_file=folder / "opencv_cameras.json",
+        rig_format="facelift",
+        cameras=entries,
+    )
+    write_capture_toml(folder / "capture.toml", spec)
