@@ -79,7 +79,9 @@ def faults(camera: Camera) -> dict[str, Camera]:
     }
 
 
-@pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "rotation transposed", "skew ignored", "lens ignored"])
+@pytest.mark.parametrize(
+    "fault", ["half a pixel", "one per cent", "rotation transposed", "skew ignored", "lens ignored"]
+)
 def test_the_comparison_with_opencv_notices(fault: str) -> None:
     camera = make(1)
     points = seen_points(camera, 1)

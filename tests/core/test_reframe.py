@@ -59,10 +59,10 @@ def test_the_check_notices(fault: str, ring: Callable[..., list[Camera]]) -> Non
 def test_scale_against_finite_differences(view: int, ring: Callable[..., list[Camera]]) -> None:
     source = ring(distorted=True)[view]
     change = Reframe(source, aimed(source))
-    pixel, h = np.array([[250.0, 300.0]]), 1e-3
-    right, left = change.to_target(pixel + [h, 0.0])[0], change.to_target(pixel - [h, 0.0])[0]
-    below, above = change.to_target(pixel + [0.0, h])[0], change.to_target(pixel - [0.0, h])[0]
-    jacobian = np.stack([right - left, below - above], axis=1) / (2 * h)
+    pixel, dx, dy = np.array([[250.0, 300.0]]), np.array([1e-3, 0.0]), np.array([0.0, 1e-3])
+    right, left = change.to_target(pixel + dx)[0], change.to_target(pixel - dx)[0]
+    below, above = change.to_target(pixel + dy)[0], change.to_target(pixel - dy)[0]
+    jacobian = np.stack([right - left, below - above], axis=1) / 2e-3
     assert change.scale_at(pixel) == pytest.approx(np.sqrt(abs(np.linalg.det(jacobian))), rel=1e-5)
 
 
@@ -84,7 +84,7 @@ def test_a_moved_centre_is_refused(ring: Callable[..., list[Camera]]) -> None:
     source = ring()[0]
     T = source.T_cam_world.copy()
     T[:3, 3] *= 1 + 1e-6
-    with pytest.raises(ValueError, match="centres are .* apart; moving a centre changes parallax"):
+    with pytest.raises(ValueError, match=r"centres are .* apart; moving a centre changes parallax"):
         Reframe(source, replace(source, T_cam_world=T))
 
 

@@ -76,7 +76,7 @@ def _run_ends(mask: np.ndarray) -> np.ndarray:
     return np.stack([x, y], axis=1)
 
 
-def convex_hull(points: Points2) -> Points2:
+def convex_hull(points: Points2) -> Float64[Array, "m 2"]:
     """Corners of the convex hull in order (Andrew's monotone chain); collinear points are left out."""
     ordered = np.unique(points, axis=0)
     if len(ordered) < 3:

@@ -49,8 +49,12 @@ def triangulate(cameras: Sequence[Camera], pixels: Points2, outlier_px: float | 
 
     With `outlier_px`, a view is left out when dropping it brings the others to agree (at least three
     views needed): the worst view goes while its reprojection residual against the *others'* meeting
-    point exceeds `outlier_px` and the others agree better among themselves.
+    point exceeds `outlier_px` and the others agree better among themselves. ValueError where a pixel is
+    not finite or the rays are parallel.
     """
+    lost = [cameras[view].name for view in np.flatnonzero(~np.isfinite(pixels).all(axis=1)).tolist()]
+    if lost:
+        raise ValueError(f"triangulate: the pixels of cameras {', '.join(lost)} are not finite; leave those views out")
     rays = [camera.rays(pixel[None])[0] for camera, pixel in zip(cameras, pixels, strict=True)]
     origins, directions = np.stack([camera.centre for camera in cameras]), np.stack(rays)
     used = np.ones(len(cameras), dtype=bool)
