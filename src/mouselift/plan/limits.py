@@ -103,6 +103,8 @@ def _extremes(camera: Camera, Q: Matrix3, silhouette: Silhouette) -> tuple[Vecto
     steps = silhouette.centroid + np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
     found = _plane(camera, Q, np.concatenate([steps, middle + half * _UNIT_GRID]))
     outline = silhouette.outline
+    if not np.isfinite(found[:4]).all():
+        _on_target_plane(camera, Q, steps)  # raises
     if np.isfinite(found).all():
         affine = _FIT @ found[4:]
         error = _SAFETY * np.abs(_with_one(_UNIT_GRID) @ affine - found[4:]).max(axis=0)
