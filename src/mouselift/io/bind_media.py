@@ -113,7 +113,7 @@ def is_mask_folder(name: str) -> bool:
 
 def _candidates(folder: Path, masks: bool) -> Iterator[Path]:
     """Videos and image folders below `folder`, sorted; below mask folders only, or outside them only."""
-    pending = [(folder, 0, is_mask_folder(folder.name))]
+    pending = [(folder, 0, False)]
     while pending:
         here, depth, inside = pending.pop(0)
         entries = sorted(here.iterdir())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from mouselift.core.camera import Camera
 from mouselift.core.types import ImageRGB, Levels
@@ -16,6 +16,7 @@ from mouselift.core.types import ImageRGB, Levels
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
 
 
+@runtime_checkable  # for the run-time type checks of the tests
 class Picture(Protocol):
     """One decoded picture."""
 
@@ -48,6 +49,7 @@ class FrameSet:
     views: tuple[ViewFrame, ...]
 
 
+@runtime_checkable
 class FrameSource(Protocol):
     """A recording, readable in order. Picklable: workers open their own files."""
 

@@ -146,6 +146,12 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     return text.encode("latin1")
 
 
+def _bytes(content: Any = b"", encoding: Any = "latin1") -> bytes:
+    if isinstance(content, int):  # bytes(10**12) would take the memory
+        raise _RefusedError("bytes by their number")
+    return _encode(content, encoding) if isinstance(content, str) else bytes(content)
+
+
 def _refuse_call(*_: Any) -> Any:
     raise _RefusedError("a call of numpy.ndarray")
 
@@ -159,7 +165,7 @@ _ADMITTED: dict[tuple[str, str], _StandIn] = {
     **{
         (module, name): _StandIn(name, lambda *items, kind=kind: kind(*items))
         for module in ("builtins", "__builtin__")
-        for name, kind in (("set", set), ("frozenset", frozenset), ("bytearray", bytearray))
+        for name, kind in (("set", set), ("frozenset", frozenset), ("bytes", _bytes), ("bytearray", _bytes))
     },
     **{
         (f"numpy.{core}.{module}", name): _StandIn(name, call)

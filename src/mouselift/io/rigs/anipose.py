@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, no_variant, opencv_lens, shifted
+from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
 
 _CONFIG_REACH = 3  # config.toml lies beside calibration.toml or at the project's root, two folders up
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -46,26 +46,21 @@ def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) ->
     name = str(table["name"])
     try:
         width, height = (int(number) for number in table["size"])
-        K = np.array(table["matrix"], dtype=np.float64)
-        if K.shape != (3, 3):
-            raise ValueError(f"matrix: expected shape (3, 3), got {K.shape}")
         lens = opencv_lens(np.ravel(table["distortions"]).tolist(), bool(table.get("fisheye", False)))
         vector = np.array(table["rotation"], dtype=np.float64).ravel()
-        t = np.array(table["translation"], dtype=np.float64).ravel()
-        if vector.shape != (3,) or t.shape != (3,):
-            raise ValueError(f"rotation and translation: expected 3 numbers each, got {vector.size} and {t.size}")
-        if not np.isfinite(vector).all():
-            raise ValueError(f"rotation holds NaN or infinity: {vector.tolist()}; expected finite numbers")
+        if vector.shape != (3,) or not np.isfinite(vector).all():
+            raise ValueError(f"rotation: expected 3 finite numbers (Rodrigues), got {vector.tolist()}")
     except (TypeError, ValueError) as error:
         raise CalibrationError(f"camera {name!r} ({where}): {error}") from None
-    # a transposed K is refused as such by RigCamera; shifting it first would hide the numbers of the file
+    K, R, t = matrices(f"camera {name!r} ({where})", table["matrix"], cv2.Rodrigues(vector)[0], table["translation"])
+    # a transposed K is refused by RigCamera, with the numbers as they stand in the file
     K = K if K[2, :2].any() else shifted(K, ZERO_BASED)
     crop = crops.get(name)
     return RigCamera(
         name,
         path,
         K,
-        np.asarray(cv2.Rodrigues(vector)[0]),
+        R,
         t,
         lens,
         (width, height),

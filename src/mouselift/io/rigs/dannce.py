@@ -19,7 +19,7 @@ from mouselift.errors import CalibrationError
 from mouselift.io.rigs import dannce_evidence as evidence_of
 from mouselift.io.rigs.dannce_raw import RawCamera, Variant, params_of, to_rig_camera
 from mouselift.io.rigs.matfile import load_mat
-from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, brown_conrady, shifted
+from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, brown_conrady, matrices, shifted
 
 VARIANTS = {
     "dannce": Variant("dannce", k_transposed=True, r_transposed=True, one_based=True),
@@ -89,9 +89,8 @@ def json_cameras(path: Path) -> tuple[RigCamera, ...]:
 
 def _json_camera(path: Path, name: str, entry: dict[str, Any]) -> RigCamera:
     radial, tangential = np.ravel(entry["r_distort"]).tolist(), np.ravel(entry["t_distort"]).tolist()
-    K = np.array(entry["camera_matrix"], dtype=np.float64)
-    R = np.array(entry["rotation_matrix"], dtype=np.float64)
-    t = np.array(entry["translation_vector"], dtype=np.float64).ravel()
+    where = f"camera {name!r} ({path})"
+    K, R, t = matrices(where, entry["camera_matrix"], entry["rotation_matrix"], entry["translation_vector"])
     return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, brown_conrady(radial, tangential))
 
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, no_variant, opencv_lens, shifted
+from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
 
 _NODES = ("intrinsicMatrix", "distortionCoefficients", "R", "T")
 
@@ -34,11 +34,7 @@ def jarvis_files(folder: Path) -> list[Path]:
 def _camera(file: Path) -> RigCamera:
     where = f"camera {file.stem!r} ({file})"
     values = _nodes(file, where)
-    K, R = values["intrinsicMatrix"], values["R"]
-    if K.shape != (3, 3) or R.shape != (3, 3) or values["T"].size != 3:
-        raise CalibrationError(
-            f"{where}: expected intrinsicMatrix (3, 3), R (3, 3), T (3), got {K.shape}, {R.shape}, {values['T'].shape}"
-        )
+    K, R, t = matrices(where, values["intrinsicMatrix"], values["R"], values["T"])
     if K[:2, 2].any() or not K[2, :2].any():
         raise CalibrationError(
             f"{where}: expected JARVIS's transposed intrinsicMatrix (principal point in its last row), got {K.tolist()}"
@@ -47,19 +43,19 @@ def _camera(file: Path) -> RigCamera:
         lens = opencv_lens(values["distortionCoefficients"].ravel().tolist())
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
-    return RigCamera(file.stem, file, shifted(K.T, ZERO_BASED), R.T.copy(), values["T"].ravel(), lens)
+    return RigCamera(file.stem, file, shifted(K.T, ZERO_BASED), R.T.copy(), t, lens)
 
 
 def _nodes(file: Path, where: str) -> dict[str, np.ndarray]:
+    found: dict[str, np.ndarray] = {}
     try:
         storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_READ)
+        for name in _NODES:
+            matrix = storage.getNode(name).mat() if storage.isOpened() else None
+            if matrix is None:
+                raise CalibrationError(f"{where}: expected matrices {', '.join(_NODES)}; {name} is missing")
+            found[name] = np.asarray(matrix, dtype=np.float64)
     except (cv2.error, SystemError) as error:
         raise CalibrationError(f"{where}: not a readable OpenCV yaml file: {error}") from None
-    found: dict[str, np.ndarray] = {}
-    for name in _NODES:
-        matrix = storage.getNode(name).mat() if storage.isOpened() else None
-        if matrix is None:
-            raise CalibrationError(f"{where}: expected matrices {', '.join(_NODES)}; {name} is missing")
-        found[name] = np.asarray(matrix, dtype=np.float64)
     storage.release()
     return found

@@ -12,7 +12,7 @@ import numpy as np
 
 from mouselift.core.lens import Pinhole
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, no_variant, shifted
+from mouselift.io.rigs.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, shifted
 from mouselift.io.safe_pickle import load_pickle
 
 _LENS_KEYS = ("dist", "distCoeffs", "D", "d", "distortion", "k", "RDistort", "TDistort")
@@ -47,16 +47,14 @@ def _camera(path: Path, name: str, entry: Any) -> RigCamera:
         raise CalibrationError(f"{where}: expected a dict with K, R, T, got {got}")
     try:
         lens = {key: np.asarray(entry[key], dtype=np.float64) for key in _LENS_KEYS if key in entry}
-        K, R = np.asarray(entry["K"], dtype=np.float64), np.asarray(entry["R"], dtype=np.float64)
-        t = np.asarray(entry["T"], dtype=np.float64).ravel()
     except (TypeError, ValueError) as error:
-        raise CalibrationError(f"{where}: expected numbers in K, R, T: {error}") from None
+        raise CalibrationError(f"{where}: expected numbers as lens coefficients: {error}") from None
     bent = [key for key, values in lens.items() if values.any()]
     if bent:
         raise CalibrationError(
             f"{where}: has lens coefficients ({', '.join(bent)}); MAMMAL's videos are undistorted, its rig has none. "
             "Use the calibration of the raw videos (DANNCE, Anipose) with the raw videos instead."
         )
-    if K.shape != (3, 3):
-        raise CalibrationError(f"{where}: K: expected shape (3, 3), got {K.shape}")
+    K, R, t = matrices(where, entry["K"], entry["R"], entry["T"])
+    # a transposed K is refused by RigCamera, with the numbers as they stand in the file
     return RigCamera(name, path, shifted(K, ZERO_BASED) if not K[2, :2].any() else K, R, t, Pinhole())

@@ -9,6 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -123,6 +124,20 @@ class Rig:
                     "pose); expected every camera at its own place. One of them was copied over: calibrate it "
                     'again, or name the wrong one in capture.toml, [rig] unused = ["..."], and work without it.'
                 )
+
+
+def matrices(where: str, K: Any, R: Any, t: Any) -> tuple[Matrix3, Matrix3, Vector3]:
+    """K, R, t of a file as float64 in their shapes (t from a row or column). CalibrationError names `where`."""
+    try:
+        out = [np.asarray(value, dtype=np.float64) for value in (K, R, t)]
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"{where}: expected numbers in K, R, t: {error}") from None
+    for key, value, shape in zip("KR", out[:2], [(3, 3), (3, 3)], strict=True):
+        if value.shape != shape:
+            raise CalibrationError(f"{where}: {key}: expected shape {shape}, got {value.shape}")
+    if out[2].size != 3:
+        raise CalibrationError(f"{where}: translation: expected 3 numbers, got shape {out[2].shape}")
+    return out[0], out[1], out[2].ravel()
 
 
 def brown_conrady(radial: Sequence[float], tangential: Sequence[float]) -> Lens:
