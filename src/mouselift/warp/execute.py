@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
-from mouselift.core.types import ImageRGB, ImageRGBA, Levels
+from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.io.frames import Box, Picture
 from mouselift.plan.sample import ViewPlan
@@ -14,6 +15,7 @@ from mouselift.warp.grid import SourceMap, source_map
 
 ALPHA_FLOOR = 8  # of 255: below lies what lossy mask videos leave around a subject, not the subject
 
+OutputRGBA = UInt8[Array, "s s 4"]  # straight alpha
 Colour = tuple[int, int, int]  # red, green, blue, 0..255
 
 
@@ -24,7 +26,7 @@ def warp_view(
     *,
     interpolation: Interpolation = DEFAULT_INTERPOLATION,
     background: Colour | None = None,
-) -> ImageRGBA:
+) -> OutputRGBA:
     """The output picture of one view: [size, size, 4], straight alpha.
 
     picture, mask: of the plan's source camera, raw (lens not undone); mask levels 0 background .. 255
