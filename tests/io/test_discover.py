@@ -80,6 +80,14 @@ def test_flat_files_and_letters(tmp_path: Path, truth, write) -> None:
     assert said(found, "videos/{camera}_31500.mp4")
 
 
+def test_prepared_datasets_and_other_folders_are_not_searched(dannce: Path, truth, write) -> None:
+    for camera in truth:
+        for other in ("prepared", "calibration", "truth"):
+            write.video(dannce / other / f"{camera.name}.mp4")
+    (dannce / "prepared/dataset.json").write_text("{}")
+    assert discover(dannce).spec.cameras[0].video == dannce / "videos/Camera1/0.mp4"
+
+
 def test_a_camera_without_video_is_left_out_and_said(dannce: Path) -> None:
     (dannce / "videos/Camera4/0.mp4").unlink()
     found = discover(dannce)

@@ -13,6 +13,7 @@ VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".m
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"})
 _MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
 _OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
+_PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
 _DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
 _SHOWN = 12  # candidates that a message lists
 
@@ -126,7 +127,7 @@ def _candidates(folder: Path, masks: bool) -> Iterator[Path]:
             pending += [
                 (path, depth + 1, inside or is_mask_folder(path.name))
                 for path in entries
-                if path.is_dir() and not _OTHER_FOLDER.match(path.name)
+                if path.is_dir() and not _OTHER_FOLDER.match(path.name) and not (path / _PREPARED).is_file()
             ]
 
 
