@@ -1,0 +1,165 @@
+"""Writes a whole synthetic capture, as a user's rig would have left it, with the truth beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.core.types import ImageRGB, Levels
+from mouselift.errors import CaptureError
+from mouselift.synthetic import truth
+from mouselift.synthetic.coat import Coat
+from mouselift.synthetic.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
+from mouselift.synthetic.layouts import Labels, Layout, files_of, write_calibration
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse, Posed
+from mouselift.synthetic.noise import Noise
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.render import ViewRenderer, shadow_of
+from mouselift.synthetic.rigs import Rig, demo_rig
+from mouselift.synthetic.scene import Shadow
+
+_LABELLED = 10  # frames that carry labels, spread over the capture
+Progress = Callable[[int, int], None]  # (frames written, frames in all)
+
+
+@dataclass(frozen=True)
+class CaptureSpec:
+    """What to film, with which rig, and how it is stored. Equal specs give equal bytes."""
+
+    frames: int = 60
+    rig: Rig = field(default_factory=demo_rig)
+    layout: Layout = "dannce"
+    coat: Coat = "brown"
+    seed: int = 0
+    fps: float = 25.0
+    start: float = 0.0  # seconds into the animal's motion
+    pictures: Literal["video", "png"] = "video"
+    masks: Literal["video", "png", "none"] = "video"
+    gop: int = 30  # frames from key frame to key frame
+    crf: int = 18  # H.264 quality: 0 lossless .. 51
+    mask_crf: int = 18  # larger: softer, dirtier mask edges
+    colour: ColourTag = "untagged"
+    marks: int = 0  # beads on the animal, for sub-pixel checks
+    supersample: int = 3  # samples a pixel, along each side
+    noise: Noise = field(default_factory=Noise)
+
+    def check(self) -> None:
+        """CaptureError on values that make no capture."""
+        if self.frames < 1 or self.fps <= 0 or self.gop < 1 or self.supersample < 1 or self.marks < 0:
+            raise CaptureError(
+                "synthetic capture: expected frames, gop and supersample of at least 1, a positive fps and no "
+                f"negative marks, got {self.frames}, {self.gop}, {self.supersample}, {self.fps}, {self.marks}"
+            )
+        self.noise.check(len(self.rig.cameras), self.frames)
+        for view, (x0, y0, x1, y1) in self.noise.cut.items():
+            camera = self.rig.cameras[view]
+            if not (0 <= x0 < x1 <= camera.width and 0 <= y0 < y1 <= camera.height):
+                raise CaptureError(
+                    f"noise: cut {(x0, y0, x1, y1)} of camera {camera.name!r} does not lie in its "
+                    f"{camera.width} x {camera.height} picture"
+                )
+
+
+def cameras_of(spec: CaptureSpec) -> tuple[Camera, ...]:
+    """The cameras of the written pictures: the rig's, less what `noise.cut` takes away."""
+    out = list(spec.rig.cameras)
+    for view, (x0, y0, x1, y1) in spec.noise.cut.items():
+        out[view] = out[view].cropped(x0, y0, (x1 - x0, y1 - y0))
+    return tuple(out)
+
+
+def write_capture(folder: Path, spec: CaptureSpec | None = None, progress: Progress | None = None) -> truth.Truth:
+    """Renders and writes frame by frame: memory does not grow with their number.
+
+    Raises CaptureError when `folder` exists and is not empty, or the spec makes no capture, and
+    CalibrationError when the layout cannot hold the rig (before any frame is rendered).
+    """
+    spec = spec if spec is not None else CaptureSpec()
+    spec.check()
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise CaptureError(f"{folder}: not an empty folder; a synthetic capture is never written over existing files")
+    folder.mkdir(parents=True, exist_ok=True)
+    cameras, stage = cameras_of(spec), _Stage(spec)
+    write_calibration(folder, spec.layout, cameras, stage.labels())
+    inner = folder / truth.FOLDER
+    truth.write_head(inner, cameras, spec.frames, spec.fps, spec.noise.lag, stage.mouse.topology)
+    with ExitStack() as stack:
+        views = [_View(folder, index, camera, spec, stack) for index, camera in enumerate(cameras)]
+        for frame in range(spec.frames):
+            truth.write_frame(inner, frame, stage.posed(frame))
+            for view in views:
+                view.write(stage, frame)
+            stage.forget()
+            if progress is not None:
+                progress(frame + 1, spec.frames)
+    return truth.Truth.load(folder)
+
+
+class _Stage:
+    """The animal at any frame; an instant's shape and shadow are made once for all cameras."""
+
+    def __init__(self, spec: CaptureSpec) -> None:
+        self._spec = spec
+        self.mouse = Mouse(spec.coat, spec.seed, spec.marks)
+        self._motion = Motion(spec.rig.arena, spec.seed)
+        self._posed: dict[int, Posed] = {}
+        self._shadows: dict[int, Shadow] = {}
+
+    def posed(self, frame: int) -> Posed:
+        if frame not in self._posed:
+            self._posed[frame] = self.mouse.posed(self._motion.pose(self._spec.start + frame / self._spec.fps))
+        return self._posed[frame]
+
+    def shadow(self, frame: int) -> Shadow:
+        if frame not in self._shadows:
+            self._shadows[frame] = shadow_of(self.posed(frame))
+        return self._shadows[frame]
+
+    def forget(self) -> None:
+        self._posed.clear()
+        self._shadows.clear()
+
+    def labels(self) -> Labels:
+        frames = np.unique(np.linspace(0, self._spec.frames - 1, _LABELLED).round().astype(np.int64))
+        points = np.stack([self.posed(int(frame)).keypoints for frame in frames])
+        self.forget()
+        return Labels(frames, points, self._spec.frames, self._spec.fps)
+
+
+class _View:
+    """One camera: its renderer, its open files, its faults."""
+
+    def __init__(self, folder: Path, index: int, camera: Camera, spec: CaptureSpec, stack: ExitStack) -> None:
+        self._index, self._camera, self._spec = index, camera, spec
+        self._renderer = ViewRenderer(camera, spec.rig.arena, spec.seed, spec.supersample)
+        files = files_of(spec.layout, index, camera.name, spec.pictures, spec.masks)
+        self._pictures = stack.enter_context(self._writer(folder / files.picture, spec.pictures, spec.crf))
+        self._masks: FrameWriter | None = None
+        if spec.masks != "none":
+            self._masks = stack.enter_context(self._writer(folder / files.mask, spec.masks, spec.mask_crf))
+
+    def _writer(self, path: Path, kind: str, crf: int) -> FrameWriter:
+        if kind == "png":
+            return PngWriter(path)
+        size = (self._camera.width, self._camera.height)
+        return VideoWriter(path, size, self._spec.fps, self._spec.gop, crf, self._spec.colour)
+
+    def write(self, stage: _Stage, frame: int) -> None:
+        noise, seed = self._spec.noise, self._spec.seed
+        shown = frame - noise.lag.get(self._index, 0)
+        rendering = self._renderer.render(stage.posed(shown), stage.shadow(shown))
+        picture: ImageRGB = noise.spoil_picture(rendering.rgb, self._index, frame, seed)
+        self._pictures.write(picture)
+        if self._masks is not None:
+            mask: Levels = rendering.mask
+            if self._index in noise.tail_missing:
+                tailless = stage.posed(shown).mesh.without("tail")
+                mask = render_silhouette(tailless, self._camera, self._spec.supersample)
+            self._masks.write(noise.spoil_mask(mask, self._index, frame, seed))

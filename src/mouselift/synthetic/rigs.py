@@ -1,0 +1,134 @@
+"""Camera rigs from parameters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.core.lens import BrownConrady, Lens, Pinhole
+from mouselift.core.similarity import look_at
+from mouselift.errors import CalibrationError
+from mouselift.synthetic.scene import Arena
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """Calibrated cameras (world in millimetres, +Z up, floor at z = 0) and the arena that all of them see."""
+
+    cameras: tuple[Camera, ...]
+    arena: Arena
+
+    def __post_init__(self) -> None:
+        names = [camera.name for camera in self.cameras]
+        if not names or len(set(names)) != len(names) or "" in names:
+            raise CalibrationError(f"rig: expected at least one camera and distinct names, got {names}")
+
+
+def aimed_camera(
+    name: str,
+    size: tuple[int, int],
+    K: tuple[float, float, float, float, float],
+    lens: Lens,
+    position: tuple[float, float, float],
+    target: tuple[float, float, float],
+    roll_deg: float = 0.0,
+) -> Camera:
+    """A camera at `position` that looks at `target`. K = (fx, fy, skew, cx, cy); size = (width, height)."""
+    R = look_at(np.subtract(target, position).astype(np.float64), np.array([0.0, 0.0, -1.0]))
+    c, s = np.cos(np.radians(roll_deg)), np.sin(np.radians(roll_deg))
+    R = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]) @ R
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, -R @ np.asarray(position, dtype=np.float64)
+    fx, fy, skew, cx, cy = K
+    return Camera(*size, fx, fy, cx, cy, T, lens, skew, name)
+
+
+# (fx, fy, skew, cx, cy), (k1, k2, p1, p2, k3), position, target, roll: round numbers like those of the six-camera
+# rig of markerless_mouse_1 (1152 x 1024, 246 to 414 mm from the origin), no two cameras alike
+_MARKERLESS = (
+    ((1668, 1675, -5.7, 604, 493), (-0.16, 0.93, -0.0012, -0.0039, -2.6), (-199, -130, 63), (60, 52, 47), 0.8),
+    ((1638, 1649, 1.5, 618, 434), (-0.15, 0.88, -0.0108, -0.0014, -2.9), (322, 216, 146), (60, 52, 55), -1.7),
+    ((1657, 1665, -0.9, 617, 480), (-0.085, 0.04, -0.0023, -0.0065, 0.25), (24, 356, 71), (57, 52, 49), 1.2),
+    ((1669, 1674, -5.9, 583, 549), (-0.10, 0.05, 0.0006, -0.0010, -0.98), (328, -65, 63), (62, 50, 47), -0.5),
+    ((1665, 1672, -1.3, 640, 461), (-0.078, -0.16, -0.0083, 0.0018, 0.53), (-230, 167, 142), (60, 52, 53), -0.4),
+    ((1668, 1673, -4.9, 614, 523), (-0.066, -0.07, 0.0017, -0.0006, 0.15), (115, -236, 157), (62, 50, 45), 0.9),
+)
+
+
+def markerless_rig() -> Rig:
+    """Six cameras as in the recording markerless_mouse_1: skew, strong distortion, off-centre principal points."""
+    cameras = tuple(
+        aimed_camera(f"Camera{i}", (1152, 1024), intrinsics, BrownConrady(k1, k2, p1, p2, k3), position, target, roll)
+        for i, (intrinsics, (k1, k2, p1, p2, k3), position, target, roll) in enumerate(_MARKERLESS, start=1)
+    )
+    return Rig(cameras, Arena(60.0, 52.0, 90.0))
+
+
+def demo_rig() -> Rig:
+    """`markerless_rig` at half the picture size: seconds instead of minutes, the same lenses and places."""
+    return scaled_rig(markerless_rig(), 0.5)
+
+
+def ring_rig(
+    cameras: int = 6,
+    elevations_deg: tuple[float, ...] = (20.0,),
+    distance: float = 320.0,
+    focal: float = 1650.0,
+    size: tuple[int, int] = (1152, 1024),
+    lens: Lens | None = None,
+    jitter_deg: float = 0.0,
+    seed: int = 0,
+    arena: Arena | None = None,
+) -> Rig:
+    """Cameras evenly around the arena; `elevations_deg` are taken in turn (one: a ring; several: a dome).
+
+    `distance` (mm) and the aim refer to a point 20 mm over the arena's centre; `focal` in pixels;
+    `jitter_deg` is the deviation of a random turn about each axis of each camera (aim and roll).
+    """
+    arena = arena if arena is not None else Arena()
+    rng = np.random.default_rng([seed, 0x72696700])
+    centre = np.array([arena.x, arena.y, 20.0])
+    out = []
+    for i in range(cameras):
+        azimuth, elevation = 2 * np.pi * i / cameras, np.radians(elevations_deg[i % len(elevations_deg)])
+        away = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
+        x, y, z = centre + distance * away
+        K = (focal, focal, 0.0, size[0] / 2, size[1] / 2)
+        chosen = lens if lens is not None else Pinhole()
+        camera = aimed_camera(f"Camera{i + 1}", size, K, chosen, (x, y, z), (centre[0], centre[1], centre[2]))
+        out.append(camera.turned(_turn(np.radians(jitter_deg) * rng.standard_normal(3))))
+    return Rig(tuple(out), arena)
+
+
+def scaled_rig(rig: Rig, factor: float) -> Rig:
+    """The same rig with pictures of `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
+    return Rig(tuple(_scaled(camera, factor) for camera in rig.cameras), rig.arena)
+
+
+def undistorted_rig(rig: Rig) -> Rig:
+    """The same places and focal lengths, without lens distortion and skew (what MAMMAL's videos hold)."""
+    return Rig(tuple(replace(camera, lens=Pinhole(), skew=0.0) for camera in rig.cameras), rig.arena)
+
+
+def _scaled(camera: Camera, factor: float) -> Camera:
+    width, height = camera.width * factor, camera.height * factor
+    if width != round(width) or height != round(height):
+        raise CalibrationError(
+            f"camera {camera.name!r}: {camera.width} x {camera.height} times {factor} is not a whole number of pixels"
+        )
+    return replace(
+        camera, width=round(width), height=round(height), fx=camera.fx * factor, fy=camera.fy * factor,
+        skew=camera.skew * factor, cx=camera.cx * factor, cy=camera.cy * factor,
+    )  # fmt: skip
+
+
+def _turn(vector: np.ndarray) -> np.ndarray:
+    """Rotation by |vector| radians about it (Rodrigues)."""
+    angle = float(np.linalg.norm(vector))
+    if angle < 1e-15:
+        return np.eye(3)
+    x, y, z = vector / angle
+    S = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    return np.eye(3) + np.sin(angle) * S + (1 - np.cos(angle)) * (S @ S)

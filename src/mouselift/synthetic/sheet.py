@@ -1,0 +1,66 @@
+"""A contact sheet of the mouse: cameras down, instants across. For the README and the docs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mouselift.core.types import ImageRGB
+from mouselift.errors import CaptureError
+from mouselift.synthetic.coat import Coat
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.render import Rendering, ViewRenderer, shadow_of
+from mouselift.synthetic.rigs import Rig, markerless_rig
+
+_GAP = 4  # pixels of white between cells
+TIMES = (0.55, 1.5, 2.6, 3.95, 6.3, 8.9)  # s: walking, turning, rearing
+
+
+def contact_sheet(
+    times: Sequence[float] = TIMES,
+    views: Sequence[int] = (0, 1, 2, 5),
+    coat: Coat = "brown",
+    seed: int = 3,
+    rig: Rig | None = None,
+    crop: int = 560,
+    cell: int = 280,
+) -> ImageRGB:
+    """One row a view, one column an instant; each cell shows `crop` pixels square around the animal."""
+    rig = rig if rig is not None else markerless_rig()
+    motion, mouse = Motion(rig.arena, seed), Mouse(coat, seed)
+    instants = [mouse.posed(motion.pose(time)) for time in times]
+    shadows = [shadow_of(posed) for posed in instants]
+    side = cell + _GAP
+    sheet = np.full((len(views) * side + _GAP, len(times) * side + _GAP, 3), 255, dtype=np.uint8)
+    for row, view in enumerate(views):
+        renderer = ViewRenderer(rig.cameras[view], rig.arena, seed)
+        for column, (posed, shadow) in enumerate(zip(instants, shadows, strict=True)):
+            picture = _around(renderer.render(posed, shadow), crop, cell)
+            top, left = _GAP + row * side, _GAP + column * side
+            sheet[top : top + cell, left : left + cell] = picture
+    return sheet
+
+
+def _around(rendering: Rendering, crop: int, cell: int) -> ImageRGB:
+    """A square around the animal, moved back into the picture where it would leave it."""
+    height, width = rendering.mask.shape
+    ys, xs = np.nonzero(rendering.mask)
+    x, y = ((xs.min() + xs.max()) // 2, (ys.min() + ys.max()) // 2) if len(xs) else (width // 2, height // 2)
+    size = min(crop, height, width)
+    x0, y0 = int(np.clip(x - size // 2, 0, width - size)), int(np.clip(y - size // 2, 0, height - size))
+    part = rendering.rgb[y0 : y0 + size, x0 : x0 + size]
+    return np.asarray(cv2.resize(part, (cell, cell), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+
+
+def write_sheet(path: Path, sheet: ImageRGB) -> None:
+    """As PNG. CaptureError where the file exists: it is never overwritten."""
+    if path.exists():
+        raise CaptureError(f"{path}: exists already; give another name or remove it")
+    good, data = cv2.imencode(".png", sheet[..., ::-1])
+    if not good:
+        raise CaptureError(f"{path}: OpenCV could not encode a sheet of shape {sheet.shape}")
+    path.write_bytes(data.tobytes())

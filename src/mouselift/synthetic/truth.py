@@ -1,0 +1,125 @@
+"""The exact truth beside a synthetic capture: cameras, meshes, marks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.core.lens import BrownConrady, Fisheye, Lens, Pinhole
+from mouselift.core.types import Points3
+from mouselift.errors import CaptureError
+from mouselift.synthetic.marks import Marks
+from mouselift.synthetic.mesh import Mesh, Topology
+from mouselift.synthetic.mouse import Posed
+
+FOLDER = "truth"
+_LENSES: dict[str, type[Lens]] = {"pinhole": Pinhole, "opencv": BrownConrady, "fisheye": Fisheye}
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """What was in front of the cameras. Millimetres, +Z up, floor at z = 0; this project's pixel convention."""
+
+    folder: Path  # of the truth
+    cameras: tuple[Camera, ...]  # exactly those of the written pictures
+    frame_count: int
+    fps: float
+    lag: Mapping[int, int]  # view -> its frame k shows the animal of frame k - lag
+
+    @classmethod
+    def load(cls, folder: Path) -> Truth:
+        """From a capture's folder, or its `truth` folder. CaptureError where there is none."""
+        inner = folder if folder.name == FOLDER else folder / FOLDER
+        try:
+            cameras = json.loads((inner / "cameras.json").read_text(encoding="utf-8"))
+            facts = json.loads((inner / "capture.json").read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise CaptureError(
+                f"{folder}: expected the truth of a synthetic capture, but {error.filename} is missing; "
+                "write one with mouselift.synthetic.capture.write_capture"
+            ) from None
+        lag = {int(view): int(frames) for view, frames in facts["lag"].items()}
+        return cls(inner, tuple(map(camera_from_json, cameras)), facts["frames"], float(facts["fps"]), lag)
+
+    @cached_property
+    def topology(self) -> Topology:
+        with np.load(self.folder / "faces.npz") as data:
+            parts = [
+                (str(n), int(a), int(b)) for n, a, b in zip(data["names"], data["first"], data["end"], strict=True)
+            ]
+            return Topology(data["faces"], tuple(parts))
+
+    def mesh(self, frame: int) -> Mesh:
+        """The animal at a frame of the first camera's timeline (as the pictures of unlagged views show it)."""
+        with np.load(self._frame(frame)) as data:
+            return Mesh(data["vertices"].astype(np.float64), self.topology)
+
+    def marks(self, frame: int) -> Marks:
+        """The beads at a frame."""
+        with np.load(self._frame(frame)) as data:
+            return Marks(data["marks"], data["mark_normals"], float(data["mark_radius"]))
+
+    def keypoints(self, frame: int) -> Points3:
+        """Anatomical points in the order of mouse.KEYPOINTS."""
+        with np.load(self._frame(frame)) as data:
+            return data["keypoints"]
+
+    def _frame(self, frame: int) -> Path:
+        path = self.folder / f"frame_{frame:06d}.npz"
+        if not path.is_file():
+            raise CaptureError(f"{self.folder}: no truth for frame {frame}; it has frames 0 to {self.frame_count - 1}")
+        return path
+
+
+def write_head(
+    folder: Path, cameras: tuple[Camera, ...], frames: int, fps: float, lag: Mapping[int, int], topology: Topology
+) -> None:
+    """All but the frames."""
+    folder.mkdir(parents=True)
+    facts = {"frames": frames, "fps": fps, "lag": {str(view): k for view, k in lag.items()}, "unit": "mm", "up": "+z"}
+    (folder / "capture.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
+    listed = [camera_to_json(camera) for camera in cameras]
+    (folder / "cameras.json").write_text(json.dumps(listed, indent=1), encoding="utf-8")
+    names, first, end = zip(*topology.parts, strict=True)
+    np.savez(
+        folder / "faces.npz", faces=topology.faces, names=np.array(names), first=np.array(first), end=np.array(end)
+    )
+
+
+def write_frame(folder: Path, frame: int, posed: Posed) -> None:
+    """One frame's shape. Vertices are stored as float32, which they are exactly."""
+    np.savez(
+        folder / f"frame_{frame:06d}.npz",
+        vertices=posed.mesh.vertices.astype(np.float32),
+        marks=posed.marks.centres,
+        mark_normals=posed.marks.normals,
+        mark_radius=np.array(posed.marks.radius),
+        keypoints=posed.keypoints,
+    )
+
+
+def camera_to_json(camera: Camera) -> dict[str, object]:
+    """Every number as is: JSON keeps all bits of a float."""
+    kind = next(name for name, lens in _LENSES.items() if isinstance(camera.lens, lens))
+    fields = ("name", "width", "height", "fx", "fy", "cx", "cy", "skew")
+    return {
+        **{field: getattr(camera, field) for field in fields},
+        "lens": {"model": kind, **{k: getattr(camera.lens, k) for k in camera.lens.__dataclass_fields__}},
+        "T_cam_world": camera.T_cam_world.tolist(),
+    }
+
+
+def camera_from_json(values: dict[str, object]) -> Camera:
+    """The inverse of `camera_to_json`."""
+    rest = dict(values)
+    lens = rest.pop("lens")
+    T = np.array(rest.pop("T_cam_world"), dtype=np.float64)
+    assert isinstance(lens, dict)
+    numbers = {key: value for key, value in lens.items() if key != "model"}
+    return Camera(T_cam_world=T, lens=_LENSES[lens["model"]](**numbers), **rest)  # type: ignore[arg-type]
