@@ -1,6 +1,6 @@
-"""PNG, fast: UP-filtered rows and isal's deflate. Format: W3C, "Portable Network Graphics", third edition, 2025.
+"""PNG, fast: UP-filtered rows and zlib-ng's deflate. Format: W3C, "Portable Network Graphics", third edition, 2025.
 
-The same picture gives the same bytes with one build of isal; other builds may give other bytes and the same picture.
+The same picture gives the same bytes with one build of zlib-ng; other builds may give other bytes and the same picture.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from isal import isal_zlib
 from jaxtyping import UInt8
+from zlib_ng import zlib_ng
 
 from mouselift.core.types import Array, ImageRGBA
 from mouselift.errors import DatasetError
@@ -21,7 +21,8 @@ Pixels = UInt8[Array, "h w"] | UInt8[Array, "h w c"]  # grey, or RGB (c = 3), or
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> the standard's number
 _UP = 2  # the filter that stores a row's difference to the row above
-_LEVEL = 1  # of isal: a fifth of the time of zlib's default at 11-17 % more bytes (benchmarks/png.py)
+# isal is twice as fast, but one picture in some thousand came out with other bytes than before (same pixels).
+_LEVEL = 2  # of zlib-ng: a tenth of the time of zlib's default (benchmarks/png.py)
 
 
 def encode_png(image: Pixels) -> bytes:
@@ -35,7 +36,7 @@ def encode_png(image: Pixels) -> bytes:
         raise ValueError(f"encode_png: expected [h, w], [h, w, 3] or [h, w, 4], not empty; got shape {image.shape}")
     shown = _blanked(image) if channels == 4 else image
     header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[channels], 0, 0, 0)
-    data = isal_zlib.compress(_filtered(shown.reshape(height, width * channels)), _LEVEL)
+    data = zlib_ng.compress(_filtered(shown.reshape(height, width * channels)), _LEVEL)
     return b"".join([_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")])
 
 
@@ -83,4 +84,4 @@ def _filtered(rows: np.ndarray) -> np.ndarray:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", isal_zlib.crc32(kind + data))])
+    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", zlib_ng.crc32(kind + data))])

@@ -18,7 +18,6 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.core.finding import Finding
-from mouselift.core.types import Vector3
 from mouselift.errors import DatasetError, FramingError, LensFoldError
 from mouselift.io.capture import Capture
 from mouselift.io.dataset import DatasetSource
@@ -26,7 +25,7 @@ from mouselift.io.source import CaptureSource
 from mouselift.plan.zoom import DatasetZoom
 from mouselift.prepare.engine import run_blocks
 from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.sample import Record, make_sample, sample_id, usable_views, verdict
+from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
 from mouselift.prepare.select import Selection, Split
 from mouselift.prepare.store import DatasetStore
 
@@ -74,14 +73,15 @@ def prepare(
     _outside(out, capture)
     frames = selection.of(source.frames)
     frames = [frame for frame in frames if frame not in set(capture.jumps)]
-    shared = _shared_zoom(source, recipe, up, frames, workers, progress)
+    shared = _shared_zoom(source, recipe, frames, workers, progress)
     identity = _identity(capture, source, recipe, shared)
     store = DatasetStore(out, identity)
     with store.locked():
         store.open()
         known = store.known()
         todo = [frame for frame in frames if frame not in known]
-        job = _Job(source, recipe, up, shared, store, _provenance(identity))
+        setting = Setting(source.cameras, up, shared, source.rate, _provenance(identity))
+        job = _Job(source, recipe, setting, store)
         made = 0
         progress("samples", len(frames) - len(todo), len(frames))
         for block in run_blocks(job, source.blocks(todo), workers):
@@ -103,10 +103,8 @@ class _Job:
 
     source: Source
     recipe: Recipe
-    up: Vector3
-    shared: DatasetZoom | None
+    setting: Setting
     store: DatasetStore
-    provenance: dict[str, Any]
 
     def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
         finished = [record for frame in block if (record := self.store.stored(sample_id(frame))) is not None]
@@ -114,7 +112,7 @@ class _Job:
             yield finished
         done = {record.frame for record in finished}
         for frameset in self.source.read([frame for frame in block if frame not in done]):
-            sample = make_sample(frameset, self.recipe, self.up, self.shared, self.source.rate, self.provenance)
+            sample = make_sample(frameset, self.recipe, self.setting)
             if sample.record.status == "kept":
                 self.store.write_sample(sample)
             yield [sample.record]
@@ -141,7 +139,7 @@ class _WantJob:
 
 
 def _shared_zoom(
-    source: Source, recipe: Recipe, up: Vector3, frames: list[int], workers: int, progress: Progress
+    source: Source, recipe: Recipe, frames: list[int], workers: int, progress: Progress
 ) -> DatasetZoom | None:
     if recipe.framing.zoom.scope != "dataset":
         return None

@@ -11,7 +11,7 @@ import msgspec
 from mouselift.core.finding import Finding
 from mouselift.core.types import Vector3
 from mouselift.errors import FramingError, LensFoldError, MaskError
-from mouselift.io.frames import FrameSet, Picture, ViewFrame
+from mouselift.io.frames import FrameSet, ViewFrame
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.plan.sample import SamplePlan, ViewPlan
@@ -49,10 +49,14 @@ class Sample:
 
 
 @dataclass(frozen=True, eq=False)
-class _View:
-    frame: ViewFrame
-    picture: Picture
-    subject: Subject
+class Setting:
+    """What all samples of a dataset share, besides the recipe."""
+
+    cameras: tuple[str, ...]  # names; a view's number is its camera's place here
+    up: Vector3  # source world
+    shared: DatasetZoom | None  # for a zoom over the dataset
+    rate: float  # frames per second; 0 where it is not known
+    provenance: dict[str, Any]  # goes into every sample's file
 
 
 def sample_id(frame: int) -> str:
@@ -106,17 +110,16 @@ def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str 
     return None if remaining >= 2 else "too-few-views"
 
 
-def make_sample(
-    frameset: FrameSet, recipe: Recipe, up: Vector3, shared: DatasetZoom | None, rate: float, provenance: dict[str, Any]
-) -> Sample:
+def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
     """Plan and execute one sample. Depends on its arguments only, so any run makes the same bytes."""
+    rate, names = job.rate, job.cameras
     views, subjects, findings = usable_views(frameset, recipe)
     dropped = verdict(findings, len(views), recipe)
     if dropped is not None:
         return _dropped(frameset, dropped, findings, rate)
     try:
         plan = recipe.framing.plan(
-            [view.camera for view in views], [subject.silhouette for subject in subjects], up, shared=shared
+            [view.camera for view in views], [subject.silhouette for subject in subjects], job.up, shared=job.shared
         )
     except (FramingError, LensFoldError) as error:
         findings.append(Finding("no-framing", "warning", f"frame {frameset.frame}: {error}", None, frameset.frame))
@@ -133,18 +136,13 @@ def make_sample(
             interpolation=recipe.interpolation,
             background=recipe.background,
         )
-        number = _view_id(frameset, view)
+        number = names.index(view.camera.name)  # a view keeps its number when others are missing
         path = f"images/cam_{number:03d}.png"
         images[path] = encode_png(rgba)
         cameras.append(SampleView(plan.written_camera(index), path, number))
     record = _record(frameset, plan, findings, rate)
-    extra = {"provenance": provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
+    extra = {"provenance": job.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
     return Sample(record, images, sample_json(record.id, cameras, extra))
-
-
-def _view_id(frameset: FrameSet, view: ViewFrame) -> int:
-    """A view keeps its number when others are missing."""
-    return next(i for i, other in enumerate(frameset.views) if other is view)
 
 
 def _dropped(frameset: FrameSet, reason: str, findings: list[Finding], rate: float) -> Sample:

@@ -28,7 +28,7 @@ def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> ImageRGB
     ground = np.full((side, side, 3), 226, np.float32)
     picture = (small[:, :, :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
     if outline:
-        _draw_outline(picture, np.ascontiguousarray(small[:, :, 3]))
+        outline_on(picture, np.ascontiguousarray(small[:, :, 3]))
     return picture
 
 
@@ -44,7 +44,7 @@ def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> ImageRGB
     x0, y0 = x + w // 2 - region // 2, y + h // 2 - region // 2
     crop, levels = _square_region(picture, mask, x0, y0, region)
     tile = _resize(crop, side)
-    _draw_outline(tile, _resize(levels, side))
+    outline_on(tile, levels)
     return tile
 
 
@@ -84,9 +84,11 @@ def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
-def _draw_outline(tile: ImageRGB, levels: Levels) -> None:
-    contours, _ = cv2.findContours((levels >= _HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
-    cv2.drawContours(tile, contours, -1, OUTLINE, 1, cv2.LINE_AA)
+def outline_on(tile: ImageRGB, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
+    """Draw a mask's outline on a tile that shows the same region, whatever the mask's size."""
+    small = _resize(levels, tile.shape[0])
+    contours, _ = cv2.findContours((small >= _HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    cv2.drawContours(tile, contours, -1, colour, 1, cv2.LINE_AA)
 
 
 def _resize(image: Array, side: int, premultiply: bool = False) -> Array:

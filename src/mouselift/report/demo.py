@@ -1,0 +1,166 @@
+"""The demo: a synthetic recording prepared four ways, checked against the truth, on one page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean, median
+
+import numpy as np
+
+from mouselift import __version__
+from mouselift.io.capture import load_capture
+from mouselift.io.capture_toml import write_capture_toml
+from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.discover import discover
+from mouselift.io.png import read_png
+from mouselift.io.source import CaptureSource
+from mouselift.plan.framing import PRESETS
+from mouselift.prepare.pipeline import prepare
+from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.select import Selection, Split
+from mouselift.report.measure import measure_dataset
+from mouselift.report.page import picture_uri, render_page
+from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.check import check_dataset, sample_world
+from mouselift.synthetic.mesh import Mesh
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.truth import Truth
+
+Progress = Callable[[str, int, int], None]
+
+SPEC = CaptureSpec(frames=12, fps=1.6, start=0.5, seed=3)
+_TILE = 176
+_SHOWN = (2, 8)  # frames on the contact sheets
+_GOOD_IOU = 0.98
+TRUE_OUTLINE = (0, 150, 255)
+_WORDS = {
+    "per-sample": "One scale for all views of an instant. The default.",
+    "per-view": "Every view fills the frame alike; focal lengths differ from view to view.",
+    "canonical": "Cameras turned to the subject, principal points in the middle, one magnification.",
+    "legacy": "The old bug on purpose: pixels scaled and shifted, intrinsics left alone.",
+}
+
+
+@dataclass(frozen=True)
+class PresetResult:
+    """One way of preparing the same frames."""
+
+    preset: str
+    words: str
+    samples: int
+    iou_mean: float  # true mesh through the written cameras with the written alpha
+    iou_worst: float
+    tangency_px: float  # median over samples; needs no truth
+    size_spread: float
+    focal_spread: float
+    principal_px: float
+
+    @property
+    def exact(self) -> bool:
+        return self.iou_worst >= _GOOD_IOU
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    page: Path
+    presets: tuple[PresetResult, ...]
+
+
+def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
+    """Everything under `out`; what an earlier, stopped demo made is used again."""
+    capture_folder = out / "capture"
+    truth = _capture(capture_folder, progress)
+    capture = load_capture(capture_folder)
+    results: list[PresetResult] = []
+    sheets: dict[str, str] = {}
+    for name, framing in PRESETS.items():
+        dataset = out / name
+        recipe = Recipe(framing, on_cut="keep")
+        prepare(
+            capture, dataset, recipe, Selection(), Split(), workers, lambda _, k, n, name=name: progress(name, k, n)
+        )
+        results.append(_result(name, dataset, truth))
+        sheets[name] = picture_uri(_sheet(dataset, truth))
+    page = out / "index.html"
+    source_sheet = picture_uri(_source_sheet(CaptureSource(capture)))
+    render_page(
+        "demo.html.j2",
+        page,
+        version=__version__,
+        results=results,
+        sheets=sheets,
+        source_sheet=source_sheet,
+        frames=SPEC.frames,
+        cameras=len(capture.cameras),
+        capture=capture_folder,
+        out=out,
+    )
+    return DemoResult(page, tuple(results))
+
+
+def _capture(folder: Path, progress: Progress) -> Truth:
+    """Rendered under another name and renamed, so that a stopped demo leaves no half recording."""
+    if not (folder / "capture.toml").is_file():
+        writing = folder.with_name(".writing-capture")
+        if writing.exists():
+            _remove_own(writing)
+        write_capture(writing, SPEC, lambda k, n: progress("rendering", k, n))
+        writing.rename(folder)
+        found = discover(folder)
+        write_capture_toml(folder / "capture.toml", found.spec, comments=found.comments)
+    return Truth.load(folder)
+
+
+def _remove_own(folder: Path) -> None:
+    import shutil  # only for what this module itself left behind
+
+    shutil.rmtree(folder)
+
+
+def _result(name: str, dataset: Path, truth: Truth) -> PresetResult:
+    checks = list(check_dataset(dataset, truth, supersample=3))
+    measures = measure_dataset(dataset)
+    return PresetResult(
+        name,
+        _WORDS[name],
+        len(measures),
+        fmean(check.iou for check in checks),
+        min(check.iou for check in checks),
+        median(m.tangency_px for m in measures),
+        median(m.size_spread for m in measures),
+        median(m.focal_spread for m in measures),
+        max(m.principal_px for m in measures),
+    )
+
+
+def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
+    """Prepared views, the alpha's outline in amber, the true shape's through the written camera in blue."""
+    rows, labels = [], []
+    folders = find_samples(dataset)
+    for index in _SHOWN:
+        folder = folders[min(index, len(folders) - 1)]
+        world = sample_world(folder)
+        frame = int(folder.name.rsplit("_", 1)[1])
+        mesh = truth.mesh(frame)
+        moved = Mesh(world.apply(mesh.vertices), mesh.topology)
+        views = read_sample(folder).views
+        row = []
+        for view in views:
+            tile = tile_of_sample(read_png(folder / view.file_path), _TILE)
+            outline_on(tile, render_silhouette(moved, view.camera, 2), TRUE_OUTLINE)
+            row.append(tile)
+        rows.append(row)
+        labels.append(f"frame {frame}")
+    return contact_sheet(rows, labels, [camera.name for camera in truth.cameras])
+
+
+def _source_sheet(source: CaptureSource) -> np.ndarray:
+    rows = [
+        [tile_of_source(view.picture, view.mask, _TILE) for view in frameset.views if view.picture is not None]
+        for frameset in source.read(_SHOWN)
+    ]
+    source.close()
+    return contact_sheet(rows, [f"frame {frame}" for frame in _SHOWN], list(source.cameras))

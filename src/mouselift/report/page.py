@@ -1,0 +1,38 @@
+"""Self-contained HTML pages: pictures inside, no network, no script needed to read them."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+from typing import Any
+
+import cv2
+import jinja2
+
+from mouselift.core.types import ImageRGB
+
+_JPEG_QUALITY = 88
+
+
+def picture_uri(image: ImageRGB) -> str:
+    """A picture as a data URI (JPEG: contact sheets are photographs)."""
+    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
+    if not good:
+        raise ValueError("picture_uri: the picture cannot be encoded")
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+
+
+def render_page(template: str, path: Path, **values: Any) -> None:
+    """Fill a template of this package and write it, atomically."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mouselift.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    text = environment.get_template(template).render(**values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".writing-{path.name}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)

@@ -1,0 +1,63 @@
+"""A prepared dataset against the truth: the true shape through the written cameras, next to the written pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mouselift.core.similarity import Similarity
+from mouselift.core.types import Levels
+from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.png import read_png
+from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.plan.sample import SamplePlan
+from mouselift.synthetic.marks import find_marks
+from mouselift.synthetic.mesh import Mesh
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.truth import Truth
+
+_HALF = 128
+
+
+@dataclass(frozen=True)
+class ViewCheck:
+    """One written picture against the truth."""
+
+    sample: str
+    camera: str
+    iou: float  # of the true mesh's silhouette through the written camera with the written alpha
+    marks_px: tuple[float, ...]  # of each bead that is seen whole: distance from where the written camera puts it
+
+
+def check_dataset(dataset: Path, truth: Truth, supersample: int = 4, marks: bool = False) -> Iterator[ViewCheck]:
+    """Every view of every sample. Uses each file's own cameras; only the world's normalisation comes from the plan."""
+    for folder in find_samples(dataset):
+        frame = int(folder.name.rsplit("_", 1)[1])
+        world = sample_world(folder)
+        mesh = truth.mesh(frame)
+        moved = Mesh(world.apply(mesh.vertices), mesh.topology)
+        for view in read_sample(folder).views:
+            rgba = read_png(folder / view.file_path)
+            distances: tuple[float, ...] = ()
+            if marks:
+                beads = truth.marks(frame).in_world(world)
+                distances = tuple(mark.error_px for mark in find_marks(rgba, view.camera, beads, mesh=moved))
+            silhouette = render_silhouette(moved, view.camera, supersample)
+            score = iou(silhouette, rgba[:, :, 3])
+            yield ViewCheck(folder.name, view.camera.name, score, distances)
+
+
+def iou(a: Levels, b: Levels) -> float:
+    """Intersection over union of two soft masks at one half; 1 for two empty ones."""
+    inside_a, inside_b = a >= _HALF, b >= _HALF
+    union = int((inside_a | inside_b).sum())
+    return float((inside_a & inside_b).sum() / union) if union else 1.0
+
+
+def sample_world(folder: Path) -> Similarity:
+    """Source world -> the sample's world, as its plan says."""
+    _, content = read_cameras_json(folder / "opencv_cameras.json")
+    return SamplePlan.from_json(msgspec.json.encode(content["mouselift"]["plan"])).world
