@@ -1,7 +1,15 @@
-"""Settings for the whole test suite."""
+"""Settings for the whole test suite, and small videos whose pictures carry their own numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
 
 # The same examples on every run and machine: a red test is a defect, never bad luck.
@@ -14,3 +22,72 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.differing_executors],
 )
 settings.load_profile("deterministic")
+
+_BLOCK = 16  # pixels; one bit a block, so the number survives any compression
+_DARK, _BRIGHT = 40, 215
+
+
+def numbered(number: int, size: tuple[int, int], noise: bool = False) -> np.ndarray:
+    """[h, w] levels: `number` in 12 bits on the top two rows of blocks, movement below."""
+    w, h = size
+    y, x = np.mgrid[:h, :w]
+    picture = 128 + 60 * np.sin((x + 3 * number) / 7.0) * np.cos((y - 2 * number) / 9.0)
+    if noise:
+        picture = picture + np.random.default_rng(number).normal(size=(h, w)) * 12
+    for bit in range(12):
+        row, column = divmod(bit, 6)
+        area = np.s_[row * _BLOCK : (row + 1) * _BLOCK, column * _BLOCK : (column + 1) * _BLOCK]
+        picture[area] = _BRIGHT if number >> bit & 1 else _DARK
+    return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def number_of() -> Callable[[np.ndarray], int]:
+    """The number that a picture's levels carry."""
+
+    def decode(levels: np.ndarray) -> int:
+        out = 0
+        for bit in range(12):
+            row, column = divmod(bit, 6)
+            middle = levels[row * _BLOCK + 5 : row * _BLOCK + 11, column * _BLOCK + 5 : column * _BLOCK + 11]
+            out |= int(middle.mean() > (_DARK + _BRIGHT) / 2) << bit
+        return out
+
+    return decode
+
+
+@pytest.fixture(scope="session")
+def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Writes a video of numbered pictures (once for one set of arguments) and answers its path."""
+    made: dict[str, Path] = {}
+
+    def make(
+        name: str,
+        count: int = 50,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        options: dict[str, str] | None = None,
+        size: tuple[int, int] = (96, 64),
+        rate: float = 100,
+        faststart: bool = False,
+        noise: bool = False,
+    ) -> Path:
+        key = repr((name, count, codec, pix_fmt, options, size, rate, faststart, noise))
+        if key in made:
+            return made[key]
+        path = tmp_path_factory.mktemp("video") / name
+        muxer = {"movflags": "faststart"} if faststart else {}
+        with av.open(str(path), "w", options=muxer) as container:
+            stream = container.add_stream(codec, rate=Fraction(rate).limit_denominator(1001), options=options or {})
+            assert isinstance(stream, VideoStream)
+            stream.width, stream.height = size
+            stream.pix_fmt = pix_fmt
+            stream.codec_context.thread_count = 1
+            for number in range(count):
+                frame = av.VideoFrame.from_ndarray(numbered(number, size, noise), format="gray")
+                container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+            container.mux(stream.encode())
+        made[key] = path
+        return path
+
+    return make

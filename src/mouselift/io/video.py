@@ -13,15 +13,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Int64
+from jaxtyping import Int64, UInt8
 
 from mouselift.core.types import Array, ImageRGB, Levels
 from mouselift.errors import VideoError
+from mouselift.io.damage import Trust
 from mouselift.io.frames import Box
 from mouselift.io.yuv import full_range_levels, region_rgb, rgb_from_yuv
 
@@ -72,6 +75,8 @@ def _index(path: Path, container: InputContainer) -> VideoInfo:
     stream = container.streams.video[0]
     times: list[int | None] = []
     keys: list[int] = []
+    last_dts: int | None = None
+    whole = True
     try:
         for packet in container.demux(stream):
             if packet.size == 0 or packet.is_discard:
@@ -79,20 +84,39 @@ def _index(path: Path, container: InputContainer) -> VideoInfo:
             if packet.is_keyframe:
                 keys.append(packet.pts if packet.pts is not None else len(times))
             times.append(packet.pts)
+            last_dts, whole = packet.dts, not packet.is_corrupt
     except FFmpegError:
-        pass  # a truncated file: what came before is good, and `promised` tells that more was expected
+        whole = False  # a truncated file: what came before is good, and `promised` tells that more was expected
     if not times:
         raise VideoError(f"{path}: holds no picture")
     context = stream.codec_context
     stamped = [t for t in times if t is not None]
     if len(stamped) == len(times) and len(set(stamped)) == len(stamped):
         order = np.sort(np.array(stamped, dtype=np.int64))
-        key_frames = np.unique(np.searchsorted(order, np.array(keys, dtype=np.int64)))
+        if last_dts is not None:
+            order = _certain(order, last_dts, whole and len(times) >= stream.frames)
+        inside = [key for key in keys if key <= order[-1]]
+        key_frames = np.unique(np.searchsorted(order, np.array(inside, dtype=np.int64)))
     else:
         order, key_frames = None, np.zeros(1, dtype=np.int64)
     rate = float(stream.average_rate) if stream.average_rate else 0.0
     keys_found = np.asarray(key_frames if key_frames.size else [0], dtype=np.int64)
-    return VideoInfo(path, context.width, context.height, rate, len(times), stream.frames, order, keys_found)
+    frames = len(times) if order is None else len(order)
+    return VideoInfo(path, context.width, context.height, rate, frames, stream.frames, order, keys_found)
+
+
+def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
+    """The sorted times without those whose number a cut-off end leaves open.
+
+    Pictures are stored in decoding order: after a cut, one shown later than the last stored picture was due
+    for decoding may have lost predecessors. Where nothing says that the end is cut, a gap there does.
+    """
+    sure = int(np.searchsorted(order, last_dts, side="right"))
+    if whole:
+        steps = np.diff(order)
+        gaps = np.flatnonzero(steps[max(sure - 1, 0) :] > 1.5 * np.median(steps)) if steps.size else steps
+        sure = max(sure, 1) + int(gaps[0]) if gaps.size else len(order)
+    return order[: max(sure, 1)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,15 +144,18 @@ class VideoPicture:
             return region_rgb(y, u, v, (x0, y0, x1, y1), rgb_from_yuv(int(self.frame.colorspace), self._full_range))
         return np.ascontiguousarray(self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1])
 
-    def luma(self, box: Box | None = None) -> Levels:
-        """Brightness levels 0..255 (the Y plane, brought to full range)."""
+    def luma(self, box: Box | None = None, curve: UInt8[Array, "256"] | None = None) -> Levels:
+        """Brightness levels 0..255 (the Y plane, brought to full range), then through `curve` where given."""
         x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
         name = self.frame.format.name
         if name.startswith("yuv") and "p1" not in name:
-            return full_range_levels(self._full_range)[_plane(self.frame, 0)[y0:y1, x0:x1]]
-        if name == "gray":
-            return _plane(self.frame, 0)[y0:y1, x0:x1].copy()
-        return np.ascontiguousarray(self.frame.to_ndarray(format="gray")[y0:y1, x0:x1])
+            levels = full_range_levels(self._full_range)
+            table = levels if curve is None else curve[levels]
+            # cv2.LUT takes a fifth of the time of NumPy's indexing, and this runs on whole pictures.
+            return np.asarray(cv2.LUT(_plane(self.frame, 0)[y0:y1, x0:x1], table))
+        grey = _plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
+        part = grey[y0:y1, x0:x1]
+        return np.ascontiguousarray(part) if curve is None else curve[part]
 
 
 def _plane(frame: VideoFrame, index: int) -> np.ndarray:
@@ -142,17 +169,24 @@ class VideoReader:
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
         self._container: InputContainer | None = None
-        self._decoded: Iterator[VideoFrame] | None = None
+        self._seekable = True
+        self._decoded: Iterator[tuple[int, VideoFrame]] | None = None
+        self._held: tuple[int, VideoFrame] | None = None  # decoded, but beyond the picture that was looked for
         self._next = 0  # number of the next picture that sequential decoding delivers
         self._wanted: frozenset[int] = frozenset()  # time stamps
+        self._skipped: set[int] = set()  # time stamps of pictures that may not have been decoded
+        self._trust = Trust()
 
     def close(self) -> None:
         if self._container is not None:
             self._container.close()
-        self._container = self._decoded = None
+        self._container = self._decoded = self._held = None
 
     def read(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoPicture | None]]:
-        """(number, picture) for each wanted number; None where the file ends before it or it is damaged."""
+        """(number, picture) for each wanted number; None where the file ends before it or it is damaged.
+
+        Damage: a fault that the decoder reports spoils all that is decoded after it, up to the next key frame.
+        """
         times = self.info.times
         inside = [frame for frame in wanted if 0 <= frame < self.info.frames]
         self._wanted = frozenset() if times is None else frozenset(times[inside].tolist())
@@ -160,33 +194,40 @@ class VideoReader:
             yield frame, self._picture(frame) if 0 <= frame < self.info.frames else None
 
     def _picture(self, frame: int) -> VideoPicture | None:
-        key = self.info.key_before(frame)
-        if self._decoded is None or frame < self._next or key > self._next:
+        times, key = self.info.times, self.info.key_before(frame)
+        skipped = times is not None and int(times[frame]) in self._skipped
+        if self._decoded is None or frame < self._next or key > self._next or skipped:
             self._start_at(key)
         try:
-            for number, decoded in self._numbered():
+            while (found := self._take()) is not None:
+                number, decoded = found
+                if number > frame:  # the wanted one could not be decoded
+                    self._held, self._next = found, frame + 1
+                    return None
                 self._next = number + 1
                 if number == frame:
-                    return None if decoded.is_corrupt else VideoPicture(decoded)
-                if number > frame:
-                    break
+                    good = not decoded.is_corrupt and self._trust.holds(decoded.pts)
+                    return VideoPicture(decoded) if good else None
         except FFmpegError:
-            pass  # damaged data: this picture is missing; the next one restarts at its key frame
+            pass  # the file ends or cannot be parsed on: this picture is missing
         self._decoded = None
         return None
 
+    def _take(self) -> tuple[int, VideoFrame] | None:
+        if self._held is not None:
+            found, self._held = self._held, None
+            return found
+        return None if self._decoded is None else next(self._decoded, None)
+
     def _start_at(self, key: int) -> None:
-        container = self._container
-        if container is None or key == 0 or self.info.times is None:
-            container = self._open()
-        stream = container.streams.video[0]
-        if key > 0 and self.info.times is not None:
-            container.seek(int(self.info.times[key]), stream=stream, backward=True)
-        self._next = 0 if self.info.times is None else key
-        self._decoded = self._decode(container, stream)
+        self._held, self._next = None, 0 if self.info.times is None else key
+        self._skipped.clear()
+        self._trust = Trust()
+        self._decoded = self._numbered(self._decode(self._packets(key)))
 
     def _open(self) -> InputContainer:
-        self.close()
+        if self._container is not None:
+            self._container.close()
         try:
             self._container = av.open(str(self.info.path))
         except FFmpegError as error:
@@ -194,18 +235,56 @@ class VideoReader:
         self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
         return self._container
 
-    def _decode(self, container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-        context = stream.codec_context
-        for packet in container.demux(stream):
+    def _packets(self, key: int) -> Iterator[Packet[VideoStream]]:
+        """Packets from the key frame on: by seeking, or, where that lands behind it, by skipping from the start."""
+        times = self.info.times
+        if key == 0 or times is None:
+            container = self._open()
+            yield from container.demux(container.streams.video[0])
+            return
+        time = int(times[key])
+        for seek in (True, False) if self._seekable else (False,):
+            container = self._container if seek and self._container is not None else self._open()
+            stream = container.streams.video[0]
+            if seek:
+                container.seek(time, stream=stream, backward=True)
+            started = False
+            for packet in container.demux(stream):
+                started = started or packet.pts == time
+                if started:
+                    yield packet
+                elif seek and packet.dts is not None and packet.dts > time:
+                    break
+            if started:
+                return
+            self._seekable = False
+
+    def _decode(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
+        for packet in packets:
             if self._wanted:
                 # A picture that nobody refers to and nobody wants need not be decoded: the others stay exact.
-                context.skip_frame = "DEFAULT" if packet.pts in self._wanted or packet.size == 0 else "NONREF"
-            yield from packet.decode()
+                wanted = packet.pts in self._wanted or packet.size == 0
+                packet.stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+                if not wanted and packet.pts is not None:
+                    self._skipped.add(packet.pts)
+            self._trust.submit(packet)
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                if self.info.times is None:
+                    raise  # pictures are numbered by counting, and one is lost: nothing after it has a number
+                self._trust.fault(packet.pts)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._trust.fault(frame.pts)
+                if frame.pts is not None:
+                    self._skipped.discard(frame.pts)
+            yield from frames
 
-    def _numbered(self) -> Iterator[tuple[int, VideoFrame]]:
-        assert self._decoded is not None
+    def _numbered(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
         times = self.info.times
-        for decoded in self._decoded:
+        for decoded in frames:
             if times is None:
                 yield self._next, decoded
                 continue
