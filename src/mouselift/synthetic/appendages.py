@@ -12,7 +12,7 @@ from mouselift.synthetic.sweep import bend, frames_along, limb, swept
 
 TAIL_LENGTH = 80.0  # mm
 TAIL_ROOT_RADIUS, TAIL_TIP_RADIUS = 1.55, 0.5  # mm: about 3 mm thick at the root, 1 mm at the tip
-_DUTY = 0.62  # share of a stride in which a paw is on the floor
+DUTY = 0.62  # share of a stride in which a paw is on the floor
 _OFFSETS = {"LH": 0.0, "LF": 0.27, "RH": 0.5, "RF": 0.77}  # lateral-sequence walk
 _UP = np.array([0.0, 0.0, 1.0])
 
@@ -55,9 +55,9 @@ def limbs(spine: Spine, pose: Pose) -> list[Piece]:
 def _swing(name: str, pose: Pose) -> tuple[float, float]:
     """(forward travel, lift) of a paw relative to its neutral place, mm."""
     phase = (pose.gait + _OFFSETS[name]) % 1.0
-    if phase < _DUTY:
-        return pose.stride * (0.5 - phase / _DUTY), 0.0
-    swing = (phase - _DUTY) / (1 - _DUTY)
+    if phase < DUTY:
+        return pose.stride * (0.5 - phase / DUTY), 0.0
+    swing = (phase - DUTY) / (1 - DUTY)
     ease = swing * swing * (3 - 2 * swing)
     return pose.stride * (ease - 0.5), 0.22 * pose.stride * float(np.sin(np.pi * swing)) ** 2
 

@@ -71,7 +71,7 @@ def cameras_of(spec: CaptureSpec) -> tuple[Camera, ...]:
     """The cameras of the written pictures: the rig's, less what `noise.cut` takes away."""
     out = list(spec.rig.cameras)
     for view, (x0, y0, x1, y1) in spec.noise.cut.items():
-        out[view] = out[view].cropped(x0, y0, (x1 - x0, y1 - y0))
+        out[view] = out[view].cropped(float(x0), float(y0), (x1 - x0, y1 - y0))
     return tuple(out)
 
 

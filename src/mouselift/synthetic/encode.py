@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Protocol
+from typing import Literal
 
 import av
 import cv2
@@ -17,18 +17,6 @@ from mouselift.errors import VideoError
 
 ColourTag = Literal["bt709", "untagged"]
 _PRESET = "veryfast"
-
-
-class FrameWriter(Protocol):
-    """Takes one frame after the other."""
-
-    def __enter__(self) -> FrameWriter: ...
-
-    def write(self, image: ImageRGB | Levels) -> None: ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
 
 
 class VideoWriter:
@@ -108,3 +96,6 @@ class PngWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing is held open."""
+
+
+FrameWriter = VideoWriter | PngWriter

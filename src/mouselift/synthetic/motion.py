@@ -11,6 +11,7 @@ from functools import cached_property
 
 import numpy as np
 
+from mouselift.synthetic.appendages import DUTY
 from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.scene import Arena
 
@@ -18,7 +19,7 @@ _CYCLE = 5.0  # s: one walk and one stop
 _WALK_END = 3.0  # s into the cycle; then it stops
 _EASE = 0.5  # s to start and to stop
 _SPEED = 75.0  # mm/s while walking
-_STRIDE = 46.0  # mm a gait cycle
+_STRIDE = 36.0  # mm a gait cycle
 _TABLE = 4096  # points of the path's arc-length table
 
 
@@ -47,7 +48,7 @@ class Motion:
             head_yaw=self._wander(time, 0) * (0.22 + 0.30 * (1 - going)),
             head_pitch=-0.04 + 0.10 * self._wander(time, 1),
             gait=travelled / _STRIDE,
-            stride=0.48 * _STRIDE * (0.25 + 0.75 * going),
+            stride=DUTY * _STRIDE * (0.25 + 0.75 * going),  # so that planted paws do not slide
             # the tail's root looks backwards: a left turn of the path is a right turn of the tail
             tail_bend=-0.85 * curvature * 80.0 + 0.25 * self._wander(time, 2),
             tail_wave=0.35,

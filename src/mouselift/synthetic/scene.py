@@ -17,8 +17,8 @@ from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
 
 LIGHT = np.array([0.34, -0.26, 0.90]) / np.linalg.norm([0.34, -0.26, 0.90])  # direction to the light, world
-_FLOOR, _TABLE = np.array([0.71, 0.70, 0.685]), np.array([0.325, 0.34, 0.355])
-_WALL_LOW, _WALL_HIGH = np.array([0.36, 0.375, 0.39]), np.array([0.50, 0.515, 0.53])
+_FLOOR, _TABLE = np.array([0.735, 0.725, 0.71]), np.array([0.44, 0.46, 0.48])
+_WALL_LOW, _WALL_HIGH = np.array([0.53, 0.55, 0.57]), np.array([0.68, 0.695, 0.71])
 _TEXTURE_CELL = 0.3  # mm
 _TEXTURE_SIZE = 1024  # cells a side; then it repeats
 _SHADOW_CELL = 0.5  # mm

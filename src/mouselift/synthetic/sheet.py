@@ -17,6 +17,7 @@ from mouselift.synthetic.render import Rendering, ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig, markerless_rig
 
 _GAP = 4  # pixels of white between cells
+_MARGIN = 1.18  # side of a cell's square / longest side of the animal in it
 TIMES = (0.55, 1.5, 2.6, 3.95, 6.3, 8.9)  # s: walking, turning, rearing
 
 
@@ -26,10 +27,9 @@ def contact_sheet(
     coat: Coat = "brown",
     seed: int = 3,
     rig: Rig | None = None,
-    crop: int = 560,
     cell: int = 280,
 ) -> ImageRGB:
-    """One row a view, one column an instant; each cell shows `crop` pixels square around the animal."""
+    """One row a view, one column an instant; each cell shows a square of the picture around the animal."""
     rig = rig if rig is not None else markerless_rig()
     motion, mouse = Motion(rig.arena, seed), Mouse(coat, seed)
     instants = [mouse.posed(motion.pose(time)) for time in times]
@@ -39,18 +39,20 @@ def contact_sheet(
     for row, view in enumerate(views):
         renderer = ViewRenderer(rig.cameras[view], rig.arena, seed)
         for column, (posed, shadow) in enumerate(zip(instants, shadows, strict=True)):
-            picture = _around(renderer.render(posed, shadow), crop, cell)
+            picture = _around(renderer.render(posed, shadow), cell)
             top, left = _GAP + row * side, _GAP + column * side
             sheet[top : top + cell, left : left + cell] = picture
     return sheet
 
 
-def _around(rendering: Rendering, crop: int, cell: int) -> ImageRGB:
+def _around(rendering: Rendering, cell: int) -> ImageRGB:
     """A square around the animal, moved back into the picture where it would leave it."""
     height, width = rendering.mask.shape
     ys, xs = np.nonzero(rendering.mask)
-    x, y = ((xs.min() + xs.max()) // 2, (ys.min() + ys.max()) // 2) if len(xs) else (width // 2, height // 2)
-    size = min(crop, height, width)
+    if len(xs) == 0:
+        xs, ys = np.array([0, width - 1]), np.array([0, height - 1])
+    x, y = (xs.min() + xs.max()) // 2, (ys.min() + ys.max()) // 2
+    size = int(min(max(_MARGIN * (xs.max() - xs.min()), _MARGIN * (ys.max() - ys.min()), cell), height, width))
     x0, y0 = int(np.clip(x - size // 2, 0, width - size)), int(np.clip(y - size // 2, 0, height - size))
     part = rendering.rgb[y0 : y0 + size, x0 : x0 + size]
     return np.asarray(cv2.resize(part, (cell, cell), interpolation=cv2.INTER_AREA), dtype=np.uint8)
