@@ -71,8 +71,9 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         rate: float = 100,
         faststart: bool = False,
         noise: bool = False,
+        leave_out: tuple[int, ...] = (),  # pictures that the recorder dropped: their times stay empty
     ) -> Path:
-        key = repr((name, count, codec, pix_fmt, options, size, rate, faststart, noise))
+        key = repr((name, count, codec, pix_fmt, options, size, rate, faststart, noise, leave_out))
         if key in made:
             return made[key]
         path = tmp_path_factory.mktemp("video") / name
@@ -83,9 +84,11 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
             stream.width, stream.height = size
             stream.pix_fmt = pix_fmt
             stream.codec_context.thread_count = 1
-            for number in range(count):
+            for number in sorted(set(range(count)) - set(leave_out)):
                 frame = av.VideoFrame.from_ndarray(numbered(number, size, noise), format="gray")
-                container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+                frame = frame.reformat(format=pix_fmt)
+                frame.pts, frame.time_base = number, 1 / stream.codec_context.framerate
+                container.mux(stream.encode(frame))
             container.mux(stream.encode())
         made[key] = path
         return path

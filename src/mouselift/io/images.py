@@ -110,7 +110,10 @@ def as_levels(image: Array) -> Levels:
 
 
 def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple[int, Array | None]]:
-    """(number, image) in the order asked for; None where there is no such file or it is damaged."""
+    """(number, image) in the order asked for; None where there is no such file or it is damaged.
+
+    VideoError where an image has another size than the folder's first.
+    """
     for number in numbers:
         path = folder.files.get(number)
         image: Array | None = None
@@ -119,4 +122,9 @@ def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple
                 image = read_image(path)
             except VideoError:
                 image = None
+        if image is not None and image.shape[:2] != (folder.height, folder.width):
+            raise VideoError(
+                f"{path}: is {image.shape[1]}x{image.shape[0]}, the first image of its folder is "
+                f"{folder.width}x{folder.height}; all images of one camera must have one size"
+            )
         yield number, image

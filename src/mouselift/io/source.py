@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Int64
 
 from mouselift.core.camera import Camera
 from mouselift.core.finding import Finding
-from mouselift.core.types import Levels
+from mouselift.core.types import Array, Levels
 from mouselift.errors import CaptureError, MaskError
 from mouselift.io.capture import Capture, CaptureCamera
 from mouselift.io.frames import FrameSet, Picture, ViewFrame
@@ -70,7 +71,7 @@ class CaptureSource:
         self.capture = capture
         self.tracks = tuple(_open_camera(camera, capture) for camera in capture.cameras)
         self.findings = tuple(_compare(self.tracks))
-        self._readers: dict[Path, VideoReader] = {}
+        self._readers: dict[tuple[str, bool], VideoReader] = {}  # camera, whether its masks
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_readers": {}}  # open files stay in the process that opened them
@@ -123,15 +124,16 @@ class CaptureSource:
             reader.close()
         self._readers.clear()
 
-    def _reader(self, info: VideoInfo) -> VideoReader:
-        return self._readers.setdefault(info.path, VideoReader(info))
+    def _reader(self, camera: str, masks: bool, info: VideoInfo) -> VideoReader:
+        # Not by path: two tracks on one file, at different offsets, each need their own place in it.
+        return self._readers.setdefault((camera, masks), VideoReader(info))
 
     def _pictures(self, track: CameraTracks, frames: Sequence[int], wanted: bool) -> Iterator[Picture | None]:
         media, numbers = track.pictures.media, [frame + track.pictures.shift for frame in frames]
         if not wanted:
             yield from (None for _ in frames)
         elif isinstance(media, VideoInfo):
-            yield from (picture for _, picture in self._reader(media).read(numbers))
+            yield from (picture for _, picture in self._reader(track.name, False, media).read(numbers))
         else:
             for _, image in read_numbered(media, numbers):
                 yield None if image is None else ImagePicture(as_rgb(image))
@@ -142,7 +144,9 @@ class CaptureSource:
             return
         media, numbers = track.masks.media, [frame + track.masks.shift for frame in frames]
         if isinstance(media, VideoInfo):
-            yield from (None if p is None else mask_levels(p) for _, p in self._reader(media).read(numbers))
+            yield from (
+                None if p is None else mask_levels(p) for _, p in self._reader(track.name, True, media).read(numbers)
+            )
         else:
             for _, image in read_numbered(media, numbers):
                 yield None if image is None else as_levels(image)
@@ -150,8 +154,7 @@ class CaptureSource:
 
 def mask_levels(picture: VideoPicture) -> Levels:
     """A mask picture's levels from its luma plane, a lossy codec's ripples removed."""
-    luma = picture.luma()
-    return luma if picture.frame.format.name == "gray" else _QUIET[luma]
+    return picture.luma() if picture.frame.format.name == "gray" else picture.luma(curve=_QUIET)
 
 
 def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
@@ -200,6 +203,14 @@ def _open_masks(camera: CaptureCamera, path: Path, pictures: Track, capture: Cap
     return masks
 
 
+def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:
+    """Numbers of the pictures after which a time stamp, or more, is missing; none where the file has no stamps."""
+    if info.times is None or len(info.times) < 3:
+        return np.zeros(0, dtype=np.int64)
+    steps = np.diff(info.times)
+    return np.flatnonzero(steps > 1.5 * np.median(steps))
+
+
 def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
     """Findings about recordings that do not cover the same time."""
     longest = max(tracks, key=lambda track: track.pictures.end)
@@ -213,6 +224,16 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
                 "be read; copy the file again if more were recorded",
                 track.name,
                 media.frames,
+            )
+        if isinstance(media, VideoInfo) and (gaps := time_gaps(media)).size:
+            yield Finding(
+                "video-gap",
+                "warning",
+                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, first after picture "
+                f"{gaps[0]}; pictures are counted in order, so where frames were lost, later ones lag. Record again, "
+                "or list the frame after the jump under `jumps`",
+                track.name,
+                int(gaps[0]) - track.pictures.shift,
             )
         missing = longest.pictures.end - track.pictures.end
         if missing:

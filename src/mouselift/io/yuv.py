@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.core.types import Array, ImageRGB
+from mouselift.core.types import Array
 from mouselift.io.frames import Box
 
 # Kr, Kb of the colour matrices (ITU-R BT.601 and BT.709), by FFmpeg's number of the colour space.
@@ -41,7 +41,7 @@ def full_range_levels(full_range: bool) -> UInt8[Array, "256"]:
 
 def region_rgb(
     y: UInt8[Array, "h w"], u: UInt8[Array, "ch cw"], v: UInt8[Array, "ch cw"], box: Box, matrix: Array
-) -> ImageRGB:
+) -> UInt8[Array, "rows columns 3"]:
     """Colours of `box` of a 4:2:0 picture; the same values whatever the box."""
     x0, y0, x1, y1 = box
     # One more chroma sample on every side, so that a region's edge interpolates as the whole picture would.
