@@ -169,6 +169,11 @@ def main() -> None:
     box = ideals[0][0]
     small = replace(box, box=(30, 70, 370, 330))
     print(f"{'the twin':15}" + "".join(f"{'':10}{psnr(w[..., 0], t, i):10.1f}{'':10}" for _, w, t, i in ideals))
+    whole = [reference_view(plan, picture, mask, samples=4, box=1.0) for plan, *_ in ideals]
+    pairs = zip(whole, ideals, strict=True)
+    print(
+        f"{'same, whole box':15}" + "".join(f"{'':10}{psnr(w[..., 0], t, i):10.1f}{'':10}" for w, (*_, t, i) in pairs)
+    )
     for name, warp in METHODS.items():
         line = f"{name:15}"
         for plan, twin, ideal, inside in ideals:

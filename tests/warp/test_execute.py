@@ -16,6 +16,9 @@ from mouselift.plan.sample import ViewPlan
 from mouselift.warp.execute import ALPHA_FLOOR, composited, straight, warp_view
 from mouselift.warp.reference import reference_view
 
+# OpenCV 4 rounds positions to 1/32 of a pixel from the box's corner.
+BOX_LEVELS = 2 if int(cv2.__version__.split(".")[0]) >= 5 else 8
+
 
 def view_at(scale: float, shot: Any, up: Any) -> ViewPlan:
     """A look-at view of the shot at a given scale, the frame just large enough."""
@@ -116,7 +119,7 @@ def test_the_box_loses_nothing(interpolation: Any, shot: Any, up: Any, fur: Any,
             assert np.array_equal(part[..., 3] > 0, whole[..., 3] > 0)
             # Near alpha 0 a level of the premultiplied colour is many of the straight one.
             solid = whole[..., 3] > 128
-            assert np.abs(part[solid] - whole[solid]).max() <= 2
+            assert np.abs(part[solid] - whole[solid]).max() <= BOX_LEVELS
 
 
 def test_a_colour_as_background(shot: Any, up: Any, fur: Any, picture_of: Any) -> None:

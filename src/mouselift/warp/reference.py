@@ -18,17 +18,20 @@ _LOBES = 5  # of the Lanczos window: 10 x 10 source pixels a sample
 ReferenceRGBA = Float64[Array, "s s 4"]  # 0..255, not rounded
 
 
-def reference_view(plan: ViewPlan, rgb: ImageRGB, mask: Levels, samples: int = 8) -> ReferenceRGBA:
+def reference_view(
+    plan: ViewPlan, rgb: ImageRGB, mask: Levels, samples: int = 8, box: float | None = None
+) -> ReferenceRGBA:
     """The output picture of one view with *premultiplied* alpha, 0..255, before any rounding.
 
-    rgb, mask: the whole source picture. Divide the colours by alpha / 255 for straight ones.
+    rgb, mask: the whole source picture. box: side of the averaged box in output pixels, `filters.footprint` by
+    default. Divide the colours by alpha / 255 for straight ones.
     """
     alpha = mask[..., None] / 255.0
     source = np.concatenate([rgb * alpha, 255.0 * alpha], axis=2)
     size = plan.target.width
     x, y = np.meshgrid(np.arange(size) + 0.5, np.arange(size) + 0.5)
     centres = np.stack([x.ravel(), y.ravel()], axis=1)
-    width = footprint(plan.scale)
+    width = footprint(plan.scale) if box is None else box
     offsets = ((np.arange(samples) + 0.5) / samples - 0.5) * width if width > 0 else np.zeros(1)
     total = np.zeros((size * size, 4))
     for dy in offsets:
