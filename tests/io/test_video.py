@@ -224,19 +224,18 @@ def wrong_pixels(found: dict[int, VideoPicture | None], clean: list[np.ndarray])
 GROUPS = [{"bf": "3", "g": "24"}, {"bf": "3", "g": "24", "x264-params": "open-gop=1"}]
 
 
-@pytest.mark.parametrize("share", [0.0, 0.6])  # of the first damaged packet that is still good
 @pytest.mark.parametrize("packet", [26, 47, 48, 49, 50, 59, 71, 72, 73])
 @pytest.mark.parametrize("options", GROUPS)
 def test_damage_loses_pictures_but_shows_no_wrong_ones(
-    packet: int, share: float, options: dict[str, str], make_video: MakeVideo, tmp_path: Path
+    packet: int, options: dict[str, str], make_video: MakeVideo, tmp_path: Path
 ) -> None:
     options = {**options, "sc_threshold": "0"}
     whole = make_video("b.mp4", count=COUNT, options=options, faststart=True, noise=True)
     clean, info = decoded_in_order(whole), probe(whole)
     (tmp_path / "b.mp4").write_bytes(whole.read_bytes())
-    _, position, size = packets(whole)[packet]
+    # Two whole packets: of one that is half good the decoder may accept the rest, as H.264 has no checksums.
+    _, start, _ = packets(whole)[packet]
     _, following, length = packets(whole)[packet + 1]
-    start = position + int(share * size)
     broken = probe(overwritten(tmp_path / "b.mp4", start, following + length - start))
     found = read(broken, range(COUNT))
     assert wrong_pixels(found, clean) == []

@@ -1,4 +1,7 @@
-"""What a fault in a video's data spoils: later pictures copy from earlier ones until a key frame starts afresh."""
+"""What a fault in a video's data spoils: later pictures copy from earlier ones until a key frame starts afresh.
+
+Only faults that the decoder reports are known: H.264 has no checksums, and damage that still parses passes.
+"""
 
 from __future__ import annotations
 
