@@ -154,7 +154,7 @@ class VideoPicture:
             # cv2.LUT takes a fifth of the time of NumPy's indexing, and this runs on whole pictures.
             return np.asarray(cv2.LUT(_plane(self.frame, 0)[y0:y1, x0:x1], table))
         grey = _plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
-        part = grey[y0:y1, x0:x1]
+        part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
         return np.ascontiguousarray(part) if curve is None else curve[part]
 
 
