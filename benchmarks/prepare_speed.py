@@ -1,6 +1,6 @@
 """Speed and memory of `prepare` on videos, against the straightforward pipeline and against decoding alone.
 
-    python benchmarks/prepare_speed.py [--gop 30] [--every 10] [--frames 500] [--yardstick 6]
+    python benchmarks/prepare_speed.py [--gop 30] [--every 10] [--frames 500] [--noise 4] [--yardstick 6]
 
 Prints CPU seconds (user + system, child processes included) a six-view sample, and ratios measured in one run.
 The yardstick makes only a few of the samples, spread over the recording, because it is slow.
@@ -73,12 +73,13 @@ def main() -> None:
     parser.add_argument("--gop", type=int, default=30)
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--frames", type=int, default=500)
+    parser.add_argument("--noise", type=float, default=4.0, help="of the sensor, levels: sets the bytes a frame")
     parser.add_argument("--yardstick", type=int, default=6, help="samples that the straightforward pipeline makes")
     options = parser.parse_args()
 
     from recording import recording
 
-    source = recording(options.frames, options.gop)
+    source = recording(options.frames, options.gop, options.noise)
     samples = len(range(0, options.frames, options.every))
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
@@ -100,6 +101,8 @@ def main() -> None:
             )
             results[workers] = {"cpu": cpu, "wall": wall, **json.loads(line)}
             shutil.rmtree(out)
+    size = sum(path.stat().st_size for path in (source / "videos").iterdir()) / options.frames / VIEWS / 1000
+    print(f"videos of {size:.0f} kB a frame")
     report(options, samples, len(chosen), idle, plain, decode, results)
 
 
@@ -118,8 +121,12 @@ def report(
     print(f"ratio to decoding alone      {ours / decode:.2f}")
     print(f"ratio to decoding + 9 ms     {ours / budget:.2f}")
     print(f"beyond decoding              {1000 * (ours - decode) / samples / VIEWS:.1f} ms a view")
-    print(f"two workers                  {results[1]['wall'] / results[2]['wall']:.2f} x one, wall ({os.cpu_count()} cores)")
-    print(f"peak memory                  {results[1]['worker_mb']:.0f} MB one process, {results[2]['worker_mb']:.0f} MB a worker")
+    print(
+        f"two workers                  {results[1]['wall'] / results[2]['wall']:.2f} x one, wall ({os.cpu_count()} cores)"
+    )
+    print(
+        f"peak memory                  {results[1]['worker_mb']:.0f} MB one process, {results[2]['worker_mb']:.0f} MB a worker"
+    )
 
 
 if __name__ == "__main__":

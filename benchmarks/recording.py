@@ -22,12 +22,13 @@ from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig
 
 INSTANTS, RATE = 60, 100
+NOISES = 8  # different pictures of sensor noise, used in turn
 CACHE = Path(tempfile.gettempdir()) / "mouselift-benchmarks"
 
 
-def recording(frames: int, gop: int, instants: int = INSTANTS) -> Path:
-    """Folder with capture.toml, videos/ and masks/; made unless it is there."""
-    folder = CACHE / f"six-{frames}-gop{gop}"
+def recording(frames: int, gop: int, noise: float = 0.0, instants: int = INSTANTS) -> Path:
+    """Folder with capture.toml, videos/ and masks/; made unless it is there. `noise`: of the sensor, levels."""
+    folder = CACHE / f"six-{frames}-gop{gop}-noise{noise:g}"
     if (folder / "capture.toml").exists():
         return folder
     rig = undistorted_rig(markerless_rig())
@@ -40,7 +41,7 @@ def recording(frames: int, gop: int, instants: int = INSTANTS) -> Path:
         renderer = ViewRenderer(camera, rig.arena, seed=1, supersample=2)
         drawn = [renderer.render(p, s) for p, s in zip(posed, shadows, strict=True)]
         order = [_bounce(k, instants) for k in range(frames)]
-        encode(folder / "videos" / f"{camera.name}.mp4", [d.rgb for d in drawn], order, gop)
+        encode(folder / "videos" / f"{camera.name}.mp4", [d.rgb for d in drawn], order, gop, noise)
         encode(folder / "masks" / f"{camera.name}.mp4", [np.dstack([d.mask] * 3) for d in drawn], order, gop)
     write_rig(folder, rig.cameras)
     return folder
@@ -51,14 +52,21 @@ def _bounce(k: int, n: int) -> int:
     return phase if phase < n else 2 * n - 2 - phase
 
 
-def encode(path: Path, pictures: list[np.ndarray], order: list[int], gop: int) -> None:
+def encode(path: Path, pictures: list[np.ndarray], order: list[int], gop: int, noise: float = 0.0) -> None:
     height, width = pictures[0].shape[:2]
+    rng = np.random.default_rng(0)
+    grains = [
+        rng.normal(scale=noise, size=(height, width, 1)).astype(np.float32) for _ in range(NOISES if noise else 0)
+    ]
     with av.open(str(path), "w") as container:
         options = {"crf": "20", "g": str(gop), "keyint_min": str(gop), "sc_threshold": "0", "preset": "veryfast"}
         stream = container.add_stream("libx264", rate=Fraction(RATE), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-        for index in order:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(pictures[index], format="rgb24")))
+        for number, index in enumerate(order):
+            picture = pictures[index]
+            if grains:
+                picture = np.clip(picture + grains[number * 5 % NOISES], 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
         container.mux(stream.encode(None))
 
 

@@ -78,8 +78,10 @@ class DatasetStore:
         with (self.root / _LOCK).open("w") as handle:
             if not _try_lock(handle.fileno()):
                 raise DatasetError(f"{self.root}: another `mouselift prepare` is writing here; wait for it, or stop it")
-            yield
-        (self.root / _LOCK).unlink(missing_ok=True)
+            try:
+                yield
+            finally:
+                (self.root / _LOCK).unlink(missing_ok=True)
 
     def known(self) -> dict[int, Record]:
         """Records of samples that need no work: in the manifest or journal, and whole on disk where kept."""

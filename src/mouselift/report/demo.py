@@ -38,7 +38,7 @@ _GOOD_IOU = 0.98
 TRUE_OUTLINE = (0, 150, 255)
 _WORDS = {
     "per-sample": "One scale for all views of an instant. The default.",
-    "per-view": "Every view fills the frame alike; focal lengths differ from view to view.",
+    "per-view": "Every view fills the frame as far as its own outline allows; focal lengths differ.",
     "canonical": "Cameras turned to the subject, principal points in the middle, one magnification.",
     "legacy": "The old bug on purpose: pixels scaled and shifted, intrinsics left alone.",
 }

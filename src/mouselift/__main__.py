@@ -1,0 +1,6 @@
+"""`python -m mouselift`."""
+
+from mouselift.cli import main
+
+if __name__ == "__main__":
+    main()

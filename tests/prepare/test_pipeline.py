@@ -1,0 +1,187 @@
+"""capture -> dataset: what lies in the folder, resuming, and being the same whatever the circumstances."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.errors import DatasetError
+from mouselift.io.capture import load_capture
+from mouselift.io.png import read_png
+from mouselift.plan.framing import PRESETS
+from mouselift.plan.sample import SamplePlan
+from mouselift.prepare.pipeline import Summary, prepare
+from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.select import Selection, Split
+
+KEEP = Recipe(on_cut="keep")
+ALL = Selection()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes; absolute sample paths in the list files made relative."""
+    out = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            data = path.read_bytes()
+            out[str(path.relative_to(folder))] = data.replace(str(folder.resolve()).encode(), b"OUT")
+    return out
+
+
+def run(capture: Path, out: Path, recipe: Recipe = KEEP, selection: Selection = ALL, workers: int = 1) -> Summary:
+    return prepare(load_capture(capture), out, recipe, selection, Split(), workers)
+
+
+def test_folder_is_what_facelift_loaders_read(recording: Path, tmp_path: Path) -> None:
+    summary = run(recording, tmp_path / "out")
+    assert summary.kept == 12
+    samples = [Path(line) for name in ("train", "val") for line in lines(tmp_path / "out" / f"data_{name}.txt")]
+    assert samples
+    for sample in samples:
+        assert sample.is_absolute()
+        content = json.loads((sample / "opencv_cameras.json").read_bytes())
+        assert content["id"] == sample.name
+        assert len(content["frames"]) == 6
+        for frame in content["frames"]:
+            assert {"w", "h", "fx", "fy", "cx", "cy", "w2c", "file_path", "view_id", "camera"} <= set(frame)
+            assert frame["w"] == frame["h"] == 512
+            w2c = np.array(frame["w2c"])
+            assert w2c.shape == (4, 4)
+            assert np.linalg.det(w2c[:3, :3]) == pytest.approx(1.0, abs=1e-12)
+            rgba = read_png(sample / frame["file_path"])
+            assert rgba.shape == (512, 512, 4)
+            assert not rgba[rgba[:, :, 3] == 0].any(), "background is exactly zero"
+
+
+def lines(path: Path) -> list[str]:
+    return path.read_text().splitlines()
+
+
+def test_manifest_has_a_line_a_sample(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "out")
+    records = [json.loads(line) for line in lines(tmp_path / "out" / "manifest.jsonl")]
+    assert [r["frame"] for r in records] == list(range(12))
+    assert records[3]["time"] == pytest.approx(1.5)
+    assert {view["camera"] for view in records[0]["views"]} == {f"Camera{i}" for i in range(1, 7)}
+
+
+def test_plan_in_the_sample_makes_the_picture_again(recording: Path, tmp_path: Path) -> None:
+    from mouselift.io.source import CaptureSource
+    from mouselift.prepare.subject import find_subject
+    from mouselift.warp.execute import warp_view
+
+    run(recording, tmp_path / "out", selection=Selection(frames=(5,)))
+    folder = tmp_path / "out" / "sample_000005"
+    content = json.loads((folder / "opencv_cameras.json").read_bytes())
+    plan = SamplePlan.from_json(json.dumps(content["mouselift"]["plan"]))
+    source = CaptureSource(load_capture(recording))
+    (frameset,) = source.read([5])
+    for index, view in enumerate(frameset.views):
+        assert view.picture is not None
+        assert view.mask is not None
+        subject = find_subject(view.mask, KEEP.speck)
+        assert subject is not None
+        again = warp_view(plan.views[index], view.picture, subject.mask, interpolation=KEEP.interpolation)
+        assert np.array_equal(again, read_png(folder / f"images/cam_{index:03d}.png"))
+    source.close()
+
+
+def test_workers_do_not_change_a_byte(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "one", workers=1)
+    run(recording, tmp_path / "two", workers=2)
+    assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+def test_denser_run_adds_and_equals_a_fresh_one(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "grown", selection=Selection(every=4))
+    stamp = (tmp_path / "grown/sample_000004/images/cam_000.png").stat().st_mtime_ns
+    summary = run(recording, tmp_path / "grown", selection=Selection(every=2))
+    assert summary.made == 3
+    assert (tmp_path / "grown/sample_000004/images/cam_000.png").stat().st_mtime_ns == stamp
+    run(recording, tmp_path / "fresh", selection=Selection(every=2))
+    assert files_of(tmp_path / "grown") == files_of(tmp_path / "fresh")
+
+
+def test_second_run_has_nothing_to_do(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    assert run(recording, tmp_path / "out").made == 0
+    assert files_of(tmp_path / "out") == before
+
+
+def test_lost_sample_is_made_again(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    (tmp_path / "out/sample_000002/opencv_cameras.json").unlink()
+    run(recording, tmp_path / "out")
+    assert files_of(tmp_path / "out") == before
+
+
+def test_killed_ten_times_equals_undisturbed(recording: Path, tmp_path: Path) -> None:
+    """`kill -9` at random moments, then the same command: the same bytes."""
+    command = [sys.executable, "-m", "mouselift", "prepare", str(recording), str(tmp_path / "killed")]
+    command += ["--on-cut", "keep", "--size", "256", "--workers", "2", "--json"]
+    rng = random.Random(0)
+    killed = 0
+    for _ in range(10):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + rng.uniform(0.3, 3.0)
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.wait()
+        whole = [p for p in (tmp_path / "killed").glob("sample_*") if not (p / "opencv_cameras.json").exists()]
+        assert not whole, "a sample is whole or absent"
+    assert killed
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["kept"] == 12
+    recipe = replace(KEEP, framing=replace(PRESETS["per-sample"], size=256))
+    run(recording, tmp_path / "undisturbed", recipe)
+    assert files_of(tmp_path / "killed") == files_of(tmp_path / "undisturbed")
+
+
+def test_another_preparation_in_the_folder_is_refused(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "out")
+    before = files_of(tmp_path / "out")
+    with pytest.raises(DatasetError, match=r"per-sample.*per-view"):
+        run(recording, tmp_path / "out", replace(KEEP, framing=PRESETS["per-view"]))
+    assert files_of(tmp_path / "out") == before
+
+
+def test_foreign_folder_is_refused(recording: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/thesis.tex").write_text("precious")
+    with pytest.raises(DatasetError, match="not empty"):
+        run(recording, tmp_path / "out")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+
+
+def test_dataset_scope_holds_one_value(recording: Path, tmp_path: Path) -> None:
+    framing = PRESETS["canonical"]
+    framing = replace(framing, zoom=replace(framing.zoom, scope="dataset"))
+    run(recording, tmp_path / "out", replace(KEEP, framing=framing))
+    records = [json.loads(line) for line in lines(tmp_path / "out/manifest.jsonl")]
+    values = [view["magnification"] for record in records for view in record["views"]]
+    assert max(values) == pytest.approx(min(values), rel=1e-12)
+
+
+def test_dataset_is_a_capture_too(recording: Path, tmp_path: Path) -> None:
+    run(recording, tmp_path / "first")
+    capture = tmp_path / "again"
+    capture.mkdir()
+    (capture / "capture.toml").write_text('format = 1\nunit = "normalised"\nup = "+z"\ndataset = "../first"\n')
+    summary = run(capture, tmp_path / "second", Recipe(PRESETS["canonical"], on_cut="keep"))
+    assert summary.kept == 12
+    content = json.loads((tmp_path / "second/sample_000003/opencv_cameras.json").read_bytes())
+    assert all(frame["cx"] == frame["cy"] == 256.0 for frame in content["frames"])
