@@ -1,0 +1,137 @@
+"""The views decide together: where in the world the subject is, and what of each picture it can explain.
+
+* A hull is carved from what changed in each view. Where a camera's background looks like the subject, or
+  is not known, the camera has no say (`blind`); the others decide.
+* The mirror image in the floor is a consistent object below it: the hull is cut at the floor.
+* The largest cluster of voxels is the subject. A cluster near the last frame's counts double, but a
+  much larger one elsewhere wins: the last frame is a prior, never a trap.
+* Projected back, the hull limits each view's mask; its mirror image tells where reflections lie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from scipy import ndimage
+
+from mouselift.core.camera import Camera
+from mouselift.core.hull import VisualHull
+from mouselift.core.types import Mask, Points3, Vector3
+from mouselift.masks.floor import Floor
+from mouselift.masks.volume import Carver, dilated
+
+_TOLERANCE = 2.0  # half-size pixels that every mask is widened by: calibration, thin parts
+_BRIDGE = 3  # voxels: parts of the subject that are nearer than twice this belong together
+_PRIOR = 2.0  # weight of a cluster that continues the last frame's
+_NEAR = 0.5  # of the last hull's size: how far it may have moved to continue
+_SPARE = 4  # cameras from which on thin parts need not be seen by all
+_SHADOW = 0.5  # of a voxel's edge: half of the square that a voxel covers in `shadow`
+_LIMIT = 1  # half-size pixels added to the hull's projection
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    """Where the subject was in a frame: what the next frame starts from."""
+
+    low: Vector3
+    high: Vector3
+
+    def near(self, points: Points3) -> np.ndarray:
+        """[n] bool: within reach of where the subject was."""
+        reach = _NEAR * float(np.linalg.norm(self.high - self.low))
+        inside = (points >= self.low - reach) & (points <= self.high + reach)
+        return np.asarray(inside.all(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Agreement:
+    """The subject of one frame in the world, and its traces in the half-size views."""
+
+    hull: VisualHull
+    place: Place
+    limits: tuple[Mask, ...]  # where the subject can be, per view
+    reaches: tuple[Mask, ...]  # where thin parts can be that one view misses
+    mirrors: tuple[Mask, ...]  # where its mirror image in the floor can be, per view
+
+
+@dataclass(frozen=True, eq=False)
+class Views:
+    """What does not change over the recording."""
+
+    carver: Carver
+    floor: Floor
+    smallest: int  # voxels that a subject has at least
+
+    @property
+    def cameras(self) -> Sequence[Camera]:
+        return self.carver.cameras
+
+
+def agree(views: Views, changed: Sequence[Mask], blind: Sequence[Mask | None], last: Place | None) -> Agreement | None:
+    """The subject that all views support; None where there is none.
+
+    `changed`, `blind`: half-size maps per view. A view whose picture is missing is blind everywhere.
+    """
+    carver = views.carver
+    allowed = (0, 1) if len(changed) >= _SPARE else (0,)
+    hulls = carver.carve(changed, blind=blind, tolerance=_TOLERANCE, objections=allowed)
+    solid = subject_cluster(_above(views, hulls[0].points), carver.volume.low, carver.volume.voxel, last)
+    if len(solid) < views.smallest:
+        return None
+    hull = VisualHull(solid, carver.volume.voxel)
+    mirrored = VisualHull(views.floor.mirrored(solid), carver.volume.voxel)
+    place = Place(solid.min(axis=0), solid.max(axis=0))
+    thin = _above(views, hulls[-1].points)
+    loose = VisualHull(thin[place.near(thin)], carver.volume.voxel)
+    limits, reaches, mirrors = [], [], []
+    for camera, mask in zip(views.cameras, changed, strict=True):
+        trace, mirror = shadow(hull, camera, mask.shape), shadow(mirrored, camera, mask.shape)
+        below = mirror & ~trace
+        limits.append(dilated(trace, _LIMIT) & ~below)
+        reaches.append(shadow(loose, camera, mask.shape) & ~below)
+        mirrors.append(mirror)
+    return Agreement(hull, place, tuple(limits), tuple(reaches), tuple(mirrors))
+
+
+def _above(views: Views, points: Points3) -> Points3:
+    return points[views.floor.above(points) >= 0]
+
+
+def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
+    """The hull's projection: a square for each voxel, gaps closed. Faster and tighter than `hull.shadow`."""
+    mask = np.zeros(shape, dtype=np.uint8)
+    if not len(hull.points):
+        return mask.astype(bool)
+    pixels, depth = camera.project(hull.points), camera.depth(hull.points)
+    with np.errstate(invalid="ignore"):
+        inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < shape[1]) & (pixels[:, 1] < shape[0])
+    if not inside.any():
+        return mask.astype(bool)
+    cell = np.floor(pixels[inside]).astype(np.int64)
+    mask[cell[:, 1], cell[:, 0]] = 1
+    half = round(camera.focal * hull.voxel * _SHADOW / float(np.median(depth[inside])))
+    low, high = np.maximum(cell.min(axis=0) - half - 3, 0), cell.max(axis=0) + half + 4
+    part = np.s_[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])]
+    grown = cv2.dilate(mask[part], np.ones((2 * half + 1, 2 * half + 1), np.uint8))
+    mask[part] = cv2.morphologyEx(grown, cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
+    return mask.astype(bool)
+
+
+def subject_cluster(points: Points3, origin: Vector3, voxel: float, last: Place | None) -> Points3:
+    """The cluster of voxels that is the subject: the largest, those near the last frame's counted double."""
+    if not len(points):
+        return points
+    cells = np.floor((points - origin) / voxel).astype(np.int64)
+    cells += _BRIDGE - cells.min(axis=0)
+    grid = np.zeros(tuple((cells.max(axis=0) + _BRIDGE + 1).tolist()), dtype=bool)
+    grid[tuple(cells.T)] = True
+    wide = ndimage.uniform_filter(grid.astype(np.float32), 2 * _BRIDGE + 1, mode="constant") > 1e-6
+    labels = np.zeros(grid.shape, dtype=np.int32)
+    if ndimage.label(wide, output=labels) == 1:
+        return points
+    own = labels[tuple(cells.T)]
+    weight = np.ones(len(points)) if last is None else np.where(last.near(points), _PRIOR, 1.0)
+    return points[own == int(np.bincount(own, weights=weight).argmax())]

@@ -1,0 +1,208 @@
+"""What a static camera sees without the subject, learned from the whole recording.
+
+The samples are spread evenly over the recording, so memory does not grow with its length.
+
+1. Start: per pixel the tightest quarter of the samples (`statistics.tightest`): the background stands
+   still; even a resting animal breathes and shifts.
+2. Rounds: every sample is compared with the background, in its own light (`light`). Changed regions are
+   closed and filled. Where a filled region is *equal* to the background inside a changed surrounding, the
+   background shows the subject there (a hole); where a region's outline is an edge of the background
+   rather than of the sample, the region is a ghost. Pixels that are mostly such take their background
+   from the samples that differ, the others from the samples without the subject.
+3. Pixels with almost no free sample are `uncovered`: filled in from around, and never evidence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import UInt8
+
+from mouselift.core.types import Array, Levels, Mask
+from mouselift.errors import MaskError
+from mouselift.io.frames import Picture
+from mouselift.masks.light import light_gain, relit
+from mouselift.masks.planes import Planes, doubled, half_size, halved, picture_planes
+from mouselift.masks.statistics import quantile, tightest
+
+_TIGHT_SHARE = 0.25
+_ROUNDS = 3
+_CHANGE = 14  # levels: smaller differences are never a change
+_NOISE_FACTOR = 3.0  # times the pixel's own spread
+_SMALLEST = 40  # half-size pixels of a changed region that counts
+_GHOST_EDGE = 1.2  # the background's edge along an outline is this much stronger than the sample's: a ghost
+_FEW = 3  # free samples that a background needs
+_STRIP = 64  # rows worked on at a time at full size
+_FORMAT = 1
+
+_SQUARE3, _SQUARE5, _SQUARE7 = (np.ones((k, k), dtype=np.uint8) for k in (3, 5, 7))
+
+
+@dataclass(frozen=True, eq=False)
+class Background:
+    """One camera's picture without the subject."""
+
+    luma: Levels  # [h, w]
+    chroma: UInt8[Array, "hh hw 2"]  # half size
+    spread: Levels  # [h, w] levels that 80 % of the free samples stay within
+    uncovered: Mask  # [h, w] never seen free: `luma` there is filled in from around
+    samples: int  # pictures it was learned from
+
+    def save(self, path: Path) -> None:
+        with path.open("wb") as file:
+            np.savez_compressed(
+                file,
+                format=np.array(_FORMAT),
+                luma=self.luma,
+                chroma=self.chroma,
+                spread=self.spread,
+                uncovered=self.uncovered,
+                samples=np.array(self.samples),
+            )
+
+    @classmethod
+    def load(cls, path: Path) -> Background:
+        """Raises MaskError where the file is missing, damaged or of another version."""
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                if int(data["format"]) != _FORMAT:
+                    raise ValueError(f"expected format {_FORMAT}, got {int(data['format'])}")
+                planes = (data["luma"], data["chroma"], data["spread"], data["uncovered"])
+                return cls(*planes, samples=int(data["samples"]))
+        except (OSError, ValueError, KeyError, EOFError) as error:
+            raise MaskError(f"{path}: no usable background model ({error}); delete it and run again") from error
+
+
+def learn_background(pictures: Iterable[Picture | None], where: str) -> Background:
+    """From pictures spread over one camera's recording (None: missing, left out); at most 255 of them.
+
+    `where` names the camera in messages. Raises MaskError with fewer than 8 pictures, or sizes that differ.
+    """
+    luma, chroma = _collect(pictures, where)
+    small = np.stack([halved(picture) for picture in luma])
+    level, width = tightest(small, _TIGHT_SHARE)
+    threshold = np.maximum(_CHANGE, _NOISE_FACTOR * width).clip(0, 255).astype(np.uint8)
+    free = np.ones(small.shape, dtype=bool)
+    few = np.zeros(level.shape, dtype=bool)
+    for _ in range(_ROUNDS):
+        free, few, swapped = _free_samples(small, level, threshold)
+        level = _settled(quantile(small, 0.5, free), few)
+        if swapped < _SMALLEST:
+            break
+    free = _near(small, level, free, threshold)
+    return _full_size(luma, chroma, free, few)
+
+
+def _collect(pictures: Iterable[Picture | None], where: str) -> tuple[np.ndarray, np.ndarray]:
+    planes: list[Planes] = []
+    for picture in pictures:
+        if picture is None:
+            continue
+        planes.append(picture_planes(picture))
+        if planes[-1].luma.shape != planes[0].luma.shape:
+            raise MaskError(f"{where}: expected pictures of one size, {_size(planes[0])}, got {_size(planes[-1])}")
+    if len(planes) < 8:
+        raise MaskError(
+            f"{where}: expected at least 8 readable pictures to learn the background from, got {len(planes)}; "
+            "use a longer recording, or give masks"
+        )
+    return np.stack([p.luma for p in planes]), np.stack([p.chroma for p in planes])
+
+
+def _size(planes: Planes) -> str:
+    height, width = planes.luma.shape
+    return f"{width}x{height}"
+
+
+def _free_samples(small: np.ndarray, level: Levels, threshold: Levels) -> tuple[np.ndarray, Mask, int]:
+    """(free [n, h, w], few [h, w], pixels whose background was the subject)."""
+    edges = _edges(level)
+    free = np.empty(small.shape, dtype=bool)
+    changed = np.empty(small.shape, dtype=bool)
+    subject = np.zeros(level.shape, dtype=np.int32)
+    mistaken = np.zeros(level.shape, dtype=np.int32)
+    for i, sample in enumerate(small):
+        lit = relit(level, light_gain(sample, level))
+        changed[i] = cv2.absdiff(sample, lit) > threshold
+        real, ghost = _regions(changed[i], sample, edges)
+        subject += real & changed[i]
+        mistaken += (real & ~changed[i]) | ghost
+        free[i] = cv2.dilate(real.view(np.uint8), _SQUARE5) == 0
+    swap = (mistaken > subject) & (mistaken >= max(_FEW, len(small) // 16))
+    swap = cv2.morphologyEx(swap.view(np.uint8), cv2.MORPH_CLOSE, _SQUARE5).astype(bool)
+    free[:, swap] = changed[:, swap]
+    few = free.sum(axis=0) < _FEW
+    free[:, few] = True
+    return free, few, int(swap.sum())
+
+
+def _regions(changed: Mask, sample: Levels, background_edges: np.ndarray) -> tuple[Mask, Mask]:
+    """Changed regions, closed and filled: (those of the sample, ghosts of the background)."""
+    opened = cv2.morphologyEx(changed.view(np.uint8), cv2.MORPH_OPEN, _SQUARE3)
+    filled = fill_holes(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _SQUARE7))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(filled)
+    real, ghost = np.zeros(changed.shape, dtype=bool), np.zeros(changed.shape, dtype=bool)
+    for label in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[label])
+        if area < _SMALLEST:
+            continue
+        window = np.s_[max(y - 4, 0) : y + h + 4, max(x - 4, 0) : x + w + 4]
+        region = (labels[window] == label).astype(np.uint8)
+        ring = cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
+        own = _edges(sample[window])[ring].mean()
+        target = ghost if background_edges[window][ring].mean() > _GHOST_EDGE * own else real
+        target[window] |= region.astype(bool)
+    return real, ghost
+
+
+def fill_holes(region: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
+    """0/1 map with everything inside outer outlines set."""
+    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    return np.asarray(cv2.drawContours(np.zeros_like(region), outlines, -1, 1, cv2.FILLED))
+
+
+def _edges(image: Levels) -> np.ndarray:
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
+    return cv2.magnitude(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+
+
+def _settled(level: Levels, few: Mask) -> Levels:
+    """Pixels without free samples take their surroundings' level."""
+    if not few.any():
+        return level
+    return np.asarray(cv2.inpaint(level, few.view(np.uint8), 3, cv2.INPAINT_TELEA), dtype=np.uint8)
+
+
+def _near(small: np.ndarray, level: Levels, free: np.ndarray, threshold: Levels) -> np.ndarray:
+    """Free samples that fit the neighbourhood: single pixels that were decided wrongly follow their neighbours."""
+    around = cv2.medianBlur(level, 7)
+    lonely = cv2.absdiff(level, around) > np.maximum(threshold, _CHANGE)
+    contested = cv2.dilate((free.sum(axis=0) < 0.9 * len(small)).view(np.uint8), _SQUARE3).astype(bool)
+    lonely &= contested
+    fitting = np.abs(small[:, lonely].astype(np.int16) - around[lonely]) <= threshold[lonely]
+    free = free.copy()
+    free[:, lonely] = np.where(fitting.sum(axis=0) >= _FEW, fitting, free[:, lonely])
+    return free
+
+
+def _full_size(luma: np.ndarray, chroma: np.ndarray, free: np.ndarray, few: Mask) -> Background:
+    """Medians over the free samples, in strips to bound the memory."""
+    count, height, width = luma.shape
+    level, spread = np.empty((height, width), dtype=np.uint8), np.empty((height, width), dtype=np.uint8)
+    for top in range(0, height, _STRIP):
+        bottom = min(top + _STRIP, height)
+        strip = np.ascontiguousarray(luma[:, top:bottom])
+        valid = np.stack([doubled(f[top // 2 : (bottom + 1) // 2], bottom - top, width) for f in free])
+        level[top:bottom] = quantile(strip, 0.5, valid)
+        away = np.stack([cv2.absdiff(sample, level[top:bottom]) for sample in strip])
+        spread[top:bottom] = quantile(away, 0.8, valid)
+    colour = np.stack([quantile(np.ascontiguousarray(chroma[..., c]), 0.5, free) for c in (0, 1)], axis=-1)
+    uncovered = doubled(few, height, width)
+    if few.any():
+        colour = np.stack([_settled(np.ascontiguousarray(colour[..., c]), few) for c in (0, 1)], axis=-1)
+    assert few.shape == half_size(height, width)
+    return Background(_settled(level, uncovered), colour, spread, uncovered, count)

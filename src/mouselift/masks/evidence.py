@@ -1,0 +1,97 @@
+"""How a picture differs from its camera's background, in the picture's own light."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Float32, UInt8
+
+from mouselift.core.types import Array, Levels, Mask
+from mouselift.io.frames import Box
+from mouselift.masks.background import Background
+from mouselift.masks.light import light_gain, relit
+from mouselift.masks.planes import Planes, halved
+
+_CHANGE = 12.0  # levels of brightness: smaller differences are no change
+_CONTRAST = 0.12  # of the background's level: glare, blooming and codecs halo a dark subject on a bright ground
+_COLOUR = 14.0  # levels of colour difference, likewise: chroma is coarse and smeared by codecs
+_NOISE_FACTOR = 3.0  # times the pixel's own spread
+
+
+class Evidence(NamedTuple):
+    """Brightness and colour of picture and background, one grid."""
+
+    luma: Levels  # [h, w]
+    lit: Levels  # [h, w] the background, in the picture's light
+    away: UInt8[Array, "h w 2"]  # 128 + chroma difference to the background
+    bright: Float32[Array, "h w"]  # brightness difference in units of what counts as a change: above 1 is one
+    colour: Float32[Array, "h w"]  # colour difference, likewise
+    uncovered: Mask  # [h, w] the background is not known here
+
+    @property
+    def changed(self) -> Mask:
+        return (self.bright > 1) | (self.colour > 1)
+
+
+class Comparer:
+    """Compares one camera's pictures with its background, at half size or in a region at full size."""
+
+    def __init__(self, background: Background, window: Box | None = None) -> None:
+        """`window`: the part of the half-size map that `half` fills (the whole by default)."""
+        self.background = background
+        self._small = halved(background.luma)
+        self._small_spread = halved(background.spread)
+        self._small_uncovered = halved(background.uncovered.astype(np.uint8) * np.uint8(255)) > 127
+        height, width = self._small.shape
+        self.window = window if window is not None else (0, 0, width, height)
+
+    def half(self, planes: Planes) -> Evidence:
+        """The window at half size."""
+        x0, y0, x1, y1 = self.window
+        at = np.s_[y0:y1, x0:x1]
+        small = halved(planes.luma[2 * y0 : 2 * y1, 2 * x0 : 2 * x1])
+        lit = relit(self._small, light_gain(planes.luma, self.background.luma), self.window)
+        chroma, before = planes.chroma[at], self.background.chroma[at]
+        return _evidence(small, lit, chroma, before, self._small_spread[at], self._small_uncovered[at])
+
+    def region(self, planes: Planes, box: Box) -> Evidence:
+        """A box (x0, y0, x1, y1) with even corners, at full size."""
+        x0, y0, x1, y1 = box
+        at, small = np.s_[y0:y1, x0:x1], np.s_[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2]
+        lit = relit(self.background.luma, light_gain(planes.luma, self.background.luma), box)
+        chroma, before = (_enlarged(c[small], x1 - x0, y1 - y0) for c in (planes.chroma, self.background.chroma))
+        back = self.background
+        return _evidence(planes.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
+
+    def whole(self, mask: Mask) -> Mask:
+        """A map of the window's size as one of the half-size picture's; nothing outside."""
+        x0, y0, x1, y1 = self.window
+        out = np.zeros(self._small.shape, dtype=bool)
+        out[y0:y1, x0:x1] = mask
+        return out
+
+
+def _enlarged(chroma: np.ndarray, width: int, height: int) -> np.ndarray:
+    rows, columns = chroma.shape[:2]
+    return np.asarray(cv2.resize(chroma, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR))[:height, :width]
+
+
+def _evidence(
+    luma: Levels,
+    lit: Levels,
+    chroma: UInt8[Array, "h w 2"],
+    before: UInt8[Array, "h w 2"],
+    spread: Levels,
+    uncovered: Mask,
+) -> Evidence:
+    unit = np.maximum(spread * np.float32(_NOISE_FACTOR), lit * np.float32(_CONTRAST))
+    np.maximum(unit, np.float32(_CHANGE), out=unit)
+    brightness = np.asarray(cv2.divide(cv2.absdiff(luma, lit), unit, dtype=cv2.CV_32F), dtype=np.float32)
+    apart = cv2.absdiff(chroma, before)
+    colour = np.maximum(apart[..., 0], apart[..., 1]) / np.float32(_COLOUR)
+    brightness[uncovered] = 0
+    colour[uncovered] = 0
+    away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
+    return Evidence(luma, lit, away, brightness, colour, uncovered)

@@ -1,0 +1,186 @@
+"""The floor: a plane, nearly level, found from the recording.
+
+Two kinds of evidence, because none suffices alone:
+
+* the hull of everything that changed, uncut, holds the subject and its mirror image below the floor:
+  the middle between its top and its bottom is the floor, or above it (a mirror image that fades in one
+  view is carved away in all), never below; the bottom is the floor, or below it;
+* the floor's own texture (marks, litter, the arena's rim): backgrounds mapped onto a plane agree between
+  the cameras when the plane is the floor (a plane sweep over height, then tilt).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float32
+
+from mouselift.core.camera import Camera
+from mouselift.core.types import Array, Levels, Points3, Vector3
+from mouselift.errors import MaskError
+
+_TRIM = 0.02  # share of a hull's voxels at each end that is not trusted
+_STEP = 0.5  # the raster's pixels and the sweep's steps, in voxels
+_DETAIL = 2.5  # raster pixels: size of the texture that is compared
+_NOISE = 3.0  # levels: fainter texture counts less
+_EDGE = 9  # raster pixels kept off each picture's border
+_SLACK = 2.0  # voxels about the bounds that are tried too
+_PEAKS = 3  # heights from which the tilt is searched
+_TILTS = (0.02, 0.01, 0.005)  # slopes: steps of the search
+_STEEPEST = 0.06  # slope: the capture's up direction is right within 3.4 degrees
+_NEEDED = 6  # frames with a hull
+
+
+@dataclass(frozen=True, eq=False)
+class Floor:
+    """Points X with normal . X = height; the normal is of unit length and points up."""
+
+    normal: Vector3
+    height: float  # world units
+    given: bool
+    lowest: float  # bounds of the height along up, from the hulls
+    highest: float
+    agreement: float  # mean correlation of the backgrounds' textures on the plane; NaN where it was given
+
+    def above(self, points: Points3) -> np.ndarray:
+        """[n] signed distances from the floor, world units."""
+        return points @ self.normal - self.height
+
+    def mirrored(self, points: Points3) -> Points3:
+        return points - 2 * self.above(points)[:, None] * self.normal
+
+    def say(self, unit: str) -> str:
+        """In words."""
+        if self.given:
+            return f"floor at {self.height:.1f} {unit}, as given"
+        a, b, c = (float(v) for v in self.normal)
+        return (
+            f"floor found at {self.height:.1f} {unit} along ({a:.3f}, {b:.3f}, {c:.3f}); the hulls allow "
+            f"{self.lowest:.1f} to {self.highest:.1f}; give `floor` in capture.toml if it is known"
+        )
+
+
+def given_floor(height: float, up: Vector3) -> Floor:
+    return Floor(up, height, True, height, height, float("nan"))
+
+
+def find_floor(
+    cameras: Sequence[Camera], backgrounds: Sequence[Levels], hulls: Sequence[Points3], up: Vector3, voxel: float
+) -> Floor:
+    """From uncut hulls of sample frames and the backgrounds; cameras belong to the backgrounds' pixels.
+
+    Raises MaskError where too few frames have a hull.
+    """
+    solid = [hull for hull in hulls if len(hull) >= 50]
+    if len(solid) < _NEEDED:
+        raise MaskError(
+            f"the floor cannot be found: only {len(solid)} of {len(hulls)} sample frames show a subject that the views "
+            "agree about; give `floor = <height along up>` in capture.toml"
+        )
+    ends = np.array([np.quantile(hull @ up, [_TRIM, 1 - _TRIM]) for hull in solid])
+    lowest, highest = float(np.quantile(ends[:, 0], 0.1)), float(np.quantile(ends.mean(axis=1), 0.5))
+    raster = _Raster.under(solid, up, _STEP * voxel)
+    compare = _Comparison(raster, cameras, backgrounds)
+    heights = np.arange(lowest - _SLACK * voxel, highest + _SLACK * voxel, _STEP * voxel)
+    flat = np.array([compare(float(height), 0.0, 0.0) for height in heights])
+    peaks = [i for i in range(len(flat)) if flat[i] == flat[max(i - 1, 0) : i + 2].max()]
+    starts = sorted(peaks, key=lambda i: -flat[i])[:_PEAKS]
+    found = max((compare.climb(float(heights[i]), _STEP * voxel) for i in starts), key=lambda c: c[0])
+    agreement, height, slope_x, slope_y = found
+    normal = up - slope_x * raster.x - slope_y * raster.y
+    normal = normal / np.linalg.norm(normal)
+    return Floor(normal, float(raster.point(height) @ normal), False, lowest, highest, agreement)
+
+
+@dataclass(frozen=True, eq=False)
+class _Raster:
+    """Square cells on planes under the places where the subject was; slopes turn about its middle."""
+
+    middle: Vector3  # at height 0
+    x: Vector3  # unit, level
+    y: Vector3
+    up: Vector3
+    across: np.ndarray  # [rows, columns] world units from the middle, along x
+    along: np.ndarray
+
+    @classmethod
+    def under(cls, hulls: Sequence[Points3], up: Vector3, step: float) -> _Raster:
+        x = np.cross(up, np.eye(3)[int(np.abs(up).argmin())])
+        x /= np.linalg.norm(x)
+        y = np.cross(up, x)
+        flat = np.concatenate(hulls) @ np.stack([x, y], axis=1)
+        low, high = flat.min(axis=0), flat.max(axis=0)
+        columns, rows = (int(n) for n in np.ceil((high - low) / step) + 1)
+        across, along = np.meshgrid(
+            (np.arange(columns) - (columns - 1) / 2) * step, (np.arange(rows) - (rows - 1) / 2) * step
+        )
+        centre = (low + high) / 2
+        return cls(centre[0] * x + centre[1] * y, x, y, up, across, along)
+
+    def point(self, height: float) -> Vector3:
+        return self.middle + height * self.up
+
+    def points(self, height: float, slope_x: float, slope_y: float) -> Points3:
+        rise = height + slope_x * self.across + slope_y * self.along
+        return (
+            self.middle
+            + self.across.reshape(-1, 1) * self.x
+            + self.along.reshape(-1, 1) * self.y
+            + rise.reshape(-1, 1) * self.up
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Comparison:
+    """How well the backgrounds' textures agree on a plane: mean correlation over pairs of cameras."""
+
+    raster: _Raster
+    cameras: Sequence[Camera]
+    backgrounds: Sequence[Levels]
+
+    def __call__(self, height: float, slope_x: float, slope_y: float) -> float:
+        points = self.raster.points(height, slope_x, slope_y)
+        maps = [self._texture(c, image, points) for c, image in zip(self.cameras, self.backgrounds, strict=True)]
+        total, pairs = 0.0, 0
+        for i, a in enumerate(maps):
+            for b in maps[:i]:
+                both = (a != 0) & (b != 0)
+                if both.sum() > 100:
+                    u, v = a[both], b[both]
+                    total += float((u * v).sum() / np.sqrt((u * u).sum() * (v * v).sum()))
+                    pairs += 1
+        return total / pairs if pairs else 0.0
+
+    def climb(self, height: float, step: float) -> tuple[float, float, float, float]:
+        """(agreement, height, slopes) of the best plane near a level one, from coarse to fine steps."""
+        best = (self(height, 0.0, 0.0), height, 0.0, 0.0)
+        for slope in _TILTS:
+            for _ in range(3):
+                near = [
+                    (best[1] + h * step, best[2] + x * slope, best[3] + y * slope)
+                    for h in (-1, 0, 1)
+                    for x in (-1, 0, 1)
+                    for y in (-1, 0, 1)
+                ]
+                tried = [(self(*c), *c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
+                top = max(tried, key=lambda c: c[0])
+                if top[0] <= best[0]:
+                    break
+                best = top
+        return best
+
+    def _texture(self, camera: Camera, image: Levels, points: Points3) -> Float32[Array, "rows columns"]:
+        """Band-passed, contrast-normalised background on the plane; 0 where the camera does not see it."""
+        at = camera.project(points).reshape(*self.raster.across.shape, 2) - 0.5  # cv2 counts integer centres
+        at = np.nan_to_num(at, nan=-1e6).astype(np.float32)
+        flat = cv2.remap(
+            image.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, -1e6
+        )
+        seen = cv2.erode((flat >= 0).astype(np.uint8), np.ones((_EDGE, _EDGE), np.uint8), borderValue=0).astype(bool)
+        flat = np.maximum(flat, 0)
+        band = cv2.GaussianBlur(flat, (0, 0), _DETAIL) - cv2.GaussianBlur(flat, (0, 0), _DETAIL * 2.5)
+        power = cv2.GaussianBlur(band * band, (0, 0), _DETAIL * 5)
+        return np.where(seen, band / np.sqrt(power + np.float32(_NOISE**2)), 0).astype(np.float32)

@@ -1,0 +1,182 @@
+"""How good masks are, told without truth: by how well the views agree.
+
+Per frame: rays through the mask centroids should meet, tangent planes should touch both silhouettes of
+a pair (`core.tangency`), and the hull of all masks should fill every mask again. A subject that the
+sensor's border cuts has another centroid and outline than its whole: such views are counted, not judged.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.core.silhouette import Silhouette
+from mouselift.core.tangency import OutlineRays, tangency_residuals
+from mouselift.core.triangulate import triangulate
+from mouselift.core.types import Levels, Mask
+from mouselift.errors import LensFoldError
+from mouselift.masks.agree import shadow
+from mouselift.masks.planes import halved
+from mouselift.masks.volume import Carver
+
+_HALF = 128
+_CUT_MARGIN = 2  # pixels from the border
+_STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
+_GOOD_CENTROID, _GOOD_TANGENCY = 6.0, 4.0  # pixels of the source, medians
+_GOOD_COVERAGE, _GOOD_EMPTY = 0.9, 0.05
+
+
+class ViewRecord(msgspec.Struct, frozen=True):
+    """One mask. Residuals are None where the view is cut, empty, or has nothing to be compared with."""
+
+    state: str  # ok | empty | no-picture
+    area: int = 0  # pixels
+    cut: bool = False  # touches the picture's border
+    centroid_px: float | None = None  # reprojection of the rays' meeting point
+    tangency_px: tuple[float, ...] = ()  # absolute residuals of this view's tangent points
+    coverage: float | None = None  # share of the mask that the hull of all masks fills
+
+
+class FrameRecord(msgspec.Struct, frozen=True):
+    frame: int
+    views: tuple[ViewRecord, ...]
+
+
+class CameraQuality(msgspec.Struct, frozen=True):
+    """One camera over the recording; None where nothing could be measured."""
+
+    camera: str
+    frames: int
+    missing: int  # no picture
+    empty: int
+    cut: int
+    centroid_px: float | None  # median
+    tangency_px: float | None  # median of the absolute residuals
+    tangency_rms_px: float | None
+    coverage: float | None  # median
+    jumps: float | None  # share of neighbouring frames between which the area jumps
+    verdict: str
+
+
+def measure(
+    cameras: Sequence[Camera], levels: Sequence[Levels | None], frame: int, carver: Carver | None
+) -> FrameRecord:
+    """One frame's record. `carver` (on half-size maps): coverage is measured too; it costs a hull."""
+    masks = [None if level is None else level >= _HALF for level in levels]
+    shapes = [None if mask is None or not mask.any() else Silhouette.from_mask(mask) for mask in masks]
+    whole = [i for i, s in enumerate(shapes) if s is not None and not s.touches_border(_CUT_MARGIN)]
+    centroid = _centroid_residuals(cameras, shapes, whole)
+    tangency = _tangency(cameras, shapes)
+    coverage = _coverage(carver, masks) if carver is not None and len(whole) >= 2 else {}
+    views = []
+    for i, (mask, shape) in enumerate(zip(masks, shapes, strict=True)):
+        if shape is None:
+            views.append(ViewRecord("no-picture" if mask is None else "empty"))
+        else:
+            cut = i not in whole
+            touching = tuple(tangency.get(i, ()))
+            views.append(ViewRecord("ok", shape.area, cut, centroid.get(i), touching, coverage.get(i)))
+    return FrameRecord(frame, tuple(views))
+
+
+def _centroid_residuals(
+    cameras: Sequence[Camera], shapes: Sequence[Silhouette | None], whole: Sequence[int]
+) -> dict[int, float]:
+    seen = [cameras[i] for i in whole]
+    points = [shape.centroid for i in whole if (shape := shapes[i]) is not None]
+    if len(points) < 2:
+        return {}
+    pixels = np.concatenate(points)
+    try:
+        residual = triangulate(seen, pixels).residual_px(seen, pixels)
+    except (ValueError, LensFoldError):
+        return {}
+    return {i: round(float(r), 4) for i, r in zip(whole, residual, strict=True) if np.isfinite(r)}
+
+
+def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) -> dict[int, list[float]]:
+    outlines: list[OutlineRays] = []
+    index: list[int] = []
+    for i, (camera, shape) in enumerate(zip(cameras, shapes, strict=True)):
+        if shape is None:
+            continue
+        try:
+            outlines.append(OutlineRays.from_silhouette(camera, shape, float(_CUT_MARGIN)))
+        except LensFoldError:
+            continue
+        index.append(i)
+    found: dict[int, list[float]] = {}
+    for residual in tangency_residuals(outlines):
+        found.setdefault(index[residual.first], []).append(round(abs(residual.pixels), 4))
+    return found
+
+
+def _coverage(carver: Carver, masks: Sequence[Mask | None]) -> dict[int, float]:
+    small: list[Mask] = []
+    blind: list[Mask | None] = []
+    for camera, mask in zip(carver.cameras, masks, strict=True):
+        none = np.zeros((camera.height, camera.width), dtype=bool)
+        small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= _HALF)
+        blind.append(~none if mask is None else None)
+    hull = carver.carve(small, blind=blind)[0]
+    out: dict[int, float] = {}
+    for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True)):
+        if mask.any():
+            out[i] = round(float((shadow(hull, camera, mask.shape) & mask).sum() / mask.sum()), 4)
+    return out
+
+
+def summarise(names: Sequence[str], records: Sequence[FrameRecord]) -> tuple[CameraQuality, ...]:
+    """Per camera, over all frames; records in ascending order of frames."""
+    return tuple(_camera(name, [record.views[i] for record in records]) for i, name in enumerate(names))
+
+
+def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
+    centroid = _median([v.centroid_px for v in views if v.centroid_px is not None])
+    tangent = np.array([r for v in views for r in v.tangency_px])
+    coverage = _median([v.coverage for v in views if v.coverage is not None])
+    areas = np.array([v.area if v.state == "ok" and not v.cut else np.nan for v in views])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        change = np.abs(np.diff(np.log(areas)))
+    change = change[np.isfinite(change)]
+    missing, empty = (sum(v.state == state for v in views) for state in ("no-picture", "empty"))
+    quality = CameraQuality(
+        name,
+        len(views),
+        missing,
+        empty,
+        sum(v.cut for v in views),
+        centroid,
+        _median(tangent.tolist()),
+        round(float(np.sqrt(np.mean(tangent**2))), 3) if tangent.size else None,
+        coverage,
+        round(float((change > _STEADY).mean()), 4) if change.size else None,
+        "",
+    )
+    return msgspec.structs.replace(quality, verdict=_verdict(quality))
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return round(float(np.median(values)), 3) if len(values) else None
+
+
+def _verdict(q: CameraQuality) -> str:
+    """In plain words: good, or what to look at."""
+    doubts: list[str] = []
+    if q.frames and q.empty > _GOOD_EMPTY * q.frames:
+        doubts.append(f"no subject in {q.empty} of {q.frames} frames")
+    if q.centroid_px is not None and q.centroid_px > _GOOD_CENTROID:
+        doubts.append(f"its centre is {q.centroid_px:.1f} px from where the other views put it")
+    if q.tangency_px is not None and q.tangency_px > _GOOD_TANGENCY:
+        doubts.append(f"its outline is {q.tangency_px:.1f} px from the other views' tangent planes")
+    if q.coverage is not None and q.coverage < _GOOD_COVERAGE:
+        doubts.append(f"the other views support only {q.coverage:.0%} of it")
+    if q.centroid_px is None and q.tangency_px is None:
+        doubts.append("nothing to compare it with")
+    said = "good" if not doubts else "look at it: " + "; ".join(doubts)
+    if q.cut:
+        said += f" (cut by the picture's border in {q.cut} of {q.frames} frames)"
+    return said

@@ -1,0 +1,206 @@
+"""What is learned once from a recording before any frame is segmented, and kept with the work files.
+
+1. Each camera's background, from its own pictures alone (`background`).
+2. What changed in sample frames: the volume in which the subject moves, uncut hulls, the floor.
+3. The subject's colours per camera: changed pixels inside the hull above the floor against those outside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from mouselift.core.camera import Camera
+from mouselift.core.finding import Finding
+from mouselift.core.hull import VisualHull
+from mouselift.core.types import Mask, Points3, Vector3
+from mouselift.errors import MaskError
+from mouselift.io.frames import FrameSet
+from mouselift.masks.agree import Views, shadow, subject_cluster
+from mouselift.masks.background import Background
+from mouselift.masks.colour import ColourModel, ColourTally
+from mouselift.masks.evidence import Comparer, Evidence
+from mouselift.masks.floor import Floor, find_floor, given_floor
+from mouselift.masks.planes import halved, picture_planes
+from mouselift.masks.volume import Carver, Volume, common_field, dilated, fine_voxel, half_camera
+
+_SOLID = 50  # voxels of a hull that is evidence
+_OUTLIERS = 0.005  # share of all hull voxels beyond the working volume, each side
+_ROOM = 0.6  # of the subject's size, added around the volume: samples miss the farthest places
+_ABOVE, _BELOW = 1.0, 1.5  # voxels about the floor that neither class learns from
+_AROUND = 50  # half-size pixels about the subject in which the background's colours are learned
+_SMALLEST = 0.1  # of the typical hull: smaller ones are no subject
+_SPECK = np.ones((2, 2), np.uint8)
+
+Reader = Callable[[Sequence[int]], Iterator[FrameSet]]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """Everything that segmentation of a frame needs besides its pictures. Picklable."""
+
+    names: tuple[str, ...]
+    cameras: tuple[Camera, ...]  # of the full-size pictures
+    backgrounds: tuple[Background, ...]
+    colours: tuple[ColourModel | None, ...]  # None: the camera never showed enough of the subject
+    volume: Volume
+    floor: Floor
+    typical: float  # voxels of the subject's hull, median over the sample frames
+    findings: tuple[Finding, ...]
+
+    def views(self) -> Views:
+        carver = Carver([half_camera(camera) for camera in self.cameras], self.volume)
+        return Views(carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)))
+
+
+def changed_map(evidence: Evidence) -> Mask:
+    """Changed pixels without single ones."""
+    return np.asarray(cv2.morphologyEx(evidence.changed.view(np.uint8), cv2.MORPH_OPEN, _SPECK)).astype(bool)
+
+
+def learn_scene(
+    read: Reader,
+    samples: Sequence[int],
+    backgrounds: Sequence[Background],
+    cameras: Sequence[Camera],
+    up: Vector3,
+    floor: float | None,
+) -> Scene:
+    """`samples`: frames spread over the recording, read twice. `floor`: height along `up` where it is known.
+
+    Raises MaskError where the views agree about nothing, CalibrationError where they have no common field.
+    """
+    names = tuple(camera.name for camera in cameras)
+    halves = [half_camera(camera) for camera in cameras]
+    comparers = [Comparer(background) for background in backgrounds]
+    shapes = [(camera.height, camera.width) for camera in halves]
+    maps = [_packed(frame, comparers) for frame in read(samples)]
+    volume = _working_volume(halves, maps, shapes)
+    carver = Carver(halves, volume)
+    hulls = [_subject(carver, _unpacked(packed, shapes)) for packed in maps]
+    small = [halved(background.luma) for background in backgrounds]
+    found = given_floor(floor, up) if floor is not None else find_floor(halves, small, hulls, up, volume.voxel)
+    cut = [_subject(carver, _unpacked(packed, shapes), found) for packed in maps]
+    sizes = [len(hull) for hull in cut if len(hull) >= _SOLID]
+    if not sizes:
+        raise MaskError(
+            f"nothing that changed above the floor (at {found.height:.1f} along up) is seen by enough cameras in any "
+            f"of {len(samples)} sample frames: does the subject move, and do calibration and videos belong together?"
+        )
+    colours = _colours(read, samples, comparers, halves, cut, found, volume.voxel)
+    findings = [
+        Finding(
+            "mask-colours",
+            "warning",
+            f"camera {name}: too little of the subject was seen to learn its colours; its masks show whatever changed",
+            name,
+        )
+        for name, model in zip(names, colours, strict=True)
+        if model is None
+    ]
+    return Scene(
+        names,
+        tuple(cameras),
+        tuple(backgrounds),
+        colours,
+        volume,
+        found,
+        float(np.median(sizes)),
+        tuple(findings),
+    )
+
+
+Packed = list[np.ndarray | None]
+
+
+def _packed(frame: FrameSet, comparers: Sequence[Comparer]) -> Packed:
+    """Changed pixels per view as bits; None: no picture."""
+    out: Packed = []
+    for view, comparer in zip(frame.views, comparers, strict=True):
+        if view.picture is None:
+            out.append(None)
+        else:
+            out.append(np.packbits(changed_map(comparer.half(picture_planes(view.picture)))))
+    return out
+
+
+def _unpacked(packed: Packed, shapes: Sequence[tuple[int, int]]) -> tuple[list[Mask], list[Mask | None]]:
+    """(changed, blind) per view."""
+    changed: list[Mask] = []
+    blind: list[Mask | None] = []
+    for bits, (height, width) in zip(packed, shapes, strict=True):
+        if bits is None:
+            changed.append(np.zeros((height, width), dtype=bool))
+            blind.append(np.ones((height, width), dtype=bool))
+        else:
+            changed.append(np.unpackbits(bits, count=height * width).reshape(height, width).view(bool))
+            blind.append(None)
+    return changed, blind
+
+
+def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: Sequence[tuple[int, int]]) -> Volume:
+    """Box around the hulls of the sample frames, with room."""
+    carver = Carver(cameras, common_field(cameras))
+    hulls = []
+    for packed in maps:
+        hull = _subject(carver, _unpacked(packed, shapes))
+        if len(hull) >= 2:
+            hulls.append(hull)
+    if not hulls:
+        raise MaskError(
+            f"nothing that changed is seen by enough cameras at once in any of {len(maps)} sample frames: does the "
+            "subject move, do the calibration, the videos and their frame offsets belong together?"
+        )
+    points = np.concatenate(hulls)
+    size = float(np.median([np.linalg.norm(hull.max(axis=0) - hull.min(axis=0)) for hull in hulls]))
+    low, high = (np.quantile(points, q, axis=0) for q in (_OUTLIERS, 1 - _OUTLIERS))
+    return Volume(low - _ROOM * size, high + _ROOM * size, fine_voxel(cameras, np.median(points, axis=0)))
+
+
+def _subject(
+    carver: Carver,
+    maps: tuple[list[Mask], list[Mask | None]],
+    floor: Floor | None = None,
+) -> Points3:
+    points = carver.carve(maps[0], blind=maps[1])[0].points
+    if floor is not None:
+        points = points[floor.above(points) >= 0]
+    return subject_cluster(points, carver.volume.low, carver.volume.voxel, None)
+
+
+def _colours(
+    read: Reader,
+    samples: Sequence[int],
+    comparers: Sequence[Comparer],
+    cameras: Sequence[Camera],
+    hulls: Sequence[Points3],
+    floor: Floor,
+    voxel: float,
+) -> tuple[ColourModel | None, ...]:
+    tallies = [ColourTally() for _ in cameras]
+    for frame, hull in zip(read(samples), hulls, strict=True):
+        if len(hull) < _SOLID:
+            continue
+        height = floor.above(hull)
+        inner = VisualHull(hull[height >= _ABOVE * voxel], voxel)
+        feet = hull[height < _BELOW * voxel]
+        outer = VisualHull(np.concatenate([hull, feet - _BELOW * voxel * floor.normal]), voxel)
+        for view, comparer, camera, tally in zip(frame.views, comparers, cameras, tallies, strict=True):
+            if view.picture is None:
+                continue
+            evidence = comparer.half(picture_planes(view.picture))
+            near = dilated(shadow(outer, camera, evidence.luma.shape), 3)
+            tally.add(evidence, shadow(inner, camera, evidence.luma.shape), ~near & _surroundings(near))
+    return tuple(tally.model() for tally in tallies)
+
+
+def _surroundings(near: Mask) -> Mask:
+    around = np.zeros_like(near)
+    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
+    if rows.size:
+        top, left = max(rows[0] - _AROUND, 0), max(columns[0] - _AROUND, 0)
+        around[top : rows[-1] + _AROUND, left : columns[-1] + _AROUND] = True
+    return around

@@ -1,0 +1,88 @@
+"""Masks on disk: a lossless grey video per camera, or PNGs named by the camera's own frame numbers.
+
+Both are written under a hidden name and renamed when whole.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+
+from mouselift.core.types import Levels
+from mouselift.errors import MaskError
+
+_DIGITS = 6
+_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
+
+
+def png_name(number: int) -> str:
+    """File name of a mask by the camera's own frame number (counted as its video or image folder counts)."""
+    return f"{number:0{_DIGITS}d}.png"
+
+
+def write_mask(folder: Path, number: int, levels: Levels) -> None:
+    """One PNG, whole or not at all. Raises MaskError where it cannot be written."""
+    good, data = cv2.imencode(".png", levels, _PNG)
+    path = folder / png_name(number)
+    if not good:
+        raise MaskError(f"{path}: the mask cannot be encoded as PNG")
+    temporary = folder / f".{path.name}"
+    try:
+        temporary.write_bytes(data.tobytes())
+        temporary.replace(path)
+    except OSError as error:
+        raise MaskError(f"{path}: cannot be written ({error}); finished masks are kept, run again") from error
+
+
+def read_mask(path: Path) -> Levels:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise MaskError(f"{path}: cannot be decoded; delete it and run again")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def write_video(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
+    """FFV1 in Matroska, grey, every picture a key frame, the same bytes every time; size = (width, height).
+
+    Raises MaskError where it cannot be written; nothing is left behind then.
+    """
+    temporary = path.with_name(f".{path.name}")
+    try:
+        _encode(temporary, pictures, size, rate)
+        temporary.replace(path)
+    except (OSError, FFmpegError) as error:
+        raise MaskError(f"{path}: the mask video cannot be written ({error})") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _encode(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
+    steps = Fraction(rate if rate > 0 else 25).limit_denominator(1001)
+    with av.open(str(path), "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
+        stream = container.add_stream("ffv1", rate=steps, options={"flags": "+bitexact", "level": "3", "slices": "4"})
+        stream.width, stream.height, stream.pix_fmt = *size, "gray"
+        stream.codec_context.gop_size = 1
+        stream.codec_context.thread_count = 1  # slices in a fixed order
+        for number, levels in enumerate(pictures):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(levels), format="gray")
+            frame.pts = number
+            frame.time_base = 1 / steps
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def move_folder(source: Path, target: Path) -> None:
+    """A finished folder to its place. MaskError where something is there already."""
+    if target.exists():
+        raise MaskError(f"{target}: is there already and was not made by this run; move it away")
+    try:
+        shutil.move(source, target)
+    except OSError as error:
+        raise MaskError(f"{target}: cannot be written ({error})") from error
