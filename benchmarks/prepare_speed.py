@@ -121,12 +121,10 @@ def report(
     print(f"ratio to decoding alone      {ours / decode:.2f}")
     print(f"ratio to decoding + 9 ms     {ours / budget:.2f}")
     print(f"beyond decoding              {1000 * (ours - decode) / samples / VIEWS:.1f} ms a view")
-    print(
-        f"two workers                  {results[1]['wall'] / results[2]['wall']:.2f} x one, wall ({os.cpu_count()} cores)"
-    )
-    print(
-        f"peak memory                  {results[1]['worker_mb']:.0f} MB one process, {results[2]['worker_mb']:.0f} MB a worker"
-    )
+    faster = results[1]["wall"] / results[2]["wall"]
+    print(f"two workers                  {faster:.2f} x one (wall, {os.cpu_count()} cores)")
+    one, two = results[1]["worker_mb"], results[2]["worker_mb"]
+    print(f"peak memory                  {one:.0f} MB one process, {two:.0f} MB a worker")
 
 
 if __name__ == "__main__":

@@ -23,12 +23,13 @@ def say(text: str = "", *, error: bool = False, markup: bool = True) -> None:
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
+    """Columns whose name ends in a space stand left, as the first does; the others (numbers) right."""
     from rich.console import Console
     from rich.table import Table
 
     out = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        out.add_column(column, justify="left" if index == 0 else "right")
+        out.add_column(column, justify="left" if index == 0 or not column or column.endswith(" ") else "right")
     for row in rows:
         out.add_row(*row)
     Console(highlight=False).print(out)

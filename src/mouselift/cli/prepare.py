@@ -139,6 +139,6 @@ def show(summary: Summary) -> None:
     rows += [[f"  {split}", str(count), ""] for split, count in sorted(summary.splits.items())]
     rows += [[f"dropped: {code}", str(n), _MEANING.get(code, "")] for code, n in sorted(summary.dropped.items())]
     rows += [[f"noticed: {code}", str(n), _MEANING.get(code, "")] for code, n in sorted(summary.noticed.items())]
-    table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", ""], rows)
+    table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", " "], rows)
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)

@@ -1,0 +1,114 @@
+"""`mouselift mask`: masks where the user has none."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.errors import MaskError
+
+if TYPE_CHECKING:
+    from mouselift.io.capture import Capture
+    from mouselift.masks.run import MaskReport
+
+
+@dataclass
+class Mask:
+    """Make masks for a capture whose cameras stand still; the views decide together what the animal is.
+
+    Learns each camera's background and the floor's height from the recording, segments every frame, removes what no
+    other view supports (reflections, lamps, laser lines), writes masks and their paths into capture.toml, and says how
+    well the views agree. Look at the contact sheet that it names before you go on. An interrupted run goes on when the
+    same command is given again. Example: `mouselift mask recordings/mouse7 --every 10`
+    """
+
+    capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
+    """Folder with a capture.toml (`mouselift init` writes one), or that file."""
+    out: Path | None = None
+    """Folder for the masks (default: masks/ beside capture.toml)."""
+    every: int = 1
+    """Every n-th frame only: PNGs named by frame number instead of videos."""
+    start: int = 0
+    """First frame."""
+    stop: int | None = None
+    """One past the last frame."""
+    samples: int = 48
+    """Pictures a camera from which background, floor and colours are learned."""
+    replace: bool = False
+    """Let capture.toml name these masks in place of those that it names now (their files stay)."""
+    sheet_rows: int = 12
+    """Frames on the contact sheet."""
+    workers: int = 0
+    """Processes; 0: one a core. The result does not depend on it."""
+    json: bool = False
+    """Print the report as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.io.capture import load_capture
+        from mouselift.io.capture_toml import set_masks
+        from mouselift.masks.options import MaskOptions
+        from mouselift.masks.run import segment_capture
+        from mouselift.prepare.engine import run_blocks
+
+        capture = load_capture(self.capture)
+        out = self.out if self.out is not None else capture.path.parent / "masks"
+        self._keep_others(capture, out)
+        workers = self.workers or os.cpu_count() or 1
+        options = MaskOptions(self.every, self.start, self.stop, self.samples, workers)
+        with progress_bar(self.json) as progress:
+            report = segment_capture(capture, out, options, progress, run_blocks)
+        set_masks(capture.path, report.paths(out))
+        sheet = self._sheet(out)
+        if self.json:
+            emit_json({"contact_sheet": str(sheet), "report": report})
+        else:
+            show(report, capture, sheet)
+        return EXIT_OK if len(report.empty) < report.frames else EXIT_NO
+
+    def _keep_others(self, capture: Capture, out: Path) -> None:
+        """Masks that came from elsewhere are not put out of use unasked."""
+        inside = out.resolve()
+        others = [c.name for c in capture.cameras if c.mask is not None and c.mask.resolve().parent != inside]
+        if others and not self.replace:
+            raise MaskError(
+                f"{capture.path}: {', '.join(others)} already has masks; --replace makes capture.toml name the new "
+                "ones (the old files stay)"
+            )
+
+    def _sheet(self, out: Path) -> Path:
+        from mouselift.io.capture import load_capture
+        from mouselift.report.mask_sheet import mask_sheet
+
+        return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.sheet_rows)
+
+
+def show(report: MaskReport, capture: Capture, sheet: Path) -> None:
+    """The report for a person."""
+    rows = [
+        [
+            camera.camera,
+            str(camera.frames),
+            str(camera.empty),
+            str(camera.cut),
+            _px(camera.centroid_px),
+            _px(camera.tangency_px),
+            "" if camera.coverage is None else f"{camera.coverage:.2f}",
+            camera.verdict,
+        ]
+        for camera in report.cameras
+    ]
+    columns = ["camera", "frames", "empty", "cut", "centroid px", "tangency px", "hull", "verdict "]
+    table("Agreement of the views (medians, source pixels)", columns, rows)
+    say(f"Floor: {report.floor}", markup=False)
+    for finding in report.findings:
+        say(finding, markup=False)
+    say(f"Look at [bold]{sheet}[/], then: mouselift prepare {capture.path.parent} OUT")
+
+
+def _px(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"

@@ -1,0 +1,40 @@
+"""A contact sheet of masks on their source pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mouselift.io.capture import Capture
+from mouselift.io.images import ImageFolder
+from mouselift.io.source import CaptureSource
+from mouselift.report.sheet import contact_sheet, tile_of_source, write_png
+
+_TILE = 200
+
+
+def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = _TILE, seed: int | None = None) -> Path:
+    """`rows` frames that have masks, evenly spread (or drawn at random with `seed`), all cameras; written to `path`."""
+    source = CaptureSource(capture)
+    frames = _masked_frames(source)
+    if seed is None:
+        at = np.unique(np.linspace(0, len(frames) - 1, rows).round().astype(int))
+    else:
+        at = np.sort(np.random.default_rng(seed).choice(len(frames), min(rows, len(frames)), replace=False))
+    chosen = [frames[int(i)] for i in at]
+    tiles = [
+        [tile_of_source(view.picture, view.mask, tile) for view in frameset.views if view.picture is not None]
+        for frameset in source.read(chosen)
+    ]
+    source.close()
+    write_png(path, contact_sheet(tiles, [str(frame) for frame in chosen], list(source.cameras)))
+    return path
+
+
+def _masked_frames(source: CaptureSource) -> list[int]:
+    """Frames for which the first camera's masks exist."""
+    masks = source.tracks[0].masks
+    if masks is not None and isinstance(masks.media, ImageFolder):
+        return sorted(number - masks.shift for number in masks.media.files)
+    return list(source.frames)
