@@ -11,9 +11,19 @@ from mouselift.synthetic.scene import Arena
 
 @pytest.mark.parametrize("seed", range(4))
 def test_it_stays_inside_the_arena_above_the_floor_and_in_all_pictures(mouse: Mouse, seed: int) -> None:
+    inspect(mouse, seed, np.arange(0.0, 25.0, 1.07))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(4, 24))
+def test_so_it_does_in_a_thousand_poses(mouse: Mouse, seed: int) -> None:
+    inspect(mouse, seed, np.arange(0.0, 50.0, 0.97))
+
+
+def inspect(mouse: Mouse, seed: int, times: np.ndarray) -> None:
     rig = markerless_rig()
     motion = Motion(rig.arena, seed)
-    for time in np.arange(0.0, 25.0, 0.71):
+    for time in times:
         vertices = mouse.posed(motion.pose(float(time))).mesh.vertices
         assert np.hypot(vertices[:, 0] - rig.arena.x, vertices[:, 1] - rig.arena.y).max() < rig.arena.radius
         assert 0 <= vertices[:, 2].min() < 0.6

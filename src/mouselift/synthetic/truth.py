@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -104,7 +105,7 @@ def write_frame(folder: Path, frame: int, posed: Posed) -> None:
     )
 
 
-def camera_to_json(camera: Camera) -> dict[str, object]:
+def camera_to_json(camera: Camera) -> dict[str, Any]:
     """Every number as is: JSON keeps all bits of a float."""
     kind = next(name for name, lens in _LENSES.items() if isinstance(camera.lens, lens))
     fields = ("name", "width", "height", "fx", "fy", "cx", "cy", "skew")
@@ -115,11 +116,9 @@ def camera_to_json(camera: Camera) -> dict[str, object]:
     }
 
 
-def camera_from_json(values: dict[str, object]) -> Camera:
+def camera_from_json(values: dict[str, Any]) -> Camera:
     """The inverse of `camera_to_json`."""
-    rest = dict(values)
-    lens = rest.pop("lens")
-    T = np.array(rest.pop("T_cam_world"), dtype=np.float64)
-    assert isinstance(lens, dict)
-    numbers = {key: value for key, value in lens.items() if key != "model"}
-    return Camera(T_cam_world=T, lens=_LENSES[lens["model"]](**numbers), **rest)  # type: ignore[arg-type]
+    plain = {key: value for key, value in values.items() if key not in ("lens", "T_cam_world")}
+    lens = {key: value for key, value in values["lens"].items() if key != "model"}
+    T = np.array(values["T_cam_world"], dtype=np.float64)
+    return Camera(T_cam_world=T, lens=_LENSES[values["lens"]["model"]](**lens), **plain)
