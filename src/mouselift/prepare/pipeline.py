@@ -211,7 +211,7 @@ def _summary(
         dict(Counter(record.reason or "unknown" for record in mine if record.status == "dropped")),
         dict(Counter(record.split or "none" for record in kept)),
         tuple(findings),
-        dict(Counter(finding.code for record in kept for finding in record.findings)),
+        dict(Counter(code for record in kept for code in {finding.code for finding in record.findings})),
     )
 
 
