@@ -7,9 +7,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from jaxtyping import UInt8
 
 from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.io.frames import Picture
+
+Tile = UInt8[Array, "tile tile 3"]
 
 PAPER = (250, 250, 248)
 INK = (40, 44, 52)
@@ -21,7 +24,7 @@ _LABEL_HEIGHT, _ROW_LABEL_WIDTH, _GAP = 22, 74, 4
 _HALF = 128
 
 
-def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> ImageRGB:
+def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> Tile:
     """A prepared view on a light ground, its alpha's outline drawn on it."""
     small = _resize(rgba, side, premultiply=True)
     alpha = small[:, :, 3:].astype(np.float32) / 255
@@ -32,7 +35,7 @@ def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> ImageRGB
     return picture
 
 
-def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> ImageRGB:
+def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> Tile:
     """The region of a source picture around its mask, the outline drawn on it; the whole picture without one."""
     if mask is None or not (mask >= _HALF).any():
         whole = _pad_square(picture.rgb())
@@ -49,8 +52,8 @@ def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> ImageRGB
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[ImageRGB]], row_labels: Sequence[str], column_labels: Sequence[str], title: str = ""
-) -> ImageRGB:
+    rows: Sequence[Sequence[Tile]], row_labels: Sequence[str], column_labels: Sequence[str], title: str = ""
+) -> UInt8[Array, "h w 3"]:
     """Square tiles of one size in a grid, with labels. A row may be shorter than the others."""
     side = rows[0][0].shape[0]
     columns = max(len(row) for row in rows)
@@ -84,7 +87,7 @@ def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int
     cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
-def outline_on(tile: ImageRGB, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
+def outline_on(tile: Tile, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
     """Draw a mask's outline on a tile that shows the same region, whatever the mask's size."""
     small = _resize(levels, tile.shape[0])
     contours, _ = cv2.findContours((small >= _HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
@@ -104,7 +107,7 @@ def _resize(image: Array, side: int, premultiply: bool = False) -> Array:
     return np.concatenate([colours, small[:, :, 3:] * 255], axis=2).clip(0, 255).round().astype(np.uint8)
 
 
-def _pad_square(image: ImageRGB) -> ImageRGB:
+def _pad_square(image: ImageRGB) -> Tile:
     h, w = image.shape[:2]
     side = max(h, w)
     out = np.full((side, side, 3), 226, np.uint8)
@@ -112,7 +115,9 @@ def _pad_square(image: ImageRGB) -> ImageRGB:
     return out
 
 
-def _square_region(picture: Picture, mask: Levels, x0: int, y0: int, side: int) -> tuple[ImageRGB, Levels]:
+def _square_region(
+    picture: Picture, mask: Levels, x0: int, y0: int, side: int
+) -> tuple[Tile, UInt8[Array, "tile tile"]]:
     """A square of a picture and its mask; what lies outside the picture is grey and unmasked."""
     left, top = max(x0, 0), max(y0, 0)
     right, bottom = min(x0 + side, picture.width), min(y0 + side, picture.height)

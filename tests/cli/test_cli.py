@@ -1,0 +1,90 @@
+"""The command line as a user meets it: words, files, exit codes, JSON."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mouselift.cli.app import run
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording as a user has it, without capture.toml."""
+    path = tmp_path_factory.mktemp("user") / "mouse7"
+    rig = scaled_rig(markerless_rig(), 0.25)
+    write_capture(path, CaptureSpec(frames=3, rig=rig, fps=1.0, seed=3, supersample=2))
+    return path
+
+
+def test_init_then_prepare(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", str(folder), "--out", str(tmp_path)]) == 0
+    words = capsys.readouterr().out
+    assert "Found" in words
+    assert "Assumed" in words
+    assert "Next: mouselift prepare" in words
+    out = tmp_path / "out"
+    code = run(["prepare", str(tmp_path), str(out), "--workers", "1", "--on-cut", "keep", "--json"])
+    printed = capsys.readouterr().out
+    assert code == 0
+    summary = json.loads(printed)
+    assert summary["kept"] == 3
+    assert (out / "sample_000002" / "opencv_cameras.json").is_file()
+
+
+def test_init_never_overwrites_unasked(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "capture.toml").write_text("mine")
+    assert run(["init", str(folder), "--out", str(tmp_path)]) == 2
+    assert (tmp_path / "capture.toml").read_text() == "mine"
+    assert "--force" in capsys.readouterr().err
+
+
+def test_error_is_words_and_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["prepare", str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "CaptureError" in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_nothing_kept_is_code_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 1: it ran, and the answer is no."""
+    run(["init", str(folder), "--out", str(tmp_path)])
+    toml = tmp_path / "capture.toml"
+    toml.write_text("\n".join(line for line in toml.read_text().splitlines() if not line.startswith("mask")))
+    capsys.readouterr()
+    assert run(["prepare", str(tmp_path), str(tmp_path / "out"), "--workers", "1"]) == 1
+    words = capsys.readouterr().out
+    assert "missing-mask" in words
+    assert "mouselift mask" in words
+
+
+def test_wrong_option_gets_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        run(["prepare", str(folder), "out", "--presett", "canonical"])
+    assert caught.value.code == 2
+    assert "--preset" in capsys.readouterr().err
+
+
+def test_custom_framing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["init", str(folder), "--out", str(tmp_path)])
+    command = ["prepare", str(tmp_path), str(tmp_path / "out"), "--workers", "1", "--on-cut", "keep", "--json"]
+    command += ["--zoom", "focal", "--aim", "look-at", "--size", "128", "--frames", "0", "2"]
+    assert run(command) == 0
+    capsys.readouterr()
+    description = json.loads((tmp_path / "out/dataset.json").read_bytes())
+    assert description["identity"]["preset"] == "custom"
+    frames = json.loads((tmp_path / "out/sample_000000/opencv_cameras.json").read_bytes())["frames"]
+    assert len({frame["fx"] for frame in frames}) == 1
+    assert {(frame["w"], frame["cx"]) for frame in frames} == {(128, 64.0)}
+
+
+def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["doctor", "--json"]) == 0
+    checks = {check["what"]: check["state"] for check in json.loads(capsys.readouterr().out)}
+    assert checks["decode h264"] == "ok"
+    assert checks["lossless mask video"] == "ok"

@@ -1,0 +1,30 @@
+"""The demo: exact presets come out exact, the old bug does not, and the page stands alone."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mouselift.cli.app import run
+
+
+def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "demo"
+    assert run(["demo", str(out), "--json"]) == 0
+    presets = {r["preset"]: r for r in json.loads(capsys.readouterr().out)["presets"]}
+    for name in ("per-sample", "per-view", "canonical"):
+        assert presets[name]["iou_worst"] > 0.98
+        assert presets[name]["tangency_px"] < 1.0
+    assert presets["legacy"]["iou_mean"] < 0.5
+    assert presets["legacy"]["tangency_px"] > 5.0
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "opens offline: nothing is fetched"
+    assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
+    assert len(page) < 2_000_000
+    assert not list(out.glob(".writing*"))
+    stamp = (out / "capture/capture.toml").stat().st_mtime_ns
+    assert run(["demo", str(out), "--json"]) == 0
+    assert (out / "capture/capture.toml").stat().st_mtime_ns == stamp, "made once, used again"
