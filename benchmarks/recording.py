@@ -1,6 +1,6 @@
 """A six-camera recording to time things on: 1152x1024 H.264 with mask videos, made once and kept in a cache folder.
 
-Sixty instants of the synthetic mouse are rendered and played forwards and backwards, so that a recording of any
+Thirty instants of the synthetic mouse are rendered and played forwards and backwards, so that a recording of any
 length costs little more than its encoding.
 """
 
@@ -21,14 +21,17 @@ from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig
 
-INSTANTS, RATE = 60, 100
+INSTANTS, RATE = 30, 100
 NOISES = 8  # different pictures of sensor noise, used in turn
 CACHE = Path(tempfile.gettempdir()) / "mouselift-benchmarks"
 
 
-def recording(frames: int, gop: int, noise: float = 0.0, instants: int = INSTANTS) -> Path:
-    """Folder with capture.toml, videos/ and masks/; made unless it is there. `noise`: of the sensor, levels."""
-    folder = CACHE / f"six-{frames}-gop{gop}-noise{noise:g}"
+def recording(frames: int, gop: int, noise: float = 0.0, crf: int = 20, instants: int = INSTANTS) -> Path:
+    """Folder with capture.toml, videos/ and masks/; made unless it is there.
+
+    `noise` (of the sensor, levels) and `crf` set the bytes a frame, and so what decoding costs.
+    """
+    folder = CACHE / f"six-{frames}-gop{gop}-noise{noise:g}-crf{crf}"
     if (folder / "capture.toml").exists():
         return folder
     rig = undistorted_rig(markerless_rig())
@@ -41,7 +44,7 @@ def recording(frames: int, gop: int, noise: float = 0.0, instants: int = INSTANT
         renderer = ViewRenderer(camera, rig.arena, seed=1, supersample=2)
         drawn = [renderer.render(p, s) for p, s in zip(posed, shadows, strict=True)]
         order = [_bounce(k, instants) for k in range(frames)]
-        encode(folder / "videos" / f"{camera.name}.mp4", [d.rgb for d in drawn], order, gop, noise)
+        encode(folder / "videos" / f"{camera.name}.mp4", [d.rgb for d in drawn], order, gop, noise, crf)
         encode(folder / "masks" / f"{camera.name}.mp4", [np.dstack([d.mask] * 3) for d in drawn], order, gop)
     write_rig(folder, rig.cameras)
     return folder
@@ -52,14 +55,16 @@ def _bounce(k: int, n: int) -> int:
     return phase if phase < n else 2 * n - 2 - phase
 
 
-def encode(path: Path, pictures: list[np.ndarray], order: list[int], gop: int, noise: float = 0.0) -> None:
+def encode(
+    path: Path, pictures: list[np.ndarray], order: list[int], gop: int, noise: float = 0.0, crf: int = 20
+) -> None:
     height, width = pictures[0].shape[:2]
     rng = np.random.default_rng(0)
     grains = [
         rng.normal(scale=noise, size=(height, width, 1)).astype(np.float32) for _ in range(NOISES if noise else 0)
     ]
     with av.open(str(path), "w") as container:
-        options = {"crf": "20", "g": str(gop), "keyint_min": str(gop), "sc_threshold": "0", "preset": "veryfast"}
+        options = {"crf": str(crf), "g": str(gop), "keyint_min": str(gop), "sc_threshold": "0", "preset": "veryfast"}
         stream = container.add_stream("libx264", rate=Fraction(RATE), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, index in enumerate(order):
