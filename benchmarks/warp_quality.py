@@ -12,13 +12,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from mouselift.core.camera import Camera
 from mouselift.core.lens import BrownConrady
+from mouselift.io.images import ImagePicture
 from mouselift.plan.sample import ViewPlan
 from mouselift.warp.execute import composited, premultiplied, straight, warp_view
 from mouselift.warp.filters import saturated
@@ -28,25 +29,6 @@ from mouselift.warp.reference import reference_view
 WIDTH, HEIGHT, FINE = 440, 360, 8
 SCALES = (1.0, 0.7, 0.4)
 Warp = Callable[[ViewPlan, np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """A picture in memory."""
-
-    pixels: np.ndarray
-
-    @property
-    def width(self) -> int:
-        return self.pixels.shape[1]
-
-    @property
-    def height(self) -> int:
-        return self.pixels.shape[0]
-
-    def rgb(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
-        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
 
 
 def scene(seed: int = 0) -> np.ndarray:
@@ -99,9 +81,9 @@ METHODS: dict[str, Warp] = {
     "OpenCV nearest": opencv(cv2.INTER_NEAREST),
     "OpenCV cubic": opencv(cv2.INTER_CUBIC),
     "OpenCV Lanczos": opencv(cv2.INTER_LANCZOS4),
-    "linear": lambda plan, picture, mask: warp_view(plan, Memory(picture), mask, interpolation="linear"),
-    "cubic": lambda plan, picture, mask: warp_view(plan, Memory(picture), mask, interpolation="cubic"),
-    "quintic": lambda plan, picture, mask: warp_view(plan, Memory(picture), mask, interpolation="quintic"),
+    "linear": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="linear"),
+    "cubic": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="cubic"),
+    "quintic": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="quintic"),
 }
 
 

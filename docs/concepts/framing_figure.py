@@ -7,13 +7,13 @@ Rings mark the subject's 3D centre as each *written* camera projects it, crosses
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from mouselift.core.silhouette import Silhouette
+from mouselift.io.images import ImagePicture
 from mouselift.plan.framing import PRESETS, Framing
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -26,32 +26,13 @@ PAPER, INK, PALE = (250, 250, 248), (40, 40, 40), (120, 120, 120)
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-@dataclass(frozen=True, eq=False)
-class Memory:
-    """A picture in memory."""
-
-    pixels: np.ndarray
-
-    @property
-    def width(self) -> int:
-        return self.pixels.shape[1]
-
-    @property
-    def height(self) -> int:
-        return self.pixels.shape[0]
-
-    def rgb(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
-        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
-
-
 def row(framing: Framing, rig: Rig, shots: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
     """One preset's six pictures, each with its marks and focal length."""
     silhouettes = [Silhouette.from_mask(mask > 127) for _, mask in shots]
     plan = framing.plan(rig.cameras, silhouettes, np.array([0.0, 0.0, 1.0]))
     pictures = []
     for i, (view, (rgb, mask)) in enumerate(zip(plan.views, shots, strict=True)):
-        image = warp_view(view, Memory(rgb), mask, background=(255, 255, 255))[..., :3].copy()
+        image = warp_view(view, ImagePicture(rgb), mask, background=(255, 255, 255))[..., :3].copy()
         image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         centre = plan.world.apply(plan.centre[None])
         _ring(image, plan.written_camera(i).project(centre)[0] * SIDE / framing.size)

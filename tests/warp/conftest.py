@@ -13,30 +13,10 @@ from mouselift.core.camera import Camera
 from mouselift.core.lens import BrownConrady
 from mouselift.core.silhouette import Silhouette
 from mouselift.core.similarity import look_at
+from mouselift.io.images import ImagePicture
 from mouselift.plan.sample import ViewPlan
 
 WIDTH, HEIGHT = 480, 420
-
-
-@dataclass(frozen=True, eq=False)
-class ArrayPicture:
-    """A picture in memory; remembers which regions were asked for."""
-
-    pixels: np.ndarray
-
-    @property
-    def width(self) -> int:
-        return self.pixels.shape[1]
-
-    @property
-    def height(self) -> int:
-        return self.pixels.shape[0]
-
-    def rgb(self, box: tuple[int, int, int, int] | None = None) -> np.ndarray:
-        if box is None:
-            return self.pixels
-        x0, y0, x1, y1 = box
-        return np.ascontiguousarray(self.pixels[y0:y1, x0:x1])
 
 
 def make_rig() -> list[Camera]:
@@ -112,8 +92,8 @@ def fur() -> np.ndarray:
 
 
 @pytest.fixture(scope="session")
-def picture_of() -> Callable[[np.ndarray], ArrayPicture]:
-    return ArrayPicture
+def picture_of() -> Callable[[np.ndarray], ImagePicture]:
+    return ImagePicture
 
 
 def shifted_view(view: ViewPlan, x: float, y: float, zoom: float = 1.0) -> ViewPlan:
