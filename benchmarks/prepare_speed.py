@@ -1,6 +1,6 @@
 """Speed and memory of `prepare` on videos, against the straightforward pipeline and against decoding alone.
 
-    python benchmarks/prepare_speed.py [--gop 30] [--every 10] [--frames 500] [--noise 4] [--crf 12] [--yardstick 6]
+    python benchmarks/prepare_speed.py [--gop 30] [--every 10] [--frames 500] [--noise 4] [--crf 17] [--yardstick 6]
 
 Prints CPU seconds (user + system, child processes included) a six-view sample, and ratios measured in one run.
 The yardstick makes only a few of the samples, spread over the recording, because it is slow.
@@ -74,7 +74,7 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10)
     parser.add_argument("--frames", type=int, default=500)
     parser.add_argument("--noise", type=float, default=4.0, help="of the sensor, levels: sets the bytes a frame")
-    parser.add_argument("--crf", type=int, default=12, help="of the videos; with --noise it sets the bytes a frame")
+    parser.add_argument("--crf", type=int, default=17, help="of the videos; with --noise it sets the bytes a frame")
     parser.add_argument("--yardstick", type=int, default=6, help="samples that the straightforward pipeline makes")
     options = parser.parse_args()
 

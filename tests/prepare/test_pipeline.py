@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -149,6 +150,23 @@ def test_killed_ten_times_equals_undisturbed(recording: Path, tmp_path: Path) ->
     recipe = replace(KEEP, framing=replace(PRESETS["per-sample"], size=256))
     run(recording, tmp_path / "undisturbed", recipe)
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "undisturbed")
+
+
+def test_interrupted_says_so_and_goes_on(recording: Path, tmp_path: Path) -> None:
+    """Ctrl-C reaches all processes of the terminal's group."""
+    command = [sys.executable, "-m", "mouselift", "prepare", str(recording), str(tmp_path / "out"), "--on-cut", "keep"]
+    command += ["--workers", "2"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "out").glob("sample_*")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGINT)
+    _, words = process.communicate()
+    if process.returncode != 0:  # 0: it had finished before the signal came
+        assert process.returncode == 130
+        assert "goes on" in words
+        assert "Traceback" not in words
+    assert run(recording, tmp_path / "out").kept == 12
 
 
 def test_another_preparation_in_the_folder_is_refused(recording: Path, tmp_path: Path) -> None:

@@ -25,8 +25,9 @@ def test_sparse_numbers_are_counted_by_position() -> None:
     assert Selection(every=2).of([3, 10, 11, 40]) == [3, 11]
 
 
-def test_jumps_are_left_out() -> None:
+def test_jumps_are_left_out_unless_named() -> None:
     assert Selection(jumps=(2,)).of(range(4)) == [0, 1, 3]
+    assert Selection(frames=(2,), jumps=(2,)).of(range(4)) == [2]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import contextlib
 import ctypes
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -44,7 +45,8 @@ def run_blocks(
         todo = iter(blocks)
         while True:
             for block in todo:
-                pending.add(pool.submit(_run_block, list(block)))
+                with _interrupts_ignored():  # inherited by the processes that this may start
+                    pending.add(pool.submit(_run_block, list(block)))
                 if len(pending) >= workers * _QUEUED_PER_WORKER:
                     break
             if not pending:
@@ -61,6 +63,19 @@ def run_blocks(
         pool.shutdown(cancel_futures=True)
 
 
+@contextlib.contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """A process that is still starting when Ctrl-C comes would print a traceback."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _run_block(block: list[int]) -> list[Any]:
     return list(_state(block))
 
@@ -69,6 +84,7 @@ def _start_worker(job: Any) -> None:
     global _state
     _state = job
     _settle()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to all processes: these end without a word
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,8 +71,8 @@ def prepare(
     up = capture.require_up()
     source = open_source(capture)
     _outside(out, capture)
+    selection = replace(selection, jumps=(*selection.jumps, *capture.jumps))
     frames = selection.of(source.frames)
-    frames = [frame for frame in frames if frame not in set(capture.jumps)]
     shared = _shared_zoom(source, recipe, frames, workers, progress)
     identity = _identity(capture, source, recipe, shared)
     store = DatasetStore(out, identity)
@@ -90,10 +90,11 @@ def prepare(
             made += len(block)
             progress("samples", len(frames) - len(todo) + made, len(frames))
         kept = [record.frame for record in known.values() if record.status == "kept"]
-        roles = split.assign(kept, [*selection.jumps, *capture.jumps], source.rate)
+        roles = split.assign(kept, selection.jumps, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
         summary = _summary(out, frames, records, made, source.findings)
         store.finish(records, _description(source, records, split))
+    source.close()
     return summary
 
 

@@ -23,7 +23,7 @@ class Selection:
     frames: tuple[int, ...] = ()  # exactly these; excludes `every`, `start` and `stop`
     start: int = 0
     stop: int | None = None  # one past the last; None: to the end
-    jumps: tuple[int, ...] = ()  # frames at which the recording jumps: left out
+    jumps: tuple[int, ...] = ()  # frames at which the recording jumps: left out unless named in `frames`
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -44,12 +44,11 @@ class Selection:
                 raise CaptureError(
                     f"--frames: {wrong[0]} is not a frame of this recording; it has {present[0]} .. {present[-1]}"
                 )
-            chosen = sorted(set(self.frames))
-        else:
-            stop = present[-1] + 1 if self.stop is None else self.stop
-            inside = [frame for frame in present if self.start <= frame < stop]
-            dense = present[-1] - present[0] + 1 == len(present)
-            chosen = [f for f in inside if (f - self.start) % self.every == 0] if dense else inside[:: self.every]
+            return sorted(set(self.frames))
+        stop = present[-1] + 1 if self.stop is None else self.stop
+        inside = [frame for frame in present if self.start <= frame < stop]
+        dense = present[-1] - present[0] + 1 == len(present)
+        chosen = [f for f in inside if (f - self.start) % self.every == 0] if dense else inside[:: self.every]
         chosen = [frame for frame in chosen if frame not in set(self.jumps)]
         if not chosen:
             raise CaptureError(
