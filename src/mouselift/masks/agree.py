@@ -15,15 +15,18 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from jaxtyping import Float64
 from scipy import ndimage
 
 from mouselift.core.camera import Camera
 from mouselift.core.hull import VisualHull
-from mouselift.core.types import Mask, Points3, Vector3
+from mouselift.core.types import Array, Mask, Points3, Vector3
 from mouselift.masks.floor import Floor
-from mouselift.masks.volume import Carver, dilated
+from mouselift.masks.volume import Carver, ViewMask, dilated
 
-_TOLERANCE = 2.0  # half-size pixels that every mask is widened by: calibration, thin parts
+Kept3 = Float64[Array, "kept 3"]  # some of the points
+
+_TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
 _BRIDGE = 3  # voxels: parts of the subject that are nearer than twice this belong together
 _PRIOR = 2.0  # weight of a cluster that continues the last frame's
 _NEAR = 0.5  # of the last hull's size: how far it may have moved to continue
@@ -52,9 +55,9 @@ class Agreement:
 
     hull: VisualHull
     place: Place
-    limits: tuple[Mask, ...]  # where the subject can be, per view
-    reaches: tuple[Mask, ...]  # where thin parts can be that one view misses
-    mirrors: tuple[Mask, ...]  # where its mirror image in the floor can be, per view
+    limits: tuple[ViewMask, ...]  # where the subject can be, per view
+    reaches: tuple[ViewMask, ...]  # where thin parts can be that one view misses
+    mirrors: tuple[ViewMask, ...]  # where its mirror image in the floor can be, per view
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,9 @@ class Views:
         return self.carver.cameras
 
 
-def agree(views: Views, changed: Sequence[Mask], blind: Sequence[Mask | None], last: Place | None) -> Agreement | None:
+def agree(
+    views: Views, changed: Sequence[ViewMask], blind: Sequence[ViewMask | None], last: Place | None
+) -> Agreement | None:
     """The subject that all views support; None where there is none.
 
     `changed`, `blind`: half-size maps per view. A view whose picture is missing is blind everywhere.
@@ -96,7 +101,7 @@ def agree(views: Views, changed: Sequence[Mask], blind: Sequence[Mask | None], l
     return Agreement(hull, place, tuple(limits), tuple(reaches), tuple(mirrors))
 
 
-def _above(views: Views, points: Points3) -> Points3:
+def _above(views: Views, points: Points3) -> Kept3:
     return points[views.floor.above(points) >= 0]
 
 
@@ -120,7 +125,7 @@ def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
     return mask.astype(bool)
 
 
-def subject_cluster(points: Points3, origin: Vector3, voxel: float, last: Place | None) -> Points3:
+def subject_cluster(points: Points3, origin: Vector3, voxel: float, last: Place | None) -> Kept3:
     """The cluster of voxels that is the subject: the largest, those near the last frame's counted double."""
     if not len(points):
         return points

@@ -3,7 +3,8 @@
 The samples are spread evenly over the recording, so memory does not grow with its length.
 
 1. Start: per pixel the tightest quarter of the samples (`statistics.tightest`): the background stands
-   still; even a resting animal breathes and shifts.
+   still; even a resting animal breathes and shifts. Regions in which another level is frequent too take
+   the level that leaves the weaker edge around the region: the background goes on across it.
 2. Rounds: every sample is compared with the background, in its own light (`light`). Changed regions are
    closed and filled. Where a filled region is *equal* to the background inside a changed surrounding, the
    background shows the subject there (a hole); where a region's outline is an edge of the background
@@ -14,7 +15,7 @@ The samples are spread evenly over the recording, so memory does not grow with i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ _TIGHT_SHARE = 0.25
 _ROUNDS = 3
 _CHANGE = 14  # levels: smaller differences are never a change
 _NOISE_FACTOR = 3.0  # times the pixel's own spread
+_OFTEN = 0.08  # share of the samples from which on a second level of a pixel counts
 _SMALLEST = 40  # half-size pixels of a changed region that counts
 _GHOST_EDGE = 1.2  # the background's edge along an outline is this much stronger than the sample's: a ghost
 _FEW = 3  # free samples that a background needs
@@ -84,8 +86,7 @@ def learn_background(pictures: Iterable[Picture | None], where: str) -> Backgrou
     """
     luma, chroma = _collect(pictures, where)
     small = np.stack([halved(picture) for picture in luma])
-    level, width = tightest(small, _TIGHT_SHARE)
-    threshold = np.maximum(_CHANGE, _NOISE_FACTOR * width).clip(0, 255).astype(np.uint8)
+    level, threshold = _start(small)
     free = np.ones(small.shape, dtype=bool)
     few = np.zeros(level.shape, dtype=bool)
     for _ in range(_ROUNDS):
@@ -118,6 +119,34 @@ def _size(planes: Planes) -> str:
     return f"{width}x{height}"
 
 
+def _start(small: np.ndarray) -> tuple[Levels, Levels]:
+    """(level, threshold of a change). Where two levels are frequent, whole regions take the one that fits around."""
+    level, width = tightest(small, _TIGHT_SHARE)
+    threshold = np.maximum(_CHANGE, _NOISE_FACTOR * width).clip(0, 255).astype(np.uint8)
+    away = np.stack([cv2.absdiff(sample, level) > threshold for sample in small])
+    twofold = away.sum(axis=0) >= max(_FEW, _OFTEN * len(small))
+    other = np.where(twofold, quantile(small, 0.5, away), level).astype(np.uint8)
+    darker, brighter = np.minimum(level, other), np.maximum(level, other)
+    closed = cv2.morphologyEx(twofold.view(np.uint8), cv2.MORPH_CLOSE, _SQUARE5)
+    for window, region in _connected(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _SQUARE3)):
+        ring = cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
+        seams = [float(_edges(choice[window])[ring].mean()) for choice in (darker, brighter)]
+        chosen = darker if seams[0] < seams[1] else brighter
+        inside = region.astype(bool)
+        level[window][inside] = chosen[window][inside]
+    return level, threshold
+
+
+def _connected(regions: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
+    """(window, 0 / 1 region in it) of each connected region that counts, with room around."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(regions)
+    for label in range(1, count):
+        x, y, w, h, area = (int(v) for v in stats[label])
+        if area >= _SMALLEST:
+            window = (slice(max(y - 4, 0), y + h + 4), slice(max(x - 4, 0), x + w + 4))
+            yield window, (labels[window] == label).astype(np.uint8)
+
+
 def _free_samples(small: np.ndarray, level: Levels, threshold: Levels) -> tuple[np.ndarray, Mask, int]:
     """(free [n, h, w], few [h, w], pixels whose background was the subject)."""
     edges = _edges(level)
@@ -144,14 +173,8 @@ def _regions(changed: Mask, sample: Levels, background_edges: np.ndarray) -> tup
     """Changed regions, closed and filled: (those of the sample, ghosts of the background)."""
     opened = cv2.morphologyEx(changed.view(np.uint8), cv2.MORPH_OPEN, _SQUARE3)
     filled = fill_holes(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _SQUARE7))
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(filled)
     real, ghost = np.zeros(changed.shape, dtype=bool), np.zeros(changed.shape, dtype=bool)
-    for label in range(1, count):
-        x, y, w, h, area = (int(v) for v in stats[label])
-        if area < _SMALLEST:
-            continue
-        window = np.s_[max(y - 4, 0) : y + h + 4, max(x - 4, 0) : x + w + 4]
-        region = (labels[window] == label).astype(np.uint8)
+    for window, region in _connected(filled):
         ring = cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
         own = _edges(sample[window])[ring].mean()
         target = ghost if background_edges[window][ring].mean() > _GHOST_EDGE * own else real

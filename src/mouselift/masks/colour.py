@@ -1,13 +1,15 @@
 """What the subject looks like to one camera, learned from the recording itself.
 
 Two histograms a class, as likelihoods: (brightness, brightness minus background) and the two colour
-differences to the background. Classes: the subject; the background, unchanged; the background changed
-by reflections, shadows, light and passers-by. Nothing is assumed about dark or bright subjects.
+differences to the background. Classes: the subject; its mirror image in the floor; the background,
+changed by whatever (reflections, shadows, light, passers-by) and unchanged. Nothing is assumed about
+dark or bright subjects.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -20,39 +22,46 @@ _BINS = 32
 _SMOOTH = 0.8  # bins
 _FLOOR = 1e-4  # likelihood of a colour never met, spread over all bins
 _COLOUR_WEIGHT = 0.7  # brightness and colour are not independent: the second counts less
-_SUBJECT, _CHANGED, _UNCHANGED = range(3)
-_ENOUGH = 500  # pixels a class needs
+_SUBJECT, _MIRROR, _CHANGED, _UNCHANGED = range(4)
+_ENOUGH = 500  # pixels that a class needs
+
+
+class LogRatio(NamedTuple):
+    """Log-likelihood ratios of two classes by histogram bin."""
+
+    by_brightness: Float32[Array, "bins"]
+    by_colour: Float32[Array, "bins"]
+
+    def of(self, evidence: Evidence) -> Float32[Array, "h w"]:
+        raw = self.by_brightness[_brightness_bins(evidence)]
+        raw = raw + np.float32(_COLOUR_WEIGHT) * self.by_colour[_colour_bins(evidence)]
+        return np.asarray(cv2.GaussianBlur(raw, (0, 0), _SMOOTH), dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)
 class ColourModel:
-    """Log-likelihood ratios by histogram bin, and the narrowest range of levels that holds half of the subject."""
+    """What tells the subject from the background, and from its own mirror image."""
 
-    by_brightness: Float32[Array, "bins"]
-    by_colour: Float32[Array, "bins"]
-    low: float  # levels
+    subject: LogRatio  # log p(pixel | subject) - log p(pixel | background, changed or not)
+    mirror: LogRatio | None  # log p(pixel | mirror image) - log p(pixel | subject); None: the floor mirrors too little
+    low: float  # the narrowest range of levels that holds half of the subject
     high: float
-
-    def ratio(self, evidence: Evidence) -> Float32[Array, "h w"]:
-        """log p(pixel | subject) - log p(pixel | background, changed or not)."""
-        raw = self.by_brightness[_brightness_bins(evidence)]
-        raw = raw + np.float32(_COLOUR_WEIGHT) * self.by_colour[_colour_bins(evidence)]
-        return np.asarray(cv2.GaussianBlur(raw, (0, 0), _SMOOTH), dtype=np.float32)
 
 
 @dataclass
 class ColourTally:
     """Counts pixels of known class, picture by picture."""
 
-    brightness: np.ndarray = field(default_factory=lambda: np.zeros((3, _BINS * _BINS)))
-    colour: np.ndarray = field(default_factory=lambda: np.zeros((3, _BINS * _BINS)))
+    brightness: np.ndarray = field(default_factory=lambda: np.zeros((4, _BINS * _BINS)))
+    colour: np.ndarray = field(default_factory=lambda: np.zeros((4, _BINS * _BINS)))
     levels: np.ndarray = field(default_factory=lambda: np.zeros(256))
 
-    def add(self, evidence: Evidence, subject: Mask, background: Mask) -> None:
-        """Pixels in neither mask are of unknown class and not counted."""
+    def add(self, evidence: Evidence, subject: Mask, mirror: Mask, background: Mask) -> None:
+        """Pixels in no mask are of unknown class and not counted; changed ones of `mirror` show the mirror image."""
         by_brightness, by_colour = _brightness_bins(evidence), _colour_bins(evidence)
         changed = evidence.changed
-        classes = (subject & changed, background & changed, background & ~changed & ~evidence.uncovered)
+        steady = background & ~changed & ~evidence.uncovered
+        classes = (subject & changed, mirror & changed, background & changed, steady)
         for row, chosen in enumerate(classes):
             self.brightness[row] += np.bincount(by_brightness[chosen], minlength=_BINS**2)
             self.colour[row] += np.bincount(by_colour[chosen], minlength=_BINS**2)
@@ -63,7 +72,15 @@ class ColourTally:
         if self.levels.sum() < _ENOUGH:
             return None
         low, high = _narrowest_half(self.levels)
-        return ColourModel(_log_ratio(self.brightness), _log_ratio(self.colour), low, high)
+        b, c = _likelihoods(self.brightness), _likelihoods(self.colour)
+        subject = LogRatio(
+            _log(b[_SUBJECT], 0.5 * (b[_CHANGED] + b[_UNCHANGED])),
+            _log(c[_SUBJECT], 0.5 * (c[_CHANGED] + c[_UNCHANGED])),
+        )
+        mirror = None
+        if self.brightness[_MIRROR].sum() >= _ENOUGH:
+            mirror = LogRatio(_log(b[_MIRROR], b[_SUBJECT]), _log(c[_MIRROR], c[_SUBJECT]))
+        return ColourModel(subject, mirror, low, high)
 
 
 def _narrowest_half(counts: np.ndarray) -> tuple[float, float]:
@@ -75,14 +92,18 @@ def _narrowest_half(counts: np.ndarray) -> tuple[float, float]:
     return float(start), float(ends[start] - 1)
 
 
-def _log_ratio(counts: np.ndarray) -> Float32[Array, "bins"]:
+def _likelihoods(counts: np.ndarray) -> np.ndarray:
+    """[class, bin] smoothed shares, none of them zero."""
     likelihood = np.empty_like(counts)
     for row, tally in enumerate(counts):
         smooth = cv2.GaussianBlur(tally.reshape(_BINS, _BINS), (0, 0), _SMOOTH, borderType=cv2.BORDER_CONSTANT).ravel()
         total = smooth.sum()
         likelihood[row] = (smooth / total if total else 0.0) + _FLOOR / _BINS
-    other = 0.5 * (likelihood[_CHANGED] + likelihood[_UNCHANGED])
-    return np.log(likelihood[_SUBJECT] / other).astype(np.float32)
+    return likelihood
+
+
+def _log(above: np.ndarray, below: np.ndarray) -> Float32[Array, "bins"]:
+    return np.log(above / below).astype(np.float32)
 
 
 def _brightness_bins(evidence: Evidence) -> np.ndarray:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import Bool, Float32, UInt8
 
 from mouselift.core.types import Array, Levels, Mask
 from mouselift.io.frames import Box
@@ -65,7 +65,7 @@ class Comparer:
         back = self.background
         return _evidence(planes.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
 
-    def whole(self, mask: Mask) -> Mask:
+    def whole(self, mask: Mask) -> Bool[Array, "rows columns"]:
         """A map of the window's size as one of the half-size picture's; nothing outside."""
         x0, y0, x1, y1 = self.window
         out = np.zeros(self._small.shape, dtype=bool)

@@ -21,6 +21,7 @@ from jaxtyping import Float32
 from mouselift.core.camera import Camera
 from mouselift.core.types import Array, Levels, Points3, Vector3
 from mouselift.errors import MaskError
+from mouselift.masks.volume import Cloud, ViewLevels
 
 _TRIM = 0.02  # share of a hull's voxels at each end that is not trusted
 _STEP = 0.5  # the raster's pixels and the sweep's steps, in voxels
@@ -30,8 +31,12 @@ _EDGE = 9  # raster pixels kept off each picture's border
 _SLACK = 2.0  # voxels about the bounds that are tried too
 _PEAKS = 3  # heights from which the tilt is searched
 _TILTS = (0.02, 0.01, 0.005)  # slopes: steps of the search
+_CLIMB = 3  # steps at each size
 _STEEPEST = 0.06  # slope: the capture's up direction is right within 3.4 degrees
 _NEEDED = 6  # frames with a hull
+
+
+Tilted = tuple[float, float, float, float]  # agreement, height, slopes along x and y
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +73,7 @@ def given_floor(height: float, up: Vector3) -> Floor:
 
 
 def find_floor(
-    cameras: Sequence[Camera], backgrounds: Sequence[Levels], hulls: Sequence[Points3], up: Vector3, voxel: float
+    cameras: Sequence[Camera], backgrounds: Sequence[ViewLevels], hulls: Sequence[Cloud], up: Vector3, voxel: float
 ) -> Floor:
     """From uncut hulls of sample frames and the backgrounds; cameras belong to the backgrounds' pixels.
 
@@ -88,8 +93,11 @@ def find_floor(
     flat = np.array([compare(float(height), 0.0, 0.0) for height in heights])
     peaks = [i for i in range(len(flat)) if flat[i] == flat[max(i - 1, 0) : i + 2].max()]
     starts = sorted(peaks, key=lambda i: -flat[i])[:_PEAKS]
-    found = max((compare.climb(float(heights[i]), _STEP * voxel) for i in starts), key=lambda c: c[0])
-    agreement, height, slope_x, slope_y = found
+    level = [(float(flat[i]), float(heights[i]), 0.0, 0.0) for i in starts]
+    coarse = max((compare.climb(plane, _STEP * voxel, _TILTS[0]) for plane in level), key=lambda c: c[0])
+    for tilt in _TILTS[1:]:
+        coarse = compare.climb(coarse, _STEP * voxel, tilt)
+    agreement, height, slope_x, slope_y = coarse
     normal = up - slope_x * raster.x - slope_y * raster.y
     normal = normal / np.linalg.norm(normal)
     return Floor(normal, float(raster.point(height) @ normal), False, lowest, highest, agreement)
@@ -107,12 +115,12 @@ class _Raster:
     along: np.ndarray
 
     @classmethod
-    def under(cls, hulls: Sequence[Points3], up: Vector3, step: float) -> _Raster:
+    def under(cls, hulls: Sequence[Cloud], up: Vector3, step: float) -> _Raster:
         x = np.cross(up, np.eye(3)[int(np.abs(up).argmin())])
         x /= np.linalg.norm(x)
         y = np.cross(up, x)
         flat = np.concatenate(hulls) @ np.stack([x, y], axis=1)
-        low, high = flat.min(axis=0), flat.max(axis=0)
+        low, high = np.quantile(flat, [_TRIM / 2, 1 - _TRIM / 2], axis=0)
         columns, rows = (int(n) for n in np.ceil((high - low) / step) + 1)
         across, along = np.meshgrid(
             (np.arange(columns) - (columns - 1) / 2) * step, (np.arange(rows) - (rows - 1) / 2) * step
@@ -139,7 +147,7 @@ class _Comparison:
 
     raster: _Raster
     cameras: Sequence[Camera]
-    backgrounds: Sequence[Levels]
+    backgrounds: Sequence[ViewLevels]
 
     def __call__(self, height: float, slope_x: float, slope_y: float) -> float:
         points = self.raster.points(height, slope_x, slope_y)
@@ -154,22 +162,22 @@ class _Comparison:
                     pairs += 1
         return total / pairs if pairs else 0.0
 
-    def climb(self, height: float, step: float) -> tuple[float, float, float, float]:
-        """(agreement, height, slopes) of the best plane near a level one, from coarse to fine steps."""
-        best = (self(height, 0.0, 0.0), height, 0.0, 0.0)
-        for slope in _TILTS:
-            for _ in range(3):
-                near = [
-                    (best[1] + h * step, best[2] + x * slope, best[3] + y * slope)
-                    for h in (-1, 0, 1)
-                    for x in (-1, 0, 1)
-                    for y in (-1, 0, 1)
-                ]
-                tried = [(self(*c), *c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
-                top = max(tried, key=lambda c: c[0])
-                if top[0] <= best[0]:
-                    break
-                best = top
+    def climb(self, start: Tilted, step: float, tilt: float) -> Tilted:
+        """The best plane that steps of height and slope reach, each to something better, from `start`."""
+        best = start
+        for _ in range(_CLIMB):
+            near = [
+                (best[1] + h * step, best[2] + x * tilt, best[3] + y * tilt)
+                for h in (-1, 0, 1)
+                for x in (-1, 0, 1)
+                for y in (-1, 0, 1)
+                if (h, x, y) != (0, 0, 0)
+            ]
+            tried = [(self(*c), *c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
+            top = max(tried, key=lambda c: c[0])
+            if top[0] <= best[0]:
+                break
+            best = top
         return best
 
     def _texture(self, camera: Camera, image: Levels, points: Points3) -> Float32[Array, "rows columns"]:

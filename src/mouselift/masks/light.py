@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt8
 
 from mouselift.core.types import Array, Levels
 from mouselift.io.frames import Box
@@ -34,7 +34,9 @@ def light_gain(luma: Levels, background: Levels) -> Float32[Array, "rows columns
     return np.asarray(cv2.GaussianBlur(cv2.medianBlur(gain, _WINDOW), (0, 0), 1.0), dtype=np.float32)
 
 
-def relit(background: Levels, gain: Float32[Array, "rows columns"], box: Box | None = None) -> Levels:
+def relit(
+    background: Levels, gain: Float32[Array, "rows columns"], box: Box | None = None
+) -> UInt8[Array, "box_h box_w"]:
     """`background`, or a box of it, in the light that `gain` (of `light_gain`) describes."""
     height, width = background.shape
     x0, y0, x1, y1 = box if box is not None else (0, 0, width, height)

@@ -16,11 +16,10 @@ from mouselift.core.camera import Camera
 from mouselift.core.silhouette import Silhouette
 from mouselift.core.tangency import OutlineRays, tangency_residuals
 from mouselift.core.triangulate import triangulate
-from mouselift.core.types import Levels, Mask
 from mouselift.errors import LensFoldError
 from mouselift.masks.agree import shadow
 from mouselift.masks.planes import halved
-from mouselift.masks.volume import Carver
+from mouselift.masks.volume import Carver, ViewLevels, ViewMask
 
 _HALF = 128
 _CUT_MARGIN = 2  # pixels from the border
@@ -62,7 +61,7 @@ class CameraQuality(msgspec.Struct, frozen=True):
 
 
 def measure(
-    cameras: Sequence[Camera], levels: Sequence[Levels | None], frame: int, carver: Carver | None
+    cameras: Sequence[Camera], levels: Sequence[ViewLevels | None], frame: int, carver: Carver | None
 ) -> FrameRecord:
     """One frame's record. `carver` (on half-size maps): coverage is measured too; it costs a hull."""
     masks = [None if level is None else level >= _HALF for level in levels]
@@ -114,9 +113,9 @@ def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) ->
     return found
 
 
-def _coverage(carver: Carver, masks: Sequence[Mask | None]) -> dict[int, float]:
-    small: list[Mask] = []
-    blind: list[Mask | None] = []
+def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, float]:
+    small: list[ViewMask] = []
+    blind: list[ViewMask | None] = []
     for camera, mask in zip(carver.cameras, masks, strict=True):
         none = np.zeros((camera.height, camera.width), dtype=bool)
         small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= _HALF)

@@ -25,7 +25,7 @@ from mouselift.masks.colour import ColourModel, ColourTally
 from mouselift.masks.evidence import Comparer, Evidence
 from mouselift.masks.floor import Floor, find_floor, given_floor
 from mouselift.masks.planes import halved, picture_planes
-from mouselift.masks.volume import Carver, Volume, common_field, dilated, fine_voxel, half_camera
+from mouselift.masks.volume import Carver, Cloud, ViewMask, Volume, common_field, dilated, fine_voxel, half_camera
 
 _SOLID = 50  # voxels of a hull that is evidence
 _OUTLIERS = 0.005  # share of all hull voxels beyond the working volume, each side
@@ -127,10 +127,10 @@ def _packed(frame: FrameSet, comparers: Sequence[Comparer]) -> Packed:
     return out
 
 
-def _unpacked(packed: Packed, shapes: Sequence[tuple[int, int]]) -> tuple[list[Mask], list[Mask | None]]:
+def _unpacked(packed: Packed, shapes: Sequence[tuple[int, int]]) -> tuple[list[ViewMask], list[ViewMask | None]]:
     """(changed, blind) per view."""
-    changed: list[Mask] = []
-    blind: list[Mask | None] = []
+    changed: list[ViewMask] = []
+    blind: list[ViewMask | None] = []
     for bits, (height, width) in zip(packed, shapes, strict=True):
         if bits is None:
             changed.append(np.zeros((height, width), dtype=bool))
@@ -162,7 +162,7 @@ def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: S
 
 def _subject(
     carver: Carver,
-    maps: tuple[list[Mask], list[Mask | None]],
+    maps: tuple[list[ViewMask], list[ViewMask | None]],
     floor: Floor | None = None,
 ) -> Points3:
     points = carver.carve(maps[0], blind=maps[1])[0].points
@@ -176,7 +176,7 @@ def _colours(
     samples: Sequence[int],
     comparers: Sequence[Comparer],
     cameras: Sequence[Camera],
-    hulls: Sequence[Points3],
+    hulls: Sequence[Cloud],
     floor: Floor,
     voxel: float,
 ) -> tuple[ColourModel | None, ...]:
@@ -188,12 +188,14 @@ def _colours(
         inner = VisualHull(hull[height >= _ABOVE * voxel], voxel)
         feet = hull[height < _BELOW * voxel]
         outer = VisualHull(np.concatenate([hull, feet - _BELOW * voxel * floor.normal]), voxel)
+        below = VisualHull(floor.mirrored(hull), voxel)
         for view, comparer, camera, tally in zip(frame.views, comparers, cameras, tallies, strict=True):
             if view.picture is None:
                 continue
             evidence = comparer.half(picture_planes(view.picture))
-            near = dilated(shadow(outer, camera, evidence.luma.shape), 3)
-            tally.add(evidence, shadow(inner, camera, evidence.luma.shape), ~near & _surroundings(near))
+            body, around, mirror = (shadow(part, camera, evidence.luma.shape) for part in (inner, outer, below))
+            near = dilated(around, 3)
+            tally.add(evidence, body, mirror & ~near, ~near & _surroundings(near))
     return tuple(tally.model() for tally in tallies)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from mouselift.core.types import Array, Levels, Mask
 from mouselift.io.frames import Box, Picture
@@ -16,16 +16,20 @@ from mouselift.masks.colour import ColourModel
 from mouselift.masks.evidence import Comparer, Evidence
 from mouselift.masks.planes import Planes, picture_planes
 from mouselift.masks.scene import Scene, changed_map
-from mouselift.masks.volume import Carver
+from mouselift.masks.volume import Carver, ViewLevels, ViewMask
 
-_REFLECTION = -1.0  # log-likelihood ratio below which a pixel inside the mirror image is one
-_SURE = 1.0  # and above which a change of colour with a fainter one of brightness is the subject
+_REFLECTION = 1.0  # log-likelihood ratio above which a pixel inside the mirror image is one
+_SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
 _FAINT = 0.6
 _LOOKS_ALIKE = 6.0  # levels beyond the subject's middle half: a background so dark (or bright) tells nothing
 _BROAD = 13  # full-size pixels: wider parts are not thin
+_THIN = np.ones((5, 5), np.uint8)  # full-size pixels: narrower parts inside the mirror image are paws
 _PAD = 8  # full-size pixels about the hull's projection that are worked on
 _HOLE = 0.01  # of the mask's area: smaller holes are closed
-_SPECK = 0.004  # of the largest part: smaller parts are dropped
+_SPECK = 0.01  # of the largest part: smaller parts are dropped
+_GAP = 6  # pixels: parts nearer than twice this hang together
+_PART = 0.1  # of the largest: groups of parts that stand apart and are smaller are dropped
+_INNER = np.ones((7, 7), np.uint8)  # off the limit, which is wide, where only the other views speak
 _EDGE = 0.8  # pixels: softness of the outline
 
 
@@ -33,7 +37,7 @@ _EDGE = 0.8  # pixels: softness of the outline
 class FrameMasks:
     """Masks of one frame; None for a view without a picture. All empty where the views support no subject."""
 
-    levels: tuple[Levels | None, ...]
+    levels: tuple[ViewLevels | None, ...]
     place: Place | None
 
 
@@ -59,7 +63,7 @@ class Segmenter:
         planes = [None if picture is None else picture_planes(picture) for picture in pictures]
         found = self._agree(planes)
         self._last = None if found is None else found.place
-        levels: list[Levels | None] = []
+        levels: list[ViewLevels | None] = []
         for view, plane in enumerate(planes):
             if plane is None:
                 levels.append(None)
@@ -70,8 +74,8 @@ class Segmenter:
         return FrameMasks(tuple(levels), self._last)
 
     def _agree(self, planes: Sequence[Planes | None]) -> Agreement | None:
-        changed: list[Mask] = []
-        blind: list[Mask | None] = []
+        changed: list[ViewMask] = []
+        blind: list[ViewMask | None] = []
         for plane, comparer, camera, model in zip(
             planes, self._comparers, self._views.cameras, self.scene.colours, strict=True
         ):
@@ -94,9 +98,8 @@ class Segmenter:
         model = self.scene.colours[view]
         evidence = self._comparers[view].region(planes, box)
         limit, reach, mirror = (_doubled(m[view], box) for m in (found.limits, found.reaches, found.mirrors))
-        ratio = None if model is None else model.ratio(evidence)
-        mask = subject_pixels(evidence, limit, mirror, looks_alike(evidence, model), ratio)
-        mask = with_thin_parts(mask, evidence, reach & ~limit)
+        mask = subject_pixels(evidence, limit, mirror, model)
+        mask = with_thin_parts(mask, evidence, reach & ~limit & ~mirror)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
         return full
 
@@ -110,16 +113,20 @@ def looks_alike(evidence: Evidence, model: ColourModel | None) -> Mask:
     return alike | evidence.uncovered
 
 
-def subject_pixels(
-    evidence: Evidence, limit: Mask, mirror: Mask, alike: Mask, ratio: Float32[Array, "h w"] | None
-) -> Mask:
-    """Inside the limit: changed in brightness and no reflection, or changed in colour for sure, or hidden."""
-    if ratio is None:
-        return limit & (evidence.changed | alike)
-    reflected = mirror & (ratio < _REFLECTION)
-    bright = (evidence.bright > 1) & ~reflected
-    coloured = (evidence.colour > 1) & (evidence.bright > _FAINT) & (ratio > _SURE)
-    return limit & (bright | coloured | alike)
+def subject_pixels(evidence: Evidence, limit: Mask, mirror: Mask, model: ColourModel | None) -> Mask:
+    """Inside the limit: changed in brightness and no reflection, or changed in colour for sure, or hidden.
+
+    Reflections are broad: thin parts inside the mirror image stay, or paws would go with it.
+    """
+    hidden = looks_alike(evidence, model) & cv2.erode(limit.view(np.uint8), _INNER).astype(bool)
+    if model is None:
+        return (limit & evidence.changed) | hidden
+    bright = evidence.bright > 1
+    if model.mirror is not None:
+        alike = (mirror & (model.mirror.of(evidence) > _REFLECTION)).view(np.uint8)
+        bright &= ~cv2.morphologyEx(alike, cv2.MORPH_OPEN, _THIN).astype(bool)
+    coloured = (evidence.colour > 1) & (evidence.bright > _FAINT) & (model.subject.of(evidence) > _SURE)
+    return (limit & (bright | coloured)) | hidden
 
 
 def with_thin_parts(mask: Mask, evidence: Evidence, reach: Mask) -> Mask:
@@ -147,7 +154,13 @@ def cleaned(mask: Mask) -> UInt8[Array, "h w"]:
         return whole
     kept = areas >= max(12, _SPECK * int(areas[1:].max()))
     kept[0] = False
-    return kept[labels].astype(np.uint8)
+    whole = kept[labels].astype(np.uint8)
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _GAP + 1, 2 * _GAP + 1))
+    labels, _ = _parts(np.asarray(cv2.dilate(whole, kernel), dtype=np.uint8), 8)
+    areas = np.bincount(labels[whole > 0], minlength=int(labels.max()) + 1)
+    together = areas >= _PART * int(areas[1:].max())
+    together[0] = False
+    return (together[labels] & (whole > 0)).astype(np.uint8)
 
 
 def _parts(mask: UInt8[Array, "h w"], connectivity: int) -> tuple[np.ndarray, np.ndarray]:
@@ -171,7 +184,7 @@ def _box(limit: Mask, shape: tuple[int, ...]) -> Box | None:
     return x0, y0, x1, y1
 
 
-def _doubled(mask: Mask, box: Box) -> Mask:
+def _doubled(mask: ViewMask, box: Box) -> ViewMask:
     """A half-size map in a full-size box, its outline kept smooth."""
     x0, y0, x1, y1 = box
     small = mask[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2].view(np.uint8) * np.uint8(255)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from mouselift.core.camera import Camera
 from mouselift.core.hull import VisualHull
@@ -18,6 +18,11 @@ from mouselift.core.triangulate import meeting_point
 from mouselift.core.types import Array, Mask, Points3, Vector3
 from mouselift.errors import CalibrationError
 from mouselift.io.frames import Box
+
+# Members of a list: views differ in size, hulls in number.
+ViewLevels = UInt8[Array, "_ _"]
+ViewMask = Bool[Array, "_ _"]
+Cloud = Float64[Array, "_ 3"]
 
 _PIXELS_A_VOXEL = 2.5  # of the half-size maps, at the working distance
 _COARSENINGS = 2  # the coarsest voxel is 2 ** this times the finest
@@ -115,8 +120,8 @@ class Carver:
 
     def carve(
         self,
-        masks: Sequence[Mask],
-        blind: Sequence[Mask | None] | None = None,
+        masks: Sequence[ViewMask],
+        blind: Sequence[ViewMask | None] | None = None,
         tolerance: float = 1.0,
         objections: Sequence[int] = (0,),
     ) -> list[VisualHull]:
