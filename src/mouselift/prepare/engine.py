@@ -38,6 +38,7 @@ def run_blocks(
         for block in blocks:
             yield from job(block)
         return
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the workers' NumPy when they start
     context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
     pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))
     try:

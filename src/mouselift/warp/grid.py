@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-import cv2
 import numpy as np
 from jaxtyping import Float32, Float64
 
@@ -22,7 +21,6 @@ from mouselift.io.frames import Box
 MAP_TOLERANCE_PX = 2e-4  # source pixels: room for single precision within the promised 1e-3
 _DEGREES = (7, 12)  # polynomial degrees tried in turn
 _CHECKS = 6  # test points a side, corners included
-_NOTHING = np.empty((0, 0), dtype=np.float32)  # "no third matrix" to cv2.gemm
 _FAR = -1e6  # a source position that no picture has: where the lens has no ray
 
 MapPair = tuple[Float32[Array, "h w"], Float32[Array, "h w"]]
@@ -58,8 +56,7 @@ class SourceMap:
         C = factor * self.polynomials[axis]
         # The shift joins the constant term while all is double: single precision then only sees small numbers.
         C[0, 0] -= factor * origin[axis]
-        # cv2.gemm and not `@`: NumPy's would wake BLAS threads in every worker.
-        return np.asarray(cv2.gemm((down @ C).astype(np.float32), across.T.astype(np.float32), 1.0, _NOTHING, 0.0))
+        return (down @ C).astype(np.float32) @ across.T.astype(np.float32)
 
     def _exact(self, columns: np.ndarray, rows: np.ndarray, origin: tuple[float, float], factor: float) -> MapPair:
         x, y = np.meshgrid(columns, rows)
