@@ -175,6 +175,14 @@ def test_cleaned_closes_small_holes_keeps_thin_parts_and_drops_specks():
     assert not clean[18:30, 18:30].any()
 
 
+@pytest.mark.parametrize("pixels", [[], [(5, 5)], [(5, 5), (30, 30)]])
+def test_cleaned_leaves_nothing_of_specks_alone(pixels):
+    mask = np.zeros((40, 40), bool)
+    for row, column in pixels:
+        mask[row, column] = True
+    assert not cleaned(mask).any()
+
+
 def test_softened_outline_stays_where_it_was():
     mask = np.zeros((40, 40), np.uint8)
     mask[10:30, 12:28] = 1

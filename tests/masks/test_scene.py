@@ -91,12 +91,15 @@ def test_floor_is_found(scene):
 def test_floor_follows_the_recording_and_notices_a_wrong_camera(recording, make_recording):
     lifted = make_recording(replace(recording.arena, height=20.0), recording.poses)
     learned = backgrounds_of(lifted)
-    assert abs(scene_of(lifted, learned).floor.height - 20.0) < 2.5
-    agreement = scene_of(lifted, learned).floor.agreement
+    right = scene_of(lifted, learned).floor
+    assert abs(right.height - 20.0) < 2.5
     wrong = replace(lifted.arena.cameras[0], cx=lifted.arena.cameras[0].cx + 8.0)
     bad = replace(lifted.arena, cameras=(wrong, *lifted.arena.cameras[1:]))
     # Pictures of the right cameras, read with a wrong one: the textures agree less.
-    assert learn_scene(lifted.read, list(range(40)), learned, list(bad.cameras), UP, None).floor.agreement < agreement
+    assert (
+        learn_scene(lifted.read, list(range(40)), learned, list(bad.cameras), UP, None).floor.agreement
+        < right.agreement
+    )
 
 
 @pytest.mark.parametrize("frame", [5, 26, 31, 37])

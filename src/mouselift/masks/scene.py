@@ -195,7 +195,8 @@ def _colours(
             evidence = comparer.half(picture_planes(view.picture))
             body, around, mirror = (shadow(part, camera, evidence.luma.shape) for part in (inner, outer, below))
             near = dilated(around, 3)
-            tally.add(evidence, body, mirror & ~near, ~near & _surroundings(near))
+            # Where body and mirror image can both be, few views leave it open which is seen: learn from neither.
+            tally.add(evidence, body & ~mirror, mirror & ~near, ~near & _surroundings(near))
     return tuple(tally.model() for tally in tallies)
 
 

@@ -18,11 +18,12 @@ from mouselift.masks.planes import Planes, picture_planes
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
 
-_REFLECTION = 1.0  # log-likelihood ratio above which a pixel inside the mirror image is one
+_REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
 _FAINT = 0.6
 _LOOKS_ALIKE = 6.0  # levels beyond the subject's middle half: a background so dark (or bright) tells nothing
 _BROAD = 13  # full-size pixels: wider parts are not thin
+_LONG = 24.0  # full-size pixels: shorter changed bits beyond the limit are noise, not a tail
 _THIN = np.ones((5, 5), np.uint8)  # full-size pixels: narrower parts inside the mirror image are paws
 _PAD = 8  # full-size pixels about the hull's projection that are worked on
 _HOLE = 0.01  # of the mask's area: smaller holes are closed
@@ -134,6 +135,10 @@ def with_thin_parts(mask: Mask, evidence: Evidence, reach: Mask) -> Mask:
     changed = (evidence.bright > 1).view(np.uint8)
     broad = cv2.morphologyEx(changed, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_BROAD, _BROAD)))
     thin = changed.astype(bool) & ~broad.astype(bool) & reach
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin.view(np.uint8), connectivity=8)
+    sides = np.asarray(stats)[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].astype(np.float64)
+    long = np.hypot(sides[:, 0], sides[:, 1]) >= _LONG
+    thin &= long[np.asarray(labels, dtype=np.int32)]
     together = cv2.morphologyEx((mask | thin).view(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     labels = np.asarray(cv2.connectedComponents(together, connectivity=8)[1], dtype=np.int32)
     held = np.zeros(int(labels.max()) + 1, dtype=bool)
@@ -154,6 +159,8 @@ def cleaned(mask: Mask) -> UInt8[Array, "h w"]:
         return whole
     kept = areas >= max(12, _SPECK * int(areas[1:].max()))
     kept[0] = False
+    if not kept.any():
+        return np.zeros_like(whole)
     whole = kept[labels].astype(np.uint8)
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * _GAP + 1, 2 * _GAP + 1))
     labels, _ = _parts(np.asarray(cv2.dilate(whole, kernel), dtype=np.uint8), 8)

@@ -17,9 +17,9 @@ from av.error import FFmpegError
 
 from mouselift.core.types import Levels
 from mouselift.errors import MaskError
+from mouselift.io.png import encode_png
 
 _DIGITS = 6
-_PNG = (cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE)
 
 
 def png_name(number: int) -> str:
@@ -29,13 +29,10 @@ def png_name(number: int) -> str:
 
 def write_mask(folder: Path, number: int, levels: Levels) -> None:
     """One PNG, whole or not at all. Raises MaskError where it cannot be written."""
-    good, data = cv2.imencode(".png", levels, _PNG)
     path = folder / png_name(number)
-    if not good:
-        raise MaskError(f"{path}: the mask cannot be encoded as PNG")
     temporary = folder / f".{path.name}"
     try:
-        temporary.write_bytes(data.tobytes())
+        temporary.write_bytes(encode_png(levels))
         temporary.replace(path)
     except OSError as error:
         raise MaskError(f"{path}: cannot be written ({error}); finished masks are kept, run again") from error

@@ -1,0 +1,243 @@
+"""Masks on disk, quality without truth, options, and whole runs: resumed, in any order, refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from mouselift.core.camera import Camera
+from mouselift.errors import MaskError
+from mouselift.io.capture import Capture, CaptureCamera
+from mouselift.io.images import ImageFolder
+from mouselift.io.png import encode_png
+from mouselift.io.source import CaptureSource
+from mouselift.io.video import VideoReader, probe
+from mouselift.masks.options import MaskOptions
+from mouselift.masks.quality import FrameRecord, measure, summarise
+from mouselift.masks.run import MaskReport, one_process, segment_capture, spread
+from mouselift.masks.write import png_name, read_mask, write_mask, write_video
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def levels(number: int) -> np.ndarray:
+    out = np.zeros((46, 71), np.uint8)
+    out[5 : 5 + number, 9:30] = np.arange(21) * 12
+    return out
+
+
+def test_video_is_lossless_and_the_same_every_time(tmp_path: Path):
+    pictures = [levels(n) for n in range(12)]
+    for name in ("a.mkv", "b.mkv"):
+        write_video(tmp_path / name, iter(pictures), (71, 46), 120.0)
+    assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
+    info = probe(tmp_path / "a.mkv")
+    assert (info.frames, info.width, info.height) == (12, 71, 46)
+    assert info.rate == pytest.approx(120.0)
+    for number, picture in VideoReader(info).read(range(12)):
+        assert picture is not None
+        assert np.array_equal(picture.luma(), pictures[number])
+
+
+def test_failed_video_leaves_nothing(tmp_path: Path):
+    def broken():
+        yield levels(1)
+        raise OSError("disk full")
+
+    with pytest.raises(MaskError, match=r"m\.mkv: the mask video cannot be written \(disk full\)"):
+        write_video(tmp_path / "m.mkv", broken(), (71, 46), 25.0)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_pngs_carry_the_frame_number(tmp_path: Path):
+    write_mask(tmp_path, 123, levels(4))
+    assert [p.name for p in tmp_path.iterdir()] == ["000123.png"]
+    assert np.array_equal(read_mask(tmp_path / png_name(123)), levels(4))
+    with pytest.raises(MaskError, match="cannot be written"):
+        write_mask(tmp_path / "nowhere", 1, levels(1))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"every": 0}, "every"),
+        ({"start": 5, "stop": 5}, "start"),
+        ({"samples": 300}, "8 to 255"),
+        ({"workers": 0}, "work"),
+    ],
+)
+def test_impossible_options_are_refused(wrong, said):
+    with pytest.raises(MaskError, match=said):
+        MaskOptions(**wrong)
+
+
+def test_spread_takes_the_ends_and_never_more_than_there_are():
+    assert spread(range(100), 4) == [0, 33, 66, 99]
+    assert spread(range(3), 10) == [0, 1, 2]
+
+
+# Quality
+
+
+def truth_levels(recording, frame: int) -> list[np.ndarray]:
+    arena, pose = recording.arena, replace(recording.poses[frame], lift=8.0)
+    return [arena.truth(view, pose).astype(np.uint8) * np.uint8(255) for view in range(len(arena.cameras))]
+
+
+def test_true_silhouettes_agree_and_a_shifted_one_is_named(recording):
+    cameras = recording.arena.cameras
+    good = [measure(cameras, truth_levels(recording, f), f, None) for f in (25, 28, 31, 34, 37)]
+    for quality in summarise([c.name for c in cameras], good):
+        assert quality.tangency_px is not None
+        assert quality.tangency_px < 0.6
+        assert quality.verdict == "good"
+    bad: list[FrameRecord] = []
+    for frame in (25, 28, 31, 34, 37):
+        views = truth_levels(recording, frame)
+        views[2] = np.roll(views[2], 12, axis=1)
+        bad.append(measure(cameras, views, frame, None))
+    found = summarise([c.name for c in cameras], bad)
+    assert max(found, key=lambda q: q.tangency_px or 0).camera == "cam2"
+    assert found[2].verdict.startswith("look at it")
+    assert "px" in found[2].verdict
+
+
+def test_cut_and_empty_views_are_counted_not_judged(recording):
+    cameras = recording.arena.cameras
+    views = truth_levels(recording, 30)
+    views[0] = np.zeros_like(views[0])
+    views[1][:, :3] = 255
+    record = measure(cameras, [*views[:4], None], 30, None)
+    assert [v.state for v in record.views] == ["empty", "ok", "ok", "ok", "no-picture"]
+    assert record.views[1].cut
+    assert record.views[1].centroid_px is None
+    quality = summarise([c.name for c in cameras], [record])
+    assert (quality[0].empty, quality[1].cut, quality[4].missing) == (1, 1, 1)
+    assert "no subject in 1 of 1 frames" in quality[0].verdict
+    assert "cut by the picture's border" in quality[1].verdict
+
+
+# Whole runs
+
+
+@pytest.fixture(scope="module")
+def capture(recording, tmp_path_factory: pytest.TempPathFactory) -> Capture:
+    """Five image folders; the arena is empty in frames 38 and 39."""
+    root = tmp_path_factory.mktemp("capture")
+    cameras = []
+    for view, camera in enumerate(recording.arena.cameras):
+        folder = root / camera.name
+        folder.mkdir()
+        for frame in range(40):
+            picture = recording.arena.picture(view, recording.poses[frame] if frame < 38 else None, frame)
+
+            (folder / f"{frame:04d}.png").write_bytes(encode_png(picture.colours))
+        cameras.append(CaptureCamera(camera.name, camera, None, folder, None))
+    toml = root / "capture.toml"
+    toml.write_text("format = 1\n")
+    return Capture(toml, "mm", UP, tuple(cameras), (), None, None, toml, "test", ())
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(capture, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MaskReport]:
+    out = tmp_path_factory.mktemp("out") / "masks"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("mouselift.masks.run._BLOCK", 10)
+        return out, segment_capture(capture, out, MaskOptions(every=2))
+
+
+def test_run_writes_masks_that_the_capture_reads_back(capture, finished, recording):
+    out, report = finished
+    assert report.frames == 20
+    folders = report.paths(out)
+    assert set(folders) == {f"cam{i}" for i in range(5)}
+    assert sorted(ImageFolder.scan(folders["cam0"]).files) == list(range(0, 40, 2))
+    cameras = tuple(replace(camera, mask=folders[camera.name]) for camera in capture.cameras)
+    frame = next(iter(CaptureSource(replace(capture, cameras=cameras)).read([30])))
+    for view, seen in enumerate(frame.views):
+        truth = recording.arena.truth(view, recording.poses[30])
+        assert seen.mask is not None
+        mask = seen.mask >= 128
+        assert (mask & truth).sum() / (mask | truth).sum() > 0.85
+    missing = next(iter(CaptureSource(replace(capture, cameras=cameras)).read([31])))
+    assert all(view.mask is None for view in missing.views)  # not segmented is not the same as empty
+
+
+def test_run_reports_quality_and_the_empty_frame(finished):
+    out, report = finished
+    assert report.empty == (38,)
+    assert any("mask-empty" in finding and "first: 38" in finding for finding in report.findings)
+    assert not read_mask(out / "cam1" / png_name(38)).any()
+    assert report.centroid_px is not None
+    assert report.centroid_px < 4
+    assert report.tangency_px is not None
+    assert report.tangency_px < 4
+    assert not (out / ".mask-work").exists()
+    assert msgspec.json.decode((out / "masks.json").read_bytes(), type=MaskReport) == report
+
+
+def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("mouselift.masks.run._BLOCK", 10)
+    whole, _ = finished
+    assert contents(whole / "cam3") != {}
+
+    def killed(stage: str, done: int, total: int) -> None:
+        if stage == "masks" and done == 12:
+            raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    with pytest.raises(KeyboardInterrupt):
+        segment_capture(capture, out, MaskOptions(every=2), killed)
+    assert len(list((out / ".mask-work").glob("block-*.json"))) == 2
+    stages: list[tuple[str, int]] = []
+    segment_capture(capture, out, MaskOptions(every=2), lambda stage, done, total: stages.append((stage, done)))
+    assert ("masks", 10) in stages
+    assert ("masks", 2) not in stages
+    assert contents(out) == contents(whole)
+
+
+def test_order_and_division_of_the_work_do_not_matter(capture, finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("mouselift.masks.run._BLOCK", 10)
+
+    def backwards(job, blocks, workers):
+        yield from one_process(job, list(reversed(blocks)), workers)
+
+    segment_capture(capture, tmp_path / "b", MaskOptions(every=2, workers=3), runner=backwards)
+    assert contents(tmp_path / "b") == contents(finished[0])
+
+
+def test_finished_run_is_not_done_again(capture, finished):
+    out, report = finished
+    stages: list[str] = []
+    again = segment_capture(capture, out, MaskOptions(every=2), lambda stage, done, total: stages.append(stage))
+    assert again == report
+    assert stages == []
+
+
+def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
+    out, _ = finished
+    with pytest.raises(MaskError, match="other options"):
+        segment_capture(capture, out, MaskOptions(every=3))
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(MaskError, match="not empty"):
+        segment_capture(capture, tmp_path, MaskOptions(every=2))
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_dataset_and_empty_selection_are_refused(capture, tmp_path):
+    with pytest.raises(MaskError, match="alpha is their mask"):
+        segment_capture(replace(capture, dataset=tmp_path), tmp_path / "o")
+    with pytest.raises(MaskError, match="no frames from 900"):
+        segment_capture(capture, tmp_path / "o", MaskOptions(start=900))
+
+
+def test_camera_type_is_what_the_run_expects(capture):
+    assert all(isinstance(camera.camera, Camera) for camera in capture.cameras)
