@@ -9,8 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.errors import MaskError
+from mouselift.errors import CaptureError, MaskError
 from mouselift.io.capture import Capture, CaptureCamera
 from mouselift.io.images import ImageFolder
 from mouselift.io.png import encode_png
@@ -239,5 +238,39 @@ def test_dataset_and_empty_selection_are_refused(capture, tmp_path):
         segment_capture(capture, tmp_path / "o", MaskOptions(start=900))
 
 
-def test_camera_type_is_what_the_run_expects(capture):
-    assert all(isinstance(camera.camera, Camera) for camera in capture.cameras)
+def test_unknown_up_and_a_full_disk_are_errors_that_say_so(capture, tmp_path, monkeypatch):
+    with pytest.raises(CaptureError, match="which way is up"):
+        segment_capture(replace(capture, up=None), tmp_path / "o")
+
+    def full(self: Path, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(MaskError, match=r"job\.json: cannot be written .*No space left"):
+        segment_capture(capture, tmp_path / "o")
+
+
+def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path):
+    """One camera started a frame early, another lost its last two."""
+    cameras = []
+    for view, (name, early, short) in enumerate([("cam0", 1, 0), ("cam1", 0, 0), ("cam2", 0, 2)]):
+        frames = [0] * early + list(range(40 - short))
+        pictures = [recording.arena.picture(view, recording.poses[f], f).colours[..., 0] for f in frames]
+        size = (pictures[0].shape[1], pictures[0].shape[0])
+        write_video(tmp_path / f"{name}.mkv", iter(pictures), size, 50.0)
+        cameras.append(replace(capture.cameras[view], video=tmp_path / f"{name}.mkv", images=None, frame_offset=early))
+    filmed = replace(capture, cameras=tuple(cameras), floor=0.0)
+    out = tmp_path / "masks"
+    report = segment_capture(filmed, out, MaskOptions(samples=30))
+    assert report.masks == {name: f"{name}.mkv" for name in ("cam0", "cam1", "cam2")}
+    assert [probe(path).frames for path in report.paths(out).values()] == [41, 40, 38]
+    assert any("mask-no-picture" in finding and "cam2" in finding for finding in report.findings)
+    masked = tuple(replace(camera, mask=report.paths(out)[camera.name]) for camera in cameras)
+    for frame in CaptureSource(replace(filmed, cameras=masked)).read([5, 33]):
+        for view, seen in enumerate(frame.views):
+            truth = recording.arena.truth(view, recording.poses[frame.frame])
+            assert seen.mask is not None
+            assert ((seen.mask >= 128) & truth).sum() / ((seen.mask >= 128) | truth).sum() > 0.8
+    first = next(iter(VideoReader(probe(out / "cam0.mkv")).read([0])))[1]
+    assert first is not None
+    assert not first.luma().any()  # before the common timeline begins

@@ -149,18 +149,33 @@ def test_common_field_is_where_the_cameras_look(halves):
     assert np.linalg.norm((field.low + field.high) / 2 - [0, 0, 10]) < 20
 
 
-def test_the_largest_cluster_wins_unless_a_near_one_is_similar():
-    def ball(x, n):
-        axis = np.arange(n) * 2.0
-        return np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3) + np.array([x, 0, 0])
+def _block(x: float, n: int) -> np.ndarray:
+    axis = np.arange(n) * 2.0 - n
+    return np.stack(np.meshgrid(axis, axis, axis), axis=-1).reshape(-1, 3) + np.array([x, 0.0, 20.0])
 
-    near, far = ball(0.0, 6), ball(200.0, 7)
-    points, origin = np.concatenate([near, far]), np.array([-10.0, -10.0, -10.0])
+
+def test_the_largest_cluster_wins_unless_a_near_one_is_similar(halves):
+    carver = Carver(halves, Volume(np.full(3, -80.0), np.full(3, 80.0), 2.0))
+    near, far, huge = _block(-40.0, 6), _block(40.0, 7), _block(40.0, 9)
     place = Place(near.min(axis=0), near.max(axis=0))
-    assert len(subject_cluster(points, origin, 2.0, None)) == len(far)
-    assert len(subject_cluster(points, origin, 2.0, place)) == len(near)
-    larger = np.concatenate([near, ball(200.0, 9)])
-    assert len(subject_cluster(larger, origin, 2.0, place)) == 9**3  # a prior, not a trap
+    points = np.concatenate([near, far])
+    assert len(subject_cluster(carver, points, None)) == 7**3
+    assert len(subject_cluster(carver, points, place)) == 6**3
+    points = np.concatenate([near, huge])
+    assert len(subject_cluster(carver, points, place)) == 9**3  # a prior, not a trap
+    assert len(subject_cluster(carver, points, None, largest=500)) == 6**3  # a visitor is larger than the subject
+    assert len(subject_cluster(carver, huge, None, largest=500)) == 9**3  # but better than nothing
+
+
+def test_what_few_cameras_see_counts_less(halves):
+    cut = [camera.cropped(0.0, 0.0, (camera.width // 2, camera.height)) for camera in halves[:3]]
+    carver = Carver([*cut, *halves[3:]], Volume(np.full(3, -80.0), np.full(3, 80.0), 2.0))
+    blocks = [_block(x, n) for x, n in ((-45.0, 7), (45.0, 7))]
+    seen = [float(carver.seen_by(block).mean()) for block in blocks]
+    assert abs(seen[0] - seen[1]) > 0.15
+    better = int(np.argmax(seen))
+    chosen = subject_cluster(carver, np.concatenate(blocks), None)
+    assert np.allclose(chosen.mean(axis=0), blocks[better].mean(axis=0))
 
 
 def test_cleaned_closes_small_holes_keeps_thin_parts_and_drops_specks():

@@ -67,6 +67,7 @@ class Views:
     carver: Carver
     floor: Floor
     smallest: int  # voxels that a subject has at least
+    largest: int  # and at most, where there is a choice: passers-by and changes of light are larger
 
     @property
     def cameras(self) -> Sequence[Camera]:
@@ -83,7 +84,7 @@ def agree(
     carver = views.carver
     allowed = (0, 1) if len(changed) >= _SPARE else (0,)
     hulls = carver.carve(changed, blind=blind, tolerance=_TOLERANCE, objections=allowed)
-    solid = subject_cluster(_above(views, hulls[0].points), carver.volume.low, carver.volume.voxel, last)
+    solid = subject_cluster(carver, _above(views, hulls[0].points), last, views.largest)
     if len(solid) < views.smallest:
         return None
     hull = VisualHull(solid, carver.volume.voxel)
@@ -125,8 +126,13 @@ def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
     return mask.astype(bool)
 
 
-def subject_cluster(points: Points3, origin: Vector3, voxel: float, last: Place | None) -> Kept3:
-    """The cluster of voxels that is the subject: the largest, those near the last frame's counted double."""
+def subject_cluster(carver: Carver, points: Points3, last: Place | None, largest: int | None = None) -> Kept3:
+    """The cluster of voxels that is the subject.
+
+    The largest, where a voxel counts by the (cubed) share of the cameras that see it: what few cameras see, few
+    can deny. Clusters near the last frame's count double, those of more than `largest` voxels come last.
+    """
+    origin, voxel = carver.volume.low, carver.volume.voxel
     if not len(points):
         return points
     cells = np.floor((points - origin) / voxel).astype(np.int64)
@@ -138,5 +144,10 @@ def subject_cluster(points: Points3, origin: Vector3, voxel: float, last: Place 
     if ndimage.label(wide, output=labels) == 1:
         return points
     own = labels[tuple(cells.T)]
-    weight = np.ones(len(points)) if last is None else np.where(last.near(points), _PRIOR, 1.0)
-    return points[own == int(np.bincount(own, weights=weight).argmax())]
+    weight = carver.seen_by(points) ** 3
+    if last is not None:
+        weight = np.where(last.near(points), _PRIOR, 1.0) * weight
+    score, size = np.bincount(own, weights=weight), np.bincount(own)
+    if largest is not None:
+        score = np.where(size > largest, score / size.max(), score)
+    return points[own == int(score.argmax())]

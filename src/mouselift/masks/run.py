@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -79,6 +80,7 @@ def segment_capture(
     options = options if options is not None else MaskOptions()
     if capture.dataset is not None:
         raise MaskError(f"{capture.path}: is a dataset of finished samples; its pictures' alpha is their mask")
+    up = capture.require_up()
     capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
     source = CaptureSource(capture)
     frames = _selected(source, options)
@@ -89,7 +91,6 @@ def segment_capture(
     backgrounds = _backgrounds(capture, source, work, options, progress, runner)
     progress("scene", 0, 1)
     samples = spread(source.frames, options.samples)
-    up = capture.require_up()
     scene = learn_scene(source.read, samples, backgrounds, [t.camera for t in source.tracks], up, capture.floor)
     source.close()
     progress("scene", 1, 1)
@@ -151,15 +152,25 @@ def _claim(out: Path, fingerprint: dict[str, object]) -> MaskReport | None:
             return msgspec.json.decode((out / _REPORT).read_bytes(), type=MaskReport)
     elif out.exists() and any(out.iterdir()):
         raise MaskError(f"{out}: is not empty and holds no {_JOB}; expected a new folder. Nothing was changed")
-    (out / _WORK).mkdir(parents=True, exist_ok=True)
+    with _writing(out):
+        (out / _WORK).mkdir(parents=True, exist_ok=True)
     _write(path, msgspec.json.format(msgspec.json.encode(fingerprint)))
     return None
 
 
 def _write(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    with _writing(path):
+        temporary = path.with_name(f".{path.name}")
+        temporary.write_bytes(data)
+        temporary.replace(path)
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MaskError(f"{path}: cannot be written ({error}); what is finished is kept, run again") from error
 
 
 def _backgrounds(
@@ -189,9 +200,10 @@ class _BackgroundJob:
             pictures = (frame.views[0].picture for frame in source.read(self.samples))
             background = learn_background(pictures, f"{self.capture.path}: camera {camera.name}")
             source.close()
-            temporary = self.paths[number].with_suffix(".part")
-            background.save(temporary)
-            temporary.replace(self.paths[number])
+            with _writing(self.paths[number]):
+                temporary = self.paths[number].with_suffix(".part")
+                background.save(temporary)
+                temporary.replace(self.paths[number])
             yield number
 
 

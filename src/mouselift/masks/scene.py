@@ -33,6 +33,7 @@ _ROOM = 0.6  # of the subject's size, added around the volume: samples miss the 
 _ABOVE, _BELOW = 1.0, 1.5  # voxels about the floor that neither class learns from
 _AROUND = 50  # half-size pixels about the subject in which the background's colours are learned
 _SMALLEST = 0.1  # of the typical hull: smaller ones are no subject
+_LARGEST = 4.0  # of the typical hull: larger ones are passers-by or changes of light
 _SPECK = np.ones((2, 2), np.uint8)
 
 Reader = Callable[[Sequence[int]], Iterator[FrameSet]]
@@ -53,7 +54,7 @@ class Scene:
 
     def views(self) -> Views:
         carver = Carver([half_camera(camera) for camera in self.cameras], self.volume)
-        return Views(carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)))
+        return Views(carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)), int(_LARGEST * self.typical))
 
 
 def changed_map(evidence: Evidence) -> Mask:
@@ -154,6 +155,8 @@ def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: S
             f"nothing that changed is seen by enough cameras at once in any of {len(maps)} sample frames: does the "
             "subject move, do the calibration, the videos and their frame offsets belong together?"
         )
+    common = _LARGEST * float(np.median([len(hull) for hull in hulls]))
+    hulls = [hull for hull in hulls if len(hull) <= common]
     points = np.concatenate(hulls)
     size = float(np.median([np.linalg.norm(hull.max(axis=0) - hull.min(axis=0)) for hull in hulls]))
     low, high = (np.quantile(points, q, axis=0) for q in (_OUTLIERS, 1 - _OUTLIERS))
@@ -168,7 +171,7 @@ def _subject(
     points = carver.carve(maps[0], blind=maps[1])[0].points
     if floor is not None:
         points = points[floor.above(points) >= 0]
-    return subject_cluster(points, carver.volume.low, carver.volume.voxel, None)
+    return subject_cluster(carver, points, None)
 
 
 def _colours(

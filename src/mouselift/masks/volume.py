@@ -118,6 +118,10 @@ class Carver:
     def _nearest(self, view: int) -> float:
         return float(np.quantile(self.cameras[view].depth(self._points), 0.01))
 
+    def seen_by(self, points: Points3) -> Float64[Array, " n"]:
+        """Share of the cameras in whose pictures each point lies."""
+        return np.mean([_pixel_index(camera, points)[0] >= 0 for camera in self.cameras], axis=0)
+
     def carve(
         self,
         masks: Sequence[ViewMask],
