@@ -226,7 +226,7 @@ def test_init_on_the_real_recording(tmp_path: Path) -> None:
     capture = load_capture(tmp_path)
     assert [camera.name for camera in capture.cameras] == [f"Camera{letter}" for letter in "ELRSU"]
     for camera in capture.cameras:
-        assert camera.video == DATA / f"mouse_cylinder/videos/{camera.name}_31500.mp4"
+        assert camera.video == (DATA / f"mouse_cylinder/videos/{camera.name}_31500.mp4").resolve()
         assert (camera.camera.width, camera.camera.height) == CYLINDER_SIZE
     np.testing.assert_array_equal(capture.require_up(), [0.0, 0.0, 1.0])
     assert any("Decided by that evidence: variant 'dannce'" in line for line in capture.evidence)

@@ -46,7 +46,7 @@ def run_blocks(
         todo = iter(blocks)
         while True:
             for block in todo:
-                with _interrupts_ignored():  # inherited by the processes that this may start
+                with _interrupts_held():  # inherited by the processes that this may start
                     pending.add(pool.submit(_run_block, list(block)))
                 if len(pending) >= workers * _QUEUED_PER_WORKER:
                     break
@@ -65,16 +65,16 @@ def run_blocks(
 
 
 @contextlib.contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """A process that is still starting when Ctrl-C comes would print a traceback."""
-    if threading.current_thread() is not threading.main_thread():
+def _interrupts_held() -> Iterator[None]:
+    """A process that is still starting when Ctrl-C comes would print a traceback; here it comes a moment later."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _run_block(block: list[int]) -> list[Any]:
@@ -86,6 +86,8 @@ def _start_worker(job: Any) -> None:
     _state = job
     _settle()
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to all processes: these end without a word
+    if hasattr(signal, "pthread_sigmask"):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
