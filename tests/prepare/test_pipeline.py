@@ -163,7 +163,7 @@ def test_interrupted_says_so_and_goes_on(recording: Path, tmp_path: Path) -> Non
     os.killpg(process.pid, signal.SIGINT)
     _, words = process.communicate()
     if process.returncode != 0:  # 0: it had finished before the signal came
-        assert process.returncode == 130
+        assert process.returncode == 130, words
         assert "goes on" in words
         assert "Traceback" not in words
     assert run(recording, tmp_path / "out").kept == 12

@@ -40,13 +40,14 @@ def run_blocks(
         return
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the workers' NumPy when they start
     context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
+    others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))
     try:
         pending: set[Future[list[Result]]] = set()
         todo = iter(blocks)
         while True:
             for block in todo:
-                with _interrupts_held():  # inherited by the processes that this may start
+                with _interrupts_held():
                     pending.add(pool.submit(_run_block, list(block)))
                 if len(pending) >= workers * _QUEUED_PER_WORKER:
                     break
@@ -55,6 +56,10 @@ def run_blocks(
             done, pending = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
                 yield from future.result()
+    except KeyboardInterrupt:
+        for worker in set(multiprocessing.active_children()) - others:
+            worker.terminate()  # samples are whole or absent, so nothing is lost
+        raise
     except BrokenProcessPool as error:
         raise MouseliftError(
             "a worker process was killed, by the system if memory ran out; run again with fewer `--workers`: "
@@ -66,7 +71,7 @@ def run_blocks(
 
 @contextlib.contextmanager
 def _interrupts_held() -> Iterator[None]:
-    """A process that is still starting when Ctrl-C comes would print a traceback; here it comes a moment later."""
+    """Processes that start in here never see Ctrl-C, which a terminal sends to all: the parent ends them."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
@@ -85,9 +90,6 @@ def _start_worker(job: Any) -> None:
     global _state
     _state = job
     _settle()
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C goes to all processes: these end without a word
-    if hasattr(signal, "pthread_sigmask"):
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     threading.Thread(target=_die_with_parent, daemon=True).start()
 
 
