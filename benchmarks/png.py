@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import time
 from collections.abc import Callable
 
 import cv2
 import numpy as np
 
 from mouselift.io.png import decode_png, encode_png
+from warp_quality import cpu_ms
 
 
 def subject(size: int = 512) -> np.ndarray:
@@ -36,16 +36,6 @@ def with_scene(image: np.ndarray) -> np.ndarray:
     hidden = image[..., 3] == 0
     out[hidden, :3] = np.rint(150 + 8 * rng.normal(size=(int(hidden.sum()), 3)))
     return out
-
-
-def cpu_ms(call: Callable[[], object], repeats: int = 25) -> float:
-    call()
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        call()
-        times.append(time.process_time() - start)
-    return 1e3 * float(np.median(times))
 
 
 def encoders() -> dict[str, Callable[[np.ndarray], bytes]]:

@@ -21,8 +21,8 @@ Pixels = UInt8[Array, "h w"] | UInt8[Array, "h w c"]  # grey, or RGB (c = 3), or
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> the standard's number
 _UP = 2  # the filter that stores a row's difference to the row above
-# isal is twice as fast, but one picture in some thousand came out with other bytes than before (same pixels).
-_LEVEL = 2  # of zlib-ng: a tenth of the time of zlib's default (benchmarks/png.py)
+# isal is three times as fast, but one picture in some thousand came out with other bytes than before (same pixels).
+_LEVEL = 2  # of zlib-ng (docs/reference/performance.md)
 
 
 def encode_png(image: Pixels) -> bytes:
