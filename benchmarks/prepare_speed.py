@@ -40,6 +40,9 @@ for path in sys.argv[1:]:
 OURS = """
 import sys, json, resource
 from pathlib import Path
+def peak_mb():  # ru_maxrss of a process starts at its parent's size
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 from mouselift.io.capture import load_capture
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
@@ -48,8 +51,8 @@ if __name__ == "__main__":
     folder, out, every, workers = sys.argv[1:]
     recipe = Recipe(on_cut="keep")
     made = prepare(load_capture(Path(folder)), Path(out), recipe, Selection(every=int(every)), Split(), int(workers))
-    worker = resource.RUSAGE_CHILDREN if int(workers) > 1 else resource.RUSAGE_SELF
-    print(json.dumps({"kept": made.kept, "worker_mb": resource.getrusage(worker).ru_maxrss / 1024}))
+    children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(json.dumps({"kept": made.kept, "worker_mb": children if int(workers) > 1 else peak_mb()}))
 """
 
 

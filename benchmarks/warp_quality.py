@@ -22,7 +22,6 @@ from mouselift.core.lens import BrownConrady
 from mouselift.io.images import ImagePicture
 from mouselift.plan.sample import ViewPlan
 from mouselift.warp.execute import composited, premultiplied, straight, warp_view
-from mouselift.warp.filters import saturated
 from mouselift.warp.grid import source_map
 from mouselift.warp.reference import reference_view
 
@@ -72,7 +71,7 @@ def opencv(flag: int) -> Warp:
         size = plan.target.width
         centres = np.arange(size) + 0.5
         map_x, map_y = source_map(plan.reframe, (0, 0, size, size)).at(centres, centres, (0.5, 0.5), 1.0)
-        return straight(saturated(cv2.remap(premultiplied(picture, mask), map_x, map_y, flag)))
+        return straight(cv2.remap(premultiplied(picture, mask), map_x, map_y, flag))
 
     return warp
 

@@ -15,7 +15,19 @@ from typing import Literal
 from mouselift import __version__
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, table
 
-_CORE = ("numpy", "scipy", "opencv-python-headless", "av", "zlib-ng", "msgspec", "tomlkit", "tyro", "rich", "jinja2")
+_CORE = (
+    "numpy",
+    "scipy",
+    "opencv-python-headless",
+    "av",
+    "zlib-ng",
+    "threadpoolctl",
+    "msgspec",
+    "tomlkit",
+    "tyro",
+    "rich",
+    "jinja2",
+)
 _DECODERS = ("h264", "hevc", "mpeg4", "ffv1", "mjpeg")
 _ENCODERS = ("ffv1", "libx264")
 _LOW_DISK_GB = 5.0

@@ -39,7 +39,8 @@ class Silhouette:
         columns = np.flatnonzero(mask.any(axis=0))
         x0, x1, y0, y1 = int(columns[0]), int(columns[-1]) + 1, int(rows[0]), int(rows[-1]) + 1
         tight = mask[y0:y1, x0:x1]
-        in_column, in_row = tight.sum(axis=0), tight.sum(axis=1)
+        ones = np.ascontiguousarray(tight).view(np.uint8)
+        in_column, in_row = ones.sum(axis=0, dtype=np.uint32), ones.sum(axis=1, dtype=np.uint32)
         area = int(in_row.sum())
         shift = np.array([x0 + offset[0], y0 + offset[1]], dtype=np.float64)
         centre = np.array([np.arange(x1 - x0) @ in_column, np.arange(y1 - y0) @ in_row]) / area + 0.5
@@ -69,8 +70,9 @@ def _extreme_corners(tight: np.ndarray) -> np.ndarray:
 def _run_ends(mask: np.ndarray) -> np.ndarray:
     """(x, y) corners of each row's first and last set pixel."""
     rows = np.flatnonzero(mask.any(axis=1))
-    first = mask[rows].argmax(axis=1)
-    last = mask.shape[1] - mask[rows][:, ::-1].argmax(axis=1)
+    used = np.ascontiguousarray(mask[rows])
+    first = used.argmax(axis=1)
+    last = mask.shape[1] - np.ascontiguousarray(used[:, ::-1]).argmax(axis=1)
     x = np.concatenate([first, first, last, last])
     y = np.concatenate([rows, rows + 1, rows, rows + 1])
     return np.stack([x, y], axis=1)

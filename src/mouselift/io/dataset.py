@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from mouselift.core.finding import Finding
-from mouselift.core.types import Levels
+from mouselift.core.types import ImageRGB, Levels
 from mouselift.errors import CalibrationError, DatasetError, MouseliftError
 from mouselift.io.frames import FrameSet, ViewFrame
-from mouselift.io.images import ImagePicture, as_rgb
+from mouselift.io.images import ImagePicture, eight_bits
 from mouselift.io.rigs.facelift import SampleView, read_cameras_json
 
 CAMERAS_FILE = "opencv_cameras.json"
@@ -146,29 +146,27 @@ def _view_frame(sample: DatasetSample, view: SampleView, frame: int, pictures: b
     file = sample.folder / view.file_path
     where = f"{view.camera.name} ({file}) frame {frame}"
     try:
-        image = _decoded(file)
-        _check_size(where, file, view, (image.shape[1], image.shape[0]))
+        colours, mask = _decoded(file)
+        _check_size(where, file, view, (colours.shape[1], colours.shape[0]))
     except MouseliftError as error:
         return ViewFrame(view.camera, None, None, f"{where}: {error}")
-    mask: Levels | None = None
-    if image.ndim == 3 and image.shape[2] == 4:
-        mask = np.ascontiguousarray(image[:, :, 3])
-    return ViewFrame(view.camera, ImagePicture(as_rgb(image)) if pictures else None, mask, where)
+    return ViewFrame(view.camera, ImagePicture(colours) if pictures else None, mask, where)
 
 
-def _decoded(file: Path) -> np.ndarray:
-    """[h, w], [h, w, 3] or [h, w, 4] of uint8, RGB order; 16 bits (FaceLift's own samples) are rounded to 8."""
+def _decoded(file: Path) -> tuple[ImageRGB, Levels | None]:
+    """Colours, and alpha where the file has it; 16 bits (FaceLift's own samples) are rounded to 8."""
     data = np.fromfile(file, dtype=np.uint8) if file.is_file() else np.empty(0, dtype=np.uint8)
     image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
     if image is None:
         raise DatasetError(f"{file}: cannot be decoded as an image; missing, empty or truncated?")
-    if image.dtype == np.uint16:
-        image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
-    if image.dtype != np.uint8:
+    if image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{file}: expected 8 or 16 bits a channel, got {image.dtype}")
-    if image.ndim == 3:
-        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return np.asarray(image)
+    levels = eight_bits(image)
+    if levels.ndim == 2:
+        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)), None
+    if levels.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_BGR2RGB)), None
+    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_BGRA2RGB)), np.asarray(cv2.extractChannel(levels, 3))
 
 
 def _usable(

@@ -93,6 +93,11 @@ def read_image(path: Path) -> Array:
     return np.asarray(image)
 
 
+def eight_bits(image: Array) -> Array:
+    """16 bit levels as 8 bit ones, rounded: v / 257; 8 bit ones as they are."""
+    return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257)) if image.dtype == np.uint16 else image
+
+
 def as_rgb(image: Array) -> ImageRGB:
     """Grey or RGBA as RGB."""
     if image.ndim == 2:

@@ -150,12 +150,23 @@ class VideoPicture:
         name = self.frame.format.name
         if name.startswith("yuv") and "p1" not in name:
             levels = full_range_levels(self._full_range)
-            table = levels if curve is None else curve[levels]
-            # cv2.LUT takes a fifth of the time of NumPy's indexing, and this runs on whole pictures.
-            return np.asarray(cv2.LUT(_plane(self.frame, 0)[y0:y1, x0:x1], table))
+            return _looked_up(_plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
         grey = _plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
         part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
         return np.ascontiguousarray(part) if curve is None else curve[part]
+
+
+def _looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
+    """table[plane]. Where the table maps the darkest levels to 0 (masks), only the rest's box is looked up."""
+    dark = int(np.argmax(table > 0))  # levels below give 0
+    if dark == 0:
+        return np.asarray(cv2.LUT(plane, table))
+    out = np.zeros(plane.shape, dtype=np.uint8)
+    rows, columns = np.flatnonzero(plane.max(axis=1) >= dark), np.flatnonzero(plane.max(axis=0) >= dark)
+    if rows.size:
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        out[box] = cv2.LUT(plane[box], table)
+    return out
 
 
 def _plane(frame: VideoFrame, index: int) -> np.ndarray:

@@ -108,9 +108,9 @@ def _extremes(camera: Camera, Q: Matrix3, silhouette: Silhouette) -> tuple[Vecto
     if np.isfinite(found).all():
         affine = _FIT @ found[4:]
         error = _SAFETY * np.abs(_with_one(_UNIT_GRID) @ affine - found[4:]).max(axis=0)
-        guess = _with_one((outline - middle) / half) @ affine
-        far = (guess <= guess.min(axis=0) + 2 * error) | (guess >= guess.max(axis=0) - 2 * error)
-        outline = outline[far.any(axis=1)]
+        guess = affine[:2].T @ ((outline - middle) / half).T  # [2, n]: long rows reduce ten times as fast
+        low, high = guess.min(axis=1) + 2 * error, guess.max(axis=1) - 2 * error
+        outline = outline[((guess <= low[:, None]) | (guess >= high[:, None])).any(axis=0)]
     points = _on_target_plane(camera, Q, outline)
     a, b = found[0] - found[1], found[2] - found[3]
     return points.min(axis=0), points.max(axis=0), float(abs(a[0] * b[1] - a[1] * b[0]))

@@ -15,6 +15,8 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
 from typing import Any, TypeVar
 
+from threadpoolctl import threadpool_limits
+
 from mouselift.errors import MouseliftError
 
 Result = TypeVar("Result")
@@ -38,7 +40,6 @@ def run_blocks(
         for block in blocks:
             yield from job(block)
         return
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read by the workers' NumPy when they start
     context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))
@@ -106,6 +107,7 @@ def _settle() -> None:
     import cv2  # loaded where pixels are moved only
 
     cv2.setNumThreads(1)  # processes share the cores; threads inside them only get in each other's way
+    threadpool_limits(1, user_api="blas")  # matrices here are small: BLAS threads spun for as long as all else took
     if sys.platform == "linux":
         # Freed picture buffers stay with the process: giving them back to the system and faulting them in again
         # took half of the warp's time.

@@ -12,7 +12,7 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
+from jaxtyping import UInt8
 
 from mouselift.core.types import Array, ImageRGBA
 
@@ -26,7 +26,6 @@ _HALF_WAY: dict[str, np.ndarray] = {
 }
 REACH = 5  # source pixels that any of the filters looks beyond a position, compensation included
 
-_NOTHING = np.zeros(4)  # a scalar to OpenCV
 # From this scale on one sample a pixel is nearest to the truth; below, the mean of several, read linearly.
 _SINGLE_FROM = 0.65
 _SAMPLES_PER = 0.7  # samples a pixel and side = this / scale, rounded up
@@ -68,8 +67,8 @@ def footprint(scale: float) -> float:
     return float(np.sqrt(max(0.0, 1 - scale**2)))
 
 
-def fine_grid(region: Float32[Array, "h w 4"], sampling: Sampling) -> UInt8[Array, "h2 w2 4"]:
-    """[h, w, 4] single precision -> [2h, 2w, 4] 8 bit: sample (j, i) of the region lands at (2j, 2i).
+def fine_grid(region: ImageRGBA, sampling: Sampling) -> UInt8[Array, "h2 w2 4"]:
+    """[h, w, 4] -> [2h, 2w, 4]: sample (j, i) of the region lands at (2j, 2i).
 
     Outside the region everything is zero. In the coordinates of pixel centres at integers, positions double.
     """
@@ -79,18 +78,14 @@ def fine_grid(region: Float32[Array, "h w 4"], sampling: Sampling) -> UInt8[Arra
     for j, (kernel_y, anchor_y) in enumerate((at, between)):
         row = []
         for kernel_x, anchor_x in (at, between):
+            # Single precision inside, rounded and clipped once at the end.
             plane = cv2.sepFilter2D(
                 region, -1, kernel_x, kernel_y, anchor=(anchor_x, anchor_y), borderType=cv2.BORDER_CONSTANT
             )
             # Four bytes seen as one number, so that pixels interleave in one pass.
-            row.append(saturated(plane).view(np.int32)[..., 0])
+            row.append(np.asarray(plane, dtype=np.uint8).view(np.int32)[..., 0])
         out[:, j] = cv2.merge(row)
     return out.reshape(2 * h, 2 * w).view(np.uint8).reshape(2 * h, 2 * w, 4)
-
-
-def saturated(values: Float32[Array, "h w 4"]) -> ImageRGBA:
-    """To 8 bit, rounded and clipped (cv2.convertScaleAbs would fold negative values over)."""
-    return np.asarray(cv2.add(values, _NOTHING, dtype=cv2.CV_8U))
 
 
 _Phase = tuple[np.ndarray, int]  # taps, and which of them lies at the sample before

@@ -6,14 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 
 from mouselift.errors import CalibrationError
 
 
 def load_mat(path: Path) -> dict[str, Any]:
     """Variables of a .mat file (v4 to v7). CalibrationError: not there, v7.3 (HDF5), or damaged."""
+    from scipy.io import loadmat  # a quarter of a second that only these rigs need
+    from scipy.io.matlab import MatReadError
+
     try:
         with path.open("rb") as file:
             head = file.read(128)
