@@ -17,6 +17,10 @@ class Finding:
     message: str  # expected, got, where, what to do
     camera: str | None = None
     frame: int | None = None
+    sample: str | None = None  # of a prepared dataset
+    value: float | None = None  # what was measured
+    limit: float | None = None  # what it was compared with
+    advice: str = ""  # one sentence: what to do
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"

@@ -9,6 +9,8 @@ from jaxtyping import Float64
 
 from mouselift.core.types import Array, Mask, Points2
 
+HALF_LEVEL = 128  # of a soft mask's 0..255: a pixel belongs to the subject from here on
+
 
 @dataclass(frozen=True, eq=False)
 class Silhouette:

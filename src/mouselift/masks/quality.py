@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from mouselift.core.camera import Camera
-from mouselift.core.silhouette import Silhouette
+from mouselift.core.silhouette import HALF_LEVEL, Silhouette
 from mouselift.core.tangency import OutlineRays, tangency_residuals
 from mouselift.core.triangulate import triangulate
 from mouselift.errors import LensFoldError
@@ -21,7 +21,6 @@ from mouselift.masks.agree import shadow
 from mouselift.masks.planes import halved
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
 
-_HALF = 128
 _CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
 _GOOD_CENTROID, _GOOD_TANGENCY = 6.0, 4.0  # pixels of the source, medians
@@ -64,7 +63,7 @@ def measure(
     cameras: Sequence[Camera], levels: Sequence[ViewLevels | None], frame: int, carver: Carver | None
 ) -> FrameRecord:
     """One frame's record. `carver` (on half-size maps): coverage is measured too; it costs a hull."""
-    masks = [None if level is None else level >= _HALF for level in levels]
+    masks = [None if level is None else level >= HALF_LEVEL for level in levels]
     shapes = [None if mask is None or not mask.any() else Silhouette.from_mask(mask) for mask in masks]
     whole = [i for i, s in enumerate(shapes) if s is not None and not s.touches_border(_CUT_MARGIN)]
     centroid = _centroid_residuals(cameras, shapes, whole)
@@ -118,7 +117,7 @@ def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, flo
     blind: list[ViewMask | None] = []
     for camera, mask in zip(carver.cameras, masks, strict=True):
         none = np.zeros((camera.height, camera.width), dtype=bool)
-        small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= _HALF)
+        small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL)
         blind.append(~none if mask is None else None)
     hull = carver.carve(small, blind=blind)[0]
     out: dict[int, float] = {}

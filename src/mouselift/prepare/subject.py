@@ -7,10 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mouselift.core.silhouette import Silhouette
+from mouselift.core.silhouette import HALF_LEVEL, Silhouette
 from mouselift.core.types import Levels
-
-_HALF = 128  # levels: a pixel belongs to the subject from here on
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +26,7 @@ def find_subject(mask: Levels, speck: float) -> Subject | None:
     """
     x, y, w, h = cv2.boundingRect(mask)
     crop = mask[y : y + h, x : x + w]
-    solid = crop >= _HALF
+    solid = crop >= HALF_LEVEL
     if not solid.any():
         return None
     count, found = cv2.connectedComponents((crop > 0).astype(np.uint8), connectivity=8)
@@ -41,6 +39,6 @@ def find_subject(mask: Levels, speck: float) -> Subject | None:
             mask = mask.copy()
             crop = np.where(keep[labels], crop, 0).astype(np.uint8)
             mask[y : y + h, x : x + w] = crop
-            solid = crop >= _HALF
+            solid = crop >= HALF_LEVEL
     height, width = mask.shape
     return Subject(mask, Silhouette.from_mask(solid, (x, y), (width, height)))

@@ -9,13 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.core.camera import Camera
-from mouselift.core.silhouette import Silhouette
+from mouselift.core.silhouette import HALF_LEVEL, Silhouette
 from mouselift.core.tangency import OutlineRays, tangency_residuals
 from mouselift.core.types import ImageRGBA
 from mouselift.io.dataset import find_samples, read_sample
 from mouselift.io.png import read_png
-
-_HALF = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +40,9 @@ def measure_dataset(dataset: Path) -> list[SampleMeasure]:
 
 
 def measure_sample(name: str, cameras: Sequence[Camera], pictures: Sequence[ImageRGBA]) -> SampleMeasure:
-    shapes = [Silhouette.from_mask(p[:, :, 3] >= _HALF) if (p[:, :, 3] >= _HALF).any() else None for p in pictures]
+    shapes = [
+        Silhouette.from_mask(p[:, :, 3] >= HALF_LEVEL) if (p[:, :, 3] >= HALF_LEVEL).any() else None for p in pictures
+    ]
     seen = [(camera, shape) for camera, shape in zip(cameras, shapes, strict=True) if shape is not None]
     residuals = tangency_residuals([OutlineRays.from_silhouette(camera, shape) for camera, shape in seen])
     squares = [r.pixels**2 for r in residuals]

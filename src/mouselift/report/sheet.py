@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.io.frames import Picture
 
@@ -21,7 +22,6 @@ OUTLINE = (255, 196, 0)  # amber: stands out on black fur, white walls and green
 _CONTEXT = 1.7  # side of the shown region / longest side of the mask
 _MIN_REGION = 96  # source pixels
 _LABEL_HEIGHT, _ROW_LABEL_WIDTH, _GAP = 22, 74, 4
-_HALF = 128
 
 
 def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> Tile:
@@ -37,12 +37,12 @@ def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> Tile:
 
 def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> Tile:
     """The region of a source picture around its mask, the outline drawn on it; the whole picture without one."""
-    if mask is None or not (mask >= _HALF).any():
+    if mask is None or not (mask >= HALF_LEVEL).any():
         whole = _pad_square(picture.rgb())
         tile = _resize(whole, side)
         caption(tile, "no mask" if mask is None else "empty mask", (6, side - 8), (220, 60, 40))
         return tile
-    x, y, w, h = cv2.boundingRect((mask >= _HALF).astype(np.uint8))
+    x, y, w, h = cv2.boundingRect((mask >= HALF_LEVEL).astype(np.uint8))
     region = max(_MIN_REGION, round(max(w, h) * _CONTEXT))
     x0, y0 = x + w // 2 - region // 2, y + h // 2 - region // 2
     crop, levels = _square_region(picture, mask, x0, y0, region)
@@ -90,7 +90,7 @@ def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int
 def outline_on(tile: Tile, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
     """Draw a mask's outline on a tile that shows the same region, whatever the mask's size."""
     small = _resize(levels, tile.shape[0])
-    contours, _ = cv2.findContours((small >= _HALF).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours((small >= HALF_LEVEL).astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
     cv2.drawContours(tile, contours, -1, colour, 1, cv2.LINE_AA)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.similarity import Similarity
 from mouselift.core.types import Levels
 from mouselift.io.dataset import find_samples, read_sample
@@ -18,8 +19,6 @@ from mouselift.synthetic.marks import find_marks
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.truth import Truth
-
-_HALF = 128
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def check_dataset(dataset: Path, truth: Truth, supersample: int = 4, marks: bool
 
 def iou(a: Levels, b: Levels) -> float:
     """Intersection over union of two soft masks at one half; 1 for two empty ones."""
-    inside_a, inside_b = a >= _HALF, b >= _HALF
+    inside_a, inside_b = a >= HALF_LEVEL, b >= HALF_LEVEL
     union = int((inside_a | inside_b).sum())
     return float((inside_a & inside_b).sum() / union) if union else 1.0
 

@@ -1,0 +1,1 @@
+"""Does a dataset's geometry hold, without ground truth?"""

@@ -1,0 +1,1 @@
+"""Lost cameras recovered from the silhouettes; pixels untouched."""

@@ -1,0 +1,1 @@
+"""One scene description, shown live in the browser or inside the report."""
