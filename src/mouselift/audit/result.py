@@ -1,0 +1,176 @@
+"""What an audit says, as values that go to JSON and back: one sample's report, and a dataset's in columns.
+
+A dataset's numbers are columns (one array a quantity) and not objects, so that ten thousand samples take megabytes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from mouselift.core.finding import Finding, Severity
+from mouselift.errors import DatasetError
+
+Verdict = Literal["pass", "fail", "unknown"]
+VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unknown")  # a verdict's number in the columns is its place here
+
+SCHEMA = 1
+Column = np.ndarray  # float32, one number a sample or a view; NaN: not known
+
+SAMPLE_NUMBERS = {
+    "tangency_px": "RMS of all pairs' tangency residuals",
+    "tangency_worst_px": "largest RMS of one view",
+    "coverage": "smallest share of a view's mask that the hull of all views covers",
+    "size_spread": "largest / smallest subject, square roots of the areas",
+    "smallest_px": "square root of the smallest subject's area",
+    "focal_spread": "largest / smallest focal length",
+    "principal_px": "largest distance of a principal point from its picture's middle",
+    "off_origin": "distance of the subject's centre from the world's origin",
+    "extent": "largest coordinate of the subject along a world axis, in size",
+    "depth": "largest distance of the subject from the point of its ray that lies nearest the origin",
+    "border_views": "views whose subject reaches the picture's border",
+}
+VIEW_NUMBERS = {
+    "tangency_px": "RMS of the view's tangency residuals",
+    "coverage": "share of the view's mask that the hull of all views covers",
+    "area_px": "area of the subject, sum of alpha / 255",
+    "fx": "pixels",
+    "fy": "pixels",
+    "cx": "pixels",
+    "cy": "pixels",
+    "width": "of the picture, pixels",
+    "height": "of the picture, pixels",
+    "distance": "of the camera from the world's origin",
+    "elevation_deg": "of the camera's centre above the horizon, seen from the origin",
+    "azimuth_deg": "of the camera's centre, from +x towards +y",
+    "border": "1 where the subject reaches the picture's border",
+    "cut": "1 where the sensor is known to have cut the subject, 0 where it is known that it has not",
+}
+
+
+class SampleReport(msgspec.Struct):
+    """One sample. Keys of `numbers`: SAMPLE_NUMBERS; of each view: "camera" and VIEW_NUMBERS. None: not known."""
+
+    id: str
+    frame: int | None
+    findings: list[Finding]
+    verdict: Verdict
+    numbers: dict[str, float | None]
+    views: list[dict[str, float | str | None]]
+
+
+class CodeCount(msgspec.Struct):
+    """How often a code was found, and the worst places: by value over limit, the worst sample first."""
+
+    severity: Severity  # the gravest that occurred
+    findings: int
+    samples: int
+    worst: list[Finding]  # at most one a sample
+
+
+class CameraNumbers(msgspec.Struct):
+    """One camera over all samples: median and 95 % quantile of each of VIEW_NUMBERS that is known."""
+
+    camera: str
+    views: int
+    median: dict[str, float]
+    high: dict[str, float]
+
+
+class CauseFound(msgspec.Struct):
+    """A cause that the diagnosis names, as words and numbers (audit/diagnose)."""
+
+    code: str
+    sentence: str
+    views: list[str]
+    values: dict[str, float]
+    residual_before_px: float | None = None
+    residual_after_px: float | None = None
+    ambiguous_with: list[str] = []
+    decided_by: str = ""
+
+
+class RayDistance(msgspec.Struct):
+    """One component of what the model sees of the cameras, against the profile."""
+
+    component: str  # "direction x" ... "nearest z"
+    mean: float
+    profile_mean: float
+    deviation: float  # standard deviation
+    profile_deviation: float
+    wasserstein: float  # first-order; in units of the component
+
+
+class DatasetAudit(msgspec.Struct):
+    """A dataset. Columns hold one float32 a sample (`sample_columns`) or a view (`view_columns`); NaN: not known.
+
+    `sample_columns` also has "frame" and "verdict" (place in VERDICTS); `view_columns` also has "sample" and "camera"
+    (places in `ids` and `cameras`).
+    """
+
+    schema: int
+    version: str  # of mouselift
+    dataset: str
+    profile: str
+    verdict: Verdict
+    sentence: str  # the verdict in words, with its cause
+    passed: int
+    failed: int
+    unknown: int
+    hull: bool  # coverage was computed
+    counts: dict[str, CodeCount]  # findings about samples, by code
+    findings: list[Finding]  # about the dataset as a whole
+    causes: list[CauseFound]
+    cameras: list[str]
+    pooled: list[CameraNumbers]  # one a camera
+    quantiles: dict[str, list[float]]  # of SAMPLE_NUMBERS: 0, 5, 25, 50, 75, 95, 100 %
+    rays: list[RayDistance]
+    ids: list[str]
+    sample_columns: dict[str, Column]
+    view_columns: dict[str, Column]
+
+    @property
+    def samples(self) -> int:
+        return len(self.ids)
+
+    def sample_verdict(self, index: int) -> Verdict:
+        """Of the sample `ids[index]`."""
+        return VERDICTS[int(self.sample_columns["verdict"][index])]
+
+
+def encode_audit(audit: DatasetAudit) -> bytes:
+    """JSON; NaN becomes null. Equal audits give equal bytes."""
+    return msgspec.json.encode(audit, enc_hook=_to_json) + b"\n"
+
+
+def read_audit(path: Path) -> DatasetAudit:
+    """The inverse, from a file that `mouselift audit --out` wrote. DatasetError where it is none."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+    try:
+        audit = msgspec.json.decode(data, type=DatasetAudit, dec_hook=_from_json)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise DatasetError(
+            f"{path}: expected what `mouselift audit DATASET --out FILE` writes, got: {error}; run the audit again"
+        ) from None
+    if audit.schema != SCHEMA:
+        raise DatasetError(f"{path}: expected schema {SCHEMA}, got {audit.schema}; run the audit again")
+    return audit
+
+
+def _to_json(value: Any) -> Any:
+    """float32 columns with the digits that they have."""
+    if isinstance(value, np.ndarray):
+        return [None if number != number else float(f"{number:.7g}") for number in value.tolist()]
+    raise NotImplementedError(f"no JSON for {type(value)}")
+
+
+def _from_json(kind: Any, value: Any) -> Any:
+    if kind is np.ndarray:
+        return np.array([np.nan if number is None else number for number in value], dtype=np.float32)
+    raise NotImplementedError(f"no value of {kind} from JSON")
