@@ -41,3 +41,11 @@ class FramingError(MouseliftError):
 
 class MissingExtraError(MouseliftError):
     """An optional dependency is needed; the message holds the line that installs it."""
+
+
+class ModelError(MouseliftError):
+    """A network cannot run on what it was given: sizes that do not fit, or more than the memory holds."""
+
+
+class CheckpointError(ModelError):
+    """A checkpoint is missing, damaged, unsafe, or of another network."""
