@@ -1,0 +1,198 @@
+"""Exact six-view samples of the synthetic mouse for the audit's benchmarks, made once and kept in the temp folder.
+
+    python benchmarks/corpus.py                        # 1,000 of the main corpus, 100 of the others
+    python benchmarks/corpus.py --count 50 --flavour mesh
+
+Rig: the six cameras of markerless_mouse_1 with their lenses. Poses: another path every 100 samples, 0.73 s of motion
+between samples. Framings in turn: per-sample, per-view, canonical. Flavours:
+
+* `warp` is what users have: a mask of the 1152 x 1024 source picture, resampled by the plan's map as `prepare` does;
+* `mesh` is drawn straight from the mesh through the written camera: nothing was ever resampled;
+* `cut` is `warp` with source pictures cropped until one to three sensors cut the animal (`View.cut` says so).
+
+No sensor cuts a subject of the first two.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+from typing import Literal, cast, overload
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from mouselift.audit.views import SampleViews, View
+from mouselift.core.camera import Camera
+from mouselift.core.types import Levels
+from mouselift.io.images import ImagePicture
+from mouselift.plan.framing import PRESETS
+from mouselift.prepare.subject import Subject, find_subject
+from mouselift.synthetic.faults import rough as roughened
+from mouselift.synthetic.mesh import Mesh
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig
+from mouselift.warp.execute import warp_view
+
+Flavour = Literal["warp", "mesh", "cut"]
+FRAMINGS = ("per-sample", "per-view", "canonical")
+_FORMAT = 1  # raised when the samples' content changes: old files are then left alone
+_UP = np.array([0.0, 0.0, 1.0])
+_SPECK = 0.05  # of find_subject; synthetic masks have none
+
+
+def folder_of(flavour: Flavour) -> Path:
+    return Path(tempfile.gettempdir()) / "mouselift-benchmarks" / f"corpus-{_FORMAT}-{flavour}"
+
+
+class Corpus(Sequence[SampleViews]):
+    """A list of samples whose pictures are decoded when they are asked for: 1,000 of them would fill 1.6 GB."""
+
+    def __init__(self, files: Sequence[Path], rough: bool) -> None:
+        self._files, self._rough = list(files), rough
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    @overload
+    def __getitem__(self, index: int) -> SampleViews: ...
+    @overload
+    def __getitem__(self, index: slice) -> Corpus: ...
+    def __getitem__(self, index: int | slice) -> SampleViews | Corpus:
+        if isinstance(index, slice):
+            return Corpus(self._files[index], self._rough)
+        sample = _load(self._files[index])
+        return roughened(sample, np.random.default_rng([sample.frame or 0, 7])).sample if self._rough else sample
+
+    def __iter__(self) -> Iterator[SampleViews]:
+        return (self[i] for i in range(len(self)))
+
+
+def corpus(samples: int, rough: bool = False, flavour: Flavour = "warp", workers: int = 2) -> Corpus:
+    """The first `samples` of a flavour; those not yet on disk are made first. rough: with spoiled masks."""
+    folder = folder_of(flavour)
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [folder / f"{k:05d}.npz" for k in range(samples)]
+    missing = [k for k, file in enumerate(files) if not file.is_file()]
+    if missing:
+        start = time.monotonic()
+        with ProcessPoolExecutor(workers, initializer=_quiet) as pool:
+            for done, _ in enumerate(pool.map(_make, missing, [flavour] * len(missing), chunksize=4), start=1):
+                if done % 50 == 0:
+                    left = (time.monotonic() - start) / done * (len(missing) - done)
+                    print(f"corpus {flavour}: {done} of {len(missing)}, {left:.0f} s left", flush=True)
+    return Corpus(files, rough)
+
+
+def _quiet() -> None:
+    threadpool_limits(1, user_api="blas")
+    cv2.setNumThreads(1)
+
+
+@cache
+def _stage() -> tuple[Mouse, ImagePicture]:
+    return Mouse(), ImagePicture(np.zeros((1024, 1152, 3), np.uint8))
+
+
+def _make(index: int, flavour: Flavour) -> None:
+    """Sample number `index`: a pure function of it."""
+    rig = markerless_rig()
+    motion, rng = Motion(rig.arena, index // 100), np.random.default_rng([index, 0x636F7270])
+    for attempt in range(40):
+        mesh = _stage()[0].posed(motion.pose((index % 100) * 0.73 + 0.061 * attempt)).mesh
+        cameras: list[Camera] = list(rig.cameras)
+        subjects = [_seen(mesh, camera) for camera in cameras]
+        if any(s is None or s.silhouette.touches_border(2) for s in subjects):
+            continue  # a sensor cuts the animal here: a moment later it may not
+        whole = [s for s in subjects if s is not None]
+        if flavour == "cut":
+            for k in rng.permutation(len(cameras))[: rng.integers(1, 4)].tolist():
+                cameras[k], whole[k] = _cropped(cameras[k], whole[k], rng)
+        _write(index, flavour, mesh, cameras, whole)
+        return
+    raise RuntimeError(f"corpus: sample {index}: no moment in 40 at which all cameras see the whole animal")
+
+
+def _seen(mesh: Mesh, camera: Camera) -> Subject | None:
+    return find_subject(render_silhouette(mesh, camera, 3), _SPECK)
+
+
+def _cropped(camera: Camera, subject: Subject, rng: np.random.Generator) -> tuple[Camera, Subject]:
+    """The sensor made smaller on one side, so that it cuts 5 to 35 % of the subject's box."""
+    x0, y0, x1, y1 = subject.silhouette.box
+    share, side = rng.uniform(0.05, 0.35), int(rng.integers(4))
+    left, top, right, bottom = 0, 0, camera.width, camera.height
+    if side == 0:
+        left = round(x0 + share * (x1 - x0))
+    elif side == 1:
+        top = round(y0 + share * (y1 - y0))
+    elif side == 2:
+        right = round(x1 - share * (x1 - x0))
+    else:
+        bottom = round(y1 - share * (y1 - y0))
+    seen = find_subject(np.ascontiguousarray(subject.mask[top:bottom, left:right]), _SPECK)
+    assert seen is not None
+    return camera.cropped(float(left), float(top), (right - left, bottom - top)), seen
+
+
+def _write(index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[Subject]) -> None:
+    framing = PRESETS[FRAMINGS[index % len(FRAMINGS)]]
+    plan = framing.plan(cameras, [s.silhouette for s in subjects], _UP)
+    blank = _stage()[1]
+    arrays: dict[str, np.ndarray] = {"names": np.array([camera.name for camera in cameras])}
+    for k, (view, subject) in enumerate(zip(plan.views, subjects, strict=True)):
+        if flavour == "mesh":
+            alpha: Levels = render_silhouette(mesh, view.target, 8)
+        else:
+            picture = ImagePicture(blank.colours[: view.source.height, : view.source.width])
+            alpha = np.ascontiguousarray(warp_view(view, picture, subject.mask)[..., 3])
+        camera = plan.written_camera(k)
+        numbers = [camera.width, camera.fx, camera.fy, camera.cx, camera.cy, bool(view.cut)]
+        arrays[f"camera{k}"] = np.concatenate([numbers, camera.T_cam_world.ravel()])
+        arrays[f"png{k}"] = np.asarray(cv2.imencode(".png", alpha, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
+    target = folder_of(flavour) / f"{index:05d}.npz"
+    part = target.with_suffix(".part.npz")
+    np.savez(part, **cast("dict[str, np.ndarray]", arrays))  # type: ignore[arg-type]
+    part.replace(target)
+
+
+def _load(file: Path) -> SampleViews:
+    with np.load(file) as data:
+        views = []
+        for k, name in enumerate(data["names"].tolist()):
+            values = data[f"camera{k}"]
+            size, fx, fy, cx, cy, cut = (float(value) for value in values[:6])
+            camera = Camera(int(size), int(size), fx, fy, cx, cy, values[6:].reshape(4, 4), name=name)
+            alpha = np.asarray(cv2.imdecode(data[f"png{k}"], cv2.IMREAD_UNCHANGED), dtype=np.uint8)
+            views.append(View(name, camera, alpha, cut=bool(cut)))
+    return SampleViews(f"sample_{int(file.stem):06d}", tuple(views), frame=int(file.stem))
+
+
+def without_record(sample: SampleViews) -> SampleViews:
+    """The same sample as foreign data: nobody wrote down which views a sensor cut."""
+    return replace(sample, views=tuple(replace(view, cut=None) for view in sample.views))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--count", type=int, default=None, help="samples of each flavour")
+    parser.add_argument("--flavour", choices=("warp", "mesh", "cut"), default=None)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    for flavour, usual in (("warp", 1000), ("mesh", 100), ("cut", 100)):
+        if options.flavour in (None, flavour):
+            made = corpus(options.count or usual, flavour=cast("Flavour", flavour), workers=options.workers)
+            print(f"{flavour}: {len(made)} samples in {folder_of(cast('Flavour', flavour))}")
+
+
+if __name__ == "__main__":
+    main()
