@@ -1,0 +1,1 @@
+"""Networks that turn posed views into Gaussians, and their fine-tuning."""

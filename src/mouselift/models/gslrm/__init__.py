@@ -1,0 +1,1 @@
+"""GS-LRM as FaceLift released it: posed views in, pixel-aligned Gaussians out."""

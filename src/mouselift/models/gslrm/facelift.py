@@ -1,0 +1,177 @@
+"""Checkpoints: the released file (`.pt`), and ours (`.safetensors`, or `.pt` in the release's layout).
+
+Loading is strict: every weight of the network must be there with its shape, and nothing else. The frozen VGG of the
+release's loss (`loss_calculator.*`) is left out; it is no part of the network.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import torch
+from torch import Tensor
+
+from mouselift.errors import CheckpointError
+from mouselift.models.gslrm.config import GSLRMConfig, released
+from mouselift.models.gslrm.model import GSLRM
+
+State = dict[str, Tensor]
+
+_LOSS_PREFIX = "loss_calculator."
+_WRAPPER_PREFIX = "module."  # DistributedDataParallel's
+_CONFIG_KEY = "mouselift_gslrm_config"  # in a safetensors file's metadata
+_SHOWN = 6  # keys a message names before it counts
+
+
+def load_gslrm(path: Path, config: GSLRMConfig | None = None) -> GSLRM:
+    """The network with a checkpoint's weights, float32, on the CPU, in evaluation mode.
+
+    config: default what the file says of itself (`.safetensors` of `save_gslrm`), else `released()`.
+    CheckpointError names the file and what is wrong with it: no file, cut short, holds code, another network (missing
+    keys, unexpected keys, shapes), weights that are not finite.
+    """
+    state, said = read_state(path)
+    wanted = config or said or released()
+    state = network_state(state)
+    with torch.device("meta"):
+        model = GSLRM(wanted)
+    _check(path, state, {key: value.shape for key, value in model.state_dict().items()})
+    model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
+    return model.requires_grad_(True).eval()  # assigned tensors come without gradients
+
+
+def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False) -> None:
+    """All weights as float32: `.safetensors` with the configuration inside, or `.pt` in the release's layout.
+
+    Whole file or none. CheckpointError for another suffix, an existing file without `overwrite`, or a network whose
+    LoRA factors are not merged (`models.lora.merge`).
+    """
+    if path.suffix not in (".safetensors", ".pt"):
+        raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt, got {path.suffix!r}")
+    if path.exists() and not overwrite:
+        raise CheckpointError(f"{path}: is there already; give another name, or overwrite=True")
+    state = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
+    _check(path, state, _expected_shapes(model.config), verb="hold")
+    temporary = path.with_name(f".writing-{path.name}")
+    try:
+        if path.suffix == ".pt":
+            torch.save({"model": state}, temporary)
+        else:
+            from safetensors.torch import save_file
+
+            config = msgspec.json.encode(dataclasses.asdict(model.config)).decode()
+            save_file(state, temporary, metadata={_CONFIG_KEY: config})
+        temporary.replace(path)
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_state(path: Path) -> tuple[State, GSLRMConfig | None]:
+    """All tensors of a checkpoint file by their full keys, and the configuration where the file says it.
+
+    Of a `.pt` with a "model" entry, that entry. Only tensors and plain values are unpickled, never code.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such checkpoint; expected a .pt or .safetensors file")
+    if path.suffix == ".safetensors":
+        return _read_safetensors(path)
+    return _read_pt(path), None
+
+
+def network_state(state: Mapping[str, Tensor]) -> State:
+    """The network's part under its own keys: `module.` stripped, the loss's VGG (`loss_calculator.*`) dropped."""
+    bare = {key.removeprefix(_WRAPPER_PREFIX): value for key, value in state.items()}
+    return {key: value for key, value in bare.items() if not key.startswith(_LOSS_PREFIX)}
+
+
+def _read_safetensors(path: Path) -> tuple[State, GSLRMConfig | None]:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            said = (file.metadata() or {}).get(_CONFIG_KEY)
+            state = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping: it has no __iter__)
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"{path}: expected a whole safetensors file, got {path.stat().st_size:,} bytes that are none or are cut "
+            f"short ({error}); copy or download it again"
+        ) from None
+    try:
+        return state, None if said is None else msgspec.json.decode(said, type=GSLRMConfig)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise CheckpointError(f"{path}: its metadata {_CONFIG_KEY} is no configuration: {error}") from None
+
+
+def _read_pt(path: Path) -> State:
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = str(error).splitlines()[0]
+        raise CheckpointError(
+            f"{path}: expected tensors only, got a file whose loading would run code, or no checkpoint at all; it was "
+            f"not loaded. Do not trust a file that asks for it ({reason})"
+        ) from None
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(
+            f"{path}: expected a whole checkpoint, got {path.stat().st_size:,} bytes that are none or are cut short "
+            f"({reason}); copy or download it again"
+        ) from None
+    if isinstance(content, dict) and isinstance(content.get("model"), dict):
+        content = content["model"]
+    if not isinstance(content, dict) or not content:
+        raise CheckpointError(f"{path}: expected a dictionary of weights, or one under 'model', got {_kind(content)}")
+    strange = [str(key) for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
+    if strange:
+        raise CheckpointError(
+            f"{path}: expected a dictionary of weights, or one under 'model'; got entries that are no tensors: "
+            f"{_listed(strange)}"
+        )
+    return content
+
+
+def _expected_shapes(config: GSLRMConfig) -> dict[str, torch.Size]:
+    with torch.device("meta"):
+        return {key: value.shape for key, value in GSLRM(config).state_dict().items()}
+
+
+def _check(path: Path, state: State, shapes: Mapping[str, torch.Size], verb: str = "need") -> None:
+    """CheckpointError unless `state` has exactly these keys and shapes, in finite floating-point numbers."""
+    missing = [key for key in shapes if key not in state]
+    unexpected = [key for key in state if key not in shapes]
+    odd = [
+        f"{key} (expected {tuple(shapes[key])}, got {tuple(state[key].shape)})"
+        for key in shapes
+        if key in state and state[key].shape != shapes[key]
+    ]
+    faults = [
+        f"{title} {len(keys)}: {_listed(keys)}"
+        for title, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", odd))
+        if keys
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{path}: expected the {len(shapes)} weights that this network's checkpoints {verb}; {'; '.join(faults)}. "
+            "A checkpoint of another network or configuration?"
+        )
+    bad = [key for key in shapes if not (state[key].is_floating_point() and bool(torch.isfinite(state[key]).all()))]
+    if bad:
+        raise CheckpointError(f"{path}: expected finite numbers, got NaN, infinity or integers in {_listed(bad)}")
+
+
+def _listed(keys: list[str]) -> str:
+    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
+    return ", ".join(keys[:_SHOWN]) + more
+
+
+def _kind(content: object) -> str:
+    if isinstance(content, dict):
+        return "an empty dictionary"
+    return f"a {type(content).__name__}"
