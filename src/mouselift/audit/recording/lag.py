@@ -1,0 +1,249 @@
+"""Does one camera's video run behind the others'? Epipolar tangency over frame offsets.
+
+For every instant at which the animal moves, each pair of cameras is compared over all pairs of offsets; the offsets
+that make all pairs agree best are found together (one late camera spoils its five pairs, never the other ten). When
+the animal rests, all offsets agree alike: such instants are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from jaxtyping import Float, Float64
+
+from mouselift.audit.recording.facts import LagFacts
+from mouselift.audit.recording.touch import pair_residuals
+from mouselift.audit.recording.watch import SeenFrame
+from mouselift.core.finding import Finding
+from mouselift.core.types import Array
+
+MOVING_PX = 0.3  # a frame, mean over the window: below, an offset changes less than the outline's own noise
+MIN_INSTANTS = 6  # moving ones
+_CLEAR = 4.0  # standard errors between the offset and its rival; instants of one run are not independent: not 2
+_GAIN = 0.9  # residual at the best offset over that at 0
+_FRACTION = 0.3  # frames off the grid that are worth a word
+
+# Of each pair, by both cameras' offsets: mean sqrt |residual|, residuals in pixels. The root lets the tangents that fit
+# decide, not the gross ones (a tail missing in one view), and needs no limit. NaN: the pair says nothing.
+Table = Float[Array, "p a a"]
+
+
+@dataclass(frozen=True, eq=False)
+class LagTables:
+    """Moving instants, each with its table over all pairs of cameras and offsets."""
+
+    names: tuple[str, ...]
+    reach: int
+    frames: tuple[int, ...]
+    tables: Float[Array, "n p a a"]
+
+    @property
+    def pairs(self) -> list[tuple[int, int]]:
+        return list(combinations(range(len(self.names)), 2))
+
+    def part(self, low: int, high: int) -> LagTables:
+        """Instants `low` to `high` (by place)."""
+        return LagTables(self.names, self.reach, self.frames[low:high], self.tables[low:high])
+
+
+def lag_table(window: Sequence[SeenFrame]) -> Table:
+    """All pairs over a window of 2 reach + 1 consecutive frames about an instant.
+
+    A tangent that is cut in any frame of the window is left out for all of them: every offset is judged by the same
+    evidence.
+    """
+    views, size = len(window[0].views), len(window)
+    pairs = list(combinations(range(views), 2))
+    out = np.full((len(pairs), size, size), np.nan, dtype=np.float32)
+    columns = [[frame.views[i] for frame in window] for i in range(views)]
+    whole = [[view for view in column if view is not None] for column in columns]
+    for p, (i, j) in enumerate(pairs):
+        if len(whole[i]) < size or len(whole[j]) < size:
+            continue
+        residuals = pair_residuals(whole[i], whole[j])
+        if residuals is None:
+            continue
+        good = np.isfinite(residuals).all(axis=(2, 3))
+        if good.any():
+            out[p] = np.sqrt(np.abs(residuals[good])).mean(axis=0)
+    return out
+
+
+def solve(lags: LagTables) -> list[int]:
+    """The offsets, one a camera, that make all pairs agree best; those that most cameras share are called 0."""
+    total = np.asarray(np.nansum(lags.tables, axis=0, dtype=np.float64))
+    views, reach = len(lags.names), lags.reach
+    starts = [np.full(views, reach)]
+    for reference in range(views):
+        start = np.full(views, reach)
+        for p, (i, j) in enumerate(lags.pairs):
+            if reference == i:
+                start[j] = int(total[p, reach].argmin())
+            elif reference == j:
+                start[i] = int(total[p, :, reach].argmin())
+        starts.append(start)
+    best = min((_descend(start, total, lags.pairs) for start in starts), key=lambda o: _energy(o, total, lags.pairs))
+    offsets = [int(o) - reach for o in best]
+    shift = max(sorted(set(offsets), key=abs), key=offsets.count)  # of equal counts, the one nearest to 0
+    moved = [o - shift for o in offsets]
+    return moved if max(map(abs, moved)) <= reach else offsets
+
+
+def _energy(offsets: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]]) -> float:
+    return float(sum(total[p, offsets[i], offsets[j]] for p, (i, j) in enumerate(pairs)))
+
+
+def _descend(start: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
+    """One camera after the other to its best offset, until none moves."""
+    offsets = start.copy()
+    while True:
+        before = offsets.copy()
+        for view in range(len(offsets)):
+            cost = np.zeros(total.shape[1])
+            for p, (i, j) in enumerate(pairs):
+                if view == i:
+                    cost += total[p, :, offsets[j]]
+                elif view == j:
+                    cost += total[p, offsets[i]]
+            if cost.min() < cost[offsets[view]] - 1e-9:
+                offsets[view] = int(cost.argmin())
+        if (offsets == before).all():
+            return offsets
+
+
+def judge(lags: LagTables, given: Sequence[int]) -> tuple[LagFacts, ...]:
+    """Every camera's lag; `given`: the frame_offset that capture.toml already applies."""
+    offsets = solve(lags) if len(lags.frames) else [0] * len(lags.names)
+    return tuple(_camera(lags, view, offsets, given[view]) for view in range(len(lags.names)))
+
+
+def camera_curves(lags: LagTables, view: int, offsets: Sequence[int]) -> Float64[Array, "n a"]:
+    """By moving instant and offset of `view`: its pairs' mean cost (as in `Table`), the others at their offsets."""
+    rows = []
+    for p, (i, j) in enumerate(lags.pairs):
+        if view == i:
+            rows.append(lags.tables[:, p, :, offsets[j] + lags.reach])
+        elif view == j:
+            rows.append(lags.tables[:, p, offsets[i] + lags.reach])
+    stack = np.stack(rows).astype(np.float64)
+    known = np.isfinite(stack)
+    with np.errstate(invalid="ignore"):
+        curves = np.where(known, stack, 0.0).sum(axis=0) / known.sum(axis=0)
+    return curves[np.isfinite(curves).all(axis=1)]
+
+
+def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> LagFacts:
+    curves = camera_curves(lags, view, offsets)
+    name, steps = lags.names[view], tuple(range(-lags.reach, lags.reach + 1))
+    if len(curves) < MIN_INSTANTS:
+        said = f"undecided: the animal moves at {len(curves)} of the compared instants, {MIN_INSTANTS} are needed"
+        nothing = (None,) * len(steps)
+        return LagFacts(name, steps, nothing, None, None, None, len(curves), None, None, None, said)
+    curve = curves.mean(axis=0) ** 2  # pixels
+    best, zero = offsets[view], float(curve[lags.reach])
+    at_best = float(curve[best + lags.reach])
+    rival = 0 if best != 0 else min((-1, 1), key=lambda o: float(curve[o + lags.reach]))
+    gain = curves[:, rival + lags.reach] - curves[:, best + lags.reach]
+    agree, clear = float((gain > 0).mean()), _standard_errors(gain)
+    sure = clear >= _CLEAR and (best == 0 or at_best < _GAIN * zero)
+    said = _words(best, sure, lags.reach, at_best, zero, len(curves), given)
+    fine = _vertex(curve, best + lags.reach, lags.reach) if sure else None
+    rounded = tuple(round(float(c), 4) for c in curve)
+    return LagFacts(
+        name,
+        steps,
+        rounded,
+        best if sure else None,
+        fine,
+        round(at_best, 4),
+        len(curves),
+        round(agree, 3),
+        round(clear, 1),
+        round(zero, 4),
+        said,
+    )
+
+
+def _standard_errors(gain: Float64[Array, " n"]) -> float:
+    """Mean over its standard error, at most 99."""
+    error = float(gain.std(ddof=1)) / np.sqrt(len(gain))
+    return float(min(99.0, gain.mean() / max(error, 1e-12)))
+
+
+def _vertex(curve: Float64[Array, " a"], at: int, reach: int) -> float | None:
+    """Where the squared curve has its minimum, in frames, by the parabola through three offsets."""
+    if not 0 < at < len(curve) - 1:
+        return None
+    low, middle, high = curve[at - 1 : at + 2] ** 2
+    bend = low - 2 * middle + high
+    return None if bend <= 0 else round(float(at - reach + 0.5 * (low - high) / bend), 3)
+
+
+def _words(best: int, sure: bool, reach: int, at_best: float, zero: float, instants: int, given: int) -> str:
+    measured = f"{at_best:.2f} px there, {zero:.2f} px at the present offset, {instants} moving instants"
+    if not sure and best == 0:
+        return f"no sign of a lag, though not clearly in step ({zero:.2f} px, {instants} moving instants)"
+    if not sure:
+        return f"undecided: no offset stands out (best {best:+d}: {measured})"
+    if best == 0:
+        return f"in step ({zero:.2f} px, {instants} moving instants)"
+    beyond = " or more" if abs(best) == reach else ""
+    way = "behind" if best > 0 else "ahead"
+    return f"{abs(best)} frames{beyond} {way}: frame_offset = {given + best} ({measured})"
+
+
+def lag_findings(
+    whole: Sequence[LagFacts], halves: Sequence[Sequence[LagFacts]], lags: LagTables, given: Sequence[int]
+):
+    """Findings of the whole recording, and of a lag that changes between its halves."""
+    middle = lags.frames[len(lags.frames) // 2] if lags.frames else 0
+    for view, fact in enumerate(whole):
+        early, late = (half[view].best for half in halves) if halves else (None, None)
+        if early is not None and late is not None and early != late:
+            yield Finding(
+                "lag-changes",
+                "error",
+                f"camera {fact.camera}: lags by {early} frames in the first half of the moving instants (before frame "
+                f"{middle}) and by {late} in the second; expected one lag. It, or the others, lost frames on the way: "
+                "no frame_offset mends that. Find where, and prepare the parts apart (two captures)",
+                fact.camera,
+                middle,
+                value=float(late - early),
+                limit=0.0,
+                advice="Cut the recording where frames were lost.",
+            )
+        elif fact.best:
+            yield _lags(fact, given[view], max(fact.offsets), len(whole))
+        if fact.best is not None and fact.fine is not None and abs(fact.fine - fact.best) > _FRACTION:
+            yield Finding(
+                "lag-fraction",
+                "note",
+                f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two frames; its "
+                "shutter does not open with the others'. No offset in whole frames removes that; trigger them together",
+                fact.camera,
+                value=fact.fine - fact.best,
+                limit=_FRACTION,
+            )
+
+
+def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
+    best = fact.best or 0
+    way = "lags by" if best > 0 else "is ahead by"
+    more = f" or more (--lag {2 * reach} looks further)" if abs(best) == reach else ""
+    which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
+    frames = "frame" if abs(best) == 1 else "frames"
+    return Finding(
+        "camera-lags",
+        "error",
+        f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = {given + best} in its "
+        f"[[camera]] table of capture.toml. Its silhouettes then lie {fact.best_px:.2f} px from the other views' "
+        f"tangent planes, {fact.zero_px:.2f} px as it stands ({fact.instants} moving instants, "
+        f"{fact.agree or 0:.0%} agree)",
+        fact.camera,
+        value=float(best),
+        limit=0.0,
+        advice=f"Set frame_offset = {given + best} for {fact.camera} in capture.toml, and run inspect again.",
+    )
