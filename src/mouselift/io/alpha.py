@@ -21,6 +21,7 @@ from mouselift.io.images import eight_bits
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA, _UP = 6, 2  # the standard's numbers of the colour type and of the filter
+_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _BAND = 16  # rows summed side by side; 8 to 32 take the same time, one row after the other takes four times as long
 _HEAD = len(_SIGNATURE) + 25  # signature and the IHDR chunk
 
@@ -105,9 +106,23 @@ def _summed_down(steps: np.ndarray) -> Levels:
 
 
 def _decoded(data: bytes, path: Path) -> np.ndarray:
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    shown = _without_extras(data)
+    image = cv2.imdecode(np.frombuffer(shown, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if shown else None
     if image is None:
         raise DatasetError(f"{path}: cannot be decoded as an image ({len(data)} bytes); empty, truncated or no image?")
     if image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path}: expected 8 or 16 bits a channel, got {image.dtype}")
     return eight_bits(np.asarray(image))
+
+
+def _without_extras(data: bytes) -> bytes:
+    """A PNG less the chunks that no pixel depends on: libpng complains on the terminal about Blender's EXIF."""
+    if not data.startswith(_SIGNATURE):
+        return data
+    parts, at = [_SIGNATURE], len(_SIGNATURE)
+    while at + 12 <= len(data):
+        end = at + 12 + struct.unpack(">I", data[at : at + 4])[0]
+        if data[at + 4 : at + 8] in _PIXEL_CHUNKS:
+            parts.append(data[at:end])
+        at = end
+    return b"".join(parts)

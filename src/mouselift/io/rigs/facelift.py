@@ -51,7 +51,7 @@ def read_cameras_json(path: Path) -> tuple[list[SampleView], dict[str, Any]]:
     frames = content.get("frames")
     if not isinstance(frames, list) or not frames:
         raise CalibrationError(f'{path}: expected "frames": a list with one entry a view, got {_short(frames)}')
-    return [_view(path, index, frame) for index, frame in enumerate(frames)], content
+    return [view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
 
 
 def sample_json(sample_id: str, views: Sequence[SampleView], provenance: Mapping[str, Any]) -> bytes:
@@ -107,7 +107,8 @@ def _lenient(path: Path, data: bytes) -> Any:
         raise CalibrationError(f"{path}: not valid JSON: {error}") from None
 
 
-def _view(path: Path, index: int, frame: Any) -> SampleView:
+def view_of_frame(path: Path, index: int, frame: Any) -> SampleView:
+    """The view of one entry of "frames". CalibrationError names file, entry and key."""
     where = f"{path}: frames[{index}]"
     if not isinstance(frame, dict):
         raise CalibrationError(f"{where}: expected an object with {', '.join(_KEYS)}, got {_short(frame)}")

@@ -1,0 +1,116 @@
+"""Where the model meets the subject: before every camera, near the origin, within reach of every ray, unclipped.
+
+The model puts a Gaussian at `t0 + o` along each pixel's ray, t0 the point nearest the origin and |o| < 1.8, and its
+training clamps Gaussians to [-1, 1]^3 (design/geometry.md section 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.audit.outline import Outline
+from mouselift.audit.views import SampleViews
+from mouselift.core.camera import Camera
+from mouselift.core.finding import Finding, Severity
+from mouselift.core.triangulate import meeting_point
+from mouselift.core.types import Array, Points3, Vector3
+
+REACH = 1.8  # of the model along a ray, from the point nearest the origin, world units
+BOX = 1.0  # half side of the cube that training clamps to; FaceLift's own head sample reaches 1.21: a note only
+OFF_ORIGIN = 0.6  # warning: exact presets lie below 0.02, FaceLift's own head sample (cut at the neck) at 0.45
+
+
+@dataclass(frozen=True, eq=False)
+class Placement:
+    """World units of the sample. NaN and None where fewer than two views see the subject."""
+
+    centre: Vector3 | None  # where the rays through the alphas' centroids meet
+    off_origin: float  # |centre|
+    extent: float  # largest |coordinate| of the outline's points at the subject's depth
+    depth: float  # largest distance of a subject's point from its ray's point nearest the origin
+    depths: Float64[Array, " v"]  # of the centre in each camera, along its axis
+    border: tuple[bool, ...]  # one a view: the subject reaches the picture's edge
+
+
+def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Placement:
+    """Centre, extent and depth range of the subject from the silhouettes, each to the outline's accuracy.
+
+    Extent: each outline point's ray is taken at its nearest point to the centre. The subject's own points lie on these
+    rays within its size of that point, so a long animal's end is placed to a few per cent.
+    """
+    border = tuple(o is not None and touches_edge(c, o) for c, o in zip(cameras, outlines, strict=True))
+    seen = [(camera, outline) for camera, outline in zip(cameras, outlines, strict=True) if outline is not None]
+    nothing = Placement(None, np.nan, np.nan, np.nan, np.full(len(cameras), np.nan), border)
+    if len(seen) < 2:
+        return nothing
+    rays = np.concatenate([camera.rays(outline.centroid) for camera, outline in seen])
+    try:
+        centre = meeting_point(np.stack([camera.centre for camera, _ in seen]), rays)
+    except ValueError:  # parallel rays
+        return nothing
+    extent, depth = 0.0, 0.0
+    for camera, outline in seen:
+        d = camera.rays(outline.hull)
+        points = _nearest(centre, camera.centre, d)
+        size = float(np.linalg.norm(points - centre, axis=1).max())
+        extent = max(extent, float(np.abs(points).max()))
+        depth = max(depth, float(np.abs(d @ centre).max()) + size)
+    depths = np.array([float(camera.depth(centre[None])[0]) for camera in cameras])
+    return Placement(centre, float(np.linalg.norm(centre)), extent, depth, depths, border)
+
+
+def touches_edge(camera: Camera, outline: Outline) -> bool:
+    """Whether the outline reaches the picture's edge."""
+    x0, y0, x1, y1 = outline.box
+    return x0 <= 0 or y0 <= 0 or x1 >= camera.width or y1 >= camera.height
+
+
+def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
+    """Errors: behind a camera, out of the model's reach. Warnings: off the origin, clipped. Note: outside the cube."""
+    found: list[Finding] = []
+
+    def add(code: str, severity: Severity, text: str, value: float, limit: float, advice: str, who: str | None = None):
+        message = f"{sample.id}: {text}"
+        found.append(Finding(code, severity, message, who, sample.frame, sample.id, value, limit, advice))
+
+    for view, depth in zip(sample.views, place.depths.tolist(), strict=True):
+        if depth <= 0:
+            text = f"{view.name}: the subject lies {-depth:.3g} behind the camera"
+            advice = "Is w2c a c2w, or are its axes OpenGL's (z backwards)?"
+            add("behind-camera", "error", text, depth, 0.0, advice, view.name)
+    if place.off_origin > REACH:
+        text = f"the subject's centre lies {place.off_origin:.4g} from the origin; the model reaches {REACH}"
+        advice = "One similarity for all cameras of the sample: subject at the origin, cameras about 2.7 away."
+        add("out-of-reach", "error", text, place.off_origin, REACH, advice)
+    elif place.off_origin > OFF_ORIGIN:
+        text = f"the subject's centre lies {place.off_origin:.2f} from the origin (expected below {OFF_ORIGIN})"
+        add("off-origin", "warning", text, place.off_origin, OFF_ORIGIN, "Move the sample's world to the subject.")
+    if place.extent > BOX:
+        text = f"the subject reaches {place.extent:.3g} along a world axis; training clamps Gaussians at {BOX:g}"
+        add("outside-box", "note", text, place.extent, BOX, "Scale the sample's world down, all cameras alike.")
+    if place.depth > REACH:
+        text = f"the subject lies up to {place.depth:.3g} from the point of its ray that is nearest the origin"
+        add("depth-range", "warning", text, place.depth, REACH, f"The model reaches {REACH}: scale or move the world.")
+    return found + border_findings(sample, place)
+
+
+def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
+    """Views whose subject reaches the picture's edge. An error never: what the sensor cut, no framing brings back."""
+    found: list[Finding] = []
+    for view, border in zip(sample.views, place.border, strict=True):
+        if border:
+            by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
+            text = f"{sample.id}: {view.name}: the subject reaches the picture's border{by[view.cut]}"
+            advice = "Frame it smaller; if the sensor cut it, leave the sample out or accept it."
+            found.append(Finding("clipped", "warning", text, view.name, sample.frame, sample.id, None, None, advice))
+    return found
+
+
+def _nearest(point: Vector3, origin: Vector3, directions: Points3) -> Points3:
+    """The point of each ray from `origin` that lies nearest `point`."""
+    along = directions @ (point - origin)
+    return origin + along[:, None] * directions

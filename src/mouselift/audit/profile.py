@@ -1,0 +1,164 @@
+"""Profiles: the distribution of rays and cameras that a model was trained on, or that a dataset has.
+
+`facelift` is built in, from the released cameras' facts (design/geometry.md section 5): 512 px, fx = fy = 548.99377,
+centred, 2.7 from the origin, +Z up, 32 views 20 degrees above the horizon, 11.25 degrees apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
+from mouselift.audit.schema import check_frame, read_sample_file
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import look_at
+from mouselift.errors import DatasetError
+from mouselift.io.dataset import CAMERAS_FILE, find_samples
+
+SCHEMA = 1
+FACELIFT_FOCAL, FACELIFT_SIZE, FACELIFT_DISTANCE = 548.9937744140625, 512, 2.7
+_TRAINING_VIEWS, _TRAINING_ELEVATION = 32, 20.0
+_INFERENCE_AZIMUTHS = (-90.0, -135.0, 180.0, 90.0, 0.0, -45.0)
+_QUANTILES = (0.05, 0.5, 0.95)
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """Rays: mean [6], covariance [6][6] and histograms [6][BINS] in the order of `distribution.COMPONENTS`.
+
+    `cameras`: 5 %, 50 % and 95 % quantile of each of: fov_deg (across), distance (from the origin), elevation_deg,
+    principal_share (offset from the picture's middle over its width).
+    """
+
+    name: str
+    views: int
+    mean: list[float]
+    covariance: list[list[float]]
+    histogram: list[list[float]]
+    cameras: dict[str, tuple[float, float, float]]
+    schema: int = SCHEMA
+
+    @property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(mean, covariance, histograms) as float64."""
+        return np.array(self.mean), np.array(self.covariance), np.array(self.histogram)
+
+
+def ring(azimuths_deg: Sequence[float], elevation_deg: float) -> list[Camera]:
+    """FaceLift cameras on a circle about the origin that look at it, +Z up."""
+    out: list[Camera] = []
+    half = FACELIFT_SIZE / 2
+    for number, azimuth in enumerate(np.radians(azimuths_deg).tolist()):
+        up = np.radians(elevation_deg)
+        centre = FACELIFT_DISTANCE * np.array(
+            [np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)], dtype=np.float64
+        )
+        T = np.eye(4)
+        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
+        T[:3, 3] = -T[:3, :3] @ centre
+        out.append(
+            Camera(
+                FACELIFT_SIZE, FACELIFT_SIZE, FACELIFT_FOCAL, FACELIFT_FOCAL, half, half, T, name=f"cam_{number:03d}"
+            )
+        )
+    return out
+
+
+def training_cameras() -> list[Camera]:
+    """The 32 cameras of a FaceLift training sample."""
+    return ring([k * 360 / _TRAINING_VIEWS for k in range(_TRAINING_VIEWS)], _TRAINING_ELEVATION)
+
+
+def inference_cameras() -> list[Camera]:
+    """The six cameras that FaceLift's own pipeline makes pictures for."""
+    return ring(_INFERENCE_AZIMUTHS, 0.0)
+
+
+def facelift() -> Profile:
+    """The built-in profile."""
+    cameras = training_cameras()
+    return profile_of("facelift", RayStatistics.of(cameras), camera_facts(cameras))
+
+
+def camera_facts(cameras: Sequence[Camera]) -> dict[str, np.ndarray]:
+    """One number a camera for each of: fov_deg, distance, elevation_deg, principal_share."""
+    centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)
+    distance = np.linalg.norm(centres, axis=1)
+    off = [np.hypot(c.cx - c.width / 2, c.cy - c.height / 2) / c.width for c in cameras]
+    return {
+        "fov_deg": np.degrees([2 * np.arctan(c.width / 2 / c.fx) for c in cameras]),
+        "distance": distance,
+        "elevation_deg": np.degrees(np.arcsin(np.clip(centres[:, 2] / np.maximum(distance, 1e-300), -1, 1))),
+        "principal_share": np.array(off, dtype=np.float64),
+    }
+
+
+def profile_of(name: str, rays: RayStatistics, facts: dict[str, np.ndarray]) -> Profile:
+    """A profile of what was seen. DatasetError where no view was."""
+    if rays.views == 0:
+        raise DatasetError(f"profile {name}: expected at least one view with a usable camera, got none")
+    ranges: dict[str, tuple[float, float, float]] = {}
+    for key, values in facts.items():
+        low, middle, high = (float(v) for v in np.quantile(values, _QUANTILES))
+        ranges[key] = (low, middle, high)
+    return Profile(name, rays.views, rays.mean.tolist(), rays.covariance.tolist(), rays.shares.tolist(), ranges)
+
+
+def profile_dataset(
+    path: Path, name: str | None = None, progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+) -> Profile:
+    """The profile of a dataset's cameras; pictures are not read. Entries without a possible camera are left out.
+
+    DatasetError where there are no samples or none has a usable camera.
+    """
+    folders = find_samples(path)
+    rays = RayStatistics.empty()
+    facts: list[dict[str, np.ndarray]] = []
+    for done, folder in enumerate(folders, start=1):
+        file = folder / CAMERAS_FILE
+        try:
+            frames = read_sample_file(file).frames
+        except DatasetError:
+            progress("cameras", done, len(folders))
+            continue  # `views` says how many there were; `mouselift audit` names the broken files
+        views = [check_frame(folder.name, file, index, frame)[0] for index, frame in enumerate(frames)]
+        cameras = [view.camera for view in views if view is not None]
+        rays = rays.merged(RayStatistics.of(cameras))
+        facts.append(camera_facts(cameras))
+        progress("cameras", done, len(folders))
+    together = {key: np.concatenate([fact[key] for fact in facts]) for key in facts[0]} if facts else {}
+    return profile_of(name or path.resolve().name, rays, together)
+
+
+def load_profile(which: str | Path) -> Profile:
+    """`facelift`, or a file that `mouselift profile` wrote. DatasetError where it is neither."""
+    if str(which) == "facelift":
+        return facelift()
+    path = Path(which)
+    try:
+        profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+    except OSError as error:
+        raise DatasetError(
+            f"--profile {which}: expected `facelift` or a file that `mouselift profile` wrote; it cannot be read: "
+            f"{error.strerror or error}"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DatasetError(
+            f"{path}: is no profile ({error}); `mouselift profile DATASET OUT.json` writes one"
+        ) from None
+    shapes = [np.shape(array) for array in profile.arrays]
+    n = len(COMPONENTS)
+    if profile.schema != SCHEMA or shapes != [(n,), (n, n), (n, BINS)]:
+        raise DatasetError(
+            f"{path}: expected a profile of schema {SCHEMA} with {n} components, got schema {profile.schema} and "
+            f"shapes {shapes}; make it again with `mouselift profile`"
+        )
+    return profile
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """JSON that `load_profile` reads back."""
+    return msgspec.json.encode(profile) + b"\n"

@@ -1,0 +1,73 @@
+"""From findings to pass, fail or unknown, and the verdict in words.
+
+A sample fails where a finding is an error; it is unknown where none is and its silhouettes could not be compared. A
+dataset fails where a sample or the dataset as a whole does, and is unknown where most of its samples are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mouselift.audit.result import CauseFound, CodeCount, Verdict
+from mouselift.core.finding import Finding
+
+_MOSTLY = 0.5  # of the samples must have been judged before the others' silence counts as a pass
+
+
+def sample_verdict(findings: Sequence[Finding], judged: bool) -> Verdict:
+    """judged: silhouettes and cameras could be compared."""
+    if any(finding.severity == "error" for finding in findings):
+        return "fail"
+    return "pass" if judged else "unknown"
+
+
+def dataset_verdict(passed: int, failed: int, unknown: int, whole: Sequence[Finding]) -> Verdict:
+    """whole: findings about the dataset as a whole."""
+    if failed or any(finding.severity == "error" for finding in whole):
+        return "fail"
+    return "pass" if passed > _MOSTLY * (passed + unknown) else "unknown"
+
+
+def in_words(
+    verdict: Verdict,
+    samples: int,
+    failed: int,
+    unknown: int,
+    counts: Mapping[str, CodeCount],
+    whole: Sequence[Finding],
+    causes: Sequence[CauseFound],
+) -> str:
+    """One or two sentences: what the verdict is, of how many samples, and why."""
+    aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
+    if verdict == "pass":
+        judged = samples - unknown
+        which = "the sample" if samples == 1 else f"all {judged} samples"
+        return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
+    if verdict == "unknown":
+        return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
+    why = [f"{cause.sentence.rstrip('.')}." for cause in causes]
+    if not why:
+        gravest = sorted(
+            (code for code, count in counts.items() if count.severity == "error"),
+            key=lambda code: -counts[code].samples,
+        )
+        why = [f"{counts[code].samples} x {code}" for code in gravest[:3]]
+        why = [f"Found: {', '.join(why)}."] if why else []
+    why += [f"{finding.message}." for finding in whole if finding.severity == "error"]
+    which = "The sample fails" if samples == 1 else f"{failed} of {samples} samples fail"
+    return f"{which}. {' '.join(why)}{aside}"
+
+
+def _unknown_because(counts: Mapping[str, CodeCount]) -> str:
+    """The likeliest reason among the codes that keep silhouettes away."""
+    for code, reason in _SILENT.items():
+        if code in counts:
+            return f": {reason}"
+    return ""
+
+
+_SILENT = {
+    "no-alpha": "their pictures have no alpha, so there is no silhouette to compare",
+    "empty-mask": "their alpha is empty",
+    "tangency-unknown": "too few pairs of views see the subject whole",
+}

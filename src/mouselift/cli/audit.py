@@ -1,0 +1,138 @@
+"""`mouselift audit`: do a dataset's cameras match its pixels?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from mouselift.audit.result import DatasetAudit
+    from mouselift.core.finding import Finding
+
+_SHOWN = 3  # worst samples a code
+_COLOUR = {"error": "red", "warning": "yellow", "note": "cyan"}
+_VERDICT = {"pass": "[bold green]PASS[/]", "fail": "[bold red]FAIL[/]", "unknown": "[bold yellow]UNKNOWN[/]"}
+
+
+@dataclass
+class Audit:
+    """Do a dataset's cameras match its pixels? For any folder in FaceLift's format; no ground truth is needed.
+
+    Compares silhouettes with cameras, and checks files, placement, splits and what the model will see. Writes nothing
+    into the dataset. Exit code 0: pass; 1: fail, or nothing could be compared; 2: error.
+    Example: `mouselift audit out/mouse7 --out audit.json`
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    """Folder of samples, one sample, or a list file (data_train.txt)."""
+    hull: bool = False
+    """Also carve the visual hull of every sample and compare it with each mask: slower, and finds bad masks."""
+    every: int = 1
+    """Take every n-th sample."""
+    limit: int | None = None
+    """At most so many samples, spread over the dataset."""
+    profile: str = "facelift"
+    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
+    workers: int = 0
+    """Processes; 0: one a core. The result does not depend on it."""
+    out: Path | None = None
+    """Write the whole audit as JSON to this file (`mouselift report --audit` reads it)."""
+    force: bool = False
+    """Replace the file that --out names."""
+    json: bool = False
+    """Print the whole audit as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.audit.profile import load_profile
+        from mouselift.audit.result import encode_audit
+        from mouselift.audit.run import audit_dataset
+        from mouselift.cli.files import check_new, write_new
+
+        if self.out is not None:
+            check_new(self.out, self.force, self.dataset)
+        profile = load_profile(self.profile)
+        with progress_bar(self.json) as progress:
+            audit = audit_dataset(
+                self.dataset,
+                hull=self.hull,
+                every=self.every,
+                limit=self.limit,
+                profile=profile,
+                workers=self.workers or os.cpu_count() or 1,
+                progress=progress,
+            )
+        if self.out is not None:
+            write_new(self.out, encode_audit(audit), self.force)
+        if self.json:
+            import msgspec
+
+            emit_json(msgspec.Raw(encode_audit(audit)))
+        else:
+            show(audit)
+        return EXIT_OK if audit.verdict == "pass" else EXIT_NO
+
+
+def show(audit: DatasetAudit) -> None:
+    """The verdict first, then the findings by code, then the worst samples."""
+    say(_VERDICT[audit.verdict])
+    say(audit.sentence, markup=False)
+    say()
+    table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
+    if audit.counts or audit.findings:
+        say()
+        table("Findings", ["", "code ", "samples", "worst value", "limit", "advice "], _codes(audit))
+    counts = [count for count in audit.counts.values() if count.severity != "note"]
+    gravest = [count for count in counts if count.severity == "error"] or counts
+    lines = [finding for count in gravest for finding in count.worst[:_SHOWN]]
+    if lines:
+        say("\n[bold]Worst samples[/]")
+    for finding in lines:
+        say(f"  [{_COLOUR[finding.severity]}]{finding.code}[/] ", markup=True)
+        say(f"    {finding.message}", markup=False)
+
+
+_ROWS = {
+    "tangency_px": "silhouettes against cameras, RMS px",
+    "tangency_worst_px": "the same, worst view",
+    "coverage": "mask covered by the hull, worst view",
+    "size_spread": "subject, largest / smallest view",
+    "focal_spread": "focal length, largest / smallest",
+    "principal_px": "principal point off the middle, px",
+    "smallest_px": "smallest subject, px",
+    "off_origin": "subject's centre off the origin",
+}
+_LOW_IS_BAD = ("coverage", "smallest_px")
+
+
+def _numbers(audit: DatasetAudit) -> list[list[str]]:
+    rows: list[list[str]] = []
+    for key, words in _ROWS.items():
+        if key in audit.quantiles:
+            low, p5, _, median, _, p95, high = audit.quantiles[key]
+            worst = low if key in _LOW_IS_BAD else high
+            rows.append([words, *(_short(v) for v in (p5, median, p95, worst))])
+    return rows
+
+
+def _codes(audit: DatasetAudit) -> list[list[str]]:
+    """About the dataset as a whole first, then by gravity and number of samples."""
+    rows = [_row(finding, "all") for finding in audit.findings]
+    order = {"error": 0, "warning": 1, "note": 2}
+    by_gravity = sorted(audit.counts.values(), key=lambda c: (order[c.severity], -c.samples))
+    return rows + [_row(count.worst[0], str(count.samples)) for count in by_gravity]
+
+
+def _row(finding: Finding, samples: str) -> list[str]:
+    value, limit = ("" if number is None else _short(number) for number in (finding.value, finding.limit))
+    mark = f"[{_COLOUR[finding.severity]}]{finding.severity}[/]"
+    return [mark, finding.code, samples, value, limit, finding.advice]
+
+
+def _short(value: float) -> str:
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"

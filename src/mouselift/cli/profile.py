@@ -1,0 +1,46 @@
+"""`mouselift profile`: what a model trained on this dataset would have seen of its cameras."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
+
+
+@dataclass
+class Profile:
+    """Compute a dataset's distribution of rays and cameras; `mouselift audit --profile` compares others with it.
+
+    Reads cameras only. Example: `mouselift profile out/mouse7 mouse7.json`
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    """Folder of samples, one sample, or a list file (data_train.txt)."""
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.json")]
+    """The profile's file."""
+    name: str | None = None
+    """What the profile is called; the dataset's folder by default."""
+    force: bool = False
+    """Replace a file that is there."""
+    json: bool = False
+    """Print the profile as JSON on stdout too, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.audit.profile import encode_profile, profile_dataset
+        from mouselift.cli.files import check_new, write_new
+
+        check_new(self.out, self.force, self.dataset)
+        with progress_bar(self.json) as progress:
+            profile = profile_dataset(self.dataset, self.name, progress)
+        write_new(self.out, encode_profile(profile), self.force)
+        if self.json:
+            emit_json(profile)
+            return EXIT_OK
+        rows = [[key, *(f"{value:.4g}" for value in values)] for key, values in sorted(profile.cameras.items())]
+        table(f"Profile {profile.name}: {profile.views} views", ["", "5 %", "median", "95 %"], rows)
+        say(f"Next: mouselift audit DATASET --profile {self.out}", markup=False)
+        return EXIT_OK
