@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mouselift.audit.views import SampleViews, View
 from mouselift.core.silhouette import Silhouette
+from mouselift.io.png import encode_png
+from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.plan.framing import PRESETS
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -49,3 +52,21 @@ def make_exact() -> Callable[..., SampleViews]:
 def exact(make_exact: Callable[..., SampleViews]) -> SampleViews:
     """One exact six-view sample."""
     return make_exact()
+
+
+@pytest.fixture(scope="session")
+def write_sample() -> Callable[..., Path]:
+    """(folder, sample) -> the folder, as mouselift's prepare writes it but without its record; grey where opaque."""
+
+    def write(folder: Path, sample: SampleViews) -> Path:
+        (folder / "images").mkdir(parents=True)
+        stated: list[SampleView] = []
+        for index, view in enumerate(sample.views):
+            path = f"images/cam_{index:03d}.png"
+            grey = np.where(view.alpha > 0, 90, 0).astype(np.uint8)
+            (folder / path).write_bytes(encode_png(np.dstack([grey, grey, grey, view.alpha])))
+            stated.append(SampleView(replace(view.camera, name=view.name), path, index))
+        (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, stated, {}))
+        return folder
+
+    return write

@@ -179,7 +179,13 @@ def _pose_problems(value: Any) -> Iterator[_Problem]:
         yield "mirrored", "error", text, det, "Undo the flip of axes or picture, in both picture and calibration."
     elif off > _ROUNDED:
         text = f"w2c: R is no rotation (det {det:.3g}, |R R^T - 1| = {off:.2g}, expected below {_ROUNDED:g})"
-        yield "not-rotation", "error", text, off, "Is it scaled, singular, or written with too few digits?"
+        yield (
+            "not-rotation",
+            "error",
+            text,
+            off,
+            "Scaled, singular, or written with too few digits? Write R with all of them.",
+        )
 
 
 def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
