@@ -13,7 +13,7 @@ from mouselift.core.types import Array
 Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # parameters -> (residuals [n], Jacobian [n, k])
 
 _STEPS = 60
-_STILL = 1e-9  # relative decrease of the cost below which the fit has arrived
+_STILL = 1e-8  # relative decrease of the cost below which the fit has arrived
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,10 +40,12 @@ def minimise(
     mean: Float64[Array, " k"],
     robust_px: float = np.inf,
     steps: int = _STEPS,
+    still: float = _STILL,
 ) -> Solution:
     """argmin sum rho(r) + sum prior (x - mean)^2, with Cauchy's rho = s^2 log(1 + r^2/s^2); s = `robust_px`.
 
-    `prior`: information (1 / deviation^2, in units of one squared pixel of residual). Never worse than `start`.
+    `prior`: information (1 / deviation^2, in units of one squared pixel of residual), above zero wherever the residuals
+    do not determine x. `still`: relative decrease of the cost that ends the search. Never worse than `start`.
     """
     x, damping = start.copy(), 1e-3
     r, J = evaluate(x)
@@ -54,17 +56,17 @@ def minimise(
         A = (J * w[:, None]).T @ J + np.diag(prior)
         b = (J * w[:, None]).T @ r + prior * (x - mean)
         scale = np.maximum(np.diag(A), 1e-12)
-        step = -np.linalg.lstsq(A + damping * np.diag(scale), b, rcond=None)[0]
+        step = -np.linalg.solve(A + damping * np.diag(scale), b)
         r_new, J_new = evaluate(x + step)
         new = _loss(r_new, robust_px) + float(prior @ (x + step - mean) ** 2)
         if np.isfinite(new) and new < cost:
-            converged = cost - new < _STILL * cost
+            converged = cost - new < still * cost
             x, r, J, cost, damping = x + step, r_new, J_new, new, max(damping / 5, 1e-9)
             if converged:
                 break
         else:
-            damping *= 6
-            if damping > 1e8:
+            damping *= 10
+            if damping > 1e6:
                 converged = True
                 break
     return Solution(x, cost, r, J, _weights(r, robust_px), converged)

@@ -1,0 +1,166 @@
+"""From candidates to a diagnosis: cheap ones first, fits only where a sample fails, the simplest that explains wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mouselift.audit.diagnose import mixups, pictures, poses
+from mouselift.audit.diagnose.candidate import Candidate
+from mouselift.audit.diagnose.cause import Diagnosis, finite
+from mouselift.audit.diagnose.epipolar import residuals
+from mouselift.audit.diagnose.fit import Fit, Problem, fit, in_front, judge
+from mouselift.audit.diagnose.stated import Hulls, Stated
+from mouselift.audit.diagnose.words import describe
+from mouselift.audit.outline import outline_of
+from mouselift.audit.views import SampleViews
+from mouselift.errors import DatasetError
+
+GOOD_PX = 0.35  # worst view's RMS below which there is nothing to explain
+_MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
+_RIVAL = 5.0  # within this much of the best score, two causes are not told apart
+_EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
+_SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
+_REFINED = 6  # candidates whose fit is finished
+_LEFT_OUT = ("view-disagrees", "calibration-copied")
+_LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
+_LEFT_PX = 1.0  # unless what is left is less than this
+
+
+def diagnose(samples: SampleViews | Sequence[SampleViews], good_px: float = GOOD_PX) -> Diagnosis:
+    """Why the cameras of a sample, or of several with one common fault, do not agree with its silhouettes.
+
+    good_px: the worst view's tangency RMS below which a sample is in order (audit's calibrated limit for other kinds
+    of mask). DatasetError where samples that are to share a cause have different cameras.
+    """
+    given = [samples] if isinstance(samples, SampleViews) else list(samples)
+    names = common_names(given)
+    return diagnose_problem([problem_of(sample) for sample in given], names, good_px)
+
+
+def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
+    """The cameras that all samples have, in one order. DatasetError where they differ."""
+    if not samples:
+        raise DatasetError("diagnose: expected at least one sample, got none")
+    for sample in samples:
+        if sample.names != samples[0].names:
+            raise DatasetError(
+                f"diagnose: samples that share a cause need the same cameras in the same order; {samples[0].id} has "
+                f"{', '.join(samples[0].names)}, {sample.id} has {', '.join(sample.names)}; give them one by one"
+            )
+    return samples[0].names
+
+
+def problem_of(sample: SampleViews) -> tuple[Stated, Hulls]:
+    """What a fit needs of a sample. A view whose subject the sensor had cut says nothing."""
+    outlines = [None if view.cut else outline_of(view.alpha) for view in sample.views]
+    return Stated.of([view.camera for view in sample.views]), Hulls.of(outlines)
+
+
+def diagnose_problem(problem: Problem, names: tuple[str, ...], good_px: float = GOOD_PX) -> Diagnosis:
+    """As `diagnose`, from numbers and hulls."""
+    stated = problem[0][0]
+    nothing = fit(Candidate("none", ()), problem)
+    before = finite(nothing.rms_px)
+    if worst_view_px(problem, nothing.corrected) <= good_px and all(in_front(s, h) for s, h in problem):
+        return Diagnosis((), before)
+    discrete = _fits(_discrete(stated), problem)
+    possible = max(f.rows for f in (nothing, *discrete))
+    nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
+    found = [*discrete, *_without_a_view(stated, problem, nothing)]
+    best = min(discrete, key=lambda f: f.score)
+    if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
+        found += _searched(problem, found, possible)
+    best = min(found, key=lambda f: f.score)
+    explained = best.rms_px <= max(_LEFT_PX, _LEFT_SHARE * nothing.rms_px)
+    if best.score > nothing.score - _MARGIN or not explained:
+        best = replace(nothing, candidate=Candidate("unexplained", ()))
+    rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
+    cause = describe(best, rivals, names, before, problem)
+    undone = None if best.candidate.code in ("unexplained", *_LEFT_OUT) else best
+    return Diagnosis((cause,), before, undone, rivals)
+
+
+def _extends(rival: Fit, best: Fit) -> bool:
+    """Whether the rival is the same kind of cause with more freedom, which always fits as well."""
+    a, b = rival.candidate, best.candidate
+    moves = ("centre", "distance")
+    same_kind = a.code.endswith(moves) == b.code.endswith(moves)
+    return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
+
+
+def worst_view_px(problem: Problem, corrected: Sequence[Stated]) -> float:
+    """The largest of the views' RMS residuals, pixels of that view; inf where no pair says anything."""
+    worst = []
+    for (_, hulls), stated in zip(problem, corrected, strict=True):
+        _, each, touch = residuals(stated, hulls)
+        for view in range(len(stated)):
+            own = each[touch.pair == view]
+            own = own[np.isfinite(own)]
+            worst.append(float(np.sqrt((own**2).mean())) if own.size else 0.0)
+        if not touch.good.any():
+            return float("inf")
+    return max(worst)
+
+
+def _discrete(stated: Stated) -> Iterable[Candidate]:
+    yield from poses.conventions(stated)
+    yield from mixups.swaps(stated)
+    yield from mixups.mirrors(stated)
+    yield from mixups.intrinsics(stated)
+    yield from pictures.half_pixels(stated)
+
+
+def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
+    """Fits of the causes with values: coarse ones of all that may be, then fine ones of the best."""
+    stated = problem[0][0]
+    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.loss)
+    suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
+    simple = [*pictures.all_views_alike(stated), *poses.moved_centres(stated)]
+    for view in suspects[:2]:
+        simple += [*pictures.one_view(len(stated), view), *poses.moved_centre(len(stated), view)]
+    coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
+    fine = _refined(coarse, problem, possible)
+    if min(f.rms_px for f in fine) > _EXPLAINED_PX:
+        rest = [*pictures.two_views(stated, suspects), *pictures.each_view(stated)]
+        fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
+    return fine
+
+
+def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:
+    best = sorted(coarse, key=lambda f: f.score)[:_REFINED]
+    return [fit(f.candidate, problem, possible) for f in best]
+
+
+def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
+    return [fit(candidate, problem) for candidate in candidates]
+
+
+def _again(found: Fit, problem: Problem, possible: int) -> Fit:
+    """The same fit, judged by the number of rows that could speak."""
+    rms, loss, rows = judge(found.corrected, [hulls for _, hulls in problem], possible)
+    return replace(found, rms_px=rms, loss=loss, rows=rows)
+
+
+def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]:
+    """A view left out, as a cause that takes a parameter for every residual that it silences."""
+    copied = {view for pair in mixups.copies(stated) for view in pair}
+    out = []
+    for view in range(len(stated)):
+        hulls = [silenced(h, view) for _, h in problem]
+        rms, loss, rows = judge([s for s, _ in problem], hulls)
+        lost = max(nothing.rows - rows, 1)
+        code = "calibration-copied" if view in copied else "view-disagrees"
+        candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(stated))
+        x = np.zeros(candidate.parameters)
+        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, rms, loss, nothing.rows, True))
+    return out
+
+
+def silenced(hulls: Hulls, view: int) -> Hulls:
+    """The same outlines without one view's."""
+    area, centroid = hulls.area.copy(), hulls.centroid.copy()
+    area[view], centroid[view] = 0.0, np.nan
+    return replace(hulls, area=area, centroid=centroid)

@@ -1,0 +1,139 @@
+"""The fit of one candidate to one sample, or to many that share its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.audit.diagnose.candidate import Candidate, change_of
+from mouselift.audit.diagnose.epipolar import linearised, residuals, world_rays
+from mouselift.audit.diagnose.solve import Evaluate, minimise
+from mouselift.audit.diagnose.stated import Hulls, Stated
+from mouselift.core.types import Array
+
+NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
+ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
+_ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
+_STEPS, _STILL = 60, 1e-8
+_QUICK_STEPS, _QUICK_STILL = 15, 1e-2
+_MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, speaks against it as this much does
+_LIMIT_PX = 60.0  # larger residuals say no more than this
+
+Problem = Sequence[tuple[Stated, Hulls]]
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A candidate with its best parameters."""
+
+    candidate: Candidate
+    x: Float64[Array, " k"]
+    covariance: Float64[Array, "k k"]
+    corrected: tuple[Stated, ...]  # one a sample
+    rms_px: float  # Sampson residuals, all samples; inf where none is left
+    loss: float  # mean robust loss a row, px^2, silent pairs included
+    rows: int
+    converged: bool
+
+    @property
+    def score(self) -> float:
+        """Like BIC: n log(loss + floor) + k log n + 2 log(options). Smaller is better."""
+        fixed = self.candidate.parameters * float(np.log(max(self.rows, 2))) + 2 * float(np.log(self.candidate.options))
+        return self.rows * float(np.log(self.loss + NOISE_PX**2)) + fixed
+
+
+def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
+    """Fit by tangency from each start. `possible`: rows that could speak (default: those that do).
+
+    quick: a few coarse steps, enough to tell candidates apart; parameters and covariance are rough.
+    """
+    applied = [(candidate.apply(stated), hulls) for stated, hulls in problem]
+    if candidate.basis is None:
+        x, covariance, converged = np.zeros(0), np.zeros((0, 0)), True
+    else:
+        x, covariance, converged = _search(candidate, applied, quick)
+    corrected = tuple(_moved(candidate, stated, x) for stated, _ in applied)
+    rms, loss, rows = judge(corrected, [hulls for _, hulls in applied], possible)
+    return Fit(candidate, x, covariance, corrected, rms, loss, rows, converged)
+
+
+def _moved(candidate: Candidate, stated: Stated, x: np.ndarray) -> Stated:
+    return stated if candidate.basis is None else stated.moved(change_of(candidate, stated, x)[0])
+
+
+def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+    width = float(applied[0][0].size[0, 0])
+    deviation = np.array(candidate.deviation)
+    lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(deviation))])
+    prior = (NOISE_PX / (deviation * lengths)) ** 2
+    zero = np.zeros(len(deviation))
+    evaluate = _evaluator(candidate, applied)
+    steps, still = (_QUICK_STEPS, _QUICK_STILL) if quick else (_STEPS, _STILL)
+    found = minimise(evaluate, zero, prior, zero, np.inf, steps, still)
+    if candidate.start is not None and found.cost > _ARRIVED_PX**2 * len(found.residuals):
+        start = np.median([candidate.start(stated, hulls) for stated, hulls in applied], axis=0)
+        found = min(found, minimise(evaluate, start, prior, zero, np.inf, steps, still), key=lambda s: s.cost)
+    best = minimise(evaluate, found.x, prior, zero, ROBUST_PX, steps, still)
+    weight = float(best.weights.sum())
+    free = max(weight - np.linalg.matrix_rank(best.jacobian) if best.jacobian.size else 0, 1.0)
+    sigma = max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
+    return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged
+
+
+def _is_shift(candidate: Candidate, stated: Stated, k: int) -> bool:
+    assert candidate.basis is not None
+    return bool(candidate.basis(stated)[:, 2:4, k].any())
+
+
+def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
+    def evaluate(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r_all, J_all = [], []
+        for stated, hulls in applied:
+            change, slope = change_of(candidate, stated, x)
+            r, J, _ = linearised(stated.moved(change), hulls)
+            r_all.append(r)
+            J_all.append(J.reshape(len(r), -1) @ slope.reshape(-1, slope.shape[2]))
+        return np.concatenate(r_all), np.concatenate(J_all)
+
+    return evaluate
+
+
+def judge(
+    corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None
+) -> tuple[float, float, int]:
+    """(RMS of the residuals in px, mean robust loss in px^2, rows that count): how well cameras fit silhouettes."""
+    found = []
+    for stated, hull in zip(corrected, hulls, strict=True):
+        r, _, _ = residuals(stated, hull)
+        found.append(r if in_front(stated, hull) else np.full_like(r, np.nan))
+    r = np.concatenate(found)
+    r = r[np.isfinite(r)]
+    missing = 0 if possible is None else max(possible - len(r), 0)
+    rows = max(len(r) + missing, 1)
+    loss = (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows if len(r) else _LIMIT_PX**2
+    return float(np.sqrt((r**2).mean())) if len(r) else np.inf, float(loss), rows
+
+
+def _robust(r: np.ndarray) -> np.ndarray:
+    """Quadratic near zero, then slower, so that one bad mask part does not decide: pseudo-Huber."""
+    s = 2.0
+    return 2 * s**2 * (np.sqrt(1 + (np.minimum(np.abs(r), _LIMIT_PX) / s) ** 2) - 1)
+
+
+def in_front(stated: Stated, hulls: Hulls) -> bool:
+    """Whether the point where the silhouettes' rays meet lies in front of every camera that sees it."""
+    _, world = world_rays(stated, hulls)
+    seen = np.flatnonzero(hulls.seen)
+    if len(seen) < 2:
+        return False
+    d = world[seen].mean(axis=1)
+    d = d / np.linalg.norm(d, axis=1, keepdims=True)
+    across = np.eye(3) - d[:, :, None] * d[:, None, :]
+    A = across.sum(axis=0)
+    if np.linalg.cond(A) > 1e8:
+        return False
+    point = np.linalg.solve(A, np.einsum("vij,vj->i", across, stated.centre[seen]))
+    return bool((((point - stated.centre[seen]) * d).sum(axis=1) > 0).all())
