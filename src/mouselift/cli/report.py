@@ -1,0 +1,69 @@
+"""`mouselift report`: an audit as a page."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
+
+
+@dataclass
+class Report:
+    """Write one self-contained HTML page about a dataset: verdict, pictures with epipolar tangents, plots, 3D scene.
+
+    Runs the audit first, or takes the one that `mouselift audit --out FILE` wrote. The page opens offline. Exit code 0
+    where the dataset passes, 1 where it does not. Example: `mouselift report out/mouse7 mouse7.html`
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    """Folder of samples in FaceLift's format, one sample, or a list file (data_train.txt)."""
+    page: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.html")]
+    """The page. An existing file is kept unless --force is given."""
+    audit: Path | None = None
+    """An audit of this dataset (`mouselift audit DATASET --out FILE`), instead of a new one."""
+    profile: str = "facelift"
+    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
+    samples: int = 8
+    """Rows of the contact sheet: a third the worst, the others drawn at random."""
+    hull: bool = True
+    """Carve a visual hull of every sample too: how much of each mask it covers. --no-hull is about ten times faster."""
+    workers: int = 0
+    """Processes of the audit; 0: one a core."""
+    force: bool = False
+    """Replace an existing page."""
+    json: bool = False
+    """Print the result as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.audit.profile import load_profile
+        from mouselift.audit.result import read_audit
+        from mouselift.audit.run import audit_dataset
+        from mouselift.report.dataset_page import check_page, write_report
+
+        check_page(self.page, self.force)
+        profile = load_profile(self.profile)
+        with progress_bar(self.json) as progress:
+            if self.audit is not None:
+                audit = read_audit(self.audit)
+            else:
+                audit = audit_dataset(
+                    self.dataset,
+                    hull=self.hull,
+                    profile=profile,
+                    workers=self.workers or os.cpu_count() or 1,
+                    progress=progress,
+                )
+            summary = write_report(self.dataset, self.page, audit, profile, self.samples, self.force, progress)
+        if self.json:
+            emit_json(summary)
+        else:
+            colour = {"pass": "green", "fail": "red", "unknown": "yellow"}[summary.verdict]
+            say(f"[bold {colour}]{summary.verdict.upper()}[/]")
+            say(summary.sentence, markup=False)
+            say(f"Open [bold]{summary.page.resolve()}[/] ({summary.bytes / 1e6:.1f} MB)")
+        return EXIT_OK if summary.verdict == "pass" else EXIT_NO

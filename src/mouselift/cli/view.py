@@ -1,0 +1,41 @@
+"""`mouselift view`: a dataset's cameras, pictures and hulls live in the browser."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_OK, say
+
+
+@dataclass
+class View:
+    """Serve the 3D scene of a dataset: cameras with their pictures, the hull of the silhouettes, a slider over samples.
+
+    Only this machine can reach it unless --host says otherwise; there is no password. Ctrl-C ends it. Needs
+    `pip install 'mouselift[view]'`. Example: `mouselift view out/mouse7 --sample sample_000120`
+    """
+
+    path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
+    """Folder of samples in FaceLift's format, one sample, or a list file (data_train.txt)."""
+    sample: str | None = None
+    """Name of the sample's folder to start with; the first otherwise."""
+    host: str = "127.0.0.1"
+    """Address to listen on; 0.0.0.0: every network that this machine is in."""
+    port: int = 8080
+    """Port; 0: any free one."""
+
+    def run(self) -> int:
+        from mouselift.view.live import LiveView
+
+        with LiveView(self.path, self.host, self.port, self.sample) as live:
+            say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
+            try:
+                while True:
+                    time.sleep(3600)
+            except KeyboardInterrupt:
+                return EXIT_OK

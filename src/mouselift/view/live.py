@@ -1,0 +1,147 @@
+"""The same scene live in a browser, through viser (extra `view`). Nothing leaves the machine unless a host is given."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import io
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float64
+from scipy.spatial.transform import Rotation
+
+from mouselift.audit.load import load_sample
+from mouselift.core.types import Array, Vector3
+from mouselift.errors import DatasetError, MissingExtraError, MouseliftError
+from mouselift.io.dataset import find_samples
+from mouselift.view.scene import Scene, SceneCamera, scene_of
+
+_BLUE = (10, 132, 255)
+_ROOT = "/sample"
+
+
+class LiveView:
+    """A server of one dataset's scenes, with a slider over its samples. A context manager; `close` ends it.
+
+    MissingExtraError where viser is not installed; DatasetError where there is no sample, or none of that name;
+    MouseliftError where the address cannot be served.
+    """
+
+    def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
+        self.folders = find_samples(path)
+        first = _index_of(path, self.folders, sample)
+        self.host = host
+        self.port = free_port(host, port)
+        viser = _viser()
+        with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner; the caller says the address
+            self.server = viser.ViserServer(host=host, port=self.port, verbose=False)
+        self.server.scene.set_up_direction("+z")
+        self.server.initial_camera.position = (1.5, -1.6, 1.1)
+        self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
+        self.words = self.server.gui.add_markdown("")
+        if len(self.folders) > 1:
+            slider = self.server.gui.add_slider("sample", 0, len(self.folders) - 1, 1, first)
+            slider.on_update(lambda event: self.show(int(slider.value)))
+        self.show(first)
+
+    @property
+    def address(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def show(self, index: int) -> None:
+        """Replace the scene by that of sample number `index`."""
+        folder = self.folders[index]
+        sample = load_sample(folder, colours=True).sample
+        with contextlib.suppress(KeyError):
+            self.server.scene.remove_by_name(_ROOT)
+        if not sample.views:
+            self.words.content = f"**{folder.name}**: none of its views can be shown; `mouselift audit` says why."
+            return
+        scene = scene_of(sample)
+        draw(self.server.scene, scene)
+        self.words.content = f"**{scene.title}** ({index + 1} of {len(self.folders)})\n\n{scene.note}"
+
+    def close(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
+
+    def __enter__(self) -> LiveView:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+def draw(api: Any, scene: Scene) -> None:
+    """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates."""
+    origin = scene.local(np.zeros((1, 3)))[0]
+    api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
+    api.add_grid(f"{_ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
+    if scene.hull is not None:
+        api.add_point_cloud(
+            f"{_ROOT}/hull",
+            points=scene.local(scene.hull.points).astype(np.float32),
+            colors=scene.hull.colours,
+            point_size=1.1 * scene.hull.voxel / scene.radius,
+            precision="float32",
+        )
+    for camera in scene.cameras:
+        _draw_camera(api, scene, camera)
+
+
+def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
+    """Own lines and picture plane: viser's frustum cannot say where the principal point is."""
+    name = f"{_ROOT}/{camera.name}"
+    centre, corners = scene.local(camera.camera.centre[None])[0], scene.local(camera.corners)
+    ends = [(centre, corner) for corner in corners] + [(corners[k], corners[(k + 1) % 4]) for k in range(4)]
+    api.add_line_segments(f"{name}/edges", np.array(ends, dtype=np.float32), _BLUE, thickness=0.003)
+    api.add_label(f"{name}/name", camera.name, position=centre)
+    if camera.picture is not None:
+        plane = picture_plane(corners)
+        api.add_image(
+            f"{name}/picture", camera.picture, plane[2], plane[3], wxyz=plane[0], position=plane[1], cast_shadow=False
+        )
+
+
+def picture_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Vector3, float, float]:
+    """(wxyz, middle, width, height) of the picture whose corners these are: x right, y down, z away from the camera."""
+    across, down = corners[1] - corners[0], corners[3] - corners[0]
+    width, height = float(np.linalg.norm(across)), float(np.linalg.norm(down))
+    x, y = across / width, down / height
+    xyzw = Rotation.from_matrix(np.stack([x, y, np.cross(x, y)], axis=1)).as_quat()
+    return np.roll(xyzw, 1), corners.mean(axis=0), width, height
+
+
+def free_port(host: str, port: int) -> int:
+    """`port` where nobody listens on it; any free one for 0. MouseliftError where it is taken: no other instead."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise MouseliftError(
+                f"{host}:{port} cannot be served: {error.strerror or error}; give another --port (0: any free one) or "
+                "--host"
+            ) from None
+        return int(probe.getsockname()[1])
+
+
+def _index_of(path: Path, folders: Sequence[Path], sample: str | None) -> int:
+    if sample is None:
+        return 0
+    names = [folder.name for folder in folders]
+    if sample not in names:
+        raise DatasetError(f"{path}: no sample is called {sample}; it has {names[0]} ... {names[-1]}")
+    return names.index(sample)
+
+
+def _viser() -> Any:
+    try:
+        return importlib.import_module("viser")
+    except ImportError as error:
+        raise MissingExtraError(f"`mouselift view` needs viser ({error}): pip install 'mouselift[view]'") from None

@@ -1,0 +1,132 @@
+"""One sample as a scene: cameras with their pictures, and the hull of their silhouettes.
+
+A plain description. The report draws it in the page (report/scene_data.py), `mouselift view` through viser (live.py).
+World: the sample's, +Z up. Pictures cover exactly [0, w] x [0, h] of their camera's pixels, whatever their own size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.audit.outline import Outline, outline_of
+from mouselift.audit.views import SampleViews, View
+from mouselift.core.camera import Camera
+from mouselift.core.triangulate import triangulate
+from mouselift.core.types import Array, ImageRGB, Levels, Points3, Vector3
+from mouselift.view.hull_surface import HullSurface, hull_surface
+
+GROUND = 226  # grey behind the subject
+_PICTURE_SIDE = 192
+_FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
+_NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
+
+Corners = Float64[Array, "4 3"]
+
+
+@dataclass(frozen=True, eq=False)
+class SceneCamera:
+    """One camera as it stands in the world."""
+
+    camera: Camera
+    picture: ImageRGB | None  # on a neutral ground; small
+    depth: float  # of the picture's plane in front of the camera, world units
+
+    @property
+    def name(self) -> str:
+        return self.camera.name
+
+    @property
+    def corners(self) -> Corners:
+        """The picture's corners in the world: pixels (0, 0), (w, 0), (w, h), (0, h) at `depth`."""
+        w, h = float(self.camera.width), float(self.camera.height)
+        pixels = np.array([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]])
+        return self.camera.unproject(pixels, np.full(4, self.depth))
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A sample to be looked at."""
+
+    title: str
+    cameras: tuple[SceneCamera, ...]
+    hull: HullSurface | None  # None where the silhouettes have no common volume, or determine none
+    centre: Vector3  # what an orbit turns about
+    radius: float  # of everything, about `centre`
+    note: str  # one sentence: what the hull is, or why there is none
+
+    def local(self, points: Points3) -> Points3:
+        """World points about `centre`, in units of `radius`: what is drawn, whatever the world's unit."""
+        return (points - self.centre) / self.radius
+
+
+def scene_of(sample: SampleViews, side: int = _PICTURE_SIDE, resolution: int = 72) -> Scene:
+    """The scene of one sample; `side`: pixels of its small pictures, `resolution`: voxels along the hull's cube."""
+    cameras = [view.camera for view in sample.views]
+    outlines = [outline_of(view.alpha) for view in sample.views]
+    centre, problem = _centre(cameras, outlines)
+    hull, note = _hull(sample.views, outlines, centre, problem, resolution)
+    distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
+    width = _FRUSTUM * float(np.median(distances))
+    placed = tuple(
+        SceneCamera(
+            view.camera,
+            small_picture(view, side) if view.colours is not None else None,
+            min(width * view.camera.focal / view.camera.width, _NEAREST * distance),
+        )
+        for view, distance in zip(sample.views, distances, strict=True)
+    )
+    return Scene(sample.id, placed, hull, centre, max(distances), note)
+
+
+def small_picture(view: View, side: int) -> ImageRGB:
+    """The subject on a neutral ground, at most `side` pixels along the longer edge; area-averaged, premultiplied."""
+    if view.colours is None:
+        raise ValueError(f"small_picture: {view.name}: no colours were loaded")
+    return on_ground(view.colours, view.alpha, side)
+
+
+def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND) -> ImageRGB:
+    """Straight colours and alpha composited on grey `ground`, then shrunk to at most `side` pixels."""
+    weight = alpha[:, :, None].astype(np.float32) / 255
+    picture = colours * weight + ground * (1 - weight)
+    scale = side / max(alpha.shape)
+    if scale < 1:
+        size = (max(round(alpha.shape[1] * scale), 1), max(round(alpha.shape[0] * scale), 1))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    return picture.round().astype(np.uint8)
+
+
+def _centre(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> tuple[Vector3, str]:
+    """Where the rays through the masks' centroids meet; the world's origin, and why, where they do not."""
+    seen = [(camera, outline) for camera, outline in zip(cameras, outlines, strict=True) if outline is not None]
+    if len(seen) < 2:
+        return np.zeros(3), f"{len(seen)} of {len(cameras)} pictures show a subject; a hull needs two"
+    try:
+        pixels = np.concatenate([outline.centroid for _, outline in seen])
+        return triangulate([camera for camera, _ in seen], pixels).point, ""
+    except ValueError as error:
+        return np.zeros(3), str(error)
+
+
+def _hull(
+    views: Sequence[View], outlines: Sequence[Outline | None], centre: Vector3, problem: str, resolution: int
+) -> tuple[HullSurface | None, str]:
+    if problem:
+        return None, f"No hull: {problem}."
+    seen = [(view, outline) for view, outline in zip(views, outlines, strict=True) if outline is not None]
+    extent = max(_radius(view.camera, outline, centre) for view, outline in seen)
+    hull = hull_surface([view for view, _ in seen], centre, extent, resolution)
+    if hull is None:
+        return None, "No hull: no point of space lies inside all silhouettes. The cameras contradict each other."
+    return hull, f"Hull of {len(seen)} silhouettes: {len(hull.points):,} surface points, {hull.voxel:.3g} apart."
+
+
+def _radius(camera: Camera, outline: Outline, centre: Vector3) -> float:
+    """World units from `centre` that hold the outline, at the centre's depth; behind the camera: at its distance."""
+    reach = float(np.linalg.norm(outline.hull - outline.centroid, axis=1).max())
+    return reach * float(np.linalg.norm(camera.centre - centre)) / camera.focal
