@@ -1,0 +1,25 @@
+"""Calibrated limits of the geometric checks, each with the run that gave it (docs/reference/audit-rates.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class GeometryLimits:
+    """Lengths in pixels of the audited pictures. Runs: `python benchmarks/audit_detection.py --calibrate`."""
+
+    noise_px: float = 0.055  # deviation of an outline point on exact samples, away from sharp and thin tips
+    sharp_px: float = 0.3  # more of it where the outline is sharp, times its sharpness (0 .. 1) above 0.4
+    thin_px: float = 1.0  # and where a tip is w pixels wide: thin_px / w^2
+    view_score: float = 30.0  # gain of the best one-view change over noise, chi-square like (3 degrees of freedom)
+    all_score: float = 30.0  # the same for one shift of all views (2 degrees of freedom)
+    several_score: float = 90.0  # the same for changes of all views (about 14 degrees of freedom)
+    rms_px: float = 3.0  # of what no camera change explains: above it, no mask is as bad as that
+    rough_px: float = 0.25  # of what no camera change explains: above it, masks are rough and small faults go unseen
+    planes: int = 8  # fewer tangent planes than this say nothing about one view
+    coverage: float = 0.97  # share of a mask that the visual hull of all views covers
+    coverage_gain: float = 0.02  # by which leaving a guilty view out lifts the coverage of the others
+
+
+LIMITS = GeometryLimits()

@@ -1,0 +1,162 @@
+"""Which camera is wrong: hypotheses about small changes of the pictures, against the noise of the outlines.
+
+Each hypothesis is linear in the signed tangency residuals (`Contacts.jacobian`): one view scaled and shifted (3
+numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
+the residuals' squares it explains, in units of the noise: the outlines' known noise, or what the best explanation
+leaves where that is more (rough masks); no single tangent plane may decide. An F-test with a floor under the noise, in
+other words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.audit.limits import LIMITS, GeometryLimits
+from mouselift.audit.outline import Outline
+from mouselift.audit.tangency import Contacts
+from mouselift.core.types import Array
+
+Kind = Literal["none", "view", "all", "several", "unknown"]
+_TIP_RADIUS_PX = 5.0  # the outline's sharpness at a touching point is judged within this
+_THIN_DEPTH_PX = 1.5  # and its width this far inside its end
+_BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
+_LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
+_RANK = 1e-3  # singular values below this share of the largest belong to the gauge
+
+
+@dataclass(frozen=True, eq=False)
+class Suspicion:
+    """What one sample's residuals say about its cameras."""
+
+    kind: Kind  # unknown: too few tangent planes
+    view: int | None  # the guilty one, where kind is "view"
+    score: float  # of the hypothesis chosen (of the best one where kind is "none")
+    limit: float  # that the score was compared with
+    change: tuple[float, float, float]  # log-scale, dx, dy of the picture(s), where kind is "view" or "all"
+    noise_px: float  # deviation that the chosen hypothesis leaves, at well-defined outline points
+    scores: Float64[Array, " v"]  # each view's
+    planes: int
+
+
+def deviations(
+    contacts: Contacts, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
+) -> Float64[Array, " m"]:
+    """Expected deviation of each residual on exact samples, pixels: more where a sharp or thin tip is touched.
+
+    The half level cuts tips short, by an amount that depends on the direction one looks from.
+    """
+    outward = contacts.gradient * np.where(contacts.side == 1, 1.0, -1.0)[:, None, None]
+    outward = outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
+    spread = np.full((len(contacts.angle), 2), limits.noise_px)
+    both = np.stack([contacts.first, contacts.second], axis=1)
+    for k, outline in enumerate(outlines):
+        if outline is None:
+            continue
+        here = np.nonzero(both == k)
+        sharp, width = _tips(outline.points, contacts.points[here], outward[here])
+        tip = limits.sharp_px * np.maximum(sharp - _BLUNT, 0.0)
+        spread[here] = np.sqrt(limits.noise_px**2 + tip**2 + (limits.thin_px / width**2) ** 2)
+    slope = (contacts.gradient**2).sum(axis=2)
+    return np.sqrt((slope * spread**2).sum(axis=1) / np.maximum(slope.sum(axis=1), 1e-300))
+
+
+def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(sharpness: 0 on a straight edge .. 1 at a needle's end; width in pixels, at least 1) of an outline's corners.
+
+    The mean offset of the outline near a corner of half opening angle a is radius / 2 times cos a.
+    """
+    x, y = (points[None, :, axis] - corners[:, None, axis] for axis in (0, 1))
+    row, near = np.nonzero(x * x + y * y < _TIP_RADIUS_PX**2)
+    dx, dy, count = x[row, near], y[row, near], len(corners)
+    number = np.maximum(np.bincount(row, minlength=count), 1)
+    mean = [np.bincount(row, d, minlength=count) / number for d in (dx, dy)]
+    sharp = np.hypot(mean[0], mean[1]) / (_TIP_RADIUS_PX / 2)
+    end = -(dx * outward[row, 0] + dy * outward[row, 1]) < _THIN_DEPTH_PX
+    along = np.where(end, dy * outward[row, 0] - dx * outward[row, 1], 0.0)
+    low, high = np.zeros(count), np.zeros(count)
+    np.minimum.at(low, row, along)
+    np.maximum.at(high, row, along)
+    return sharp, np.maximum(high - low, 1.0)
+
+
+def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS) -> Suspicion:
+    """Chooses among: nothing wrong, one view, one shift of all views, several views."""
+    planes, views = len(contacts.angle), contacts.views
+    if planes < limits.planes:
+        nothing = np.full(views, np.nan)
+        return Suspicion("unknown", None, float("nan"), float("nan"), (0.0, 0.0, 0.0), float("nan"), nothing, planes)
+    spread = deviations(contacts, outlines, limits)
+    z, J = contacts.residual / spread, contacts.jacobian() / spread[:, None, None]
+    fits = [_Fit.of(J[:, k], z) for k in range(views)]
+    common = _Fit.of(J[:, :, 1:].sum(axis=1), z)
+    whole = _Fit.of(J.reshape(planes, -1), z)
+    scores = np.array([fit.score(whole) for fit in fits])
+    best = int(scores.argmax())
+    candidates: list[tuple[Kind, _Fit, float]] = [
+        ("view", fits[best], limits.view_score),
+        ("all", common, limits.all_score),
+        ("several", whole, limits.several_score),
+    ]
+    kind, fit, limit = _choice(candidates, whole)
+    numbers = fit.values.tolist()
+    change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
+    if kind == "all":
+        change = (0.0, numbers[0], numbers[1])
+    left = float(np.sum(z**2)) if kind == "none" else fit.left
+    used = 0 if kind == "none" else fit.rank
+    noise = limits.noise_px * float(np.sqrt(left / max(planes - used, 1)))
+    view = best if kind == "view" else None
+    return Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, planes)
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """Least squares of one hypothesis on the whitened residuals."""
+
+    values: np.ndarray
+    gain: float  # squares explained, less what any one tangent plane alone contributes
+    left: float  # squares not explained
+    rank: int
+    free: int  # residuals less rank
+
+    @classmethod
+    def of(cls, columns: np.ndarray, z: np.ndarray) -> _Fit:
+        size = np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
+        U, s, Vt = np.linalg.svd(columns / size, full_matrices=False)
+        keep = s > _RANK * max(float(s[0]), 1e-300)
+        basis = U[:, keep]
+        part = basis.T @ z
+        off = z - basis @ part
+        lever = 1 - (basis**2).sum(axis=1)
+        # Gain without plane m: its square goes from the total, its leave-one-out square from what is left.
+        single = z**2 - off**2 / np.maximum(lever, 1e-9) * (lever > 1e-6)
+        gain = float(part @ part) - max(float(single.max()), 0.0)
+        values = -(Vt[keep].T @ (part / s[keep])) / size
+        rank = int(keep.sum())
+        return cls(values, max(gain, 0.0), float(off @ off), rank, len(z) - rank)
+
+    def score(self, whole: _Fit) -> float:
+        """Squares explained over the noise: 1, or what the fullest hypothesis leaves a degree of freedom."""
+        floor = whole.left / whole.free if whole.free >= 6 else self.left / max(self.free, 1)
+        return self.gain / max(1.0, floor)
+
+
+def _choice(candidates: Sequence[tuple[Kind, _Fit, float]], whole: _Fit) -> tuple[Kind, _Fit, float]:
+    """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would."""
+    loud = [item for item in candidates if item[1].score(whole) > item[2]]
+    if not loud:
+        _, fit, limit = max(candidates, key=lambda item: item[1].score(whole) / item[2])
+        return "none", fit, limit
+    simple = [item for item in loud if item[0] != "several"]
+    if simple:
+        found = max(simple, key=lambda item: item[1].score(whole) - 2 * item[1].rank)
+        total = whole.score(whole)
+        # What is left must look like noise, or be a small share: the linear model is off by that for large changes.
+        if total - found[1].score(whole) <= max(candidates[-1][2], _LINEAR_SHARE * total):
+            return found
+    return candidates[-1]
