@@ -9,12 +9,15 @@ from typing import Annotated
 import tyro
 
 from mouselift import __version__
+from mouselift.cli.audit import Audit
+from mouselift.cli.compare import Compare
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from mouselift.cli.demo import Demo
 from mouselift.cli.doctor import Doctor
 from mouselift.cli.init import Init
 from mouselift.cli.mask import Mask
 from mouselift.cli.prepare import Prepare
+from mouselift.cli.profile import Profile
 from mouselift.errors import MouseliftError
 
 Verb = (
@@ -22,6 +25,9 @@ Verb = (
     | Annotated[Init, tyro.conf.subcommand("init")]
     | Annotated[Mask, tyro.conf.subcommand("mask")]
     | Annotated[Prepare, tyro.conf.subcommand("prepare")]
+    | Annotated[Audit, tyro.conf.subcommand("audit")]
+    | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Profile, tyro.conf.subcommand("profile")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 

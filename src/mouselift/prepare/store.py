@@ -35,6 +35,18 @@ class _CamerasFile(msgspec.Struct):
     mouselift: _Provenance
 
 
+def read_manifest(root: Path) -> list[Record]:
+    """The records of a finished dataset, by frame. DatasetError where there is no manifest, or a line is none."""
+    path = root / MANIFEST
+    try:
+        lines = path.read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=Record) for line in lines]
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; is the preparation finished?") from None
+    except msgspec.DecodeError as error:
+        raise DatasetError(f"{path}: expected one record a line, as `mouselift prepare` writes, got: {error}") from None
+
+
 class DatasetStore:
     """One prepared dataset on disk. `identity`: what must be equal for two runs to share the folder."""
 

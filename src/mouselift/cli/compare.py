@@ -1,0 +1,111 @@
+"""`mouselift compare`: framings side by side on the same frames."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from mouselift.report.compare import Comparison
+
+
+@dataclass
+class Compare:
+    """Per view or per sample? Prepare the same frames in several ways, audit each, and lay the numbers side by side.
+
+    Writes one dataset a framing into OUT, and compare.html and compare.json beside them. Example:
+    `mouselift compare recordings/mouse7 out/compared --also look-at/focal/sample/distance`
+    """
+
+    source: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
+    """Folder with a capture.toml, that file, or a dataset in FaceLift's format."""
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """Folder for the datasets and the page: new, or one that the same comparison began."""
+    presets: tuple[str, ...] = ("per-view", "per-sample", "canonical", "legacy")
+    """Which presets."""
+    also: tuple[str, ...] = ()
+    """Other framings, each as aim/quantity/scope/world: look-at/focal/sample/distance."""
+    samples: int = 24
+    """How many instants, spread over the recording."""
+    frames: tuple[int, ...] = ()
+    """Instead: exactly these frames."""
+    size: int = 512
+    """Output pixels a side."""
+    profile: str = "facelift"
+    """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""
+    workers: int = 0
+    """Processes; 0: one a core."""
+    json: bool = False
+    """Print the result as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.audit.profile import load_profile
+        from mouselift.prepare.select import Selection
+        from mouselift.report.compare import compare, source_of, ways
+
+        chosen = ways(self.presets, self.also, self.size)
+        profile = load_profile(self.profile)
+        selection = Selection(frames=self.frames) if self.frames else None
+        with progress_bar(self.json) as progress:
+            result = compare(
+                source_of(self.source),
+                self.out,
+                chosen,
+                selection,
+                profile,
+                self.workers or os.cpu_count() or 1,
+                progress,
+                self.samples,
+            )
+        if self.json:
+            emit_json(result)
+        else:
+            show(result)
+        exact = [way for way in result.ways if way.name != "legacy"]
+        return EXIT_OK if all(way.verdict == "pass" for way in exact) else EXIT_NO
+
+
+def show(result: Comparison) -> None:
+    """Two tables for a person: do the cameras match, and what does the model see."""
+    colours = {"pass": "green", "fail": "red", "unknown": "yellow"}
+    matching = [
+        [
+            way.name,
+            _number(way.tangency_px, ".2f"),
+            _number(way.coverage, ".3f"),
+            str(way.clipped),
+            f"[{colours[way.verdict]}]{way.verdict}[/]",
+        ]
+        for way in result.ways
+    ]
+    columns = ["framing", "tangency, px", "coverage", "clipped", "verdict "]
+    table(f"Do the cameras match the pixels? ({len(result.frames)} instants)", columns, matching)
+    seen = [
+        [
+            way.name,
+            f"{way.size_ratio:.2f}",
+            f"{way.smallest_px:.0f}",
+            f"{way.focal_ratio:.2f}",
+            f"{way.principal_px:.1f}",
+            f"{way.ray_direction:.3f}",
+            f"{way.ray_nearest:.3f}",
+        ]
+        for way in result.ways
+    ]
+    columns = ["framing", "area ratio", "smallest px", "focal ratio", "centre px", "directions", "nearest"]
+    say()
+    table("What does the model see?", columns, seen)
+    say(f"""
+Ratios: largest / smallest view of a sample. Centre: principal point off the
+middle. Directions, nearest: distance of the rays to the profile `{result.profile}`.
+Pictures: [bold]{Path(result.page).resolve()}[/]""")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "-" if value is None else format(value, form)

@@ -1,0 +1,222 @@
+"""The same frames framed in several ways, each audited: the table that answers "per view or per sample?"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mouselift import __version__
+from mouselift.audit.profile import Profile
+from mouselift.audit.result import DatasetAudit, Verdict
+from mouselift.audit.run import audit_dataset
+from mouselift.core.types import frozen
+from mouselift.errors import FramingError
+from mouselift.io.capture import Capture, load_capture
+from mouselift.io.capture_toml import capture_file
+from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.png import read_png
+from mouselift.plan.framing import PRESETS, Framing
+from mouselift.plan.zoom import Zoom
+from mouselift.prepare.pipeline import Summary, open_source, prepare
+from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.store import read_manifest
+from mouselift.report.page import picture_uri, render_page
+from mouselift.report.sheet import contact_sheet, tile_of_sample
+
+Progress = Callable[[str, int, int], None]
+
+_TILE = 168
+_SHOWN = 2  # instants on the contact sheets
+WORDS = {
+    "per-sample": "one scale for all views of an instant",
+    "per-view": "every view fills the frame as far as its own outline allows",
+    "canonical": "cameras turned to the subject, one magnification, principal points in the middle",
+    "legacy": "the old bug on purpose: pixels scaled and shifted, intrinsics left alone",
+}
+
+
+class WayResult(msgspec.Struct, frozen=True):
+    """One framing of the same frames. Medians over samples where nothing else is said."""
+
+    name: str
+    words: str
+    samples: int
+    dropped: int
+    size_ratio: float  # largest / smallest area of the subject over a sample's views
+    smallest_px: float  # square root of the smallest subject's area, over all samples
+    focal_ratio: float  # largest / smallest focal length over a sample's views
+    principal_px: float  # largest distance of a principal point from the middle, over all samples
+    tangency_px: float | None  # RMS; None: no pair of views says anything
+    coverage: float | None  # smallest share of a view's mask that the hull of all views covers
+    clipped: int  # views that preparation cut
+    ray_direction: float  # Wasserstein distance to the profile's ray directions, mean over x, y, z
+    ray_nearest: float  # the same for the rays' points nearest to the origin
+    verdict: Verdict
+    sentence: str  # the verdict in words
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """What was compared, on which frames."""
+
+    source: str
+    out: str
+    frames: list[int]
+    profile: str
+    ways: list[WayResult]
+    page: str
+
+
+@dataclass(frozen=True)
+class Way:
+    """A framing with a name."""
+
+    name: str
+    framing: Framing
+    words: str
+
+
+def ways(presets: Sequence[str], also: Sequence[str], size: int) -> list[Way]:
+    """The named presets, then framings written as aim/quantity/scope/world. FramingError where a name is unknown."""
+    out: list[Way] = []
+    for name in presets:
+        if name not in PRESETS:
+            raise FramingError(f"--presets: expected some of {', '.join(PRESETS)}, got {name!r}")
+        out.append(Way(name, replace(PRESETS[name], size=size), WORDS[name]))
+    out += [_custom(text, size) for text in also]
+    if not out:
+        raise FramingError("compare: expected at least one framing, got none")
+    return out
+
+
+def _custom(text: str, size: int) -> Way:
+    parts = text.split("/")
+    choices = (
+        ("crop", "look-at"),
+        ("scale", "focal", "magnification"),
+        ("view", "sample", "dataset"),
+        ("distance", "extent", "none"),
+    )
+    if len(parts) != 4 or any(part not in known for part, known in zip(parts, choices, strict=True)):
+        form = "/".join("|".join(known) for known in choices)
+        raise FramingError(f"--also: expected {form}, got {text!r}; for example look-at/focal/sample/distance")
+    aim, quantity, scope, world = parts
+    framing = Framing(aim, Zoom(quantity, scope), world, size=size)  # type: ignore[arg-type]  # checked above
+    return Way(text.replace("/", "-"), framing, f"{aim}, equal {quantity} over the {scope}, world by {world}")
+
+
+def source_of(path: Path) -> Capture:
+    """A capture, or a dataset in FaceLift's format that takes the place of one (its world has +z up)."""
+    if path.is_file() and path.suffix == ".toml":
+        return load_capture(path)
+    if (path / "capture.toml").is_file() or not path.exists():
+        return load_capture(path)
+    if path.is_dir() and not any(path.glob("*/opencv_cameras.json")) and not (path / "opencv_cameras.json").is_file():
+        capture_file(path)  # raises, with what is expected
+    up = frozen([0.0, 0.0, 1.0], (3,), "up")
+    return Capture(path, "normalised", up, (), (), None, path.resolve(), path, "facelift", ())
+
+
+def compare(
+    capture: Capture,
+    out: Path,
+    chosen: Sequence[Way],
+    selection: Selection | None,
+    profile: Profile,
+    workers: int,
+    progress: Progress,
+    samples: int = 24,
+) -> Comparison:
+    """Prepare, audit and tabulate every way under `out`; writes compare.json and compare.html there.
+
+    selection: the frames; None: `samples` of them, spread evenly over the recording. A stopped comparison goes on.
+    """
+    frames = _frames(capture, selection, samples)
+    results: list[WayResult] = []
+    sheets: dict[str, str] = {}
+    for way in chosen:
+        folder = out / way.name
+        stage = _stage(progress, way.name)
+        recipe = Recipe(way.framing, on_cut="keep")
+        made = prepare(capture, folder, recipe, Selection(frames=tuple(frames)), Split(0.0), workers, stage)
+        audit = audit_dataset(
+            folder, hull=True, profile=profile, workers=workers, progress=_stage(progress, f"audit {way.name}")
+        )
+        results.append(_result(way, folder, made, audit))
+        sheets[way.name] = picture_uri(_sheet(folder))
+    page = out / "compare.html"
+    found = Comparison(str(capture.path), str(out), frames, profile.name, results, str(page))
+    render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)
+    (out / "compare.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    return found
+
+
+def _stage(progress: Progress, name: str) -> Progress:
+    return lambda _, done, total: progress(name, done, total)
+
+
+def _frames(capture: Capture, selection: Selection | None, samples: int) -> list[int]:
+    source = open_source(capture)
+    available = list(source.frames)
+    source.close()
+    if selection is not None:
+        return selection.of(available)
+    # Not the very ends: recordings begin and end with an empty arena.
+    places = (np.arange(min(samples, len(available))) + 0.5) * len(available) / min(samples, len(available))
+    return [available[int(place)] for place in places]
+
+
+def _result(way: Way, folder: Path, made: Summary, audit: DatasetAudit) -> WayResult:
+    middle = {name: _quantile(audit, name, 3) for name in ("size_spread", "focal_spread", "tangency_px")}
+    distances = {ray.component: ray.wasserstein for ray in audit.rays}
+    clipped = sum(
+        bool(view.get("clipped"))
+        for record in read_manifest(folder)
+        if record.status == "kept"
+        for view in record.views
+    )
+    return WayResult(
+        way.name,
+        way.words,
+        made.kept,
+        made.frames - made.kept,
+        (middle["size_spread"] or float("nan")) ** 2,
+        _quantile(audit, "smallest_px", 0) or 0.0,
+        middle["focal_spread"] or float("nan"),
+        _quantile(audit, "principal_px", 6) or 0.0,
+        middle["tangency_px"],
+        _quantile(audit, "coverage", 0),
+        clipped,
+        _mean(distances, "direction"),
+        _mean(distances, "nearest"),
+        audit.verdict,
+        audit.sentence,
+    )
+
+
+def _quantile(audit: DatasetAudit, name: str, place: int) -> float | None:
+    """One of the audit's quantiles (0 smallest, 3 median, 6 largest) of a sample's number; None: not known."""
+    found = audit.quantiles.get(name)
+    return None if not found or not np.isfinite(found[place]) else float(found[place])
+
+
+def _mean(distances: dict[str, float], prefix: str) -> float:
+    found = [value for component, value in distances.items() if component.startswith(prefix)]
+    return float(np.mean(found)) if found else float("nan")
+
+
+def _sheet(folder: Path) -> np.ndarray:
+    """A few instants, all views, the alpha's outline drawn."""
+    found = find_samples(folder)
+    chosen = [found[int(place)] for place in np.linspace(0, len(found) - 1, min(_SHOWN + 2, len(found) + 2))[1:-1]]
+    rows, labels, names = [], [], []
+    for sample in chosen:
+        views = read_sample(sample).views
+        rows.append([tile_of_sample(read_png(sample / view.file_path), _TILE) for view in views])
+        labels.append(sample.name.replace("sample_", "").lstrip("0") or "0")
+        names = [view.camera.name for view in views]
+    return contact_sheet(rows, labels, names)

@@ -1,0 +1,100 @@
+"""The same frames, several framings, one table."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from mouselift.audit.profile import facelift
+from mouselift.cli.app import run
+from mouselift.errors import CaptureError, FramingError
+from mouselift.io.capture_toml import write_capture_toml
+from mouselift.io.discover import discover
+from mouselift.plan.framing import PRESETS
+from mouselift.prepare.select import Selection
+from mouselift.report.compare import Comparison, compare, source_of, ways
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+SIZE = 256
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("compare") / "capture"
+    write_capture(folder, CaptureSpec(frames=3, rig=scaled_rig(markerless_rig(), 0.5), fps=1.6, start=0.5, seed=3))
+    found = discover(folder)
+    write_capture_toml(folder / "capture.toml", found.spec, comments=found.comments)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def compared(capture: Path) -> Comparison:
+    chosen = ways(("per-view", "per-sample", "legacy"), ("look-at/focal/sample/distance",), SIZE)
+    out = capture.parent / "compared"
+    return compare(source_of(capture), out, chosen, Selection(frames=(0, 2)), facelift(), 1, lambda *_: None)
+
+
+def test_exact_framings_pass_and_the_old_bug_fails(compared: Comparison) -> None:
+    assert [way.name for way in compared.ways] == ["per-view", "per-sample", "legacy", "look-at-focal-sample-distance"]
+    found = {way.name: way for way in compared.ways}
+    assert found["legacy"].verdict == "fail"
+    assert found["legacy"].tangency_px is not None
+    for name in ("per-view", "per-sample", "look-at-focal-sample-distance"):
+        way = found[name]
+        assert way.verdict == "pass", way.sentence
+        assert way.clipped == 0
+        assert way.tangency_px is not None
+        assert way.tangency_px < 0.1 * found["legacy"].tangency_px
+
+
+def test_the_numbers_are_what_the_framings_hold_equal(compared: Comparison) -> None:
+    found = {way.name: way for way in compared.ways}
+    assert found["look-at-focal-sample-distance"].focal_ratio == pytest.approx(1.0, abs=1e-6)
+    assert found["look-at-focal-sample-distance"].principal_px == pytest.approx(0.0, abs=1e-4)
+    assert found["per-view"].focal_ratio > 1.1
+    assert found["per-sample"].size_ratio < found["per-view"].size_ratio
+
+
+def test_the_page_is_whole_and_asks_nobody(compared: Comparison) -> None:
+    page = Path(compared.page).read_text()
+    assert not re.search(r"""(src|href)=["'](?!data:)""", page)
+    assert page.count("<img ") == page.count('alt="All views')
+    assert all(f"<strong>{way.name}.</strong>" in page for way in compared.ways)
+    assert "<th scope" in page
+    stored = json.loads((Path(compared.out) / "compare.json").read_text())
+    assert [way["verdict"] for way in stored["ways"]] == [way.verdict for way in compared.ways]
+
+
+def test_a_dataset_takes_the_place_of_a_capture(
+    compared: Comparison, tmp_path: Path, capsys: pytest.CaptureFixture
+) -> None:
+    dataset = Path(compared.out) / "per-sample"
+    assert (
+        run(["compare", str(dataset), str(tmp_path / "out"), "--presets", "canonical", "--size", "128", "--json"]) == 0
+    )
+    result = json.loads(capsys.readouterr().out)
+    assert result["frames"] == [0, 2]
+    assert result["ways"][0]["verdict"] == "pass"
+
+
+@pytest.mark.parametrize(
+    "text", ["look-at", "look-at/focal/sample", "sideways/focal/sample/distance", "crop/scale/x/none"]
+)
+def test_an_unknown_framing_says_what_is_expected(text: str) -> None:
+    with pytest.raises(FramingError, match=re.escape("crop|look-at/scale|focal|magnification/view|sample|dataset")):
+        ways((), (text,), SIZE)
+
+
+def test_unknown_preset_and_source(tmp_path: Path) -> None:
+    with pytest.raises(FramingError, match="per-sample"):
+        ways(("biggest",), (), SIZE)
+    with pytest.raises(CaptureError, match=r"capture\.toml"):
+        source_of(tmp_path)
+
+
+def test_every_preset_has_its_words() -> None:
+    assert {way.name for way in ways(tuple(PRESETS), (), SIZE)} == set(PRESETS)
