@@ -1,0 +1,159 @@
+"""`mouselift inspect`: what a recording is, and what is wrong with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.errors import CaptureError
+
+if TYPE_CHECKING:
+    from mouselift.audit.recording.facts import Inspection
+
+_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+PAGE = "inspect.html"
+
+
+@dataclass
+class Inspect:
+    """Say what a recording is: rig, frames, masks, lag between cameras, the subject's path; and what is wrong.
+
+    Reads masks at about FRAMES instants spread over the recording, each with the neighbours that the search for lag
+    needs; nothing is changed. Without masks, the facts that need none. Exit code 1 when something is wrong. Example:
+    `mouselift inspect recordings/mouse7 --out inspected`
+    """
+
+    capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
+    """Folder with a capture.toml (`mouselift init` writes one), or that file."""
+    out: Path | None = None
+    """Folder for a page with pictures (inspect.html, one file, opens offline); without it, text only."""
+    frames: int = 60
+    """About how many instants to judge."""
+    lag: int = 5
+    """Try frame offsets from -LAG to +LAG between cameras; 0: do not."""
+    force: bool = False
+    """Replace a page that is there."""
+    json: bool = False
+    """Print everything as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        page = None if self.out is None else self.out / PAGE
+        if page is not None and page.exists() and not self.force:
+            raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
+        from mouselift.audit.recording.run import inspect_capture
+
+        with progress_bar(self.json) as progress:
+            found = inspect_capture(self.capture, self.frames, self.lag, progress)
+        if page is not None:
+            from mouselift.report.inspect_page import write_inspect_page
+
+            write_inspect_page(found, page)
+        if self.json:
+            emit_json({**_plain(found), "page": None if page is None else str(page)})
+        else:
+            show(found)
+            if page is not None:
+                say(f"[bold]Page[/]: {page}")
+        return EXIT_NO if found.failed else EXIT_OK
+
+
+def _plain(found: Inspection) -> dict[str, object]:
+    """The facts by name. (Findings are dataclasses, which JSON takes too.)"""
+    return {key: getattr(found, key) for key in found.__struct_fields__}
+
+
+def show(found: Inspection) -> None:
+    """The facts for a person: a table of cameras, then what is wrong and what to do."""
+    length = f"{found.duration:.1f} s" if found.duration is not None else "duration unknown"
+    judged = f", {len(found.instants)} instants judged ({found.read} read)" if found.instants else ""
+    rate = f" at {found.rate:.4g}/s" if found.rate else ""
+    head = f"{len(found.cameras)} cameras ({found.rig_format}), {found.frames} frames{rate}, {length}{judged}"
+    say(f"{found.capture}: {head}", markup=False)
+    table(
+        "Rig (distance from the subject, elevation/azimuth, nearest camera)",
+        _rig_columns(found),
+        _rig_rows(found),
+    )
+    if found.masks:
+        columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
+        table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
+    say(f"Lag: {found.lag_said}", markup=False)
+    if found.path is not None:
+        say(f"Path: {path_words(found)}", markup=False)
+    for finding in found.findings:
+        say(f"[{_COLOURS[finding.severity]}]{finding.severity}[/] [{finding.code}]".replace(" [", " \\["))
+        say(f"  {finding.message}", markup=False)
+    if not any(finding.severity != "note" for finding in found.findings):
+        say("[bold green]Nothing wrong was found.[/]")
+    say(found.next, markup=False)
+
+
+def path_words(found: Inspection) -> str:
+    """The subject's path in one sentence."""
+    path, unit = found.path, found.unit
+    if path is None:
+        return "not measured"
+    extent = " x ".join(f"{high - low:.3g}" for low, high in zip(path.low, path.high, strict=True))
+    words = f"the subject's centre covers {extent} {unit}"
+    if path.median_speed is not None and path.top_speed is not None:
+        words += f"; speed {path.median_speed:.3g} {unit}/{path.per} in the median, {path.top_speed:.3g} at 95 %"
+    if path.moving is not None:
+        words += f"; it moves at {path.moving:.0%} of the instants"
+    return words
+
+
+def _rig_columns(found: Inspection) -> list[str]:
+    return ["camera", "picture", "frames", "offset", "focal px", "field °", found.unit, "up/round °", "next °"]
+
+
+def _rig_rows(found: Inspection) -> list[list[str]]:
+    nearest: dict[str, float] = {}
+    for pair in found.pairs:
+        for name in (pair.first, pair.second):
+            nearest[name] = min(nearest.get(name, 180.0), pair.angle)
+    rows = []
+    for c in found.cameras:
+        place = "" if c.elevation is None or c.azimuth is None else f"{c.elevation:.0f}/{c.azimuth:.0f}"
+        rows.append(
+            [
+                c.name,
+                f"{c.size[0]}x{c.size[1]}",
+                str(c.frames),
+                str(c.frame_offset),
+                f"{c.focal:.0f}",
+                "?" if c.field is None else f"{c.field[0]:.0f}x{c.field[1]:.0f}",
+                f"{c.distance:.4g}",
+                place,
+                f"{nearest[c.name]:.0f}" if c.name in nearest else "",
+            ]
+        )
+    return rows
+
+
+def _mask_rows(found: Inspection) -> list[list[str]]:
+    lags = {fact.camera: fact for fact in found.lag}
+    rows = []
+    for m in found.masks:
+        agreement = found.agreement
+        own = None if agreement is None else agreement.camera_px[m.camera]
+        rest = None if agreement is None else agreement.without_px[m.camera]
+        lag = lags.get(m.camera)
+        rows.append(
+            [
+                m.camera,
+                f"{m.instants - m.no_mask - m.no_picture}/{m.instants}",
+                str(m.empty),
+                str(m.cut),
+                str(m.parts),
+                "" if m.area_px is None else f"{m.area_px:.0f}",
+                "" if own is None else f"{own:.2f}",
+                "" if rest is None else f"{rest:.2f}",
+                "" if m.quality.coverage is None else f"{m.quality.coverage:.2f}",
+                "" if lag is None else ("?" if lag.best is None else f"{lag.best:+d}" if lag.best else "0"),
+            ]
+        )
+    return rows

@@ -1,0 +1,189 @@
+"""Pictures of a recording's facts: the rig from above and from the side, the subject's path, lag by offset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float64
+from markupsafe import Markup
+
+from mouselift.audit.recording.facts import CameraFacts, Inspection, LagFacts
+from mouselift.core.types import Array, Points3, Vector3
+from mouselift.report.charts import SHAPES, Axis, Chart, mark, number, value_axis
+
+_WIDTH, _HEIGHT = 520, 430
+_CAMERA = 16.0  # length of a camera's sign, chart units
+_ROOM = 0.16  # of the extent, kept free around it for names
+
+Flat = Float64[Array, "n 2"]
+
+
+def world_axes(found: Inspection) -> tuple[Vector3, Vector3, Vector3, bool]:
+    """(right, ahead, up, whether up is known): right is the horizontal direction in which the cameras lie widest.
+
+    Without a stated up the rig's flattest direction stands for it, and the page says so.
+    """
+    centres = np.array([camera.position for camera in found.cameras])
+    apart = centres - centres.mean(axis=0)
+    known = found.up is not None
+    up = np.array(found.up) if found.up is not None else np.linalg.svd(apart)[2][2]
+    flat = apart - np.outer(apart @ up, up)
+    right = np.linalg.svd(flat)[2][0]
+    right = right - up * float(right @ up)
+    right = right / np.linalg.norm(right)
+    right = right if right[int(np.abs(right).argmax())] > 0 else -right
+    return right, np.cross(up, right), up, known
+
+
+def rig_plan(found: Inspection) -> Markup:
+    """All cameras from above, where they look, and the subject's path."""
+    right, ahead, _, known = world_axes(found)
+    unit = found.unit
+    where = "from above" if known else "along its flattest direction (up is not known)"
+    return _rig(found, right, ahead, f"{unit}", unit, f"The rig {where}")
+
+
+def rig_side(found: Inspection) -> Markup:
+    """The same from the side: heights."""
+    right, _, up, known = world_axes(found)
+    y_label = f"height, {found.unit}" if known else found.unit
+    return _rig(found, right, up, found.unit, y_label, "The rig from the side", found.floor if known else None)
+
+
+def _rig(
+    found: Inspection, x: Vector3, y: Vector3, x_label: str, y_label: str, title: str, floor: float | None = None
+) -> Markup:
+    centres, path = np.array([c.position for c in found.cameras]), _path(found)
+    flat = lambda points: np.stack([points @ x, points @ y], axis=1)  # noqa: E731
+    cameras, walked = flat(centres), flat(path)
+    middle = flat(np.array([found.centre])) if found.centre is not None else cameras.mean(axis=0, keepdims=True)
+    names = ", ".join(f"{c.name} at {number(float(a))}, {number(float(b))}" for c, (a, b) in _zip(found, cameras))
+    chart = Chart(f"{title}: {names} {found.unit}; each looks at the subject.", x_label, y_label, _WIDTH, _HEIGHT)
+    across, along = _equal(np.concatenate([cameras, walked, middle]), chart)
+    _grid(chart, across, along)
+    if floor is not None:
+        chart.limit(along, floor, "floor")
+    taken: list[tuple[float, float]] = []
+    for camera, at in _zip(found, cameras):
+        looks, place = np.array(camera.looks), (across.at(float(at[0])), along.at(float(at[1])))
+        _camera(chart, camera, place, np.array([looks @ x, -(looks @ y)]), taken)
+    for a, b in walked:
+        chart.parts.append(mark("circle", across.at(float(a)), along.at(float(b)), 2, "dot"))
+    if not len(walked):
+        chart.parts.append(mark("cross", across.at(float(middle[0, 0])), along.at(float(middle[0, 1])), 5, "line s5"))
+    return chart.svg()
+
+
+def _zip(found: Inspection, flat: Flat) -> list[tuple[CameraFacts, np.ndarray]]:
+    return list(zip(found.cameras, flat, strict=True))
+
+
+def _camera(
+    chart: Chart, camera: CameraFacts, at: tuple[float, float], looks: np.ndarray, taken: list[tuple[float, float]]
+) -> None:
+    """A triangle that opens where the camera looks; its name behind it, clear of the names in `taken`."""
+    length = float(np.linalg.norm(looks))  # below 1 where it looks into the page
+    way = looks / length if length > 1e-6 else np.array([0.0, 1.0])
+    side = np.array([-way[1], way[0]])
+    tip = np.array(at)
+    ends = [tip + _CAMERA * max(length, 0.25) * way + sign * 0.5 * _CAMERA * side for sign in (1, -1)]
+    points = " ".join(f"{p[0]:.1f},{p[1]:.1f}" for p in (tip, *ends))
+    chart.parts.append(f'<polygon class="camera" points="{points}"/>')
+    name = camera.name[:14]
+    half = 3.6 * len(name)  # of its width, about
+    x, y = (float(v) for v in tip - way * (8 + 0.8 * half * abs(way[0])))
+    low, high = chart.x_range
+    x, y = min(max(x, low + half), high - half), y + 4
+    while any(abs(y - b) < 14 and abs(x - a) < 2 * half for a, b in taken):
+        y += 14 if way[1] <= 0 else -14
+    taken.append((x, y))
+    chart.text(x, y, name, "middle", "value")
+
+
+def path_plan(found: Inspection) -> Markup:
+    """The subject's centre from above at the sampled instants; consecutive instants are joined."""
+    right, ahead, _, _ = world_axes(found)
+    points = _path(found)
+    flat = np.stack([points @ right, points @ ahead], axis=1)
+    span = ", ".join(number(float(v)) for v in np.ptp(flat, axis=0))
+    chart = Chart(
+        f"The subject's centre from above at {len(flat)} instants; it covers {span} {found.unit}.",
+        found.unit, found.unit, _WIDTH, _HEIGHT,
+    )  # fmt: skip
+    across, along = _equal(flat, chart)
+    _grid(chart, across, along)
+    frames = [] if found.path is None else [p.frame for p in found.path.points]
+    placed = [(across.at(float(a)), along.at(float(b))) for a, b in flat]
+    for run in _runs(frames):
+        joined = " ".join(f"{placed[k][0]:g},{placed[k][1]:g}" for k in run)
+        chart.parts.append(f'<polyline class="line s0" points="{joined}"/>')
+        chart.parts += [mark("circle", *placed[k], 2.5, "dot") for k in run]
+    for k in {0, len(placed) // 2, len(placed) - 1} if placed else set():
+        x, y = placed[k]
+        chart.text(x + 6, y - 5, f"frame {frames[k]}", "start", "value")
+    return chart.svg()
+
+
+def _runs(frames: Sequence[int]) -> list[list[int]]:
+    """Places of instants that follow one another closely."""
+    steps = np.diff(frames)
+    near = 2.5 * float(steps.min()) if len(steps) else 0.0
+    return [part.tolist() for part in np.split(np.arange(len(frames)), np.flatnonzero(steps > near) + 1)]
+
+
+def lag_curves(lags: Sequence[LagFacts]) -> Markup:
+    """Residual by frame offset, a line a camera; the best offset is marked."""
+    drawn = [fact for fact in lags if fact.curve_px[0] is not None]
+    words = "; ".join(f"{fact.camera}: {fact.said}" for fact in lags)
+    chart = Chart(f"Distance from the other views' tangent planes by frame offset. {words}.", width=1060, height=320)
+    chart.x_label, chart.y_label = "frame offset of this camera, on top of capture.toml's", "px"
+    if not drawn:
+        chart.text(chart.width / 2, chart.height / 2, "no camera could be compared", "middle")
+        return chart.svg()
+    pooled = np.array([v for fact in drawn for v in fact.curve_px if v is not None])
+    y = value_axis(pooled, *chart.y_range, (0.0,))
+    low, high = drawn[0].offsets[0], drawn[0].offsets[-1]
+    x = Axis(float(low), float(max(high, low + 1)), *chart.x_range, whole=True)
+    chart.y_grid(y)
+    for offset in drawn[0].offsets:
+        at, base = x.at(float(offset)), chart.y_range[0]
+        chart.parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{base}" y2="{chart.y_range[1]}"/>')
+        chart.text(at, base + 17, f"{offset:+d}" if offset else "0", "middle")
+    for index, fact in enumerate(lags):
+        if fact not in drawn:
+            continue
+        kind, shape = f"s{index % len(SHAPES)}", SHAPES[index % len(SHAPES)]
+        spots = [(x.at(float(o)), y.at(float(v or 0.0))) for o, v in zip(fact.offsets, fact.curve_px, strict=True)]
+        chart.parts.append(f'<polyline class="line {kind}" points="{" ".join(f"{a:g},{b:g}" for a, b in spots)}"/>')
+        chart.parts += [mark(shape, a, b, 3, kind) for a, b in spots]
+        if fact.best:
+            a, b = spots[fact.offsets.index(fact.best)]
+            chart.parts.append(f'<circle class="ringed" cx="{a:g}" cy="{b:g}" r="9"/>')
+            chart.text(a, b + 22 if b < 250 else b - 14, f"{fact.camera}: {fact.best:+d}", "middle", "note")
+    return chart.svg()
+
+
+def _path(found: Inspection) -> Points3:
+    points = [] if found.path is None else [p.position for p in found.path.points]
+    return np.array(points, dtype=np.float64).reshape(-1, 3)
+
+
+def _equal(points: Flat, chart: Chart) -> tuple[Axis, Axis]:
+    """Axes of one scale that hold the points with room for names."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    sides = np.array([abs(chart.x_range[1] - chart.x_range[0]), abs(chart.y_range[1] - chart.y_range[0])])
+    span = np.maximum(high - low, 1e-9 * (1.0 + np.abs(points).max())) * (1 + 2 * _ROOM)
+    scale = float((span / sides).max())  # world units a chart unit
+    middle, half = (low + high) / 2, sides * scale / 2
+    across = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]), *chart.x_range)
+    along = Axis(float(middle[1] - half[1]), float(middle[1] + half[1]), *chart.y_range)
+    return across, along
+
+
+def _grid(chart: Chart, across: Axis, along: Axis) -> None:
+    chart.y_grid(along)
+    chart.x_ticks(across)
+    top, base = chart.y_range[1], chart.y_range[0]
+    line: Callable[[float], str] = lambda x: f'<line class="grid" x1="{x}" x2="{x}" y1="{top}" y2="{base}"/>'  # noqa: E731
+    chart.parts += [line(across.at(value)) for value in across.ticks()]

@@ -1,0 +1,148 @@
+"""The page of `mouselift inspect`: one HTML file, pictures inside, opens offline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from markupsafe import Markup
+
+from mouselift import __version__
+from mouselift.audit.recording.facts import Inspection
+from mouselift.audit.recording.run import open_source
+from mouselift.io.capture import load_capture
+from mouselift.report.charts import Values
+from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side, world_axes
+from mouselift.report.page import picture_uri, render_page
+from mouselift.report.plots import legend, over_frames
+from mouselift.report.sheet import contact_sheet, tile_of_source
+
+_TILE = 190
+_ROWS = 3  # instants on the contact sheet
+_ORDER = ("error", "warning", "note")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A number worth a tile at the page's head."""
+
+    value: str
+    words: str
+
+
+def write_inspect_page(found: Inspection, page: Path) -> None:
+    """Write `page` (replaced if there), atomically. The recording is opened again for its pictures."""
+    sheet, alt = _contact(found)
+    residuals, areas = _over_time(found)
+    names = [camera.name for camera in found.cameras]
+    findings = sorted(found.findings, key=lambda finding: _ORDER.index(finding.severity))
+    render_page(
+        "inspect.html.j2",
+        page,
+        found=found,
+        name=Path(found.capture).parent.name,
+        version=__version__,
+        verdict="fail" if found.failed else "pass",
+        sentence=_sentence(found),
+        facts=_facts(found),
+        findings=findings,
+        sheet=sheet,
+        sheet_alt=alt,
+        plan=rig_plan(found),
+        side=rig_side(found),
+        up_known=world_axes(found)[3],
+        angles=_angles(found),
+        lag_chart=lag_curves(found.lag) if found.lag else "",
+        path_chart=path_plan(found) if found.path is not None else "",
+        residual_chart=residuals,
+        area_chart=areas,
+        legend=legend(names),
+        lags={fact.camera: fact for fact in found.lag},
+    )
+
+
+def _sentence(found: Inspection) -> str:
+    counts = {severity: sum(f.severity == severity for f in found.findings) for severity in _ORDER}
+    said = [f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items() if n]
+    if not said:
+        return "Nothing wrong was found." if found.instants else "Nothing wrong was found in what needs no masks."
+    return f"Found: {', '.join(said)}."
+
+
+def _facts(found: Inspection) -> list[Fact]:
+    facts = [
+        Fact(str(len(found.cameras)), f"cameras ({found.rig_format})"),
+        Fact(f"{found.frames:,}", f"frames{f' at {found.rate:.4g} a second' if found.rate else ''}"),
+    ]
+    if found.duration is not None:
+        facts.append(Fact(_clock(found.duration), "recorded"))
+    if found.agreement is not None:
+        facts.append(Fact(f"{found.agreement.all_px:.2f} px", "between outlines and the other views' tangent planes"))
+    if found.path is not None and found.path.median_speed is not None:
+        facts.append(Fact(f"{found.path.median_speed:.3g} {found.unit}/{found.path.per}", "the subject's median speed"))
+    return facts
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(seconds, 60)
+    return f"{int(minutes)} min {rest:.0f} s" if minutes else f"{rest:.1f} s"
+
+
+def _contact(found: Inspection) -> tuple[str, str]:
+    """(data URI, alt text) of some instants: all cameras, outlines drawn where there are masks."""
+    capture = load_capture(Path(found.capture))
+    source = open_source(capture)
+    instants = list(found.instants) or list(source.frames)
+    whole = _whole(found)
+    chosen = [f for f in instants if f in whole] or instants
+    at = np.unique(np.linspace(0, len(chosen) - 1, _ROWS + 2)[1:-1].round().astype(int))
+    frames = [int(chosen[int(k)]) for k in at]
+    tiles = []
+    try:
+        for frameset in source.read(frames):
+            by_name = {view.camera.name: view for view in frameset.views}
+            row = []
+            for name in source.cameras:
+                view = by_name.get(name)
+                if view is None or view.picture is None:
+                    row.append(np.full((_TILE, _TILE, 3), 226, np.uint8))
+                else:
+                    row.append(tile_of_source(view.picture, view.mask, _TILE))
+            tiles.append(row)
+    finally:
+        source.close()
+    sheet = contact_sheet(tiles, [str(frame) for frame in frames], list(source.cameras))
+    drawn = "with the outline of each mask" if found.instants else "as recorded; there are no masks"
+    alt = f"All {len(source.cameras)} cameras at frames {', '.join(map(str, frames))}, {drawn}"
+    return picture_uri(np.ascontiguousarray(sheet)), alt
+
+
+def _whole(found: Inspection) -> set[int]:
+    """Instants at which every camera that ever has a mask has one."""
+    used = [s for s in found.series if any(p.area_px is not None for p in s.points)]
+    sets = [{p.frame for p in s.points if p.area_px is not None} for s in used]
+    return set.intersection(*sets) if sets else set()
+
+
+def _over_time(found: Inspection) -> tuple[Markup, Markup]:
+    """(residuals, areas) over the frames; empty without masks."""
+    if not found.series:
+        return Markup(""), Markup("")
+    frames = np.array(found.instants, dtype=np.float64)
+
+    residuals = {s.camera: _numbers([point.tangency_px for point in s.points]) for s in found.series}
+    areas = {s.camera: _numbers([point.area_px for point in s.points]) / 1000 for s in found.series}
+    return over_frames(frames, residuals, "tangency, px"), over_frames(frames, areas, "mask area, 1000 px²")
+
+
+def _numbers(values: Sequence[float | None]) -> Values:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _angles(found: Inspection) -> list[list[float | None]]:
+    """[camera][camera] degrees as the subject sees them; None on the diagonal."""
+    by_pair = {(p.first, p.second): p.angle for p in found.pairs}
+    names = [camera.name for camera in found.cameras]
+    return [[by_pair.get((a, b), by_pair.get((b, a))) for b in names] for a in names]
