@@ -11,10 +11,11 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.audit.profile import Profile
+from mouselift.audit.recording.run import masked_frames
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.audit.run import audit_dataset
 from mouselift.core.types import frozen
-from mouselift.errors import FramingError
+from mouselift.errors import FramingError, MaskError
 from mouselift.io.capture import Capture, load_capture
 from mouselift.io.capture_toml import capture_file
 from mouselift.io.dataset import find_samples, read_sample
@@ -161,10 +162,12 @@ def _stage(progress: Progress, name: str) -> Progress:
 
 def _frames(capture: Capture, selection: Selection | None, samples: int) -> list[int]:
     source = open_source(capture)
-    available = list(source.frames)
+    available = list(source.frames) if selection is not None else masked_frames(source)
     source.close()
     if selection is not None:
         return selection.of(available)
+    if not available:
+        raise MaskError(f"{capture.path}: no frame has a mask in every camera; `mouselift mask` makes masks")
     # Not the very ends: recordings begin and end with an empty arena.
     places = (np.arange(min(samples, len(available))) + 0.5) * len(available) / min(samples, len(available))
     return [available[int(place)] for place in places]
