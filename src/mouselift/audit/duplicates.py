@@ -43,18 +43,21 @@ def _cells(alpha: Levels) -> np.ndarray:
 
 
 def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Finding]:
-    """A warning for every sample whose pictures are, byte for byte, those of an earlier one."""
+    """One warning where samples' pictures are, byte for byte, those of earlier ones."""
     first: dict[tuple[int, ...], str] = {}
-    found: list[Finding] = []
+    twins: list[tuple[str, str]] = []
     for name, like in zip(ids, seen, strict=True):
-        if not like.digests:
-            continue
-        twin = first.setdefault(like.digests, name)
+        twin = first.setdefault(like.digests, name) if like.digests else name
         if twin != name:
-            text = f"{name}: its pictures are those of {twin}, byte for byte"
-            advice = "Leave one of the two out: it counts double in training."
-            found.append(Finding("duplicate-sample", "warning", text, sample=name, advice=advice))
-    return found
+            twins.append((name, twin))
+    if not twins:
+        return []
+    name, twin = twins[0]
+    many = f"{len(twins)} samples repeat" if len(twins) > 1 else "1 sample repeats"
+    text = f"{many} the pictures of an earlier one, byte for byte; the first: {name} repeats {twin}"
+    advice = "Leave one of each pair out: it counts double in training."
+    value = float(len(twins))
+    return [Finding("duplicate-sample", "warning", text, sample=name, value=value, limit=0.0, advice=advice)]
 
 
 def nearest_likeness(
