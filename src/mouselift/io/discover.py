@@ -229,7 +229,8 @@ def _is_dataset(folder: Path) -> bool:
 def _dataset(folder: Path) -> Discovery:
     samples = find_samples(folder)
     spec = CaptureSpec(unit="normalised", up=(0.0, 0.0, 1.0), dataset=folder)
-    found = (f"FaceLift-format dataset of {len(samples)} samples ({samples[0].name} .. {samples[-1].name})",)
+    names = samples[0].name if len(samples) == 1 else f"{len(samples)} samples, {samples[0].name} .. {samples[-1].name}"
+    found = (f"FaceLift-format dataset: {names}",)
     return Discovery(folder, spec, found, ("+Z is up, as in FaceLift's samples",))
 
 
