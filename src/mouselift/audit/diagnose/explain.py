@@ -10,15 +10,17 @@ import numpy as np
 from mouselift.audit.diagnose import mixups, pictures, poses
 from mouselift.audit.diagnose.candidate import Candidate
 from mouselift.audit.diagnose.cause import Diagnosis, finite
-from mouselift.audit.diagnose.epipolar import residuals
 from mouselift.audit.diagnose.fit import Fit, Problem, fit, in_front, judge
 from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.audit.diagnose.words import describe
-from mouselift.audit.outline import outline_of
+from mouselift.audit.limits import LIMITS
+from mouselift.audit.outline import Outline, outline_of
+from mouselift.audit.suspect import suspect
+from mouselift.audit.tangency import contacts
 from mouselift.audit.views import SampleViews
 from mouselift.errors import DatasetError
 
-GOOD_PX = 0.35  # worst view's RMS below which there is nothing to explain
+_SPECK_SHARE = 0.01  # mask parts smaller than this share of the largest are noise, as in audit's own checks
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
 _EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
@@ -29,15 +31,19 @@ _LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual d
 _LEFT_PX = 1.0  # unless what is left is less than this
 
 
-def diagnose(samples: SampleViews | Sequence[SampleViews], good_px: float = GOOD_PX) -> Diagnosis:
+def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
     """Why the cameras of a sample, or of several with one common fault, do not agree with its silhouettes.
 
-    good_px: the worst view's tangency RMS below which a sample is in order (audit's calibrated limit for other kinds
-    of mask). DatasetError where samples that are to share a cause have different cameras.
+    A sample that the audit's calibrated limits pass has no cause. Several samples are taken to share one fault with
+    the same values (one transform a camera). DatasetError where they have different cameras.
     """
     given = [samples] if isinstance(samples, SampleViews) else list(samples)
     names = common_names(given)
-    return diagnose_problem([problem_of(sample) for sample in given], names, good_px)
+    seen = [outlines_of(sample) for sample in given]
+    problem = [problem_of(sample, outlines) for sample, outlines in zip(given, seen, strict=True)]
+    if all(agrees(sample, outlines) for sample, outlines in zip(given, seen, strict=True)):
+        return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
+    return explain(problem, names)
 
 
 def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
@@ -53,19 +59,29 @@ def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
     return samples[0].names
 
 
-def problem_of(sample: SampleViews) -> tuple[Stated, Hulls]:
-    """What a fit needs of a sample. A view whose subject the sensor had cut says nothing."""
-    outlines = [None if view.cut else outline_of(view.alpha) for view in sample.views]
+def outlines_of(sample: SampleViews) -> list[Outline | None]:
+    """Of all views, without specks. A view whose subject the sensor had cut says nothing."""
+    return [None if view.cut else outline_of(view.alpha, _SPECK_SHARE) for view in sample.views]
+
+
+def problem_of(sample: SampleViews, outlines: Sequence[Outline | None]) -> tuple[Stated, Hulls]:
+    """What a fit needs of a sample."""
     return Stated.of([view.camera for view in sample.views]), Hulls.of(outlines)
 
 
-def diagnose_problem(problem: Problem, names: tuple[str, ...], good_px: float = GOOD_PX) -> Diagnosis:
-    """As `diagnose`, from numbers and hulls."""
+def agrees(sample: SampleViews, outlines: Sequence[Outline | None]) -> bool:
+    """Whether the audit's limits find nothing wrong, and the subject is in front of all cameras."""
+    cameras = [view.camera for view in sample.views]
+    found = suspect(contacts(cameras, outlines), outlines)
+    quiet = found.kind == "none" and found.noise_px <= LIMITS.rms_px
+    return quiet and in_front(*problem_of(sample, outlines))
+
+
+def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
+    """The cause for samples that are known not to agree, from numbers and hulls."""
     stated = problem[0][0]
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
-    if worst_view_px(problem, nothing.corrected) <= good_px and all(in_front(s, h) for s, h in problem):
-        return Diagnosis((), before)
     discrete = _fits(_discrete(stated), problem)
     possible = max(f.rows for f in (nothing, *discrete))
     nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
@@ -78,9 +94,19 @@ def diagnose_problem(problem: Problem, names: tuple[str, ...], good_px: float = 
     if best.score > nothing.score - _MARGIN or not explained:
         best = replace(nothing, candidate=Candidate("unexplained", ()))
     rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
+    best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in ("unexplained", *_LEFT_OUT) else best
     return Diagnosis((cause,), before, undone, rivals)
+
+
+def _one_for_all(best: Fit, problem: Problem) -> Fit:
+    """Where all views state the same intrinsics and each needs its own, that is the cause."""
+    numbers = np.concatenate([np.concatenate([s.focal, s.principal], axis=1) for s, _ in problem])
+    same = bool(np.ptp(numbers, axis=0).max() < 1e-6)
+    if same and best.candidate.code in ("each-scale", "each-shift", "each-scale-shift"):
+        return replace(best, candidate=replace(best.candidate, code="one-intrinsics"))
+    return best
 
 
 def _extends(rival: Fit, best: Fit) -> bool:
@@ -89,20 +115,6 @@ def _extends(rival: Fit, best: Fit) -> bool:
     moves = ("centre", "distance")
     same_kind = a.code.endswith(moves) == b.code.endswith(moves)
     return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
-
-
-def worst_view_px(problem: Problem, corrected: Sequence[Stated]) -> float:
-    """The largest of the views' RMS residuals, pixels of that view; inf where no pair says anything."""
-    worst = []
-    for (_, hulls), stated in zip(problem, corrected, strict=True):
-        _, each, touch = residuals(stated, hulls)
-        for view in range(len(stated)):
-            own = each[touch.pair == view]
-            own = own[np.isfinite(own)]
-            worst.append(float(np.sqrt((own**2).mean())) if own.size else 0.0)
-        if not touch.good.any():
-            return float("inf")
-    return max(worst)
 
 
 def _discrete(stated: Stated) -> Iterable[Candidate]:

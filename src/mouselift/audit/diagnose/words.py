@@ -80,8 +80,9 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
         return f"{who}: its pose is a copy of another camera's; its own calibration is missing"
     if code == "k-transposed":
         return f"{who}: the principal point is 0, as when K is read from its transpose" + _fitted_point(names, values)
-    if code.startswith("each-"):
+    if code == "one-intrinsics" or code.startswith("each-"):
         head = {
+            "one-intrinsics": "all views state the same intrinsics, and each picture needs its own",
             "each-distance": "each camera's distance was set on its own (the centre moved, the picture did not)",
             "each-scale": "each view's pixels were scaled on their own without fx, fy",
             "each-shift": "each view's pixels were shifted on their own without cx, cy",
