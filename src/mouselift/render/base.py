@@ -1,0 +1,168 @@
+"""What every renderer shares: Gaussians, the view, the picture, and the conventions as numbers.
+
+Conventions (`design/gslrm.md` section 10): OpenCV axes; pixel (j, i) has its centre at (i + 0.5, j + 0.5), so a point
+(x, y, z) of the camera's frame falls on (fx x/z + cx, fy y/z + cy) wherever the principal point lies. Each Gaussian is
+projected to first order (EWA: Zwicker et al. 2001), its picture's covariance is dilated by 0.3 px^2 without changing
+its opacity, and the Gaussians are laid over one another front to back by the depth z of their centres; equal depths
+keep their order. A pixel takes part of a Gaussian where its alpha there is at least 1/255, exactly: no tile or radius
+decides that. (The release also cuts at 3 standard deviations, in whole tiles; its pictures lack tails of up to 1.1 %.)
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from mouselift.core.camera import Camera
+from mouselift.core.lens import Pinhole
+from mouselift.core.similarity import Similarity
+from mouselift.errors import CalibrationError
+from mouselift.io.ply import Splats
+from mouselift.render.harmonics import SH_DC, colours_from
+
+NEAR = 0.2  # world units: what lies at z <= this is not drawn
+DILATION = 0.3  # px^2, added to the diagonal of the picture's covariance
+SLOPE_LIMIT = 1.3  # x/z and y/z are held within this times half the field's tangent where the projection is linearised
+MAX_ALPHA = 0.99
+MIN_ALPHA = 1 / 255
+MIN_TRANSMITTANCE = 1e-4  # a Gaussian that would leave less light than this is not drawn, nor what lies behind it
+MIN_QUATERNION = 1e-6  # length below which a rotation has no direction
+
+Colour = tuple[float, float, float]  # red, green, blue; 0..1 is dark..bright
+WHITE: Colour = (1.0, 1.0, 1.0)
+
+
+@dataclass(frozen=True, eq=False)
+class Gaussians:
+    """n Gaussians as renderers take them, after all activations. Any device; one floating type; gradients flow."""
+
+    positions: Float[Tensor, "n 3"]  # world
+    scales: Float[Tensor, "n 3"]  # standard deviations along the own axes, world units, positive
+    rotations: Float[Tensor, "n 4"]  # quaternions, w first, of any length but zero: own axes to world
+    opacities: Float[Tensor, " n"]  # 0..1
+    colours: Float[Tensor, "n 3"] | Float[Tensor, "n k 3"]  # plain, or spherical harmonics, k = (degree + 1)^2
+
+    def __post_init__(self) -> None:
+        n, k = len(self.positions), self.colours.shape[1] if self.colours.ndim == 3 else 1
+        sizes = [len(part) for part in (self.scales, self.rotations, self.opacities, self.colours)]
+        if sizes != [n] * 4 or k not in (1, 4, 9, 16):
+            raise ValueError(f"Gaussians: expected {n} of all parts and 1, 4, 9 or 16 harmonics, got {sizes} and {k}")
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+    @classmethod
+    def from_stored(
+        cls,
+        positions: Float[Tensor, "n 3"],
+        harmonics: Float[Tensor, "n k 3"],
+        opacities: Float[Tensor, " n"],
+        scales: Float[Tensor, "n 3"],
+        rotations: Float[Tensor, "n 4"],
+    ) -> Gaussians:
+        """From what models give and files hold (`design/gslrm.md` 5.2): opacities are logits, scales natural logs."""
+        return cls(positions, scales.exp(), rotations, opacities.sigmoid(), harmonics)
+
+    @classmethod
+    def from_splats(cls, splats: Splats, device: torch.device | str = "cpu") -> Gaussians:
+        """From a file's content, float32."""
+        parts = (splats.positions, splats.harmonics, splats.opacities, splats.scales, splats.rotations)
+        return cls.from_stored(*(torch.tensor(part, device=device) for part in parts))
+
+    def to_splats(self) -> Splats:
+        """For a file. Opacities of exactly 0 and 1 are held to 1e-7 from there: their logits are infinite."""
+        harmonics = self.colours if self.colours.ndim == 3 else ((self.colours - 0.5) / SH_DC)[:, None]
+        opacities = self.opacities.double().clamp(1e-7, 1 - 1e-7).logit()
+        parts = (self.positions, harmonics, opacities, self.scales.log(), self.rotations)
+        return Splats(*(part.detach().float().cpu().numpy() for part in parts))
+
+    def colours_seen_from(self, centre: Float[Tensor, "3"]) -> Float[Tensor, "n 3"]:
+        """Plain colours as a camera at `centre` (world) sees them."""
+        if self.colours.ndim == 2:
+            return self.colours
+        return colours_from(self.colours, self.positions, centre.to(self.positions))
+
+    def in_world(self, new_old: Similarity) -> Gaussians:
+        """The same Gaussians in a world changed by `new_old`. ValueError for harmonics above degree 0."""
+        if self.colours.ndim == 3 and self.colours.shape[1] > 1:
+            raise ValueError("Gaussians.in_world: harmonics above degree 0 do not turn with the world here")
+        R = torch.tensor(new_old.R_new_old).to(self.positions)
+        origin = torch.tensor(new_old.origin_old).to(self.positions)
+        return Gaussians(
+            new_old.scale * (self.positions - origin) @ R.T,
+            new_old.scale * self.scales,
+            _turned(new_old.R_new_old, self.rotations),
+            self.opacities,
+            self.colours,
+        )
+
+
+def _turned(R_new_old: np.ndarray, rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
+    """Quaternions of R times the given rotations."""
+    # the quaternion of R: the eigenvector of its symmetric 4x4 form for the largest eigenvalue (Bar-Itzhack 2000)
+    (a, b, c), (d, e, f), (g, h, i) = R_new_old.tolist()
+    form = np.array(
+        [[a + e + i, h - f, c - g, d - b], [h - f, a - e - i, b + d, c + g],
+         [c - g, b + d, e - a - i, f + h], [d - b, c + g, f + h, i - a - e]]
+    )  # fmt: skip
+    w, x, y, z = np.linalg.eigh(form)[1][:, -1].tolist()
+    left = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
+    return rotations @ torch.tensor(left).to(rotations).T
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A pinhole camera for renderers. Gradients flow to the tensors where the renderer says so."""
+
+    T_cam_world: Float[Tensor, "4 4"]  # OpenCV axes
+    intrinsics: Float[Tensor, "4"]  # fx, fy, cx, cy, pixels
+    width: int
+    height: int
+
+    @classmethod
+    def of(cls, camera: Camera) -> View:
+        """Of a prepared camera, float64. CalibrationError for a lens or a skew: the picture must be resampled first."""
+        if not isinstance(camera.lens, Pinhole) or camera.skew != 0.0:
+            raise CalibrationError(
+                f"camera {camera.name!r}: renderers draw pinhole cameras without skew, got {camera.lens} with skew "
+                f"{camera.skew}; prepare the sample first, or use `Camera.pinhole`"
+            )
+        intrinsics = torch.tensor([camera.fx, camera.fy, camera.cx, camera.cy], dtype=torch.float64)
+        return cls(torch.tensor(camera.T_cam_world), intrinsics, camera.width, camera.height)
+
+    @property
+    def centre(self) -> Float[Tensor, "3"]:
+        """Camera centre, world."""
+        return -self.T_cam_world[:3, :3].T @ self.T_cam_world[:3, 3]
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """One picture."""
+
+    colour: Float[Tensor, "3 h w"]  # over the background; not clamped above
+    alpha: Float[Tensor, "h w"]  # 1 - the light that the background gives
+
+
+@runtime_checkable  # for the run-time type checks of the tests
+class Renderer(Protocol):
+    """Draws Gaussians; one view a call."""
+
+    def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
+        """The picture, of the Gaussians' device and floating type.
+
+        What cannot be seen is left out and gets zero gradients: behind `NEAR`, outside the picture, below 1/255
+        opaque, not finite, or without a rotation. Neither values nor gradients are ever NaN.
+        """
+        ...
+
+
+def support(opacity: float) -> float:
+    """The largest squared Mahalanobis distance at which a Gaussian of this opacity is drawn: 2 ln(255 opacity)."""
+    return 2 * math.log(max(opacity / MIN_ALPHA, 1e-300))
