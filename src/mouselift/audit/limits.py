@@ -12,12 +12,13 @@ class GeometryLimits:
     noise_px: float = 0.055  # deviation of an outline point on exact samples, away from sharp and thin tips
     sharp_px: float = 0.3  # more of it where the outline is sharp, times its sharpness (0 .. 1) above 0.4
     thin_px: float = 1.0  # and where a tip is w pixels wide: thin_px / w^2
-    view_score: float = 30.0  # gain of the best one-view change over noise, chi-square like (3 degrees of freedom)
-    all_score: float = 30.0  # the same for one shift of all views (2 degrees of freedom)
-    several_score: float = 90.0  # the same for changes of all views (about 14 degrees of freedom)
+    view_score: float = 20.0  # gain of the best one-view change over noise, chi-square like (3 degrees of freedom)
+    all_score: float = 16.0  # the same for one shift of all views (2 degrees of freedom)
+    several_score: float = 50.0  # the same for changes of all views (about 14 degrees of freedom)
     rms_px: float = 3.0  # of what no camera change explains: above it, no mask is as bad as that
     rough_px: float = 0.25  # of what no camera change explains: above it, masks are rough and small faults go unseen
     planes: int = 8  # fewer tangent planes than this say nothing about one view
+    cut_px: float = 45.0  # straight outline at least so long, with corners at its ends, is an old frame edge
     coverage: float = 0.97  # share of a mask that the visual hull of all views covers
     coverage_gain: float = 0.02  # by which leaving a guilty view out lifts the coverage of the others
 

@@ -40,6 +40,7 @@ class Suspicion:
     change: tuple[float, float, float]  # log-scale, dx, dy of the picture(s), where kind is "view" or "all"
     noise_px: float  # deviation that the chosen hypothesis leaves, at well-defined outline points
     scores: Float64[Array, " v"]  # each view's
+    best: tuple[float, float, float]  # of the hypotheses one view, all views alike, several views
     planes: int
 
 
@@ -89,7 +90,9 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
     planes, views = len(contacts.angle), contacts.views
     if planes < limits.planes:
         nothing = np.full(views, np.nan)
-        return Suspicion("unknown", None, float("nan"), float("nan"), (0.0, 0.0, 0.0), float("nan"), nothing, planes)
+        return Suspicion(
+            "unknown", None, float("nan"), float("nan"), (0.0, 0.0, 0.0), float("nan"), nothing, (0.0, 0.0, 0.0), planes
+        )
     spread = deviations(contacts, outlines, limits)
     z, J = contacts.residual / spread, contacts.jacobian() / spread[:, None, None]
     fits = [_Fit.of(J[:, k], z) for k in range(views)]
@@ -103,6 +106,7 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
         ("several", whole, limits.several_score),
     ]
     kind, fit, limit = _choice(candidates, whole)
+    loudest = (candidates[0][1].score(whole), candidates[1][1].score(whole), candidates[2][1].score(whole))
     numbers = fit.values.tolist()
     change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
     if kind == "all":
@@ -111,7 +115,7 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
     used = 0 if kind == "none" else fit.rank
     noise = limits.noise_px * float(np.sqrt(left / max(planes - used, 1)))
     view = best if kind == "view" else None
-    return Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, planes)
+    return Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
 
 
 @dataclass(frozen=True, eq=False)

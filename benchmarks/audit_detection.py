@@ -1,0 +1,153 @@
+"""How often the audit's geometry finds a fault, names the guilty view, and cries wolf.
+
+    python benchmarks/audit_detection.py                         # 500 samples a fault, 1,000 exact ones
+    python benchmarks/audit_detection.py --fault view_shift --samples 200
+    python benchmarks/audit_detection.py --rough                 # the same faults under rough masks
+    python benchmarks/audit_detection.py --calibrate             # largest scores of exact samples
+
+Samples: benchmarks/corpus.py, flavour `warp`. "found": any finding of a camera fault; "named": the guilty view, or "all
+views", and nothing else.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import cv2
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from corpus import Flavour, corpus
+from mouselift.audit.camera_check import CameraCheck, check_cameras
+from mouselift.audit.outline import outline_of
+from mouselift.audit.views import SampleViews
+from mouselift.synthetic import faults
+from mouselift.synthetic.faults import Injected
+from mouselift.synthetic.rough_masks import Roughness
+
+Fault = Callable[[SampleViews, np.random.Generator], Injected]
+
+
+def _either(factor: float) -> Fault:
+    """One view scaled by `factor` or its inverse."""
+    return lambda sample, rng: faults.view_scale(sample, rng, scale=float(rng.choice([factor, 1 / factor])))
+
+
+CASES: dict[str, Fault] = {
+    **{f"view_scale {100 * (f - 1):.1f} %": _either(f) for f in (1.002, 1.003, 1.005, 1.01, 1.02, 1.05, 1.1, 1.3)},
+    **{f"view_shift {p:g} px": partial(faults.view_shift, pixels=p) for p in (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 30.0)},
+    **{f"half_pixel_all {p:g} px": partial(faults.half_pixel_all, pixels=p) for p in (0.25, 0.5, -0.5, 1.0, 2.0)},
+    **{name: fault for name, fault in faults.FAULTS.items() if name not in ("view_scale", "view_shift")},
+}
+ROUGH = {
+    "lossy edges": Roughness(grown_px=None, tail_lost=0.0, holes=0),
+    "lossy, holes, one view lacks the tail": Roughness(grown_px=None),
+    "lossy, holes, one view grown 2-5 px": Roughness(tail_lost=0.0),
+    "all of these": Roughness(),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One sample."""
+
+    found: bool
+    named: bool
+    rough: bool
+    kind: str
+    score: float
+    scores: tuple[float, ...]  # view, all, several
+    rms_px: float
+    noise_px: float
+
+
+def answer(index: int, case: str | None, rough: str | None, flavour: Flavour) -> Answer:
+    """Injects `case` into sample `index` and audits it."""
+    sample = corpus(index + 1, flavour=flavour)[index]
+    rng = np.random.default_rng([index, 31])
+    injected = None
+    if rough is not None:
+        sample = faults.rough(sample, rng, what=ROUGH[rough]).sample
+    if case is not None:
+        injected = CASES[case](sample, rng)
+        sample = injected.sample
+    found = check_cameras(sample, [outline_of(view.alpha, 0.01) for view in sample.views])
+    return Answer(
+        found.faulty, _named(found, injected), found.rough, found.suspicion.kind, found.suspicion.score,
+        found.suspicion.best, found.tangency.rms_px, found.suspicion.noise_px,
+    )  # fmt: skip
+
+
+def _named(found: CameraCheck, injected: Injected | None) -> bool:
+    if injected is None:
+        return not found.faulty
+    if len(injected.views) == 1:
+        return found.suspicion.kind == "view" and found.suspicion.view == injected.views[0]
+    return found.faulty and found.suspicion.kind != "view"
+
+
+def run(pool: ProcessPoolExecutor, count: int, case: str | None, rough: str | None, flavour: Flavour) -> list[Answer]:
+    task = partial(answer, case=case, rough=rough, flavour=flavour)
+    return list(pool.map(task, range(count), chunksize=10))
+
+
+def table(pool: ProcessPoolExecutor, options: argparse.Namespace, rough: str | None, flavour: Flavour) -> None:
+    print(f"\nmasks: {rough or 'clean'}, corpus {flavour}")
+    print("| fault | samples | found | named | kinds | smallest score | rms px, median |")
+    print("|---|---|---|---|---|---|---|")
+    for case in [None, *CASES]:
+        if case is not None and options.fault is not None and not case.startswith(options.fault):
+            continue
+        count = options.samples if case is not None or rough is not None else 2 * options.samples
+        got = run(pool, count, case, rough, flavour)
+        kinds = {kind: sum(a.kind == kind for a in got) for kind in sorted({a.kind for a in got})}
+        found, named = (100 * float(np.mean([getattr(a, key) for a in got])) for key in ("found", "named"))
+        low, rms = min(a.score for a in got), float(np.median([a.rms_px for a in got]))
+        listed = ", ".join(f"{kind} {n}" for kind, n in kinds.items())
+        name = case or "none (exact)"
+        print(f"| {name} | {len(got)} | {found:.1f} % | {named:.1f} % | {listed} | {low:.0f} | {rms:.2f} |", flush=True)
+
+
+def calibrate(pool: ProcessPoolExecutor, count: int, flavour: Flavour, rough: str | None) -> None:
+    """The largest scores and residuals of exact samples."""
+    got = run(pool, count, None, rough, flavour)
+    print(f"\n{count} exact samples, corpus {flavour}, masks {rough or 'clean'}: percentiles 50, 95, 99, 99.9, 100")
+    rows = [("view score", [a.scores[0] for a in got]), ("all score", [a.scores[1] for a in got])]
+    rows += [("several score", [a.scores[2] for a in got]), ("rms px", [a.rms_px for a in got])]
+    rows += [("noise px", [a.noise_px for a in got])]
+    for name, values in rows:
+        print(f"{name:14}", " ".join(f"{v:9.3f}" for v in np.nanpercentile(values, [50, 95, 99, 99.9, 100])))
+
+
+def _quiet() -> None:
+    threadpool_limits(1, user_api="blas")
+    cv2.setNumThreads(1)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=500)
+    parser.add_argument("--rough", action="store_true")
+    parser.add_argument("--fault", default=None, help="only cases whose name begins so")
+    parser.add_argument("--calibrate", action="store_true")
+    parser.add_argument("--flavour", choices=("warp", "mesh", "cut"), default="warp")
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    start = time.monotonic()
+    corpus(2 * options.samples if not options.rough else options.samples, flavour=options.flavour)
+    with ProcessPoolExecutor(options.workers, initializer=_quiet) as pool:
+        for rough in ROUGH if options.rough else (None,):
+            if options.calibrate:
+                calibrate(pool, options.samples if rough else 2 * options.samples, options.flavour, rough)
+            else:
+                table(pool, options, rough, options.flavour)
+    print(f"\n{time.monotonic() - start:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,103 @@
+"""Do one sample's cameras match its silhouettes? Tangency, what it blames, and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mouselift.audit.limits import LIMITS, GeometryLimits
+from mouselift.audit.outline import Outline
+from mouselift.audit.sensor_cut import without_cuts
+from mouselift.audit.suspect import Suspicion, suspect
+from mouselift.audit.tangency import Tangency, tangency
+from mouselift.audit.views import SampleViews
+from mouselift.core.finding import Finding
+
+
+@dataclass(frozen=True, eq=False)
+class CameraCheck:
+    """One sample."""
+
+    outlines: tuple[Outline | None, ...]  # corners on old frame edges marked
+    tangency: Tangency
+    suspicion: Suspicion
+    findings: tuple[Finding, ...]
+    limits: GeometryLimits
+
+    @property
+    def judged(self) -> bool:
+        """Enough tangent planes had a say: silence means agreement."""
+        return self.suspicion.kind != "unknown"
+
+    @property
+    def faulty(self) -> bool:
+        """Cameras and pixels disagree."""
+        return any(finding.severity == "error" for finding in self.findings)
+
+    @property
+    def rough(self) -> bool:
+        """Outlines are off by more than exact ones, in a way that no camera explains."""
+        return self.judged and self.suspicion.noise_px > self.limits.rough_px
+
+
+def check_cameras(
+    sample: SampleViews, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
+) -> CameraCheck:
+    """Findings: `tangency` (error: cameras disagree), `tangency-unknown`, `masks-rough`, `cut-by-sensor`."""
+    kept, notes = without_cuts(sample, outlines, limits)
+    found = tangency([view.camera for view in sample.views], kept)
+    suspicion = suspect(found.contacts, kept, limits)
+    findings = [*notes]
+    if suspicion.kind == "unknown":
+        findings.append(_unknown(sample, suspicion, limits))
+    elif suspicion.kind != "none" or found.rms_px > limits.rms_px:
+        findings.append(_disagreement(sample, found, suspicion, limits))
+    if suspicion.kind != "unknown" and suspicion.noise_px > limits.rough_px:
+        findings.append(_rough(sample, suspicion, limits))
+    return CameraCheck(kept, found, suspicion, tuple(findings), limits)
+
+
+def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+    text = (
+        f"{sample.id}: only {suspicion.planes} tangent planes have a say (expected at least {limits.planes}): "
+        "whether cameras and silhouettes agree is not known"
+    )
+    advice = "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."
+    return Finding(
+        "tangency-unknown", "warning", text, None, sample.frame, sample.id,
+        float(suspicion.planes), float(limits.planes), advice,
+    )  # fmt: skip
+
+
+def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+    rms = f"tangency {found.rms_px:.2f} px RMS"
+    name, value, limit = None, suspicion.score, suspicion.limit
+    s, dx, dy = suspicion.change
+    if suspicion.kind == "view" and suspicion.view is not None:
+        name = sample.views[suspicion.view].name
+        text = f"the camera of {name} does not belong to its picture: {rms}; it looks scaled by {np.exp(s):.4f} and "
+        text += f"shifted by ({dx:.1f}, {dy:.1f}) px without its intrinsics"
+    elif suspicion.kind == "all":
+        text = f"all views look shifted by ({dx:.2f}, {dy:.2f}) px against their principal points: {rms}"
+    elif suspicion.kind == "several":
+        text = f"the cameras of several views do not belong to their pictures: {rms}"
+    else:
+        text = f"cameras and silhouettes disagree in a way that scaling and shifting pictures does not explain: {rms}"
+        value, limit = found.rms_px, limits.rms_px
+    advice = "`mouselift audit` names the cause over the whole dataset; `mouselift repair` undoes what can be undone."
+    return Finding(
+        "tangency", "error", f"{sample.id}: {text}", name, sample.frame, sample.id, float(value), float(limit), advice
+    )
+
+
+def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+    text = (
+        f"{sample.id}: outlines disagree by {suspicion.noise_px:.2f} px in a way that no camera explains (exact masks: "
+        f"{limits.noise_px:g} px): masks are rough, and small faults of cameras cannot be seen"
+    )
+    advice = "Look at the outlines in the report; better masks make the audit sharper."
+    return Finding(
+        "masks-rough", "note", text, None, sample.frame, sample.id, suspicion.noise_px, limits.rough_px, advice
+    )
