@@ -12,6 +12,7 @@ from markupsafe import Markup, escape
 from mouselift.core.types import Array
 
 Values = Float[Array, " n"]
+Real = float | int
 
 WIDTH, HEIGHT = 520, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
@@ -22,16 +23,16 @@ SHAPES = ("circle", "square", "diamond", "triangle", "cross", "ring")
 class Axis:
     """Values to coordinates. `log` needs positive limits."""
 
-    low: float
-    high: float
-    start: float
-    end: float
+    low: Real
+    high: Real
+    start: Real
+    end: Real
     log: bool = False
     whole: bool = False  # ticks at whole numbers only
 
-    def at(self, value: float) -> float:
+    def at(self, value: Real) -> float:
         """Coordinate of a value, kept inside the axis."""
-        f: Callable[[float], float] = (lambda x: float(np.log(max(x, 1e-12)))) if self.log else float
+        f: Callable[[Real], float] = (lambda x: float(np.log(max(x, 1e-12)))) if self.log else float
         share = (f(value) - f(self.low)) / max(f(self.high) - f(self.low), 1e-12)
         return round(self.start + min(max(share, 0.0), 1.0) * (self.end - self.start), 2)
 
@@ -80,10 +81,10 @@ class Chart:
             self.parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
             self.text(x, base + 17, number(value), "middle")
 
-    def text(self, x: float, y: float, words: str, anchor: str = "start", kind: str = "tick") -> None:
+    def text(self, x: Real, y: Real, words: str, anchor: str = "start", kind: str = "tick") -> None:
         self.parts.append(f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>')
 
-    def limit(self, axis: Axis, value: float, words: str) -> None:
+    def limit(self, axis: Axis, value: Real, words: str) -> None:
         """A dashed line right across, with its meaning."""
         y = axis.at(value)
         self.parts.append(f'<line class="limit" x1="{self.left}" x2="{self.width - _RIGHT}" y1="{y}" y2="{y}"/>')
@@ -104,7 +105,7 @@ class Chart:
         )
 
 
-def mark(shape: str, x: float, y: float, r: float, kind: str) -> str:
+def mark(shape: str, x: Real, y: Real, r: Real, kind: str) -> str:
     """A small sign; shapes differ so that series can be told apart without colour."""
     if shape in ("circle", "ring"):
         return f'<circle class="{kind} {shape}" cx="{x:g}" cy="{y:g}" r="{r:g}"/>'
@@ -119,7 +120,7 @@ def mark(shape: str, x: float, y: float, r: float, kind: str) -> str:
     return f'<path class="{kind} {shape}" d="{outlines[shape]}"/>'
 
 
-def value_axis(values: Values, start: float, end: float, include: Sequence[float] = (), log: bool = False) -> Axis:
+def value_axis(values: Values, start: Real, end: Real, include: Sequence[Real] = (), log: bool = False) -> Axis:
     """An axis that holds all finite values and `include`; logarithmic ones keep to positive values."""
     known = np.asarray(values, dtype=np.float64)
     known = np.concatenate([known[np.isfinite(known)], np.array([float(v) for v in include])])
@@ -133,13 +134,13 @@ def value_axis(values: Values, start: float, end: float, include: Sequence[float
     return Axis(0.0 if low >= 0 and low < 0.6 * high else low - room, high + room, start, end)
 
 
-def number(value: float) -> str:
+def number(value: Real) -> str:
     """Short: 0.05, 1.5, 200, 12,000."""
     if abs(value) < 1e-12:
         return "0"
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def _round_step(raw: float) -> float:
+def _round_step(raw: Real) -> float:
     power = 10.0 ** np.floor(np.log10(max(raw, 1e-12)))
     return float(next(m * power for m in (1, 2, 2.5, 5, 10) if m * power >= raw * (1 - 1e-9)))

@@ -40,9 +40,11 @@ def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> lis
     lines = [line for line in _chains(_links(values)) if len(line) >= shortest]
     out: list[Points2] = []
     for line in lines:
-        points = _points(values, np.array(line))
-        corners = cv2.approxPolyDP(points.astype(np.float32)[:, None], tolerance, closed=False)
-        out.append(np.asarray(corners)[:, 0].astype(np.float64))
+        points = _points(values, np.array(line)).astype(np.float32)
+        closed = line[0] == line[-1]
+        corners = cv2.approxPolyDP(points[:-1, None] if closed else points[:, None], tolerance, closed)
+        simple = np.asarray(corners)[:, 0].astype(np.float64)
+        out.append(np.concatenate([simple, simple[:1]]) if closed else simple)
     return out
 
 

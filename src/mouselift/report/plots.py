@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 from markupsafe import Markup, escape
 
+from mouselift.core.types import Array
 from mouselift.report.charts import SHAPES, Axis, Chart, Values, mark, number, value_axis
+
+Known = Float[Array, " m"]  # fewer than were given
 
 _DOTS = 160  # a camera: the extremes always, the rest evenly by rank
 _BINS = 240  # along the frames: beyond this many samples a line shows medians, and a band where 90 % lie
@@ -139,7 +143,7 @@ def bars(counts: Sequence[tuple[str, int, str]], total: int) -> Markup:
     )
 
 
-def _known(values: Values) -> Values:
+def _known(values: Values) -> Known:
     return np.asarray(values, dtype=np.float64)[np.isfinite(values)]
 
 
@@ -151,7 +155,7 @@ def _thinned(known: Values) -> list[float]:
     return ordered.tolist()
 
 
-def _binned(frames: Values, values: Values) -> tuple[Values, Values]:
+def _binned(frames: Values, values: Values) -> tuple[Known, Known]:
     """(frames, values) as they are when few; else the medians of equal runs of samples."""
     good = np.isfinite(values) & np.isfinite(frames)
     at, known = np.asarray(frames, dtype=np.float64)[good], np.asarray(values, dtype=np.float64)[good]

@@ -1,0 +1,172 @@
+"""The page of an audit: stands alone, says the verdict first, shows the guilty view, and keeps to its size."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from mouselift.audit.load import load_sample
+from mouselift.audit.profile import facelift
+from mouselift.audit.result import DatasetAudit
+from mouselift.audit.run import audit_dataset
+from mouselift.errors import DatasetError
+from mouselift.report.choose import drawn_large, drawn_small
+from mouselift.report.dataset_charts import along_samples, per_camera
+from mouselift.report.dataset_page import write_report
+from mouselift.report.tangent_sheet import tangent_sheet
+
+MOST_BYTES = 10_000_000
+
+
+@pytest.fixture(scope="module")
+def audit(dataset: Path) -> DatasetAudit:
+    return audit_dataset(dataset, hull=True)
+
+
+@pytest.fixture(scope="module")
+def page(dataset: Path, audit: DatasetAudit, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("page") / "out" / "report.html"
+    summary = write_report(dataset, path, audit, facelift())
+    assert summary.bytes == path.stat().st_size
+    assert not list(path.parent.glob(".writing*"))
+    return path.read_text(encoding="utf-8")
+
+
+def test_stands_alone(page: str) -> None:
+    outside = re.findall(r'(?:src|href|action|url)\s*[=(]\s*["\']?(?!data:|#)([a-z]+:[^"\')\s]+)', page)
+    assert outside == []
+    assert "<script src" not in page
+    assert "@import" not in page
+
+
+def test_verdict_comes_first(page: str, audit: DatasetAudit) -> None:
+    assert audit.verdict == "fail"
+    body = page[page.index("<body>") :]
+    assert body.index("FAIL") < body.index("<svg")
+    first = re.sub(r"<[^>]+>", " ", body[: body.index("<svg")])
+    assert "2 of 3" in first, "how many pass"
+    assert "px" in first
+
+
+def test_readable_without_eyes(page: str) -> None:
+    assert '<html lang="en">' in page
+    assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
+    drawings = [tag for tag in re.findall(r"<svg[^>]*>", page) if "viewBox" in tag and 'x="' not in tag]
+    for tag in drawings:
+        assert "aria-hidden" in tag or ('role="img"' in tag and re.search(r'aria-label="[^"]+"', tag)), tag
+    assert all("scope=" in tag for tag in re.findall(r"<th\b[^>]*>", page))
+    assert page.count("<table") == page.count("<caption")
+
+
+def test_worst_sample_shows_the_guilty_view(dataset: Path, audit: DatasetAudit) -> None:
+    worst = drawn_large(audit)[0]
+    assert worst.id == "sample_000005"
+    sheet = tangent_sheet(load_sample(dataset / worst.id, colours=True).sample)
+    assert sheet.names[sheet.reference] != "cam2"
+    off = {panel.name for panel in sheet.panels if any(line.off for line in panel.crossings[sheet.reference].lines)}
+    assert off == {"cam2"}
+    assert sheet.worst_px == pytest.approx(6, abs=2)
+
+
+def test_good_sample_has_no_red(dataset: Path) -> None:
+    sheet = tangent_sheet(load_sample(dataset / "sample_000003", colours=True).sample)
+    assert not any(line.off for panel in sheet.panels for crossing in panel.crossings for line in crossing.lines)
+
+
+def test_inset_shows_the_gap(dataset: Path) -> None:
+    """The magnified window holds both ends of the gap, at the scale that it states."""
+    sheet = tangent_sheet(load_sample(dataset / "sample_000005", colours=True).sample)
+    panel = next(panel for panel in sheet.panels if panel.name == "cam2")
+    crossing = panel.crossings[sheet.reference]
+    assert crossing.inset is not None
+    x, y, side = crossing.inset.window
+    worst = max(crossing.lines, key=lambda line: line.gap_px)
+    for point in (worst.touch, worst.foot):
+        assert x <= point[0] <= x + side
+        assert y <= point[1] <= y + side
+    assert crossing.inset.zoom == pytest.approx(crossing.inset.side / side, abs=0.06)
+
+
+def test_never_overwrites_unasked(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    path = tmp_path / "mine.html"
+    path.write_text("mine")
+    with pytest.raises(DatasetError, match="--force"):
+        write_report(dataset, path, audit, facelift())
+    assert path.read_text() == "mine"
+    write_report(dataset, path, audit, facelift(), force=True)
+    assert path.read_text() != "mine"
+
+
+def test_another_datasets_audit_is_refused(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    other = replace_ids(audit, ["elsewhere_1", *audit.ids[1:]])
+    with pytest.raises(DatasetError, match="elsewhere_1"):
+        write_report(dataset, tmp_path / "page.html", other, facelift())
+
+
+def test_another_profile_is_refused(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="--profile"):
+        write_report(dataset, tmp_path / "page.html", audit, msgspec.structs.replace(facelift(), name="other"))
+
+
+def test_same_bytes_every_time(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    for name in "ab":
+        write_report(dataset, tmp_path / f"{name}.html", audit, facelift())
+    assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
+
+
+def test_thousands_of_samples_keep_to_ten_megabytes(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    """Three thousand samples in the audit, the same three folders behind them."""
+    many = tmp_path / "many"
+    many.mkdir()
+    ids = []
+    for number in range(3000):
+        source = dataset / f"sample_{3 + number % 3:06d}"
+        ids.append(f"sample_{number:06d}")
+        (many / ids[-1]).symlink_to(source)
+    big = repeated(audit, 1000, ids)
+    summary = write_report(many, tmp_path / "page.html", big, facelift(), samples=24)
+    assert summary.bytes < MOST_BYTES
+    assert summary.bytes < 3_000_000, "what is drawn does not grow with the dataset"
+
+
+def test_scene_data_cannot_end_its_script(page: str) -> None:
+    blocks = re.findall(r'<script type="application/json">(.*?)</script>', page, re.S)
+    assert len(blocks) == 2
+    for block in blocks:
+        assert "<" not in block
+        scene = json.loads(block)
+        assert [camera["name"] for camera in scene["cameras"]] == [f"cam{k}" for k in range(6)]
+    assert json.loads(blocks[1])["hull"]["count"] > 500
+
+
+def test_samples_drawn_small_are_distinct_and_hold_the_worst(audit: DatasetAudit) -> None:
+    shown = drawn_small(repeated(audit, 20, [f"s_{k}" for k in range(60)]), 12)
+    assert len({s.index for s in shown}) == 12
+    assert sum(s.role == "among the worst" for s in shown) == 4
+    assert len(drawn_small(audit, 12)) == 3
+
+
+def test_columns_by_camera_and_over_samples(audit: DatasetAudit) -> None:
+    frames, series = along_samples(audit, "fx")
+    assert frames.tolist() == [3, 4, 5]
+    assert {name: values.tolist() for name, values in series.items()} == {f"cam{k}": [190.0] * 3 for k in range(6)}
+    assert per_camera(audit, "cx")["cam2"].tolist() == pytest.approx([83.7, 83.7, 89.7])
+
+
+def replace_ids(audit: DatasetAudit, ids: list[str]) -> DatasetAudit:
+    return msgspec.structs.replace(audit, ids=ids)
+
+
+def repeated(audit: DatasetAudit, times: int, ids: list[str]) -> DatasetAudit:
+    """The audit of the same samples over and over, under new names."""
+    samples = {key: np.tile(column, times) for key, column in audit.sample_columns.items()}
+    views = {key: np.tile(column, times) for key, column in audit.view_columns.items()}
+    count = len(audit.view_columns["sample"])
+    views["sample"] = views["sample"] + np.repeat(np.arange(times) * audit.samples, count).astype(np.float32)
+    samples["frame"] = np.arange(len(ids), dtype=np.float32)
+    return msgspec.structs.replace(audit, ids=ids, sample_columns=samples, view_columns=views)

@@ -1,0 +1,83 @@
+"""Charts put values where the axes say."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from mouselift.report.charts import Axis, number, value_axis
+from mouselift.report.plots import bars, by_view, histogram, legend, over_frames
+
+
+def test_axis_places_values() -> None:
+    axis = Axis(0.0, 10.0, 200.0, 0.0)
+    assert axis.at(0) == 200
+    assert axis.at(2.5) == 150
+    assert axis.at(99) == 0, "kept inside"
+    assert axis.ticks() == [0, 2, 4, 6, 8, 10]
+    log = Axis(0.1, 10.0, 0.0, 100.0, log=True)
+    assert log.at(1.0) == pytest.approx(50)
+    assert 1.0 in log.ticks()
+
+
+def test_whole_ticks() -> None:
+    assert Axis(0, 3, 0, 100, whole=True).ticks() == [0, 1, 2, 3]
+
+
+def test_axis_of_nothing_and_of_one_value() -> None:
+    assert value_axis(np.array([np.nan]), 0, 1).high == 1
+    one = value_axis(np.array([5.0]), 0.0, 1.0)
+    assert one.low < 5 < one.high
+
+
+def test_by_view_names_medians_and_marks_what_is_over() -> None:
+    svg = str(by_view({"a<b": np.array([0.1, 0.2, 0.3]), "none": np.array([np.nan])}, "px", 0.25, "limit"))
+    ElementTree.fromstring(svg)
+    assert "a&lt;b 0.2" in svg
+    assert svg.count("dot over") == 1
+    assert "no value" in svg
+
+
+def test_many_samples_stay_few_marks() -> None:
+    values = np.random.default_rng(0).lognormal(size=20_000)
+    svg = str(by_view({"cam": values}, "px"))
+    assert svg.count('class="dot') <= 160
+    series = str(over_frames(np.arange(20_000.0), {"cam": values}, "px"))
+    ElementTree.fromstring(series)
+    points = re.search(r'points="([^"]+)"', series)
+    assert points is not None
+    assert len(points.group(1).split()) == 240
+
+
+def test_over_frames_leaves_gaps_out() -> None:
+    values = {"cam": np.array([1.0, np.nan, 3.0])}
+    svg = str(over_frames(np.array([10.0, 20.0, 30.0]), values, "px", 2.0, "limit"))
+    points = re.search(r'points="([^"]+)"', svg)
+    assert points is not None
+    assert len(points.group(1).split()) == 2
+
+
+def test_histogram_bars_lie_at_their_values() -> None:
+    shares, other = np.zeros(400), np.zeros(400)
+    shares[300], other[100] = 1.0, 1.0  # +-1: 0.5025 and -0.4975
+    svg = str(histogram(shares, other, 1.0, "direction x", "profile p"))
+    ElementTree.fromstring(svg)
+    assert "mean 0.502" in svg
+    assert "profile p -0.497" in svg
+    assert svg.count('class="bar"') == 1
+
+
+def test_bars_and_legend() -> None:
+    svg = str(bars([("clipped", 3, "error")], 12))
+    ElementTree.fromstring(svg)
+    assert "3 (error)" in svg
+    assert str(legend(["a", "b&c"])).count("<li>") == 2
+    assert "b&amp;c" in str(legend(["b&c"]))
+
+
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (0.05, "0.05"), (12345.6, "12,346"), (1.23456, "1.23")])
+def test_number(value: float, text: str) -> None:
+    assert number(value) == text
