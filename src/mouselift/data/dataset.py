@@ -1,0 +1,226 @@
+"""Prepared samples for torch: decoded, resized with their cameras, views chosen, all by seed, epoch and index."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import torch
+from jaxtyping import Float32
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from mouselift.core.camera import Camera
+from mouselift.core.types import Array
+from mouselift.data.augment import Augmentation, ColourGains
+from mouselift.data.choice import ViewChoice
+from mouselift.data.decode import Box, Premultiplied, read_cutout
+from mouselift.data.moves import ViewMove, resized
+from mouselift.data.sample import Batch, Sample, collate
+from mouselift.data.splits import samples_of
+from mouselift.errors import DatasetError, MouseliftError
+from mouselift.io.dataset import DatasetSample, read_sample
+from mouselift.io.rigs.facelift import SampleView
+
+WHITE = (1.0, 1.0, 1.0)
+
+_VIEWS, _COLOURS, _ORDER = 0, 1, 2  # streams of random numbers: changing one option leaves the others' draws alone
+_EACH_VIEW = 3
+
+
+class MultiViewDataset(Dataset[Sample]):
+    """Samples of prepared folders (FaceLift format), read when asked for.
+
+    samples: a list file, a folder of samples, one sample's folder, or such folders (`splits.split_samples`).
+    size: pixels a side of what is given out; None: as stored. background: red, green, blue, 0..1.
+    What a sample looks like depends on (seed, epoch, index) only: not on workers, order or what was read before.
+    Set the epoch (`set_epoch`) before iterating; workers that live on see it.
+
+    A sample that cannot be read raises DatasetError with its name; it is never replaced. So does a picture whose size
+    is not what its camera says: cameras are data, nothing here mends them.
+    """
+
+    def __init__(
+        self,
+        samples: Path | Sequence[Path],
+        *,
+        size: int | None = None,
+        views: ViewChoice | None = None,
+        augment: Augmentation | None = None,
+        background: tuple[float, float, float] = WHITE,
+        seed: int = 0,
+    ) -> None:
+        self.folders = tuple(samples_of(samples) if isinstance(samples, Path) else samples)
+        self.size, self.views, self.augment, self.seed = size, views or ViewChoice(), augment, seed
+        self.background = np.array(background, dtype=np.float32)
+        if not self.folders:
+            raise DatasetError("expected at least one sample folder, got none")
+        if size is not None and size < 1:
+            raise ValueError(f"MultiViewDataset: size: expected a positive number of pixels, got {size}")
+        if self.background.shape != (3,) or not ((self.background >= 0) & (self.background <= 1)).all():
+            raise ValueError(f"MultiViewDataset: background: expected three numbers in 0..1, got {background}")
+        self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # one number for all workers
+
+    def __len__(self) -> int:
+        return len(self.folders)
+
+    @property
+    def epoch(self) -> int:
+        return int(self._epoch)
+
+    def set_epoch(self, epoch: int) -> None:
+        """Another epoch: other draws. Call it before iterating, not while."""
+        self._epoch.fill_(epoch)
+
+    def __getitem__(self, index: int) -> Sample:
+        folder = self.folders[index]
+        place = range(len(self))[index]
+        try:
+            return self._read(read_sample(folder), place)
+        except (MouseliftError, ValueError) as error:
+            raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
+
+    def check(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+        """Reads all cameras and picture headers and makes every choice of views, before hours are spent on training.
+
+        DatasetError at the first sample that cannot be used. No picture is decoded.
+        """
+        for place, folder in enumerate(self.folders):
+            try:
+                self.views.choose(read_sample(folder).names, self._rng(place, _VIEWS))
+            except MouseliftError as error:
+                raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
+            if progress is not None:
+                progress("samples", place + 1, len(self))
+
+    def _read(self, found: DatasetSample, place: int) -> Sample:
+        chosen = self.views.choose(found.names, self._rng(place, _VIEWS))
+        gains = None if self.augment is None else self.augment.gains(self._rng(place, _COLOURS))
+        side = self.size or found.views[0].camera.width
+        image = np.empty((len(chosen.loaded), 4, side, side), dtype=np.float32)
+        cameras = []
+        for out, k in zip(image, chosen.loaded, strict=True):
+            target = self._target(found.views[k].camera, place, k)
+            self._fill(out, found.folder, found.views[k], target, gains)
+            cameras.append(target)
+        return Sample(
+            name=found.folder.name,
+            views=tuple(camera.name for camera in cameras),
+            image=torch.from_numpy(image),
+            c2w=torch.from_numpy(np.stack([_c2w(camera) for camera in cameras])),
+            fxfycxcy=torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras], dtype=torch.float32),
+            index=torch.tensor([[k, place] for k in chosen.loaded]),
+            background=torch.from_numpy(self.background.copy()),
+            inputs=torch.tensor(chosen.inputs),
+            targets=torch.tensor(chosen.targets),
+            held_out=torch.tensor(chosen.held_out),
+        )
+
+    def _target(self, camera: Camera, place: int, view: int) -> Camera:
+        """The camera of the picture that is given out."""
+        if self.size is not None and self.size != camera.width:
+            camera = resized(camera, self.size, self.size)
+        if self.augment is None:
+            return camera
+        return self.augment.camera(camera, self._rng(place, _EACH_VIEW + view))
+
+    def _fill(
+        self,
+        out: Float32[Array, "4 h w"],
+        folder: Path,
+        view: SampleView,
+        target: Camera,
+        gains: ColourGains | None,
+    ) -> None:
+        """Decodes, moves and colours one view into `out`, on the background."""
+        file = folder / view.file_path
+        cutout = read_cutout(file)
+        if (cutout.width, cutout.height) != (view.camera.width, view.camera.height):
+            raise DatasetError(
+                f"{file}: is {cutout.width} x {cutout.height}, its camera says w = {view.camera.width}, "
+                f"h = {view.camera.height}"
+            )
+        if out.shape[1:] != (target.height, target.width):
+            raise DatasetError(
+                f"{file}: view {view.camera.name} is {target.width} x {target.height}, the sample's first view "
+                f"{out.shape[2]} x {out.shape[1]}; give a size to resize all, or prepare it again"
+            )
+        picture, box = ViewMove(view.camera, target).apply(cutout)
+        if gains is not None and self.augment is not None and self.augment.colours:
+            if cutout.opaque:
+                raise DatasetError(
+                    f"{file}: has no transparent pixel, so colour jitter would change the background with the subject; "
+                    "prepare it without --background, or leave brightness, contrast and saturation at 0"
+                )
+            picture = gains.apply(picture)
+        compose(out, picture, box, self.background)
+
+    def _rng(self, place: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, self.epoch, place, stream])
+
+
+def compose(
+    out: Float32[Array, "4 rows columns"], picture: Premultiplied, box: Box, background: Float32[Array, "3"]
+) -> None:
+    """Fills `out`: colour + (1 - alpha) * background, and alpha; outside `box` the background and zero."""
+    x0, y0, x1, y1 = box
+    out[:3] = background[:, None, None]
+    out[3] = 0.0
+    if picture.size == 0:
+        return
+    alpha = np.ascontiguousarray(picture[..., 3])
+    clear = 1.0 - alpha
+    for channel in range(3):
+        np.add(picture[..., channel], clear * background[channel], out=out[channel, y0:y1, x0:x1])
+    out[3, y0:y1, x0:x1] = alpha
+
+
+class Shuffled(Sampler[int]):
+    """A dataset's indices in an order that depends on its seed and epoch only."""
+
+    def __init__(self, dataset: MultiViewDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __iter__(self) -> Iterator[int]:
+        rng = np.random.default_rng([self.dataset.seed, self.dataset.epoch, len(self), _ORDER])
+        yield from rng.permutation(len(self)).tolist()
+
+
+def batches(
+    dataset: MultiViewDataset,
+    batch_size: int = 1,
+    *,
+    shuffle: bool = False,
+    workers: int = 0,
+    pin_memory: bool = False,
+    drop_last: bool = False,
+) -> DataLoader[Batch]:
+    """The dataset in batches. `workers` processes, which live on between epochs; 0: in this one."""
+    options: dict[str, Any] = {"persistent_workers": True, "worker_init_fn": _one_thread} if workers else {}
+    return DataLoader(  # pyright: ignore[reportReturnType] - torch types a loader by its dataset's items
+        dataset,
+        batch_size=batch_size,
+        sampler=Shuffled(dataset) if shuffle else None,
+        num_workers=workers,
+        collate_fn=collate,
+        pin_memory=pin_memory,
+        drop_last=drop_last,
+        **options,
+    )
+
+
+def _one_thread(worker: int) -> None:
+    """Workers are the parallelism; OpenCV's own threads would only get in each other's way."""
+    cv2.setNumThreads(1)
+
+
+def _c2w(camera: Camera) -> Float32[Array, "4 4"]:
+    T_world_cam = np.eye(4)
+    T_world_cam[:3, :3] = camera.R_cam_world.T
+    T_world_cam[:3, 3] = camera.centre
+    return T_world_cam.astype(np.float32)

@@ -1,0 +1,177 @@
+"""One object that moves pixels and camera together: resize, zoom, crop and in-plane turn in one resampling.
+
+Nothing else in `data` may change a picture's grid. Pixel centres lie at +0.5 (docs/concepts/conventions.md); OpenCV
+counts pixels by integer centres, so its maps are shifted by -0.5 on the way in.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.core.camera import Camera
+from mouselift.core.lens import Pinhole
+from mouselift.core.reframe import Reframe
+from mouselift.core.types import Array
+from mouselift.data.decode import Box, Cutout, Premultiplied
+
+_FINE_ABOVE = 0.5  # output pixels per source pixel: from here on pictures are interpolated on a grid twice as fine
+_REACH = 4  # pixels: more than the widest kernel used here
+_AXIS_TOLERANCE = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class ViewMove:
+    """From `source` to `target`, pinholes at one centre and along one axis; ValueError otherwise.
+
+    `target` is exactly the camera of the picture that `apply` gives.
+    """
+
+    source: Camera
+    target: Camera
+
+    def __post_init__(self) -> None:
+        Reframe(self.source, self.target)  # raises where the centres differ or the target has a lens
+        turn = self.source.R_cam_world @ self.target.R_cam_world.T
+        if abs(turn[2, 2] - 1.0) > _AXIS_TOLERANCE:
+            raise ValueError("ViewMove: expected one optical axis; the cameras look in different directions")
+        if not isinstance(self.source.lens, Pinhole) or self.source.skew or self.target.skew:
+            raise ValueError("ViewMove: expected pinholes without skew; undistort first (mouselift prepare)")
+
+    @property
+    def to_source(self) -> Float64[Array, "2 3"]:
+        """Affine map of target pixels (x, y, 1) to source pixels: K_source R_source R_target^T K_target^-1."""
+        turn = self.source.R_cam_world @ self.target.R_cam_world.T
+        return (self.source.K @ turn @ np.linalg.inv(self.target.K))[:2]
+
+    @property
+    def scale(self) -> float:
+        """Output pixels per source pixel (square root of the area ratio)."""
+        return float(1 / math.sqrt(abs(np.linalg.det(self.to_source[:, :2]))))
+
+    @property
+    def resize_only(self) -> bool:
+        """The whole source picture becomes the whole target picture, without a turn."""
+        whole = np.diag([self.source.width / self.target.width, self.source.height / self.target.height])
+        return bool(np.abs(self.to_source - np.pad(whole, ((0, 0), (0, 1)))).max() < _AXIS_TOLERANCE)
+
+    def apply(self, cutout: Cutout) -> tuple[Premultiplied, Box]:
+        """The moved picture's pixels within the answered box; all others are zero.
+
+        Minified: mean over the output pixel's area. Magnified or turned: cubic. Values stay within 0..1, colours
+        within alpha. ValueError where the picture has another size than the source camera.
+        """
+        if (cutout.width, cutout.height) != (self.source.width, self.source.height):
+            raise ValueError(
+                f"ViewMove: expected a picture of {self.source.width} x {self.source.height}, got {cutout.width} x "
+                f"{cutout.height}"
+            )
+        if cutout.rgba.size == 0:
+            return np.zeros((0, 0, 4), dtype=np.float32), (0, 0, 0, 0)
+        if not self.resize_only:
+            box = self._target_box(cutout.box)
+            return _within(self._sampled(cutout, box)), box
+        if self.scale == 1.0:
+            return cutout.premultiplied(), cutout.box
+        return self._resized(cutout)
+
+    def _resized(self, cutout: Cutout) -> tuple[Premultiplied, Box]:
+        """A box of whole grid periods, so that resizing it gives what resizing the whole picture would."""
+        sizes = ((self.source.width, self.target.width), (self.source.height, self.target.height))
+        spans = [
+            _periods(low, high, *size) for low, high, size in zip(cutout.box[:2], cutout.box[2:], sizes, strict=True)
+        ]
+        (x0, x1, u0, u1), (y0, y1, v0, v1) = spans
+        minified = self.source.width >= self.target.width and self.source.height >= self.target.height
+        kind = cv2.INTER_AREA if minified else cv2.INTER_CUBIC
+        values = cv2.resize(cutout.premultiplied((x0, y0, x1, y1)), (u1 - u0, v1 - v0), interpolation=kind)
+        return (np.asarray(values) if minified else _within(np.asarray(values))), (u0, v0, u1, v1)
+
+    def _sampled(self, cutout: Cutout, box: Box) -> Premultiplied:
+        """Cubic on a grid twice as fine, linear between its samples: remap's own cubic rounds to 1/32 pixel."""
+        samples = max(1, math.ceil(1 / self.scale - 1e-9))  # per output pixel and axis; then their mean
+        fine = 2 if self.scale > _FINE_ABOVE else 1
+        x0, y0, x1, y1 = cutout.box
+        room = (x0 - _REACH, y0 - _REACH, x1 + _REACH, y1 + _REACH)  # zeros around, wherever the picture ends
+        values = cutout.premultiplied(room)
+        if fine > 1:
+            values = np.asarray(cv2.resize(values, None, fx=fine, fy=fine, interpolation=cv2.INTER_CUBIC))
+        x = box[0] + (np.arange((box[2] - box[0]) * samples) + 0.5) / samples
+        y = box[1] + (np.arange((box[3] - box[1]) * samples) + 0.5) / samples
+        A = self.to_source
+        map_x, map_y = (
+            (fine * (A[k, 0] * x[None] + A[k, 1] * y[:, None] + A[k, 2] - room[k]) - 0.5).astype(np.float32)
+            for k in (0, 1)
+        )
+        found = np.asarray(cv2.remap(values, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT))
+        if samples > 1:
+            size = (box[2] - box[0], box[3] - box[1])
+            found = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_AREA))
+        return found
+
+    def _target_box(self, box: Box) -> Box:
+        """Target pixels that the source box and a kernel's reach can touch."""
+        A = self.to_source
+        grown = np.array([box[0] - _REACH, box[1] - _REACH, box[2] + _REACH, box[3] + _REACH], dtype=np.float64)
+        corners = np.stack([grown[[0, 2, 0, 2]], grown[[1, 1, 3, 3]]])
+        moved = np.linalg.solve(A[:, :2], corners - A[:, 2:])
+        low, high = np.floor(moved.min(axis=1)), np.ceil(moved.max(axis=1))
+        size = np.array([self.target.width, self.target.height])
+        x0, y0 = (int(value) for value in np.clip(low, 0, size - 1))
+        x1, y1 = (int(value) for value in np.clip(high, 1, size))
+        return x0, y0, x1, y1
+
+
+def resized(camera: Camera, width: int, height: int) -> Camera:
+    """The camera of the whole picture resized: fx, cx by the width's ratio, fy, cy by the height's."""
+    across, down = width / camera.width, height / camera.height
+    return replace(
+        camera,
+        width=width,
+        height=height,
+        fx=camera.fx * across,
+        cx=camera.cx * across,
+        fy=camera.fy * down,
+        cy=camera.cy * down,
+    )
+
+
+def turned(camera: Camera, degrees: float) -> Camera:
+    """Turned about its optical axis; the picture turns clockwise by `degrees` about the principal point."""
+    angle = math.radians(degrees)
+    c, s = math.cos(angle), math.sin(angle)
+    return camera.turned(np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]))
+
+
+def zoomed(camera: Camera, factor: float) -> Camera:
+    """Zoomed about the principal point, which stays where it is."""
+    return replace(camera, fx=camera.fx * factor, fy=camera.fy * factor)
+
+
+def window(camera: Camera, x0: float, y0: float, factor: float) -> Camera:
+    """The window with its top-left corner at (x0, y0), blown up by `factor` to the size that the picture had."""
+    return replace(
+        camera,
+        fx=camera.fx * factor,
+        fy=camera.fy * factor,
+        cx=(camera.cx - x0) * factor,
+        cy=(camera.cy - y0) * factor,
+    )
+
+
+def _periods(low: int, high: int, old: int, new: int) -> tuple[int, int, int, int]:
+    """Source range around low..high with a kernel's room and the target range that it becomes exactly."""
+    common = math.gcd(old, new)
+    step, out = old // common, new // common
+    first, last = max(0, (low - _REACH) // step), min(common, -(-(high + _REACH) // step))
+    return first * step, last * step, first * out, last * out
+
+
+def _within(values: Premultiplied) -> Premultiplied:
+    """Cubic kernels overshoot: alpha back to 0..1, colours to 0..alpha."""
+    alpha = np.clip(values[..., 3:], 0.0, 1.0)
+    return np.concatenate([np.clip(values[..., :3], 0.0, alpha), alpha], axis=-1)
