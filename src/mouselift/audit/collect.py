@@ -20,6 +20,7 @@ from mouselift.audit.result import (
 )
 from mouselift.core.finding import Finding, Severity
 
+DISAGREEMENTS = ("tangency", "coherence", "behind-camera", "out-of-reach")  # codes that a diagnosis looks behind
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -35,6 +36,7 @@ class Collected:
     likenesses: list[Likeness] = field(init=False)
     counts: dict[str, CodeCount] = field(default_factory=dict)
     rays: RayStatistics = field(default_factory=RayStatistics.empty)
+    disagreeing: list[int] = field(default_factory=list)  # samples whose cameras and silhouettes contradict each other
     orders: dict[tuple[str, ...], int] = field(default_factory=dict)  # camera orders and the first sample with each
 
     def __post_init__(self) -> None:
@@ -54,6 +56,8 @@ class Collected:
         self._views[index] = np.array(rows, dtype=np.float32).reshape(len(rows), 1 + len(VIEW_NUMBERS))
         order = tuple(str(view["camera"]) for view in report.views)
         self.orders[order] = min(index, self.orders.get(order, index))
+        if any(f.code in DISAGREEMENTS and f.severity == "error" for f in report.findings):
+            self.disagreeing.append(index)
         self._count(report)
 
     def _camera(self, view: dict[str, float | str | None]) -> int:

@@ -15,7 +15,6 @@ from jaxtyping import Float64
 from mouselift.audit.result import RayDistance
 from mouselift.core.camera import Camera
 from mouselift.core.finding import Finding
-from mouselift.core.rays import nearest_to_origin, pluecker
 from mouselift.core.types import Array
 
 COMPONENTS = tuple(f"{kind} {axis}" for kind in ("direction", "nearest") for axis in "xyz")
@@ -44,7 +43,7 @@ class RayStatistics:
         """One sample's cameras, in the sample's world. LensFoldError as `Camera.rays`."""
         if not cameras:
             return cls.empty()
-        rays = np.concatenate([_rays(camera) for camera in cameras])
+        rays = _rays(cameras)
         weight = 1 / (_GRID * _GRID)
         place = np.clip(((rays / RANGES + 1) * (BINS / 2)).astype(np.int64), 0, BINS - 1)
         flat = (place + np.arange(6) * BINS).ravel()
@@ -73,11 +72,16 @@ class RayStatistics:
         return self.histogram / max(self.views, 1)
 
 
-def _rays(camera: Camera) -> Float64[Array, "n 6"]:
-    step = (np.arange(_GRID) + 0.5) / _GRID
-    x, y = np.meshgrid(step * camera.width, step * camera.height)
-    d, m = pluecker(camera, np.stack([x.ravel(), y.ravel()], axis=1))
-    return np.concatenate([d, nearest_to_origin(d, m)], axis=1)
+def _rays(cameras: Sequence[Camera]) -> Float64[Array, "n 6"]:
+    """(direction, point nearest the origin) of the grid's rays, all cameras at once; reference: core/rays.py."""
+    x, y = np.meshgrid(*[(np.arange(_GRID) + 0.5) / _GRID] * 2)
+    grid = np.stack([x.ravel(), y.ravel()], axis=1)
+    plane = np.stack([camera.normalised(grid * np.array([camera.width, camera.height])) for camera in cameras])
+    d = np.concatenate([plane, np.ones((*plane.shape[:2], 1))], axis=2) @ np.stack([c.R_cam_world for c in cameras])
+    d /= np.sqrt((d**2).sum(axis=2, keepdims=True))
+    centre = np.stack([camera.centre for camera in cameras])[:, None]
+    nearest = centre - (d * centre).sum(axis=2, keepdims=True) * d
+    return np.concatenate([d, nearest], axis=2).reshape(-1, 6)
 
 
 def wasserstein(a: Float64[Array, "6 b"], b: Float64[Array, "6 b"]) -> Float64[Array, "6"]:

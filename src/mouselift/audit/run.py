@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
+from mouselift.audit.causes import LOOKED_AT, find_causes
 from mouselift.audit.collect import Collected, camera_numbers, order_findings, sample_quantiles
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
@@ -21,7 +22,7 @@ from mouselift.audit.geometry import Geometry, geometry
 from mouselift.audit.load import Loaded, load_sample
 from mouselift.audit.placement import Placement, placement, placement_findings
 from mouselift.audit.profile import Profile, camera_facts, facelift
-from mouselift.audit.result import SCHEMA, CauseFound, DatasetAudit, SampleReport
+from mouselift.audit.result import SCHEMA, DatasetAudit, SampleReport
 from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.spread import Spread, spread, spread_findings
 from mouselift.audit.verdict import dataset_verdict, in_words, sample_verdict
@@ -202,7 +203,7 @@ def _summed_up(path: Path, folders: Sequence[Path], collected: Collected, profil
     whole += duplicate_samples(collected.ids, collected.likenesses)
     lists, broken = read_splits(path)
     whole += [*broken, *split_findings(lists, collected.ids, collected.frames, collected.likenesses, _frame_rate(path))]
-    causes: list[CauseFound] = []
+    causes = find_causes(_spread_over([folders[k] for k in sorted(collected.disagreeing)], LOOKED_AT))
     passed, failed, unknown = collected.verdict_counts()
     verdict = dataset_verdict(passed, failed, unknown, whole)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from mouselift.audit.result import CauseFound, CodeCount, Verdict
 from mouselift.core.finding import Finding
 
+_CAUSES = 2  # told in the sentence; all of them are in the result
 _MOSTLY = 0.5  # of the samples must have been judged before the others' silence counts as a pass
 
 
@@ -45,7 +46,7 @@ def in_words(
         return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if verdict == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
-    why = [f"{cause.sentence.rstrip('.')}." for cause in causes]
+    why = [f"{cause.sentence.rstrip('.')}." for cause in causes[:_CAUSES]]
     if not why:
         gravest = sorted(
             (code for code, count in counts.items() if count.severity == "error"),
