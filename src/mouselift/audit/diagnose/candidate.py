@@ -21,6 +21,11 @@ SHIFT_DEVIATION = 0.25  # of a shift, share of the picture's width
 CENTRE_DEVIATION = 0.5  # of a camera centre, share of its distance
 
 
+def as_stated(stated: Stated) -> Stated:
+    """Nothing discrete to undo."""
+    return stated
+
+
 @dataclass(frozen=True, eq=False)
 class Candidate:
     """One possible cause. A discrete part is undone by `apply`; a continuous one is fitted.
@@ -33,7 +38,7 @@ class Candidate:
 
     code: str  # stable, e.g. "view-scale-shift"
     views: tuple[int, ...]  # guilty ones
-    apply: Callable[[Stated], Stated] = lambda stated: stated
+    apply: Callable[[Stated], Stated] = as_stated
     basis: Basis | None = None
     deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the picture's width
     about: About = "middle"
@@ -64,18 +69,22 @@ def change_of(
     return change, slope
 
 
-def columns(views: int, guilty: tuple[int, ...], rows: tuple[tuple[int, ...], ...], shared: bool) -> Basis:
+@dataclass(frozen=True)
+class Columns:
     """The basis of parameters that act on `rows` of y in the guilty views: one set for all of them, or one each."""
 
-    def basis(stated: Stated) -> np.ndarray:
-        sets = 1 if shared else len(guilty)
-        out = np.zeros((views, 7, sets * len(rows)))
-        for n, view in enumerate(guilty):
-            for k, row in enumerate(rows):
-                out[view, list(row), (0 if shared else n) * len(rows) + k] = 1.0
-        return out
+    views: int
+    guilty: tuple[int, ...]
+    rows: tuple[tuple[int, ...], ...]
+    shared: bool
 
-    return basis
+    def __call__(self, stated: Stated) -> np.ndarray:
+        count = len(self.rows)
+        out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.guilty))))
+        for n, view in enumerate(self.guilty):
+            for k, row in enumerate(self.rows):
+                out[view, list(row), (0 if self.shared else n) * count + k] = 1.0
+        return out
 
 
 SCALE, SHIFT_X, SHIFT_Y = (0, 1), (2,), (3,)
@@ -83,6 +92,6 @@ SCALE_X, SCALE_Y = (0,), (1,)
 
 
 def deviations(rows: tuple[tuple[int, ...], ...], sets: int) -> tuple[float, ...]:
-    """Prior of the parameters that `columns` makes."""
+    """Prior of the parameters that `Columns` makes."""
     each = [LOG_SCALE_DEVIATION if r[0] < 2 else SHIFT_DEVIATION if r[0] < 4 else CENTRE_DEVIATION for r in rows]
     return tuple(each * sets)

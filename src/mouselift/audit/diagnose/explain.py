@@ -7,16 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from mouselift.audit.camera_check import CameraCheck, check_cameras
 from mouselift.audit.diagnose import mixups, pictures, poses
 from mouselift.audit.diagnose.candidate import Candidate
 from mouselift.audit.diagnose.cause import Diagnosis, finite
 from mouselift.audit.diagnose.fit import Fit, Problem, fit, in_front, judge
 from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.audit.diagnose.words import describe
-from mouselift.audit.limits import LIMITS
-from mouselift.audit.outline import Outline, outline_of
-from mouselift.audit.suspect import suspect
-from mouselift.audit.tangency import contacts
+from mouselift.audit.outline import outline_of
 from mouselift.audit.views import SampleViews
 from mouselift.errors import DatasetError
 
@@ -39,9 +37,9 @@ def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
     """
     given = [samples] if isinstance(samples, SampleViews) else list(samples)
     names = common_names(given)
-    seen = [outlines_of(sample) for sample in given]
-    problem = [problem_of(sample, outlines) for sample, outlines in zip(given, seen, strict=True)]
-    if all(agrees(sample, outlines) for sample, outlines in zip(given, seen, strict=True)):
+    checks = [look(sample) for sample in given]
+    problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
+    if all(in_order(*each, check) for each, check in zip(problem, checks, strict=True)):
         return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
     return explain(problem, names)
 
@@ -59,22 +57,19 @@ def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
     return samples[0].names
 
 
-def outlines_of(sample: SampleViews) -> list[Outline | None]:
-    """Of all views, without specks. A view whose subject the sensor had cut says nothing."""
-    return [None if view.cut else outline_of(view.alpha, _SPECK_SHARE) for view in sample.views]
+def look(sample: SampleViews) -> CameraCheck:
+    """The audit's own check, specks of the masks left out. A view whose subject the sensor had cut says little."""
+    return check_cameras(sample, [outline_of(view.alpha, _SPECK_SHARE) for view in sample.views])
 
 
-def problem_of(sample: SampleViews, outlines: Sequence[Outline | None]) -> tuple[Stated, Hulls]:
+def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:
     """What a fit needs of a sample."""
-    return Stated.of([view.camera for view in sample.views]), Hulls.of(outlines)
+    return Stated.of([view.camera for view in sample.views]), Hulls.of(check.outlines)
 
 
-def agrees(sample: SampleViews, outlines: Sequence[Outline | None]) -> bool:
+def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
     """Whether the audit's limits find nothing wrong, and the subject is in front of all cameras."""
-    cameras = [view.camera for view in sample.views]
-    found = suspect(contacts(cameras, outlines), outlines)
-    quiet = found.kind == "none" and found.noise_px <= LIMITS.rms_px
-    return quiet and in_front(*problem_of(sample, outlines))
+    return check.judged and not check.faulty and in_front(stated, hulls)
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:

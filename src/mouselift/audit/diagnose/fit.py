@@ -55,13 +55,15 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
         x, covariance, converged = np.zeros(0), np.zeros((0, 0)), True
     else:
         x, covariance, converged = _search(candidate, applied, quick)
-    corrected = tuple(_moved(candidate, stated, x) for stated, _ in applied)
+    corrected = tuple(undo(candidate, stated, x) for stated, _ in problem)
     rms, loss, rows = judge(corrected, [hulls for _, hulls in applied], possible)
     return Fit(candidate, x, covariance, corrected, rms, loss, rows, converged)
 
 
-def _moved(candidate: Candidate, stated: Stated, x: np.ndarray) -> Stated:
-    return stated if candidate.basis is None else stated.moved(change_of(candidate, stated, x)[0])
+def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> Stated:
+    """The cameras without the cause of parameters x."""
+    applied = candidate.apply(stated)
+    return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
 def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool]:
@@ -101,9 +103,7 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
     return evaluate
 
 
-def judge(
-    corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None
-) -> tuple[float, float, int]:
+def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> tuple[float, float, int]:
     """(RMS of the residuals in px, mean robust loss in px^2, rows that count): how well cameras fit silhouettes."""
     found = []
     for stated, hull in zip(corrected, hulls, strict=True):

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from mouselift.audit.diagnose.candidate import SHIFT_X, SHIFT_Y, Candidate, columns, deviations
+from mouselift.audit.diagnose.candidate import SHIFT_X, SHIFT_Y, Candidate, Columns, deviations
 from mouselift.audit.diagnose.stated import Stated
 
 _What = Literal["all", "pose", "intrinsics"]
@@ -32,7 +32,9 @@ def swaps(stated: Stated) -> Iterator[Candidate]:
         order = [(i + turn) % views for i in range(views)]
         yield Candidate("views-out-of-order", everyone, apply=_Reordered(order, "all"), options=views)
     if views > 2:
-        yield Candidate("views-out-of-order", everyone, apply=_Reordered(list(range(views))[::-1], "all"), options=views)
+        yield Candidate(
+            "views-out-of-order", everyone, apply=_Reordered(list(range(views))[::-1], "all"), options=views
+        )
 
 
 def mirrors(stated: Stated) -> Iterator[Candidate]:
@@ -58,7 +60,7 @@ def intrinsics(stated: Stated) -> Iterator[Candidate]:
         rows = (SHIFT_X, SHIFT_Y)
         yield Candidate("k-transposed", lost, apply=_Middle(lost))
         yield Candidate(
-            "k-transposed", lost, apply=_Middle(lost), basis=columns(views, lost, rows, False),
+            "k-transposed", lost, apply=_Middle(lost), basis=Columns(views, lost, rows, False),
             deviation=deviations(rows, len(lost)),
         )  # fmt: skip
 

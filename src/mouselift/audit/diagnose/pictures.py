@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
 
 from mouselift.audit.diagnose.candidate import (
-    SCALE, SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y, About, Candidate, Start, columns, deviations,
+    SCALE,
+    SCALE_X,
+    SCALE_Y,
+    SHIFT_X,
+    SHIFT_Y,
+    About,
+    Candidate,
+    Columns,
+    deviations,
 )  # fmt: skip
 from mouselift.audit.diagnose.stated import Hulls, Stated, subject_point
 
@@ -52,12 +61,6 @@ def each_view(stated: Stated) -> Iterator[Candidate]:
     yield _candidate("each-scale-shift", views, everyone, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, 1)
 
 
-def view_transforms(views: int) -> Candidate:
-    """The general case that repair fits: a scale and a shift for every view."""
-    rows = (SCALE, SHIFT_X, SHIFT_Y)
-    return _candidate("each-scale-shift", views, tuple(range(views)), rows, "middle", False, 1)
-
-
 _KINDS: tuple[tuple[str, _Rows, About], ...] = (
     ("scale", (SCALE,), "middle"),
     ("focal", (SCALE,), "principal"),
@@ -91,19 +94,22 @@ def _candidate(
     code: str, views: int, guilty: tuple[int, ...], rows: _Rows, about: About, shared: bool, options: int
 ) -> Candidate:
     sets = 1 if shared else len(guilty)
-    start = None if shared or rows != (SCALE, SHIFT_X, SHIFT_Y) else _from_centroids(guilty)
-    basis = columns(views, guilty, rows, shared)
+    start = None if shared or rows != (SCALE, SHIFT_X, SHIFT_Y) else _FromCentroids(guilty)
+    basis = Columns(views, guilty, rows, shared)
     return Candidate(
         code, guilty, basis=basis, deviation=deviations(rows, sets), about=about, start=start, options=options
     )
 
 
-def _from_centroids(guilty: tuple[int, ...]) -> Start:
+@dataclass(frozen=True)
+class _FromCentroids:
     """Scale and shift that put each guilty view's centroid where the others see it, at the others' size."""
 
-    def start(stated: Stated, hulls: Hulls) -> np.ndarray:
-        y = np.zeros((len(guilty), 3))
-        rest = [i for i in range(len(stated)) if i not in guilty and hulls.seen[i]]
+    guilty: tuple[int, ...]
+
+    def __call__(self, stated: Stated, hulls: Hulls) -> np.ndarray:
+        y = np.zeros((len(self.guilty), 3))
+        rest = [i for i in range(len(stated)) if i not in self.guilty and hulls.seen[i]]
         use = rest if len(rest) >= 2 else [i for i in range(len(stated)) if hulls.seen[i]]
         point = subject_point(stated.take(use), _views(hulls, use)) if len(use) >= 2 else None
         if point is None:
@@ -113,7 +119,7 @@ def _from_centroids(guilty: tuple[int, ...]) -> Start:
         with np.errstate(divide="ignore"):
             size = np.log(np.sqrt(hulls.area) * np.abs(depth) / np.abs(stated.focal).mean(axis=1))
         middle = stated.size / 2
-        for n, view in enumerate(guilty):
+        for n, view in enumerate(self.guilty):
             if hulls.seen[view]:
                 y[n, 0] = np.clip(size[view] - size[use].mean(), -1.0, 1.0)
                 grow = np.exp(y[n, 0])
@@ -121,8 +127,6 @@ def _from_centroids(guilty: tuple[int, ...]) -> Start:
                 seen_at = seen_at + middle[view] + grow * (stated.principal[view] - middle[view])
                 y[n, 1:] = hulls.centroid[view] - seen_at
         return y.reshape(-1)
-
-    return start
 
 
 def _views(hulls: Hulls, at: list[int]) -> Hulls:

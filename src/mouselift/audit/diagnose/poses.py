@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mouselift.audit.diagnose.candidate import Candidate, columns, deviations
+from mouselift.audit.diagnose.candidate import Candidate, Columns, deviations
 from mouselift.audit.diagnose.stated import Stated
 
 _Poses = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (R, C) [v, 3, 3], [v, 3] -> the same
@@ -26,7 +26,7 @@ def moved_centre(views: int, view: int) -> Iterator[Candidate]:
     """One camera's centre moved on its own: anywhere, or towards the origin, or along its axis."""
     rows = ((4,), (5,), (6,))
     yield Candidate(
-        "view-centre", (view,), basis=columns(views, (view,), rows, False), deviation=deviations(rows, 1), options=views
+        "view-centre", (view,), basis=Columns(views, (view,), rows, False), deviation=deviations(rows, 1), options=views
     )
     for way in (_to_origin, _along_axis):
         yield Candidate(

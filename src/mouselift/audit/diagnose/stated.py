@@ -55,10 +55,17 @@ class Stated:
         )
 
     def camera(self, view: int, like: Camera) -> Camera:
-        """View `view` as a camera; CalibrationError where it is none (mirrored)."""
-        T = np.eye(4)
-        T[:3, :3] = self.R_cam_world[view]
-        T[:3, 3] = -T[:3, :3] @ self.centre[view]
+        """View `view` as a camera of the size and name of `like`; an equal pose is kept to the last bit.
+
+        CalibrationError where it is no camera (mirrored).
+        """
+        T = like.T_cam_world
+        if not (
+            np.array_equal(self.R_cam_world[view], like.R_cam_world) and np.array_equal(self.centre[view], like.centre)
+        ):
+            T = np.eye(4)
+            T[:3, :3] = self.R_cam_world[view]
+            T[:3, 3] = -T[:3, :3] @ self.centre[view]
         (fx, fy), (cx, cy) = self.focal[view].tolist(), self.principal[view].tolist()
         return replace(like, fx=fx, fy=fy, cx=cx, cy=cy, T_cam_world=T)
 

@@ -22,8 +22,8 @@ _FIXED = {
     "mirrored": "the picture is mirrored; no camera can say that, so the picture itself must be flipped",
     "xy-swapped": "fx, cx and fy, cy are exchanged (rows for columns)",
     "all-half-pixel": "off by half a pixel: pixel centres at whole numbers on one side, at +0.5 on the other",
-    "view-disagrees": "the other views agree without it, and no change of its intrinsics or centre explains it: a wrong "
-    "calibration, a wrong mask, or a video that lags (`mouselift inspect` on the capture decides)",
+    "view-disagrees": "the other views agree without it, and no change of its intrinsics or centre explains it: a "
+    "wrong calibration, a wrong mask, or a video that lags (`mouselift inspect` on the capture decides)",
     "unexplained": "the views disagree, and no single cause explains it",
 }
 
@@ -38,9 +38,7 @@ _DECIDED = {
 }
 
 
-def describe(
-    best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: float | None, problem: Problem
-) -> Cause:
+def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: float | None, problem: Problem) -> Cause:
     """The cause of the best fit; rivals by name."""
     candidate = best.candidate
     code = candidate.code
@@ -54,7 +52,14 @@ def describe(
     )
     after = None if code == "unexplained" else finite(best.rms_px)
     return Cause(
-        code, views, values, _sentence(best, names, values), before, after, labels, "; ".join(deciders) if labels else ""
+        code,
+        views,
+        values,
+        _sentence(best, names, values),
+        before,
+        after,
+        labels,
+        "; ".join(deciders) if labels else "",
     )
 
 
@@ -155,9 +160,7 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
     return out
 
 
-def _centre_values(
-    name: str, centre: np.ndarray, move: np.ndarray, spread: np.ndarray, code: str
-) -> dict[str, float]:
+def _centre_values(name: str, centre: np.ndarray, move: np.ndarray, spread: np.ndarray, code: str) -> dict[str, float]:
     if code.endswith("distance"):
         before = max(float(np.linalg.norm(centre)), 1e-300)
         return {f"{name}.distance": float(np.linalg.norm(centre + move)) / before,

@@ -1,0 +1,71 @@
+"""`mouselift repair`: cameras that agree with their pictures again."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+
+if TYPE_CHECKING:
+    from mouselift.repair.dataset import RepairSummary
+
+
+@dataclass
+class Repair:
+    """Copy a dataset with corrected cameras; pixels stay as they are, byte for byte.
+
+    Each sample's cause is found from its silhouettes (as `mouselift audit` names it) and undone in the cameras: lost
+    scales and shifts, stretched pictures, swapped views, wrong conventions, moved centres. Samples in order stay as
+    they are; what silhouettes do not determine is refused with the reason, and left out of the lists. Original values
+    stay in each file under "mouselift.repair". An interrupted run goes on when the same command is given again.
+    Example: `mouselift repair data/old data/repaired`
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    """Folder of samples in FaceLift's format, a single sample, or a list file."""
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """New folder, or one that the same repair began."""
+    pool: Literal["sample", "camera"] = "sample"
+    """sample: each sample alone. camera: one change a camera, the same in all samples, from up to 50 of them."""
+    workers: int = 0
+    """Processes; 0: one a core. The result does not depend on it."""
+    json: bool = False
+    """Print the summary as JSON on stdout, and nothing else there."""
+
+    def run(self) -> int:
+        from mouselift.repair.dataset import repair_dataset
+
+        with progress_bar(self.json) as progress:
+            summary = repair_dataset(self.dataset, self.out, self.pool, self.workers or os.cpu_count() or 1, progress)
+        if self.json:
+            emit_json(summary)
+        else:
+            show(summary)
+        return EXIT_NO if summary.refused else EXIT_OK
+
+
+def show(summary: RepairSummary) -> None:
+    """The summary for a person."""
+    rows = [
+        ["in order, copied as they were", str(summary.good), ""],
+        ["repaired", str(summary.repaired), _change(summary)],
+        ["refused, copied as they were", str(summary.refused), "left out of the list files" if summary.refused else ""],
+    ]
+    rows += [[f"cause: {code}", str(count), ""] for code, count in sorted(summary.causes.items())]
+    table(f"{summary.out}: {summary.samples} samples", ["", "samples", " "], rows)
+    if summary.pooled:
+        say(f"All samples: {summary.pooled}", markup=False)
+    for refusal in summary.refusals:
+        say(refusal, markup=False)
+
+
+def _change(summary: RepairSummary) -> str:
+    before, after = summary.residual_before_px, summary.residual_after_px
+    if before is None or after is None:
+        return ""
+    return f"tangency {before:.2f} -> {after:.2f} px (medians)"

@@ -1,0 +1,215 @@
+"""Repair of a whole dataset into a new folder: cameras change where the silhouettes say how, pixels never."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from mouselift import __version__
+from mouselift.audit.diagnose.cause import Cause, Diagnosis
+from mouselift.audit.diagnose.explain import explain, in_order, look, problem_of
+from mouselift.audit.load import load_sample
+from mouselift.core.camera import Camera
+from mouselift.errors import CalibrationError, DatasetError
+from mouselift.io.dataset import CAMERAS_FILE, find_samples
+from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.prepare.engine import run_blocks
+from mouselift.repair.sample import Repaired, repair_sample
+from mouselift.repair.store import LISTS, RepairRecord, RepairStore
+
+Pool = Literal["sample", "camera"]
+Progress = Callable[[str, int, int], None]  # stage, done, total
+
+_POOLED = 50  # samples of one transform a camera: more say little more
+_PER_BLOCK = 4
+
+
+class RepairSummary(msgspec.Struct):
+    """What a repair did."""
+
+    dataset: str
+    out: str
+    samples: int
+    good: int
+    repaired: int
+    refused: int
+    causes: dict[str, int]
+    residual_before_px: float | None  # medians of the repaired samples
+    residual_after_px: float | None
+    pooled: str | None  # the shared cause, in words
+    refusals: list[str]  # the first few, with their reasons
+
+
+def repair_dataset(
+    dataset: Path, out: Path, pool: Pool = "sample", workers: int = 1, progress: Progress | None = None
+) -> RepairSummary:
+    """Copies every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
+
+    pool: "sample" fits each sample alone; "camera" takes all samples to share one change a camera and fits it to up to
+    50 of them. An interrupted run goes on when it is started again. DatasetError: no dataset, `out` inside it or not
+    empty, two samples of one name, pooled samples with different cameras.
+    """
+    folders = find_samples(dataset)
+    _check(dataset, out, folders)
+    report = progress or (lambda stage, done, total: None)
+    identity = {"dataset": str(dataset.resolve()), "pool": pool, "version": __version__}
+    store = RepairStore(out, identity)
+    store.open()
+    known = store.known()
+    todo = [folder for folder in folders if folder.name not in known]
+    shared = pooled_diagnosis(folders, report) if pool == "camera" and todo else None
+    blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
+    done = len(folders) - len(todo)
+    for record in run_blocks(_Job(tuple(todo), store, shared, pool), blocks, workers):
+        store.log(record)
+        known[record.id] = record
+        done += 1
+        report("repairing", done, len(folders))
+    records = [known[folder.name] for folder in folders]
+    summary = _summary(dataset, out, records, None if shared is None else shared.cause)
+    store.finish(records, _lists(dataset), msgspec.to_builtins(summary))
+    return summary
+
+
+def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
+    """The cause that up to 50 samples, evenly chosen among the faulty ones, share."""
+    problem, names = [], ()
+    for k, folder in enumerate(folders):
+        sample = load_sample(folder).sample
+        progress("looking for faulty samples", k + 1, len(folders))
+        if len(sample.views) < 3:
+            continue
+        check = look(sample)
+        each = problem_of(sample, check)
+        if in_order(*each, check):
+            continue
+        if names and sample.names != names:
+            raise DatasetError(
+                f"{folder}: has the views {', '.join(sample.names)}, others have {', '.join(names)}; one transform a "
+                "camera needs the same cameras in all samples: use --pool sample"
+            )
+        names = sample.names
+        problem.append(each)
+    if not problem:
+        return Diagnosis((), None)
+    chosen = np.unique(np.linspace(0, len(problem) - 1, min(_POOLED, len(problem))).round().astype(int)).tolist()
+    progress("finding the common cause", 0, 1)
+    found = explain([problem[k] for k in chosen], names)
+    progress("finding the common cause", 1, 1)
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """What a worker does with its samples; sent to it once."""
+
+    folders: tuple[Path, ...]
+    store: RepairStore
+    shared: Diagnosis | None
+    pool: Pool
+
+    def __call__(self, block: Sequence[int]) -> Iterator[RepairRecord]:
+        for index in block:
+            yield self._repair(self.folders[index])
+
+    def _repair(self, folder: Path) -> RepairRecord:
+        try:
+            views, content = read_cameras_json(folder / CAMERAS_FILE)
+        except CalibrationError as error:
+            self.store.add(folder, None)
+            return RepairRecord(folder.name, "refused", reason=str(error))
+        loaded = load_sample(folder)
+        found = repair_sample(loaded.sample, self.shared)
+        if len(loaded.sample.views) != len(views) and found.status != "good":
+            lost = "; ".join(f.message for f in loaded.findings if f.severity != "note")
+            found = Repaired("refused", found.cameras, found.cause, lost, found.residual_before_px, None)
+        data = repaired_json(content, found, self.pool) if found.status == "repaired" else None
+        self.store.add(folder, data)
+        return _record(folder.name, found)
+
+
+def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes:
+    """The cameras file with corrected numbers; what was there before goes under "mouselift.repair"."""
+    keys = ("w", "h", "fx", "fy", "cx", "cy", "w2c")
+    frames = content["frames"]
+    original = [{key: frame[key] for key in keys} for frame in frames]
+    changed = [{**frame, **_numbers(camera)} for frame, camera in zip(frames, found.cameras, strict=True)]
+    own = content.get("mouselift")
+    own = dict(own) if isinstance(own, dict) else {}
+    record = msgspec.to_builtins(_record(str(content.get("id", "")), found))
+    entry = {"version": __version__, "pool": pool, **record, "original": original}
+    if "repair" in own:
+        entry["earlier"] = own["repair"]
+    whole = {**content, "frames": changed, "mouselift": {**own, "repair": entry}}
+    return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
+
+
+def _numbers(camera: Camera) -> dict[str, Any]:
+    return {
+        "w": camera.width, "h": camera.height, "fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy,
+        "w2c": camera.T_cam_world.tolist(),
+    }  # fmt: skip
+
+
+def _record(name: str, found: Repaired) -> RepairRecord:
+    cause, gauge = found.cause, found.gauge
+    return RepairRecord(
+        name,
+        found.status,
+        None if cause is None else cause.code,
+        [] if cause is None else list(cause.views),
+        {} if cause is None else cause.values,
+        "" if cause is None else cause.sentence,
+        found.reason,
+        found.residual_before_px,
+        found.residual_after_px,
+        None if gauge is None else gauge.zoom,
+        None if gauge is None else gauge.shift,
+        [] if cause is None else list(cause.ambiguous_with),
+        "" if cause is None else cause.decided_by,
+    )
+
+
+def _check(dataset: Path, out: Path, folders: Sequence[Path]) -> None:
+    inner, outer = out.resolve(), (dataset if dataset.is_dir() else dataset.parent).resolve()
+    if inner == outer or outer in inner.parents or any(f.resolve() in (inner, *inner.parents) for f in folders):
+        raise DatasetError(f"{out}: lies inside the dataset {dataset}; give a folder outside it. Nothing was changed")
+    twice = [name for name, count in Counter(folder.name for folder in folders).items() if count > 1]
+    if twice:
+        raise DatasetError(f"{dataset}: two samples are called {twice[0]}; repair their folders one by one")
+    for folder in folders:
+        if folder.name.startswith("."):
+            raise DatasetError(f"{folder}: sample folders whose name starts with a dot are not copied; rename it")
+
+
+def _lists(dataset: Path) -> dict[str, list[str]]:
+    """Sample names of the list files beside the dataset's samples, or of the list that was given."""
+    files = [dataset] if dataset.is_file() else [dataset / name for name in LISTS]
+    return {
+        file.name: [Path(line.strip()).name for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for file in files
+        if file.is_file()
+    }
+
+
+def _summary(dataset: Path, out: Path, records: Sequence[RepairRecord], shared: Cause | None) -> RepairSummary:
+    status = Counter(record.status for record in records)
+    done = [record for record in records if record.status == "repaired"]
+    refusals = [f"{record.id}: {record.reason}" for record in records if record.status == "refused"]
+    return RepairSummary(
+        str(dataset), str(out), len(records), status["good"], status["repaired"], status["refused"],
+        dict(Counter(record.cause for record in records if record.cause is not None)),
+        _median([record.residual_before_px for record in done]), _median([record.residual_after_px for record in done]),
+        None if shared is None else shared.sentence, refusals[:5],
+    )  # fmt: skip
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else None

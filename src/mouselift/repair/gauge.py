@@ -1,0 +1,79 @@
+"""What silhouettes leave open: a common zoom and a common shift of the subject in space."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.audit.diagnose.stated import Hulls, Stated, subject_point
+from mouselift.core.types import Array
+
+MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
+MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Deviations of the combinations that silhouettes hardly determine. Perspective alone speaks about them."""
+
+    zoom: float  # of the zoom common to all views, relative
+    shift: float  # of the subject's place in space (root of the three variances), share of the cameras' distance
+
+
+def gauge_directions(stated: Stated, hulls: Hulls) -> Float64[Array, "v 3 4"] | None:
+    """Changes of (log f, cx, cy) of every view that zoom the subject about its centre, or shift it by one camera
+    distance along x, y, z. First order; None where the subject's place is unknown.
+
+    A subject 1 + e times larger about X needs f / (1 + e) and c + e f x(X); one that is shifted by D (camera frame)
+    needs log f + D_z / Z and c - f D_xy / Z.
+    """
+    point = subject_point(stated, hulls)
+    if point is None:
+        return None
+    at = np.einsum("vij,vj->vi", stated.R_cam_world, point - stated.centre)
+    distance = float(np.linalg.norm(point - stated.centre, axis=1).mean())
+    depth = at[:, 2:]
+    out = np.zeros((len(stated), 3, 4))
+    out[:, 0, 0] = -1.0
+    out[:, 1:, 0] = stated.focal * at[:, :2] / depth
+    for axis in range(3):
+        moved = stated.R_cam_world[:, :, axis] * distance
+        out[:, 0, 1 + axis] = moved[:, 2] / depth[:, 0]
+        out[:, 1:, 1 + axis] = -stated.focal * moved[:, :2] / depth
+    return out
+
+
+def gauge_of(stated: Stated, hulls: Hulls, covariance: Float64[Array, "k k"]) -> Gauge | None:
+    """From the covariance of (log f, cx, cy) of all views, view by view (k = 3 v)."""
+    directions = gauge_directions(stated, hulls)
+    if directions is None or len(covariance) != 3 * len(stated):
+        return None
+    weight = np.tile([float(np.sqrt(hulls.area[hulls.seen].mean())), 1.0, 1.0], len(stated))  # to pixels
+    G = directions.reshape(-1, 4) * weight[:, None]
+    onto = np.linalg.pinv(G) * weight
+    spread = onto @ covariance @ onto.T
+    return Gauge(float(np.sqrt(max(spread[0, 0], 0.0))), float(np.sqrt(max(np.trace(spread[1:, 1:]), 0.0))))
+
+
+def unobservable(stated: Stated, hulls: Hulls) -> str | None:
+    """Why these silhouettes cannot correct cameras; None where they can."""
+    seen = np.flatnonzero(hulls.seen)
+    if len(seen) < MIN_VIEWS:
+        return (
+            f"{len(seen)} views have a silhouette, at least {MIN_VIEWS} are needed: two views share two tangent planes "
+            "only, and have more unknowns"
+        )
+    if len(seen) < len(stated):
+        return f"{len(stated) - len(seen)} of {len(stated)} views have no silhouette, so nothing is known about them"
+    point = stated.centre.mean(axis=0) if (p := subject_point(stated, hulls)) is None else p
+    d = stated.centre - point
+    d = d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-300)
+    widest = float(np.degrees(np.arccos(np.clip(np.abs(d @ d.T), 0.0, 1.0)).max()))
+    if widest < MIN_BASELINE_DEG:
+        return (
+            f"the cameras look along one line (at most {widest:.1f} degrees apart, at least {MIN_BASELINE_DEG:g} are "
+            "needed): silhouettes from one side do not determine zooms and shifts"
+        )
+    return None
