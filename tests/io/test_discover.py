@@ -213,7 +213,7 @@ def test_dataset(tmp_path: Path) -> None:
         (tmp_path / f"sample_{number:06d}").mkdir()
         (tmp_path / f"sample_{number:06d}/opencv_cameras.json").write_text("{}")
     found = discover(tmp_path)
-    assert said(found, "FaceLift-format dataset of 2 samples (sample_000003 .. sample_000004)")
+    assert said(found, "FaceLift-format dataset: 2 samples, sample_000003 .. sample_000004")
     assert loaded(found, tmp_path).dataset == tmp_path
 
 
