@@ -11,8 +11,8 @@ from jaxtyping import Float64
 
 from mouselift.audit.recording.facts import AgreementFacts, CameraSeries, MaskFacts, TensePoint
 from mouselift.audit.recording.path import Place
-from mouselift.audit.recording.touch import pair_residuals
 from mouselift.audit.recording.watch import SeenFrame
+from mouselift.audit.tangency import tangency
 from mouselift.core.finding import Finding
 from mouselift.core.types import Array
 from mouselift.io.frames import FrameSet
@@ -46,14 +46,14 @@ class Agreement:
         """One instant. `carve`: measure how far the hull of all masks fills each of them, too."""
         residuals = np.full((len(self.pairs), 2, 2), np.nan)
         lists: dict[int, list[float]] = {}
-        for p, (i, j) in enumerate(self.pairs):
-            a, b = seen.views[i], seen.views[j]
-            found = None if a is None or b is None else pair_residuals([a], [b])
-            if found is None:
-                continue
-            residuals[p] = np.abs(found[:, :, 0, 0])
-            for view, values in zip((i, j), residuals[p], strict=True):
-                lists.setdefault(view, []).extend(round(float(v), 4) for v in values[np.isfinite(values)])
+        known = [i for i, view in enumerate(seen.views) if view is not None]
+        views = [view for view in seen.views if view is not None]
+        if len(views) > 1:
+            pixels = np.abs(tangency([v.camera for v in views], [v.outline for v in views]).pixels)
+            for a, b in combinations(range(len(views)), 2):
+                residuals[self.pairs.index((known[a], known[b]))] = pixels[a, b], pixels[b, a]
+            for a, own in enumerate(pixels):
+                lists[known[a]] = [round(float(value), 4) for value in own[np.isfinite(own)]]
         self._residuals.append(residuals)
         self._records.append(self._record(seen, frameset, place if carve else None, lists))
         self._areas.append([None if view is None else round(view.outline.area, 1) for view in seen.views])

@@ -7,7 +7,7 @@ the animal rests, all offsets agree alike: such instants are left out.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -21,8 +21,11 @@ from mouselift.core.finding import Finding
 from mouselift.core.types import Array
 
 MOVING_PX = 0.3  # a frame, mean over the window: below, an offset changes less than the outline's own noise
-MIN_INSTANTS = 6  # moving ones
-_CLEAR = 4.0  # standard errors between the offset and its rival; instants of one run are not independent: not 2
+MIN_INSTANTS = 10  # moving ones
+# Standard errors between an offset and its rival. Not 2: instants of one run are not independent, and the best of many
+# offsets is looked at.
+_CLEAR = 4.0  # to say that a camera is in step
+_ACCUSE = 5.0  # to say that it is not
 _GAIN = 0.9  # residual at the best offset over that at 0
 _FRACTION = 0.3  # frames off the grid that are worth a word
 
@@ -87,7 +90,7 @@ def solve(lags: LagTables) -> list[int]:
         starts.append(start)
     best = min((_descend(start, total, lags.pairs) for start in starts), key=lambda o: _energy(o, total, lags.pairs))
     offsets = [int(o) - reach for o in best]
-    shift = max(sorted(set(offsets), key=abs), key=offsets.count)  # of equal counts, the one nearest to 0
+    shift = max(offsets, key=offsets.count)  # of equal counts, the first camera's
     moved = [o - shift for o in offsets]
     return moved if max(map(abs, moved)) <= reach else offsets
 
@@ -148,7 +151,7 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
     rival = 0 if best != 0 else min((-1, 1), key=lambda o: float(curve[o + lags.reach]))
     gain = curves[:, rival + lags.reach] - curves[:, best + lags.reach]
     agree, clear = float((gain > 0).mean()), _standard_errors(gain)
-    sure = clear >= _CLEAR and (best == 0 or at_best < _GAIN * zero)
+    sure = clear >= _CLEAR if best == 0 else clear >= _ACCUSE and at_best < _GAIN * zero
     said = _words(best, sure, lags.reach, at_best, zero, len(curves), given)
     fine = _vertex(curve, best + lags.reach, lags.reach) if sure else None
     rounded = tuple(round(float(c), 4) for c in curve)
@@ -195,14 +198,16 @@ def _words(best: int, sure: bool, reach: int, at_best: float, zero: float, insta
     return f"{abs(best)} frames{beyond} {way}: frame_offset = {given + best} ({measured})"
 
 
-def lag_findings(
-    whole: Sequence[LagFacts], halves: Sequence[Sequence[LagFacts]], lags: LagTables, given: Sequence[int]
-):
-    """Findings of the whole recording, and of a lag that changes between its halves."""
-    middle = lags.frames[len(lags.frames) // 2] if lags.frames else 0
+def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int]) -> Iterator[Finding]:
+    """Findings about the cameras' lags (`whole`), and about one that changes on the way."""
+    half = len(lags.frames) // 2
+    middle = lags.frames[half] if lags.frames else 0
+    parts = [lags.part(0, half), lags.part(half, len(lags.frames))] if half >= MIN_INSTANTS else []
+    offsets = [solve(part) for part in parts]
     for view, fact in enumerate(whole):
-        early, late = (half[view].best for half in halves) if halves else (None, None)
-        if early is not None and late is not None and early != late:
+        changed = _change(parts, offsets, view) if parts else None
+        if changed is not None:
+            early, late = changed
             yield Finding(
                 "lag-changes",
                 "error",
@@ -227,6 +232,19 @@ def lag_findings(
                 value=fact.fine - fact.best,
                 limit=_FRACTION,
             )
+
+
+def _change(parts: Sequence[LagTables], offsets: Sequence[Sequence[int]], view: int) -> tuple[int, int] | None:
+    """(offset in the first half, in the second) where each half clearly prefers its own over the other's."""
+    early, late = (own[view] for own in offsets)
+    if early == late:
+        return None
+    for part, own, rival, solved in zip(parts, (early, late), (late, early), offsets, strict=True):
+        curves = camera_curves(part, view, solved)
+        gain = curves[:, rival + part.reach] - curves[:, own + part.reach]
+        if len(gain) < MIN_INSTANTS or _standard_errors(gain) < _ACCUSE:
+            return None
+    return early, late
 
 
 def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:

@@ -199,13 +199,11 @@ def _lags(
         return (), said, []
     lags = LagTables(tuple(names), plan.reach, tuple(gathered.lag_frames), np.stack(gathered.tables))
     whole = judge(lags, given)
-    half = moving // 2
-    halves = [judge(lags.part(0, half), given), judge(lags.part(half, moving), given)] if half >= MIN_INSTANTS else []
     said = (
         f"Offsets -{plan.reach} .. +{plan.reach} tried at {moving} of {len(gathered.motions)} instants, those at which "
         f"the outline moves by {MOVING_PX} px a frame or more."
     )
-    return whole, said, list(lag_findings(whole, halves, lags, given))
+    return whole, said, list(lag_findings(whole, lags, given))
 
 
 def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[Recorded]:

@@ -1,7 +1,8 @@
-"""Epipolar tangency of two views over two windows of frames: the fast twin of `core.tangency.pair_residuals`.
+"""Epipolar tangency of two views over two windows of frames, for lag.
 
-Each frame's tangent planes are found once; comparing every frame of one window with every frame of the other is then
-arithmetic on their plane angles. Works in raw source pixels, lens included.
+As `audit.tangency` (all pairs of one instant) and its slow twin `core.tangency`, but each frame's tangent planes are
+found once, and comparing every frame of one window with every frame of the other is arithmetic on their plane angles.
+Works in raw source pixels, lens included.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mouselift.audit.recording.watch import SeenView
 from mouselift.core.types import Array, Vector3
 
 _WRAP_MARGIN = 0.05  # rad, as in core.tangency: a silhouette wider than pi less this surrounds the epipole
+_HIDDEN_SHARE = 0.25  # of sqrt(area), as in audit.tangency: so far beyond a cut the hidden part may reach
 
 Residuals = Float64[Array, "2 2 a b"]  # [in the first or second view, smallest or largest angle, frame, frame]
 
@@ -28,13 +30,13 @@ class _Tangents:
     reach: Float64[Array, "w 2"]  # length of the tangent ray across the baseline
     du: Float64[Array, "w 2 2"]  # d (ray.u) / d pixel
     dv: Float64[Array, "w 2 2"]
-    border: Bool[Array, "w 2"]
+    silent: Bool[Array, "w 2"]  # on the picture's border, or so near to it that a hidden part may stick out beyond
 
 
 def pair_residuals(first: Sequence[SeenView], second: Sequence[SeenView]) -> Residuals | None:
     """Signed pixels between tangent points and the other view's tangent planes, for all pairs of frames.
 
-    NaN where the tangent point of either frame lies on the picture's border; None where an epipole lies inside a
+    NaN where either frame's tangent point lies on the picture's border or near it; None where an epipole lies inside a
     silhouette or the centres coincide. Windows of one and the same rig.
     """
     a, b = first[len(first) // 2], second[len(second) // 2]
@@ -69,7 +71,7 @@ def _basis(a: SeenView, b: SeenView) -> tuple[Vector3, Vector3] | None:
 def _tangents(window: Sequence[SeenView], u: Vector3, v: Vector3) -> _Tangents | None:
     """None where a silhouette surrounds the epipole."""
     n = len(window)
-    angle, reach, border = np.empty((n, 2)), np.empty((n, 2)), np.empty((n, 2), dtype=bool)
+    angle, reach, silent = np.empty((n, 2)), np.empty((n, 2)), np.empty((n, 2), dtype=bool)
     du, dv = np.empty((n, 2, 2)), np.empty((n, 2, 2))
     for k, view in enumerate(window):
         along, across = view.rays @ u, view.rays @ v
@@ -77,11 +79,17 @@ def _tangents(window: Sequence[SeenView], u: Vector3, v: Vector3) -> _Tangents |
         if np.ptp(angles) > np.pi - _WRAP_MARGIN:
             return None
         touch = [int(angles.argmin()), int(angles.argmax())]
-        angle[k], border[k] = angles[touch], view.border[touch]
+        angle[k] = angles[touch]
         reach[k] = np.hypot(along[touch], across[touch])
         du[k] = np.einsum("tij,i->tj", view.slopes[touch], u)
         dv[k] = np.einsum("tij,i->tj", view.slopes[touch], v)
-    return _Tangents(angle, reach, du, dv, border)
+        silent[k] = view.border[touch]
+        if view.border.any():
+            turn = np.cos(angle[k])[:, None] * dv[k] - np.sin(angle[k])[:, None] * du[k]
+            a_pixel = np.linalg.norm(turn, axis=1) / reach[k]  # rad
+            depth = np.abs(angles[view.border] - angle[k][:, None]).min(axis=1) / np.maximum(a_pixel, 1e-300)
+            silent[k] |= depth < _HIDDEN_SHARE * np.sqrt(view.outline.area)
+    return _Tangents(angle, reach, du, dv, silent)
 
 
 def _distances(here: _Tangents, there: _Tangents, side: int) -> Float64[Array, "a b"]:
@@ -90,5 +98,5 @@ def _distances(here: _Tangents, there: _Tangents, side: int) -> Float64[Array, "
     sine, cosine = np.sin(target)[None, :, None], np.cos(target)[None, :, None]
     gradient = np.linalg.norm(cosine * here.dv[:, None, side] - sine * here.du[:, None, side], axis=2)
     value = here.reach[:, None, side] * np.sin(here.angle[:, None, side] - target[None])
-    cut = here.border[:, None, side] | there.border[None, :, side]
-    return np.where(cut, np.nan, value / np.maximum(gradient, 1e-300))
+    silent = here.silent[:, None, side] | there.silent[None, :, side]
+    return np.where(silent, np.nan, value / np.maximum(gradient, 1e-300))

@@ -1,0 +1,111 @@
+"""The late camera is found, by the right sign; the offset cures it; a resting animal decides nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.audit.recording.facts import Inspection
+from mouselift.audit.recording.lag import LagTables, judge, lag_findings, solve
+from mouselift.audit.recording.run import inspect_capture
+from mouselift.synthetic.noise import Noise
+
+
+def codes(found: Inspection) -> list[tuple[str, str | None]]:
+    return [(finding.code, finding.camera) for finding in found.findings]
+
+
+def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) -> None:
+    found = inspect_capture(late_recording, frames=16, lag=4)
+    assert {fact.camera: fact.best for fact in found.lag} == {"Camera1": 0, "Camera2": 2, "Camera3": 0, "Camera4": 0}
+    (finding,) = [f for f in found.findings if f.code == "camera-lags"]
+    assert (finding.severity, finding.camera, finding.value) == ("error", "Camera2", 2.0)
+    assert "frame_offset = 2" in finding.message
+    assert found.failed
+    late = next(fact for fact in found.lag if fact.camera == "Camera2")
+    assert late.best_px is not None
+    assert late.zero_px is not None
+    assert late.best_px < 0.2 < 1.0 < late.zero_px
+    assert late.fine == pytest.approx(2.0, abs=0.15)
+    assert codes(found) == [("camera-lags", "Camera2")]
+
+    toml = late_recording / "capture.toml"
+    text = toml.read_text()
+    toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 2\n'))
+    try:
+        cured = inspect_capture(late_recording, frames=16, lag=4)
+        toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 3\n'))
+        over = inspect_capture(late_recording, frames=16, lag=4)
+    finally:
+        toml.write_text(text)
+    assert [fact.best for fact in cured.lag] == [0, 0, 0, 0]
+    assert not cured.failed
+    assert cured.agreement is not None
+    assert cured.agreement.all_px < 0.2
+    (finding,) = [f for f in over.findings if f.code == "camera-lags"]
+    assert finding.value == -1.0
+    assert "frame_offset = 2" in finding.message  # what stands there already is counted in
+
+
+def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
+    """So many pictures a second that the animal hardly moves from one to the next."""
+    found = inspect_capture(record(Noise(lag={1: 2}), frames=12, start=4.9, fps=2000.0), frames=8, lag=3)
+    assert found.lag == ()
+    assert "rests" in found.lag_said
+    assert not found.failed
+
+
+def test_sparse_masks_say_what_to_run(late_recording: Path, tmp_path: Path) -> None:
+    found = inspect_capture(late_recording, frames=4, lag=0)
+    assert found.lag == ()
+    assert found.read == len(found.instants) == 4
+
+
+def tables(
+    offsets: list[int], reach: int = 3, instants: int = 12, noise: float = 0.3, motion: float = 2.0
+) -> LagTables:
+    """Pairs whose residual grows with the distance between their true offsets; exact but for `noise`."""
+    rng = np.random.default_rng(1)
+    steps = np.arange(-reach, reach + 1)
+    rows = []
+    views = len(offsets)
+    for _ in range(instants):
+        row = []
+        for i in range(views):
+            for j in range(i + 1, views):
+                off = np.abs((steps[:, None] - offsets[i]) - (steps[None] - offsets[j])) * motion
+                row.append(np.sqrt(np.hypot(off, 0.2) + noise * rng.random(off.shape)))
+        rows.append(row)
+    names = tuple(f"cam{i}" for i in range(views))
+    return LagTables(names, reach, tuple(range(instants)), np.array(rows, dtype=np.float32))
+
+
+@pytest.mark.parametrize("offsets", [[0, 0, 0, 0], [0, 2, 0, 0], [0, -3, 0, 0], [1, 0, 0, -2], [0, 3, 0, 0, 3], [0, 2]])
+def test_all_offsets_are_found_together(offsets: list[int]) -> None:
+    assert solve(tables(offsets)) == offsets
+
+
+def test_what_most_cameras_share_is_called_nought() -> None:
+    assert solve(tables([1, 1, 0, 1])) == [0, 0, -1, 0]
+
+
+def test_noise_alone_is_no_lag() -> None:
+    """400 recordings of four cameras whose residuals have nothing to do with time: hardly a camera is accused."""
+    rng = np.random.default_rng(0)
+    accused = 0
+    for _ in range(400):
+        values = rng.gamma(2.0, 1.0, (20, 6, 7, 7)).astype(np.float32)
+        facts = judge(LagTables(("a", "b", "c", "d"), 3, tuple(range(20)), values), [0] * 4)
+        accused += sum(fact.best not in (None, 0) for fact in facts)
+    assert accused <= 4
+
+
+def test_lost_frames_are_told_from_a_constant_lag() -> None:
+    early, late = tables([0, 0, 0, 0]), tables([0, 2, 0, 0])
+    both = LagTables(early.names, 3, tuple(range(24)), np.concatenate([early.tables, late.tables]))
+    found = list(lag_findings(judge(both, [0] * 4), both, [0] * 4))
+    assert ("lag-changes", "cam1") in [(f.code, f.camera) for f in found]
+    assert [f.code for f in lag_findings(judge(late, [0] * 4), late, [0] * 4)] == ["camera-lags"]
