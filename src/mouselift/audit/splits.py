@@ -63,7 +63,9 @@ def split_findings(
     if both:
         text = f"{len(both)} samples are in both {LISTS['train']} and {LISTS['val']}, the first: {both[0]}"
         advice = "Take them out of one: a score on them says nothing."
-        found.append(Finding("split-overlap", "error", text, sample=both[0], value=len(both), limit=0.0, advice=advice))
+        found.append(
+            Finding("split-overlap", "error", text, sample=both[0], value=float(len(both)), limit=0.0, advice=advice)
+        )
     place = {name: index for index, name in enumerate(ids)}
     train, val = (
         [place[n] for n in lists.get(split, ()) if n in place and n not in both] for split in ("train", "val")

@@ -16,7 +16,7 @@ from mouselift.audit.views import SampleViews
 from mouselift.core.camera import Camera
 from mouselift.core.finding import Finding
 
-FOCAL_SPREAD = 2.0  # largest / smallest; per-view framing of the six-camera test rig reaches about 1.4
+FOCAL_SPREAD = 2.0  # largest / smallest: 1 in the pretrained cameras; `per-view` reaches 4 on the six-camera rig
 PRINCIPAL_SHARE = 0.5  # of the picture's side, from its middle: beyond it the axis leaves the picture
 SIZE_SPREAD = 3.0  # largest / smallest side of the subject
 SMALLEST_SHARE = 0.08  # of the picture's side: a smaller subject is a few of the model's 8 px patches

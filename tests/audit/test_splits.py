@@ -1,0 +1,80 @@
+"""Lists that leak are found; lists that keep their distance are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.audit.duplicates import Likeness
+from mouselift.audit.splits import read_splits, split_findings
+from mouselift.prepare.select import Split
+
+IDS = [f"sample_{k:06d}" for k in range(100)]
+FRAMES: list[int | None] = list(range(100))
+
+
+def unlike(count: int = 100) -> list[Likeness]:
+    rng = np.random.default_rng(0)
+    return [Likeness((k,), rng.integers(0, 256, 64, dtype=np.uint8)) for k in range(count)]
+
+
+def codes(train: list[int], val: list[int], seen: list[Likeness] | None = None, rate: float = 0.0) -> dict[str, str]:
+    lists = {"train": [IDS[k] for k in train], "val": [IDS[k] for k in val]}
+    return {f.code: f.severity for f in split_findings(lists, IDS, FRAMES, seen or unlike(), rate)}
+
+
+def test_blocks_with_a_gap_do_not_leak() -> None:
+    roles = Split(0.2, 2).assign(range(100))
+    train, val = ([k for k, role in roles.items() if role == wanted] for wanted in ("train", "val"))
+    assert codes(train, val) == {}
+
+
+def test_shuffled_lists_leak() -> None:
+    order = np.random.default_rng(0).permutation(100).tolist()
+    assert codes(order[:90], order[90:]) == {"split-neighbours": "warning"}
+
+
+def test_one_block_without_a_gap_is_noted() -> None:
+    assert codes(list(range(50)), list(range(50, 100))) == {"split-neighbours": "note"}
+
+
+def test_neighbours_count_in_seconds_where_the_rate_is_known() -> None:
+    train, val = list(range(40)), list(range(45, 100))
+    assert codes(train, val) == {}
+    assert codes(train, val, rate=20.0) == {"split-neighbours": "warning"}  # 10 frames are half a second
+    assert codes(list(range(50)), list(range(50, 100)), rate=1.0) == {}  # a second apart
+
+
+def test_one_sample_in_both() -> None:
+    assert codes(list(range(50)), [49, *range(60, 99)]) == {"split-overlap": "error"}
+
+
+def test_a_pose_in_both() -> None:
+    seen = unlike()
+    seen[80] = Likeness((999,), seen[3].cells)
+    assert codes(list(range(50)), list(range(60, 100)), seen) == {"split-near-duplicates": "warning"}
+
+
+def test_lists_are_read_by_name(tmp_path: Path) -> None:
+    (tmp_path / "sample_000001").mkdir()
+    (tmp_path / "data_train.txt").write_text(f"{tmp_path}/sample_000001\n\n/moved/sample_000002\n")
+    lists, found = read_splits(tmp_path)
+    assert lists == {"train": ["sample_000001", "sample_000002"]}
+    assert [f.code for f in found] == ["stale-list"]
+    assert "1 of 2 lines" in found[0].message
+    assert read_splits(tmp_path / "data_train.txt") == ({}, [])
+
+
+def test_a_list_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "data_val.txt").write_bytes(b"\xff\xfe\x00")
+    lists, found = read_splits(tmp_path)
+    assert lists == {}
+    assert [f.code for f in found] == ["bad-list"]
+
+
+@pytest.mark.parametrize("frames", [[None] * 100, [0] * 100])
+def test_without_frame_numbers_time_says_nothing(frames: list[int | None]) -> None:
+    lists = {"train": IDS[:50], "val": IDS[50:]}
+    assert split_findings(lists, IDS, frames, unlike()) == []
