@@ -25,8 +25,8 @@ $(VENV)/.installed: pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable .
 	touch $@
 
-$(VENV)/.test-installed: $(VENV)/.installed
-	$(BIN)/python -m pip install --quiet --group test
+$(VENV)/.test-installed: $(VENV)/.installed constraints.txt
+	$(BIN)/python -m pip install --quiet --group test --editable '.[train,view]' --constraint constraints.txt
 	touch $@
 
 clean:
