@@ -14,14 +14,14 @@ from mouselift.io.png import encode_png
 
 
 def whole(cutout: Cutout) -> np.ndarray:
-    """The picture as premultiplied float."""
+    """The picture as premultiplied float, in planes."""
     return cutout.premultiplied((0, 0, cutout.width, cutout.height))
 
 
 def expected(rgba: np.ndarray) -> np.ndarray:
     values = rgba.astype(np.float32) / 255
     values[..., :3] *= values[..., 3:]
-    return values
+    return values.transpose(2, 0, 1)
 
 
 def picture(case: str) -> np.ndarray:
@@ -68,7 +68,7 @@ def test_scene_kept_under_alpha_vanishes(tmp_path: Path) -> None:
     image[:, :4, 3] = 0
     cv2.imwrite(str(tmp_path / "a.png"), cv2.cvtColor(image, cv2.COLOR_RGBA2BGRA))
     values = whole(read_cutout(tmp_path / "a.png"))
-    assert not values[:, :4].any()
+    assert not values[..., :4].any()
 
 
 def test_other_formats_and_depths(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def cutout(camera: Camera) -> Cutout:
 def off_by(move: ViewMove, told: Camera | None = None) -> float:
     """Pixels between the mark's centroid in the moved picture and its projection by `told` (default the target)."""
     values, (x0, y0, x1, y1) = move.apply(cutout(move.source))
-    alpha = values[..., 3].astype(float)
+    alpha = values[3].astype(float)
     assert alpha.shape == (y1 - y0, x1 - x0)
     i, j = np.meshgrid(np.arange(x0, x1) + 0.5, np.arange(y0, y1) + 0.5)
     centroid = np.array([(alpha * i).sum(), (alpha * j).sum()]) / alpha.sum()
@@ -110,9 +110,9 @@ def test_resizing_the_box_is_resizing_the_whole() -> None:
         move = ViewMove(camera, resized(camera, side, side))
         full, _ = move.apply(whole)
         small, (x0, y0, x1, y1) = move.apply(part)
-        np.testing.assert_allclose(small, full[y0:y1, x0:x1], rtol=0, atol=2e-7)
+        np.testing.assert_allclose(small, full[:, y0:y1, x0:x1], rtol=0, atol=2e-7)
         rest = full.copy()
-        rest[y0:y1, x0:x1] = 0
+        rest[:, y0:y1, x0:x1] = 0
         assert not rest.any()
 
 
@@ -124,7 +124,9 @@ def test_halving_is_the_mean_of_four() -> None:
     assert box == (0, 0, 4, 4)
     values = rgba.astype(np.float64) / 255
     values[..., :3] *= values[..., 3:]
-    np.testing.assert_allclose(found, values.reshape(4, 2, 4, 2, 4).mean(axis=(1, 3)), rtol=0, atol=1e-6)
+    np.testing.assert_allclose(
+        found, values.reshape(4, 2, 4, 2, 4).mean(axis=(1, 3)).transpose(2, 0, 1), rtol=0, atol=1e-6
+    )
 
 
 def test_a_turn_keeps_detail() -> None:
@@ -132,16 +134,16 @@ def test_a_turn_keeps_detail() -> None:
     camera = source()
     there = ViewMove(camera, turned(camera, 60.0))
     values, (x0, y0, x1, y1) = there.apply(cutout(camera))
-    frame = np.zeros((SIDE, SIDE, 4), dtype=np.float32)
-    frame[y0:y1, x0:x1] = values
-    straight = np.dstack([np.ones((SIDE, SIDE, 3)), frame[..., 3]])
+    frame = np.zeros((4, SIDE, SIDE), dtype=np.float32)
+    frame[:, y0:y1, x0:x1] = values
+    straight = np.dstack([np.ones((SIDE, SIDE, 3)), frame[3]])
     again = Cutout(SIDE, SIDE, (0, 0, SIDE, SIDE), np.rint(255 * straight).astype(np.uint8))
     back, (x0, y0, x1, y1) = ViewMove(there.target, camera).apply(again)
-    frame = np.zeros((SIDE, SIDE, 4), dtype=np.float32)
-    frame[y0:y1, x0:x1] = back
+    frame = np.zeros((4, SIDE, SIDE), dtype=np.float32)
+    frame[:, y0:y1, x0:x1] = back
     was = cutout(camera).premultiplied()
     assert np.abs(frame - was).max() < 0.02
-    assert (frame[..., :3] <= frame[..., 3:] + 1e-6).all()
+    assert (frame[:3] <= frame[3] + 1e-6).all()
 
 
 def test_what_is_no_move_is_refused() -> None:

@@ -30,12 +30,12 @@ class ColourGains:
 
         Every step is linear in (colour, alpha), so premultiplied colours give what straight ones would.
         """
-        alpha = picture[..., 3:]
-        colour = picture[..., :3] * np.float32(self.brightness)
-        colour = (colour - _MIDDLE * alpha) * np.float32(self.contrast) + _MIDDLE * alpha
-        grey = (colour @ _LUMA)[..., None]
+        alpha = picture[3]
+        middle = _MIDDLE * alpha
+        colour = (picture[:3] * np.float32(self.brightness) - middle) * np.float32(self.contrast) + middle
+        grey = np.tensordot(_LUMA, colour, axes=1)
         colour = grey + (colour - grey) * np.float32(self.saturation)
-        return np.concatenate([np.clip(colour, 0.0, alpha), alpha], axis=-1)
+        return np.concatenate([np.clip(colour, 0.0, alpha), alpha[None]])
 
 
 @dataclass(frozen=True)

@@ -170,11 +170,10 @@ def compose(
     out[3] = 0.0
     if picture.size == 0:
         return
-    alpha = np.ascontiguousarray(picture[..., 3])
-    clear = 1.0 - alpha
+    clear = 1.0 - picture[3]
     for channel in range(3):
-        np.add(picture[..., channel], clear * background[channel], out=out[channel, y0:y1, x0:x1])
-    out[3, y0:y1, x0:x1] = alpha
+        np.add(picture[channel], clear * background[channel], out=out[channel, y0:y1, x0:x1])
+    out[3, y0:y1, x0:x1] = picture[3]
 
 
 class Shuffled(Sampler[int]):

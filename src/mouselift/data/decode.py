@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 from zlib_ng import zlib_ng
@@ -24,7 +25,9 @@ _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _RGBA, _UP = 6, 2  # the standard's numbers of the colour type and of the filter
 _HEAD, _TAIL = len(_SIGNATURE) + 25, 12  # signature and IHDR; IEND
 
-Premultiplied = Float32[Array, "h w 4"]  # colours times alpha, and alpha; 0..1
+Premultiplied = Float32[
+    Array, "4 h w"
+]  # colours times alpha, and alpha; 0..1. In planes: interleaved took four times as long
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
 
 
@@ -44,14 +47,18 @@ class Cutout:
         return whole and bool((self.rgba[..., 3] == 255).all())
 
     def premultiplied(self, box: Box | None = None) -> Premultiplied:
-        """`box` (default the cutout's own) of the picture, colours times alpha; zero outside the cutout."""
+        """`box` (default the cutout's own, else around it) of the picture, in planes; zero outside the cutout."""
+        around = box or self.box
+        out = np.zeros((4, around[3] - around[1], around[2] - around[0]), dtype=np.float32)
+        if self.rgba.size == 0:
+            return out
         x0, y0, x1, y1 = self.box
-        values = np.multiply(self.rgba, np.float32(1 / 255), dtype=np.float32)
-        values[..., :3] *= values[..., 3:]
-        if box is None or box == self.box:
-            return values
-        out = np.zeros((box[3] - box[1], box[2] - box[0], 4), dtype=np.float32)
-        out[y0 - box[1] : y1 - box[1], x0 - box[0] : x1 - box[0]] = values
+        inner = out[:, y0 - around[1] : y1 - around[1], x0 - around[0] : x1 - around[0]]
+        *colours, alpha = cv2.split(self.rgba)
+        np.multiply(alpha, np.float32(1 / 255), out=inner[3])
+        weight = inner[3] * np.float32(1 / 255)
+        for plane, colour in zip(inner, colours, strict=False):  # alpha's plane is done
+            np.multiply(colour, weight, out=plane)
         return out
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -42,7 +43,7 @@ class ViewMove:
         if not isinstance(self.source.lens, Pinhole) or self.source.skew or self.target.skew:
             raise ValueError("ViewMove: expected pinholes without skew; undistort first (mouselift prepare)")
 
-    @property
+    @cached_property
     def to_source(self) -> Float64[Array, "2 3"]:
         """Affine map of target pixels (x, y, 1) to source pixels: K_source R_source R_target^T K_target^-1."""
         turn = self.source.R_cam_world @ self.target.R_cam_world.T
@@ -71,7 +72,7 @@ class ViewMove:
                 f"{cutout.height}"
             )
         if cutout.rgba.size == 0:
-            return np.zeros((0, 0, 4), dtype=np.float32), (0, 0, 0, 0)
+            return np.zeros((4, 0, 0), dtype=np.float32), (0, 0, 0, 0)
         if not self.resize_only:
             box = self._target_box(cutout.box)
             return _within(self._sampled(cutout, box)), box
@@ -88,8 +89,9 @@ class ViewMove:
         (x0, x1, u0, u1), (y0, y1, v0, v1) = spans
         minified = self.source.width >= self.target.width and self.source.height >= self.target.height
         kind = cv2.INTER_AREA if minified else cv2.INTER_CUBIC
-        values = cv2.resize(cutout.premultiplied((x0, y0, x1, y1)), (u1 - u0, v1 - v0), interpolation=kind)
-        return (np.asarray(values) if minified else _within(np.asarray(values))), (u0, v0, u1, v1)
+        planes = cutout.premultiplied((x0, y0, x1, y1))
+        values = np.stack([cv2.resize(plane, (u1 - u0, v1 - v0), interpolation=kind) for plane in planes])
+        return (values if minified else _within(values)), (u0, v0, u1, v1)
 
     def _sampled(self, cutout: Cutout, box: Box) -> Premultiplied:
         """Cubic on a grid twice as fine, linear between its samples: remap's own cubic rounds to 1/32 pixel."""
@@ -97,7 +99,7 @@ class ViewMove:
         fine = 2 if self.scale > _FINE_ABOVE else 1
         x0, y0, x1, y1 = cutout.box
         room = (x0 - _REACH, y0 - _REACH, x1 + _REACH, y1 + _REACH)  # zeros around, wherever the picture ends
-        values = cutout.premultiplied(room)
+        values = np.asarray(cv2.merge(list(cutout.premultiplied(room))))
         if fine > 1:
             values = np.asarray(cv2.resize(values, None, fx=fine, fy=fine, interpolation=cv2.INTER_CUBIC))
         x = box[0] + (np.arange((box[2] - box[0]) * samples) + 0.5) / samples
@@ -111,7 +113,7 @@ class ViewMove:
         if samples > 1:
             size = (box[2] - box[0], box[3] - box[1])
             found = np.asarray(cv2.resize(found, size, interpolation=cv2.INTER_AREA))
-        return found
+        return np.stack(cv2.split(found))
 
     def _target_box(self, box: Box) -> Box:
         """Target pixels that the source box and a kernel's reach can touch."""
@@ -173,5 +175,6 @@ def _periods(low: int, high: int, old: int, new: int) -> tuple[int, int, int, in
 
 def _within(values: Premultiplied) -> Premultiplied:
     """Cubic kernels overshoot: alpha back to 0..1, colours to 0..alpha."""
-    alpha = np.clip(values[..., 3:], 0.0, 1.0)
-    return np.concatenate([np.clip(values[..., :3], 0.0, alpha), alpha], axis=-1)
+    np.clip(values[3], 0.0, 1.0, out=values[3])
+    np.clip(values[:3], 0.0, values[3], out=values[:3])
+    return values
