@@ -10,7 +10,6 @@ decides that. (The release also cuts at 3 standard deviations, in whole tiles; i
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -32,6 +31,7 @@ SLOPE_LIMIT = 1.3  # x/z and y/z are held within this times half the field's tan
 MAX_ALPHA = 0.99
 MIN_ALPHA = 1 / 255
 MIN_TRANSMITTANCE = 1e-4  # a Gaussian that would leave less light than this is not drawn, nor what lies behind it
+MAX_VARIANCE = 1e30  # px^2: a Gaussian whose picture is wider counts as not finite
 MIN_QUATERNION = 1e-6  # length below which a rotation has no direction
 
 Colour = tuple[float, float, float]  # red, green, blue; 0..1 is dark..bright
@@ -161,8 +161,3 @@ class Renderer(Protocol):
         opaque, not finite, or without a rotation. Neither values nor gradients are ever NaN.
         """
         ...
-
-
-def support(opacity: float) -> float:
-    """The largest squared Mahalanobis distance at which a Gaussian of this opacity is drawn: 2 ln(255 opacity)."""
-    return 2 * math.log(max(opacity / MIN_ALPHA, 1e-300))

@@ -38,7 +38,7 @@ class CpuRenderer:
             view.intrinsics,
             (view.width, view.height),
             background,
-        )  # pyright: ignore[reportGeneralTypeIssues]  # torch does not type `apply`
+        )
         return Rendering(colour, alpha)
 
 
@@ -114,7 +114,7 @@ class _Splat(torch.autograd.Function):
         scene = _scene(tuple(tensors), size, background)
         width, height = size
         image = np.empty((3, height, width), dtype=np.float32)
-        light, stops = np.empty((height, width), np.float32), np.empty((height, width), np.int32)
+        light, stops = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
         _over_tiles(scene, cpu_tiles.composite, image, light, stops)
         ctx.scene, ctx.light, ctx.stops = scene, light, stops
         ctx.kinds = [tensor.dtype for tensor in tensors]
@@ -123,7 +123,7 @@ class _Splat(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         scene: _Scene = ctx.scene
         g_image, g_alpha = (np.ascontiguousarray(g.float().numpy()) for g in gradients)
         per_entry = np.zeros((len(scene.entries), 9), dtype=np.float32)

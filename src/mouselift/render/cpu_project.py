@@ -13,7 +13,7 @@ from typing import no_type_check
 import numpy as np
 from numba import njit
 
-from mouselift.render.base import DILATION, MIN_ALPHA, MIN_QUATERNION, NEAR, SLOPE_LIMIT
+from mouselift.render.base import DILATION, MAX_VARIANCE, MIN_ALPHA, MIN_QUATERNION, NEAR, SLOPE_LIMIT
 
 # nothing here may count on the absence of infinities: they are how impossible Gaussians are found
 COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
@@ -72,7 +72,7 @@ def project(positions, scales, rotations, opacities, colours, T, K, size, flat, 
         yy = M[1, 0] * M[1, 0] + M[1, 1] * M[1, 1] + M[1, 2] * M[1, 2] + DILATION
         xy = M[0, 0] * M[1, 0] + M[0, 1] * M[1, 1] + M[0, 2] * M[1, 2]
         mx, my = K[0] * x / z + K[2], K[1] * y / z + K[3]
-        if not np.isfinite(xx + yy + xy + mx + my + colours[n, 0] + colours[n, 1] + colours[n, 2]):
+        if not (xx < MAX_VARIANCE and yy < MAX_VARIANCE and np.isfinite(colours[n, 0] + colours[n, 1] + colours[n, 2])):
             continue
         furthest = 2 * math.log(opacities[n] / MIN_ALPHA)
         reach_x, reach_y = math.sqrt(furthest * xx), math.sqrt(furthest * yy)

@@ -16,8 +16,7 @@ from mouselift.render.base import MAX_ALPHA, MIN_TRANSMITTANCE
 
 TILE = 16  # pixels a side: a row is one or two vector registers
 _LOOK = 8  # Gaussians between two looks at whether a tile still takes light
-_AREA = TILE * TILE
-_STEEPEST = 8.0  # exponents are held below this: nothing above ln 255 is drawn
+_STEEPEST = np.float32(8)  # exponents are held below this: nothing above ln 255 is drawn
 _CUT = np.float32(MAX_ALPHA)
 _DARK = np.float32(MIN_TRANSMITTANCE)
 _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
@@ -53,7 +52,7 @@ def bin_tiles(flat, furthest, order, tiles_x, tiles_y, starts, entries):
     for place in range(len(order)):
         n = order[place]
         g = flat[n]
-        first = max(int(math.ceil(max(g[1] - g[6] - 0.5, 0.0))), 0) // TILE
+        first = math.ceil(max(g[1] - g[6] - 0.5, 0.0)) // TILE
         last = int(min(math.floor(g[1] + g[6] - 0.5), TILE * tiles_y - 1.0)) // TILE
         for row in range(first, last + 1):
             left, right = _columns(g, furthest[n], row * TILE + 0.5, row * TILE + TILE - 0.5, tiles_x)
@@ -76,30 +75,31 @@ def _rows(g, top):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _alphas(g, furthest, opacity, left, top, first, last, alpha):
-    """alpha[256] of a Gaussian on the tile's rows first .. last - 1, 0 where it is below 1/255."""
-    half_a = np.float32(0.5 * g[2])
-    opacity32 = np.float32(opacity)
-    for row in range(first, last):
-        f = top + row + 0.5 - g[1]
-        middle = g[0] + g[3] * f - 0.5 - left
-        width = math.sqrt(max(furthest - g[4] * f * f, 0.0) / g[2])
-        begin = np.int32(math.ceil(min(max(middle - width, 0.0), 16.0)))
-        end = np.int32(math.floor(min(max(middle + width, -1.0), 15.0)))
-        middle32, rest = np.float32(middle), np.float32(0.5 * g[4] * f * f)
-        base = row * TILE
-        for i in range(TILE):
-            e = np.float32(i) - middle32
-            p = min(half_a * e * e + rest, np.float32(_STEEPEST)) * _SIXTEENTH
-            # exp(16 p): the series is good to 2e-8 for -0.35 <= p <= 0, squaring four times makes that 1e-6
-            y = _ONE + p * (_ONE + p * (_C2 + p * (_C3 + p * (_C4 + p * (_C5 + p * _C6)))))
-            y = y * y
-            y = y * y
-            y = y * y
-            y = y * y
-            value = min(opacity32 * y, _CUT)
-            inside = (np.int32(i) >= begin) & (np.int32(i) <= end)
-            alpha[base + i] = value if inside else _ZERO
+def _line(g, furthest, left, y):
+    """A Gaussian on the row of pixels whose centres lie at `y`: (middle, rest, first, last, f).
+
+    The half squared distance at pixel i of the tile is a/2 (i - middle)^2 + rest; first .. last are drawn.
+    """
+    f = y - g[1]
+    middle = g[0] + g[3] * f - 0.5 - left
+    width = math.sqrt(max(furthest - g[4] * f * f, 0.0) / g[2])
+    first = np.int32(math.ceil(min(max(middle - width, 0.0), 16.0)))
+    last = np.int32(math.floor(min(max(middle + width, -1.0), 15.0)))
+    return np.float32(middle), np.float32(0.5 * g[4] * f * f), first, last, f
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _alpha(i, e, half_a, rest, opacity, first, last):
+    """Alpha at pixel i of a line, `e` from its middle; 0 outside first .. last. Good to 2e-6 of itself."""
+    p = min(half_a * e * e + rest, _STEEPEST) * _SIXTEENTH
+    # exp(16 p): the series is good to 2e-7 for -0.35 <= p <= 0, and is squared four times
+    y = _ONE + p * (_ONE + p * (_C2 + p * (_C3 + p * (_C4 + p * (_C5 + p * _C6)))))
+    y = y * y
+    y = y * y
+    y = y * y
+    y = y * y
+    return min(opacity * y, _CUT) if (np.int32(i) >= first) & (np.int32(i) <= last) else _ZERO
 
 
 @njit(**COMPILE)
@@ -110,67 +110,64 @@ def composite(tiles, shape, flat, furthest, opacities, colours, behind, starts, 
     stops: the place in the tile's list at which a pixel takes no more.
     """
     height, width, tiles_x = shape
-    alpha, T, stop = np.zeros(_AREA, np.float32), np.empty(_AREA, np.float32), np.empty(_AREA, np.int32)
-    r, g, b = np.empty(_AREA, np.float32), np.empty(_AREA, np.float32), np.empty(_AREA, np.float32)
+    # a row of pixels: 16 lights, reds, greens, blues, stops. One array, so that the compiler sees that parts are apart
+    pixels = np.empty((TILE, 5 * TILE), np.float32)
     for tile in range(tiles[0], tiles[1]):
         top, left = TILE * (tile // tiles_x), TILE * (tile % tiles_x)
         rows, columns = min(TILE, height - top), min(TILE, width - left)
-        count = np.int32(starts[tile + 1] - starts[tile])
-        T[:], r[:], g[:], b[:], stop[:] = _ONE, _ZERO, _ZERO, _ZERO, 0
-        for row in range(rows):
-            stop[row * TILE : row * TILE + columns] = count
+        count = starts[tile + 1] - starts[tile]
+        pixels[:] = _ZERO
+        pixels[:, :TILE] = _ONE
+        pixels[:rows, 4 * TILE : 4 * TILE + columns] = count
         for place in range(count):
             n = entries[starts[tile] + place]
-            first, last = _rows(flat[n], top)
-            _alphas(flat[n], furthest[n], opacities[n], left, top, first, last, alpha)
-            here, red, green, blue = np.int32(place), colours[n, 0], colours[n, 1], colours[n, 2]
-            for i in range(first * TILE, last * TILE):
-                after = T[i] - alpha[i] * T[i]
-                drawn = (stop[i] > here) & (after >= _DARK)
-                weight = alpha[i] * T[i] if drawn else _ZERO
-                stop[i] = stop[i] if drawn else min(stop[i], here)
-                T[i] = after if drawn else T[i]
-                r[i] += weight * red
-                g[i] += weight * green
-                b[i] += weight * blue
-            if place % _LOOK == 0:
-                furthest_stop = np.int32(0)
-                for i in range(_AREA):
-                    furthest_stop = max(furthest_stop, stop[i])
-                if furthest_stop <= here:
-                    break
+            g, here = flat[n], np.float32(place)
+            half_a, opacity = np.float32(0.5 * g[2]), np.float32(opacities[n])
+            red, green, blue = colours[n, 0], colours[n, 1], colours[n, 2]
+            begin, end = _rows(g, top)
+            for row in range(begin, end):
+                middle, rest, first, last, _ = _line(g, furthest[n], left, top + row + 0.5)
+                if first > last:
+                    continue
+                line = pixels[row]
+                for i in range(TILE):
+                    alpha = _alpha(i, np.float32(i) - middle, half_a, rest, opacity, first, last)
+                    before, stop = line[i], line[64 + i]
+                    after = before - alpha * before
+                    drawn = (stop > here) & (after >= _DARK)
+                    weight = alpha * before if drawn else _ZERO
+                    line[i] = after if drawn else before
+                    line[16 + i] += weight * red
+                    line[32 + i] += weight * green
+                    line[48 + i] += weight * blue
+                    line[64 + i] = stop if drawn else min(stop, here)
+            if place % _LOOK == 0 and pixels[:, 64:].max() <= here:
+                break
         for row in range(rows):
             for column in range(columns):
-                i = row * TILE + column
-                y, x = top + row, left + column
-                image[0, y, x] = r[i] + T[i] * behind[0]
-                image[1, y, x] = g[i] + T[i] * behind[1]
-                image[2, y, x] = b[i] + T[i] * behind[2]
-                light[y, x], stops[y, x] = T[i], stop[i]
+                line, y, x = pixels[row], top + row, left + column
+                image[0, y, x] = line[16 + column] + line[column] * behind[0]
+                image[1, y, x] = line[32 + column] + line[column] * behind[1]
+                image[2, y, x] = line[48 + column] + line[column] * behind[2]
+                light[y, x], stops[y, x] = line[column], line[64 + column]
 
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _row_sums(g, left, top, first, last, dq, out):
-    """out[0..5]: sums of dq times 1, e, e^2, e f, f, f^2 over a tile (see `cpu_project.project_backward`)."""
-    for row in range(first, last):
-        f = top + row + 0.5 - g[1]
-        middle = np.float32(g[0] + g[3] * f - 0.5 - left)
-        s0, s1, s2 = _ZERO, _ZERO, _ZERO
-        for i in range(TILE):
-            value = dq[row * TILE + i]
-            e = np.float32(i) - middle
-            # where nothing is drawn e may be so large that its square is no number
-            value_e = value * e if value != _ZERO else _ZERO
-            s0 += value
-            s1 += value_e
-            s2 += value_e * e if value != _ZERO else _ZERO
-        out[0] += s0
-        out[1] += s1
-        out[2] += s2
-        out[3] += s1 * f
-        out[4] += s0 * f
-        out[5] += s0 * f * f
+def _load(pixels, top, left, behind, light, stops, g_image, g_alpha):
+    """Fills the rows of a tile for the way back: 16 lights, light times its gradient, three gradients, stops."""
+    pixels[:] = _ZERO
+    pixels[:, :TILE] = _ONE
+    deepest = 0
+    for row in range(min(TILE, light.shape[0] - top)):
+        for i in range(min(TILE, light.shape[1] - left)):
+            line, y, x = pixels[row], top + row, left + i
+            line[i], line[80 + i] = light[y, x], stops[y, x]
+            line[32 + i], line[48 + i], line[64 + i] = g_image[0, y, x], g_image[1, y, x], g_image[2, y, x]
+            shine = line[32 + i] * behind[0] + line[48 + i] * behind[1] + line[64 + i] * behind[2]
+            line[16 + i] = line[i] * (shine - g_alpha[y, x])
+            deepest = max(deepest, int(stops[y, x]))
+    return deepest
 
 
 @njit(**COMPILE)
@@ -178,48 +175,55 @@ def _row_sums(g, left, top, first, last, dq, out):
 def composite_backward(
     tiles, shape, flat, furthest, opacities, colours, behind, starts, entries, light, stops, g_image, g_alpha, sums
 ):
-    """Fills sums [entries, 9]: six of `_row_sums` and the gradient to the colour, of each Gaussian in each tile.
+    """Fills sums [entries, 9] of each Gaussian in each tile: see `project_backward`, and the gradient to its colour.
 
     Back to front: the light before a Gaussian is that behind it divided by 1 - alpha.
     """
-    height, width, tiles_x = shape
-    alpha, dq, stop = np.zeros(_AREA, np.float32), np.zeros(_AREA, np.float32), np.empty(_AREA, np.int32)
-    T, S = np.empty(_AREA, np.float32), np.empty(_AREA, np.float32)
-    r, g, b = np.empty(_AREA, np.float32), np.empty(_AREA, np.float32), np.empty(_AREA, np.float32)
+    pixels = np.empty((TILE, 6 * TILE), np.float32)
     for tile in range(tiles[0], tiles[1]):
-        top, left = TILE * (tile // tiles_x), TILE * (tile % tiles_x)
-        T[:], S[:], r[:], g[:], b[:], stop[:] = _ONE, _ZERO, _ZERO, _ZERO, _ZERO, 0
-        deepest = 0
-        for row in range(min(TILE, height - top)):
-            for column in range(min(TILE, width - left)):
-                i, y, x = row * TILE + column, top + row, left + column
-                T[i], stop[i] = light[y, x], stops[y, x]
-                r[i], g[i], b[i] = g_image[0, y, x], g_image[1, y, x], g_image[2, y, x]
-                S[i] = T[i] * (r[i] * behind[0] + g[i] * behind[1] + b[i] * behind[2] - g_alpha[y, x])
-                deepest = max(deepest, stop[i])
+        top, left = TILE * (tile // shape[2]), TILE * (tile % shape[2])
+        deepest = _load(pixels, top, left, behind, light, stops, g_image, g_alpha)
         for place in range(deepest - 1, -1, -1):
             entry = starts[tile] + place
             n = entries[entry]
-            first, last = _rows(flat[n], top)
-            _alphas(flat[n], furthest[n], opacities[n], left, top, first, last, alpha)
-            here, red, green, blue = np.int32(place), colours[n, 0], colours[n, 1], colours[n, 2]
-            g_red, g_green, g_blue = _ZERO, _ZERO, _ZERO
-            for i in range(first * TILE, last * TILE):
-                taken = alpha[i] if stop[i] > here else _ZERO
-                passed = _ONE / (_ONE - taken)
-                before = T[i] * passed
-                weight = taken * before
-                shine = r[i] * red + g[i] * green + b[i] * blue
-                g_taken = before * shine - S[i] * passed
-                dq[i] = -_HALF * taken * g_taken if taken < _CUT else _ZERO
-                S[i] += weight * shine
-                T[i] = before
-                g_red += weight * r[i]
-                g_green += weight * g[i]
-                g_blue += weight * b[i]
-            out = sums[entry]
-            _row_sums(flat[n], left, top, first, last, dq, out)
-            out[6], out[7], out[8] = g_red, g_green, g_blue
+            g, here, out = flat[n], np.float32(place), sums[entry]
+            half_a, opacity = np.float32(0.5 * g[2]), np.float32(opacities[n])
+            red, green, blue = colours[n, 0], colours[n, 1], colours[n, 2]
+            begin, end = _rows(g, top)
+            for row in range(begin, end):
+                middle, rest, first, last, f = _line(g, furthest[n], left, top + row + 0.5)
+                if first > last:
+                    continue
+                line = pixels[row]
+                s0, s1, s2, g_red, g_green, g_blue = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
+                for i in range(TILE):
+                    e = np.float32(i) - middle
+                    alpha = _alpha(i, e, half_a, rest, opacity, first, last)
+                    alpha = alpha if line[80 + i] > here else _ZERO
+                    passed = _ONE / (_ONE - alpha)
+                    before = line[i] * passed
+                    weight = alpha * before
+                    shine = line[32 + i] * red + line[48 + i] * green + line[64 + i] * blue
+                    g_taken = before * shine - line[16 + i] * passed
+                    # the gradient to the squared distance; none where alpha is held at its upper limit
+                    dq = -_HALF * alpha * g_taken if alpha < _CUT else _ZERO
+                    line[16 + i] += weight * shine
+                    line[i] = before
+                    s0 += dq
+                    s1 += dq * e
+                    s2 += dq * (e * e)
+                    g_red += weight * line[32 + i]
+                    g_green += weight * line[48 + i]
+                    g_blue += weight * line[64 + i]
+                out[0] += s0
+                out[1] += s1
+                out[2] += s2
+                out[3] += s1 * f
+                out[4] += s0 * f
+                out[5] += s0 * f * f
+                out[6] += g_red
+                out[7] += g_green
+                out[8] += g_blue
 
 
 @njit(**COMPILE)

@@ -50,6 +50,10 @@ def colours_from(
     degree = math.isqrt(harmonics.shape[1]) - 1
     if degree == 0:
         return (SH_DC * harmonics[:, 0] + 0.5).clamp_min(0.0)
-    away = positions - centre
+    # what is not finite is kept apart: in the gradient, zero times NaN would be NaN
+    good = torch.isfinite(harmonics).all(dim=2).all(dim=1) & torch.isfinite(positions).all(dim=1)
+    away = torch.where(good[:, None], positions - centre, 1.0)
     directions = away / away.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return (torch.einsum("nk,nkc->nc", basis(directions, degree), harmonics) + 0.5).clamp_min(0.0)
+    safe = torch.where(good[:, None, None], harmonics, 0.0)
+    colours = (torch.einsum("nk,nkc->nc", basis(directions, degree), safe) + 0.5).clamp_min(0.0)
+    return torch.where(good[:, None], colours, torch.nan)

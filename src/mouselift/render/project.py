@@ -10,6 +10,7 @@ from torch import Tensor
 
 from mouselift.render.base import (
     DILATION,
+    MAX_VARIANCE,
     MIN_ALPHA,
     MIN_QUATERNION,
     NEAR,
@@ -53,7 +54,7 @@ def project(gaussians: Gaussians, view: View) -> Projected:
         size = centres.new_tensor([view.width, view.height])
         # the outermost pixel centres lie half a pixel inside the border
         seen = ((centres + reach >= 0.5) & (centres - reach <= size - 0.5)).all(dim=1) & (depth > NEAR)
-        seen &= torch.isfinite(covariances).all(dim=1) & torch.isfinite(colours[index]).all(dim=1)
+        seen &= (covariances[:, [0, 2]] < MAX_VARIANCE).all(dim=1) & torch.isfinite(colours[index]).all(dim=1)
         order = torch.argsort(depth[seen], stable=True)
         index, reach = index[seen][order], reach[seen][order]
     _, centres, covariances = _to_plane(gaussians, view, index)

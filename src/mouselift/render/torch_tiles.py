@@ -49,7 +49,8 @@ class ReferenceRenderer:
                 inside = _taken(strip, (x + reach >= left) & (x - reach <= right))
                 tiles.append(_tile(inside, (left, top, right, bottom), behind))
             strips.append(torch.cat(tiles, dim=2))
-        whole = torch.cat(strips, dim=1)
+        # the sum of none: zero, but it ties an empty picture to the Gaussians, so that gradients are zero, not missing
+        whole = torch.cat(strips, dim=1) + flat.colours[:0].sum()
         return Rendering(whole[:3], whole[3])
 
 

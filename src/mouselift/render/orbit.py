@@ -1,0 +1,134 @@
+"""A camera on a circle about the origin: turntable cameras, their pictures, a video and a sheet of stills."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from av.error import FFmpegError
+from av.video.reformatter import ColorRange, Colorspace
+from av.video.stream import VideoStream
+
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import look_at
+from mouselift.core.types import ImageRGB, Vector3
+from mouselift.errors import VideoError
+from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
+
+_START_DEG = 270.0  # azimuth of the first camera: before the subject, which faces -Y
+_QUALITY = 12  # x264's crf: hardly to be told from lossless, and any player opens it
+
+
+def orbit_camera(
+    azimuth_deg: float,
+    elevation_deg: float = 0.0,
+    radius: float = 2.7,
+    fov_deg: float = 50.0,
+    size: int = 512,
+    target: Vector3 | None = None,
+) -> Camera:
+    """A square camera that looks at `target` (the origin by default), world +Z up, counter-clockwise about +Z.
+
+    `fov_deg` is the full horizontal field, so f = size / 2 / tan(fov / 2). Source: `design/gslrm.md` section 9.
+    ValueError straight above or below, where "up" says nothing.
+    """
+    azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
+    away = np.array([math.cos(azimuth) * math.cos(elevation), math.sin(azimuth) * math.cos(elevation), 0.0])
+    away[2] = math.sin(elevation)
+    centre = radius * away + (target if target is not None else np.zeros(3))
+    R_cam_world = look_at(-away, np.array([0.0, 0.0, -1.0]))
+    T_cam_world = np.eye(4)
+    T_cam_world[:3, :3], T_cam_world[:3, 3] = R_cam_world, -R_cam_world @ centre
+    focal = size / 2 / math.tan(math.radians(fov_deg) / 2)
+    return Camera(size, size, focal, focal, size / 2, size / 2, T_cam_world, name=f"orbit_{azimuth_deg:g}")
+
+
+def turntable(
+    count: int = 150, elevation_deg: float = 0.0, radius: float = 2.7, fov_deg: float = 50.0, size: int = 512
+) -> list[Camera]:
+    """One turn of `count` cameras, first at azimuth 270 degrees, then counter-clockwise; the last is not the first."""
+    steps = [_START_DEG + 360.0 * i / count for i in range(count)]
+    return [orbit_camera(azimuth, elevation_deg, radius, fov_deg, size) for azimuth in steps]
+
+
+def levels_of(rendering: Rendering) -> ImageRGB:
+    """A rendering as 8 bit RGB, rounded; what is brighter than 1 becomes 255."""
+    return (rendering.colour.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
+
+
+def pictures(
+    renderer: Renderer, gaussians: Gaussians, cameras: Iterable[Camera], background: Colour = WHITE
+) -> Iterator[ImageRGB]:
+    """One picture a camera, made when it is asked for, without gradients."""
+    for camera in cameras:
+        with torch.no_grad():
+            rendering = renderer.render(gaussians, View.of(camera), background)
+        yield levels_of(rendering)
+
+
+def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> int:
+    """MP4 (H.264, 4:2:0, BT.709), whole or not at all; answers the number of frames.
+
+    VideoError: the file exists, there are no frames, their sizes are odd or differ, or the encoder fails.
+    """
+    if path.exists():
+        raise VideoError(f"{path}: exists already; give another name or remove it")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".writing-{path.name}")
+    try:
+        written = _encode(temporary, frames, fps, path)
+        temporary.replace(path)
+    except FFmpegError as error:
+        raise VideoError(f"{path}: FFmpeg cannot write this video: {error}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return written
+
+
+def _encode(temporary: Path, frames: Iterable[ImageRGB], fps: float, path: Path) -> int:
+    size: tuple[int, int] | None = None
+    written = 0
+    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
+        options = {"crf": str(_QUALITY), "x264-params": "log-level=none"}
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
+        assert isinstance(stream, VideoStream)
+        for image in frames:
+            height, width = image.shape[:2]
+            if size is None:
+                if height % 2 or width % 2:
+                    raise VideoError(f"{path}: H.264 with 4:2:0 colours needs an even size, got {width} x {height}")
+                size = stream.width, stream.height = width, height
+                stream.pix_fmt = "yuv420p"
+                context = stream.codec_context
+                context.colorspace, context.color_primaries, context.color_trc = Colorspace.ITU709, 1, 1
+                context.color_range = ColorRange.MPEG
+            if (width, height) != size:
+                raise VideoError(f"{path}: frame {written}: expected {size[0]} x {size[1]}, got {width} x {height}")
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
+            planes = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
+            container.mux(stream.encode(planes))
+            written += 1
+        if size is None:
+            raise VideoError(f"{path}: expected at least one frame, got none")
+        container.mux(stream.encode(None))
+    return written
+
+
+def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> ImageRGB:
+    """Pictures of one size in a grid on light grey, row by row. ValueError where there are none or sizes differ."""
+    shapes = {still.shape for still in stills}
+    if len(shapes) != 1:
+        raise ValueError(f"still_sheet: expected pictures of one size, got sizes {sorted(shapes)}")
+    height, width = stills[0].shape[:2]
+    across = min(columns, len(stills))
+    down = -(-len(stills) // across)
+    sheet = np.full((down * (height + gap) + gap, across * (width + gap) + gap, 3), 226, dtype=np.uint8)
+    for index, still in enumerate(stills):
+        y, x = gap + index // across * (height + gap), gap + index % across * (width + gap)
+        sheet[y : y + height, x : x + width] = still
+    return sheet
