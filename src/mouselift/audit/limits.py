@@ -17,6 +17,9 @@ class GeometryLimits:
     several_score: float = 50.0  # the same for changes of all views (about 14 degrees of freedom)
     rms_px: float = 3.0  # of what no camera change explains: above it, no mask is as bad as that
     rough_px: float = 0.25  # of what no camera change explains: above it, masks are rough and small faults go unseen
+    rough_score: float = 60.0  # gain of a camera change over masks' faults, beyond which the camera is blamed
+    rough_change_px: float = 2.5  # and by which it must move the outline: less is what rough masks leave
+    mask_noise_px: float = 0.6  # of what masks' faults leave: above it, they do not explain the residuals
     planes: int = 8  # fewer tangent planes than this say nothing about one view
     cut_px: float = 45.0  # straight outline at least so long, with corners at its ends, is an old frame edge
     coverage: float = 0.97  # share of a mask that the visual hull of all views covers

@@ -10,18 +10,19 @@ other words.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
 from mouselift.audit.limits import LIMITS, GeometryLimits
+from mouselift.audit.mask_faults import MaskFault, mask_fault
 from mouselift.audit.outline import Outline
 from mouselift.audit.tangency import Contacts
 from mouselift.core.types import Array
 
-Kind = Literal["none", "view", "all", "several", "unknown"]
+Kind = Literal["none", "masks", "view", "all", "several", "unknown"]
 _TIP_RADIUS_PX = 5.0  # the outline's sharpness at a touching point is judged within this
 _THIN_DEPTH_PX = 1.5  # and its width this far inside its end
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
@@ -42,6 +43,7 @@ class Suspicion:
     scores: Float64[Array, " v"]  # each view's
     best: tuple[float, float, float]  # of the hypotheses one view, all views alike, several views
     planes: int
+    masks: MaskFault | None = None  # masks' faults that explain the residuals (kind "masks"), or most of them
 
 
 def deviations(
@@ -86,7 +88,10 @@ def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple
 
 
 def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS) -> Suspicion:
-    """Chooses among: nothing wrong, one view, one shift of all views, several views."""
+    """Chooses among: nothing wrong, one view, one shift of all views, several views.
+
+    What looks like a wrong camera is compared with faults of masks (`mask_faults`) before it is blamed.
+    """
     planes, views = len(contacts.angle), contacts.views
     if planes < limits.planes:
         nothing = np.full(views, np.nan)
@@ -115,7 +120,19 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
     used = 0 if kind == "none" else fit.rank
     noise = limits.noise_px * float(np.sqrt(left / max(planes - used, 1)))
     view = best if kind == "view" else None
-    return Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
+    plain = Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
+    masks = None if kind == "none" else mask_fault(contacts, spread, limits)
+    return plain if masks is None else _with_masks(plain, masks, views, limits)
+
+
+def _with_masks(plain: Suspicion, masks: MaskFault, views: int, limits: GeometryLimits) -> Suspicion:
+    """The same where masks have their part in it."""
+    kind: Kind = "masks" if masks.camera is None else "all" if masks.camera == views else "view"
+    view = masks.camera if kind == "view" else None
+    return replace(
+        plain, kind=kind, view=view, score=masks.score, limit=limits.rough_score, change=masks.change,
+        noise_px=masks.noise_px, masks=masks,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
