@@ -6,7 +6,7 @@ determined than one a sample. Where that does not explain them, the transform wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mouselift.audit.diagnose.cause import Cause
@@ -19,17 +19,23 @@ LOOKED_AT = 5  # failing samples, spread over the dataset
 _POOLED_SHARE = 0.3  # one transform a camera may leave this share of the residual; more: it differs between samples
 
 
-def find_causes(folders: Sequence[Path]) -> list[CauseFound]:
+def find_causes(
+    folders: Sequence[Path], progress: Callable[[str, int, int], None] = lambda stage, done, total: None
+) -> list[CauseFound]:
     """Causes of the failing samples in `folders` (a few of them are enough), the commonest first."""
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[SampleViews, Cause]]] = {}
-    for folder in folders:
+    for number, folder in enumerate(folders):
+        progress("causes", number, len(folders) + 1)
         sample = load_sample(folder).sample
         if len(sample.views) < 2:
             continue
         for cause in diagnose(sample).causes[:1]:
             groups.setdefault((cause.code, cause.views), []).append((sample, cause))
     ranked = sorted(groups.values(), key=lambda members: -len(members))
-    return [_found(members, len(folders)) for members in ranked]
+    found = [_found(members, len(folders)) for members in ranked]
+    if folders:
+        progress("causes", len(folders) + 1, len(folders) + 1)
+    return found
 
 
 def _found(members: Sequence[tuple[SampleViews, Cause]], looked_at: int) -> CauseFound:

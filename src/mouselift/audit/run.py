@@ -22,7 +22,7 @@ from mouselift.audit.geometry import Geometry, geometry
 from mouselift.audit.load import Loaded, load_sample
 from mouselift.audit.placement import Placement, placement, placement_findings
 from mouselift.audit.profile import Profile, camera_facts, facelift
-from mouselift.audit.result import SCHEMA, DatasetAudit, SampleReport
+from mouselift.audit.result import SCHEMA, CauseFound, DatasetAudit, SampleReport
 from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.spread import Spread, spread, spread_findings
 from mouselift.audit.verdict import dataset_verdict, in_words, sample_verdict
@@ -194,16 +194,19 @@ def audit_dataset(
         done += len(part.samples)
         progress("samples", done, len(folders))
     collected.settle()
-    return _summed_up(path, folders, collected, profile or facelift(), hull)
+    suspects = _spread_over([folders[k] for k in sorted(collected.disagreeing)], LOOKED_AT)
+    causes = find_causes(suspects, progress)
+    return _summed_up(path, collected, profile or facelift(), hull, causes)
 
 
-def _summed_up(path: Path, folders: Sequence[Path], collected: Collected, profile: Profile, hull: bool) -> DatasetAudit:
+def _summed_up(
+    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[CauseFound]
+) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
     lists, broken = read_splits(path)
     whole += [*broken, *split_findings(lists, collected.ids, collected.frames, collected.likenesses, _frame_rate(path))]
-    causes = find_causes(_spread_over([folders[k] for k in sorted(collected.disagreeing)], LOOKED_AT))
     passed, failed, unknown = collected.verdict_counts()
     verdict = dataset_verdict(passed, failed, unknown, whole)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
@@ -215,7 +218,7 @@ def _summed_up(path: Path, folders: Sequence[Path], collected: Collected, profil
         dataset=str(path),
         profile=profile.name,
         verdict=verdict,
-        sentence=in_words(verdict, len(folders), failed, unknown, counts, whole, causes),
+        sentence=in_words(verdict, collected.count, failed, unknown, counts, whole, causes),
         passed=passed,
         failed=failed,
         unknown=unknown,

@@ -1,0 +1,220 @@
+"""The audit of a dataset: verdicts, causes, the same result for any number of workers, JSON that comes back."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.audit.collect import WORST
+from mouselift.audit.result import SAMPLE_NUMBERS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
+from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
+from mouselift.audit.views import SampleViews
+from mouselift.errors import DatasetError
+
+TIMES = (0.5, 0.9, 1.5)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., SampleViews], write_sample) -> Path:
+    """Three exact samples on disk. Read only."""
+    root = tmp_path_factory.mktemp("run") / "mouse"
+    for time in TIMES:
+        sample = make_exact(time)
+        write_sample(root / sample.id, sample)
+    return root
+
+
+@pytest.fixture
+def copy(dataset: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(dataset, tmp_path / "mouse"))
+
+
+@pytest.fixture(scope="module")
+def exact_audit(dataset: Path) -> DatasetAudit:
+    return audit_dataset(dataset)
+
+
+def edit(folder: Path, change: Callable[[list[dict]], object]) -> None:
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    change(content["frames"])
+    file.write_text(json.dumps(content))
+
+
+def errors(audit: DatasetAudit) -> set[str]:
+    return {code for code, count in audit.counts.items() if count.severity == "error"}
+
+
+def test_exact_samples_pass(exact_audit: DatasetAudit) -> None:
+    audit = exact_audit
+    assert audit.verdict == "pass"
+    assert (audit.passed, audit.failed, audit.unknown) == (3, 0, 0)
+    assert audit.sentence == "The cameras match the pixels in all 3 samples."
+    assert errors(audit) == set()
+    assert audit.causes == []
+    assert audit.ids == ["sample_000050", "sample_000090", "sample_000150"]
+    assert audit.quantiles["tangency_px"][-1] < 0.3
+    assert [audit.sample_verdict(k) for k in range(3)] == ["pass"] * 3
+
+
+def test_columns_are_the_samples(exact_audit: DatasetAudit, make_exact: Callable[..., SampleViews]) -> None:
+    audit = exact_audit
+    assert set(audit.sample_columns) == {"frame", "verdict", *SAMPLE_NUMBERS}
+    assert set(audit.view_columns) == {"sample", "camera", *VIEW_NUMBERS}
+    assert audit.sample_columns["frame"].tolist() == [50, 90, 150]
+    assert audit.view_columns["sample"].tolist() == [0] * 6 + [1] * 6 + [2] * 6
+    for k, time in enumerate(TIMES):
+        report = audit_sample(make_exact(time))
+        assert report.numbers["tangency_px"] == pytest.approx(audit.sample_columns["tangency_px"][k], abs=1e-6)
+        mine = audit.view_columns["sample"] == k
+        assert [view["fx"] for view in report.views] == pytest.approx(audit.view_columns["fx"][mine].tolist())
+        assert [view["camera"] for view in report.views] == audit.cameras
+    first = audit.pooled[0]
+    assert first.camera == audit.cameras[0]
+    assert first.views == 3
+    own = audit.view_columns["fx"][audit.view_columns["camera"] == 0]
+    assert first.median["fx"] == pytest.approx(float(np.median(own)))
+
+
+def test_workers_make_no_difference(dataset: Path, exact_audit: DatasetAudit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mouselift.audit.run._BLOCK", 1)
+    assert encode_audit(audit_dataset(dataset, workers=2)) == encode_audit(exact_audit)
+
+
+def test_json_comes_back(exact_audit: DatasetAudit, tmp_path: Path) -> None:
+    path = tmp_path / "audit.json"
+    path.write_bytes(encode_audit(exact_audit))
+    back = read_audit(path)
+    assert encode_audit(back) == encode_audit(exact_audit)
+    assert np.isnan(back.sample_columns["coverage"]).all()  # no hull: not known, and not zero
+    assert np.allclose(back.view_columns["cx"], exact_audit.view_columns["cx"])
+    path.write_text("{}")
+    with pytest.raises(DatasetError, match=r"audit\.json"):
+        read_audit(path)
+
+
+FAULTS: dict[str, Callable[[list[dict]], object]] = {
+    "half a pixel, all views": lambda fs: [f.update(cx=f["cx"] + 0.5, cy=f["cy"] + 0.5) for f in fs],
+    "one view scaled by one per cent": lambda fs: fs[2].update(fx=fs[2]["fx"] * 1.01, fy=fs[2]["fy"] * 1.01),
+    "one view's R transposed": lambda fs: fs[1].update(
+        w2c=[[*np.array(fs[1]["w2c"])[:3, i].tolist(), fs[1]["w2c"][i][3]] for i in range(3)] + [[0.0, 0.0, 0.0, 1.0]]
+    ),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_wrong_cameras_fail(copy: Path, fault: str) -> None:
+    edit(copy / "sample_000050", FAULTS[fault])
+    audit = audit_dataset(copy, limit=1)
+    assert audit.verdict == "fail"
+    assert audit.failed == 1
+    assert "tangency" in errors(audit)
+    assert audit.causes
+    assert audit.causes[0].sentence in audit.sentence + "."
+
+
+def test_two_pictures_exchanged_are_named(copy: Path) -> None:
+    shutil.rmtree(copy / "sample_000090")
+    for folder in sorted(copy.iterdir()):
+        a, b, other = (folder / "images" / name for name in ("cam_001.png", "cam_004.png", "x"))
+        a.rename(other)
+        b.rename(a)
+        other.rename(b)
+    audit = audit_dataset(copy)
+    assert audit.verdict == "fail"
+    assert set(audit.causes[0].views) == {audit.cameras[1], audit.cameras[4]}
+    assert audit.cameras[1] in audit.sentence
+    assert audit.cameras[4] in audit.sentence
+
+
+def test_one_bad_sample_of_three_fails_and_is_named(copy: Path) -> None:
+    edit(copy / "sample_000090", FAULTS["one view scaled by one per cent"])
+    audit = audit_dataset(copy)
+    assert (audit.passed, audit.failed) == (2, 1)
+    assert audit.sentence.startswith("1 of 3 samples fail")
+    worst = audit.counts["tangency"].worst
+    assert [finding.sample for finding in worst] == ["sample_000090"]
+    assert worst[0].camera == audit.cameras[2]
+
+
+def test_broken_files_fail_without_a_crash(copy: Path) -> None:
+    (copy / "sample_000050/opencv_cameras.json").write_text("{")
+    (copy / "sample_000090/images/cam_000.png").unlink()
+    audit = audit_dataset(copy)
+    assert (audit.passed, audit.failed, audit.unknown) == (1, 2, 0)
+    assert errors(audit) == {"bad-file", "missing-picture"}
+    assert audit.causes == []
+
+
+def test_legacy_fails_by_its_own_word(copy: Path) -> None:
+    file = copy / "sample_000050/opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**content, "mouselift": {"provenance": {"preset": "legacy"}, "record": {}}}))
+    report = audit_folder(copy / "sample_000050")
+    assert report.verdict == "fail"
+    assert [f.code for f in report.findings if f.severity == "error"] == ["legacy"]
+
+
+def test_without_alpha_the_answer_is_unknown(copy: Path) -> None:
+    import cv2
+
+    for path in copy.glob("*/images/*.png"):
+        noise = np.random.default_rng(0).integers(1, 254, (64, 64, 3), dtype=np.uint8)
+        noise[:4, : len(path.parent.parent.name)] = np.frombuffer(path.stem.encode().ljust(3)[-3:], dtype=np.uint8)
+        cv2.imwrite(str(path), noise)
+    for folder in copy.iterdir():
+        edit(folder, lambda frames: [f.update(w=64, h=64) for f in frames])
+    audit = audit_dataset(copy)
+    assert audit.verdict == "unknown"
+    assert audit.unknown == 3
+    assert "no alpha" in audit.sentence
+
+
+def test_one_view_is_no_pass(exact: SampleViews) -> None:
+    report = audit_sample(replace(exact, views=exact.views[:1]))
+    assert report.verdict == "fail"
+    assert "too-few-views" in {f.code for f in report.findings}
+    assert audit_sample(replace(exact, views=exact.views[:2])).verdict == "unknown"
+
+
+def test_every_and_limit(dataset: Path) -> None:
+    assert audit_dataset(dataset, every=2).ids == ["sample_000050", "sample_000150"]
+    assert audit_dataset(dataset, limit=2).ids == ["sample_000050", "sample_000150"]
+    with pytest.raises(DatasetError, match="at least 1"):
+        audit_dataset(dataset, every=0)
+
+
+def test_cameras_in_another_order(copy: Path) -> None:
+    def reverse(frames: list[dict]) -> None:
+        frames.reverse()
+        for number, frame in enumerate(frames):
+            frame["view_id"] = number
+
+    edit(copy / "sample_000150", reverse)
+    audit = audit_dataset(copy)
+    assert audit.verdict == "pass"  # a warning: cameras and pictures still belong together
+    assert [f.code for f in audit.findings if f.code == "view-order"] == ["view-order"]
+    assert audit.findings[0].sample == "sample_000150"
+
+
+def test_progress_and_worst_stay_small(dataset: Path, tmp_path: Path) -> None:
+    """Many links to one broken sample: findings are counted, and only the worst are kept."""
+    broken = Path(shutil.copytree(dataset / "sample_000050", tmp_path / "one"))
+    edit(broken, lambda frames: [f.update(fx=-1.0) for f in frames])
+    many = tmp_path / "many"
+    many.mkdir()
+    for k in range(WORST + 15):
+        (many / f"sample_{k:03d}").symlink_to(broken, target_is_directory=True)
+    seen: list[tuple[int, int]] = []
+    audit = audit_dataset(many, progress=lambda stage, done, total: seen.append((done, total)))
+    assert seen[0] == (0, WORST + 15)
+    assert seen[-1] == (WORST + 15, WORST + 15)
+    assert audit.counts["bad-focal"].findings == 6 * (WORST + 15)
+    assert audit.counts["bad-focal"].samples == WORST + 15
+    assert len(audit.counts["bad-focal"].worst) == WORST
