@@ -159,6 +159,16 @@ def test_what_is_no_move_is_refused() -> None:
         ViewMove(camera, camera).apply(cutout(source(48)))
 
 
+def test_rotations_rounded_in_the_file() -> None:
+    """FaceLift's own samples hold seven digits: their transpose is no exact inverse."""
+    camera = source()
+    T = camera.T_cam_world.astype(np.float32).astype(np.float64)
+    rounded = replace(camera, T_cam_world=T)
+    assert ViewMove(rounded, rounded).resize_only
+    assert ViewMove(rounded, resized(rounded, 48, 48)).resize_only
+    assert off_by(ViewMove(rounded, turned(rounded, 20.0))) < 0.03
+
+
 def test_blank_stays_blank() -> None:
     camera = source()
     nothing = Cutout(SIDE, SIDE, (0, 0, 0, 0), np.zeros((0, 0, 4), dtype=np.uint8))

@@ -17,7 +17,7 @@ from jaxtyping import Float64
 from mouselift.core.camera import Camera
 from mouselift.core.lens import Pinhole
 from mouselift.core.reframe import Reframe
-from mouselift.core.types import Array
+from mouselift.core.types import Array, Matrix3
 from mouselift.data.decode import Box, Cutout, Premultiplied
 
 _FINE_ABOVE = 0.5  # output pixels per source pixel: from here on pictures are interpolated on a grid twice as fine
@@ -37,17 +37,21 @@ class ViewMove:
 
     def __post_init__(self) -> None:
         Reframe(self.source, self.target)  # raises where the centres differ or the target has a lens
-        turn = self.source.R_cam_world @ self.target.R_cam_world.T
-        if abs(turn[2, 2] - 1.0) > _AXIS_TOLERANCE:
+        turn = self._turn
+        if max(np.abs(turn[2, :2]).max(), np.abs(turn[:2, 2]).max(), 1.0 - turn[2, 2]) > _AXIS_TOLERANCE:
             raise ValueError("ViewMove: expected one optical axis; the cameras look in different directions")
         if not isinstance(self.source.lens, Pinhole) or self.source.skew or self.target.skew:
             raise ValueError("ViewMove: expected pinholes without skew; undistort first (mouselift prepare)")
 
     @cached_property
     def to_source(self) -> Float64[Array, "2 3"]:
-        """Affine map of target pixels (x, y, 1) to source pixels: K_source R_source R_target^T K_target^-1."""
-        turn = self.source.R_cam_world @ self.target.R_cam_world.T
-        return (self.source.K @ turn @ np.linalg.inv(self.target.K))[:2]
+        """Affine map of target pixels (x, y, 1) to source pixels: K_source R_source R_target^-1 K_target^-1."""
+        return (self.source.K @ self._turn @ np.linalg.inv(self.target.K))[:2]
+
+    @property
+    def _turn(self) -> Matrix3:
+        # The inverse, not the transpose: rotations that a file rounds to seven digits are off by as much.
+        return self.source.R_cam_world @ np.linalg.inv(self.target.R_cam_world)
 
     @property
     def scale(self) -> float:
