@@ -20,7 +20,7 @@ from mouselift.audit.result import (
 )
 from mouselift.core.finding import Finding, Severity
 
-DISAGREEMENTS = ("tangency", "coherence", "behind-camera", "out-of-reach")  # codes that a diagnosis looks behind
+DISAGREEMENTS = {"tangency", "coherence", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -56,7 +56,8 @@ class Collected:
         self._views[index] = np.array(rows, dtype=np.float32).reshape(len(rows), 1 + len(VIEW_NUMBERS))
         order = tuple(str(view["camera"]) for view in report.views)
         self.orders[order] = min(index, self.orders.get(order, index))
-        if any(f.code in DISAGREEMENTS and f.severity == "error" for f in report.findings):
+        errors = {finding.code for finding in report.findings if finding.severity == "error"}
+        if errors & DISAGREEMENTS and "legacy" not in errors:  # a legacy sample's file names the cause itself
             self.disagreeing.append(index)
         self._count(report)
 

@@ -1,0 +1,118 @@
+"""`mouselift audit` and `mouselift profile` as a user meets them: words, exit codes, files that are never replaced."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mouselift.audit.result import read_audit
+from mouselift.cli.audit import Audit
+from mouselift.cli.profile import Profile
+from mouselift.errors import DatasetError
+from mouselift.io.capture import load_capture
+from mouselift.io.capture_toml import write_capture_toml
+from mouselift.io.discover import discover
+from mouselift.plan.framing import PRESETS
+from mouselift.prepare.pipeline import prepare
+from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.select import Selection, Split
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("audited") / "mouse"
+    rig = scaled_rig(markerless_rig(), 0.5)
+    write_capture(folder, CaptureSpec(frames=2, rig=rig, fps=1.0, seed=3, pictures="png", masks="png"))
+    write_capture_toml(folder / "capture.toml", discover(folder).spec)
+    return folder
+
+
+def prepared(capture: Path, out: Path, preset: str) -> Path:
+    framing = replace(PRESETS[preset], size=256)
+    prepare(load_capture(capture), out, Recipe(framing, on_cut="keep"), Selection(), Split(0.0))
+    return out
+
+
+@pytest.fixture(scope="module")
+def dataset(capture: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two samples as `mouselift prepare` makes them. Read only."""
+    return prepared(capture, tmp_path_factory.mktemp("out") / "per-sample", "per-sample")
+
+
+def test_pass_is_zero_and_first(dataset: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Audit(dataset, workers=1).run() == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "PASS"
+    assert lines[1] == "The cameras match the pixels in all 2 samples."
+
+
+def test_fail_is_one_with_cause_and_sample(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "d"))
+    for file in copy.glob("*/opencv_cameras.json"):
+        content = json.loads(file.read_bytes())
+        content["frames"][2]["fx"] *= 1.3
+        content["frames"][2]["fy"] *= 1.3
+        file.write_text(json.dumps(content))
+    assert Audit(copy, workers=1, limit=1).run() == 1
+    out = capsys.readouterr().out
+    assert out.splitlines()[0] == "FAIL"
+    assert "The sample fails" in out
+    assert "Camera3" in out.splitlines()[1]
+    assert "sample_000000" in out
+    assert "tangency" in out
+
+
+def test_legacy_fails(capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Audit(prepared(capture, tmp_path / "legacy", "legacy"), workers=1).run() == 1
+    assert "legacy" in capsys.readouterr().out
+
+
+def test_json_and_out(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(p.relative_to(dataset) for p in dataset.rglob("*"))
+    out = tmp_path / "audit.json"
+    assert Audit(dataset, workers=1, json=True, out=out).run() == 0
+    captured = capsys.readouterr()
+    printed = json.loads(captured.out)
+    assert captured.err == ""
+    assert printed["verdict"] == "pass"
+    assert printed == json.loads(out.read_bytes())
+    assert read_audit(out).ids == ["sample_000000", "sample_000001"]
+    assert sorted(p.relative_to(dataset) for p in dataset.rglob("*")) == before  # nothing was written there
+
+
+def test_files_are_never_replaced_unasked(dataset: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.json"
+    mine.write_text("mine")
+    for verb in (Audit(dataset, out=mine), Profile(dataset, mine)):
+        with pytest.raises(DatasetError, match="--force"):
+            verb.run()
+    assert mine.read_text() == "mine"
+    with pytest.raises(DatasetError, match="lies in the dataset"):
+        Audit(dataset, out=dataset / "audit.json").run()
+    with pytest.raises(DatasetError, match="make it first"):
+        Audit(dataset, out=tmp_path / "no/where.json").run()
+    assert Profile(dataset, mine, force=True).run() == 0
+    assert json.loads(mine.read_bytes())["views"] == 12
+
+
+def test_a_profile_of_its_own_is_matched(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    profile = tmp_path / "p.json"
+    assert Profile(dataset, profile, name="mine").run() == 0
+    assert "Profile mine: 12 views" in capsys.readouterr().out
+    assert Audit(dataset, workers=1, json=True, profile=str(profile)).run() == 0
+    printed = json.loads(capsys.readouterr().out)
+    assert printed["profile"] == "mine"
+    assert max(ray["wasserstein"] for ray in printed["rays"]) < 1e-6
+
+
+def test_unusable_input_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="no such dataset"):
+        Audit(tmp_path / "nowhere").run()
+    with pytest.raises(DatasetError, match="--profile"):
+        Audit(tmp_path, profile="nowhere.json").run()
