@@ -62,11 +62,11 @@ def test_over_frames_leaves_gaps_out() -> None:
 
 def test_histogram_bars_lie_at_their_values() -> None:
     shares, other = np.zeros(400), np.zeros(400)
-    shares[300], other[100] = 1.0, 1.0  # +-1: 0.5025 and -0.4975
+    shares[301], other[100] = 1.0, 1.0  # middles of the bins: 0.5075 and -0.4975
     svg = str(histogram(shares, other, 1.0, "direction x", "profile p"))
     ElementTree.fromstring(svg)
-    assert "mean 0.502" in svg
-    assert "profile p -0.497" in svg
+    assert "mean 0.508" in svg
+    assert "profile p -0.49" in svg
     assert svg.count('class="bar"') == 1
 
 

@@ -43,7 +43,7 @@ class Axis:
             steps = (1, 2, 5) if len(decades) < 4 else (1,)
             return [m * 10.0**d for d in decades for m in steps if self.low <= m * 10.0**d <= self.high * (1 + 1e-9)]
         step = _round_step((self.high - self.low) / wanted)
-        step = max(step, 1.0) if self.whole else step
+        step = max(1.0, 5.0 if step == 2.5 else step) if self.whole else step
         first = int(np.ceil(self.low / step - 1e-9))
         return [k * step for k in range(first, int(np.floor(self.high / step + 1e-9)) + 1)]
 

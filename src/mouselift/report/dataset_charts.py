@@ -24,7 +24,7 @@ _RAY_SAMPLES = 200  # histograms do not change visibly beyond
 @dataclass(frozen=True)
 class Charts:
     tangency: Markup
-    coverage: Markup
+    coverage: Markup | None  # None where no hull was carved
     over_frames: Markup | None  # None with one sample: there is no time
     legend: Markup
     size: Markup
@@ -35,10 +35,12 @@ def charts_of(audit: DatasetAudit) -> Charts:
     """All charts that need nothing but the audit."""
     tangency = per_camera(audit, "tangency_px")
     size = {name: np.sqrt(area) for name, area in per_camera(audit, "area_px").items()}
+    coverage = per_camera(audit, "coverage")
+    known = any(np.isfinite(values).any() for values in coverage.values())
     frames, series = along_samples(audit, "tangency_px")
     return Charts(
         by_view(tangency, "tangency, px RMS"),
-        by_view(per_camera(audit, "coverage"), "hull coverage", log=False),
+        by_view(coverage, "hull coverage", log=False) if known else None,
         over_frames(frames, series, "tangency, px RMS") if audit.samples > 1 else None,
         legend(audit.cameras),
         by_view(size, "size of the subject, px", log=False),

@@ -27,6 +27,7 @@ from mouselift.view.scene import scene_of
 Progress = Callable[[str, int, int], None]
 _TILE = 150
 _MOST_CAUSES = 4
+_FIRST_SCREEN = 240  # characters of the verdict; the rest opens on demand
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def write_report(
         "report.html.j2",
         page,
         audit=audit,
+        sentence=in_short(audit.sentence),
         name=Path(audit.dataset).name or audit.dataset,
         facts=_facts(audit),
         causes=[_cause_words(cause, audit) for cause in audit.causes[:_MOST_CAUSES]],
@@ -150,6 +152,15 @@ def _facts(audit: DatasetAudit) -> list[Fact]:
         if focal:
             facts.append(Fact(f"{focal[3]:.2f}", "largest / smallest focal length of a sample's views, median"))
     return facts
+
+
+def in_short(sentence: str, most: int = _FIRST_SCREEN) -> tuple[str, str]:
+    """(what fits the first screen, the rest): cut between two clauses; a verdict may list every view's numbers."""
+    if len(sentence) <= most:
+        return sentence, ""
+    ends = [sentence.rfind(mark, 0, most) + 1 for mark in (". ", "; ", ": ")]
+    cut = max(ends) or sentence.rfind(" ", 0, most)
+    return sentence[:cut].rstrip(" :;"), sentence[cut:].strip()
 
 
 def _cause_words(cause: CauseFound, audit: DatasetAudit) -> str:

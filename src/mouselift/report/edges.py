@@ -9,6 +9,8 @@ from jaxtyping import Float64
 from mouselift.audit.outline import LEVEL
 from mouselift.core.types import Array, Levels, Points2
 
+Polyline = Float64[Array, "_ 2"]  # of any length, so several can be told of at once
+
 # Marching squares. Corners of a cell: 1 top left, 2 top right, 4 bottom right, 8 bottom left; sides: 0 top, 1 right,
 # 2 bottom, 3 left. For each of the 16 cases, the pairs of sides that a line joins.
 _JOINS: dict[int, tuple[tuple[int, int], ...]] = {
@@ -29,7 +31,7 @@ _JOINS: dict[int, tuple[tuple[int, int], ...]] = {
 }
 
 
-def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> list[Points2]:
+def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> list[Polyline]:
     """Polylines along the half level, pixels of the picture (centres at +0.5), in no particular order.
 
     tolerance: corners that matter less than this many pixels are left out. shortest: lines with fewer corners than
@@ -38,7 +40,7 @@ def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> lis
     """
     values = alpha.astype(np.float64)
     lines = [line for line in _chains(_links(values)) if len(line) >= shortest]
-    out: list[Points2] = []
+    out: list[Polyline] = []
     for line in lines:
         points = _points(values, np.array(line)).astype(np.float32)
         closed = line[0] == line[-1]
@@ -48,7 +50,7 @@ def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> lis
     return out
 
 
-def path_data(lines: list[Points2]) -> str:
+def path_data(lines: list[Polyline]) -> str:
     """Polylines as the `d` of an SVG path, in hundredths of a pixel."""
     parts = []
     for line in lines:

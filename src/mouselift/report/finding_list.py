@@ -27,6 +27,11 @@ class Item:
     picture: str  # data URI; "" where the finding names no view that can be shown
     alt: str
 
+    @property
+    def message(self) -> str:
+        """Without the sample's name, which stands above it."""
+        return self.finding.message.removeprefix(f"{self.finding.sample}: ")
+
 
 @dataclass(frozen=True)
 class Group:

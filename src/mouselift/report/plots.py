@@ -100,7 +100,7 @@ def histogram(shares: Values, other: Values, half: float, label: str, other_labe
     chart = Chart(
         f"Histogram of {label}: this dataset has mean {_binned_mean(shares, half)}, {other_label} "
         f"{_binned_mean(other, half)}.",
-        label, "share", width=340, height=190, left=44,
+        label, "share", width=340, height=190, left=60,
     )  # fmt: skip
     used = np.flatnonzero((shares > 0) | (other > 0))
     first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, len(shares))

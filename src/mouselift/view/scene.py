@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, UInt8
 
 from mouselift.audit.outline import Outline, outline_of
 from mouselift.audit.views import SampleViews, View
@@ -26,6 +26,7 @@ _FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance
 _NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
 
 Corners = Float64[Array, "4 3"]
+Small = UInt8[Array, "p q 3"]  # another size than the view's
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class SceneCamera:
     """One camera as it stands in the world."""
 
     camera: Camera
-    picture: ImageRGB | None  # on a neutral ground; small
+    picture: Small | None  # on a neutral ground; small
     depth: float  # of the picture's plane in front of the camera, world units
 
     @property
@@ -83,14 +84,14 @@ def scene_of(sample: SampleViews, side: int = _PICTURE_SIDE, resolution: int = 7
     return Scene(sample.id, placed, hull, centre, max(distances), note)
 
 
-def small_picture(view: View, side: int) -> ImageRGB:
+def small_picture(view: View, side: int) -> Small:
     """The subject on a neutral ground, at most `side` pixels along the longer edge; area-averaged, premultiplied."""
     if view.colours is None:
         raise ValueError(f"small_picture: {view.name}: no colours were loaded")
     return on_ground(view.colours, view.alpha, side)
 
 
-def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND) -> ImageRGB:
+def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND) -> Small:
     """Straight colours and alpha composited on grey `ground`, then shrunk to at most `side` pixels."""
     weight = alpha[:, :, None].astype(np.float32) / 255
     picture = colours * weight + ground * (1 - weight)

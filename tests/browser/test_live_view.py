@@ -1,0 +1,74 @@
+"""`mouselift view` in a real browser: the page opens, draws, and reaches nothing but this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from conftest import Browser
+
+pytestmark = pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
+
+_CODE = "import sys, tyro; from mouselift.cli.view import View; sys.exit(tyro.cli(View, args=sys.argv[1:]).run())"
+
+
+@pytest.fixture(scope="module")
+def served(datasets: dict[str, Path]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """(address, process) of a view of the exact dataset, as a user would start it."""
+    command = [sys.executable, "-u", "-c", _CODE, str(datasets["per-sample"]), "--port", "0"]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}
+    )
+    assert process.stdout is not None
+    ready, _, _ = select.select([process.stdout], [], [], 60)
+    assert ready, "no address within a minute"
+    line = process.stdout.readline()
+    assert "http://127.0.0.1:" in line
+    yield line.split()[1], process
+    if process.poll() is None:
+        process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def test_opens_clean_and_draws(local: Browser, served: tuple[str, subprocess.Popen[str]], tmp_path: Path) -> None:
+    address, _ = served
+    page = local.page()
+    page.open(address, settle=4.0)
+    # Software rendering has warnings to log; a script error is another thing.
+    assert [error for error in page.errors() if "WebGL" not in error and "GPU" not in error] == []
+    assert all(url.startswith((address, "ws://127.0.0.1")) for url in page.requests())
+    assert page.run("document.querySelectorAll('canvas').length") >= 1
+    assert "sample_" in page.run("document.body.innerText")
+
+
+def test_only_this_machine_can_reach_it(served: tuple[str, subprocess.Popen[str]]) -> None:
+    """The listening socket is bound to the loopback address, as the kernel tells."""
+    address, _ = served
+    port = f"{int(address.rsplit(':', 1)[1]):04X}"
+    tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+    if not tables[0].exists():
+        pytest.skip("no /proc/net/tcp on this system")
+    rows = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()[1:]]
+    bound = {row[1] for row in rows if row[1].endswith(f":{port}") and row[3] == "0A"}
+    assert bound == {f"0100007F:{port}"}
+
+
+def test_ctrl_c_ends_it(served: tuple[str, subprocess.Popen[str]]) -> None:
+    _, process = served
+    process.send_signal(signal.SIGINT)
+    end = time.monotonic() + 20
+    while process.poll() is None and time.monotonic() < end:
+        time.sleep(0.1)
+    assert process.returncode == 0

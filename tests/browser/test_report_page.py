@@ -1,0 +1,133 @@
+"""The report in a real browser, from disk, with no network: no script error, no request, and it works by keyboard."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+
+from mouselift.audit.profile import facelift
+from mouselift.audit.run import audit_dataset
+from mouselift.report.dataset_page import write_report
+
+if TYPE_CHECKING:
+    from conftest import Browser, Page
+
+WIDTHS = (1280, 420)
+
+
+@pytest.fixture(scope="module", params=["per-sample", "legacy"])
+def page_file(
+    request: pytest.FixtureRequest, datasets: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    dataset = datasets[request.param]
+    path = tmp_path_factory.mktemp("page") / f"{request.param}.html"
+    write_report(dataset, path, audit_dataset(dataset, limit=1), facelift())
+    return path
+
+
+@pytest.fixture
+def page(offline: Browser, page_file: Path) -> Page:
+    page = offline.page()
+    page.open(page_file.as_uri())
+    return page
+
+
+def test_opens_clean(page: Page) -> None:
+    assert page.errors() == []
+    assert page.requests() == []
+
+
+def test_the_check_sees_errors_and_requests(offline: Browser, tmp_path: Path) -> None:
+    """The same check on a page that breaks both rules."""
+    bad = tmp_path / "bad.html"
+    bad.write_text('<img src="http://example.invalid/x.png" alt="x"><script>nowhere.call()</script>')
+    page = offline.page()
+    page.open(bad.as_uri())
+    assert page.errors()
+    assert page.requests() == ["http://example.invalid/x.png"]
+
+
+def test_verdict_is_on_the_first_screen(page: Page, page_file: Path) -> None:
+    word = page.run("document.querySelector('h1').innerText")
+    assert word.split()[0] == ("FAIL" if page_file.stem == "legacy" else "PASS")
+    assert page.run("document.querySelector('.panel svg').getBoundingClientRect().top") < 900
+
+
+def test_pictures_are_drawn(page: Page) -> None:
+    assert page.run("document.querySelectorAll('.panel > svg').length") == 6
+    broken = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).length"
+    assert page.run(broken) == 0
+    assert page.run("document.querySelectorAll('.panel image').length") == 6
+
+
+def test_nothing_is_wider_than_the_screen(page: Page) -> None:
+    for width in WIDTHS:
+        page.size(width, 900)
+        assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_another_views_tangents_by_keyboard(page: Page) -> None:
+    page.run("document.querySelector('[data-sheet] input:checked').focus()")
+    before = page.run("document.querySelector('[data-sheet] input:checked').value")
+    page.key("ArrowRight", 39)
+    after = page.run("document.querySelector('[data-sheet] input:checked').value")
+    assert before != after
+    groups = "[...document.querySelector('[data-sheet]').querySelectorAll('.from')]"
+    shown = f"[...new Set({groups}.filter(g => g.style.display != 'none').map(g => g.dataset.from))]"
+    assert page.run(shown) == [after]
+    chosen = page.run("document.querySelector('[data-sheet] input:checked').parentElement.innerText.trim()")
+    words = page.run("[...document.querySelector('[data-sheet]').querySelectorAll('.words')].map(w => w.innerText)")
+    assert all(chosen in text for text in words)
+    assert page.errors() == []
+
+
+def canvas_pixels(page: Page, tmp_path: Path) -> np.ndarray:
+    """What the scene's canvas holds, as [h, w, 4]."""
+    import base64
+
+    data = page.run("document.querySelector('.scene canvas').toDataURL().split(',')[1]")
+    return np.asarray(cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def test_scene_turns_by_keyboard(page: Page, tmp_path: Path) -> None:
+    page.run("document.querySelector('.scene canvas').focus()")
+    first = canvas_pixels(page, tmp_path)
+    assert (first[:, :, 3] > 0).mean() > 0.02, "something is drawn"
+    page.key("ArrowRight", 39)
+    turned = canvas_pixels(page, tmp_path)
+    assert not np.array_equal(first, turned)
+    page.key("Home", 36)
+    assert np.array_equal(canvas_pixels(page, tmp_path), first)
+    assert page.errors() == []
+
+
+def test_scene_puts_things_where_they_are(page: Page) -> None:
+    """The page's projection of the world's origin and of a camera, against the same projection in NumPy."""
+    page.run("document.querySelector('.scene canvas').focus()")
+    got = np.array(
+        page.run(
+            "(() => { const s = document.querySelector('.scene canvas').scene;"
+            " return [s.azimuth, s.elevation, s.distance, s.focal, s.width, s.height,"
+            " ...s.project(s.data.cameras[1].centre), ...s.data.cameras[1].centre]; })()"
+        )
+    )
+    azimuth, elevation, distance, focal, width, height = got[:6]
+    ca, sa, ce, se = np.cos(azimuth), np.sin(azimuth), np.cos(elevation), np.sin(elevation)
+    towards = np.array([ce * ca, ce * sa, se])  # from the subject to the eye; +Z up
+    right = np.array([-sa, ca, 0.0])
+    up = np.cross(towards, right)
+    p = got[9:]
+    depth = distance - towards @ p
+    expected = [width / 2 + focal * (right @ p) / depth, height / 2 - focal * (up @ p) / depth, depth]
+    np.testing.assert_allclose(got[6:9], expected, atol=1e-6)
+
+
+def test_dark_is_dark(page: Page) -> None:
+    page.dark()
+    colour = page.run("getComputedStyle(document.body).backgroundColor")
+    assert sum(int(v) for v in colour.strip("rgb()").split(",")) < 150
+    assert page.errors() == []
