@@ -10,7 +10,7 @@ import numpy as np
 from mouselift.audit.diagnose.candidate import change_of
 from mouselift.audit.diagnose.cause import Cause, Diagnosis, finite
 from mouselift.audit.diagnose.explain import explain, in_order, look, problem_of
-from mouselift.audit.diagnose.fit import Fit, in_front, judge, undo
+from mouselift.audit.diagnose.fit import Fit, Left, in_front, judge, undo
 from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.audit.views import SampleViews
 from mouselift.core.camera import Camera
@@ -19,7 +19,7 @@ from mouselift.repair.gauge import Gauge, gauge_of, unobservable
 
 Status = Literal["good", "repaired", "refused"]
 
-_CLEARLY = 0.5  # what is left must be less than this share of what was there
+_CLEARLY = 0.5  # the typical residual left must be less than this share of what was there
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,8 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
         return Repaired("refused", cameras, None, "no view has a camera and a silhouette", None, None)
     check = look(sample)
     stated, hulls = problem_of(sample, check)
-    before = finite(judge([stated], [hulls])[0])
+    stays = judge([stated], [hulls])
+    before = finite(stays.rms_px)
     if in_order(stated, hulls, check):
         return Repaired("good", cameras, None, "in order: cameras and silhouettes agree", before, before)
     hindrance = unobservable(stated, hulls)
@@ -62,14 +63,22 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
         return Repaired("refused", cameras, cause, f"{cause.sentence}; {error}", before, None)
-    after = finite(judge([corrected], [hulls])[0]) if in_front(corrected, hulls) else None
-    if after is None or (before is not None and after > _CLEARLY * before):
+    left = judge([corrected], [hulls])
+    after = finite(left.rms_px)
+    if not in_front(corrected, hulls) or not _clearly_less(undone, stays, left):
         text = (
             f"{cause.sentence}: undoing it would leave {_px(after)} of {_px(before)}, which is not clearly less, so "
             "the sample stays as it was"
         )
         return Repaired("refused", cameras, cause, text, before, after)
     return Repaired("repaired", repaired, cause, "", before, after, _gauge(undone, stated, hulls))
+
+
+def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:
+    """Fitted values must bring all residuals down; a mix-up that is undone, all but those that masks spoil."""
+    if left.typical_px > _CLEARLY * stays.typical_px or left.loss > stays.loss:
+        return False
+    return undone.candidate.basis is None or left.rms_px <= _CLEARLY * stays.rms_px
 
 
 def _gauge(undone: Fit, stated: Stated, hulls: Hulls) -> Gauge | None:

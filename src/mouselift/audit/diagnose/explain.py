@@ -24,9 +24,10 @@ _RIVAL = 5.0  # within this much of the best score, two causes are not told apar
 _EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
 _SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
 _REFINED = 6  # candidates whose fit is finished
+_COMMON = ("half-pixel", "shift", "scale", "focal", "scale-shift", "size", "distance", "centre", "anisotropic")
 _LEFT_OUT = ("view-disagrees", "calibration-copied")
 _LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
-_LEFT_PX = 1.0  # unless what is left is less than this
+_LEFT_PX = 0.5  # unless what is left is less than this
 
 
 def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
@@ -78,21 +79,32 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
     discrete = _fits(_discrete(stated), problem)
-    possible = max(f.rows for f in (nothing, *discrete))
+    possible = max(f.left.rows for f in (nothing, *discrete))
     nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(stated, problem, nothing)]
     best = min(discrete, key=lambda f: f.score)
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
-    best = min(found, key=lambda f: f.score)
-    explained = best.rms_px <= max(_LEFT_PX, _LEFT_SHARE * nothing.rms_px)
+    best = _plainest(found)
+    explained = best.left.typical_px <= max(_LEFT_PX, _LEFT_SHARE * nothing.left.typical_px)
     if best.score > nothing.score - _MARGIN or not explained:
-        best = replace(nothing, candidate=Candidate("unexplained", ()))
+        best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
     rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in ("unexplained", *_LEFT_OUT) else best
     return Diagnosis((cause,), before, undone, rivals)
+
+
+def _plainest(found: Sequence[Fit]) -> Fit:
+    """Of the causes that explain the silhouettes equally well, the one that happens most."""
+    least = min(f.score for f in found)
+    return min((f for f in found if f.score < least + _RIVAL), key=lambda f: (_rank(f.candidate.code), f.score))
+
+
+def _rank(code: str) -> int:
+    kind = code.split("-", 1)[1] if code.startswith(("view-", "all-", "each-")) else code
+    return _COMMON.index(kind) if kind in _COMMON else -1 if code not in _LEFT_OUT else len(_COMMON)
 
 
 def _one_for_all(best: Fit, problem: Problem) -> Fit:
@@ -123,7 +135,7 @@ def _discrete(stated: Stated) -> Iterable[Candidate]:
 def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
     """Fits of the causes with values: coarse ones of all that may be, then fine ones of the best."""
     stated = problem[0][0]
-    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.loss)
+    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.left.loss)
     suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
     simple = [*pictures.all_views_alike(stated), *poses.moved_centres(stated)]
     for view in suspects[:2]:
@@ -147,8 +159,7 @@ def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
 
 def _again(found: Fit, problem: Problem, possible: int) -> Fit:
     """The same fit, judged by the number of rows that could speak."""
-    rms, loss, rows = judge(found.corrected, [hulls for _, hulls in problem], possible)
-    return replace(found, rms_px=rms, loss=loss, rows=rows)
+    return replace(found, left=judge(found.corrected, [hulls for _, hulls in problem], possible))
 
 
 def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]:
@@ -157,12 +168,12 @@ def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]
     out = []
     for view in range(len(stated)):
         hulls = [silenced(h, view) for _, h in problem]
-        rms, loss, rows = judge([s for s, _ in problem], hulls)
-        lost = max(nothing.rows - rows, 1)
+        left = judge([s for s, _ in problem], hulls)
+        lost = max(nothing.left.rows - left.rows, 1)
         code = "calibration-copied" if view in copied else "view-disagrees"
         candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(stated))
         x = np.zeros(candidate.parameters)
-        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, rms, loss, nothing.rows, True))
+        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(left, rows=nothing.left.rows), True))
     return out
 
 

@@ -10,19 +10,30 @@ from jaxtyping import Float64
 
 from mouselift.audit.diagnose.candidate import Candidate, change_of
 from mouselift.audit.diagnose.epipolar import linearised, residuals, world_rays
-from mouselift.audit.diagnose.solve import Evaluate, minimise
+from mouselift.audit.diagnose.solve import Evaluate, Solution, minimise
 from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.core.types import Array
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
+_GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _STEPS, _STILL = 60, 1e-8
 _QUICK_STEPS, _QUICK_STILL = 15, 1e-2
 _MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, speaks against it as this much does
 _LIMIT_PX = 60.0  # larger residuals say no more than this
 
 Problem = Sequence[tuple[Stated, Hulls]]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What residuals cameras leave, over all samples."""
+
+    rms_px: float  # inf where nothing speaks
+    typical_px: float  # 1.48 times the median: the deviation, outliers aside
+    loss: float  # mean robust loss a row, px^2, silent pairs included
+    rows: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,16 +44,20 @@ class Fit:
     x: Float64[Array, " k"]
     covariance: Float64[Array, "k k"]
     corrected: tuple[Stated, ...]  # one a sample
-    rms_px: float  # Sampson residuals, all samples; inf where none is left
-    loss: float  # mean robust loss a row, px^2, silent pairs included
-    rows: int
+    left: Left
     converged: bool
+
+    @property
+    def rms_px(self) -> float:
+        return self.left.rms_px
 
     @property
     def score(self) -> float:
         """Like BIC: n log(loss + floor) + k log n + 2 log(options). Smaller is better."""
-        fixed = self.candidate.parameters * float(np.log(max(self.rows, 2))) + 2 * float(np.log(self.candidate.options))
-        return self.rows * float(np.log(self.loss + NOISE_PX**2)) + fixed
+        fixed = self.candidate.parameters * float(np.log(max(self.left.rows, 2))) + 2 * float(
+            np.log(self.candidate.options)
+        )
+        return self.left.rows * float(np.log(self.left.loss + NOISE_PX**2)) + fixed
 
 
 def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
@@ -56,8 +71,8 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
     else:
         x, covariance, converged = _search(candidate, applied, quick)
     corrected = tuple(undo(candidate, stated, x) for stated, _ in problem)
-    rms, loss, rows = judge(corrected, [hulls for _, hulls in applied], possible)
-    return Fit(candidate, x, covariance, corrected, rms, loss, rows, converged)
+    left = judge(corrected, [hulls for _, hulls in applied], possible)
+    return Fit(candidate, x, covariance, corrected, left, converged)
 
 
 def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> Stated:
@@ -74,15 +89,30 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
     zero = np.zeros(len(deviation))
     evaluate = _evaluator(candidate, applied)
     steps, still = (_QUICK_STEPS, _QUICK_STILL) if quick else (_STEPS, _STILL)
-    found = minimise(evaluate, zero, prior, zero, np.inf, steps, still)
-    if candidate.start is not None and found.cost > _ARRIVED_PX**2 * len(found.residuals):
-        start = np.median([candidate.start(stated, hulls) for stated, hulls in applied], axis=0)
-        found = min(found, minimise(evaluate, start, prior, zero, np.inf, steps, still), key=lambda s: s.cost)
-    best = minimise(evaluate, found.x, prior, zero, ROBUST_PX, steps, still)
+
+    def descend(start: np.ndarray, scales: tuple[float, ...]) -> Solution:
+        solution = minimise(evaluate, start, prior, zero, scales[0], steps, still)
+        for scale in scales[1:]:
+            solution = minimise(evaluate, solution.x, prior, zero, scale, steps, still)
+        return solution
+
+    best = descend(zero, (np.inf, ROBUST_PX))
+    starts = [] if candidate.start is None else [candidate.start]
+    for start in starts:
+        if _loss_left(best) > _ARRIVED_PX**2:
+            guess = np.median([start(stated, hulls) for stated, hulls in applied], axis=0)
+            best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
+    if not quick and _loss_left(best) > _ARRIVED_PX**2:  # mask parts that are missing in a view, perhaps: outliers from the start
+        best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
     weight = float(best.weights.sum())
     free = max(weight - np.linalg.matrix_rank(best.jacobian) if best.jacobian.size else 0, 1.0)
     sigma = max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
     return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged
+
+
+def _loss_left(found: Solution) -> float:
+    """Mean square of what is left, outliers bounded."""
+    return found.cost / max(len(found.residuals), 1)
 
 
 def _is_shift(candidate: Candidate, stated: Stated, k: int) -> bool:
@@ -103,8 +133,8 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
     return evaluate
 
 
-def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> tuple[float, float, int]:
-    """(RMS of the residuals in px, mean robust loss in px^2, rows that count): how well cameras fit silhouettes."""
+def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> Left:
+    """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
     found = []
     for stated, hull in zip(corrected, hulls, strict=True):
         r, _, _ = residuals(stated, hull)
@@ -113,14 +143,19 @@ def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | N
     r = r[np.isfinite(r)]
     missing = 0 if possible is None else max(possible - len(r), 0)
     rows = max(len(r) + missing, 1)
-    loss = (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows if len(r) else _LIMIT_PX**2
-    return float(np.sqrt((r**2).mean())) if len(r) else np.inf, float(loss), rows
+    loss = (
+        (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows
+        if len(r)
+        else float(_robust(np.array([np.inf]))[0])
+    )
+    if not len(r):
+        return Left(float("inf"), float("inf"), float(loss), rows)
+    return Left(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
 
 
 def _robust(r: np.ndarray) -> np.ndarray:
-    """Quadratic near zero, then slower, so that one bad mask part does not decide: pseudo-Huber."""
-    s = 2.0
-    return 2 * s**2 * (np.sqrt(1 + (np.minimum(np.abs(r), _LIMIT_PX) / s) ** 2) - 1)
+    """Quadratic below a pixel, then the logarithm: a tail that a mask lacks must not outvote all the rest."""
+    return np.log1p(np.minimum(np.abs(r), _LIMIT_PX) ** 2)
 
 
 def in_front(stated: Stated, hulls: Hulls) -> bool:

@@ -27,7 +27,7 @@ _Rows = tuple[tuple[int, ...], ...]
 def one_view(views: int, view: int) -> Iterator[Candidate]:
     """A single view's picture was stretched or shifted."""
     for code, rows, about in _KINDS:
-        yield _candidate(f"view-{code}", views, (view,), rows, about, False, views)
+        yield _candidate(f"view-{code}", views, (view,), rows, about, False, views * _variants(code))
 
 
 def two_views(stated: Stated, suspects: Sequence[int]) -> Iterator[Candidate]:
@@ -42,7 +42,7 @@ def all_views_alike(stated: Stated) -> Iterator[Candidate]:
     views = len(stated)
     everyone = tuple(range(views))
     for code, rows, about in _KINDS:
-        yield _candidate(f"all-{code}", views, everyone, rows, about, True, 1)
+        yield _candidate(f"all-{code}", views, everyone, rows, about, True, _variants(code))
 
 
 def half_pixels(stated: Stated) -> Iterator[Candidate]:
@@ -76,6 +76,11 @@ _KINDS: tuple[tuple[str, _Rows, About], ...] = (
     ("anisotropic", (SCALE_X, SCALE_Y), "corner"),
     ("anisotropic", (SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y), "middle"),
 )
+
+
+def _variants(code: str) -> int:
+    """How many kinds share a code: each more makes a chance fit likelier."""
+    return sum(1 for other, _, _ in _KINDS if other == code)
 
 
 class _Shifted:

@@ -1,0 +1,196 @@
+"""How well `mouselift repair` restores cameras, on synthetic samples whose cameras are known exactly.
+
+    python benchmarks/repair_rates.py                 # 100 samples a row, about 15 minutes on one core
+    python benchmarks/repair_rates.py --samples 20
+
+Errors are what is left after the gauge (a common zoom and a common shift of the subject in space) has been fitted away;
+"raw" keeps it. "in 1 s" and "in 2 s": share of the values within once and twice their stated deviation, gauge included.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.corpus import corpus
+from mouselift.audit.diagnose.explain import explain, look, problem_of
+from mouselift.audit.diagnose.stated import Hulls, Stated
+from mouselift.audit.views import SampleViews
+from mouselift.core.camera import Camera
+from mouselift.repair.gauge import gauge_directions
+from mouselift.repair.sample import Repaired, repair_sample
+from mouselift.synthetic.faults import centre_moved, legacy, unscaled, views_rescaled
+
+_POOLED = 50
+_SIZE_PX = 150.0  # typical subject: turns a relative scale into pixels where both are weighed together
+
+
+def without_gauge(true: Sequence[Camera], found: Sequence[Camera], hulls: Hulls) -> tuple[np.ndarray, np.ndarray]:
+    """(raw, gauge taken out) errors [v, 3]: log f, cx, cy."""
+    a, b = Stated.of(true), Stated.of(found)
+    raw = np.concatenate([np.log(b.focal[:, :1] / a.focal[:, :1]), b.principal - a.principal], axis=1)
+    directions = gauge_directions(a, hulls)
+    assert directions is not None
+    weight = np.tile([_SIZE_PX, 1.0, 1.0], len(raw))
+    G = directions.reshape(-1, 4) * weight[:, None]
+    part = G @ np.linalg.lstsq(G, raw.reshape(-1) * weight, rcond=None)[0]
+    return raw, raw - (part / weight).reshape(-1, 3)
+
+
+def hulls_of(sample: SampleViews) -> Hulls:
+    return problem_of(sample, look(sample))[1]
+
+
+def row(name: str, errors: list[np.ndarray], sigmas: list[float], tried: int, limits: tuple[float, float]) -> None:
+    """One line of the table: errors [v, 3] of every sample that was repaired."""
+    e = np.concatenate(errors)
+    scale, shift = 100 * np.abs(e[:, 0]), np.hypot(e[:, 1], e[:, 2])
+    views = tried * len(errors[0])
+    good = ((scale <= limits[0]) & (shift <= limits[1])).sum() / views
+    z = np.abs(np.array(sigmas)) if sigmas else np.array([np.nan])
+    s50, s95 = np.percentile(scale, [50, 95])
+    d50, d95 = np.percentile(shift, [50, 95])
+    within = f"{100 * (z < 1).mean():4.0f} %  {100 * (z < 2).mean():4.0f} %" if sigmas else "             "
+    print(
+        f"{name:34} {s50:6.3f} {s95:6.3f} %  {d50:6.2f} {d95:6.2f} px   "
+        f"{100 * good:5.1f} % within {limits[0]:g} %, {limits[1]:g} px   {within}",
+        flush=True,
+    )
+
+
+def single(name: str, samples: Sequence[SampleViews], fault: Callable, limits: tuple[float, float]) -> None:
+    """One sample at a time, and nothing else."""
+    kept: list[np.ndarray] = []
+    raws: list[np.ndarray] = []
+    sigmas: list[float] = []
+    seconds, refused = [], 0
+    for k, sample in enumerate(samples):
+        injected = fault(sample, np.random.default_rng([k, 1]))
+        began = time.perf_counter()
+        found = repair_sample(injected.sample)
+        seconds.append(time.perf_counter() - began)
+        if found.status != "repaired":
+            refused += 1
+            continue
+        true = cameras_of_pixels(sample, injected)
+        raw, error = without_gauge(true, found.cameras, hulls_of(injected.sample))
+        kept.append(error)
+        raws.append(raw)
+        sigmas += standardised(found, injected.sample, injected.values)
+    row(name, kept, [], len(samples), limits)
+    row("  raw", raws, sigmas, len(samples), limits)
+    print(f"  {refused} of {len(samples)} refused; {np.median(seconds):.2f} s a sample", flush=True)
+
+
+def cameras_of_pixels(sample: SampleViews, injected: object) -> list[Camera]:
+    """The true cameras of the spoiled sample's pixels: what was stated, with what was done to the pictures."""
+    values: dict[str, float] = injected.values  # type: ignore[attr-defined]
+    out = []
+    for k, view in enumerate(injected.sample.views):  # type: ignore[attr-defined]
+        s, dx, dy = values[f"scale[{k}]"], values[f"dx[{k}]"], values[f"dy[{k}]"]
+        camera, x, y = view.camera, view.camera.width / 2, view.camera.height / 2
+        out.append(
+            replace(
+                camera, fx=camera.fx * s, fy=camera.fy * s, cx=x + s * (camera.cx - x) + dx,
+                cy=y + s * (camera.cy - y) + dy,
+            )
+        )  # fmt: skip
+    return out
+
+
+def standardised(found: Repaired, sample: SampleViews, values: dict[str, float]) -> list[float]:
+    """(found - true) / stated deviation of every value."""
+    assert found.cause is not None
+    told = found.cause.values
+    return [
+        (told[f"{name}.{key}"] - values[f"{key}[{k}]"]) / told[f"{name}.{key}_sigma"]
+        for k, name in enumerate(sample.names)
+        for key in ("scale", "dx", "dy")
+        if f"{name}.{key}" in told
+    ]
+
+
+def pooled(name: str, samples: Sequence[SampleViews], limits: tuple[float, float], groups: int) -> None:
+    """One transform a camera, the same in 50 samples."""
+    errors: list[np.ndarray] = []
+    raws: list[np.ndarray] = []
+    for group in range(groups):
+        rng = np.random.default_rng([group, 2])
+        views = len(samples[0].views)
+        scales = np.exp(rng.uniform(-np.log(1.5), np.log(1.5), views))
+        shifts = rng.uniform(-40.0, 40.0, (views, 2))
+        chosen = [samples[int(k)] for k in rng.permutation(len(samples))[:_POOLED]]
+        spoiled = [_spoiled(sample, scales, shifts) for sample in chosen]
+        problem = [problem_of(sample, look(sample)) for sample in spoiled]
+        began = time.perf_counter()
+        found = explain(problem, chosen[0].names)
+        seconds = time.perf_counter() - began
+        if found.undone is None or found.undone.candidate.code != "each-scale-shift":
+            print(f"  group {group}: {found.cause and found.cause.sentence}")
+            continue
+        true = [view.camera for view in chosen[0].views]
+        now = [found.undone.corrected[0].camera(k, like=camera) for k, camera in enumerate(true)]
+        raw, error = without_gauge(true, now, problem[0][1])
+        errors.append(error)
+        raws.append(raw)
+        print(f"  group {group}: {seconds:.0f} s, {found.undone.rms_px:.3f} px left", flush=True)
+    row(name, errors, [], groups, limits)
+    row("  raw", raws, [], groups, limits)
+
+
+def _spoiled(sample: SampleViews, scales: np.ndarray, shifts: np.ndarray) -> SampleViews:
+    views = [
+        replace(view, camera=unscaled(view.camera, float(s), float(dx), float(dy)))
+        for view, s, (dx, dy) in zip(sample.views, scales, shifts, strict=True)
+    ]
+    return replace(sample, views=tuple(views))
+
+
+def distances(name: str, samples: Sequence[SampleViews]) -> None:
+    """Every camera set to one distance: errors of the restored distances, up to a common factor."""
+    errors: list[float] = []
+    refused = 0
+    for k, sample in enumerate(samples):
+        found = repair_sample(centre_moved(sample, np.random.default_rng([k, 3])).sample)
+        if found.status == "refused":
+            refused += 1
+            continue
+        true = np.array([np.linalg.norm(view.camera.centre) for view in sample.views])
+        now = np.array([np.linalg.norm(camera.centre) for camera in found.cameras])
+        ratio = np.log(now / true)
+        errors += (100 * np.abs(ratio - ratio.mean())).tolist()
+    e = np.array(errors)
+    share = (e <= 0.5).sum() / (len(samples) * len(samples[0].views))
+    print(
+        f"{name:34} {np.median(e):6.3f} {np.percentile(e, 95):6.3f} %  {100 * share:5.1f} % within 0.5 %; "
+        f"{refused} of {len(samples)} refused",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--samples", type=int, default=100)
+    parser.add_argument("--groups", type=int, default=4, help="of 50 pooled samples")
+    given = parser.parse_args()
+    clean, rough = corpus(given.samples), corpus(given.samples, rough=True)
+    header = "scale 50 %, 95 %   shift 50 %, 95 %   views"
+    print(f"{'':34} {header:58} in 1 s   in 2 s")
+    changed = [repair_sample(sample).status for sample in clean].count("repaired")
+    print(f"{'good samples changed':34} {changed} of {len(clean)}")
+    single("each view on its own", clean, views_rescaled, (1.0, 2.0))
+    single("scaled about the centre of mass", clean, legacy, (1.0, 2.0))
+    single("each view on its own, rough masks", rough, views_rescaled, (1.0, 2.0))
+    distances("one distance for all", clean)
+    distances("one distance for all, rough masks", rough)
+    many = max(given.samples, 2 * _POOLED)
+    pooled("one a camera, 50 samples", corpus(many), (0.3, 0.5), given.groups)
+    pooled("one a camera, 50 rough samples", corpus(many, rough=True), (0.3, 0.5), given.groups)
+
+
+if __name__ == "__main__":
+    main()
