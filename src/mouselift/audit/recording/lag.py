@@ -26,6 +26,7 @@ MIN_INSTANTS = 10  # moving ones
 # offsets is looked at.
 _CLEAR = 4.0  # to say that a camera is in step
 _ACCUSE = 5.0  # to say that it is not
+_NEXT = 2.5  # against the offsets beside the best, for its number to be told
 _GAIN = 0.9  # residual at the best offset over that at 0
 _FRACTION = 0.3  # frames off the grid that are worth a word
 
@@ -99,12 +100,14 @@ def _energy(offsets: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence
     return float(sum(total[p, offsets[i], offsets[j]] for p, (i, j) in enumerate(pairs)))
 
 
-def _descend(start: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]]) -> np.ndarray:
-    """One camera after the other to its best offset, until none moves."""
+def _descend(
+    start: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]], fixed: tuple[int, ...] = ()
+) -> np.ndarray:
+    """One camera after the other to its best offset, until none moves; those in `fixed` stay."""
     offsets = start.copy()
     while True:
         before = offsets.copy()
-        for view in range(len(offsets)):
+        for view in sorted(set(range(len(offsets))) - set(fixed)):
             cost = np.zeros(total.shape[1])
             for p, (i, j) in enumerate(pairs):
                 if view == i:
@@ -148,10 +151,12 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
     curve = curves.mean(axis=0) ** 2  # pixels
     best, zero = offsets[view], float(curve[lags.reach])
     at_best = float(curve[best + lags.reach])
-    rival = 0 if best != 0 else min((-1, 1), key=lambda o: float(curve[o + lags.reach]))
-    gain = curves[:, rival + lags.reach] - curves[:, best + lags.reach]
+    beside = [_gain(lags, offsets, view, rival) for rival in (best - 1, best + 1) if abs(rival) <= lags.reach]
+    gain = min(beside, key=_standard_errors) if best == 0 else _gain(lags, offsets, view, 0)
     agree, clear = float((gain > 0).mean()), _standard_errors(gain)
-    sure = clear >= _CLEAR if best == 0 else clear >= _ACCUSE and at_best < _GAIN * zero
+    sure = clear >= _CLEAR
+    if best != 0:
+        sure = clear >= _ACCUSE and min(map(_standard_errors, beside)) >= _NEXT and at_best < _GAIN * zero
     said = _words(best, sure, lags.reach, at_best, zero, len(curves), given)
     fine = _vertex(curve, best + lags.reach, lags.reach) if sure else None
     rounded = tuple(round(float(c), 4) for c in curve)
@@ -168,6 +173,23 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
         round(zero, 4),
         said,
     )
+
+
+def _gain(lags: LagTables, offsets: Sequence[int], view: int, rival: int) -> Float64[Array, " n"]:
+    """By moving instant: what all pairs lose when `view` takes another offset and the other cameras follow suit.
+
+    Only a camera that is called 0 stays: a lag against others that are uncertain themselves is then uncertain too.
+    """
+    costs = np.nan_to_num(lags.tables, nan=0.0).astype(np.float64)
+    others = [v for v in range(len(offsets)) if v != view]
+    anchor = next((v for v in others if offsets[v] == 0), others[0])
+    best = np.array(offsets) + lags.reach
+    start = best.copy()
+    start[view] = rival + lags.reach
+    other = _descend(start, costs.sum(axis=0), lags.pairs, (view, anchor))
+    first, second = np.array(lags.pairs).T
+    along = np.arange(len(first))
+    return (costs[:, along, other[first], other[second]] - costs[:, along, best[first], best[second]]).sum(axis=1)
 
 
 def _standard_errors(gain: Float64[Array, " n"]) -> float:

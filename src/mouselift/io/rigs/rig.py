@@ -122,7 +122,8 @@ class Rig:
                 raise CalibrationError(
                     f"{self.file}: cameras {a.name!r} and {b.name!r} have one and the same calibration (identical "
                     "pose); expected every camera at its own place. One of them was copied over: calibrate it "
-                    'again, or name the wrong one in capture.toml, [rig] unused = ["..."], and work without it.'
+                    f"again, or work without the wrong one: `mouselift init FOLDER --unused {a.name}` (or "
+                    f'{b.name}), or [rig] unused = ["{a.name}"] in capture.toml.'
                 )
 
 

@@ -1,0 +1,129 @@
+"""`mouselift inspect` as a user meets it: words, JSON, the page, exit codes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import tyro
+
+from mouselift.cli.console import EXIT_NO, EXIT_OK
+from mouselift.cli.inspect import Inspect
+from mouselift.errors import CalibrationError, CaptureError
+from mouselift.io.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
+from mouselift.synthetic.layouts import Labels, write_calibration
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+
+def inspect(*arguments: str) -> int:
+    return tyro.cli(Inspect, args=list(arguments)).run()
+
+
+@pytest.fixture(scope="module")
+def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Three cameras of the markerless rig at a quarter of the size; `lags` in frames, None: no masks."""
+
+    def make(lags: Sequence[int] | None) -> Path:
+        folder = tmp_path_factory.mktemp("capture")
+        rig = scaled_rig(markerless_rig(), 0.25)
+        cameras, frames = rig.cameras[:3], 16 if lags else 2
+        write_calibration(folder, "dannce", cameras, Labels(np.zeros(0, np.int64), np.zeros((0, 8, 3)), frames, 25.0))
+        mouse, motion = Mouse(), Motion(rig.arena, 4)
+        meshes = [mouse.posed(motion.pose(0.6 + k / 25)).mesh for k in range(frames)]
+        entries = []
+        for view, camera in enumerate(cameras):
+            pictures, masks = folder / f"images{view}", folder / f"masks{view}"
+            pictures.mkdir()
+            masks.mkdir()
+            for k in range(frames):
+                cv2.imwrite(str(pictures / f"{k:04d}.png"), np.full((camera.height, camera.width, 3), 90, np.uint8))
+                if lags:
+                    shown = render_silhouette(meshes[max(k - lags[view], 0)], camera, 3)
+                    cv2.imwrite(str(masks / f"{k:04d}.png"), shown)
+            entries.append(CameraEntry(f"Camera{view + 1}", images=pictures, mask=masks if lags else None))
+        spec = CaptureSpec("mm", (0.0, 0.0, 1.0), folder / "calibration", "dannce", "dannce", cameras=tuple(entries))
+        write_capture_toml(folder / "capture.toml", spec)
+        return folder
+
+    return make
+
+
+@pytest.fixture(scope="module")
+def steady(write: Callable[..., Path]) -> Path:
+    return write([0, 0, 0])
+
+
+@pytest.fixture(scope="module")
+def late(write: Callable[..., Path]) -> Path:
+    return write([0, 1, 0])
+
+
+def test_words_for_a_sound_recording(steady: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect(str(steady), "--lag", "2") == EXIT_OK
+    words = capsys.readouterr().out
+    for piece in ("3 cameras (dannce)", "Camera2", "288x256", "Nothing wrong was found", "mouselift prepare"):
+        assert piece in words
+
+
+def test_a_late_camera_is_exit_code_one(late: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert inspect(str(late), "--lag", "2", "--json") == EXIT_NO
+    found = json.loads(capsys.readouterr().out)
+    (finding,) = [f for f in found["findings"] if f["code"] == "camera-lags"]
+    assert (finding["camera"], finding["value"], finding["severity"]) == ("Camera2", 1.0, "error")
+    assert [lag["best"] for lag in found["lag"]] == [0, 1, 0]
+    assert found["page"] is None
+    assert inspect(str(late), "--lag", "2") == EXIT_NO
+    assert "frame_offset = 1" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["late", "steady", "no masks"])
+def test_the_page_stands_alone(
+    name: str, request: pytest.FixtureRequest, write: Callable[..., Path], tmp_path: Path
+) -> None:
+    folder = write(None) if name == "no masks" else request.getfixturevalue(name)
+    inspect(str(folder), "--lag", "2", "--out", str(tmp_path))
+    page = (tmp_path / "inspect.html").read_text(encoding="utf-8")
+    assert not re.search(r'(src|href)="(?!data:|#)', page), "opens offline: nothing is fetched"
+    assert "<script" not in page
+    assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
+    charts = re.findall(r'<svg class="chart"[^>]*>', page)
+    assert len(charts) == (2 if name == "no masks" else 6)
+    assert all('role="img"' in tag and re.search(r'aria-label="[^"]+"', tag) for tag in charts)
+    assert all("scope=" in tag for tag in re.findall(r"<th[ >][^>]*>?", page))
+    assert "nan" not in re.sub(r'data:[^"]+', "", page).lower()
+    assert len(page) < 1_000_000
+    assert ("frame_offset = 1" in page) == (name == "late")
+    assert [p.name for p in tmp_path.iterdir()] == ["inspect.html"]
+
+
+def test_a_page_is_never_overwritten_unasked(steady: Path, tmp_path: Path) -> None:
+    (tmp_path / "inspect.html").write_text("mine")
+    with pytest.raises(CaptureError, match="--force"):
+        inspect(str(steady), "--out", str(tmp_path))
+    assert (tmp_path / "inspect.html").read_text() == "mine"
+    inspect(str(steady), "--lag", "0", "--frames", "3", "--out", str(tmp_path), "--force")
+    assert (tmp_path / "inspect.html").read_text() != "mine"
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(CaptureError, match=r"capture\.toml"):
+        inspect(str(tmp_path))
+
+
+def test_a_copied_calibration_is_refused_with_both_names(steady: Path) -> None:
+    files = sorted((steady / "calibration").glob("*.mat"))
+    kept = files[1].read_bytes()
+    files[1].write_bytes(files[0].read_bytes())
+    try:
+        with pytest.raises(CalibrationError, match="one and the same calibration"):
+            inspect(str(steady))
+    finally:
+        files[1].write_bytes(kept)
