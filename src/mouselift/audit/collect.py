@@ -21,6 +21,7 @@ from mouselift.audit.result import (
 from mouselift.core.finding import Finding, Severity
 
 DISAGREEMENTS = {"tangency", "coherence", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
+_REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
@@ -37,6 +38,7 @@ class Collected:
     counts: dict[str, CodeCount] = field(default_factory=dict)
     rays: RayStatistics = field(default_factory=RayStatistics.empty)
     disagreeing: list[int] = field(default_factory=list)  # samples whose cameras and silhouettes contradict each other
+    accused: dict[str, list[int]] = field(default_factory=dict)  # camera ("": no one alone) -> samples that doubt it
     orders: dict[tuple[str, ...], int] = field(default_factory=dict)  # camera orders and the first sample with each
 
     def __post_init__(self) -> None:
@@ -59,6 +61,8 @@ class Collected:
         errors = {finding.code for finding in report.findings if finding.severity == "error"}
         if errors & DISAGREEMENTS and "legacy" not in errors:  # a legacy sample's file names the cause itself
             self.disagreeing.append(index)
+        for camera in {f.camera or "" for f in report.findings if f.code == "tangency"}:
+            self.accused.setdefault(camera, []).append(index)
         self._count(report)
 
     def _camera(self, view: dict[str, float | str | None]) -> int:
@@ -166,6 +170,26 @@ def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> li
             advice = "Keep one order in all samples: loaders take views by their place."
             return [Finding("view-order", "warning", text, sample=ids[index], advice=advice)]
     return []
+
+
+def repeated_findings(accused: dict[str, list[int]], ids: Sequence[str], failed: int) -> list[Finding]:
+    """An error where many samples, each barely above the limit, doubt the same camera: noise does not repeat itself.
+
+    Nothing where samples fail anyway (`failed`): they say it themselves.
+    """
+    if failed or not accused:
+        return []
+    camera = max(accused, key=lambda name: len(accused[name]))
+    doubting = sorted(accused[camera])
+    share = len(doubting) / len(ids)
+    if len(doubting) < _REPEATED or share < _REPEATED_SHARE:
+        return []
+    who = f"the camera of {camera}" if camera else "the cameras together"
+    text = f"{len(doubting)} of {len(ids)} samples, each barely above the limit, doubt {who}; the first: "
+    text += ids[doubting[0]]
+    advice = "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."
+    sample, limit = ids[doubting[0]], _REPEATED_SHARE
+    return [Finding("tangency-repeated", "error", text, camera or None, None, sample, share, limit, advice)]
 
 
 def _number(value: float | str | None) -> float:

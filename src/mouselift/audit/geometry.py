@@ -34,8 +34,9 @@ class Geometry:
 
     @property
     def judged(self) -> bool:
-        """Cameras and silhouettes could be compared."""
-        return self.check.judged
+        """Cameras and silhouettes could be compared. Not so where they are far apart and masks could be the reason."""
+        accused = any(finding.code == "tangency" for finding in self.findings)
+        return self.check.judged and (accused or not self.tangency.rms_px > self.check.limits.rms_px)
 
 
 def geometry(sample: SampleViews, hull: bool = False) -> Geometry:

@@ -15,7 +15,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.audit.causes import LOOKED_AT, find_causes
-from mouselift.audit.collect import Collected, camera_numbers, order_findings, sample_quantiles
+from mouselift.audit.collect import Collected, camera_numbers, order_findings, repeated_findings, sample_quantiles
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
 from mouselift.audit.geometry import Geometry, geometry
@@ -194,16 +194,23 @@ def audit_dataset(
         done += len(part.samples)
         progress("samples", done, len(folders))
     collected.settle()
-    suspects = _spread_over([folders[k] for k in sorted(collected.disagreeing)], LOOKED_AT)
+    repeated = repeated_findings(collected.accused, collected.ids, collected.verdict_counts()[1])
+    doubtful = collected.accused[repeated[0].camera or ""] if repeated else collected.disagreeing
+    suspects = _spread_over([folders[k] for k in sorted(doubtful)], LOOKED_AT)
     causes = find_causes(suspects, progress)
-    return _summed_up(path, collected, profile or facelift(), hull, causes)
+    return _summed_up(path, collected, profile or facelift(), hull, causes, repeated)
 
 
 def _summed_up(
-    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[CauseFound]
+    path: Path,
+    collected: Collected,
+    profile: Profile,
+    hull: bool,
+    causes: list[CauseFound],
+    repeated: Sequence[Finding],
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
-    whole = [*order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
+    whole = [*repeated, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
     lists, broken = read_splits(path)
     whole += [*broken, *split_findings(lists, collected.ids, collected.frames, collected.likenesses, _frame_rate(path))]

@@ -43,6 +43,9 @@ def in_words(
     if verdict == "pass":
         judged = samples - unknown
         which = "the sample" if samples == 1 else f"all {judged} samples"
+        doubt = counts.get("tangency")
+        if doubt is not None:
+            aside = f" {doubt.samples} of {samples} lie barely above the limit (`tangency`): look at them.{aside}"
         return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if verdict == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
@@ -54,9 +57,9 @@ def in_words(
         )
         why = [f"{counts[code].samples} x {code}" for code in gravest[:3]]
         why = [f"Found: {', '.join(why)}."] if why else []
-    why += [f"{finding.message}." for finding in whole if finding.severity == "error"]
-    which = "The sample fails" if samples == 1 else f"{failed} of {samples} samples fail"
-    return f"{which}. {' '.join(why)}{aside}"
+    why[:0] = [f"{finding.message}." for finding in whole if finding.severity == "error"]
+    which = "The sample fails. " if samples == 1 else f"{failed} of {samples} samples fail. " if failed else ""
+    return f"{which}{' '.join(why)}{aside}"
 
 
 def _unknown_because(counts: Mapping[str, CodeCount]) -> str:
@@ -70,5 +73,6 @@ def _unknown_because(counts: Mapping[str, CodeCount]) -> str:
 _SILENT = {
     "no-alpha": "their pictures have no alpha, so there is no silhouette to compare",
     "empty-mask": "their alpha is empty",
+    "masks-rough": "their masks are too rough",
     "tangency-unknown": "too few pairs of views see the subject whole",
 }
