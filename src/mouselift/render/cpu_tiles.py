@@ -30,13 +30,16 @@ COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"c
 @no_type_check
 def _columns(g, furthest, low, high, tiles_x):
     """First tile and one past the last that Gaussian `g` touches among pixel rows with centres in low .. high."""
-    bottom, top = max(low - g[1], -g[6]), min(high - g[1], g[6])
-    if bottom > top:
-        return 0, 0
-    widest = g[3] / g[4] / g[5] * furthest  # y of the ellipse's rightmost point: xy sqrt(furthest / xx)
-    right, left = min(max(widest, bottom), top), min(max(-widest, bottom), top)
-    end = g[0] + g[3] * right + math.sqrt(max(furthest - g[4] * right * right, 0.0) / g[2])
-    start = g[0] + g[3] * left - math.sqrt(max(furthest - g[4] * left * left, 0.0) / g[2])
+    if g[1] - g[6] >= low and g[1] + g[6] <= high:  # all of it: its box says the same, cheaper
+        start, end = g[0] - g[5], g[0] + g[5]
+    else:
+        bottom, top = max(low - g[1], -g[6]), min(high - g[1], g[6])
+        if bottom > top:
+            return 0, 0
+        widest = g[3] / g[4] / g[5] * furthest  # y of the ellipse's rightmost point: xy sqrt(furthest / xx)
+        right, left = min(max(widest, bottom), top), min(max(-widest, bottom), top)
+        end = g[0] + g[3] * right + math.sqrt(max(furthest - g[4] * right * right, 0.0) / g[2])
+        start = g[0] + g[3] * left - math.sqrt(max(furthest - g[4] * left * left, 0.0) / g[2])
     first = math.ceil(min(max(start - 0.5, 0.0), TILE * tiles_x * 1.0))  # of the pixels
     last = math.floor(min(max(end - 0.5, -1.0), TILE * tiles_x - 1.0))
     if first > last:
@@ -75,14 +78,15 @@ def _rows(g, top):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _line(g, furthest, left, y):
+def _line(g, variance, furthest, left, y):
     """A Gaussian on the row of pixels whose centres lie at `y`: (middle, rest, first, last, f).
 
-    The half squared distance at pixel i of the tile is a/2 (i - middle)^2 + rest; first .. last are drawn.
+    `variance` is 1 / a. Half the squared distance at pixel i of the tile is a/2 (i - middle)^2 + rest; first .. last
+    are drawn.
     """
     f = y - g[1]
     middle = g[0] + g[3] * f - 0.5 - left
-    width = math.sqrt(max(furthest - g[4] * f * f, 0.0) / g[2])
+    width = math.sqrt(max(furthest - g[4] * f * f, 0.0) * variance)
     first = np.int32(math.ceil(min(max(middle - width, 0.0), 16.0)))
     last = np.int32(math.floor(min(max(middle + width, -1.0), 15.0)))
     return np.float32(middle), np.float32(0.5 * g[4] * f * f), first, last, f
@@ -102,6 +106,20 @@ def _alpha(i, e, half_a, rest, opacity, first, last):
     return min(opacity * y, _CUT) if (np.int32(i) >= first) & (np.int32(i) <= last) else _ZERO
 
 
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _furthest_stops(pixels, out):
+    """out[row] = the last stop of its pixels, which end each row; answers the last of all."""
+    whole = _ZERO
+    for row in range(TILE):
+        most, line = _ZERO, pixels[row]
+        for i in range(TILE):
+            most = max(most, line[len(line) - TILE + i])
+        out[row] = most
+        whole = max(whole, most)
+    return whole
+
+
 @njit(**COMPILE)
 @no_type_check
 def composite(tiles, shape, flat, furthest, opacities, colours, behind, starts, entries, image, light, stops):
@@ -111,7 +129,7 @@ def composite(tiles, shape, flat, furthest, opacities, colours, behind, starts, 
     """
     height, width, tiles_x = shape
     # a row of pixels: 16 lights, reds, greens, blues, stops. One array, so that the compiler sees that parts are apart
-    pixels = np.empty((TILE, 5 * TILE), np.float32)
+    pixels, deepest = np.empty((TILE, 5 * TILE), np.float32), np.empty(TILE, np.float32)
     for tile in range(tiles[0], tiles[1]):
         top, left = TILE * (tile // tiles_x), TILE * (tile % tiles_x)
         rows, columns = min(TILE, height - top), min(TILE, width - left)
@@ -119,14 +137,17 @@ def composite(tiles, shape, flat, furthest, opacities, colours, behind, starts, 
         pixels[:] = _ZERO
         pixels[:, :TILE] = _ONE
         pixels[:rows, 4 * TILE : 4 * TILE + columns] = count
+        deepest[:] = count
         for place in range(count):
             n = entries[starts[tile] + place]
             g, here = flat[n], np.float32(place)
-            half_a, opacity = np.float32(0.5 * g[2]), np.float32(opacities[n])
+            half_a, variance, opacity = np.float32(0.5 * g[2]), 1 / g[2], np.float32(opacities[n])
             red, green, blue = colours[n, 0], colours[n, 1], colours[n, 2]
             begin, end = _rows(g, top)
             for row in range(begin, end):
-                middle, rest, first, last, _ = _line(g, furthest[n], left, top + row + 0.5)
+                if deepest[row] <= here:
+                    continue
+                middle, rest, first, last, _ = _line(g, variance, furthest[n], left, top + row + 0.5)
                 if first > last:
                     continue
                 line = pixels[row]
@@ -141,7 +162,7 @@ def composite(tiles, shape, flat, furthest, opacities, colours, behind, starts, 
                     line[32 + i] += weight * green
                     line[48 + i] += weight * blue
                     line[64 + i] = stop if drawn else min(stop, here)
-            if place % _LOOK == 0 and pixels[:, 64:].max() <= here:
+            if place % _LOOK == 0 and _furthest_stops(pixels, deepest) <= here:
                 break
         for row in range(rows):
             for column in range(columns):
@@ -158,7 +179,6 @@ def _load(pixels, top, left, behind, light, stops, g_image, g_alpha):
     """Fills the rows of a tile for the way back: 16 lights, light times its gradient, three gradients, stops."""
     pixels[:] = _ZERO
     pixels[:, :TILE] = _ONE
-    deepest = 0
     for row in range(min(TILE, light.shape[0] - top)):
         for i in range(min(TILE, light.shape[1] - left)):
             line, y, x = pixels[row], top + row, left + i
@@ -166,8 +186,6 @@ def _load(pixels, top, left, behind, light, stops, g_image, g_alpha):
             line[32 + i], line[48 + i], line[64 + i] = g_image[0, y, x], g_image[1, y, x], g_image[2, y, x]
             shine = line[32 + i] * behind[0] + line[48 + i] * behind[1] + line[64 + i] * behind[2]
             line[16 + i] = line[i] * (shine - g_alpha[y, x])
-            deepest = max(deepest, int(stops[y, x]))
-    return deepest
 
 
 @njit(**COMPILE)
@@ -179,19 +197,21 @@ def composite_backward(
 
     Back to front: the light before a Gaussian is that behind it divided by 1 - alpha.
     """
-    pixels = np.empty((TILE, 6 * TILE), np.float32)
+    pixels, deepest = np.empty((TILE, 6 * TILE), np.float32), np.empty(TILE, np.float32)
     for tile in range(tiles[0], tiles[1]):
         top, left = TILE * (tile // shape[2]), TILE * (tile % shape[2])
-        deepest = _load(pixels, top, left, behind, light, stops, g_image, g_alpha)
-        for place in range(deepest - 1, -1, -1):
+        _load(pixels, top, left, behind, light, stops, g_image, g_alpha)
+        for place in range(int(_furthest_stops(pixels, deepest)) - 1, -1, -1):
             entry = starts[tile] + place
             n = entries[entry]
             g, here, out = flat[n], np.float32(place), sums[entry]
-            half_a, opacity = np.float32(0.5 * g[2]), np.float32(opacities[n])
+            half_a, variance, opacity = np.float32(0.5 * g[2]), 1 / g[2], np.float32(opacities[n])
             red, green, blue = colours[n, 0], colours[n, 1], colours[n, 2]
             begin, end = _rows(g, top)
             for row in range(begin, end):
-                middle, rest, first, last, f = _line(g, furthest[n], left, top + row + 0.5)
+                if deepest[row] <= here:
+                    continue
+                middle, rest, first, last, f = _line(g, variance, furthest[n], left, top + row + 0.5)
                 if first > last:
                     continue
                 line = pixels[row]

@@ -13,12 +13,15 @@ import torch
 from av.error import FFmpegError
 from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
+from jaxtyping import UInt8
 
 from mouselift.core.camera import Camera
 from mouselift.core.similarity import look_at
-from mouselift.core.types import ImageRGB, Vector3
+from mouselift.core.types import Array, ImageRGB, Vector3
 from mouselift.errors import VideoError
 from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
+
+Sheet = UInt8[Array, "sheet_h sheet_w 3"]
 
 _START_DEG = 270.0  # azimuth of the first camera: before the subject, which faces -Y
 _QUALITY = 12  # x264's crf: hardly to be told from lossless, and any player opens it
@@ -119,7 +122,7 @@ def _encode(temporary: Path, frames: Iterable[ImageRGB], fps: float, path: Path)
     return written
 
 
-def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> ImageRGB:
+def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> Sheet:
     """Pictures of one size in a grid on light grey, row by row. ValueError where there are none or sizes differ."""
     shapes = {still.shape for still in stills}
     if len(shapes) != 1:
