@@ -71,7 +71,7 @@ def mask_fault(contacts: Contacts, spread: Float64[Array, " m"], limits: Geometr
     view, pixels = chosen.fat if chosen.fat is not None else (None, 0.0)
     change = (0.0, 0.0, 0.0)
     if not alone:
-        numbers = [-float(value) for value in chosen.values]
+        numbers = [float(value) for value in chosen.values]
         change = (numbers[0], numbers[1], numbers[2]) if guilty <= contacts.views else (0.0, numbers[0], numbers[1])
     return MaskFault(view, pixels, chosen.short, noise, None if alone else guilty - 1, change, float(score))
 

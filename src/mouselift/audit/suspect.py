@@ -27,6 +27,7 @@ _TIP_RADIUS_PX = 5.0  # the outline's sharpness at a touching point is judged wi
 _THIN_DEPTH_PX = 1.5  # and its width this far inside its end
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
+_FREE = 10  # residuals more than unknowns that the fullest hypothesis needs before what it leaves is noise
 _RANK = 1e-3  # singular values below this share of the largest belong to the gauge
 
 
@@ -157,19 +158,19 @@ class _Fit:
         # Gain without plane m: its square goes from the total, its leave-one-out square from what is left.
         single = z**2 - off**2 / np.maximum(lever, 1e-9) * (lever > 1e-6)
         gain = float(part @ part) - max(float(single.max()), 0.0)
-        values = -(Vt[keep].T @ (part / s[keep])) / size
+        values = (Vt[keep].T @ (part / s[keep])) / size
         rank = int(keep.sum())
         return cls(values, max(gain, 0.0), float(off @ off), rank, len(z) - rank)
 
     def score(self, whole: _Fit) -> float:
         """Squares explained over the noise: 1, or what the fullest hypothesis leaves a degree of freedom."""
-        floor = whole.left / whole.free if whole.free >= 6 else self.left / max(self.free, 1)
+        floor = whole.left / whole.free if whole.free >= _FREE else self.left / max(self.free, 1)
         return self.gain / max(1.0, floor)
 
 
 def _choice(candidates: Sequence[tuple[Kind, _Fit, float]], whole: _Fit) -> tuple[Kind, _Fit, float]:
     """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would."""
-    loud = [item for item in candidates if item[1].score(whole) > item[2]]
+    loud = [item for item in candidates if item[1].score(whole) > item[2] and item[1].free >= _FREE]
     if not loud:
         _, fit, limit = max(candidates, key=lambda item: item[1].score(whole) / item[2])
         return "none", fit, limit
