@@ -20,7 +20,7 @@ from mouselift.audit.result import (
 )
 from mouselift.core.finding import Finding, Severity
 
-DISAGREEMENTS = {"tangency", "coherence", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
+DISAGREEMENTS = {"tangency", "coverage", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
 _REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}

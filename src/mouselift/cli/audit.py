@@ -80,8 +80,14 @@ class Audit:
 
 def show(audit: DatasetAudit) -> None:
     """The verdict first, then the findings by code, then the worst samples."""
+    from rich.markup import escape
+
     say(_VERDICT[audit.verdict])
     say(audit.sentence, markup=False)
+    for cause in audit.causes:
+        if cause.ambiguous_with:
+            rivals = ", ".join(cause.ambiguous_with)
+            say(f"{cause.code}: explained as well by {rivals}; what decides: {cause.decided_by}", markup=False)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
     if audit.counts or audit.findings:
@@ -93,8 +99,7 @@ def show(audit: DatasetAudit) -> None:
     if lines:
         say("\n[bold]Worst samples[/]")
     for finding in lines:
-        say(f"  [{_COLOUR[finding.severity]}]{finding.code}[/] ", markup=True)
-        say(f"    {finding.message}", markup=False)
+        say(f"  [{_COLOUR[finding.severity]}]{finding.code}[/] {escape(finding.message)}")
 
 
 _ROWS = {
