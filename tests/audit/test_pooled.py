@@ -50,5 +50,5 @@ def test_pools_add_up(make_exact: Callable[..., SampleViews]) -> None:
     assert one.camera == two.camera == samples[0].names[4]
     assert one.score == pytest.approx(two.score)
     assert Pool(["a"]).verdict() is None
-    with pytest.raises(ValueError, match="same cameras|expected the cameras"):
+    with pytest.raises(ValueError, match="expected the cameras"):
         first.merge(Pool(["a"]))

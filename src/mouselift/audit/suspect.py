@@ -122,7 +122,8 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
     noise = limits.noise_px * float(np.sqrt(left / max(planes - used, 1)))
     view = best if kind == "view" else None
     plain = Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
-    masks = None if kind == "none" else mask_fault(contacts, spread, limits)
+    quiet = kind == "none" and noise <= limits.rough_px
+    masks = None if quiet else mask_fault(contacts, spread, limits)
     return plain if masks is None else _with_masks(plain, masks, views, limits)
 
 
