@@ -16,6 +16,7 @@ class GeometryLimits:
     all_score: float = 16.0  # the same for one shift of all views (2 degrees of freedom)
     several_score: float = 50.0  # the same for changes of all views (about 14 degrees of freedom)
     pooled_score: float = 3.0  # squares a sample that one change per camera explains over a dataset
+    few_px: float = 0.5  # residual RMS beyond which few planes are enough to blame several cameras
     rms_px: float = 3.0  # of what no camera change explains: above it, no mask is as bad as that
     rough_px: float = 0.25  # of what no camera change explains: above it, masks are rough and small faults go unseen
     rough_score: float = 60.0  # gain of a camera change over masks' faults, beyond which the camera is blamed

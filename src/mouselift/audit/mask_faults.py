@@ -19,6 +19,7 @@ _SHORT_PX = 2.0  # a tangent plane misses a part that a mask lacks by at least t
 _AGREE_PLANES = 3  # of the view that must agree all the same
 _FAT_PX = 1.0  # thinner growth is not told from a scale
 _PLANE_COST = 12.0  # squared deviations that leaving out one plane must save
+_UNEXPLAINED = 0.15  # of the residuals' squares that the explanation may leave
 _SLACK = 3.0  # masks that lack a part are rough elsewhere too: deviations are this many times those of exact ones
 
 
@@ -66,7 +67,8 @@ def mask_fault(contacts: Contacts, spread: Float64[Array, " m"], limits: Geometr
     alone = score <= limits.rough_score or (rough and effect < limits.rough_change_px)
     chosen = masks if alone else fuller
     noise = limits.noise_px * float(np.sqrt(chosen.left / max(chosen.free, 1)))
-    if (chosen.fat is None and chosen.short is None) or noise > limits.mask_noise_px:
+    unexplained = chosen.left > _UNEXPLAINED * float(z @ z)
+    if (chosen.fat is None and chosen.short is None) or noise > limits.mask_noise_px or unexplained:
         return None
     view, pixels = chosen.fat if chosen.fat is not None else (None, 0.0)
     change = (0.0, 0.0, 0.0)

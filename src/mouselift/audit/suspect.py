@@ -111,7 +111,8 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
         ("all", common, limits.all_score),
         ("several", whole, limits.several_score),
     ]
-    kind, fit, limit = _choice(candidates, whole)
+    far = float(np.sqrt(np.mean(contacts.residual**2))) > limits.few_px
+    kind, fit, limit = _choice(candidates, whole, far)
     loudest = (candidates[0][1].score(whole), candidates[1][1].score(whole), candidates[2][1].score(whole))
     numbers = fit.values.tolist()
     change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
@@ -169,9 +170,12 @@ class _Fit:
         return self.gain / max(1.0, floor)
 
 
-def _choice(candidates: Sequence[tuple[Kind, _Fit, float]], whole: _Fit) -> tuple[Kind, _Fit, float]:
-    """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would."""
-    loud = [item for item in candidates if item[1].score(whole) > item[2] and item[1].free >= _FREE]
+def _choice(candidates: Sequence[tuple[Kind, _Fit, float]], whole: _Fit, far: bool) -> tuple[Kind, _Fit, float]:
+    """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would.
+
+    far: the residuals are so large that hypotheses with almost as many unknowns count too.
+    """
+    loud = [item for item in candidates if item[1].score(whole) > item[2] and (item[1].free >= _FREE or far)]
     if not loud:
         _, fit, limit = max(candidates, key=lambda item: item[1].score(whole) / item[2])
         return "none", fit, limit
