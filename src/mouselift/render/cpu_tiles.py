@@ -49,11 +49,10 @@ def _columns(g, furthest, low, high, tiles_x):
 
 @njit(**COMPILE)
 @no_type_check
-def bin_tiles(flat, furthest, order, tiles_x, tiles_y, starts, entries):
-    """Counts (`entries` empty: starts[t + 1] = Gaussians of tile t) or fills the tiles' lists in the given order."""
+def bin_tiles(flat, furthest, tiles_x, tiles_y, starts, entries):
+    """Counts (`entries` empty: starts[t + 1] = Gaussians of tile t) or fills the tiles' lists, in the order of flat."""
     fill = len(entries) > 0
-    for place in range(len(order)):
-        n = order[place]
+    for n in range(len(flat)):
         g = flat[n]
         first = math.ceil(max(g[1] - g[6] - 0.5, 0.0)) // TILE
         last = int(min(math.floor(g[1] + g[6] - 0.5), TILE * tiles_y - 1.0)) // TILE
