@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 from jaxtyping import Float64
 
 from mouselift.audit.camera_check import CameraCheck, check_cameras
+from mouselift.audit.coherence import coherence, coherence_findings
 from mouselift.audit.outline import Outline, outline_of
 from mouselift.audit.tangency import Tangency
 from mouselift.audit.views import SampleViews
@@ -41,15 +41,25 @@ class Geometry:
 
 def geometry(sample: SampleViews, hull: bool = False) -> Geometry:
     """A sample without views is not judged, and has no finding: what left them out has said why."""
-    raw = [outline_of(view.alpha, _SPECK_SHARE if _in_parts(view.alpha) else 0.0) for view in sample.views]
+    raw = [_outline(view.alpha) for view in sample.views]
     check = check_cameras(sample, raw)
-    findings = check.findings if sample.views else ()
-    return Geometry(check.outlines, check, None, tuple(findings))
+    findings = list(check.findings) if sample.views else []
+    coverage = None
+    if hull:
+        carved = coherence([view.camera for view in sample.views], [view.alpha for view in sample.views])
+        cut = any(finding.code == "cut-by-sensor" for finding in findings)
+        findings += coherence_findings(sample, carved, cut=cut, rough=check.rough)
+        coverage = carved.coverage
+    return Geometry(check.outlines, check, coverage, tuple(findings))
 
 
-def _in_parts(alpha: Levels) -> bool:
-    """Whether the silhouette has several parts: a twentieth of the time that labelling them takes."""
-    inside = cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
-    x, y, w, h = cv2.boundingRect(inside)
-    tight = np.asarray(inside)[y : y + h, x : x + w]
-    return w > 0 and len(cv2.findContours(tight, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]) > 1
+def _outline(alpha: Levels) -> Outline | None:
+    """Without specks. Labelling parts takes twice as long as the rest: it is done where there are several only."""
+    whole = outline_of(alpha)
+    return outline_of(alpha, _SPECK_SHARE) if whole is not None and _in_parts(alpha, whole) else whole
+
+
+def _in_parts(alpha: Levels, outline: Outline) -> bool:
+    x0, y0, x1, y1 = outline.box
+    inside = cv2.threshold(alpha[y0:y1, x0:x1], HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
+    return len(cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]) > 1

@@ -151,12 +151,13 @@ def _read_view(name: str, folder: Path, stated: SampleView, findings: list[Findi
 def _silhouette(picture: AlphaPicture, path: Path, note: Any) -> tuple[Levels | None, bool]:
     """(alpha, whether it was derived from the colours); None where the picture shows no silhouette."""
     alpha = picture.alpha
-    if alpha is not None and not alpha.any():
+    highest = 255 if alpha is None else int(alpha.max())
+    if alpha is not None and highest == 0:
         note("empty-mask", "warning", "nothing is opaque: the subject is not there", "Leave the view out.")
         return None, False
-    if alpha is not None and int(alpha.max()) < HALF_LEVEL:
-        text = f"no alpha reaches one half (highest {int(alpha.max())} of 255)"
-        note("empty-mask", "warning", text, "Write alpha from 0 to 255.", float(alpha.max()))
+    if alpha is not None and highest < HALF_LEVEL:
+        text = f"no alpha reaches one half (highest {highest} of 255)"
+        note("empty-mask", "warning", text, "Write alpha from 0 to 255.", float(highest))
         return None, False
     if alpha is not None and int(alpha.min()) < 255:
         return alpha, False

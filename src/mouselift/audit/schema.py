@@ -167,7 +167,7 @@ def _pose_problems(value: Any) -> Iterator[_Problem]:
     if not np.isfinite(T).all():
         yield "not-finite", "error", "w2c holds NaN or infinity", None, "Find where the calibration lost its numbers."
         return
-    if not np.allclose(T[3], [0, 0, 0, 1], atol=1e-9):
+    if (np.abs(T[3] - np.array([0.0, 0.0, 0.0, 1.0])) > 1e-9).any():
         hint = "; the translation is in the last row: transposed?" if T[3, :3].any() else ""
         text = f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}"
         yield "pose-shape", "error", text, None, "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
