@@ -199,8 +199,14 @@ def batches(
     pin_memory: bool = False,
     drop_last: bool = False,
 ) -> DataLoader[Batch]:
-    """The dataset in batches. `workers` processes, which live on between epochs; 0: in this one."""
-    options: dict[str, Any] = {"persistent_workers": True, "worker_init_fn": _one_thread} if workers else {}
+    """The dataset in batches. `workers` processes, which live on between epochs; 0: in this one.
+
+    Workers begin as fresh interpreters: a script that uses them needs `if __name__ == "__main__":`.
+    """
+    options: dict[str, Any] = {}
+    if workers:
+        # Not forked: a copy of a process whose OpenCV threads have run waits for them for ever.
+        options = {"persistent_workers": True, "worker_init_fn": _one_thread, "multiprocessing_context": "spawn"}
     return DataLoader(  # pyright: ignore[reportReturnType] - torch types a loader by its dataset's items
         dataset,
         batch_size=batch_size,

@@ -1,0 +1,32 @@
+"""Without the extra, the line that installs it; with it, nothing that preparation does not need."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize(
+    ("package", "module"),
+    [("torch", "data.dataset"), ("torch", "models.lora"), ("safetensors", "models.gslrm.facelift")],
+)
+def test_a_missing_extra_names_its_line(package: str, module: str) -> None:
+    said = run(
+        f"import sys\nsys.modules[{package!r}] = None\nfrom mouselift.errors import MissingExtraError\n"
+        f"try:\n    import mouselift.{module}\nexcept MissingExtraError as error:\n    print(error)"
+    )
+    assert said.startswith(f"this needs {package}")
+    assert "pip install 'mouselift[train]'" in said
+
+
+def test_nothing_else_heavy_is_loaded() -> None:
+    heavy = ("av", "scipy", "safetensors", "viser", "numba")
+    code = "import sys, mouselift.models.gslrm.facelift, mouselift.data.dataset"
+    assert run(f"{code}\nprint([m for m in {heavy!r} if m in sys.modules])") == "[]"
