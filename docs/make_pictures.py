@@ -2,10 +2,14 @@
 
 python docs/make_pictures.py                           the synthetic ones
 python docs/make_pictures.py --masked CAPTURE --prepared DATASET   those of a real recording too
+python docs/make_pictures.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
+python docs/make_pictures.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
 """
 
 from __future__ import annotations
 
+import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +17,12 @@ import cv2
 import numpy as np
 import tyro
 
+from mouselift.audit.recording.run import inspect_capture
 from mouselift.core.types import ImageRGB
 from mouselift.io.capture import load_capture
 from mouselift.io.dataset import find_samples
 from mouselift.io.png import read_png
+from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet
 from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.synthetic.sheet import contact_sheet as mouse_sheet
@@ -24,7 +30,9 @@ from mouselift.synthetic.sheet import contact_sheet as mouse_sheet
 IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82
 README_WIDTH = 1200
+REPORT_HEIGHT = 1440
 TILE, PER_ROW, SAMPLES = 104, 2, 50
+INSPECT_HEIGHT = 1560
 
 
 @dataclass
@@ -35,6 +43,10 @@ class Pictures:
     """A capture with masks: its contact sheet, 12 frames drawn at random."""
     prepared: Path | None = None
     """A dataset: 50 samples drawn at random, all views."""
+    inspected: Path | None = None
+    """A capture with masks of a stretch of consecutive frames: its page's head, and the lag."""
+    report: Path | None = None
+    """A page that `mouselift report` wrote."""
 
     def draw(self) -> None:
         IMAGES.mkdir(exist_ok=True)
@@ -45,6 +57,10 @@ class Pictures:
             scratch.unlink()
         if self.prepared is not None:
             save(IMAGES / "prepared.jpg", prepared_sheet(self.prepared))
+        if self.report is not None:
+            save(IMAGES / "report.jpg", screenshot(self.report.resolve(), REPORT_HEIGHT))
+        if self.inspected is not None:
+            save(IMAGES / "inspect.jpg", inspect_parts(self.inspected))
 
 
 def prepared_sheet(dataset: Path) -> ImageRGB:
@@ -58,6 +74,36 @@ def prepared_sheet(dataset: Path) -> ImageRGB:
         rows.append([tile_of_sample(read_png(path), TILE) for path in pictures])
         labels.append(" ".join(str(int(folder.name.rsplit("_", 1)[1])) for folder in part))
     return contact_sheet(rows, labels, [])
+
+
+def inspect_parts(capture: Path) -> ImageRGB:
+    """The page's head, and below it the part about lag, as chromium shows them."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "inspect.html"
+        found = inspect_capture(capture, frames=80)
+        write_inspect_page(found, page)
+        text = page.read_text(encoding="utf-8")
+        for private in {Path(found.capture).parent.parent, *(Path(camera.source).parent for camera in found.cameras)}:
+            text = text.replace(f"{private}/", "")
+        head, rest = text.split('<h2 id="pictures">')
+        lag = rest[rest.index('<h2 id="lag">') : rest.index('<h2 id="agreement">')]
+        page.write_text(f"{head}{lag}</main></body></html>", encoding="utf-8")
+        return narrowed(screenshot(page, INSPECT_HEIGHT))
+
+
+def screenshot(page: Path, height: int) -> ImageRGB:
+    """A page's top, 1280 pixels wide."""
+    picture = page.with_suffix(".png")
+    command = [
+        "chromium",
+        "--headless",
+        "--no-sandbox",
+        "--hide-scrollbars",
+        f"--window-size=1280,{height}",
+        f"--screenshot={picture}",
+    ]
+    subprocess.run([*command, page.as_uri()], check=True, capture_output=True)
+    return np.ascontiguousarray(cv2.imread(str(picture))[:, :, ::-1])
 
 
 def narrowed(image: ImageRGB) -> ImageRGB:

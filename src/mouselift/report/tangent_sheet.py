@@ -148,11 +148,11 @@ def _crossing(
 
 
 def _inset(worst: Tangent, outline: Outline, view: View) -> Inset | None:
-    """In the corner that is farthest from the subject and the place it shows; None where the gap fills the picture."""
+    """In the corner that is farthest from the subject and the place it shows; None where it would not even double it."""
     height, width = view.alpha.shape
     window = max(_WINDOW_PX, 1.6 * abs(worst.gap_px))
     side = _INSET * min(width, height)
-    if window > 0.7 * side:
+    if window > 0.5 * side:
         return None
     middle = (worst.touch + worst.foot) / 2
     corners = [(x, y) for y in (_MARGIN, height - side - _MARGIN) for x in (_MARGIN, width - side - _MARGIN)]
