@@ -148,7 +148,7 @@ def _crossing(
 
 
 def _inset(worst: Tangent, outline: Outline, view: View) -> Inset | None:
-    """In the corner that is farthest from the subject and the place it shows; None where it would not even double it."""
+    """In the corner that is farthest from the subject and the place it shows; None where it would not double it."""
     height, width = view.alpha.shape
     window = max(_WINDOW_PX, 1.6 * abs(worst.gap_px))
     side = _INSET * min(width, height)
