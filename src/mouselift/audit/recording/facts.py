@@ -69,8 +69,9 @@ class LagFacts(msgspec.Struct, frozen=True):
     fine: float | None  # the same between frames, by a parabola
     best_px: float | None
     instants: int  # moving instants that were compared
-    agree: float | None  # share of them that are better at `best` than at 0 (at the nearer rival where best is 0)
+    agree: float | None  # share of them that fit better at `best` than at 0 (where best is 0: at its nearest rival)
     clear: float | None  # the same, in standard errors over those instants
+    also: tuple[int, ...]  # neighbours of the best offset that fit nearly as well
     zero_px: float | None
     said: str  # in words
 

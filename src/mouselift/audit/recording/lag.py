@@ -24,9 +24,8 @@ MOVING_PX = 0.3  # a frame, mean over the window: below, an offset changes less 
 MIN_INSTANTS = 10  # moving ones
 # Standard errors between an offset and its rival. Not 2: instants of one run are not independent, and the best of many
 # offsets is looked at.
-_CLEAR = 4.0  # to say that a camera is in step
-_ACCUSE = 5.0  # to say that it is not
-_NEXT = 2.5  # against the offsets beside the best, for its number to be told
+_CLEAR = 2.5  # against the offsets beside it: below, those may be meant as well
+_ACCUSE = 5.0  # against 0: to say that a camera is not in step
 _GAIN = 0.9  # residual at the best offset over that at 0
 _FRACTION = 0.3  # frames off the grid that are worth a word
 
@@ -147,17 +146,16 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
     if len(curves) < MIN_INSTANTS:
         said = f"undecided: the animal moves at {len(curves)} of the compared instants, {MIN_INSTANTS} are needed"
         nothing = (None,) * len(steps)
-        return LagFacts(name, steps, nothing, None, None, None, len(curves), None, None, None, said)
+        return LagFacts(name, steps, nothing, None, None, None, len(curves), None, None, (), None, said)
     curve = curves.mean(axis=0) ** 2  # pixels
     best, zero = offsets[view], float(curve[lags.reach])
     at_best = float(curve[best + lags.reach])
-    beside = [_gain(lags, offsets, view, rival) for rival in (best - 1, best + 1) if abs(rival) <= lags.reach]
-    gain = min(beside, key=_standard_errors) if best == 0 else _gain(lags, offsets, view, 0)
+    beside = {r: _gain(lags, offsets, view, r) for r in (best - 1, best + 1) if abs(r) <= lags.reach}
+    also = tuple(rival for rival, gain in beside.items() if _standard_errors(gain) < _CLEAR)
+    gain = min(beside.values(), key=_standard_errors) if best == 0 else _gain(lags, offsets, view, 0)
     agree, clear = float((gain > 0).mean()), _standard_errors(gain)
-    sure = clear >= _CLEAR
-    if best != 0:
-        sure = clear >= _ACCUSE and min(map(_standard_errors, beside)) >= _NEXT and at_best < _GAIN * zero
-    said = _words(best, sure, lags.reach, at_best, zero, len(curves), given)
+    sure = not also if best == 0 else clear >= _ACCUSE and at_best < _GAIN * zero
+    said = _words(best, sure, also, lags.reach, at_best, zero, len(curves), given)
     fine = _vertex(curve, best + lags.reach, lags.reach) if sure else None
     rounded = tuple(round(float(c), 4) for c in curve)
     return LagFacts(
@@ -170,9 +168,14 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
         len(curves),
         round(agree, 3),
         round(clear, 1),
+        also,
         round(zero, 4),
         said,
     )
+
+
+def _either(offsets: tuple[int, ...]) -> str:
+    return " or ".join(f"{offset:+d}" for offset in offsets)
 
 
 def _gain(lags: LagTables, offsets: Sequence[int], view: int, rival: int) -> Float64[Array, " n"]:
@@ -207,17 +210,20 @@ def _vertex(curve: Float64[Array, " a"], at: int, reach: int) -> float | None:
     return None if bend <= 0 else round(float(at - reach + 0.5 * (low - high) / bend), 3)
 
 
-def _words(best: int, sure: bool, reach: int, at_best: float, zero: float, instants: int, given: int) -> str:
+def _words(
+    best: int, sure: bool, also: tuple[int, ...], reach: int, at_best: float, zero: float, instants: int, given: int
+) -> str:
     measured = f"{at_best:.2f} px there, {zero:.2f} px at the present offset, {instants} moving instants"
+    near = "" if not also else f"; {_either(also)} fits nearly as well"
     if not sure and best == 0:
-        return f"no sign of a lag, though not clearly in step ({zero:.2f} px, {instants} moving instants)"
+        return f"no sign of a lag ({zero:.2f} px, {instants} moving instants){near}"
     if not sure:
         return f"undecided: no offset stands out (best {best:+d}: {measured})"
     if best == 0:
         return f"in step ({zero:.2f} px, {instants} moving instants)"
     beyond = " or more" if abs(best) == reach else ""
     way = "behind" if best > 0 else "ahead"
-    return f"{abs(best)} frames{beyond} {way}: frame_offset = {given + best} ({measured})"
+    return f"{abs(best)} frames{beyond} {way}: frame_offset = {given + best} ({measured}){near}"
 
 
 def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int]) -> Iterator[Finding]:
@@ -273,6 +279,8 @@ def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
     best = fact.best or 0
     way = "lags by" if best > 0 else "is ahead by"
     more = f" or more (--lag {2 * reach} looks further)" if abs(best) == reach else ""
+    also = f" (or {_either(fact.also)}, which fits nearly as well: --frames with more instants decides)"
+    more += also if fact.also else ""
     which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
     frames = "frame" if abs(best) == 1 else "frames"
     return Finding(
