@@ -8,7 +8,21 @@ import time
 
 import pytest
 
-HEAVY = ("cv2", "av", "scipy", "torch", "viser", "ray", "jinja2", "zlib_ng")
+HEAVY = ("cv2", "av", "scipy", "torch", "numba", "viser", "ray", "jinja2", "zlib_ng")
+VERBS = [
+    "demo",
+    "init",
+    "inspect",
+    "mask",
+    "prepare",
+    "compare",
+    "audit",
+    "repair",
+    "report",
+    "view",
+    "profile",
+    "doctor",
+]
 
 
 def loaded(code: str) -> set[str]:
@@ -22,7 +36,7 @@ def test_import_loads_nothing_heavy() -> None:
     assert loaded("import mouselift") == set()
 
 
-@pytest.mark.parametrize("verb", ["", "prepare", "mask", "init", "demo", "doctor"])
+@pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help_loads_nothing_heavy(verb: str) -> None:
     arguments = [*([verb] if verb else []), "--help"]
     code = f"from mouselift.cli.app import run\ntry:\n    run({arguments!r})\nexcept SystemExit:\n    pass"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import Annotated
@@ -15,26 +16,36 @@ from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from mouselift.cli.demo import Demo
 from mouselift.cli.doctor import Doctor
 from mouselift.cli.init import Init
+from mouselift.cli.inspect import Inspect
 from mouselift.cli.mask import Mask
 from mouselift.cli.prepare import Prepare
 from mouselift.cli.profile import Profile
+from mouselift.cli.repair import Repair
+from mouselift.cli.report import Report
+from mouselift.cli.view import View
 from mouselift.errors import MouseliftError
 
 Verb = (
     Annotated[Demo, tyro.conf.subcommand("demo")]
     | Annotated[Init, tyro.conf.subcommand("init")]
+    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
     | Annotated[Mask, tyro.conf.subcommand("mask")]
     | Annotated[Prepare, tyro.conf.subcommand("prepare")]
-    | Annotated[Audit, tyro.conf.subcommand("audit")]
     | Annotated[Compare, tyro.conf.subcommand("compare")]
+    | Annotated[Audit, tyro.conf.subcommand("audit")]
+    | Annotated[Repair, tyro.conf.subcommand("repair")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Profile, tyro.conf.subcommand("profile")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
 _DESCRIPTION = """From a multi-camera recording to model-ready 3D samples whose cameras match their pixels.
 
-The usual order: `mouselift init FOLDER` (recognise the files), `mouselift mask FOLDER` (where there are no masks),
-`mouselift prepare FOLDER OUT`. `mouselift demo` needs no data. Exit codes: 0 done, 1 the answer is no, 2 error."""
+The usual order: `mouselift init FOLDER` (recognise the files), `inspect FOLDER` (is the recording sound?),
+`mask FOLDER` (where there are no masks), `prepare FOLDER OUT`, `audit OUT` (do cameras and pixels match?),
+`report OUT PAGE.html`.
+`mouselift demo` needs no data. Exit codes: 0 done, 1 the answer is no, 2 error."""
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -49,6 +60,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except MouseliftError as error:
         say(f"[bold red]{type(error).__name__}:[/] ", error=True)
         say(str(error), error=True, markup=False)
+        return EXIT_ERROR
+    except BrokenPipeError:  # the reader (head, less) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush does not fail too
         return EXIT_ERROR
     except KeyboardInterrupt:
         say("interrupted; what is finished is kept, and the same command goes on from it", error=True)
