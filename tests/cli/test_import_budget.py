@@ -9,20 +9,8 @@ import time
 import pytest
 
 HEAVY = ("cv2", "av", "scipy", "torch", "numba", "viser", "ray", "jinja2", "zlib_ng")
-VERBS = [
-    "demo",
-    "init",
-    "inspect",
-    "mask",
-    "prepare",
-    "compare",
-    "audit",
-    "repair",
-    "report",
-    "view",
-    "profile",
-    "doctor",
-]
+VERBS = ["demo", "init", "inspect", "mask", "prepare", "compare", "audit", "repair", "report", "view"]
+VERBS += ["profile", "doctor"]
 
 
 def loaded(code: str) -> set[str]:
