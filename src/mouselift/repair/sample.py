@@ -19,7 +19,7 @@ from mouselift.repair.gauge import Gauge, gauge_of, unobservable
 
 Status = Literal["good", "repaired", "refused"]
 
-_CLEARLY = 0.5  # the typical residual left must be less than this share of what was there
+_CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +76,7 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
 
 def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:
     """Fitted values must bring all residuals down; a mix-up that is undone, all but those that masks spoil."""
-    if left.typical_px > _CLEARLY * stays.typical_px or left.loss > stays.loss:
+    if left.loss > _CLEARLY * stays.loss:
         return False
     return undone.candidate.basis is None or left.rms_px <= _CLEARLY * stays.rms_px
 

@@ -23,10 +23,13 @@ _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
 _EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
 _SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
+_LOUD_PX = 1.0  # residuals that the audit puts down to masks are looked at for mix-ups from here on
+_FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
-_COMMON = ("half-pixel", "shift", "scale", "focal", "scale-shift", "size", "distance", "centre", "anisotropic")
+_COMMON = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "distance", "centre", "anisotropic")
 _LEFT_OUT = ("view-disagrees", "calibration-copied")
 _LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
+_LEFT_LOSS = 0.5  # or more than this share of the robust loss
 _LEFT_PX = 0.5  # unless what is left is less than this
 
 
@@ -69,12 +72,29 @@ def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:
 
 
 def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
-    """Whether the audit's limits find nothing wrong, and the subject is in front of all cameras."""
-    return check.judged and not check.faulty and in_front(stated, hulls)
+    """Whether the audit's limits find nothing wrong, the subject is in front of all cameras, and none is a copy.
+
+    What the audit puts down to spoiled masks is a mix-up where undoing one makes all masks agree.
+    """
+    if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
+        return False
+    loud = check.tangency.rms_px > _LOUD_PX
+    return not (loud and any(f.rms_px <= _EXPLAINED_PX for f in _fits(_discrete(stated), [(stated, hulls)])))
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
-    """The cause for samples that are known not to agree, from numbers and hulls."""
+    """The cause for samples that are known not to agree, from numbers and hulls.
+
+    Of many samples, a few find the cause and all of them its values.
+    """
+    if len(problem) > _FEW:
+        chosen = np.linspace(0, len(problem) - 1, _FEW).round().astype(int).tolist()
+        found = explain([problem[k] for k in chosen], names)
+        before = finite(fit(Candidate("none", ()), problem).rms_px)
+        if found.undone is None:
+            return Diagnosis(found.causes, before)
+        whole = fit(found.undone.candidate, problem)
+        return Diagnosis((describe(whole, found.rivals, names, before, problem),), before, whole, found.rivals)
     stated = problem[0][0]
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
@@ -86,7 +106,9 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
     best = _plainest(found)
-    explained = best.left.typical_px <= max(_LEFT_PX, _LEFT_SHARE * nothing.left.typical_px)
+    explained = best.left.loss <= _LEFT_LOSS * nothing.left.loss and best.left.typical_px <= max(
+        _LEFT_PX, _LEFT_SHARE * nothing.left.typical_px
+    )
     if best.score > nothing.score - _MARGIN or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
     rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))

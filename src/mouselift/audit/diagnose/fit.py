@@ -17,6 +17,7 @@ from mouselift.core.types import Array
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
+_SHARED = 1.3  # pairs share tangent points, so their errors are not independent: measured, benchmarks/repair_rates.py
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _STEPS, _STILL = 60, 1e-8
 _QUICK_STEPS, _QUICK_STILL = 15, 1e-2
@@ -102,11 +103,13 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
         if _loss_left(best) > _ARRIVED_PX**2:
             guess = np.median([start(stated, hulls) for stated, hulls in applied], axis=0)
             best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
-    if not quick and _loss_left(best) > _ARRIVED_PX**2:  # mask parts that are missing in a view, perhaps: outliers from the start
+    if (
+        not quick and _loss_left(best) > _ARRIVED_PX**2
+    ):  # mask parts that are missing in a view, perhaps: outliers from the start
         best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
     weight = float(best.weights.sum())
     free = max(weight - np.linalg.matrix_rank(best.jacobian) if best.jacobian.size else 0, 1.0)
-    sigma = max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
+    sigma = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
     return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged
 
 

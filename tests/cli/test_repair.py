@@ -1,0 +1,40 @@
+"""`mouselift repair` from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mouselift.cli.repair import Repair
+from mouselift.errors import DatasetError
+from mouselift.repair import dataset as module
+from mouselift.repair.dataset import RepairSummary
+
+
+def summary(refused: int) -> RepairSummary:
+    refusals = ["000002: the picture is mirrored"] * refused
+    return RepairSummary("old", "new", 3, 1, 1, refused, {"views-swapped": 1}, 40.0, 0.1, None, refusals)
+
+
+@pytest.mark.parametrize(("refused", "code"), [(0, 0), (1, 1)])
+def test_exit_code_and_words(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], refused: int, code: int
+) -> None:
+    monkeypatch.setattr(module, "repair_dataset", lambda *_: summary(refused))
+    assert Repair(Path("old"), Path("new")).run() == code
+    printed = capsys.readouterr().out
+    assert "views-swapped" in printed
+    assert ("mirrored" in printed) == bool(refused)
+
+
+def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(module, "repair_dataset", lambda *_: summary(0))
+    Repair(Path("old"), Path("new"), json=True).run()
+    assert json.loads(capsys.readouterr().out)["repaired"] == 1
+
+
+def test_no_dataset_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="expected a folder of samples"):
+        Repair(tmp_path / "nowhere", tmp_path / "new", workers=1).run()

@@ -1,0 +1,111 @@
+"""A repaired dataset on disk: pixels byte for byte, originals kept, nothing overwritten, runs that go on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.audit.views import SampleViews
+from mouselift.errors import DatasetError
+from mouselift.io.png import encode_png
+from mouselift.io.rigs.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.repair.dataset import repair_dataset
+from mouselift.synthetic import faults
+
+
+def write(folder: Path, sample: SampleViews, name: str) -> None:
+    (folder / name / "images").mkdir(parents=True)
+    listed = []
+    for k, view in enumerate(sample.views):
+        path = f"images/cam_{k:03d}.png"
+        rgba = np.repeat(view.alpha[:, :, None], 4, axis=2)
+        (folder / name / path).write_bytes(encode_png(rgba))
+        listed.append(SampleView(view.camera, path, k))
+    (folder / name / "opencv_cameras.json").write_bytes(sample_json(name, listed, {"note": "kept"}))
+
+
+@pytest.fixture
+def dataset(tmp_path: Path, exact: tuple[SampleViews, ...]) -> Path:
+    """A good sample, one with exchanged views, one with a mirrored picture; all listed for training."""
+    root = tmp_path / "old"
+    write(root, exact[0], "000000")
+    write(root, faults.swapped_views(exact[1], np.random.default_rng(0), views=(1, 4)).sample, "000001")
+    write(root, faults.mirrored_view(exact[0], np.random.default_rng(0), view=2).sample, "000002")
+    (root / "data_train.txt").write_text("".join(f"{root / n}\n" for n in ("000000", "000001", "000002")))
+    return root
+
+
+def pixels(root: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.glob("*/images/*.png"))}
+
+
+def test_cameras_change_and_pixels_do_not(dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    before = {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()}
+    summary = repair_dataset(dataset, out)
+    assert (summary.good, summary.repaired, summary.refused) == (1, 1, 1)
+    assert {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()} == before
+    assert pixels(out) == pixels(dataset)
+    same = "000000/opencv_cameras.json"
+    assert (out / same).read_bytes() == (dataset / same).read_bytes()
+    old, _ = read_cameras_json(dataset / "000001" / "opencv_cameras.json")
+    new, content = read_cameras_json(out / "000001" / "opencv_cameras.json")
+    np.testing.assert_allclose(new[1].camera.T_cam_world, old[4].camera.T_cam_world, atol=1e-9)
+    assert [view.file_path for view in new] == [view.file_path for view in old]
+    kept = content["mouselift"]["repair"]
+    assert kept["cause"] == "views-swapped"
+    assert kept["original"][1]["w2c"] == old[1].camera.T_cam_world.tolist()
+    assert kept["residual_after_px"] < kept["residual_before_px"]
+    assert content["mouselift"]["note"] == "kept"
+
+
+def test_manifest_and_lists(dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "new"
+    repair_dataset(dataset, out)
+    lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
+    assert [line["status"] for line in lines] == ["good", "repaired", "refused"]
+    assert "flipped" in lines[2]["reason"]
+    listed = (out / "data_train.txt").read_text().splitlines()
+    assert listed == [str(out / "000000"), str(out / "000001")]  # nobody trains on what was refused
+
+
+def test_an_interrupted_run_goes_on(dataset: Path, tmp_path: Path) -> None:
+    whole, again = tmp_path / "whole", tmp_path / "again"
+    repair_dataset(dataset, whole)
+    repair_dataset(dataset, again)
+    lines = (again / "manifest.jsonl").read_bytes().splitlines(keepends=True)
+    (again / "manifest.jsonl").unlink()
+    (again / ".journal.jsonl").write_bytes(lines[0] + lines[1][:20])  # killed while it wrote a line
+    repair_dataset(dataset, again)
+    assert (again / "manifest.jsonl").read_bytes() == (whole / "manifest.jsonl").read_bytes()
+    assert not (again / ".journal.jsonl").exists()
+
+
+def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").write_text("dear")
+    with pytest.raises(DatasetError, match="Nothing was changed"):
+        repair_dataset(dataset, mine)
+    assert [p.name for p in mine.iterdir()] == ["thesis.tex"]
+    with pytest.raises(DatasetError, match="inside the dataset"):
+        repair_dataset(dataset, dataset / "out")
+    repair_dataset(dataset / "000000", tmp_path / "one")
+    with pytest.raises(DatasetError, match="another repair"):
+        repair_dataset(dataset, tmp_path / "one")
+
+
+def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact: tuple[SampleViews, ...]) -> None:
+    root = tmp_path / "old"
+    for number, sample in enumerate(exact):
+        spoiled = faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
+        write(root, spoiled, f"{number:06d}")
+    summary = repair_dataset(root, tmp_path / "new", pool="camera")
+    assert summary.repaired == 2
+    assert summary.pooled is not None
+    for number, sample in enumerate(exact):
+        views, _ = read_cameras_json(tmp_path / "new" / f"{number:06d}" / "opencv_cameras.json")
+        assert views[5].camera.fx == pytest.approx(sample.views[5].camera.fx, rel=0.003)

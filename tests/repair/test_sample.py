@@ -1,0 +1,132 @@
+"""Repair of one sample: the true cameras come back, good ones stay, what silhouettes do not say is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mouselift.audit.diagnose.explain import look, problem_of
+from mouselift.audit.diagnose.stated import Stated
+from mouselift.audit.views import SampleViews
+from mouselift.repair.gauge import gauge_directions, unobservable
+from mouselift.repair.sample import repair_sample
+from mouselift.synthetic import faults
+
+
+def without_gauge(true: Stated, found: Stated, directions: np.ndarray) -> np.ndarray:
+    """Errors [v, 3] of log f, cx, cy that no common zoom or shift explains."""
+    raw = np.concatenate([np.log(found.focal[:, :1] / true.focal[:, :1]), found.principal - true.principal], axis=1)
+    weight = np.tile([150.0, 1.0, 1.0], len(raw))
+    G = directions.reshape(-1, 4) * weight[:, None]
+    part = G @ np.linalg.lstsq(G, raw.reshape(-1) * weight, rcond=None)[0]
+    return raw - (part / weight).reshape(-1, 3)
+
+
+def test_scales_and_shifts_of_all_views_come_back(exact: tuple[SampleViews, ...]) -> None:
+    sample = exact[0]
+    found = repair_sample(faults.views_rescaled(sample, np.random.default_rng(2)).sample)
+    assert found.status == "repaired"
+    assert found.residual_before_px is not None
+    assert found.residual_after_px is not None
+    assert found.residual_after_px < 0.01 * found.residual_before_px
+    true, hulls = problem_of(sample, look(sample))
+    directions = gauge_directions(true, hulls)
+    assert directions is not None
+    error = without_gauge(true, Stated.of(found.cameras), directions)
+    assert np.abs(error[:, 0]).max() < 0.01
+    assert np.hypot(error[:, 1], error[:, 2]).max() < 2.0
+    assert found.gauge is not None
+    assert 0 < found.gauge.zoom < 0.05
+
+
+def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact: tuple[SampleViews, ...]) -> None:
+    """In one view: the gauge, which is common, must not swallow them."""
+    true, hulls = problem_of(exact[0], look(exact[0]))
+    directions = gauge_directions(true, hulls)
+    assert directions is not None
+    for column, size, least in ((0, 0.01, 0.003), (2, 0.5, 0.1)):
+        change = np.zeros((6, 7))
+        change[3, [0, 1] if column == 0 else [2]] = size
+        error = without_gauge(true, true.moved(change), directions)
+        assert np.abs(error[:, 0 if column == 0 else 1]).max() > least
+
+
+def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(exact: tuple[SampleViews, ...]) -> None:
+    """A point of a larger subject, seen by the changed cameras, is where the old one was: to first order."""
+    true, hulls = problem_of(exact[0], look(exact[0]))
+    directions = gauge_directions(true, hulls)
+    assert directions is not None
+    from mouselift.audit.diagnose.stated import subject_point
+
+    point = subject_point(true, hulls)
+    assert point is not None
+    distance = float(np.linalg.norm(point - true.centre, axis=1).mean())
+    near = point + np.array([0.02, -0.01, 0.015])
+    step = 1e-4
+    for k in range(4):
+        change = np.zeros((6, 7))
+        change[:, :2] = step * directions[:, :1, k]
+        change[:, 2:4] = step * directions[:, 1:, k]
+        moved = point + (near - point) * (1 + step) if k == 0 else near + step * distance * np.eye(3)[k - 1]
+        for view, camera in enumerate(v.camera for v in exact[0].views):
+            after = true.moved(change).camera(view, camera)
+            drift = after.project(moved[None]) - camera.project(near[None])
+            unchanged = camera.project(moved[None]) - camera.project(near[None])
+            assert np.linalg.norm(drift) < 0.1 * np.linalg.norm(unchanged) + 1e-4
+
+
+@pytest.mark.parametrize(
+    "fault", ["swapped_views", "opengl_axes", "r_transposed", "half_pixel_all", "image_size_wrong"]
+)
+def test_undone_exactly(exact: tuple[SampleViews, ...], fault: str) -> None:
+    injected = faults.FAULTS[fault](exact[1], np.random.default_rng(8))
+    found = repair_sample(injected.sample)
+    assert found.status == "repaired"
+    true = [view.camera for view in exact[1].views]
+    if fault == "swapped_views":  # the pictures stay exchanged: their cameras follow them
+        i, j = injected.views
+        true[i], true[j] = true[j], true[i]
+    for a, b in zip(true, found.cameras, strict=True):
+        np.testing.assert_allclose(a.T_cam_world, b.T_cam_world, atol=1e-9)
+        np.testing.assert_allclose([a.fx, a.cx], [b.fx, b.cx], rtol=2e-3)
+
+
+def test_distances_come_back_up_to_a_common_factor(exact: tuple[SampleViews, ...]) -> None:
+    found = repair_sample(faults.centre_moved(exact[0], np.random.default_rng(0)).sample)
+    assert found.status == "repaired"
+    true = np.array([np.linalg.norm(view.camera.centre) for view in exact[0].views])
+    ratio = np.log(np.array([np.linalg.norm(camera.centre) for camera in found.cameras]) / true)
+    assert np.abs(ratio - ratio.mean()).max() < 0.005
+
+
+def test_a_good_sample_stays_as_it_is(exact: tuple[SampleViews, ...]) -> None:
+    for sample in exact:
+        found = repair_sample(sample)
+        assert found.status == "good"
+        assert found.cameras == tuple(view.camera for view in sample.views)
+
+
+def test_a_mirrored_picture_and_a_copied_calibration_are_refused(exact: tuple[SampleViews, ...]) -> None:
+    for fault, word in ((faults.mirrored_view, "flipped"), (faults.copied_calibration, "copy")):
+        spoiled = fault(exact[0], np.random.default_rng(1)).sample
+        found = repair_sample(spoiled)
+        assert found.status == "refused"
+        assert word in found.reason
+        assert found.cameras == tuple(view.camera for view in spoiled.views)
+
+
+def test_two_views_are_too_few(exact: tuple[SampleViews, ...]) -> None:
+    spoiled = faults.view_scale(exact[0], np.random.default_rng(0), scale=1.3, view=0).sample
+    found = repair_sample(replace(spoiled, views=spoiled.views[:2]))
+    assert found.status == "refused"
+    assert "at least 3" in found.reason
+
+
+def test_views_from_one_side_are_refused(exact: tuple[SampleViews, ...]) -> None:
+    stated, hulls = problem_of(exact[0], look(exact[0]))
+    together = replace(stated, centre=stated.centre[:1] + 1e-3 * np.arange(18).reshape(6, 3))
+    reason = unobservable(together, hulls)
+    assert reason is not None
+    assert "one line" in reason
