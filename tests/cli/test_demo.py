@@ -18,10 +18,12 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for name in ("per-sample", "per-view", "canonical"):
         assert presets[name]["iou_worst"] > 0.98
         assert presets[name]["tangency_px"] < 1.0
+        assert presets[name]["verdict"] == "pass", presets[name]["sentence"]
     assert presets["legacy"]["iou_mean"] < 0.5
     assert presets["legacy"]["tangency_px"] > 5.0
+    assert presets["legacy"]["verdict"] == "fail"
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!data:|#)', page), "opens offline: nothing is fetched"
+    assert not re.search(r'(src|href)="(?!data:|#|[a-z-]+\.html")', page), "opens offline: nothing is fetched"
     assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
     assert len(page) < 2_000_000
     assert not list(out.glob(".writing*"))

@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean, median
+from statistics import fmean
 
 import numpy as np
 
 from mouselift import __version__
+from mouselift.audit.profile import facelift
+from mouselift.audit.result import DatasetAudit, Verdict
+from mouselift.audit.run import audit_dataset
 from mouselift.io.capture import load_capture
 from mouselift.io.capture_toml import write_capture_toml
 from mouselift.io.dataset import find_samples, read_sample
@@ -20,7 +23,7 @@ from mouselift.plan.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
-from mouselift.report.measure import measure_dataset
+from mouselift.report.dataset_page import write_report
 from mouselift.report.page import picture_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
@@ -57,6 +60,9 @@ class PresetResult:
     size_spread: float
     focal_spread: float
     principal_px: float
+    verdict: Verdict  # of the audit, which knows no truth
+    sentence: str
+    report: str  # file name of the preset's page
 
     @property
     def exact(self) -> bool:
@@ -82,7 +88,7 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
         prepare(
             capture, dataset, recipe, Selection(), Split(), workers, lambda _, k, n, name=name: progress(name, k, n)
         )
-        results.append(_result(name, dataset, truth))
+        results.append(_result(name, dataset, truth, workers, progress))
         sheets[name] = picture_uri(_sheet(dataset, truth))
     page = out / "index.html"
     source_sheet = picture_uri(_source_sheet(CaptureSource(capture)))
@@ -120,20 +126,29 @@ def _remove_own(folder: Path) -> None:
     shutil.rmtree(folder)
 
 
-def _result(name: str, dataset: Path, truth: Truth) -> PresetResult:
+def _result(name: str, dataset: Path, truth: Truth, workers: int, progress: Progress) -> PresetResult:
     checks = list(check_dataset(dataset, truth, supersample=3))
-    measures = measure_dataset(dataset)
+    audit = audit_dataset(dataset, workers=workers, progress=lambda _, k, n: progress(f"audit {name}", k, n))
+    page = dataset.with_name(f"{name}.html")
+    write_report(dataset, page, audit, facelift(), samples=4, force=True)
     return PresetResult(
         name,
         _WORDS[name],
-        len(measures),
+        audit.samples,
         fmean(check.iou for check in checks),
         min(check.iou for check in checks),
-        median(m.tangency_px for m in measures),
-        median(m.size_spread for m in measures),
-        median(m.focal_spread for m in measures),
-        max(m.principal_px for m in measures),
+        _median(audit, "tangency_px"),
+        _median(audit, "size_spread"),
+        _median(audit, "focal_spread"),
+        float(np.nanmax(audit.sample_columns["principal_px"])),
+        audit.verdict,
+        audit.sentence,
+        page.name,
     )
+
+
+def _median(audit: DatasetAudit, number: str) -> float:
+    return float(np.nanmedian(audit.sample_columns[number]))
 
 
 def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
