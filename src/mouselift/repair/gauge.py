@@ -67,13 +67,28 @@ def unobservable(stated: Stated, hulls: Hulls) -> str | None:
         )
     if len(seen) < len(stated):
         return f"{len(stated) - len(seen)} of {len(stated)} views have no silhouette, so nothing is known about them"
-    point = stated.centre.mean(axis=0) if (p := subject_point(stated, hulls)) is None else p
-    d = stated.centre - point
-    d = d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-300)
-    widest = float(np.degrees(np.arccos(np.clip(np.abs(d @ d.T), 0.0, 1.0)).max()))
+    widest = min(_widest_deg(_places(stated, hulls)), _widest_deg(_rays(stated, hulls)))
     if widest < MIN_BASELINE_DEG:
         return (
             f"the cameras look along one line (at most {widest:.1f} degrees apart, at least {MIN_BASELINE_DEG:g} are "
             "needed): silhouettes from one side do not determine zooms and shifts"
         )
     return None
+
+
+def _places(stated: Stated, hulls: Hulls) -> Float64[Array, "v 3"]:
+    """From the subject (or the cameras' middle, where its place is unknown) to the cameras."""
+    point = subject_point(stated, hulls)
+    return stated.centre - (stated.centre.mean(axis=0) if point is None else point)
+
+
+def _rays(stated: Stated, hulls: Hulls) -> Float64[Array, "v 3"]:
+    """From the cameras to the silhouettes' centroids."""
+    xy = (hulls.centroid - stated.principal) / stated.focal
+    return np.einsum("vji,vj->vi", stated.R_cam_world, np.concatenate([xy, np.ones((len(xy), 1))], axis=1))
+
+
+def _widest_deg(d: Float64[Array, "v 3"]) -> float:
+    """Largest angle between two of the lines, degrees."""
+    d = d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-300)
+    return float(np.degrees(np.arccos(np.clip(np.abs(d @ d.T), 0.0, 1.0)).max()))
