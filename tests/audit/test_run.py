@@ -159,6 +159,9 @@ def test_legacy_fails_by_its_own_word(copy: Path) -> None:
     report = audit_folder(copy / "sample_000050")
     assert report.verdict == "fail"
     assert [f.code for f in report.findings if f.severity == "error"] == ["legacy"]
+    ours = {"provenance": {"preset": "legacy"}, "record": {}, "repair": {"cause": "views-scale-shift"}}
+    file.write_text(json.dumps({**content, "mouselift": ours}))
+    assert audit_folder(copy / "sample_000050").verdict == "pass", "repaired since: the cameras have the last word"
 
 
 def test_without_alpha_the_answer_is_unknown(copy: Path) -> None:

@@ -74,7 +74,7 @@ def test_a_dataset_takes_the_place_of_a_capture(
 ) -> None:
     dataset = Path(compared.out) / "per-sample"
     assert (
-        run(["compare", str(dataset), str(tmp_path / "out"), "--presets", "canonical", "--size", "128", "--json"]) == 0
+        run(["compare", str(dataset), str(tmp_path / "out"), "--presets", "canonical", "--json"]) == 0
     )
     result = json.loads(capsys.readouterr().out)
     assert result["frames"] == [0, 2]

@@ -40,7 +40,7 @@ class Loaded:
     cameras: tuple[Camera, ...]  # of every view whose camera can exist, in the file's order
     digests: tuple[int, ...]  # of the pictures of `sample.views`: equal for equal files
     findings: tuple[Finding, ...]
-    preset: str | None = None  # of mouselift's own record
+    preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
     derived: bool = False  # masks were derived from the pictures' ground, not read
 
 
@@ -84,7 +84,7 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
 def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
     if content.mouselift is None:
         return {}, None
-    preset = content.mouselift.provenance.get("preset")
+    preset = content.mouselift.provenance.get("preset") if content.mouselift.repair is None else None
     return content.mouselift.record, preset if isinstance(preset, str) else None
 
 

@@ -53,6 +53,7 @@ def read_sample_file(file: Path) -> SampleFile:
 class _Provenance(msgspec.Struct):
     record: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
+    repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
 
 
 class _Ours(msgspec.Struct):
