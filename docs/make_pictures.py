@@ -8,6 +8,7 @@ python docs/make_pictures.py --inspected CAPTURE       parts of the page of `mou
 
 from __future__ import annotations
 
+import json
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82
 README_WIDTH = 1200
 REPORT_HEIGHT = 1440
+COMPARED_TILE = 190
 TILE, PER_ROW, SAMPLES = 104, 2, 50
 INSPECT_HEIGHT = 1560
 
@@ -47,6 +49,8 @@ class Pictures:
     """A capture with masks of a stretch of consecutive frames: its page's head, and the lag."""
     report: Path | None = None
     """A page that `mouselift report` wrote."""
+    compared: tuple[Path, ...] = ()
+    """Folders that `mouselift compare` made: one instant of each, a row a framing."""
 
     def draw(self) -> None:
         IMAGES.mkdir(exist_ok=True)
@@ -59,6 +63,8 @@ class Pictures:
             save(IMAGES / "prepared.jpg", prepared_sheet(self.prepared))
         if self.report is not None:
             save(IMAGES / "report.jpg", screenshot(self.report.resolve(), REPORT_HEIGHT))
+        if self.compared:
+            save(IMAGES / "compare.jpg", np.concatenate([compared_sheet(folder) for folder in self.compared]))
         if self.inspected is not None:
             save(IMAGES / "inspect.jpg", inspect_parts(self.inspected))
 
@@ -74,6 +80,17 @@ def prepared_sheet(dataset: Path) -> ImageRGB:
         rows.append([tile_of_sample(read_png(path), TILE) for path in pictures])
         labels.append(" ".join(str(int(folder.name.rsplit("_", 1)[1])) for folder in part))
     return contact_sheet(rows, labels, [])
+
+
+def compared_sheet(folder: Path) -> ImageRGB:
+    """The middle instant of a comparison, as wide as the README."""
+    names = [way["name"] for way in json.loads((folder / "compare.json").read_text())["ways"]]
+    rows = []
+    for name in names:
+        samples = find_samples(folder / name)
+        pictures = sorted((samples[len(samples) // 2] / "images").glob("*.png"))
+        rows.append([tile_of_sample(read_png(path), COMPARED_TILE) for path in pictures])
+    return narrowed(contact_sheet(rows, names, []))
 
 
 def inspect_parts(capture: Path) -> ImageRGB:
@@ -93,17 +110,11 @@ def inspect_parts(capture: Path) -> ImageRGB:
 
 def screenshot(page: Path, height: int) -> ImageRGB:
     """A page's top, 1280 pixels wide."""
-    picture = page.with_suffix(".png")
-    command = [
-        "chromium",
-        "--headless",
-        "--no-sandbox",
-        "--hide-scrollbars",
-        f"--window-size=1280,{height}",
-        f"--screenshot={picture}",
-    ]
-    subprocess.run([*command, page.as_uri()], check=True, capture_output=True)
-    return np.ascontiguousarray(cv2.imread(str(picture))[:, :, ::-1])
+    with tempfile.TemporaryDirectory() as scratch:
+        picture = Path(scratch) / "page.png"
+        command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size=1280,{height}"]
+        subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
+        return np.ascontiguousarray(cv2.imread(str(picture))[:, :, ::-1])
 
 
 def narrowed(image: ImageRGB) -> ImageRGB:
