@@ -57,7 +57,8 @@ def minimise(
         b = (J * w[:, None]).T @ r + prior * (x - mean)
         scale = np.maximum(np.diag(A), 1e-12)
         step = -np.linalg.solve(A + damping * np.diag(scale), b)
-        r_new, J_new = evaluate(x + step)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a wild step is refused below
+            r_new, J_new = evaluate(x + step)
         new = _loss(r_new, robust_px) + float(prior @ (x + step - mean) ** 2)
         if np.isfinite(new) and new < cost:
             converged = cost - new < still * cost
