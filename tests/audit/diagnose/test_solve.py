@@ -39,3 +39,15 @@ def test_the_prior_holds_what_the_data_do_not_determine() -> None:
     J = np.array([[1.0, 1.0]])
     found = minimise(lambda x: (J @ x - 2.0, J), np.zeros(2), np.full(2, 1e-6), np.zeros(2))
     np.testing.assert_allclose(found.x, [1.0, 1.0], atol=1e-3)
+
+
+def test_a_wild_step_is_refused_without_a_warning() -> None:
+    """From far away the first steps overflow exp; the suite turns warnings into errors."""
+
+    def evaluate(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        e = np.exp(x)
+        return e - 2.0, e[:, None]
+
+    found = minimise(evaluate, np.array([-12.0]), np.zeros(1), np.zeros(1), steps=200)
+    assert np.isfinite(found.x).all()
+    np.testing.assert_allclose(found.x, np.log(2.0), atol=1e-6)
