@@ -29,8 +29,8 @@ _ENOUGH = 500  # pixels that a class needs
 class LogRatio(NamedTuple):
     """Log-likelihood ratios of two classes by histogram bin."""
 
-    by_brightness: Float32[Array, "bins"]
-    by_colour: Float32[Array, "bins"]
+    by_brightness: Float32[Array, " bins"]
+    by_colour: Float32[Array, " bins"]
 
     def of(self, evidence: Evidence) -> Float32[Array, "h w"]:
         raw = self.by_brightness[_brightness_bins(evidence)]
@@ -102,7 +102,7 @@ def _likelihoods(counts: np.ndarray) -> np.ndarray:
     return likelihood
 
 
-def _log(above: np.ndarray, below: np.ndarray) -> Float32[Array, "bins"]:
+def _log(above: np.ndarray, below: np.ndarray) -> Float32[Array, " bins"]:
     return np.log(above / below).astype(np.float32)
 
 
