@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.data.decode import Cutout, read_cutout, up_filtered_steps
+from mouselift.data.decode import Cutout, read_cutout
 from mouselift.errors import DatasetError
-from mouselift.io.png import encode_png
+from mouselift.io.png import encode_png, up_filtered_steps
 
 
 def whole(cutout: Cutout) -> np.ndarray:

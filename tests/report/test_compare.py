@@ -73,9 +73,7 @@ def test_a_dataset_takes_the_place_of_a_capture(
     compared: Comparison, tmp_path: Path, capsys: pytest.CaptureFixture
 ) -> None:
     dataset = Path(compared.out) / "per-sample"
-    assert (
-        run(["compare", str(dataset), str(tmp_path / "out"), "--presets", "canonical", "--json"]) == 0
-    )
+    assert run(["compare", str(dataset), str(tmp_path / "out"), "--presets", "canonical", "--json"]) == 0
     result = json.loads(capsys.readouterr().out)
     assert result["frames"] == [0, 2]
     assert result["ways"][0]["verdict"] == "pass"

@@ -7,23 +7,17 @@ Format: W3C, "Portable Network Graphics", third edition, 2025.
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
-from zlib_ng import zlib_ng
 
 from mouselift.core.types import Array, ImageRGBA
 from mouselift.errors import DatasetError, VideoError
 from mouselift.io.images import as_rgb, read_image
-from mouselift.io.png import decode_png
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_RGBA, _UP = 6, 2  # the standard's numbers of the colour type and of the filter
-_HEAD, _TAIL = len(_SIGNATURE) + 25, 12  # signature and IHDR; IEND
+from mouselift.io.png import SIGNATURE, decode_png, up_filtered_steps
 
 Premultiplied = Float32[
     Array, "4 h w"
@@ -74,33 +68,7 @@ def read_cutout(path: Path) -> Cutout:
     steps = up_filtered_steps(data)
     if steps is not None:
         return _summed(steps)
-    return _cut(decode_png(data, str(path)) if data.startswith(_SIGNATURE) else _other(path))
-
-
-def up_filtered_steps(data: bytes) -> UInt8[Array, "h stride"] | None:
-    """Rows [h, 4 w] of differences to the row above, of an 8 bit RGBA PNG with one IDAT chunk and UP-filtered rows.
-
-    None for every other file, damaged ones too. The checksums of the chunk and of the deflate stream are verified.
-    """
-    if len(data) < _HEAD + 12 + _TAIL or not data.startswith(_SIGNATURE):
-        return None
-    width, height, bits, colour, *rest = struct.unpack(">IIBBBBB", data[16:29])
-    (length,) = struct.unpack(">I", data[_HEAD : _HEAD + 4])
-    end = _HEAD + 8 + length  # of the chunk's data; its checksum follows
-    whole = len(data) == end + 4 + _TAIL and data[_HEAD + 4 : _HEAD + 8] == b"IDAT" and data[-8:-4] == b"IEND"
-    if not whole or (bits, colour, rest) != (8, _RGBA, [0, 0, 0]) or width * height == 0:
-        return None
-    if zlib_ng.crc32(memoryview(data)[_HEAD + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]:
-        return None
-    stride = 4 * width + 1
-    try:
-        raw = zlib_ng.decompress(memoryview(data)[_HEAD + 8 : end], bufsize=stride * height)
-    except zlib_ng.error:  # pyright: ignore[reportGeneralTypeIssues] - the stub gives it no base class
-        return None
-    if len(raw) != stride * height:
-        return None
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(height, stride)
-    return rows[:, 1:] if (rows[:, 0] == _UP).all() else None
+    return _cut(decode_png(data, str(path)) if data.startswith(SIGNATURE) else _other(path))
 
 
 def _summed(steps: UInt8[Array, "h stride"]) -> Cutout:

@@ -18,12 +18,10 @@ from zlib_ng import zlib_ng
 from mouselift.core.types import ImageRGB, Levels
 from mouselift.errors import DatasetError
 from mouselift.io.images import eight_bits
+from mouselift.io.png import SIGNATURE, up_filtered_steps
 
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_RGBA, _UP = 6, 2  # the standard's numbers of the colour type and of the filter
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _BAND = 16  # rows summed side by side; 8 to 32 take the same time, one row after the other takes four times as long
-_HEAD = len(_SIGNATURE) + 25  # signature and the IHDR chunk
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,33 +62,13 @@ def read_colours(path: Path) -> ImageRGB:
 
 
 def up_filtered_alpha(data: bytes) -> Levels | None:
-    """Alpha of an 8 bit RGBA PNG with one IDAT chunk and UP-filtered rows; None for every other file, damaged ones too.
-
-    The checksums of the chunk and of the deflate stream are both verified.
-    """
-    if len(data) < _HEAD + 24 or not data.startswith(_SIGNATURE):
+    """Alpha of a PNG as `up_filtered_steps` takes it; None for every other file, damaged ones too."""
+    steps = up_filtered_steps(data)
+    if steps is None:
         return None
-    width, height, bits, colour, *rest = struct.unpack(">IIBBBBB", data[16:29])
-    (length,) = struct.unpack(">I", data[_HEAD : _HEAD + 4])
-    end = _HEAD + 8 + length
-    if (bits, colour, rest) != (8, _RGBA, [0, 0, 0]) or len(data) != end + 16 or data[-8:-4] != b"IEND":
-        return None
-    if data[_HEAD + 4 : _HEAD + 8] != b"IDAT" or width * height == 0:
-        return None
-    body = memoryview(data)[_HEAD + 8 : end]
-    if zlib_ng.crc32(memoryview(data)[_HEAD + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]:
-        return None
-    stride = 4 * width + 1
-    try:
-        raw = zlib_ng.decompress(body, bufsize=stride * height)
-    except zlib_ng.error:  # pyright: ignore[reportGeneralTypeIssues] - the stub gives it no base class
-        return None
-    if len(raw) != stride * height:
-        return None
-    rows = np.frombuffer(raw, dtype=np.uint8).reshape(height, stride)
-    if (rows[:, 0] != _UP).any():
-        return None
-    pixels = np.lib.stride_tricks.as_strided(rows[:, 1:], (height, width, 4), (stride, 4, 1))  # no reshape without copy
+    height, width = steps.shape[0], steps.shape[1] // 4
+    # No reshape without a copy: each row starts one byte, its filter's number, after the last one's end.
+    pixels = np.lib.stride_tricks.as_strided(steps, (height, width, 4), (steps.strides[0], 4, 1))
     return _summed_down(np.asarray(cv2.extractChannel(pixels, 3)))
 
 
@@ -119,9 +97,9 @@ def _decoded(data: bytes, path: Path) -> np.ndarray:
 
 def _without_extras(data: bytes) -> bytes:
     """A PNG less the chunks that no pixel depends on: libpng complains on the terminal about Blender's EXIF."""
-    if not data.startswith(_SIGNATURE):
+    if not data.startswith(SIGNATURE):
         return data
-    parts, at = [_SIGNATURE], len(_SIGNATURE)
+    parts, at = [SIGNATURE], len(SIGNATURE)
     while at + 12 <= len(data):
         end = at + 12 + struct.unpack(">I", data[at : at + 4])[0]
         if data[at + 4 : at + 8] in _PIXEL_CHUNKS:

@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.io.ply import SH_DC
+
 _PI = math.pi
-SH_DC = 0.28209479177387814  # Y_0 = 1 / (2 sqrt(pi))
 _C1 = math.sqrt(3 / (4 * _PI))
 _C2, _C2_0, _C2_2 = math.sqrt(15 / (4 * _PI)), math.sqrt(5 / (16 * _PI)), math.sqrt(15 / (16 * _PI))
 _C3_0, _C3_1 = math.sqrt(7 / (16 * _PI)), math.sqrt(21 / (32 * _PI))
