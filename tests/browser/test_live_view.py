@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
 
-_CODE = "import sys, tyro; from mouselift.cli.view import View; sys.exit(tyro.cli(View, args=sys.argv[1:]).run())"
+# As in a terminal: where the tests themselves run in the background, they inherit an ignored SIGINT.
+_CODE = """
+import signal, sys, tyro
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mouselift.cli.view import View
+sys.exit(tyro.cli(View, args=sys.argv[1:]).run())
+"""
 
 
 @pytest.fixture(scope="module")
