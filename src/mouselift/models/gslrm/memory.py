@@ -53,10 +53,15 @@ def check_memory(
     samples: int = 1,
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
+    held: int = 0,
 ) -> int:
-    """`forward_bytes`; ModelError with both figures where the device (default CPU) has less free."""
+    """`forward_bytes`; ModelError with both figures where the device (default CPU) has less free.
+
+    held: bytes of these that are taken already, such as loaded weights.
+    """
     needed = forward_bytes(config, views, height, width, samples, dtype)
-    free = available_bytes(device or torch.device("cpu"))
+    available = available_bytes(device or torch.device("cpu"))
+    free = None if available is None else available + held
     if free is not None and needed > free:
         raise ModelError(
             f"{samples} sample(s) of {views} views at {height} x {width}: expected at most the {free / 1e9:.1f} GB "
