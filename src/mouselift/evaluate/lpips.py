@@ -1,0 +1,116 @@
+"""LPIPS with VGG16 features: Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018. The user brings the weights.
+
+Definition (section 3, equation 1): features after relu1_2, 2_2, 3_3, 4_3 and 5_3 of VGG16 (Simonyan and Zisserman
+2014); each pixel's channels scaled to unit length; squared differences weighted by channel, mean over pixels; sum of
+the five layers. Pictures enter in -1..1, less `SHIFT`, over `SCALE` (ImageNet's statistics on that range).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import conv2d, max_pool2d, relu
+
+from mouselift.errors import CheckpointError
+from mouselift.models.gslrm.facelift import State, read_state
+
+SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
+CHANNELS = (64, 128, 256, 512, 512)
+# numbers of the convolutions among VGG16's layers, as state dicts name them; between rows the picture is halved
+CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
+_EPSILON = 1e-10  # added to a pixel's length: all channels may be zero
+_SHOWN = 4  # keys a message names before it counts
+
+
+@dataclass(frozen=True, eq=False)
+class Lpips:
+    """The distance of two pictures; 0 for equal ones."""
+
+    convolutions: tuple[tuple[tuple[Tensor, Tensor], ...], ...]  # (weight, bias), five groups
+    weights: tuple[Tensor, ...]  # [1, channels, 1, 1] a group
+
+    @classmethod
+    def load(cls, path: Path, device: torch.device | str = "cpu") -> Lpips:
+        """From a `.pt` or `.safetensors` state dict: `net.slice1.0.weight` ... and `lin0.model.1.weight` ...
+
+        (or `lins.0.model.1.weight` ...; both where they are equal). Read without running code. CheckpointError: no
+        file, cut short, holds code; a weight missing, unexpected, of another shape or not finite; or input constants
+        (`scaling_layer.*`) of another version.
+        """
+        state = _checked(path, read_state(path)[0])
+
+        def part(key: str) -> Tensor:
+            return state[key].float().to(device)
+
+        groups = tuple(
+            tuple((part(f"net.slice{s + 1}.{k}.weight"), part(f"net.slice{s + 1}.{k}.bias")) for k in layers)
+            for s, layers in enumerate(CONVOLUTIONS)
+        )
+        return cls(groups, tuple(part(f"lin{s}.model.1.weight") for s in range(len(CHANNELS))))
+
+    def __call__(self, a: Float[Tensor, "3 h w"], b: Float[Tensor, "3 h w"]) -> float:
+        """Of two pictures in 0..1. ValueError below 16 pixels a side: nothing is left after four halvings."""
+        if min(a.shape[1:]) < 16:
+            raise ValueError(f"Lpips: expected at least 16 x 16 pixels, got {a.shape[2]} x {a.shape[1]}")
+        place = self.weights[0]
+        shift, scale = (torch.tensor(v, device=place.device)[:, None, None] for v in (SHIFT, SCALE))
+        total = 0.0
+        with torch.no_grad():
+            x = ((2 * torch.stack([a, b]).to(place) - 1) - shift) / scale
+            for group, (layers, weight) in enumerate(zip(self.convolutions, self.weights, strict=True)):
+                x = max_pool2d(x, 2) if group else x
+                for kernel, bias in layers:
+                    x = relu(conv2d(x, kernel, bias, padding=1))
+                unit = x / (x.square().sum(dim=1, keepdim=True).sqrt() + _EPSILON)
+                total += float(conv2d((unit[:1] - unit[1:]).square(), weight).mean())
+        return total
+
+
+def _shapes() -> dict[str, tuple[int, ...]]:
+    """Every weight that must be there."""
+    out: dict[str, tuple[int, ...]] = {}
+    before = 3
+    for s, (layers, channels) in enumerate(zip(CONVOLUTIONS, CHANNELS, strict=True)):
+        for k in layers:
+            out[f"net.slice{s + 1}.{k}.weight"] = (channels, before, 3, 3)
+            out[f"net.slice{s + 1}.{k}.bias"] = (channels,)
+            before = channels
+        out[f"lin{s}.model.1.weight"] = (1, channels, 1, 1)
+    return out
+
+
+def _checked(path: Path, given: State) -> State:
+    """The weights under their first names. CheckpointError unless they are all there, and nothing else."""
+    state: State = {}
+    for key, value in given.items():
+        name = "lin" + key.removeprefix("lins.") if key.startswith("lins.") else key
+        if name in state and not torch.equal(state[name], value):
+            raise CheckpointError(f"{path}: {key} and {name} are the same weights under two names, but differ")
+        state[name] = value
+    for key, expected in (("scaling_layer.shift", SHIFT), ("scaling_layer.scale", SCALE)):
+        found = state.pop(key, None)
+        if found is not None and not torch.allclose(found.flatten().double(), torch.tensor(expected).double()):
+            raise CheckpointError(f"{path}: {key}: expected {expected}, got {tuple(found.flatten().tolist())}")
+    shapes = _shapes()
+    faults = [
+        f"{title} {len(keys)}: {', '.join(keys[:_SHOWN])}{' ...' if len(keys) > _SHOWN else ''}"
+        for title, keys in (
+            ("missing", [key for key in shapes if key not in state]),
+            ("unexpected", [key for key in state if key not in shapes]),
+            ("of another shape", [k for k, shape in shapes.items() if k in state and state[k].shape != shape]),
+        )
+        if keys
+    ]
+    if faults:
+        raise CheckpointError(
+            f"{path}: expected the {len(shapes)} weights of LPIPS with VGG16, features and linear layers in one state "
+            f"dict; {'; '.join(faults)}. Weights of AlexNet, or the linear layers alone?"
+        )
+    bad = [key for key in shapes if not (state[key].is_floating_point() and bool(torch.isfinite(state[key]).all()))]
+    if bad:
+        raise CheckpointError(f"{path}: expected finite numbers, got NaN, infinity or integers in {', '.join(bad[:4])}")
+    return state
