@@ -39,7 +39,7 @@ class Engine:
         """
         if dtype not in _DTYPES:
             raise ModelError(f"expected float32 or bfloat16, got {dtype}; other precisions were not tested")
-        place = _device(device)
+        place = device_of(device)
         return cls(load_gslrm(checkpoint).lower_precision(dtype).requires_grad_(False).to(place), place, dtype)
 
     @property
@@ -119,7 +119,8 @@ def background_of(sample: Sample) -> Colour:
     return red, green, blue
 
 
-def _device(name: str | None) -> torch.device:
+def device_of(name: str | None) -> torch.device:
+    """By name; None: CUDA where there is one, else the CPU. ModelError for a device that is not there."""
     if name is None:
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
