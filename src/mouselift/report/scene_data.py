@@ -12,14 +12,14 @@ from mouselift.report.page import picture_uri
 from mouselift.view.hull_surface import HullSurface
 from mouselift.view.scene import Scene
 
-_MOST_POINTS = 9000  # more do not look better, and a page holds several scenes
+_MOST_POINTS = 9000  # of a hull: more do not look better, and a page holds several scenes
 
 
 def scene_json(scene: Scene) -> Markup:
     """Safe inside a <script type="application/json">: no `<` is left in it.
 
     Coordinates are relative to the scene's centre, in units of its radius. Hull points: base64 of little-endian
-    int16 positions (32767 = `hull.extent`), int8 normals (127 = 1) and uint8 colours, one after the other.
+    int16 positions (32767 = `hull.extent`), int8 normals (127 = 1; zero: not shaded) and uint8 colours.
     """
     content = {
         "title": scene.title,
@@ -40,7 +40,7 @@ def scene_json(scene: Scene) -> Markup:
 
 
 def _hull(hull: HullSurface, scene: Scene) -> dict[str, object]:
-    step = max(1, -(-len(hull.points) // _MOST_POINTS))
+    step = max(1, -(-len(hull.points) // _MOST_POINTS)) if hull.normals.any() else 1  # a cloud is thinned already
     points = scene.local(hull.points[::step])
     extent = max(float(np.abs(points).max()), 1e-9)
     return {

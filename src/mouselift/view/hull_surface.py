@@ -20,10 +20,10 @@ _GREY = 150
 
 @dataclass(frozen=True, eq=False)
 class HullSurface:
-    """Voxels of the hull that have an empty neighbour."""
+    """Voxels of the hull that have an empty neighbour; or other points that a scene shows as its body."""
 
     points: Points3  # world
-    normals: Points3  # unit, outwards
+    normals: Points3  # unit, outwards; zero: drawn without shading
     colours: UInt8[Array, "n 3"]
     voxel: float  # edge, world units
 

@@ -22,8 +22,8 @@ from mouselift.view.hull_surface import HullSurface, hull_surface
 
 GROUND = 226  # grey behind the subject
 _PICTURE_SIDE = 192
-_FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
-_NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
+FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
+NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
 
 Corners = Float64[Array, "4 3"]
 Small = UInt8[Array, "p q 3"]  # another size than the view's
@@ -55,7 +55,7 @@ class Scene:
 
     title: str
     cameras: tuple[SceneCamera, ...]
-    hull: HullSurface | None  # None where the silhouettes have no common volume, or determine none
+    hull: HullSurface | None  # None where the silhouettes have no common volume, or determine none; or a cloud
     centre: Vector3  # what an orbit turns about
     radius: float  # of everything, about `centre`
     note: str  # one sentence: what the hull is, or why there is none
@@ -72,12 +72,12 @@ def scene_of(sample: SampleViews, side: int = _PICTURE_SIDE, resolution: int = 7
     centre, problem = _centre(cameras, outlines)
     hull, note = _hull(sample.views, outlines, centre, problem, resolution)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
-    width = _FRUSTUM * float(np.median(distances))
+    width = FRUSTUM * float(np.median(distances))
     placed = tuple(
         SceneCamera(
             view.camera,
             small_picture(view, side) if view.colours is not None else None,
-            min(width * view.camera.focal / view.camera.width, _NEAREST * distance),
+            min(width * view.camera.focal / view.camera.width, NEAREST * distance),
         )
         for view, distance in zip(sample.views, distances, strict=True)
     )

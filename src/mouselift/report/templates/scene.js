@@ -148,7 +148,8 @@
       seen.sort((a, b) => b[0] - a[0]);
       for (const [depth, x, y, k] of seen) {
         const n = hull.normal, q = 3 * k, lit = (n[q] * light[0] + n[q + 1] * light[1] + n[q + 2] * light[2]) / 127;
-        const shade = 0.75 + 0.45 * Math.max(lit, -0.4), lift = 26 * Math.max(lit, 0);
+        const flat = !(n[q] || n[q + 1] || n[q + 2]); // a cloud's points have no normals
+        const shade = flat ? 1 : 0.75 + 0.45 * Math.max(lit, -0.4), lift = 26 * Math.max(lit, 0);
         const side = Math.max(1.2, (1.5 * hull.size * this.focal) / depth);
         c.fillStyle = `rgb(${hull.colour[q] * shade + lift},${hull.colour[q + 1] * shade + lift},${hull.colour[q + 2] * shade + lift})`;
         c.fillRect(x - side / 2, y - side / 2, side, side);

@@ -1,0 +1,1 @@
+"""Samples to Gaussians, renders, scores and a turntable on disk."""

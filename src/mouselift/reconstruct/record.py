@@ -1,0 +1,108 @@
+"""What is known of a finished reconstruction: the content of its metrics.json and of the folder's manifest."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from mouselift.evaluate.metrics import ViewScores
+
+Role = Literal["input", "held-out"]
+
+SCORES = ("foreground_psnr", "foreground_ssim", "iou", "psnr", "ssim")
+WORDS = {
+    "foreground_psnr": "foreground PSNR, dB",
+    "foreground_ssim": "foreground SSIM",
+    "iou": "IoU",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+}
+
+
+class ViewRecord(msgspec.Struct, frozen=True):
+    """One view's scores; None: undefined (no subject, no mask). Definitions: `evaluate.metrics`."""
+
+    view: str  # camera
+    place: int  # in the sample's file: renders/cam_<place>.png
+    role: Role
+    foreground_psnr: float | None
+    foreground_ssim: float | None
+    iou: float | None
+    psnr: float | None
+    ssim: float | None
+
+    @classmethod
+    def of(cls, view: str, place: int, role: Role, scores: ViewScores) -> ViewRecord:
+        values = {key: getattr(scores, key) for key in SCORES}
+        return cls(view, place, role, **{key: None if math.isnan(value) else value for key, value in values.items()})
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One sample."""
+
+    id: str
+    source: str  # the sample's folder
+    cameras: str  # sha256 of its cameras file
+    network: str  # checkpoint and precision, in words
+    filter: str  # of io.splat_filter.FILTERS
+    side: int  # pixels a side that the network got
+    views: list[ViewRecord]
+    made: int  # Gaussians that the network gave
+    kept: int  # that were written
+    not_finite: int  # left out because no viewer can show them
+    seconds: float  # of the network's pass, wall
+
+    def mean(self, score: str, role: Role) -> float | None:
+        """Over the views of a role whose score is known; None where there is none."""
+        known = [value for view in self.views if view.role == role and (value := getattr(view, score)) is not None]
+        return sum(known) / len(known) if known else None
+
+    @property
+    def roles(self) -> list[Role]:
+        """Those that it has, inputs first."""
+        roles: tuple[Role, ...] = ("input", "held-out")
+        return [role for role in roles if any(view.role == role for view in self.views)]
+
+    @property
+    def means(self) -> dict[str, dict[str, float | None]]:
+        """role -> score -> mean over its views."""
+        return {role: {score: self.mean(score, role) for score in SCORES} for role in self.roles}
+
+
+def overall(records: Sequence[Record]) -> dict[str, dict[str, float | None]]:
+    """role -> score -> mean over samples of their means."""
+    out: dict[str, dict[str, float | None]] = {}
+    for role in ("input", "held-out"):
+        having = [record for record in records if role in record.roles]
+        if having:
+            means = {score: [m for r in having if (m := r.mean(score, role)) is not None] for score in SCORES}
+            out[role] = {score: sum(known) / len(known) if known else None for score, known in means.items()}
+    return out
+
+
+def with_means(record: Record) -> dict[str, Any]:
+    """The record and its means, ready for JSON."""
+    return {**msgspec.to_builtins(record), "means": record.means}
+
+
+def metrics_json(record: Record) -> bytes:
+    """For one sample's folder."""
+    return msgspec.json.format(msgspec.json.encode(with_means(record)), indent=1) + b"\n"
+
+
+def metrics_csv(records: Sequence[Record]) -> bytes:
+    """A row a view; empty where a score is undefined."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["sample", "view", "role", *SCORES])
+    for record in records:
+        for view in record.views:
+            values = [getattr(view, score) for score in SCORES]
+            rounded = ["" if value is None else f"{value:.6g}" for value in values]
+            writer.writerow([record.id, view.view, view.role, *rounded])
+    return text.getvalue().encode()

@@ -1,0 +1,187 @@
+"""Samples to folders of results, one after the other; a stopped run goes on where it was."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mouselift import __version__
+from mouselift.core.types import ImageRGB
+from mouselift.data.dataset import MultiViewDataset
+from mouselift.errors import CheckpointError, DatasetError
+from mouselift.infer.engine import Engine
+from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.ply import write_ply
+from mouselift.io.png import encode_png
+from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.io.store import FolderStore
+from mouselift.reconstruct.options import Options
+from mouselift.reconstruct.plan import Task
+from mouselift.reconstruct.record import Record, metrics_csv, metrics_json
+from mouselift.reconstruct.sample import Made, make, turn
+from mouselift.render.base import Renderer
+from mouselift.render.orbit import still_sheet, write_video
+
+Progress = Callable[[str, int, int], None]  # stage, done, total
+Page = Callable[[Made, Path], None]  # writes what a person looks at into the sample's new folder
+
+DESCRIPTION, TABLE = "reconstruction.json", "metrics.csv"
+SPLATS, CAMERAS, METRICS, PAGE = "gaussians.ply", "cameras.json", "metrics.json", "index.html"
+VIDEO, STILLS = "turntable.mp4", "turntable.jpg"
+_TURN_SECONDS = 4.0
+_STILLS = 8
+_QUALITY = 90
+
+
+class Counter:
+    """Progress over all tasks: samples, blocks of the network, pictures drawn."""
+
+    def __init__(self, tasks: Sequence[Task], layers: int, frames: int, progress: Progress) -> None:
+        self._progress = progress
+        self._done = {"samples": 0, "network": 0, "pictures": 0}
+        pictures = sum(task.views + frames for task in tasks)
+        self._total = {"samples": len(tasks), "network": layers * len(tasks), "pictures": pictures}
+
+    def sample(self) -> None:
+        self._step("samples")
+
+    def block(self, stage: str, done: int, total: int) -> None:
+        self._step("network")
+
+    def picture(self) -> None:
+        self._step("pictures")
+
+    def _step(self, stage: str) -> None:
+        self._done[stage] += 1
+        self._progress(stage, self._done[stage], self._total[stage])
+
+
+class Run:
+    """Reconstructions of one checkpoint and one set of options, in one folder.
+
+    CheckpointError where there is no checkpoint. `page` is called for every sample before its folder is
+    complete.
+    """
+
+    def __init__(self, out: Path, checkpoint: Path, dtype: str, options: Options, page: Page | None = None) -> None:
+        self.out, self.options, self.page = out, options, page
+        self.network = network_words(checkpoint, dtype)
+        if not checkpoint.is_file():
+            raise CheckpointError(f"{checkpoint}: no such checkpoint; expected a .pt or .safetensors file")
+        identity = {
+            "checkpoint": file_digest(checkpoint),
+            "dtype": dtype,
+            "options": options.identity,
+            "mouselift": __version__,
+        }
+        self.store = FolderStore(out, identity, description=DESCRIPTION, record=Record, verb="reconstruct")
+
+    def known(self) -> dict[str, Record]:
+        """Whole samples that are there already."""
+        return {record.id: record for record in self.store.records() if (self.out / record.id / METRICS).is_file()}
+
+    def todo(self, folders: Sequence[Path]) -> list[Path]:
+        """Those not yet done. DatasetError where the folder is another run's, or one was made from other cameras."""
+        if self.out.is_dir() and any(self.out.iterdir()):
+            self.store.open()
+        known = self.known()
+        for folder in folders:
+            there = known.get(folder.name)
+            if there is not None and there.cameras != cameras_digest(folder):
+                raise DatasetError(
+                    f"{self.out / folder.name}: was made from other cameras (of {there.source}) than those in "
+                    f"{folder / CAMERAS_FILE}; use a new folder, or remove that one. Nothing was changed"
+                )
+        return [folder for folder in folders if folder.name not in known]
+
+    def records(self, folders: Sequence[Path]) -> list[Record]:
+        """Of finished samples, in this order."""
+        known = self.known()
+        return [known[folder.name] for folder in folders]
+
+    def go(self, engine: Engine, tasks: Sequence[Task], progress: Progress) -> None:
+        """All tasks; each finished one stays whatever becomes of the others."""
+        renderer = engine.renderer()
+        with self.store.locked():
+            self.store.open()
+            count = Counter(tasks, engine.model.config.layers, self.options.turntable, progress)
+            for task in tasks:
+                made = self._one(engine, renderer, task, count)
+                self.store.log([made.record])
+                count.sample()
+
+    def finish(self) -> None:
+        """Manifest and table over everything in the folder."""
+        with self.store.locked():
+            known = self.known()
+            ordered = [known[name] for name in sorted(known)]
+            self.store.finish(ordered, {}, {"samples": len(ordered)})
+            self.store.write(TABLE, metrics_csv(ordered))
+
+    def _one(self, engine: Engine, renderer: Renderer, task: Task, count: Counter) -> Made:
+        made = reconstructed(engine, renderer, task, self.options, self.network, count)
+        with self.store.writing(task.name) as folder:
+            write_ply(folder / SPLATS, made.splats)
+            (folder / "renders").mkdir()
+            views = []
+            for shot in made.shots:
+                file = f"renders/cam_{shot.scores.place:03d}.png"
+                (folder / file).write_bytes(encode_png(shot.drawn))
+                views.append(SampleView(shot.camera, file, shot.scores.place))
+            (folder / CAMERAS).write_bytes(sample_json(task.name, views, {"source": made.record.source}))
+            if self.options.turntable:
+                self._turn(renderer, made, folder, count)
+            if self.page is not None:
+                self.page(made, folder)
+            (folder / METRICS).write_bytes(metrics_json(made.record))
+        return made
+
+    def _turn(self, renderer: Renderer, made: Made, folder: Path, count: Counter) -> None:
+        frames = self.options.turntable
+        shown = {int(k) for k in np.linspace(0, frames, min(_STILLS, frames), endpoint=False)}
+        stills: list[ImageRGB] = []
+
+        def heard() -> Iterator[ImageRGB]:
+            for index, picture in enumerate(turn(renderer, made, frames)):
+                if index in shown:
+                    stills.append(picture)
+                count.picture()
+                yield picture
+
+        write_video(folder / VIDEO, heard(), frames / _TURN_SECONDS)
+        good, data = cv2.imencode(".jpg", still_sheet(stills)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+        assert good, "JPEG of a picture of whole levels"
+        (folder / STILLS).write_bytes(data.tobytes())
+
+
+def reconstructed(
+    engine: Engine, renderer: Renderer, task: Task, options: Options, network: str, count: Counter | None = None
+) -> Made:
+    """One task, nothing written. network: its name for people (`network_words`)."""
+    dataset = MultiViewDataset([task.folder], size=options.size, views=options.choice, background=options.background)
+    if count is None:
+        return make(engine, renderer, dataset[0], task.folder, options, network)
+    return make(engine, renderer, dataset[0], task.folder, options, network, count.block, count.picture)
+
+
+def network_words(checkpoint: Path, dtype: str) -> str:
+    """What a page says of the network."""
+    return f"{checkpoint.name}, {dtype}"
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content. DatasetError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def cameras_digest(folder: Path) -> str:
+    """sha256 of a sample's cameras file."""
+    return file_digest(folder / CAMERAS_FILE)

@@ -1,0 +1,136 @@
+"""One reconstructed sample as a page that stands alone: views beside their renders, scores, a turn, the Gaussians."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mouselift import __version__
+from mouselift.core.types import ImageRGB
+from mouselift.reconstruct.record import SCORES, WORDS, Record, Role, ViewRecord
+from mouselift.reconstruct.run import PAGE, SPLATS, STILLS, VIDEO
+from mouselift.reconstruct.sample import Made, Shot
+from mouselift.report.dataset_page import Fact
+from mouselift.report.page import picture_uri, render_page
+from mouselift.report.scene_data import scene_json
+from mouselift.view.scene import on_ground
+from mouselift.view.splats import splat_scene
+
+_SIDE = 384  # pixels of a view on the page, at most
+_RED = (179.0, 38.0, 30.0)
+_NONE = "\N{EN DASH}"  # an undefined score
+_GAIN = 4.0  # a difference of 1 / gain of full scale is wholly red
+_LARGEST_VIDEO = 4_000_000  # bytes; a page should open at once
+_FORMS = {"foreground_psnr": "%.2f", "foreground_ssim": "%.3f", "iou": "%.3f", "psnr": "%.2f", "ssim": "%.3f"}
+
+
+@dataclass(frozen=True)
+class ShownView:
+    """One view's pictures, as data URIs, and its scores."""
+
+    name: str
+    wanted: str
+    drawn: str
+    difference: str
+    scores: ViewRecord
+    values: list[str]
+
+
+@dataclass(frozen=True)
+class Mean:
+    role: Role
+    values: list[str]
+
+
+def write_reconstruction_page(made: Made, folder: Path) -> None:
+    """`index.html` in the reconstruction's folder, which holds the turntable already where there is one."""
+    record = made.record
+    video, stills = folder / VIDEO, folder / STILLS
+    small = video.is_file() and video.stat().st_size <= _LARGEST_VIDEO
+    scene = splat_scene(record.id, made.splats, [(shot.camera, shot.drawn) for shot in made.shots])
+    render_page(
+        "reconstruction.html.j2",
+        folder / PAGE,
+        version=__version__,
+        record=record,
+        inputs=[view for view in record.views if view.role == "input"],
+        facts=facts_of(record),
+        views_words=_views_words(record),
+        shots=[_shown(shot) for shot in made.shots],
+        columns=[WORDS[score] for score in SCORES],
+        means=[Mean(role, _values(record.means[role])) for role in record.roles],
+        video=_uri(video, "video/mp4") if small else "",
+        stills=_uri(stills, "image/jpeg") if stills.is_file() else "",
+        frames_words="as seen from the height of the cameras",
+        scene=scene_json(scene),
+        made=_how(record),
+    )
+
+
+def facts_of(record: Record) -> list[Fact]:
+    """The numbers that matter, foreground first."""
+    facts = []
+    for role in record.roles:
+        psnr, iou = record.mean("foreground_psnr", role), record.mean("iou", role)
+        count = sum(view.role == role for view in record.views)
+        views = f"{count} {role} view{'s' * (count > 1)}"
+        facts.append(Fact(_NONE if psnr is None else f"{psnr:.2f} dB", f"foreground PSNR, mean of {views}"))
+        facts.append(Fact(_NONE if iou is None else f"{iou:.3f}", f"IoU of the outlines, mean of {views}"))
+    facts.append(Fact(f"{record.kept:,}", f"Gaussians in {SPLATS}"))
+    return facts
+
+
+def difference_picture(a: ImageRGB, b: ImageRGB) -> ImageRGB:
+    """White where equal, red where the channels' mean absolute difference is a quarter of full scale or more."""
+    away = np.abs(a.astype(np.float32) - b.astype(np.float32)).mean(axis=2, keepdims=True) / 255
+    share = np.clip(_GAIN * away, 0.0, 1.0)
+    red = np.array(_RED, dtype=np.float32)
+    return ((1 - share) * 255 + share * red).round().astype(np.uint8)
+
+
+def _shown(shot: Shot) -> ShownView:
+    name = shot.camera.name
+    trio = (shot.wanted, shot.drawn, difference_picture(shot.wanted, shot.drawn))
+    wanted, drawn, difference = (picture_uri(_at_most(image, _SIDE)) for image in trio)
+    return ShownView(
+        name, wanted, drawn, difference, shot.scores, _values({s: getattr(shot.scores, s) for s in SCORES})
+    )
+
+
+def _at_most(image: ImageRGB, side: int) -> np.ndarray:
+    return on_ground(image, np.full(image.shape[:2], 255, np.uint8), side)
+
+
+def _values(scores: dict[str, float | None]) -> list[str]:
+    return [_NONE if (value := scores[score]) is None else _FORMS[score] % value for score in SCORES]
+
+
+def _views_words(record: Record) -> str:
+    if record.roles == ["input"]:
+        return (
+            "All views went into the network: the scores say how well it explains what it was given, not how well it "
+            "does from elsewhere (--views holds some out)."
+        )
+    return "Views marked as held out did not go into the network."
+
+
+def _how(record: Record) -> list[tuple[str, str]]:
+    left_out = record.made - record.kept - record.not_finite
+    rows = [
+        ("sample", record.source),
+        ("network", record.network),
+        ("views that went in", ", ".join(view.view for view in record.views if view.role == "input")),
+        ("pixels a side", str(record.side)),
+        ("Gaussians", f"{record.made:,} made, {record.kept:,} kept, {left_out:,} left out by filter {record.filter!r}"),
+        ("the network's pass", f"{record.seconds:.1f} s"),
+    ]
+    if record.not_finite:
+        rows.append(("not finite", f"{record.not_finite:,} Gaussians had numbers that no viewer can show: left out"))
+    return rows
+
+
+def _uri(path: Path, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
