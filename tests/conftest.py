@@ -1,4 +1,4 @@
-"""Settings for the whole test suite, and small videos whose pictures carry their own numbers."""
+"""Settings for the whole test suite, and what several folders use: numbered videos, readers, exact samples."""
 
 from __future__ import annotations
 
@@ -7,10 +7,19 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
+
+from mouselift.audit.views import SampleViews, View
+from mouselift.core.silhouette import HALF_LEVEL, Silhouette
+from mouselift.plan.framing import PRESETS
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.pose import Pose
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
 
 # The same examples on every run and machine: a red test is a defect, never bad luck.
 settings.register_profile(
@@ -94,3 +103,41 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         return path
 
     return make
+
+
+@pytest.fixture(scope="session")
+def frames_of() -> Callable[[Path], np.ndarray]:
+    """[n, h, w, 3] RGB of a video, by plain PyAV, or of a PNG folder, by plain OpenCV."""
+
+    def read(path: Path) -> np.ndarray:
+        if path.is_dir():
+            listed = [cv2.imread(str(p), cv2.IMREAD_COLOR_RGB) for p in sorted(path.glob("*.png"))]
+            return np.stack([np.asarray(image) for image in listed])
+        with av.open(str(path)) as container:
+            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+
+    return read
+
+
+_POSES = (
+    Pose(x=60.0, y=52.0, heading=0.4, tail_bend=0.6, head_yaw=0.2),
+    Pose(x=66.0, y=44.0, heading=2.2, rear=0.7, tail_bend=-0.5, spine_bend=0.3),
+)
+
+
+@pytest.fixture(scope="session")
+def exact() -> tuple[SampleViews, ...]:
+    """Two postures, framed per sample."""
+    rig = unskewed_rig(undistorted_rig(markerless_rig()))
+    mouse, out = Mouse(), []
+    for number, pose in enumerate(_POSES):
+        mesh = mouse.posed(pose).mesh
+        outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) >= HALF_LEVEL) for camera in rig.cameras]
+        framing = PRESETS["per-sample"]
+        plan = framing.plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+        views = tuple(
+            View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 4))
+            for k, view in enumerate(plan.views)
+        )
+        out.append(SampleViews(f"{number:06d}", views, number))
+    return tuple(out)

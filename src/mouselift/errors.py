@@ -35,6 +35,10 @@ class DatasetError(MouseliftError):
     """A prepared dataset is malformed, or belongs to another preparation."""
 
 
+class OutputError(MouseliftError):
+    """A file or folder cannot be written: it is there already, its place is wrong, or the disk is full."""
+
+
 class FramingError(MouseliftError):
     """No framing exists: fewer than two views see the subject, or it lies behind a camera."""
 

@@ -12,7 +12,7 @@ import pytest
 from mouselift.audit.result import read_audit
 from mouselift.cli.audit import Audit
 from mouselift.cli.profile import Profile
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, OutputError
 from mouselift.io.capture import load_capture
 from mouselift.io.capture_toml import write_capture_toml
 from mouselift.io.discover import discover
@@ -90,13 +90,13 @@ def test_files_are_never_replaced_unasked(dataset: Path, tmp_path: Path) -> None
     mine = tmp_path / "mine.json"
     mine.write_text("mine")
     for verb in (Audit(dataset, out=mine), Profile(dataset, mine)):
-        with pytest.raises(DatasetError, match="--force"):
+        with pytest.raises(OutputError, match="--force"):
             verb.run()
     assert mine.read_text() == "mine"
-    with pytest.raises(DatasetError, match="lies in the dataset"):
+    with pytest.raises(OutputError, match=r"lies in .*where nothing is written"):
         Audit(dataset, out=dataset / "audit.json").run()
-    with pytest.raises(DatasetError, match="make it first"):
-        Audit(dataset, out=tmp_path / "no/where.json").run()
+    with pytest.raises(OutputError, match="is a folder"):
+        Audit(dataset, out=tmp_path, force=True).run()
     assert Profile(dataset, mine, force=True).run() == 0
     assert json.loads(mine.read_bytes())["views"] == 12
 

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from mouselift.cli.report import Report
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, OutputError
 
 
 def test_error_comes_before_the_work(tmp_path: Path) -> None:
     """An existing page is refused before the dataset is even looked for."""
     page = tmp_path / "page.html"
     page.write_text("mine")
-    with pytest.raises(DatasetError, match="--force"):
+    with pytest.raises(OutputError, match="--force"):
         Report(tmp_path / "nowhere", page).run()
     assert page.read_text() == "mine"
-    with pytest.raises(DatasetError, match="got a folder"):
+    with pytest.raises(OutputError, match="is a folder"):
         Report(tmp_path / "nowhere", tmp_path).run()
 
 

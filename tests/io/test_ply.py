@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, OutputError
 from mouselift.io.ply import Splats, ply_bytes, read_ply, write_ply
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -77,7 +77,7 @@ def test_other_order_normals_and_doubles(tmp_path: Path) -> None:
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     write_ply(tmp_path / "a.ply", made())
-    with pytest.raises(DatasetError, match="exists already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_ply(tmp_path / "a.ply", made(seed=1))
     assert same(read_ply(tmp_path / "a.ply"), made())
     assert [file.name for file in tmp_path.iterdir()] == ["a.ply"]

@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from mouselift.errors import CaptureError, MaskError
+from mouselift.errors import CaptureError, MaskError, OutputError
 from mouselift.io.capture import Capture, CaptureCamera
 from mouselift.io.images import ImageFolder
 from mouselift.io.png import encode_png
@@ -47,7 +47,7 @@ def test_failed_video_leaves_nothing(tmp_path: Path):
         yield levels(1)
         raise OSError("disk full")
 
-    with pytest.raises(MaskError, match=r"m\.mkv: the mask video cannot be written \(disk full\)"):
+    with pytest.raises(OutputError, match=r"m\.mkv: cannot be written \(disk full\)"):
         write_video(tmp_path / "m.mkv", broken(), (71, 46), 25.0)
     assert list(tmp_path.iterdir()) == []
 
@@ -56,8 +56,9 @@ def test_pngs_carry_the_frame_number(tmp_path: Path):
     write_mask(tmp_path, 123, levels(4))
     assert [p.name for p in tmp_path.iterdir()] == ["000123.png"]
     assert np.array_equal(read_mask(tmp_path / png_name(123)), levels(4))
-    with pytest.raises(MaskError, match="cannot be written"):
-        write_mask(tmp_path / "nowhere", 1, levels(1))
+    (tmp_path / png_name(1)).mkdir()
+    with pytest.raises(OutputError, match="is a folder"):
+        write_mask(tmp_path, 1, levels(1))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from mouselift.errors import CheckpointError
+from mouselift.errors import CheckpointError, OutputError
 from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import load_gslrm, save_gslrm
 from mouselift.models.gslrm.model import GSLRM
@@ -133,7 +133,7 @@ def test_no_file_and_no_overwriting(model: GSLRM, tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         load_gslrm(tmp_path / "none.pt")
     save_gslrm(model, tmp_path / "a.pt")
-    with pytest.raises(CheckpointError, match="is there already"):
+    with pytest.raises(OutputError, match="exists already"):
         save_gslrm(model, tmp_path / "a.pt")
     save_gslrm(model, tmp_path / "a.pt", overwrite=True)
     with pytest.raises(CheckpointError, match=r"ends in .safetensors or .pt"):

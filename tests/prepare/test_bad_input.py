@@ -15,7 +15,14 @@ import numpy as np
 import pytest
 import scipy.io
 
-from mouselift.errors import CalibrationError, CaptureError, DatasetError, MaskError, MouseliftError, VideoError
+from mouselift.errors import (
+    CalibrationError,
+    CaptureError,
+    MaskError,
+    MouseliftError,
+    OutputError,
+    VideoError,
+)
 from mouselift.io.capture import load_capture
 from mouselift.io.capture_toml import write_capture_toml
 from mouselift.io.discover import discover
@@ -261,7 +268,7 @@ def test_disk_full(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         return real(self, data)
 
     monkeypatch.setattr(Path, "write_bytes", write_bytes)
-    with pytest.raises(DatasetError, match="disk is full"):
+    with pytest.raises(OutputError, match=r"disk is full.*same command goes on"):
         run(copied, tmp_path / "out")
     left = sorted(path.name for path in (tmp_path / "out").iterdir() if "sample" in path.name)
     assert left == ["sample_000000", "sample_000001"]

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.errors import VideoError
+from mouselift.errors import OutputError, VideoError
 from mouselift.render.base import Rendering, View
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.orbit import levels_of, orbit_camera, pictures, still_sheet, turntable, write_video
@@ -79,13 +79,17 @@ def test_bad_videos(tmp_path: Path) -> None:
     def blank(*sizes: tuple[int, int]) -> Iterator[np.ndarray]:
         return (np.zeros((*size, 3), dtype=np.uint8) for size in sizes)
 
-    cases = {"at least one": [], "even size, got 32 x 31": [(31, 32)], "frame 1: expected": [(32, 32), (30, 32)]}
+    cases = {
+        "at least one": [],
+        "even size, got 32 x 31": [(31, 32)],
+        "expected a frame of 32 x 32": [(32, 32), (30, 32)],
+    }
     for message, sizes in cases.items():
         with pytest.raises(VideoError, match=message):
             write_video(tmp_path / "bad.mp4", blank(*sizes))
         assert not list(tmp_path.iterdir())
     (tmp_path / "mine.mp4").write_bytes(b"mine")
-    with pytest.raises(VideoError, match="exists already"):
+    with pytest.raises(OutputError, match="exists already"):
         write_video(tmp_path / "mine.mp4", blank((32, 32)))
     assert (tmp_path / "mine.mp4").read_bytes() == b"mine"
 

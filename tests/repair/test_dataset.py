@@ -94,7 +94,7 @@ def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="inside the dataset"):
         repair_dataset(dataset, dataset / "out")
     repair_dataset(dataset / "000000", tmp_path / "one")
-    with pytest.raises(DatasetError, match="another repair"):
+    with pytest.raises(DatasetError, match="another run of `mouselift repair`"):
         repair_dataset(dataset, tmp_path / "one")
 
 

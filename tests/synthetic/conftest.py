@@ -2,12 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-
-import av
-import cv2
-import numpy as np
 import pytest
 
 from mouselift.synthetic.mouse import Mouse
@@ -24,17 +18,3 @@ def small_rig() -> Rig:
 @pytest.fixture(scope="session")
 def mouse() -> Mouse:
     return Mouse()
-
-
-@pytest.fixture(scope="session")
-def frames_of() -> Callable[[Path], np.ndarray]:
-    """[n, h, w, 3] RGB of a video, by plain PyAV, or of a PNG folder, by plain OpenCV."""
-
-    def read(path: Path) -> np.ndarray:
-        if path.is_dir():
-            listed = [cv2.imread(str(p), cv2.IMREAD_COLOR_RGB) for p in sorted(path.glob("*.png"))]
-            return np.stack([np.asarray(image) for image in listed])
-        with av.open(str(path)) as container:
-            return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
-
-    return read

@@ -52,10 +52,10 @@ class Audit:
         from mouselift.audit.profile import load_profile
         from mouselift.audit.result import encode_audit
         from mouselift.audit.run import audit_dataset
-        from mouselift.cli.files import check_new, write_new
+        from mouselift.io.atomic import check_output, write_whole
 
         if self.out is not None:
-            check_new(self.out, self.force, self.dataset)
+            check_output(self.out, self.force, outside=self.dataset)
         profile = load_profile(self.profile)
         with progress_bar(self.json) as progress:
             audit = audit_dataset(
@@ -68,7 +68,7 @@ class Audit:
                 progress=progress,
             )
         if self.out is not None:
-            write_new(self.out, encode_audit(audit), self.force)
+            write_whole(self.out, encode_audit(audit), self.force)
         if self.json:
             import msgspec
 

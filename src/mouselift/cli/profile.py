@@ -31,12 +31,12 @@ class Profile:
 
     def run(self) -> int:
         from mouselift.audit.profile import encode_profile, profile_dataset
-        from mouselift.cli.files import check_new, write_new
+        from mouselift.io.atomic import check_output, write_whole
 
-        check_new(self.out, self.force, self.dataset)
+        check_output(self.out, self.force, outside=self.dataset)
         with progress_bar(self.json) as progress:
             profile = profile_dataset(self.dataset, self.name, progress)
-        write_new(self.out, encode_profile(profile), self.force)
+        write_whole(self.out, encode_profile(profile), self.force)
         if self.json:
             emit_json(profile)
             return EXIT_OK

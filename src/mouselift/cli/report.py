@@ -43,9 +43,10 @@ class Report:
         from mouselift.audit.profile import load_profile
         from mouselift.audit.result import read_audit
         from mouselift.audit.run import audit_dataset
-        from mouselift.report.dataset_page import check_page, write_report
+        from mouselift.io.atomic import check_output
+        from mouselift.report.dataset_page import write_report
 
-        check_page(self.page, self.force)
+        check_output(self.page, self.force)
         profile = load_profile(self.profile)
         with progress_bar(self.json) as progress:
             if self.audit is not None:

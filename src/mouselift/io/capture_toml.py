@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -17,6 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from mouselift.errors import CaptureError
+from mouselift.io.atomic import write_whole
 
 FORMAT = 1
 FILE_NAME = "capture.toml"
@@ -134,7 +134,7 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
             table.update(_without_defaults(file, camera, _CAMERA_KEYS))
             tables.append(table)
         document["camera"] = tables
-    _write_whole(file, tomlkit.dumps(document))
+    write_whole(file, tomlkit.dumps(document).encode(), replace=True)
 
 
 def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:
@@ -151,7 +151,7 @@ def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:
         raise CaptureError(f"{file}: no [[camera]] named {', '.join(strange)}; it has {', '.join(tables) or 'none'}")
     for name, mask in masks.items():
         tables[name]["mask"] = _written(file, mask.resolve())
-    _write_whole(file, tomlkit.dumps(document))
+    write_whole(file, tomlkit.dumps(document).encode(), replace=True)
 
 
 def _document(file: Path) -> tomlkit.TOMLDocument:
@@ -295,26 +295,3 @@ def _written(file: Path, target: Path) -> str:
     if not common or common == folder.anchor:
         return target.as_posix()
     return Path(os.path.relpath(target, folder)).as_posix()
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write to a temporary name beside `file`, then rename."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.", suffix=".part")
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.chmod(file.stat().st_mode & 0o777 if file.exists() else 0o666 & ~_umask())
-        temporary.replace(file)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    current = os.umask(0o022)
-    os.umask(current)
-    return current

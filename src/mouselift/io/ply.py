@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float32, Int64
 
 from mouselift.core.types import Array
 from mouselift.errors import DatasetError
+from mouselift.io.atomic import write_whole
 
 SH_DC = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 _BYTE_DC = 0.282095  # as the release rounds it for red, green, blue: one level differs otherwise, now and then
@@ -79,7 +80,7 @@ def ply_bytes(splats: Splats) -> bytes:
 
 def write_ply(path: Path, splats: Splats) -> None:
     """Write `path`, whole or not at all. DatasetError where it exists: nothing is overwritten unasked."""
-    write_new(path, ply_bytes(splats))
+    write_whole(path, ply_bytes(splats))
 
 
 def read_ply(path: Path) -> Splats:
@@ -115,16 +116,6 @@ def read_ply(path: Path) -> Splats:
         _get(table, tuple(f"scale_{i}" for i in range(3)), path),
         _get(table, tuple(f"rot_{i}" for i in range(4)), path),
     )
-
-
-def write_new(path: Path, data: bytes) -> None:
-    """Write a file that must not exist yet, whole or not at all. DatasetError where it exists."""
-    if path.exists():
-        raise DatasetError(f"{path}: exists already; give another name or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{path.name}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
 
 
 def _fields(rest: int) -> np.dtype:

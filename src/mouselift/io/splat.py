@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.errors import DatasetError
-from mouselift.io.ply import SH_DC, Splats, write_new
+from mouselift.io.atomic import write_whole
+from mouselift.io.ply import SH_DC, Splats
 
 _RECORD = np.dtype([("p", "<f4", (3,)), ("scale", "<f4", (3,)), ("rgba", "u1", (4,)), ("q", "u1", (4,))])
 
@@ -42,7 +43,7 @@ def write_splat(path: Path, splats: Splats) -> None:
         data = splat_bytes(splats)
     except ValueError as error:
         raise DatasetError(f"{path}: {error}") from None
-    write_new(path, data)
+    write_whole(path, data)
 
 
 def read_splat(path: Path) -> Splats:

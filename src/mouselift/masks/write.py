@@ -16,7 +16,8 @@ import numpy as np
 from av.error import FFmpegError
 
 from mouselift.core.types import Levels
-from mouselift.errors import MaskError
+from mouselift.errors import MaskError, OutputError
+from mouselift.io.atomic import whole_file
 from mouselift.io.png import encode_png
 
 _DIGITS = 6
@@ -28,14 +29,9 @@ def png_name(number: int) -> str:
 
 
 def write_mask(folder: Path, number: int, levels: Levels) -> None:
-    """One PNG, whole or not at all. Raises MaskError where it cannot be written."""
-    path = folder / png_name(number)
-    temporary = folder / f".{path.name}"
-    try:
+    """One PNG, whole or not at all. OutputError where it cannot be written; finished masks are kept then."""
+    with whole_file(folder / png_name(number), replace=True) as temporary:
         temporary.write_bytes(encode_png(levels))
-        temporary.replace(path)
-    except OSError as error:
-        raise MaskError(f"{path}: cannot be written ({error}); finished masks are kept, run again") from error
 
 
 def read_mask(path: Path) -> Levels:
@@ -48,16 +44,13 @@ def read_mask(path: Path) -> Levels:
 def write_video(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
     """FFV1 in Matroska, grey, every picture a key frame, the same bytes every time; size = (width, height).
 
-    Raises MaskError where it cannot be written; nothing is left behind then.
+    OutputError where it cannot be written; nothing is left behind then.
     """
-    temporary = path.with_name(f".{path.name}")
-    try:
-        _encode(temporary, pictures, size, rate)
-        temporary.replace(path)
-    except (OSError, FFmpegError) as error:
-        raise MaskError(f"{path}: the mask video cannot be written ({error})") from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path, replace=True) as temporary:
+        try:
+            _encode(temporary, pictures, size, rate)
+        except FFmpegError as error:
+            raise OutputError(f"{path}: the mask video cannot be written ({error})") from error
 
 
 def _encode(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:

@@ -93,7 +93,7 @@ def prepare(
         roles = split.assign(kept, selection.jumps, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
         summary = _summary(out, frames, records, made, source.findings)
-        store.finish(records, _description(source, records, split))
+        store.complete(records, _description(source, records, split))
     source.close()
     return summary
 
@@ -115,7 +115,7 @@ class _Job:
         for frameset in self.source.read([frame for frame in block if frame not in done]):
             sample = make_sample(frameset, self.recipe, self.setting)
             if sample.record.status == "kept":
-                self.store.write_sample(sample)
+                self.store.add(sample)
             yield [sample.record]
 
 

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from fractions import Fraction
+from contextlib import ExitStack
 from pathlib import Path
 
-import av
 import numpy as np
 import torch
 from av.error import FFmpegError
-from av.video.reformatter import ColorRange, Colorspace
-from av.video.stream import VideoStream
 from jaxtyping import UInt8
 
 from mouselift.core.camera import Camera
 from mouselift.core.similarity import look_at
 from mouselift.core.types import Array, ImageRGB, Vector3
 from mouselift.errors import VideoError
+from mouselift.io.atomic import whole_file
+from mouselift.io.encode import VideoWriter
 from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
 
 Sheet = UInt8[Array, "sheet_h sheet_w 3"]
 
 _START_DEG = 270.0  # azimuth of the first camera: before the subject, which faces -Y
+_GOP = 30  # frames from one that players can jump to to the next
 _QUALITY = 12  # x264's crf: hardly to be told from lossless, and any player opens it
 
 
@@ -77,48 +77,24 @@ def pictures(
 def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> int:
     """MP4 (H.264, 4:2:0, BT.709), whole or not at all; answers the number of frames.
 
-    VideoError: the file exists, there are no frames, their sizes are odd or differ, or the encoder fails.
+    OutputError: the file exists. VideoError: there are no frames, their sizes are odd or differ, or the encoder fails.
     """
-    if path.exists():
-        raise VideoError(f"{path}: exists already; give another name or remove it")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{path.name}")
-    try:
-        written = _encode(temporary, frames, fps, path)
-        temporary.replace(path)
-    except FFmpegError as error:
-        raise VideoError(f"{path}: FFmpeg cannot write this video: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
-    return written
-
-
-def _encode(temporary: Path, frames: Iterable[ImageRGB], fps: float, path: Path) -> int:
-    size: tuple[int, int] | None = None
     written = 0
-    with av.open(str(temporary), "w", format="mp4", options={"movflags": "faststart"}) as container:
-        options = {"crf": str(_QUALITY), "x264-params": "log-level=none"}
-        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001), options=options)
-        assert isinstance(stream, VideoStream)
-        for image in frames:
-            height, width = image.shape[:2]
-            if size is None:
-                if height % 2 or width % 2:
-                    raise VideoError(f"{path}: H.264 with 4:2:0 colours needs an even size, got {width} x {height}")
-                size = stream.width, stream.height = width, height
-                stream.pix_fmt = "yuv420p"
-                context = stream.codec_context
-                context.colorspace, context.color_primaries, context.color_trc = Colorspace.ITU709, 1, 1
-                context.color_range = ColorRange.MPEG
-            if (width, height) != size:
-                raise VideoError(f"{path}: frame {written}: expected {size[0]} x {size[1]}, got {width} x {height}")
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(image), format="rgb24")
-            planes = frame.reformat(format="yuv420p", dst_colorspace=Colorspace.ITU709, dst_color_range=ColorRange.MPEG)
-            container.mux(stream.encode(planes))
-            written += 1
-        if size is None:
+    with whole_file(path) as temporary, ExitStack() as stack:
+        writer: VideoWriter | None = None
+        try:
+            for image in frames:
+                if writer is None:
+                    size = image.shape[1], image.shape[0]
+                    writer = VideoWriter(temporary, size, fps, _GOP, _QUALITY, "bt709", "medium", index_first=True)
+                    stack.enter_context(writer)
+                writer.write(image)
+                written += 1
+            stack.close()
+        except FFmpegError as error:
+            raise VideoError(f"{path}: FFmpeg cannot write this video: {error}") from error
+        if writer is None:
             raise VideoError(f"{path}: expected at least one frame, got none")
-        container.mux(stream.encode(None))
     return written
 
 

@@ -19,9 +19,10 @@ from mouselift.core.camera import Camera
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.io.dataset import CAMERAS_FILE, find_samples
 from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.io.store import LISTS
 from mouselift.prepare.engine import run_blocks
 from mouselift.repair.sample import Repaired, repair_sample
-from mouselift.repair.store import LISTS, RepairRecord, RepairStore
+from mouselift.repair.store import RepairRecord, RepairStore
 
 Pool = Literal["sample", "camera"]
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -60,20 +61,21 @@ def repair_dataset(
     report = progress or (lambda stage, done, total: None)
     identity = {"dataset": str(dataset.resolve()), "pool": pool, "version": __version__}
     store = RepairStore(out, identity)
-    store.open()
-    known = store.known()
-    todo = [folder for folder in folders if folder.name not in known]
-    shared = pooled_diagnosis(folders, report) if pool == "camera" and todo else None
-    blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
-    done = len(folders) - len(todo)
-    for record in run_blocks(_Job(tuple(todo), store, shared, pool), blocks, workers):
-        store.log(record)
-        known[record.id] = record
-        done += 1
-        report("repairing", done, len(folders))
-    records = [known[folder.name] for folder in folders]
-    summary = _summary(dataset, out, records, None if shared is None else shared.cause)
-    store.finish(records, _lists(dataset), msgspec.to_builtins(summary))
+    with store.locked():
+        store.open()
+        known = store.known()
+        todo = [folder for folder in folders if folder.name not in known]
+        shared = pooled_diagnosis(folders, report) if pool == "camera" and todo else None
+        blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
+        done = len(folders) - len(todo)
+        for record in run_blocks(_Job(tuple(todo), store, shared, pool), blocks, workers):
+            store.log([record])
+            known[record.id] = record
+            done += 1
+            report("repairing", done, len(folders))
+        records = [known[folder.name] for folder in folders]
+        summary = _summary(dataset, out, records, None if shared is None else shared.cause)
+        store.complete(records, _lists(dataset), msgspec.to_builtins(summary))
     return summary
 
 
@@ -190,7 +192,7 @@ def _check(dataset: Path, out: Path, folders: Sequence[Path]) -> None:
 
 def _lists(dataset: Path) -> dict[str, list[str]]:
     """Sample names of the list files beside the dataset's samples, or of the list that was given."""
-    files = [dataset] if dataset.is_file() else [dataset / name for name in LISTS]
+    files = [dataset] if dataset.is_file() else [dataset / name for name in LISTS.values()]
     return {
         file.name: [Path(line.strip()).name for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
         for file in files

@@ -20,12 +20,13 @@ from mouselift.io.capture import Capture, load_capture
 from mouselift.io.capture_toml import capture_file
 from mouselift.io.dataset import find_samples, read_sample
 from mouselift.io.png import read_png
+from mouselift.io.store import read_manifest
 from mouselift.plan.framing import PRESETS, Framing
 from mouselift.plan.zoom import Zoom
 from mouselift.prepare.pipeline import Summary, open_source, prepare
 from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.sample import Record
 from mouselift.prepare.select import Selection, Split
-from mouselift.prepare.store import read_manifest
 from mouselift.report.page import picture_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
 
@@ -178,7 +179,7 @@ def _result(way: Way, folder: Path, made: Summary, audit: DatasetAudit) -> WayRe
     distances = {ray.component: ray.wasserstein for ray in audit.rays}
     clipped = sum(
         bool(view.get("clipped"))
-        for record in read_manifest(folder)
+        for record in read_manifest(folder, Record)
         if record.status == "kept"
         for view in record.views
     )

@@ -13,6 +13,7 @@ from mouselift.audit.profile import Profile
 from mouselift.audit.result import CauseFound, DatasetAudit
 from mouselift.audit.views import SampleViews
 from mouselift.errors import DatasetError
+from mouselift.io.atomic import check_output
 from mouselift.io.dataset import find_samples
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
@@ -99,16 +100,8 @@ def write_report(
     return ReportSummary(page, page.stat().st_size, audit.verdict, audit.sentence, shown_ids)
 
 
-def check_page(page: Path, force: bool) -> None:
-    """DatasetError where writing `page` would replace a file unasked; before the work, not after it."""
-    if page.is_dir():
-        raise DatasetError(f"{page}: expected a file name such as report.html, got a folder")
-    if page.exists() and not force:
-        raise DatasetError(f"{page}: exists already; give another name, or --force to replace it")
-
-
 def _check(page: Path, audit: DatasetAudit, profile: Profile, force: bool) -> None:
-    check_page(page, force)
+    check_output(page, force)
     if audit.profile != profile.name:
         raise DatasetError(
             f"the audit was made against profile {audit.profile!r}, the report's is {profile.name!r}: give --profile "

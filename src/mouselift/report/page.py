@@ -10,6 +10,7 @@ import cv2
 import jinja2
 
 from mouselift.core.types import ImageRGB
+from mouselift.io.atomic import write_whole
 
 _JPEG_QUALITY = 88
 
@@ -32,7 +33,4 @@ def render_page(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     text = environment.get_template(template).render(**values)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".writing-{path.name}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
+    write_whole(path, text.encode(), replace=True)

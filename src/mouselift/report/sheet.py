@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 
 from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.io.atomic import write_whole
 from mouselift.io.frames import Picture
 
 Tile = UInt8[Array, "tile tile 3"]
@@ -78,9 +79,7 @@ def write_png(path: Path, image: ImageRGB) -> None:
     good, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not good:
         raise ValueError(f"{path}: the picture cannot be encoded as PNG")
-    temporary = path.with_name(f".writing-{path.name}")
-    temporary.write_bytes(data.tobytes())
-    temporary.replace(path)
+    write_whole(path, data.tobytes(), replace=True)
 
 
 def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int], scale: float = 0.42) -> None:

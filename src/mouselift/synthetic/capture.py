@@ -13,9 +13,9 @@ import numpy as np
 from mouselift.core.camera import Camera
 from mouselift.core.types import ImageRGB, Levels
 from mouselift.errors import CaptureError
+from mouselift.io.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
 from mouselift.synthetic import truth
 from mouselift.synthetic.coat import Coat
-from mouselift.synthetic.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
 from mouselift.synthetic.layouts import Labels, Layout, files_of, write_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse, Posed

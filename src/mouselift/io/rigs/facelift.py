@@ -23,6 +23,7 @@ from mouselift.io.rigs.rig import Rig, RigCamera, no_variant
 
 _NUMBERS = ("fx", "fy", "cx", "cy")
 _KEYS = ("w", "h", *_NUMBERS, "w2c")
+_LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ def view_of_frame(path: Path, index: int, frame: Any) -> SampleView:
     file_path = frame.get("file_path", f"images/cam_{index:03d}.png")
     if not isinstance(file_path, str) or not file_path:
         raise CalibrationError(f"{where}: file_path: expected a relative path, got {_short(file_path)}")
-    name = str(frame.get("camera", Path(file_path).stem))
+    name = str(frame["camera"]) if "camera" in frame else Path(file_path).stem
     K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
     checked = RigCamera(name, path, K, T[:3, :3], T[:3, 3], Pinhole())
     camera = checked.camera((int(size[0]), int(size[1])))
@@ -145,7 +146,7 @@ def _pose(where: str, value: Any) -> np.ndarray:
         T = np.empty(0)
     if T.shape != (4, 4) or not np.isfinite(T).all():
         raise CalibrationError(f"{where}: w2c: expected 4 rows of 4 finite numbers, got {_short(value)}")
-    if not np.allclose(T[3], [0, 0, 0, 1], atol=1e-9):
+    if (np.abs(T[3] - _LAST_ROW) > 1e-9).any():
         hint = " The translation is in the last row: transposed?" if T[3, :3].any() else ""
         raise CalibrationError(f"{where}: w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}.{hint}")
     return T

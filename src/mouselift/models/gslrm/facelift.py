@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from mouselift.errors import CheckpointError
+from mouselift.io.atomic import whole_file
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
 
@@ -48,17 +49,14 @@ def load_gslrm(path: Path, config: GSLRMConfig | None = None) -> GSLRM:
 def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False) -> None:
     """All weights as float32: `.safetensors` with the configuration inside, or `.pt` in the release's layout.
 
-    Whole file or none. CheckpointError for another suffix, an existing file without `overwrite`, or a network whose
-    LoRA factors are not merged (`models.lora.merge`).
+    Whole file or none. CheckpointError for another suffix, or a network whose LoRA factors are not merged
+    (`models.lora.merge`); OutputError for an existing file without `overwrite`, or one that cannot be written.
     """
     if path.suffix not in (".safetensors", ".pt"):
         raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt, got {path.suffix!r}")
-    if path.exists() and not overwrite:
-        raise CheckpointError(f"{path}: is there already; give another name, or overwrite=True")
     state = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
     _check(path, state, _expected_shapes(model.config), verb="hold")
-    temporary = path.with_name(f".writing-{path.name}")
-    try:
+    with whole_file(path, overwrite) as temporary:
         if path.suffix == ".pt":
             torch.save({"model": state}, temporary)
         else:
@@ -66,11 +64,6 @@ def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False) -> None:
 
             config = msgspec.json.encode(dataclasses.asdict(model.config)).decode()
             save_file(state, temporary, metadata={_CONFIG_KEY: config})
-        temporary.replace(path)
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror or error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read_state(path: Path) -> tuple[State, GSLRMConfig | None]:

@@ -1,0 +1,71 @@
+"""Files that appear whole or not at all, and never over a user's own unasked."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mouselift.errors import OutputError
+
+TEMPORARY = ".writing-"  # begins the hidden names that hold what is not finished
+
+
+def hidden(path: Path) -> Path:
+    """The name beside `path` under which it is written."""
+    return path.with_name(f"{TEMPORARY}{path.name}")
+
+
+def check_output(path: Path, replace: bool, outside: Path | None = None) -> None:
+    """Before any work: OutputError where `path` is a folder, is taken (without `replace`), or lies in `outside`.
+
+    outside: a folder of the user's in which nothing is written.
+    """
+    _check_free(path, replace)
+    if outside is not None and outside.is_dir() and path.resolve().is_relative_to(outside.resolve()):
+        raise OutputError(f"{path}: lies in {outside}, where nothing is written; choose another place")
+
+
+@contextmanager
+def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
+    """A hidden name to write to: it becomes `path` when the block ends well, and is removed when it does not.
+
+    Folders are made. OutputError where `path` is a folder, is taken (without `replace`), or cannot be written.
+    """
+    _check_free(path, replace)
+    temporary = hidden(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        _check_free(path, replace)  # it may have come to exist meanwhile
+        if path.exists():
+            temporary.chmod(path.stat().st_mode & 0o777)
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path}: {why_not_written(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
+    """All of the bytes or no file; errors as `whole_file`."""
+    with whole_file(path, replace) as temporary, temporary.open("wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())  # a rename may reach the disk before the bytes do
+
+
+def why_not_written(error: OSError) -> str:
+    """In words for the user."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return "the disk is full; free some space"
+    return f"cannot be written ({error.strerror or error})"
+
+
+def _check_free(path: Path, replace: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"{path}: is a folder; expected the name of a file to write")
+    if path.exists() and not replace:
+        raise OutputError(f"{path}: exists already; give another name, or remove it (--force where there is one)")
