@@ -28,6 +28,23 @@ def test_our_files_take_the_fast_path(seed: int, height: int, width: int) -> Non
     assert np.array_equal(alpha, image[:, :, 3])
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (2, 5), (16, 3), (33, 7), (64, 2)])
+def test_the_scan_sums_what_cumsum_sums(shape: tuple[int, int]) -> None:
+    """Blank, one block, and pictures whose last rows repeat: the box of differences is smaller than the subject."""
+    height, width = shape
+    blank = np.zeros((height, width, 4), dtype=np.uint8)
+    full = np.full_like(blank, 255)
+    block = blank.copy()
+    block[height // 3 : 1 + 2 * height // 3, width // 2 :, 3] = 200
+    lower = blank.copy()
+    lower[height // 2 :, : 1 + width // 2, 3] = 7
+    for image in (blank, full, block, lower):
+        steps = np.diff(image[:, :, 3], axis=0, prepend=np.zeros((1, width), np.uint8))
+        alpha = np.asarray(up_filtered_alpha(encode_png(image)))
+        assert np.array_equal(alpha, np.cumsum(steps, axis=0, dtype=np.uint8))
+        assert np.array_equal(alpha, image[:, :, 3])
+
+
 def test_other_files_fall_back(tmp_path: Path) -> None:
     image = picture(1)
     path = tmp_path / "a.png"

@@ -40,23 +40,24 @@ def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
 
     speck_share: components whose area is below this share of the largest one's are left out; 0 keeps all.
     """
-    inside = cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
-    x, y, w, h = cv2.boundingRect(inside)
-    if w == 0 or h == 0:
-        return None
     if speck_share > 0:
-        alpha = _without_specks(alpha, np.asarray(inside), speck_share)
-        x, y, w, h = cv2.boundingRect(cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1])
-    points = _crossings(alpha, (x, y, x + w, y + h))
+        inside = np.asarray(cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1])
+        alpha = _without_specks(alpha, inside, speck_share) if inside.any() else alpha
+    left, top, wide, high = cv2.boundingRect(alpha)  # of what is not blank: the rest is looked at once only
+    shown = alpha[top : top + high, left : left + wide]
+    x, y, w, h = cv2.boundingRect(cv2.threshold(shown, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]) if high else (0,) * 4
+    if h == 0:
+        return None
+    box = (left + x, top + y, left + x + w, top + y + h)
+    points = _crossings(alpha, box)
     corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
     hull = points[corners]
     far = np.array([alpha.shape[1], alpha.shape[0]]) - _BORDER_PX
     border = np.asarray(((hull <= _BORDER_PX) | (hull >= far)).any(axis=1))
-    left, top, wide, high = cv2.boundingRect(alpha)
-    moments = cv2.moments(alpha[top : top + high, left : left + wide])
+    moments = cv2.moments(shown)
     middle = np.array([[moments["m10"], moments["m01"]]]) / moments["m00"] + 0.5
     area = float(moments["m00"] / 255)
-    return Outline(points, hull, border, area, middle + np.array([left, top]), (x, y, x + w, y + h))
+    return Outline(points, hull, border, area, middle + np.array([left, top]), box)
 
 
 def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:

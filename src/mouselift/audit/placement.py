@@ -47,18 +47,18 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
     nothing = Placement(None, np.nan, np.nan, np.nan, np.full(len(cameras), np.nan), border)
     if len(seen) < 2:
         return nothing
-    rays = np.concatenate([camera.rays(outline.centroid) for camera, outline in seen])
+    rays = [camera.rays(np.concatenate([outline.centroid, outline.hull])) for camera, outline in seen]
+    centres = np.stack([camera.centre for camera, _ in seen])
     try:
-        centre = meeting_point(np.stack([camera.centre for camera, _ in seen]), rays)
+        centre = meeting_point(centres, np.stack([own[0] for own in rays]))
     except ValueError:  # parallel rays
         return nothing
-    extent, depth = 0.0, 0.0
-    for camera, outline in seen:
-        d = camera.rays(outline.hull)
-        points = _nearest(centre, camera.centre, d)
-        size = float(np.linalg.norm(points - centre, axis=1).max())
-        extent = max(extent, float(np.abs(points).max()))
-        depth = max(depth, float(np.abs(d @ centre).max()) + size)
+    counts = np.array([len(own) - 1 for own in rays])
+    d, first = np.concatenate([own[1:] for own in rays]), np.cumsum(counts) - counts
+    points = _nearest(centre, np.repeat(centres, counts, axis=0), d)
+    size = np.maximum.reduceat(np.linalg.norm(points - centre, axis=1), first)
+    extent = float(np.abs(points).max())
+    depth = float((np.maximum.reduceat(np.abs(d @ centre), first) + size).max())
     depths = np.array([float(camera.depth(centre[None])[0]) for camera in cameras])
     return Placement(centre, float(np.linalg.norm(centre)), extent, depth, depths, border)
 
@@ -110,7 +110,7 @@ def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
     return found
 
 
-def _nearest(point: Vector3, origin: Vector3, directions: Points3) -> Points3:
-    """The point of each ray from `origin` that lies nearest `point`."""
-    along = directions @ (point - origin)
-    return origin + along[:, None] * directions
+def _nearest(point: Vector3, origins: Points3, directions: Points3) -> Points3:
+    """The point of each ray that lies nearest `point`."""
+    along = (directions * (point - origins)).sum(axis=1, keepdims=True)
+    return origins + along * directions

@@ -6,6 +6,7 @@ Checks look at the raw JSON, so that a stable code and the key can be named befo
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -217,15 +218,18 @@ def _matrix(value: Any) -> np.ndarray:
 
 
 def _finite(value: Any) -> bool:
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and bool(np.isfinite(value))
+    """A number that a double can hold; whole numbers of JSON may be larger."""
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
 def _name(index: int, frame: Any) -> str:
     """As io/rigs/facelift.py names cameras: by "camera", else by the picture."""
     if not isinstance(frame, Mapping):
         return f"frames[{index}]"
+    if "camera" in frame:
+        return str(frame["camera"])
     path = frame.get("file_path", f"images/cam_{index:03d}.png")
-    return str(frame.get("camera", Path(path).stem if isinstance(path, str) else f"frames[{index}]"))
+    return Path(path).stem if isinstance(path, str) else f"frames[{index}]"
 
 
 def _short(value: Any) -> str:
