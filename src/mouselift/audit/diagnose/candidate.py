@@ -14,6 +14,7 @@ from mouselift.core.types import Array
 
 Basis = Callable[[Stated], np.ndarray]  # [v, 7, k]: what each parameter does to every view
 Start = Callable[[Stated, Hulls], np.ndarray]  # [k]: a guess from the silhouettes' centroids and areas
+Starts = Callable[[Stated, Hulls], list[np.ndarray]]  # several [k], the likeliest first: for one sample alone
 About = Literal["middle", "corner", "principal"]
 
 LOG_SCALE_DEVIATION = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
@@ -43,6 +44,7 @@ class Candidate:
     deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the picture's width
     about: About = "middle"
     start: Start | None = None
+    starts: Starts | None = None
     options: int = 1  # how many like it are tried: the more, the easier one fits by chance
 
     @property

@@ -17,11 +17,13 @@ from mouselift.core.types import Array
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
+_PLACED_PX = 0.15  # the same for views that all lost scale and shift: wrong places come near, with so many unknowns
 _SHARED = 1.3  # pairs share tangent points, so their errors are not independent: measured, benchmarks/repair_rates.py
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _STEPS, _STILL = 60, 1e-8
 _QUICK_STEPS, _QUICK_STILL = 15, 1e-2
 _MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, speaks against it as this much does
+_SILENCE_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
 _LIMIT_PX = 60.0  # larger residuals say no more than this
 
 Problem = Sequence[tuple[Stated, Hulls]]
@@ -47,6 +49,7 @@ class Fit:
     corrected: tuple[Stated, ...]  # one a sample
     left: Left
     converged: bool
+    redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
 
     @property
     def rms_px(self) -> float:
@@ -68,12 +71,12 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
     """
     applied = [(candidate.apply(stated), hulls) for stated, hulls in problem]
     if candidate.basis is None:
-        x, covariance, converged = np.zeros(0), np.zeros((0, 0)), True
+        x, covariance, converged, redundancy = np.zeros(0), np.zeros((0, 0)), True, 0
     else:
-        x, covariance, converged = _search(candidate, applied, quick)
+        x, covariance, converged, redundancy = _search(candidate, applied, quick)
     corrected = tuple(undo(candidate, stated, x) for stated, _ in problem)
     left = judge(corrected, [hulls for _, hulls in applied], possible)
-    return Fit(candidate, x, covariance, corrected, left, converged)
+    return Fit(candidate, x, covariance, corrected, left, converged, redundancy)
 
 
 def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> Stated:
@@ -82,7 +85,7 @@ def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> State
     return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
-def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool]:
+def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool, int]:
     width = float(applied[0][0].size[0, 0])
     deviation = np.array(candidate.deviation)
     lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(deviation))])
@@ -91,10 +94,10 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
     evaluate = _evaluator(candidate, applied)
     steps, still = (_QUICK_STEPS, _QUICK_STILL) if quick else (_STEPS, _STILL)
 
-    def descend(start: np.ndarray, scales: tuple[float, ...]) -> Solution:
-        solution = minimise(evaluate, start, prior, zero, scales[0], steps, still)
+    def descend(start: np.ndarray, scales: tuple[float, ...], mean: np.ndarray = zero) -> Solution:
+        solution = minimise(evaluate, start, prior, mean, scales[0], steps, still)
         for scale in scales[1:]:
-            solution = minimise(evaluate, solution.x, prior, zero, scale, steps, still)
+            solution = minimise(evaluate, solution.x, prior, mean, scale, steps, still)
         return solution
 
     best = descend(zero, (np.inf, ROBUST_PX))
@@ -107,15 +110,24 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
         not quick and _loss_left(best) > _ARRIVED_PX**2
     ):  # mask parts that are missing in a view, perhaps: outliers from the start
         best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
-    weight = float(best.weights.sum())
-    free = max(weight - np.linalg.matrix_rank(best.jacobian) if best.jacobian.size else 0, 1.0)
+    if candidate.starts is not None and not quick and len(applied) == 1 and _loss_left(best) > _PLACED_PX**2:
+        far = [descend(guess, (np.inf, ROBUST_PX), guess) for guess in candidate.starts(*applied[0])]
+        best = min([best, *far], key=_with_silence)
+    rank = int(np.linalg.matrix_rank(best.jacobian)) if best.jacobian.size else 0
+    free = max(float(best.weights.sum()) - rank, 1.0)
     sigma = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
-    return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged
+    near = int(((best.weights > 0.5) & (best.residuals != 0.0)).sum())
+    return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged, near - rank
 
 
 def _loss_left(found: Solution) -> float:
     """Mean square of what is left, outliers bounded."""
     return found.cost / max(len(found.residuals), 1)
+
+
+def _with_silence(found: Solution) -> float:
+    """Cost, with a price on rows that the fit silenced (subjects pushed behind cameras, epipoles into outlines)."""
+    return found.cost + _SILENCE_PX**2 * int((found.residuals == 0.0).sum())
 
 
 def _is_shift(candidate: Candidate, stated: Stated, k: int) -> bool:
@@ -138,13 +150,14 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
 
 def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> Left:
     """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
-    found = []
+    found, clipped = [], 0  # rows that the picture's border silences are no candidate's doing
     for stated, hull in zip(corrected, hulls, strict=True):
-        r, _, _ = residuals(stated, hull)
+        r, _, touch = residuals(stated, hull)
         found.append(r if in_front(stated, hull) else np.full_like(r, np.nan))
+        clipped += int((~touch.good & hull.silent[touch.pair, touch.at].any(axis=1)).sum())
     r = np.concatenate(found)
     r = r[np.isfinite(r)]
-    missing = 0 if possible is None else max(possible - len(r), 0)
+    missing = 0 if possible is None else max(possible - clipped - len(r), 0)
     rows = max(len(r) + missing, 1)
     loss = (
         (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows

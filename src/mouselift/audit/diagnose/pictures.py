@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
@@ -19,6 +19,7 @@ from mouselift.audit.diagnose.candidate import (
     Columns,
     deviations,
 )  # fmt: skip
+from mouselift.audit.diagnose.place import starts_from_places
 from mouselift.audit.diagnose.stated import Hulls, Stated, subject_point
 
 _Rows = tuple[tuple[int, ...], ...]
@@ -58,7 +59,8 @@ def each_view(stated: Stated) -> Iterator[Candidate]:
     yield _candidate("each-scale", views, everyone, (SCALE,), "principal", False, 1)
     yield _candidate("each-scale", views, everyone, (SCALE,), "middle", False, 1)
     yield _candidate("each-shift", views, everyone, (SHIFT_X, SHIFT_Y), "middle", False, 1)
-    yield _candidate("each-scale-shift", views, everyone, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, 1)
+    every = _candidate("each-scale-shift", views, everyone, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, 1)
+    yield replace(every, starts=starts_from_places)
 
 
 _KINDS: tuple[tuple[str, _Rows, About], ...] = (
