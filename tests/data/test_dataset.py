@@ -18,8 +18,8 @@ from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.choice import ViewChoice
 from mouselift.data.dataset import MultiViewDataset, Shuffled, batches
 from mouselift.data.sample import Sample, collate
-from mouselift.data.splits import samples_of, split_samples
 from mouselift.errors import DatasetError
+from mouselift.io.layout import find_samples, split_samples
 from mouselift.io.png import read_png
 from mouselift.io.rigs.facelift import read_cameras_json
 
@@ -321,8 +321,8 @@ def test_lists_of_a_moved_dataset(make_sample: Callable[..., Path], tmp_path: Pa
     new = tmp_path / "elsewhere" / "new"
     shutil.move(old, new)
     assert split_samples(new, "train") == [new / "sample_000002", new / "sample_000000"]
-    assert samples_of(new / "data_val.txt") == [new / "sample_000001"]
-    assert len(samples_of(new)) == 3
+    assert find_samples(new / "data_val.txt") == [new / "sample_000001"]
+    assert len(find_samples(new)) == 3
     with pytest.raises(DatasetError, match=r"lists in that folder: data_train\.txt, data_val\.txt"):
         split_samples(new, "test")
     shutil.rmtree(new / "sample_000000")
@@ -336,12 +336,12 @@ def test_lists_that_say_too_much_or_nothing(make_sample: Callable[..., Path], tm
     file = tmp_path / "data_train.txt"
     file.write_text("/gone/a/sample_000000\n")
     with pytest.raises(DatasetError, match="its end fits"):
-        samples_of(file)
+        find_samples(file)
     file.write_text("C:\\gone\\sample_000000\n")
-    assert samples_of(file) == [tmp_path / "sample_000000"]
+    assert find_samples(file) == [tmp_path / "sample_000000"]
     file.write_text("sample_000000\n/gone/sample_000000\n")
     with pytest.raises(DatasetError, match="lines 1 and 2 name the same sample"):
-        samples_of(file)
+        find_samples(file)
     file.write_text("\n")
     with pytest.raises(DatasetError, match="found none"):
-        samples_of(file)
+        find_samples(file)

@@ -101,7 +101,7 @@ def test_list_files(dataset: Path) -> None:
     file.write_text(f"{dataset / 'sample_000120'}\n\nsample_000005\n")
     assert list(DatasetSource(file).frames) == [5, 120]
     for text, message in (
-        ("sample_000005\ngone\n", r"data_val\.txt: line 2: no such folder: gone; was the dataset moved"),
+        ("sample_000005\ngone\n", r"data_val\.txt: line 2: expected a sample's folder, got gone, which is not there"),
         ("sample_000005\nsample_000005\n", "lines 1 and 2 name the same sample"),
         ("\n", "expected one sample folder a line"),
     ):

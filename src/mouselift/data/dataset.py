@@ -19,9 +19,9 @@ from mouselift.data.choice import ViewChoice
 from mouselift.data.decode import Box, Premultiplied, read_cutout
 from mouselift.data.moves import ViewMove, resized
 from mouselift.data.sample import Batch, Sample, collate
-from mouselift.data.splits import samples_of
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.io.dataset import DatasetSample, read_sample
+from mouselift.io.layout import find_samples
 from mouselift.io.rigs.facelift import SampleView
 
 WHITE = (1.0, 1.0, 1.0)
@@ -33,7 +33,7 @@ _EACH_VIEW = 3
 class MultiViewDataset(Dataset[Sample]):
     """Samples of prepared folders (FaceLift format), read when asked for.
 
-    samples: a list file, a folder of samples, one sample's folder, or such folders (`splits.split_samples`).
+    samples: a list file, a folder of samples, one sample's folder, or such folders (`io.layout.split_samples`).
     size: pixels a side of what is given out; None: as stored. background: red, green, blue, 0..1.
     What a sample looks like depends on (seed, epoch, index) only: not on workers, order or what was read before.
     Set the epoch (`set_epoch`) before iterating; workers that live on see it.
@@ -52,7 +52,7 @@ class MultiViewDataset(Dataset[Sample]):
         background: tuple[float, float, float] = WHITE,
         seed: int = 0,
     ) -> None:
-        self.folders = tuple(samples_of(samples) if isinstance(samples, Path) else samples)
+        self.folders = tuple(find_samples(samples) if isinstance(samples, Path) else samples)
         self.size, self.views, self.augment, self.seed = size, views or ViewChoice(), augment, seed
         self.background = np.array(background, dtype=np.float32)
         if not self.folders:

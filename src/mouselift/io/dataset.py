@@ -6,7 +6,6 @@ Layout: folders with `opencv_cameras.json` and square pictures, gathered in one 
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +19,9 @@ from mouselift.core.types import ImageRGB, Levels
 from mouselift.errors import CalibrationError, DatasetError, MouseliftError
 from mouselift.io.frames import FrameSet, ViewFrame
 from mouselift.io.images import ImagePicture, eight_bits
+from mouselift.io.layout import CAMERAS_FILE, find_samples, number_of
 from mouselift.io.rigs.facelift import SampleView, read_cameras_json
 
-CAMERAS_FILE = "opencv_cameras.json"
-_TRAILING_DIGITS = re.compile(r"(\d+)$")
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
@@ -69,23 +67,6 @@ def read_sample(folder: Path) -> DatasetSample:
             raise DatasetError(f"{where}: file_path: no such picture: {picture}")
         _check_size(where, picture, view, _png_size(picture))
     return DatasetSample(folder, tuple(views))
-
-
-def find_samples(path: Path) -> list[Path]:
-    """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
-
-    DatasetError: nothing there, a line that is no folder, a folder listed twice.
-    """
-    if path.is_file():
-        return _listed(path)
-    if not path.is_dir():
-        raise DatasetError(f"{path}: no such dataset; expected a folder of samples, or a list file (data_train.txt)")
-    if (path / CAMERAS_FILE).is_file():
-        return [path]
-    found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
-    if not found:
-        raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none")
-    return sorted(found, key=lambda folder: (_number(folder) is None, _number(folder) or 0, folder.name))
 
 
 class DatasetSource:
@@ -182,39 +163,11 @@ def _usable(
 
 def _frame_numbers(folders: Sequence[Path]) -> list[int]:
     """Trailing digits of the folders' names where all have them and none twice; else their places."""
-    numbers = [_number(folder) for folder in folders]
+    numbers = [number_of(folder) for folder in folders]
     given = [number for number in numbers if number is not None]
     if len(given) == len(folders) == len(set(given)):
         return given
     return list(range(len(folders)))
-
-
-def _number(folder: Path) -> int | None:
-    match = _TRAILING_DIGITS.search(folder.name)
-    return None if match is None else int(match.group(1))
-
-
-def _listed(file: Path) -> list[Path]:
-    try:
-        lines = file.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError:
-        raise DatasetError(f"{file}: expected a list file, one sample folder a line; it is no text") from None
-    found: dict[Path, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        folder = (file.parent / line.strip()).resolve()
-        if not folder.is_dir():
-            raise DatasetError(
-                f"{file}: line {number}: no such folder: {line.strip()}; was the dataset moved? Lists hold absolute "
-                "paths: give the dataset's folder instead, or correct the list"
-            )
-        if folder in found:
-            raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
-        found[folder] = number
-    if not found:
-        raise DatasetError(f"{file}: expected one sample folder a line, found none")
-    return list(found)
 
 
 def _check_size(where: str, picture: Path, view: SampleView, size: tuple[int, int] | None) -> None:

@@ -14,6 +14,7 @@ from mouselift.core.finding import Finding
 from mouselift.core.types import Array, Levels
 from mouselift.errors import CaptureError, MaskError
 from mouselift.io.capture import Capture, CaptureCamera
+from mouselift.io.dataset import DatasetSource
 from mouselift.io.frames import FrameSet, Picture, ViewFrame
 from mouselift.io.images import ImageFolder, ImagePicture, as_levels, as_rgb, read_numbered
 from mouselift.io.video import VideoInfo, VideoPicture, VideoReader, probe
@@ -256,3 +257,8 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
                     "frames of one number may not show one instant",
                     track.name,
                 )
+
+
+def open_source(capture: Capture) -> CaptureSource | DatasetSource:
+    """The frames of a capture, or of a FaceLift-format dataset used as one."""
+    return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)

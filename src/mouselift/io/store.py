@@ -20,7 +20,6 @@ from mouselift.io.atomic import TEMPORARY, hidden, why_not_written, write_whole
 
 SCHEMA = 1
 MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".lock"
-LISTS = {"train": "data_train.txt", "val": "data_val.txt"}
 
 R = TypeVar("R", bound=msgspec.Struct)
 

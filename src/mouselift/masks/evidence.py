@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
+from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import Array, Levels, Mask
 from mouselift.io.frames import Box
 from mouselift.masks.background import Background
@@ -43,7 +44,7 @@ class Comparer:
         self.background = background
         self._small = halved(background.luma)
         self._small_spread = halved(background.spread)
-        self._small_uncovered = halved(background.uncovered.astype(np.uint8) * np.uint8(255)) > 127
+        self._small_uncovered = halved(background.uncovered.astype(np.uint8) * np.uint8(255)) >= HALF_LEVEL
         height, width = self._small.shape
         self.window = window if window is not None else (0, 0, width, height)
 

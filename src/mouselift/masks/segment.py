@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
+from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import Array, Levels, Mask
 from mouselift.io.frames import Box, Picture
 from mouselift.masks.agree import Agreement, Place, agree
@@ -196,4 +197,4 @@ def _doubled(mask: ViewMask, box: Box) -> ViewMask:
     x0, y0, x1, y1 = box
     small = mask[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2].view(np.uint8) * np.uint8(255)
     large = cv2.resize(small, (small.shape[1] * 2, small.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
-    return (np.asarray(large) >= 128)[: y1 - y0, : x1 - x0]
+    return (np.asarray(large) >= HALF_LEVEL)[: y1 - y0, : x1 - x0]

@@ -21,7 +21,7 @@ from mouselift.core.finding import Finding
 from mouselift.errors import DatasetError, FramingError, LensFoldError
 from mouselift.io.capture import Capture
 from mouselift.io.dataset import DatasetSource
-from mouselift.io.source import CaptureSource
+from mouselift.io.source import CaptureSource, open_source
 from mouselift.plan.zoom import DatasetZoom
 from mouselift.prepare.engine import run_blocks
 from mouselift.prepare.recipe import Recipe
@@ -47,11 +47,6 @@ class Summary:
     splits: dict[str, int]  # train, val, gap
     findings: tuple[Finding, ...]  # about the recording as a whole
     noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
-
-
-def open_source(capture: Capture) -> Source:
-    """The frames of a capture, or of a FaceLift-format dataset used as one."""
-    return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)
 
 
 def prepare(

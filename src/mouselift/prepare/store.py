@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from mouselift.io.dataset import CAMERAS_FILE
-from mouselift.io.store import LISTS, FolderStore
+from mouselift.io.layout import CAMERAS_FILE, LISTS
+from mouselift.io.store import FolderStore
 from mouselift.prepare.sample import Record, Sample
 
 DESCRIPTION = "dataset.json"

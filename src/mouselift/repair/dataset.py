@@ -17,9 +17,8 @@ from mouselift.audit.diagnose.explain import explain, in_order, look, problem_of
 from mouselift.audit.load import load_sample
 from mouselift.core.camera import Camera
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.io.dataset import CAMERAS_FILE, find_samples
+from mouselift.io.layout import CAMERAS_FILE, LISTS, find_samples
 from mouselift.io.rigs.facelift import read_cameras_json
-from mouselift.io.store import LISTS
 from mouselift.prepare.engine import run_blocks
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.repair.store import RepairRecord, RepairStore

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.layout import CAMERAS_FILE
 from mouselift.io.store import FolderStore
 
 DESCRIPTION = "repair.json"

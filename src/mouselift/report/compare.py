@@ -20,10 +20,11 @@ from mouselift.io.capture import Capture, load_capture
 from mouselift.io.capture_toml import capture_file
 from mouselift.io.dataset import find_samples, read_sample
 from mouselift.io.png import read_png
+from mouselift.io.source import open_source
 from mouselift.io.store import read_manifest
 from mouselift.plan.framing import PRESETS, Framing
 from mouselift.plan.zoom import Zoom
-from mouselift.prepare.pipeline import Summary, open_source, prepare
+from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record
 from mouselift.prepare.select import Selection, Split

@@ -21,7 +21,7 @@ from mouselift.errors import CaptureError
 from mouselift.io.capture import Capture, load_capture
 from mouselift.io.dataset import DatasetSource
 from mouselift.io.images import ImageFolder
-from mouselift.io.source import CaptureSource, Track
+from mouselift.io.source import CaptureSource, Track, open_source
 from mouselift.io.video import VideoInfo
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
@@ -44,10 +44,6 @@ def inspect_capture(
         return _inspect(capture, source, frames, lag, progress)
     finally:
         source.close()
-
-
-def open_source(capture: Capture) -> CaptureSource | DatasetSource:
-    return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)
 
 
 def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
