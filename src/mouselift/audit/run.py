@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
-from mouselift.audit.causes import LOOKED_AT, find_causes
+from mouselift.audit.causes import find_causes
 from mouselift.audit.collect import Collected, camera_numbers, order_findings, repeated_findings, sample_quantiles
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
@@ -196,8 +196,7 @@ def audit_dataset(
     collected.settle()
     repeated = repeated_findings(collected.accused, collected.ids, collected.verdict_counts()[1])
     doubtful = collected.accused[repeated[0].camera or ""] if repeated else collected.disagreeing
-    suspects = _spread_over([folders[k] for k in sorted(doubtful)], LOOKED_AT)
-    causes = find_causes(suspects, progress)
+    causes = find_causes([folders[k] for k in sorted(doubtful)], progress)
     return _summed_up(path, collected, profile or facelift(), hull, causes, repeated)
 
 

@@ -49,7 +49,7 @@ def in_words(
         return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if verdict == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
-    why = [f"{cause.sentence.rstrip('.')}." for cause in causes[:_CAUSES]]
+    why = [_cause(cause) for cause in causes[:_CAUSES]]
     if not why:
         gravest = sorted(
             (code for code, count in counts.items() if count.severity == "error"),
@@ -60,6 +60,12 @@ def in_words(
     why[:0] = [f"{finding.message}." for finding in whole if finding.severity == "error"]
     which = "The sample fails. " if samples == 1 else f"{failed} of {samples} samples fail. " if failed else ""
     return f"{which}{' '.join(why)}{aside}"
+
+
+def _cause(cause: CauseFound) -> str:
+    """Its sentence; where nothing explains the disagreement, also what would decide."""
+    decided = f" What decides: {cause.decided_by}." if cause.code == "unexplained" and cause.decided_by else ""
+    return f"{cause.sentence.rstrip('.')}.{decided}"
 
 
 def _unknown_because(counts: Mapping[str, CodeCount]) -> str:

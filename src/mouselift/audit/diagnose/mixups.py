@@ -9,10 +9,19 @@ from typing import Literal
 
 import numpy as np
 
+from mouselift.audit.diagnose import poses
 from mouselift.audit.diagnose.candidate import SHIFT_X, SHIFT_Y, Candidate, Columns, deviations
 from mouselift.audit.diagnose.stated import Stated
 
 _What = Literal["all", "pose", "intrinsics"]
+
+
+def readings(stated: Stated) -> Iterator[Candidate]:
+    """Every way to read the stated numbers otherwise: no value is fitted, but for the point of a transposed K."""
+    yield from poses.conventions(stated)
+    yield from swaps(stated)
+    yield from mirrors(stated)
+    yield from intrinsics(stated)
 
 
 def swaps(stated: Stated) -> Iterator[Candidate]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mouselift.audit.diagnose.candidate import change_of
+from mouselift.audit.diagnose.candidate import Candidate, change_of
 from mouselift.audit.diagnose.cause import Cause, finite
 from mouselift.audit.diagnose.fit import Fit, Problem
 
@@ -26,6 +26,9 @@ _FIXED = {
     "wrong calibration, a wrong mask, or a video that lags (`mouselift inspect` on the capture decides)",
     "unexplained": "the views disagree, and no single cause explains it",
 }
+
+_COPIED = "its pose is a copy of another camera's; its own calibration is missing"
+_ONE_INTRINSICS = "all views state the same intrinsics, and each picture needs its own"
 
 _DECIDED = {
     "focal": "the original calibration's focal length",
@@ -63,14 +66,25 @@ def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: f
     )
 
 
+def in_general(candidate: Candidate, names: tuple[str, ...]) -> str:
+    """A cause that many samples have in common, without values."""
+    who = _who(candidate.views, names)
+    if candidate.code == "calibration-copied" and len(candidate.views) > 1:
+        return f"{who}: they state one pose; one is a copy of the other, and which one the silhouettes do not say"
+    if candidate.code == "one-intrinsics":
+        return _ONE_INTRINSICS
+    if candidate.code == "k-transposed":
+        return f"{who}: the principal point is 0, as when K is read from its transpose"
+    return f"{who}: {_FIXED.get(candidate.code, _COPIED)}"
+
+
 def _label(found: Fit, names: tuple[str, ...]) -> str:
     code = found.candidate.code
     everyone = len(found.candidate.views) in (0, len(names))
     return code if everyone else f"{code} ({', '.join(names[i] for i in found.candidate.views)})"
 
 
-def _who(found: Fit, names: tuple[str, ...]) -> str:
-    views = found.candidate.views
+def _who(views: tuple[int, ...], names: tuple[str, ...]) -> str:
     if len(views) == len(names):
         return "all views"
     return ", ".join(f"view {i} ({names[i]})" for i in views)
@@ -78,16 +92,16 @@ def _who(found: Fit, names: tuple[str, ...]) -> str:
 
 def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> str:
     code = found.candidate.code
-    who = _who(found, names)
+    who = _who(found.candidate.views, names)
     if code in _FIXED:
         return f"{who}: {_FIXED[code]}" if who else _FIXED[code]
     if code == "calibration-copied":
-        return f"{who}: its pose is a copy of another camera's; its own calibration is missing"
+        return f"{who}: {_COPIED}"
     if code == "k-transposed":
         return f"{who}: the principal point is 0, as when K is read from its transpose" + _fitted_point(names, values)
     if code == "one-intrinsics" or code.startswith("each-"):
         head = {
-            "one-intrinsics": "all views state the same intrinsics, and each picture needs its own",
+            "one-intrinsics": _ONE_INTRINSICS,
             "each-distance": "each camera's distance was set on its own (the centre moved, the picture did not)",
             "each-scale": "each view's pixels were scaled on their own without fx, fy",
             "each-shift": "each view's pixels were shifted on their own without cx, cy",
