@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from mouselift.infer.engine import Engine
     from mouselift.reconstruct.options import Options
     from mouselift.reconstruct.plan import Estimate, Task
-    from mouselift.reconstruct.record import Record
+    from mouselift.reconstruct.record import Record, Role
 
 
 @dataclass
@@ -92,7 +92,8 @@ class Reconstruct:
         self._show(records, out)
         if not self.json:
             there = len(folders) - len(todo)
-            say(f"{len(todo)} samples made" + (f", {there} were there" if there else "") + f" in [bold]{out}[/]")
+            made = "1 sample" if len(todo) == 1 else f"{len(todo)} samples"
+            say(f"{made} made" + (f", {there} found whole and left" if there else "") + f", in [bold]{out}[/]")
             say(f"Open [bold]{(out / records[0].id / 'index.html').resolve()}[/]")
         return EXIT_OK
 
@@ -149,14 +150,19 @@ def announcement(found: Estimate, where: str) -> list[str]:
     """What is about to happen, for a person."""
     samples = f"{found.tasks} samples" if found.tasks > 1 else "1 sample"
     up_to = "at most " if found.tasks > 1 else ""
-    free = "" if found.free is None else f" of {found.free / 1e9:.1f} GB free"
+    free = "" if found.free is None else f" of {size(found.free)} free"
     each = f", {duration(found.seconds / found.tasks)} a sample" if found.tasks > 1 else ""
     return [
         f"{samples}: {up_to}{found.views} input views of {found.side} x {found.side} pixels, {found.tokens:,} tokens, "
         f"{found.gaussians:,} Gaussians",
-        f"memory: about {found.bytes / 1e9:.1f} GB{free} ({where})",
+        f"memory: about {size(found.bytes)}{free} ({where})",
         f"time: about {duration(found.seconds)} for the network{each}; drawing comes on top",
     ]
+
+
+def size(count: int) -> str:
+    """Bytes in a unit that suits them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1):.0f} MB"
 
 
 def duration(seconds: float) -> str:
@@ -168,26 +174,23 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-_SHOWN = ("foreground_psnr", "foreground_ssim", "iou")
+_TITLES: dict[Role, str] = {"input": "Views that went in", "held-out": "Views that were held out"}
 _MOST_ROWS = 20
 
 
 def scores(records: list[Record]) -> None:
-    """The table for a person: foreground first, views that went in and held-out ones apart."""
-    from mouselift.reconstruct.record import WORDS, overall
+    """Tables for a person: foreground first, views that went in and held-out ones apart."""
+    from mouselift.reconstruct.record import SCORES, WORDS, overall
 
-    roles = list(overall(records))
-    columns = [f"{WORDS[score]} ({role})" for role in roles for score in _SHOWN]
-    rows = []
-    for record in records[:_MOST_ROWS]:
-        values = [record.mean(score, role) if role in record.roles else None for role in roles for score in _SHOWN]
-        rows.append([record.id, *map(_short, values), f"{record.kept:,}"])
-    if len(records) > 1:
-        means = overall(records)
-        rows.append([f"mean of {len(records)}", *(_short(means[r][s]) for r in roles for s in _SHOWN), ""])
-    table("Scores, means over views", ["", *columns, "Gaussians"], rows)
+    for role, means in overall(records).items():
+        having = [record for record in records if role in record.roles]
+        rows = [[record.id, *(_short(record.mean(key, role)) for key in SCORES)] for record in having[:_MOST_ROWS]]
+        if len(having) > 1:
+            rows.append([f"mean of {len(having)}", *(_short(means[key]) for key in SCORES)])
+        table(f"{_TITLES[role]}, means", ["", *(WORDS[key] for key in SCORES)], rows)
+        say()
     if len(records) > _MOST_ROWS:
-        say(f"{len(records) - _MOST_ROWS} more in metrics.csv")
+        say(f"{len(records) - _MOST_ROWS} more samples in metrics.csv")
 
 
 def _short(value: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`mouselift view`: a dataset's cameras, pictures and hulls live in the browser."""
+"""`mouselift view`: a dataset's cameras, pictures and hulls live in the browser; or Gaussians beside cameras."""
 
 from __future__ import annotations
 
@@ -16,14 +16,18 @@ from mouselift.cli.console import EXIT_OK, say
 class View:
     """Serve the 3D scene of a dataset: cameras with their pictures, the hull of the silhouettes, a slider over samples.
 
+    Or of Gaussians: a .ply or .splat, or what `mouselift reconstruct` wrote, next to the cameras.
+
     Only this machine can reach it unless --host says otherwise; there is no password. Ctrl-C ends it. Needs
     `pip install 'mouselift[view]'`. Example: `mouselift view out/mouse7 --sample sample_000120`
     """
 
     path: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="PATH")]
-    """Folder of samples in FaceLift's format, one sample, or a list file (data_train.txt)."""
+    """Folder of samples in FaceLift's format, one sample, or a list file (data_train.txt); a .ply or .splat of
+    Gaussians; a reconstruction's folder, or the folder of several."""
     sample: str | None = None
-    """Name of the sample's folder to start with; the first otherwise."""
+    """Name of the sample's folder to start with; the first otherwise. With a .ply: the sample folder whose cameras
+    stand beside the Gaussians (default: those that `mouselift reconstruct` wrote next to it)."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0: every network that this machine is in."""
     port: int = 8080
@@ -31,8 +35,10 @@ class View:
 
     def run(self) -> int:
         from mouselift.view.live import LiveView
+        from mouselift.view.live_splats import SplatView, is_splats
 
-        with LiveView(self.path, self.host, self.port, self.sample) as live:
+        served = SplatView if is_splats(self.path) else LiveView
+        with served(self.path, self.host, self.port, self.sample) as live:
             say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
             try:
                 while True:

@@ -14,6 +14,7 @@ from mouselift.evaluate.metrics import ViewScores
 
 Role = Literal["input", "held-out"]
 
+ROLES: tuple[Role, ...] = ("input", "held-out")
 SCORES = ("foreground_psnr", "foreground_ssim", "iou", "psnr", "ssim")
 WORDS = {
     "foreground_psnr": "foreground PSNR, dB",
@@ -65,19 +66,18 @@ class Record(msgspec.Struct, frozen=True):
     @property
     def roles(self) -> list[Role]:
         """Those that it has, inputs first."""
-        roles: tuple[Role, ...] = ("input", "held-out")
-        return [role for role in roles if any(view.role == role for view in self.views)]
+        return [role for role in ROLES if any(view.role == role for view in self.views)]
 
     @property
-    def means(self) -> dict[str, dict[str, float | None]]:
+    def means(self) -> dict[Role, dict[str, float | None]]:
         """role -> score -> mean over its views."""
         return {role: {score: self.mean(score, role) for score in SCORES} for role in self.roles}
 
 
-def overall(records: Sequence[Record]) -> dict[str, dict[str, float | None]]:
+def overall(records: Sequence[Record]) -> dict[Role, dict[str, float | None]]:
     """role -> score -> mean over samples of their means."""
-    out: dict[str, dict[str, float | None]] = {}
-    for role in ("input", "held-out"):
+    out: dict[Role, dict[str, float | None]] = {}
+    for role in ROLES:
         having = [record for record in records if role in record.roles]
         if having:
             means = {score: [m for r in having if (m := r.mean(score, role)) is not None] for score in SCORES}

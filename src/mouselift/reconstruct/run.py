@@ -19,6 +19,7 @@ from mouselift.io.ply import write_ply
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.io.store import FolderStore
+from mouselift.reconstruct.files import CAMERAS, DESCRIPTION, METRICS, RENDERS, SPLATS, STILLS, TABLE, VIDEO
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import Task
 from mouselift.reconstruct.record import Record, metrics_csv, metrics_json
@@ -29,9 +30,6 @@ from mouselift.render.orbit import still_sheet, write_video
 Progress = Callable[[str, int, int], None]  # stage, done, total
 Page = Callable[[Made, Path], None]  # writes what a person looks at into the sample's new folder
 
-DESCRIPTION, TABLE = "reconstruction.json", "metrics.csv"
-SPLATS, CAMERAS, METRICS, PAGE = "gaussians.ply", "cameras.json", "metrics.json", "index.html"
-VIDEO, STILLS = "turntable.mp4", "turntable.jpg"
 _TURN_SECONDS = 4.0
 _STILLS = 8
 _QUALITY = 90
@@ -126,10 +124,10 @@ class Run:
         made = reconstructed(engine, renderer, task, self.options, self.network, count)
         with self.store.writing(task.name) as folder:
             write_ply(folder / SPLATS, made.splats)
-            (folder / "renders").mkdir()
+            (folder / RENDERS).mkdir()
             views = []
             for shot in made.shots:
-                file = f"renders/cam_{shot.scores.place:03d}.png"
+                file = f"{RENDERS}/cam_{shot.scores.place:03d}.png"
                 (folder / file).write_bytes(encode_png(shot.drawn))
                 views.append(SampleView(shot.camera, file, shot.scores.place))
             (folder / CAMERAS).write_bytes(sample_json(task.name, views, {"source": made.record.source}))

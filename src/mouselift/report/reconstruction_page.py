@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from mouselift import __version__
+from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import ImageRGB
+from mouselift.reconstruct.files import PAGE, SPLATS, STILLS, VIDEO
 from mouselift.reconstruct.record import SCORES, WORDS, Record, Role, ViewRecord
-from mouselift.reconstruct.run import PAGE, SPLATS, STILLS, VIDEO
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import picture_uri, render_page
@@ -23,6 +24,7 @@ _SIDE = 384  # pixels of a view on the page, at most
 _RED = (179.0, 38.0, 30.0)
 _NONE = "\N{EN DASH}"  # an undefined score
 _GAIN = 4.0  # a difference of 1 / gain of full scale is wholly red
+_DRAWN_LEVELS = 12  # levels off the background from which on a pixel counts as drawn
 _LARGEST_VIDEO = 4_000_000  # bytes; a page should open at once
 _FORMS = {"foreground_psnr": "%.2f", "foreground_ssim": "%.3f", "iou": "%.3f", "psnr": "%.2f", "ssim": "%.3f"}
 
@@ -37,6 +39,7 @@ class ShownView:
     difference: str
     scores: ViewRecord
     values: list[str]
+    zoom: float  # side of the view / side of what is shown
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,6 @@ def write_reconstruction_page(made: Made, folder: Path) -> None:
         means=[Mean(role, _values(record.means[role])) for role in record.roles],
         video=_uri(video, "video/mp4") if small else "",
         stills=_uri(stills, "image/jpeg") if stills.is_file() else "",
-        frames_words="as seen from the height of the cameras",
         scene=scene_json(scene),
         made=_how(record),
     )
@@ -91,12 +93,32 @@ def difference_picture(a: ImageRGB, b: ImageRGB) -> ImageRGB:
     return ((1 - share) * 255 + share * red).round().astype(np.uint8)
 
 
+def region_of(shot: Shot) -> tuple[slice, slice]:
+    """(rows, columns): a square about the subject and all that was drawn, with some room; the whole view at most."""
+    ground = shot.drawn[shot.mask == 0] if (shot.mask == 0).any() else shot.drawn.reshape(-1, 3)
+    common = np.median(ground.reshape(-1, 3), axis=0)
+    drawn = np.abs(shot.drawn - common).max(axis=2) > _DRAWN_LEVELS
+    rows, columns = np.nonzero((shot.mask >= HALF_LEVEL) | drawn)
+    height, width = shot.mask.shape
+    if not len(rows):
+        return slice(0, height), slice(0, width)
+    side = int(min(1.15 * max(np.ptp(rows), np.ptp(columns)) + 4, height, width))
+    top = int(np.clip((int(rows.min()) + int(rows.max()) - side) // 2, 0, height - side))
+    left = int(np.clip((int(columns.min()) + int(columns.max()) - side) // 2, 0, width - side))
+    return slice(top, top + side), slice(left, left + side)
+
+
 def _shown(shot: Shot) -> ShownView:
-    name = shot.camera.name
-    trio = (shot.wanted, shot.drawn, difference_picture(shot.wanted, shot.drawn))
-    wanted, drawn, difference = (picture_uri(_at_most(image, _SIDE)) for image in trio)
+    name, region = shot.camera.name, region_of(shot)
+    wanted, drawn = shot.wanted[region], shot.drawn[region]
     return ShownView(
-        name, wanted, drawn, difference, shot.scores, _values({s: getattr(shot.scores, s) for s in SCORES})
+        name,
+        picture_uri(_at_most(wanted, _SIDE)),
+        picture_uri(_at_most(drawn, _SIDE)),
+        picture_uri(_at_most(difference_picture(wanted, drawn), _SIDE)),
+        shot.scores,
+        _values({score: getattr(shot.scores, score) for score in SCORES}),
+        shot.camera.height / len(wanted),
     )
 
 

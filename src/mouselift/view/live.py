@@ -9,7 +9,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from jaxtyping import Float64
@@ -22,43 +22,78 @@ from mouselift.io.dataset import find_samples
 from mouselift.view.scene import Scene, SceneCamera, scene_of
 
 _BLUE = (10, 132, 255)
-_ROOT = "/sample"
+ROOT = "/sample"
+
+S = TypeVar("S", bound="Served")
 
 
-class LiveView:
-    """A server of one dataset's scenes, with a slider over its samples. A context manager; `close` ends it.
+class Served:
+    """A viser server with one scene at a time and a slider over `count` of them. A context manager; `close` ends it.
 
-    MissingExtraError where viser is not installed; DatasetError where there is no sample, or none of that name;
-    MouseliftError where the address cannot be served.
+    MissingExtraError where viser is not installed; MouseliftError where the address cannot be served.
     """
 
-    def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
-        self.folders = find_samples(path)
-        first = _index_of(path, self.folders, sample)
+    eye = (1.5, -1.6, 1.1)  # where a reader begins, in the scene's radii; he looks at its centre
+
+    def __init__(self, count: int, first: int, host: str, port: int) -> None:
         self.host = host
         self.port = free_port(host, port)
         viser = _viser()
         with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner; the caller says the address
             self.server = viser.ViserServer(host=host, port=self.port, verbose=False)
         self.server.scene.set_up_direction("+z")
-        self.server.initial_camera.position = (1.5, -1.6, 1.1)
+        self.server.initial_camera.position = self.eye
         self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
         self.words = self.server.gui.add_markdown("")
-        if len(self.folders) > 1:
-            slider = self.server.gui.add_slider("sample", 0, len(self.folders) - 1, 1, first)
+        if count > 1:
+            slider = self.server.gui.add_slider("sample", 0, count - 1, 1, first)
             slider.on_update(lambda event: self.show(int(slider.value)))
-        self.show(first)
+        try:
+            self.show(first)
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def address(self) -> str:
         return f"http://{self.host}:{self.port}"
 
     def show(self, index: int) -> None:
+        """Replace the scene by number `index`."""
+        raise NotImplementedError
+
+    def clear(self) -> None:
+        """Takes everything of the last scene away."""
+        with contextlib.suppress(KeyError):
+            self.server.scene.remove_by_name(ROOT)
+
+    def close(self) -> None:
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.server.stop()
+
+    def __enter__(self: S) -> S:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class LiveView(Served):
+    """A server of one dataset's scenes, with a slider over its samples. A context manager; `close` ends it.
+
+    Errors as `Served`; DatasetError where there is no sample, or none of that name.
+    """
+
+    def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
+        self.folders = find_samples(path)
+        first = index_of(path, [folder.name for folder in self.folders], sample)
+        super().__init__(len(self.folders), first, host, port)
+
+    def show(self, index: int) -> None:
         """Replace the scene by that of sample number `index`."""
         folder = self.folders[index]
         sample = load_sample(folder, colours=True).sample
-        with contextlib.suppress(KeyError):
-            self.server.scene.remove_by_name(_ROOT)
+        self.clear()
         if not sample.views:
             self.words.content = f"**{folder.name}**: none of its views can be shown; `mouselift audit` says why."
             return
@@ -66,25 +101,15 @@ class LiveView:
         draw(self.server.scene, scene)
         self.words.content = f"**{scene.title}** ({index + 1} of {len(self.folders)})\n\n{scene.note}"
 
-    def close(self) -> None:
-        with contextlib.redirect_stdout(io.StringIO()):
-            self.server.stop()
-
-    def __enter__(self) -> LiveView:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.close()
-
 
 def draw(api: Any, scene: Scene) -> None:
     """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates."""
     origin = scene.local(np.zeros((1, 3)))[0]
-    api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
-    api.add_grid(f"{_ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
+    api.add_frame(f"{ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
+    api.add_grid(f"{ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
     if scene.hull is not None:
         api.add_point_cloud(
-            f"{_ROOT}/hull",
+            f"{ROOT}/hull",
             points=scene.local(scene.hull.points).astype(np.float32),
             colors=scene.hull.colours,
             point_size=1.1 * scene.hull.voxel / scene.radius,
@@ -96,7 +121,7 @@ def draw(api: Any, scene: Scene) -> None:
 
 def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
     """Own lines and picture plane: viser's frustum cannot say where the principal point is."""
-    name = f"{_ROOT}/{camera.name}"
+    name = f"{ROOT}/{camera.name}"
     centre, corners = scene.local(camera.camera.centre[None])[0], scene.local(camera.corners)
     ends = [(centre, corner) for corner in corners] + [(corners[k], corners[(k + 1) % 4]) for k in range(4)]
     api.add_line_segments(f"{name}/edges", np.array(ends, dtype=np.float32), _BLUE, thickness=0.003)
@@ -131,10 +156,10 @@ def free_port(host: str, port: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def _index_of(path: Path, folders: Sequence[Path], sample: str | None) -> int:
+def index_of(path: Path, names: Sequence[str], sample: str | None) -> int:
+    """Place of `sample` among the names; the first for None. DatasetError where it is not there."""
     if sample is None:
         return 0
-    names = [folder.name for folder in folders]
     if sample not in names:
         raise DatasetError(f"{path}: no sample is called {sample}; it has {names[0]} ... {names[-1]}")
     return names.index(sample)

@@ -1,0 +1,67 @@
+"""How near `infer.estimate` comes: the time foretold for a forward pass of `released()`, and the time it took.
+
+    python benchmarks/forward_estimate.py [--views 6] [--sizes 128 256] [--dtype float32] [--threads 2]
+
+Random weights: time does not depend on them. Both are wall times on a machine as busy as it happens to be.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import torch
+
+from mouselift.data.sample import Sample
+from mouselift.infer.engine import Engine
+from mouselift.infer.estimate import forward_seconds
+from mouselift.models.gslrm.config import released
+from mouselift.models.gslrm.model import GSLRM
+from mouselift.render.orbit import turntable
+
+
+def random_sample(views: int, size: int) -> Sample:
+    """Noise, seen by cameras of the released kind."""
+    cameras = turntable(views, size=size)
+    T_cam_world = torch.stack([torch.tensor(camera.T_cam_world) for camera in cameras])
+    return Sample(
+        name="random",
+        views=tuple(camera.name for camera in cameras),
+        image=torch.rand(views, 4, size, size),
+        c2w=torch.linalg.inv(T_cam_world).float(),
+        fxfycxcy=torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras], dtype=torch.float32),
+        index=torch.zeros(views, 2, dtype=torch.int64),
+        background=torch.ones(3),
+        inputs=torch.arange(views),
+        targets=torch.arange(views),
+        held_out=torch.zeros(views, dtype=torch.bool),
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--views", type=int, default=6)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
+    parser.add_argument("--threads", type=int, default=2)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(0)
+    dtype = getattr(torch, options.dtype)
+    engine = Engine(GSLRM(released()).eval().requires_grad_(False).lower_precision(dtype), torch.device("cpu"), dtype)
+    for size in options.sizes:
+        sample = random_sample(options.views, size)
+        trial = time.perf_counter()
+        foretold = forward_seconds(engine, options.views, size, size)
+        start = time.perf_counter()
+        engine.reconstruct(sample)
+        took = time.perf_counter() - start
+        print(
+            f"{options.views} x {size} x {size}, {dtype}: foretold {foretold:.1f} s (in {start - trial:.1f} s), "
+            f"took {took:.1f} s, ratio {took / foretold:.2f}",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()

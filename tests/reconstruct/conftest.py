@@ -1,0 +1,78 @@
+"""Small samples whose pictures show one blob at a known point of the world, and a tiny network on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import look_at
+from mouselift.io.png import encode_png
+from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.models.gslrm.config import tiny
+from mouselift.models.gslrm.facelift import save_gslrm
+from mouselift.models.gslrm.model import GSLRM
+
+torch.set_num_threads(1)
+SIDE = 48
+POINT = np.array([0.12, -0.2, 0.17])  # world
+SPREAD = 0.1  # world units, standard deviation of the blob
+COLOUR = (0.8, 0.4, 0.2)
+
+
+def ring(count: int, side: int) -> list[Camera]:
+    """Cameras about the origin at 2.7, off-centre principal points, fx != fy."""
+    out = []
+    for k in range(count):
+        angle = 2 * np.pi * k / count + 0.3
+        centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
+        R = look_at(-centre, np.array([0.0, 0.0, -1.0]))
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = R, -R @ centre
+        focal = side * (1.05 + 0.05 * k)
+        middle = (side / 2 + 2.3 * side / 48, side / 2 - (3.1 + k) * side / 48)
+        out.append(Camera(side, side, focal, focal * 1.02, *middle, T, name=f"cam{k}"))
+    return out
+
+
+def blob(camera: Camera) -> np.ndarray:
+    """Straight RGBA of a soft ball about POINT; pixel centres at +0.5."""
+    x, y = camera.project(POINT[None])[0]
+    sigma = SPREAD * camera.focal / float(camera.depth(POINT[None])[0])
+    i, j = np.meshgrid(np.arange(camera.width) + 0.5, np.arange(camera.height) + 0.5)
+    alpha = 0.99 * np.exp(-((i - x) ** 2 + (j - y) ** 2) / (2 * sigma**2))
+    rgba = np.dstack([np.broadcast_to(COLOUR, (*alpha.shape, 3)), alpha])
+    rgba[alpha < 1 / 510] = 0
+    return np.rint(255 * rgba).astype(np.uint8)
+
+
+def write(folder: Path, views: int = 3, side: int = SIDE) -> Path:
+    (folder / "images").mkdir(parents=True)
+    found = [SampleView(camera, f"images/cam_{k:03d}.png", k) for k, camera in enumerate(ring(views, side))]
+    for view in found:
+        (folder / view.file_path).write_bytes(encode_png(blob(view.camera)))
+    (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, found, {}))
+    return folder
+
+
+@pytest.fixture
+def make_sample() -> Callable[..., Path]:
+    return write
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Read only."""
+    return write(tmp_path_factory.mktemp("samples") / "sample_000007")
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    torch.manual_seed(5)
+    save_gslrm(GSLRM(tiny()), path)
+    return path
