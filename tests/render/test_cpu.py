@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from mouselift.render import cpu_project
+from mouselift.render import cpu_project, cpu_tiles
 from mouselift.render.base import Gaussians, Rendering, View
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.torch_tiles import ReferenceRenderer
@@ -144,16 +144,20 @@ def test_other_devices_are_refused(make_easy: Make, make_view: Make) -> None:
 
 
 def test_few_specialisations(make_easy: Make, make_view: Make, outcome: Make) -> None:
-    """float32 and float64 Gaussians, with and without gradients, share one compiled function each."""
+    """One compiled function for float32 and one for float64 Gaussians, with and without gradients; no others."""
     g = make_easy(0)
+    mixed = Gaussians(g.positions.float(), g.scales, g.rotations.float(), g.opacities, g.colours)
+    outcome(CpuRenderer(), mixed, make_view(0))
     outcome(
         CpuRenderer(),
         Gaussians(*(p.float() for p in (g.positions, g.scales, g.rotations, g.opacities, g.colours))),
         make_view(0),
     )
     outcome(CpuRenderer(), g, make_view(0))
-    assert len(cpu_project.project.signatures) == 1
-    assert len(cpu_project.project_backward.signatures) == 1
+    assert len(cpu_project.project.signatures) == 2
+    assert len(cpu_project.project_backward.signatures) == 2
+    assert len(cpu_tiles.composite.signatures) == 1
+    assert len(cpu_tiles.composite_backward.signatures) == 1
 
 
 def test_one_view_typed(make_view: Callable[..., View]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from mouselift.render import cpu_project, cpu_tiles
-from mouselift.render.base import MIN_ALPHA, WHITE, Colour, Gaussians, Rendering, View
+from mouselift.render.base import WHITE, Colour, Gaussians, Rendering, View
+from mouselift.render.cpu_sort import order_by
 from mouselift.render.cpu_tiles import TILE
+
+_PART = 8192  # Gaussians taken together: decides how the gradient of the pose is rounded, so it is fixed
 
 
 @dataclass(frozen=True)
@@ -42,67 +46,70 @@ class CpuRenderer:
         return Rendering(colour, alpha)
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _Scene:
-    """Everything of one picture that its gradient needs again; arrays as the compiled functions take them."""
+    """One picture, sorted into tiles; arrays as the compiled functions take them."""
 
-    geometry: tuple[np.ndarray, np.ndarray, np.ndarray]  # positions, scales, rotations
-    T: np.ndarray
-    K: np.ndarray
-    size: tuple[int, int]  # width, height
+    inputs: tuple[np.ndarray, ...]  # positions, scales, rotations, opacities, colours
+    pose: tuple[Any, Any, tuple[int, int]]  # T and K as `cpu_project` takes them; width, height
+    flat: np.ndarray
+    paint: np.ndarray
     behind: np.ndarray
-    flat: np.ndarray  # of all Gaussians
-    depth: np.ndarray
-    order: np.ndarray  # those that are seen, by depth
-    sorted: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # flat, furthest, opacities, colours in that order
-    starts: np.ndarray
-    entries: np.ndarray  # places in `order`
+    starts: np.ndarray  # of each tile's list in `entries`, and the end of all
+    entries: np.ndarray  # indices of Gaussians, front to back
 
     @property
-    def shape(self) -> tuple[int, int, int]:
-        """(height, width, tiles across)."""
-        return self.size[1], self.size[0], -(-self.size[0] // TILE)
+    def tiles_x(self) -> int:
+        return -(-self.pose[2][0] // TILE)
+
+    @classmethod
+    def of(cls, tensors: list[Tensor], size: tuple[int, int], background: Colour) -> _Scene:
+        *inputs, T, K = _arrays(tensors)
+        rows, translation, intrinsics = T[:3, :3].tolist(), T[:3, 3].tolist(), K.tolist()
+        pose = (*(tuple(row) for row in rows), tuple(translation)), tuple(intrinsics), size
+        count = len(inputs[0])
+        flat, paint, depths = np.empty((count, 8)), np.empty((count, 5), np.float32), np.empty(count)
+        _in_parts(count, lambda part: cpu_project.project(part, *inputs, *pose, flat, paint, depths))  # pyright: ignore[reportCallIssue]
+        tiles_x, tiles_y = -(-size[0] // TILE), -(-size[1] // TILE)
+        starts = np.zeros(tiles_x * tiles_y + 1, dtype=np.int64)
+        spans_of = np.empty(count + 1, np.int32)
+        spans = cpu_tiles.count_tiles(flat, depths, tiles_x, tiles_y, starts[1:], spans_of)
+        starts = np.cumsum(starts)
+        entries = np.empty(starts[-1], dtype=np.int32)
+        cpu_tiles.fill_tiles(order_by(depths), spans_of, spans, starts[:-1].copy(), entries)
+        behind = np.array(background, dtype=np.float32)
+        return cls(tuple(inputs), pose, flat, paint, behind, starts, entries)
+
+    def over_tiles(self, kernel: Any, *more: np.ndarray) -> None:
+        """Runs a kernel on all tiles, one row of tiles after another."""
+        (width, height), tiles_x = self.pose[2], self.tiles_x
+        shared = (height, width, tiles_x), self.flat, self.paint, self.behind, self.starts, self.entries
+        _at_once(
+            lambda first: kernel((first, first + tiles_x), *shared, *more), range(0, len(self.starts) - 1, tiles_x)
+        )
 
 
-def _scene(tensors: tuple[Tensor, ...], size: tuple[int, int], background: Colour) -> _Scene:
-    positions, scales, rotations, opacities, colours, T, K = (
-        np.ascontiguousarray(tensor.detach().double().numpy()) for tensor in tensors
-    )
-    count = len(positions)
-    flat, depth = np.empty((count, 7)), np.empty(count)
-    cpu_project.project(positions, scales, rotations, opacities, colours, T, K, size, flat, depth)
-    seen = np.flatnonzero(depth >= 0)
-    order = seen[np.argsort(depth[seen], kind="stable")]
-    opaque = opacities[order]
-    furthest = 2 * np.log(opaque / MIN_ALPHA)
-    # neighbours in depth lie side by side in memory: binning takes a third of the time
-    by_depth = (flat[order], furthest, opaque, colours[order].astype(np.float32))
-    tiles_x, tiles_y = -(-size[0] // TILE), -(-size[1] // TILE)
-    starts = np.zeros(tiles_x * tiles_y + 1, dtype=np.int64)
-    cpu_tiles.bin_tiles(by_depth[0], furthest, tiles_x, tiles_y, starts, np.empty(0, dtype=np.int64))
-    starts = np.cumsum(starts)
-    entries = np.empty(starts[-1], dtype=np.int64)
-    if len(entries):
-        cpu_tiles.bin_tiles(by_depth[0], furthest, tiles_x, tiles_y, starts[:-1].copy(), entries)
-    behind = np.array(background, dtype=np.float32)
-    geometry = (positions, scales, rotations)
-    return _Scene(geometry, T, K, size, behind, flat, depth, order, by_depth, starts, entries)
+def _arrays(tensors: list[Tensor]) -> list[np.ndarray]:
+    """Gaussians in one floating type, float32 where all are no wider; the pose in float64."""
+    parts = tensors[:-2]
+    kind = torch.float64 if any(part.dtype == torch.float64 for part in parts) else torch.float32
+    kinds = [kind] * len(parts) + [torch.float64] * 2
+    return [np.ascontiguousarray(t.detach().to(k).numpy()) for t, k in zip(tensors, kinds, strict=True)]
 
 
-def _over_tiles(scene: _Scene, kernel: Any, *more: np.ndarray) -> None:
-    """Runs a kernel on all tiles, one row of tiles after another, on torch's number of threads."""
-    tiles_x, tiles = scene.shape[2], len(scene.starts) - 1
-    shared = (scene.shape, *scene.sorted, scene.behind)
-
-    def row(first: int) -> None:
-        kernel((first, first + tiles_x), *shared, scene.starts, scene.entries, *more)
-
+def _at_once(job: Callable[[int], object], items: Iterable[int]) -> None:
+    """Each item's job, on torch's number of threads."""
     threads = torch.get_num_threads()
     if threads == 1:
-        kernel((0, tiles), *shared, scene.starts, scene.entries, *more)
+        for item in items:
+            job(item)
         return
     with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(row, range(0, tiles, tiles_x)))
+        list(pool.map(job, items))
+
+
+def _in_parts(count: int, job: Callable[[tuple[int, int]], object]) -> None:
+    _at_once(lambda first: job((first, min(first + _PART, count))), range(0, count, _PART))
 
 
 class _Splat(torch.autograd.Function):
@@ -111,12 +118,13 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
         *tensors, size, background = inputs
-        scene = _scene(tuple(tensors), size, background)
+        scene = _Scene.of(tensors, size, background)
         width, height = size
         image = np.empty((3, height, width), dtype=np.float32)
         light, stops = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-        _over_tiles(scene, cpu_tiles.composite, image, light, stops)
-        ctx.scene, ctx.light, ctx.stops = scene, light, stops
+        rows, used = np.empty(len(scene.entries), np.uint16), np.empty(len(scene.starts) - 1, np.int64)
+        scene.over_tiles(cpu_tiles.composite, image, light, stops, rows, used)
+        ctx.scene, ctx.seen = scene, (light, stops, rows, used)
         ctx.kinds = [tensor.dtype for tensor in tensors]
         kind = tensors[0].dtype
         return torch.from_numpy(image).to(kind), 1 - torch.from_numpy(light).to(kind)
@@ -125,20 +133,24 @@ class _Splat(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
         scene: _Scene = ctx.scene
+        _, _, rows, used = ctx.seen
         g_image, g_alpha = (np.ascontiguousarray(g.float().numpy()) for g in gradients)
-        per_entry = np.zeros((len(scene.entries), 9), dtype=np.float32)
-        _over_tiles(scene, cpu_tiles.composite_backward, ctx.light, ctx.stops, g_image, g_alpha, per_entry)
-        by_depth = np.zeros((len(scene.order), 9))
-        cpu_tiles.gather(scene.entries, per_entry, by_depth)
-        sums = np.zeros((len(scene.depth), 9))
-        sums[scene.order] = by_depth
-        g_positions, g_scales, g_rotations = (np.zeros_like(part) for part in scene.geometry)
-        g_T, g_K = np.zeros((4, 4)), np.zeros(4)
-        cpu_project.project_backward(
-            scene.geometry, scene.T, scene.K, scene.size, scene.flat, scene.depth, sums,
-            g_positions, g_scales, g_rotations, g_T, g_K,
-        )  # fmt: skip
-        g_opacities = np.zeros(len(scene.depth))
-        g_opacities[scene.order] = -2 * by_depth[:, 0] / scene.sorted[2]
-        found = (g_positions, g_scales, g_rotations, g_opacities, sums[:, 6:], g_T, g_K)
-        return *(torch.from_numpy(g).to(kind) for g, kind in zip(found, ctx.kinds, strict=True)), None, None
+        per_entry = np.empty((len(scene.entries), 9), dtype=np.float32)  # no more is touched than is needed
+        scene.over_tiles(cpu_tiles.composite_backward, *ctx.seen, g_image, g_alpha, per_entry)
+        positions, scales, rotations, opacities, _ = scene.inputs
+        count = len(positions)
+        sums = np.zeros((count, 9), dtype=np.float32)
+        cpu_tiles.gather(scene.starts, used, rows, scene.entries, per_entry, sums)
+        found = tuple(np.zeros_like(part) for part in scene.inputs)
+        # a part's share of the pose's gradients, summed in order: the result does not depend on threads
+        g_T, g_K = np.zeros((-(-count // _PART), 4, 4)), np.zeros((-(-count // _PART), 4))
+
+        def part_backward(part: tuple[int, int]) -> None:
+            i = part[0] // _PART
+            cpu_project.project_backward(
+                part, positions, scales, rotations, opacities, *scene.pose, sums, found, g_T[i], g_K[i]
+            )
+
+        _in_parts(count, part_backward)
+        arrays = (*found, g_T.sum(axis=0), g_K.sum(axis=0))
+        return *(torch.from_numpy(g).to(kind) for g, kind in zip(arrays, ctx.kinds, strict=True)), None, None

@@ -1,8 +1,10 @@
-"""Compiled projection of Gaussians and its gradient, float64: the fast twin of `render/project.py`.
+"""Compiled projection of Gaussians, front to back, and its gradient, float64: the fast twin of `render/project.py`.
 
-A Gaussian's picture is kept as five numbers (mx, my, a, k, d) with its squared Mahalanobis distance written as
-a (x - mx - k (y - my))^2 + d (y - my)^2: both terms are positive, so float32 does not cancel, however long a needle.
-With the covariance's entries: k = xy / yy, d = 1 / yy, a = 1 / (xx - xy^2 / yy).
+A Gaussian's picture is kept as (mx, my, k, d, s) with its squared Mahalanobis distance written as
+(x - mx - k (y - my))^2 / s + d (y - my)^2: both terms are positive, so float32 does not cancel, however long a needle.
+With the covariance's entries: k = xy / yy, d = 1 / yy, s = xx - xy^2 / yy.
+
+Poses come as tuples: T = (three rows of the rotation, the translation), K = (fx, fy, cx, cy).
 """
 
 from __future__ import annotations
@@ -21,147 +23,193 @@ COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"c
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _matrix(q, R):
-    """Rotation matrix of a quaternion into R; answers the quaternion's length."""
-    length = math.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
-    w, x, y, z = q[0] / length, q[1] / length, q[2] / length, q[3] / length
-    R[0, 0], R[0, 1], R[0, 2] = 1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)
-    R[1, 0], R[1, 1], R[1, 2] = 2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)
-    R[2, 0], R[2, 1], R[2, 2] = 2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)
-    return length
+def _vector(array, n):
+    return np.float64(array[n, 0]), np.float64(array[n, 1]), np.float64(array[n, 2])
 
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _axes(position, scale, q, T, K, limits, R, L, J, A, M):
-    """Fills R (own rotation), L = R diag(scale), J, A = J W, M = A L; answers (x, y, z, u, v, quaternion's length)."""
-    x = T[0, 0] * position[0] + T[0, 1] * position[1] + T[0, 2] * position[2] + T[0, 3]
-    y = T[1, 0] * position[0] + T[1, 1] * position[1] + T[1, 2] * position[2] + T[1, 3]
-    z = T[2, 0] * position[0] + T[2, 1] * position[1] + T[2, 2] * position[2] + T[2, 3]
-    u, v = min(max(x / z, -limits[0]), limits[0]), min(max(y / z, -limits[1]), limits[1])
-    length = _matrix(q, R)
-    J[0, 0], J[0, 1], J[0, 2] = K[0] / z, 0.0, -K[0] * u / z
-    J[1, 0], J[1, 1], J[1, 2] = 0.0, K[1] / z, -K[1] * v / z
-    for i in range(2):
-        for j in range(3):
-            A[i, j] = J[i, 0] * T[0, j] + J[i, 1] * T[1, j] + J[i, 2] * T[2, j]
-    for i in range(3):
-        for j in range(3):
-            L[i, j] = R[i, j] * scale[j]
-    for i in range(2):
-        for j in range(3):
-            M[i, j] = A[i, 0] * L[0, j] + A[i, 1] * L[1, j] + A[i, 2] * L[2, j]
-    return x, y, z, u, v, length
+def _dot(a, b):
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _sum(a, x, b, y):
+    """a x + b y."""
+    return a[0] * x + b[0] * y, a[1] * x + b[1] * y, a[2] * x + b[2] * y
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _plus(a, b):
+    return a[0] + b[0], a[1] + b[1], a[2] + b[2]
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _mixed(vectors, parts):
+    """The sum of three vectors times their parts."""
+    (a, b, c), (x, y, z) = vectors, parts
+    return a[0] * x + b[0] * y + c[0] * z, a[1] * x + b[1] * y + c[1] * z, a[2] * x + b[2] * y + c[2] * z
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _quaternion(rotations, n):
+    """(unit quaternion, 1 / the length it had); no number where it has no direction."""
+    w, x, y, z = (
+        np.float64(rotations[n, 0]),
+        np.float64(rotations[n, 1]),
+        np.float64(rotations[n, 2]),
+        np.float64(rotations[n, 3]),
+    )
+    length = math.sqrt(w * w + x * x + y * y + z * z)
+    per = 1 / length if length > MIN_QUATERNION else np.nan
+    return (w * per, x * per, y * per, z * per), per
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _own_axes(q):
+    """Columns of a unit quaternion's rotation matrix: the Gaussian's own axes in the world."""
+    w, x, y, z = q
+    return (
+        (1 - 2 * (y * y + z * z), 2 * (x * y + w * z), 2 * (x * z - w * y)),
+        (2 * (x * y - w * z), 1 - 2 * (x * x + z * z), 2 * (y * z + w * x)),
+        (2 * (x * z + w * y), 2 * (y * z - w * x), 1 - 2 * (x * x + y * y)),
+    )
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _linear(p, T, K, limits):
+    """(x/z, y/z, 1/z, those slopes within their limits, rows of the linearised projection) at a point of the world."""
+    per_z = 1 / (_dot(T[2], p) + T[3][2])
+    x, y = (_dot(T[0], p) + T[3][0]) * per_z, (_dot(T[1], p) + T[3][1]) * per_z
+    u, v = min(max(x, -limits[0]), limits[0]), min(max(y, -limits[1]), limits[1])
+    ax, ay = K[0] * per_z, K[1] * per_z
+    return x, y, per_z, u, v, _sum(T[0], ax, T[2], -ax * u), _sum(T[1], ay, T[2], -ay * v)
 
 
 @njit(**COMPILE)
 @no_type_check
-def project(positions, scales, rotations, opacities, colours, T, K, size, flat, depth):
-    """Fills flat [n, 7] = (mx, my, a, k, d, reach x, reach y) in pixels, and depth [n]; depth -1 marks the unseen."""
-    R, L, J = np.empty((3, 3)), np.empty((3, 3)), np.empty((2, 3))
-    A, M = np.empty((2, 3)), np.empty((2, 3))
+def project(part, positions, scales, rotations, opacities, colours, T, K, size, flat, paint, depths):
+    """Projects Gaussians part[0] .. part[1] - 1 into the same places of flat, paint and depths; depth -1: unseen.
+
+    flat [n, 8] = (mx, my, k, d, s, furthest, reach x, reach y), pixels: furthest is the squared distance at which alpha
+    is 1/255, reach the half sides of the box around that. paint [n, 5] = (1/2s, opacity, red, green, blue).
+    """
     limits = SLOPE_LIMIT * 0.5 * size[0] / K[0], SLOPE_LIMIT * 0.5 * size[1] / K[1]
-    for n in range(len(depth)):
-        depth[n] = -1.0
-        if not (opacities[n] >= MIN_ALPHA and np.isfinite(opacities[n])):
+    for n in range(part[0], part[1]):
+        depths[n] = -1.0
+        if not (MIN_ALPHA <= opacities[n] < np.inf):
             continue
-        x, y, z, _, _, length = _axes(positions[n], scales[n], rotations[n], T, K, limits, R, L, J, A, M)
-        if not (z > NEAR and length > MIN_QUATERNION):
+        scale = _vector(scales, n)
+        x, y, per_z, _, _, A0, A1 = _linear(_vector(positions, n), T, K, limits)
+        own = _own_axes(_quaternion(rotations, n)[0])
+        m0 = _dot(A0, own[0]) * scale[0], _dot(A0, own[1]) * scale[1], _dot(A0, own[2]) * scale[2]
+        m1 = _dot(A1, own[0]) * scale[0], _dot(A1, own[1]) * scale[1], _dot(A1, own[2]) * scale[2]
+        xx, yy, xy = _dot(m0, m0) + DILATION, _dot(m1, m1) + DILATION, _dot(m0, m1)
+        red, green, blue = _vector(colours, n)
+        if not (0 < per_z < 1 / NEAR and xx < MAX_VARIANCE and yy < MAX_VARIANCE and np.isfinite(red + green + blue)):
             continue
-        xx = M[0, 0] * M[0, 0] + M[0, 1] * M[0, 1] + M[0, 2] * M[0, 2] + DILATION
-        yy = M[1, 0] * M[1, 0] + M[1, 1] * M[1, 1] + M[1, 2] * M[1, 2] + DILATION
-        xy = M[0, 0] * M[1, 0] + M[0, 1] * M[1, 1] + M[0, 2] * M[1, 2]
-        mx, my = K[0] * x / z + K[2], K[1] * y / z + K[3]
-        if not (xx < MAX_VARIANCE and yy < MAX_VARIANCE and np.isfinite(colours[n, 0] + colours[n, 1] + colours[n, 2])):
-            continue
-        furthest = 2 * math.log(opacities[n] / MIN_ALPHA)
+        mx, my = K[0] * x + K[2], K[1] * y + K[3]
+        furthest = 2 * math.log(np.float64(opacities[n]) / MIN_ALPHA)
         reach_x, reach_y = math.sqrt(furthest * xx), math.sqrt(furthest * yy)
         if not (mx + reach_x >= 0.5 and mx - reach_x <= size[0] - 0.5):
             continue
         if not (my + reach_y >= 0.5 and my - reach_y <= size[1] - 0.5):
             continue
-        depth[n] = z
-        flat[n, 0], flat[n, 1] = mx, my
+        g, shade, d = flat[n], paint[n], 1 / yy
+        depths[n] = 1 / per_z
         # a Schur complement is no smaller than the smallest eigenvalue, which the dilation bounds
-        flat[n, 2] = 1 / max(xx - xy * xy / yy, DILATION)
-        flat[n, 3], flat[n, 4] = xy / yy, 1 / yy
-        flat[n, 5], flat[n, 6] = reach_x, reach_y
+        s = max(xx - xy * xy * d, DILATION)
+        g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7] = mx, my, xy * d, d, s, furthest, reach_x, reach_y
+        shade[0], shade[1], shade[2], shade[3], shade[4] = 0.5 / s, opacities[n], red, green, blue
 
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _quaternion_gradient(q, length, G, out):
-    """out = the gradient to an un-normalised quaternion, from G = the gradient to its rotation matrix."""
-    w, x, y, z = q[0] / length, q[1] / length, q[2] / length, q[3] / length
-    g0 = 2 * (z * (G[1, 0] - G[0, 1]) + y * (G[0, 2] - G[2, 0]) + x * (G[2, 1] - G[1, 2]))
-    g1 = 2 * (y * (G[0, 1] + G[1, 0]) + z * (G[0, 2] + G[2, 0]) + w * (G[2, 1] - G[1, 2]) - 2 * x * (G[1, 1] + G[2, 2]))
-    g2 = 2 * (x * (G[0, 1] + G[1, 0]) + z * (G[1, 2] + G[2, 1]) + w * (G[0, 2] - G[2, 0]) - 2 * y * (G[0, 0] + G[2, 2]))
-    g3 = 2 * (x * (G[0, 2] + G[2, 0]) + y * (G[1, 2] + G[2, 1]) + w * (G[1, 0] - G[0, 1]) - 2 * z * (G[0, 0] + G[1, 1]))
+def _quaternion_gradient(q, G):
+    """The gradient to a unit quaternion across itself, from that to the columns of its rotation matrix."""
+    (w, x, y, z), (a, b, c) = q, G
+    g0 = 2 * (z * (a[1] - b[0]) + y * (c[0] - a[2]) + x * (b[2] - c[1]))
+    g1 = 2 * (y * (b[0] + a[1]) + z * (c[0] + a[2]) + w * (b[2] - c[1]) - 2 * x * (b[1] + c[2]))
+    g2 = 2 * (x * (b[0] + a[1]) + z * (c[1] + b[2]) + w * (c[0] - a[2]) - 2 * y * (a[0] + c[2]))
+    g3 = 2 * (x * (c[0] + a[2]) + y * (c[1] + b[2]) + w * (a[1] - b[0]) - 2 * z * (a[0] + b[1]))
     along = w * g0 + x * g1 + y * g2 + z * g3
-    out[0], out[1] = (g0 - w * along) / length, (g1 - x * along) / length
-    out[2], out[3] = (g2 - y * along) / length, (g3 - z * along) / length
+    return g0 - w * along, g1 - x * along, g2 - y * along, g3 - z * along
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _covariance_gradient(m0, m1, s0, s1, s2, s3, s4, s5):
+    """(g_mx, g_my, g_m0, g_m1) from the six sums that `project_backward` describes; m0, m1 as in `project`."""
+    xx, yy, xy = _dot(m0, m0) + DILATION, _dot(m1, m1) + DILATION, _dot(m0, m1)
+    d = 1 / yy
+    k, a = xy * d, 1 / max(xx - xy * xy * d, DILATION)
+    g_k = -2 * a * s3
+    g_xx = -a * a * s2
+    g_xy = -2 * k * g_xx + g_k * d
+    g_yy = k * k * g_xx - g_k * k * d - s5 * d * d
+    return -2 * a * s1, 2 * a * k * s1 - 2 * d * s4, _sum(m0, 2 * g_xx, m1, g_xy), _sum(m1, 2 * g_yy, m0, g_xy)
 
 
 @njit(**COMPILE)
 @no_type_check
-def project_backward(inputs, T, K, size, flat, depth, sums, g_positions, g_scales, g_rotations, g_T, g_K):
-    """Gradients to positions, scales, rotations, T [3, 4] and K from those to `flat`'s first five numbers.
+def project_backward(part, positions, scales, rotations, opacities, T, K, size, sums, found, g_T, g_K):
+    """Gradients to Gaussians part[0] .. part[1] - 1, zero before, and their shares of those to T [3, 4] and K [4].
 
-    sums [n, 6]: of dq (the gradient to the squared distance at a pixel) times 1, e, e^2, e f, f, f^2, with
-    e = x - mx - k (y - my) and f = y - my.
+    found: of positions, scales, rotations, opacities, colours.
+
+    sums [n, 9] of each Gaussian: of dq (the gradient to the squared distance at a pixel) times 1, e, e^2, e f, f, f^2,
+    with e = x - mx - k (y - my) and f = y - my; then the gradient to its colour.
     """
-    positions, scales, rotations = inputs
-    R, L, J = np.empty((3, 3)), np.empty((3, 3)), np.empty((2, 3))
-    A, M, gM, gA, gJ = np.empty((2, 3)), np.empty((2, 3)), np.empty((2, 3)), np.empty((2, 3)), np.empty((2, 3))
-    G = np.empty((3, 3))
+    g_positions, g_scales, g_rotations, g_opacities, g_colours = found
     limits = SLOPE_LIMIT * 0.5 * size[0] / K[0], SLOPE_LIMIT * 0.5 * size[1] / K[1]
-    for n in range(len(depth)):
-        if depth[n] < 0:
+    fx, fy, cx, cy = 0.0, 0.0, 0.0, 0.0
+    t0, t1, t2, t3 = (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    for n in range(part[0], part[1]):
+        s = sums[n]
+        g_colours[n, 0], g_colours[n, 1], g_colours[n, 2] = s[6], s[7], s[8]
+        if s[0] == 0 and s[1] == 0 and s[2] == 0 and s[3] == 0 and s[4] == 0 and s[5] == 0:
             continue
-        x, y, z, u, v, length = _axes(positions[n], scales[n], rotations[n], T, K, limits, R, L, J, A, M)
-        a, k, d = flat[n, 2], flat[n, 3], flat[n, 4]
-        g_mx = -2 * a * sums[n, 1]
-        g_my = 2 * a * k * sums[n, 1] - 2 * d * sums[n, 4]
-        g_a, g_k, g_d = sums[n, 2], -2 * a * sums[n, 3], sums[n, 5]
-        g_xx = -a * a * g_a
-        g_xy = -2 * k * g_xx + g_k * d
-        g_yy = k * k * g_xx - g_k * k * d - g_d * d * d
+        g_opacities[n] = -2 * s[0] / np.float64(opacities[n])
+        p, scale = _vector(positions, n), _vector(scales, n)
+        x, y, per_z, u, v, A0, A1 = _linear(p, T, K, limits)
+        q, per = _quaternion(rotations, n)
+        own = _own_axes(q)
+        b0 = _dot(A0, own[0]), _dot(A0, own[1]), _dot(A0, own[2])
+        b1 = _dot(A1, own[0]), _dot(A1, own[1]), _dot(A1, own[2])
+        m0 = b0[0] * scale[0], b0[1] * scale[1], b0[2] * scale[2]
+        m1 = b1[0] * scale[0], b1[1] * scale[1], b1[2] * scale[2]
+        g_mx, g_my, g_m0, g_m1 = _covariance_gradient(m0, m1, s[0], s[1], s[2], s[3], s[4], s[5])
         for j in range(3):
-            gM[0, j] = 2 * g_xx * M[0, j] + g_xy * M[1, j]
-            gM[1, j] = 2 * g_yy * M[1, j] + g_xy * M[0, j]
-        for i in range(2):
-            for j in range(3):
-                gA[i, j] = L[j, 0] * gM[i, 0] + L[j, 1] * gM[i, 1] + L[j, 2] * gM[i, 2]
-        for i in range(2):
-            for j in range(3):
-                gJ[i, j] = gA[i, 0] * T[j, 0] + gA[i, 1] * T[j, 1] + gA[i, 2] * T[j, 2]
+            g_scales[n, j] = b0[j] * g_m0[j] + b1[j] * g_m1[j]
+        h0 = g_m0[0] * scale[0], g_m0[1] * scale[1], g_m0[2] * scale[2]
+        h1 = g_m1[0] * scale[0], g_m1[1] * scale[1], g_m1[2] * scale[2]
+        G = _sum(A0, h0[0], A1, h1[0]), _sum(A0, h0[1], A1, h1[1]), _sum(A0, h0[2], A1, h1[2])
+        g_q = _quaternion_gradient(q, G)
+        for j in range(4):
+            g_rotations[n, j] = g_q[j] * per
+        # the gradients to A's rows, and from there to the linearised projection
+        g_A0, g_A1 = _mixed(own, h0), _mixed(own, h1)
+        ax, ay = K[0] * per_z, K[1] * per_z
+        gJ00, gJ02, gJ11, gJ12 = _dot(g_A0, T[0]), _dot(g_A0, T[2]), _dot(g_A1, T[1]), _dot(g_A1, T[2])
+        g_u, g_v = (-ax * gJ02 if abs(x) < limits[0] else 0.0), (-ay * gJ12 if abs(y) < limits[1] else 0.0)
+        g_x, g_y = (K[0] * g_mx + g_u) * per_z, (K[1] * g_my + g_v) * per_z
+        g_z = -(g_x * x + g_y * y) - per_z * (ax * (gJ00 - u * gJ02) + ay * (gJ11 - v * gJ12))
+        fx += x * g_mx + per_z * (gJ00 - u * gJ02)
+        fy += y * g_my + per_z * (gJ11 - v * gJ12)
+        cx += g_mx
+        cy += g_my
         for j in range(3):
-            total = 0.0
-            for i in range(3):
-                g_axis = A[0, i] * gM[0, j] + A[1, i] * gM[1, j]
-                total += R[i, j] * g_axis
-                G[i, j] = g_axis * scales[n, j]
-            g_scales[n, j] = total
-        _quaternion_gradient(rotations[n], length, G, g_rotations[n])
-        g_u, g_v = -K[0] / z * gJ[0, 2], -K[1] / z * gJ[1, 2]
-        g_x, g_y = K[0] / z * g_mx, K[1] / z * g_my
-        g_z = -(g_x * x + g_y * y) / z
-        g_z -= (J[0, 0] * gJ[0, 0] + J[0, 2] * gJ[0, 2] + J[1, 1] * gJ[1, 1] + J[1, 2] * gJ[1, 2]) / z
-        if abs(x / z) < limits[0]:
-            g_x += g_u / z
-            g_z -= g_u * x / (z * z)
-        if abs(y / z) < limits[1]:
-            g_y += g_v / z
-            g_z -= g_v * y / (z * z)
-        g_K[0] += (x * g_mx + gJ[0, 0] - u * gJ[0, 2]) / z
-        g_K[1] += (y * g_my + gJ[1, 1] - v * gJ[1, 2]) / z
-        g_K[2] += g_mx
-        g_K[3] += g_my
-        for j in range(3):
-            g_positions[n, j] = T[0, j] * g_x + T[1, j] * g_y + T[2, j] * g_z
-            g_T[0, j] += J[0, 0] * gA[0, j] + g_x * positions[n, j]
-            g_T[1, j] += J[1, 1] * gA[1, j] + g_y * positions[n, j]
-            g_T[2, j] += J[0, 2] * gA[0, j] + J[1, 2] * gA[1, j] + g_z * positions[n, j]
-        g_T[0, 3] += g_x
-        g_T[1, 3] += g_y
-        g_T[2, 3] += g_z
+            g_positions[n, j] = T[0][j] * g_x + T[1][j] * g_y + T[2][j] * g_z
+        t0 = _plus(t0, _sum(g_A0, ax, p, g_x))
+        t1 = _plus(t1, _sum(g_A1, ay, p, g_y))
+        t2 = _plus(t2, _mixed((g_A0, g_A1, p), (-ax * u, -ay * v, g_z)))
+        t3 = t3[0] + g_x, t3[1] + g_y, t3[2] + g_z
+    for j in range(3):
+        g_T[0, j], g_T[1, j], g_T[2, j], g_T[j, 3] = t0[j], t1[j], t2[j], t3[j]
+    g_K[0], g_K[1], g_K[2], g_K[3] = fx, fy, cx, cy
