@@ -84,7 +84,7 @@ class Evaluate:
             source, said = self._source(plan)
             settings = self._settings(str(source.device))
             say(
-                f"{len(plan.folders)} samples, {plan.rounds} reconstructions; {plan.rule.words}.",
+                f"{len(plan.folders)} samples, {plan.rounds} sets of Gaussians; {plan.rule.words}.",
                 error=True,
                 markup=False,
             )

@@ -22,7 +22,7 @@ _QUALITY = 92
 
 _RED = (179, 38, 30)
 
-Box = tuple[int, int, int]  # x0, y0, side, pixels; may reach beyond the picture
+Box = tuple[int, int, int]  # x0, y0, side, pixels; inside a square picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Pair:
 def sheet(pairs: Sequence[Pair]) -> ImageRGB:
     """Columns: views. Rows: prepared, rendered, absolute difference (mean of channels; white 0, red from 64 levels).
 
-    A column shows the square about all that is subject in either picture; what lies beyond a picture is light grey.
+    A column shows the square about all that is subject in either picture.
     """
     columns = []
     for pair in pairs[:MOST]:
@@ -65,14 +65,12 @@ def _box(pair: Pair) -> Box:
         return 0, 0, max(height, width)
     y0, y1, x0, x1 = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
     side = min(max(height, width), round((1 + 2 * _ROOM) * max(y1 - y0, x1 - x0)) + 2)
-    return (x0 + x1 - side) // 2, (y0 + y1 - side) // 2, side
+    left, top = (x0 + x1 - side) // 2, (y0 + y1 - side) // 2
+    return max(0, min(left, width - side)), max(0, min(top, height - side)), side
 
 
 def _tile(picture: Float[Array, "3 h w"], box: Box) -> UInt8[Array, "tile tile 3"]:
     x0, y0, side = box
-    height, width = picture.shape[1:]
-    out = np.full((side, side, 3), 226 / 255, dtype=np.float32)
-    left, top, right, bottom = max(x0, 0), max(y0, 0), min(x0 + side, width), min(y0 + side, height)
-    out[top - y0 : bottom - y0, left - x0 : right - x0] = picture[:, top:bottom, left:right].transpose(1, 2, 0)
+    part = np.ascontiguousarray(picture[:, y0 : y0 + side, x0 : x0 + side].transpose(1, 2, 0), dtype=np.float32)
     how = cv2.INTER_AREA if side > TILE else cv2.INTER_LINEAR
-    return np.rint(255 * cv2.resize(out, (TILE, TILE), interpolation=how)).astype(np.uint8)
+    return np.rint(255 * cv2.resize(part, (TILE, TILE), interpolation=how)).astype(np.uint8)

@@ -1,0 +1,67 @@
+"""The evaluation's page in a real browser, from disk, with no network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from mouselift.evaluate.pictures import TILE, jpeg
+from mouselift.evaluate.record import SampleRecord, ViewRecord, groups
+from mouselift.evaluate.run import SHEET, Evaluation
+from mouselift.report.evaluation_page import write_evaluation_page
+
+if TYPE_CHECKING:
+    from conftest import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("evaluation")
+    records = []
+    for k in range(4):
+        rows = [
+            ViewRecord(f"camera_{v}", "input" if v else "held-out", 0, 20.0 + k, 0.9, 0.8, 30.0, 0.99) for v in range(6)
+        ]
+        records.append(SampleRecord(f"sample_{k:06d}", 1000, 1.0, rows))
+        (folder / records[-1].id).mkdir()
+        (folder / records[-1].id / SHEET).write_bytes(jpeg(np.full((3 * TILE, 6 * TILE, 3), 180, dtype=np.uint8)))
+    means, by_view = groups(records)
+    white = (1.0, 1.0, 1.0)
+    result = Evaluation("ds", "held out: camera_0", None, white, {}, 4, 24, 0, means, by_view, records)
+    write_evaluation_page(result, folder, folder / "index.html")
+    return folder / "index.html"
+
+
+@pytest.fixture
+def page(offline: Browser, page_file: Path) -> Page:
+    page = offline.page()
+    page.open(page_file.as_uri())
+    return page
+
+
+def test_opens_clean(page: Page) -> None:
+    assert page.errors() == []
+    assert page.requests() == []
+
+
+def test_the_figures_that_matter_are_on_the_first_screen(page: Page) -> None:
+    assert "foreground PSNR, held-out views" in page.run("document.querySelector('.facts li').innerText")
+    assert page.run("document.querySelector('#means').getBoundingClientRect().top") < 900
+
+
+@pytest.mark.parametrize("width", [1280, 420])
+def test_no_sideways_scrolling(page: Page, width: int) -> None:
+    page.size(width, 900)
+    assert page.run("document.documentElement.scrollWidth") <= width
+
+
+def test_columns_stand_above_their_pictures(page: Page) -> None:
+    """Each view's name is centred over its column of the sheet."""
+    script = """(() => { const box = document.querySelector('.rows img').getBoundingClientRect();
+        return [...document.querySelectorAll('.rows')[0].querySelectorAll('.heads > span')].map((head, k, all) => {
+            const at = head.getBoundingClientRect();
+            return (at.left + at.right) / 2 - (box.left + (k + 0.5) * box.width / all.length); }); })()"""
+    assert max(abs(off) for off in page.run(script)) < 3
