@@ -1,0 +1,99 @@
+"""A reconstruction's page in a real browser, from disk, with no network; and Gaussians through `mouselift view`."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from mouselift.data.dataset import MultiViewDataset
+from mouselift.infer.engine import Engine
+from mouselift.io.dataset import find_samples
+from mouselift.models.gslrm.config import tiny
+from mouselift.models.gslrm.facelift import save_gslrm
+from mouselift.models.gslrm.model import GSLRM
+from mouselift.reconstruct.options import Options
+from mouselift.reconstruct.plan import tasks_of
+from mouselift.reconstruct.run import Run
+from mouselift.report.reconstruction_page import write_reconstruction_page
+
+if TYPE_CHECKING:
+    from conftest import Browser, Page
+
+
+@pytest.fixture(scope="module")
+def reconstruction(datasets: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One sample by a tiny network with random weights: a cloud of nothing, and everything that a page shows."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("reconstruction")
+    torch.manual_seed(0)
+    save_gslrm(GSLRM(tiny()), folder / "tiny.safetensors")
+    options = Options(size=64, turntable=4, views=MultiViewDataset(datasets["per-sample"])[0].views[:5])
+    engine = Engine.load(folder / "tiny.safetensors", device="cpu")
+    run = Run(folder / "out", folder / "tiny.safetensors", "float32", options, write_reconstruction_page)
+    tasks = tasks_of(find_samples(datasets["per-sample"])[:1], options, engine)
+    run.go(engine, tasks, lambda *_: None)
+    return folder / "out" / tasks[0].name
+
+
+@pytest.fixture
+def page(offline: Browser, reconstruction: Path) -> Page:
+    page = offline.page()
+    page.open((reconstruction / "index.html").as_uri())
+    return page
+
+
+def test_opens_clean_with_everything_drawn(page: Page) -> None:
+    assert page.errors() == []
+    assert page.requests() == []
+    assert page.run("document.querySelectorAll('.trio img').length") == 18
+    assert page.run("[...document.images].filter(i => !(i.complete && i.naturalWidth && i.alt)).length") == 0
+    assert page.run("document.querySelectorAll('tbody tr.mean').length") == 2
+    assert "held out" in page.run("document.querySelector('.shots').innerText")
+
+
+def test_fits_every_screen_and_is_dark_where_asked(page: Page) -> None:
+    for width in (1280, 420):
+        page.size(width, 900)
+        assert page.run("document.documentElement.scrollWidth") <= width
+    page.dark()
+    colour = page.run("getComputedStyle(document.body).backgroundColor")
+    assert sum(int(v) for v in colour.strip("rgb()").split(",")) < 150
+
+
+def canvas(page: Page) -> np.ndarray:
+    data = page.run("document.querySelector('.scene canvas').toDataURL().split(',')[1]")
+    return np.asarray(cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_UNCHANGED))
+
+
+def test_the_scene_holds_the_gaussians_and_turns(page: Page) -> None:
+    assert page.run("document.querySelector('.scene canvas').scene.hull.n") > 1000
+    assert "Gaussians" in page.run("document.querySelector('[data-note]').innerText")
+    page.run("document.querySelector('.scene canvas').focus()")
+    first = canvas(page)
+    assert (first[:, :, 3] > 0).mean() > 0.02
+    page.key("ArrowRight", 39)
+    assert not np.array_equal(first, canvas(page))
+    page.key("Home", 36)
+    assert np.array_equal(first, canvas(page))
+    assert page.errors() == []
+
+
+@pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
+def test_gaussians_live(local: Browser, reconstruction: Path) -> None:
+    from mouselift.view.live_splats import SplatView
+
+    with SplatView(reconstruction, port=0) as live:
+        page = local.page()
+        page.open(live.address, settle=4.0)
+        # Software rendering has warnings to log, and viser's splats a bounding sphere that three.js cannot compute.
+        known = ("WebGL", "GPU", "computeBoundingSphere")
+        assert [error for error in page.errors() if not any(word in error for word in known)] == []
+        assert all(url.startswith((live.address, "ws://127.0.0.1")) for url in page.requests())
+        assert "Gaussians" in page.run("document.body.innerText")

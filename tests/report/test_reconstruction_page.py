@@ -1,0 +1,122 @@
+"""The page of a reconstruction: numbers as recorded, pictures of the same region, nothing from outside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import look_at
+from mouselift.io.ply import SH_DC, Splats
+from mouselift.reconstruct.record import Record, ViewRecord
+from mouselift.reconstruct.sample import Made, Shot
+from mouselift.render.base import Gaussians
+from mouselift.report.reconstruction_page import difference_picture, facts_of, region_of, write_reconstruction_page
+
+SIDE = 64
+
+
+def shot_of(k: int, held_out: bool = False) -> Shot:
+    """A square at (20..39, 10..29), drawn two pixels to the right."""
+    centre = 2.7 * np.array([np.cos(k), np.sin(k), 0.0])
+    T = np.eye(4)
+    T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
+    T[:3, 3] = -T[:3, :3] @ centre
+    wanted, drawn = np.full((2, SIDE, SIDE, 3), 255, np.uint8)
+    mask = np.zeros((SIDE, SIDE), np.uint8)
+    wanted[10:30, 20:40], drawn[10:30, 22:42], mask[10:30, 20:40] = 90, 90, 255
+    scores = ViewRecord(f"cam{k}", k, "held-out" if held_out else "input", 31.234 + k, 0.9, 0.75, 40.0, None)
+    return Shot(Camera(SIDE, SIDE, 70.0, 70.0, 33.0, 31.0, T, name=f"cam{k}"), scores, wanted, drawn, mask)
+
+
+@pytest.fixture
+def made() -> Made:
+    rng = np.random.default_rng(0)
+    parts = (
+        rng.normal(0, 0.2, (30, 3)),
+        (rng.uniform(0, 1, (30, 1, 3)) - 0.5) / SH_DC,
+        rng.normal(2, 1, 30),
+        rng.normal(-4, 0.5, (30, 3)),
+        rng.normal(0, 1, (30, 4)),
+    )
+    splats = Splats(*(part.astype(np.float32) for part in parts))
+    shots = (shot_of(0), shot_of(1), shot_of(2, held_out=True))
+    record = Record(
+        "sample_<7>", "/data/sample_7", "00", "net.pt, float32", "none", SIDE, [s.scores for s in shots], 40, 30, 2, 1.5
+    )
+    return Made(record, splats, Gaussians.from_splats(splats), shots, (1.0, 1.0, 1.0))
+
+
+def test_the_page(made: Made, tmp_path: Path) -> None:
+    write_reconstruction_page(made, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "sample_&lt;7&gt;" in page
+    assert "<7>" not in page
+    assert page.count("<img ") == len(re.findall(r'<img [^>]*alt="[^"]{10,}"', page)) == 9
+    assert not re.findall(r'(?:src|href)="(?!data:|#)', page), "nothing from outside"
+    assert "31.73 dB" in page, "mean of the inputs, the first number"
+    assert "33.23 dB" in page, "the held-out view's, apart"
+    for head in re.findall(r"<th[ >][^>]*", page):
+        assert "scope=" in head
+    assert "2 Gaussians had numbers that no viewer can show" in page
+    assert "30 kept, 8 left out by filter" in page
+    assert "Turntable" not in page, "there is none in the folder"
+
+
+def test_a_turn_is_in_the_page_unless_it_is_large(made: Made, tmp_path: Path) -> None:
+    (tmp_path / "turntable.jpg").write_bytes(b"jpeg")
+    (tmp_path / "turntable.mp4").write_bytes(b"film")
+    write_reconstruction_page(made, tmp_path)
+    assert "data:video/mp4;base64,ZmlsbQ==" in (tmp_path / "index.html").read_text()
+    (tmp_path / "turntable.mp4").write_bytes(bytes(4_000_001))
+    write_reconstruction_page(made, tmp_path)
+    page = (tmp_path / "index.html").read_text()
+    assert "data:video" not in page
+    assert "data:image/jpeg;base64,anBlZw==" in page
+    assert "turntable.mp4</code> beside this page" in page
+
+
+def test_facts_put_the_foreground_first(made: Made) -> None:
+    facts = facts_of(made.record)
+    assert [fact.value for fact in facts] == ["31.73 dB", "0.750", "33.23 dB", "0.750", "30"]
+    assert "2 input views" in facts[0].words
+    assert "1 held-out view" in facts[2].words
+    blank = replace_scores(made.record, None)
+    assert facts_of(blank)[0].value == "\N{EN DASH}"
+
+
+def replace_scores(record: Record, value: float | None) -> Record:
+    views = [ViewRecord(v.view, v.place, v.role, value, value, value, value, value) for v in record.views]
+    return Record(**{**{key: getattr(record, key) for key in record.__struct_fields__}, "views": views})
+
+
+def test_difference_is_white_where_equal_and_red_from_a_quarter_on() -> None:
+    a = np.full((4, 4, 3), 100, np.uint8)
+    b = a.copy()
+    b[1, 1], b[2, 2], b[3, 3] = 164, 255, 132
+    shown = difference_picture(a, b)
+    assert tuple(shown[0, 0]) == (255, 255, 255)
+    assert tuple(shown[1, 1]) == tuple(shown[2, 2]) == (179, 38, 30)
+    assert 38 < shown[3, 3, 1] < 255
+
+
+def test_region_holds_subject_and_what_was_drawn() -> None:
+    shot = shot_of(0)
+    rows, columns = region_of(shot)
+    assert rows.stop - rows.start == columns.stop - columns.start
+    assert rows.start <= 10
+    assert rows.stop >= 30
+    assert columns.start <= 20
+    assert columns.stop >= 42
+    assert rows.stop - rows.start < SIDE
+    drawn = shot.drawn.copy()
+    drawn[60, 60] = 0
+    rows, columns = region_of(replace(shot, drawn=drawn))
+    assert rows.stop >= 61
+    assert columns.stop >= 61
+    empty = replace(shot, drawn=np.full_like(drawn, 255), mask=np.zeros_like(shot.mask))
+    assert region_of(empty) == (slice(0, SIDE), slice(0, SIDE))

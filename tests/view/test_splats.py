@@ -1,0 +1,179 @@
+"""Gaussians to look at: their shape in the world, which are shown, and which cameras stand beside them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import look_at
+from mouselift.errors import DatasetError
+from mouselift.io.ply import SH_DC, Splats, write_ply
+from mouselift.io.png import encode_png
+from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.io.splat import write_splat
+from mouselift.view.live_splats import SplatView, cameras_of, is_splats, sources_of
+from mouselift.view.splats import cloud_of, read_splats, rotations_of, shown_most, splat_scene
+
+COUNT = 40
+
+
+def some(count: int = COUNT, seed: int = 0) -> Splats:
+    rng = np.random.default_rng(seed)
+    parts = (
+        rng.normal(0, 0.2, (count, 3)),
+        (rng.uniform(0, 1, (count, 1, 3)) - 0.5) / SH_DC,
+        rng.normal(2, 1, count),
+        rng.normal(-4, 0.5, (count, 3)),
+        rng.normal(0, 1, (count, 4)),
+    )
+    return Splats(*(part.astype(np.float32) for part in parts))
+
+
+def camera(name: str = "cam0", distance: float = 2.5) -> Camera:
+    centre = distance * np.array([0.6, -0.6, 0.53])
+    T = np.eye(4)
+    T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
+    T[:3, 3] = -T[:3, :3] @ centre
+    return Camera(32, 32, 40.0, 41.0, 18.3, 13.9, T, name=name)
+
+
+@pytest.fixture
+def sample_folder(tmp_path: Path) -> Callable[..., Path]:
+    def make(folder: Path, file: str = "opencv_cameras.json", views: int = 2) -> Path:
+        (folder / "images").mkdir(parents=True)
+        picture = np.zeros((32, 32, 4), np.uint8)
+        picture[8:24, 8:24] = (200, 90, 30, 255)
+        found = [SampleView(camera(f"cam{k}", 2.5 + k), f"images/cam_{k:03d}.png", k) for k in range(views)]
+        for view in found:
+            (folder / view.file_path).write_bytes(encode_png(picture))
+        (folder / file).write_bytes(sample_json(folder.name, found, {}))
+        return folder
+
+    return make
+
+
+def covariance_error(cloud: np.ndarray, splats: Splats) -> float:
+    """Against SciPy's rotations: R diag(s^2) R^T."""
+    R = Rotation.from_quat(np.roll(splats.rotations.astype(np.float64), -1, axis=1)).as_matrix()
+    expected = np.einsum("nij,nj,nkj->nik", R, np.exp(2 * splats.scales.astype(np.float64)), R)
+    return float((np.abs(cloud - expected).max(axis=(1, 2)) / np.abs(expected).max(axis=(1, 2))).max())
+
+
+def test_covariances_are_rotated_scales() -> None:
+    splats = some()
+    assert covariance_error(cloud_of(splats).covariances, splats) < 1e-6
+
+
+@pytest.mark.parametrize("fault", ["one per cent", "transposed"])
+def test_the_check_notices(fault: str) -> None:
+    splats = some()
+    cloud = cloud_of(splats)
+    if fault == "one per cent":
+        wrong = cloud.covariances * 1.01**2
+    else:
+        unit = splats.rotations / np.linalg.norm(splats.rotations, axis=1, keepdims=True)
+        R = rotations_of(unit.astype(np.float64)).transpose(0, 2, 1)
+        wrong = R @ (np.exp(2 * splats.scales.astype(np.float64))[:, :, None] * R.transpose(0, 2, 1))
+    assert covariance_error(wrong, splats) > 0.01
+
+
+def test_what_nobody_sees_is_left_out() -> None:
+    splats = some()
+    splats.opacities[3] = -9.0  # 0.0001
+    splats.rotations[5] = 0.0
+    cloud = cloud_of(splats)
+    kept = np.delete(np.arange(COUNT), [3, 5])
+    np.testing.assert_allclose(cloud.centres, splats.positions[kept], rtol=1e-6)
+    np.testing.assert_allclose(cloud.opacities, 1 / (1 + np.exp(-splats.opacities[kept])), rtol=1e-6)
+
+
+def test_the_large_and_opaque_are_shown_first() -> None:
+    splats = some(1000)
+    splats.opacities[:500], splats.scales[:500] = -2.5, -7.0
+    chosen = shown_most(splats, 300, seed=0)
+    assert len(chosen) == 300
+    assert (chosen < 500).mean() < 0.05
+    np.testing.assert_array_equal(chosen, shown_most(splats, 300, seed=0))
+    assert len(shown_most(splats, 5000, seed=0)) == 1000
+
+
+def test_a_scene_of_centres() -> None:
+    splats = some(500)
+    picture = np.full((32, 32, 3), 120, np.uint8)
+    scene = splat_scene("mouse", splats, [(camera("a"), picture), (camera("b", 3.0), None)])
+    assert scene.hull is not None
+    assert len(scene.hull.points) == (1 / (1 + np.exp(-splats.opacities)) >= 0.05).sum()
+    assert not scene.hull.normals.any(), "unshaded"
+    for drawn in scene.cameras:  # the pictures stand where the intrinsics say
+        wanted = np.array([[0, 0], [32, 0], [32, 32], [0, 32]], dtype=np.float64)
+        np.testing.assert_allclose(drawn.camera.project(drawn.corners), wanted, atol=1e-9)
+    assert scene.radius == pytest.approx(np.linalg.norm(scene.cameras[1].camera.centre - scene.centre))
+
+
+def test_a_scene_of_nothing() -> None:
+    scene = splat_scene("empty", some(0), [(camera(), None)])
+    assert scene.hull is None
+    assert splat_scene("empty", some(0), []).radius > 0
+
+
+def test_both_formats_are_read(tmp_path: Path) -> None:
+    splats = some()
+    write_ply(tmp_path / "a.ply", splats)
+    write_splat(tmp_path / "a.splat", splats)
+    np.testing.assert_array_equal(read_splats(tmp_path / "a.ply").positions, splats.positions)
+    assert len(read_splats(tmp_path / "a.splat")) == COUNT
+    with pytest.raises(DatasetError, match=r"expected a file of Gaussians, \.ply or \.splat, got \.obj"):
+        read_splats(tmp_path / "a.obj")
+
+
+def test_which_cameras_stand_beside(tmp_path: Path, sample_folder: Callable[..., Path]) -> None:
+    sample = sample_folder(tmp_path / "data/sample_4")
+    write_ply(tmp_path / "alone.ply", some())
+    assert is_splats(tmp_path / "alone.ply")
+    assert not is_splats(sample)
+    assert sources_of(tmp_path / "alone.ply")[0].cameras is None
+    assert sources_of(tmp_path / "alone.ply", str(sample))[0].cameras == sample
+    with pytest.raises(DatasetError, match=r"--sample .*nowhere: expected a sample"):
+        sources_of(tmp_path / "alone.ply", str(tmp_path / "nowhere"))
+    for name in ("sample_1", "sample_2"):
+        folder = sample_folder(tmp_path / "recon" / name, "cameras.json")
+        write_ply(folder / "gaussians.ply", some())
+    assert [source.name for source in sources_of(tmp_path / "recon")] == ["sample_1", "sample_2"]
+    one = sources_of(tmp_path / "recon/sample_2")[0]
+    assert (one.name, one.cameras) == ("sample_2", tmp_path / "recon/sample_2")
+    assert sources_of(tmp_path / "recon/sample_2/gaussians.ply")[0].cameras == tmp_path / "recon/sample_2"
+    with pytest.raises(DatasetError, match=r"expected a \.ply or \.splat of Gaussians"):
+        sources_of(sample)
+
+
+@pytest.mark.parametrize("file", ["opencv_cameras.json", "cameras.json"])
+def test_cameras_and_pictures(tmp_path: Path, sample_folder: Callable[..., Path], file: str) -> None:
+    found = cameras_of(sample_folder(tmp_path / "sample_1", file))
+    assert [c.name for c, _ in found] == ["cam0", "cam1"]
+    np.testing.assert_allclose(found[0][0].K, camera().K)
+    picture = found[0][1]
+    assert picture is not None
+    assert tuple(picture[16, 16]) == (200, 90, 30)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
+def test_served(tmp_path: Path, sample_folder: Callable[..., Path]) -> None:
+    for name in ("sample_1", "sample_2"):
+        write_ply(sample_folder(tmp_path / "recon" / name, "cameras.json") / "gaussians.ply", some())
+    with SplatView(tmp_path / "recon", port=0, sample="sample_2") as live:
+        assert "**sample_2** (2 of 2)" in live.words.content
+        assert "40 of 40 Gaussians" in live.words.content
+        live.show(0)
+        assert "**sample_1**" in live.words.content
+        assert "2 cameras" in live.words.content
+    with pytest.raises(DatasetError, match="no sample is called sample_9"):
+        SplatView(tmp_path / "recon", port=0, sample="sample_9")
+    (tmp_path / "recon/sample_1/gaussians.ply").write_bytes(b"ply\nno")
+    with pytest.raises(DatasetError, match=r"expected a \.ply file"):
+        SplatView(tmp_path / "recon", port=0)
