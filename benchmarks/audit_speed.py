@@ -1,24 +1,30 @@
 """How fast a dataset is audited, what of it is reading pictures, and whether memory grows: CPU time of one process.
 
-    python benchmarks/audit_speed.py              # 200 samples; 1,000 and 10,000 for memory
-    python benchmarks/audit_speed.py --no-memory
+    python benchmarks/audit_speed.py                          # speed: 100 samples
+    python benchmarks/audit_speed.py --memory 100 1000 10000  # peak memory, time and bytes of audit and report
 
 The dataset is what `mouselift prepare` makes of the benchmarks' recording (six views of 512 px, a furry mouse with
-sensor noise), made once and kept in the cache folder; larger ones are links to its samples.
+sensor noise), made once and kept in the cache folder. Larger ones are hard links to its files in a temporary folder,
+removed at the end. "calibration" is a loop of plain Python: on a busy machine compare other figures with it.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
+from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from mouselift.audit.geometry import geometry
@@ -33,19 +39,22 @@ from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
 from recording import CACHE, recording
 
-_FRAMES, _EVERY = 500, 10
-_MEMORY = """
-import resource, sys
+_FRAMES, _EVERY = 500, 5
+_CALIBRATION = 100_000  # additions
+# A child's ru_maxrss may hold its parent's memory before exec; VmHWM is its own.
+_RUN = """
+import re, sys, time
 from pathlib import Path
-from mouselift.audit.run import audit_dataset
-audit = audit_dataset(Path(sys.argv[1]))
-print(audit.samples, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+from mouselift.cli.app import run
+code = run(sys.argv[1:])
+peak = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1)
+sys.stderr.write(f"\\npeak {peak} cpu {time.process_time()} code {code}\\n")
 """
 
 
 def dataset() -> Path:
-    """50 prepared samples."""
-    out = CACHE / "audit-speed"
+    """100 prepared samples."""
+    out = CACHE / f"audit-speed-{_FRAMES // _EVERY}-prepared"
     if not (out / "data_train.txt").exists():
         capture = load_capture(recording(_FRAMES, 30, 4.0, 17))
         recipe = Recipe(PRESETS["per-sample"], on_cut="keep")
@@ -53,16 +62,45 @@ def dataset() -> Path:
     return out
 
 
-def linked(source: Path, count: int) -> Path:
-    """A dataset of `count` links to the samples of `source`."""
-    out = CACHE / f"audit-speed-{count}"
-    out.mkdir(exist_ok=True)
+def linked(source: Path, count: int, out: Path) -> None:
+    """A dataset of `count` samples in the new folder `out`, hard links to the files of those in `source`."""
     samples = find_samples(source)
     for number in range(count):
-        link = out / f"sample_{number:06d}"
-        if not link.is_symlink():
-            link.symlink_to(samples[number % len(samples)], target_is_directory=True)
-    return out
+        shutil.copytree(
+            samples[number % len(samples)], out / f"sample_{number:06d}", copy_function=os.link, dirs_exist_ok=False
+        )
+
+
+def measured(*words: str | Path) -> tuple[float, float, float, str]:
+    """(peak MB, CPU s, wall s, stdout) of `mouselift WORDS` in a process of its own; exit code 2 raises."""
+    start = time.perf_counter()
+    command = [sys.executable, "-c", _RUN, *map(str, words)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    wall = time.perf_counter() - start
+    found = re.search(r"peak (\d+) cpu ([\d.]+) code (\d)", done.stderr)
+    if found is None or found.group(3) == "2":
+        raise RuntimeError(f"mouselift {' '.join(map(str, words))}: {done.stderr}")
+    return int(found.group(1)) / 1024, float(found.group(2)), wall, done.stdout
+
+
+def memory(source: Path, counts: list[int]) -> None:
+    """Peaks of `mouselift audit --json` and of `mouselift report --audit` over datasets of each size."""
+    CACHE.mkdir(exist_ok=True)
+    print("                 audit, one worker               report of that audit")
+    print("   samples    peak   CPU/sample     JSON       peak      CPU     page")
+    for count in counts:
+        with tempfile.TemporaryDirectory(dir=CACHE) as folder:
+            data, page, audit = Path(folder) / "data", Path(folder) / "page.html", Path(folder) / "audit.json"
+            linked(source, count, data)
+            peak, cpu, _, text = measured("audit", data, "--json", "--workers", "1", "--out", audit)
+            if len(json.loads(text)["ids"]) != count:
+                raise RuntimeError(f"expected {count} samples in the audit, got {len(json.loads(text)['ids'])}")
+            shown_peak, shown_cpu, _, _ = measured("report", data, page, "--audit", audit)
+            print(
+                f"{count:>10,} {peak:4.0f} MB {1000 * cpu / count:9.1f} ms {audit.stat().st_size / 1e6:5.1f} MB"
+                f" {shown_peak:7.0f} MB {shown_cpu:6.1f} s {page.stat().st_size / 1e6:5.1f} MB",
+                flush=True,
+            )
 
 
 def rate(call: Callable[[], object], samples: int, repeats: int = 3) -> float:
@@ -75,6 +113,12 @@ def rate(call: Callable[[], object], samples: int, repeats: int = 3) -> float:
     return samples / best
 
 
+def _additions() -> None:
+    total = 0
+    for number in range(_CALIBRATION):
+        total += number
+
+
 def run_all(calls: Iterator[object]) -> None:
     for _ in calls:
         pass
@@ -82,19 +126,26 @@ def run_all(calls: Iterator[object]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--no-memory", action="store_true")
+    parser.add_argument("--memory", type=int, nargs="+", metavar="SAMPLES", help="measure these sizes, and no speed")
     parser.add_argument("--hull-samples", type=int, default=20)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     source = dataset()
+    if options.memory:
+        memory(source, options.memory)
+        return
     with threadpool_limits(1, user_api="blas"):
         speed(source, options.hull_samples)
-    if not options.no_memory:
-        for count in (100, 1000, 10_000):
-            command = [sys.executable, "-c", _MEMORY, str(linked(source, count))]
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            samples, megabytes = done.stdout.split()
-            print(f"peak memory, {samples:>6} samples, 1 worker {float(megabytes):8.0f} MB")
+
+
+def foreign(source: Path, out: Path) -> list[Path]:
+    """The first ten samples with their pictures encoded by Pillow: every row with the filter that suits it."""
+    folders = find_samples(source)[:10]
+    for folder in folders:
+        shutil.copytree(folder, out / folder.name)
+        for file in (out / folder.name / "images").iterdir():
+            Image.open(file).save(file)
+    return find_samples(out)
 
 
 def speed(source: Path, hull_samples: int) -> None:
@@ -104,6 +155,7 @@ def speed(source: Path, hull_samples: int) -> None:
     size = np.mean([file.stat().st_size for file in files]) / 1000
     print(f"{len(folders)} samples of {len(loaded[0].views)} views, {size:.0f} kB a picture; samples a second and core")
     n, few = len(folders), loaded[:hull_samples]
+    print(f"  calibration: loops of {_CALIBRATION:,} additions      {rate(_additions, 1):8.0f}")
     whole = rate(lambda: audit_dataset(source), n)  # first: it also settles this process as it settles workers
     print(f"  `mouselift audit`, one worker                 {whole:8.0f}")
     opencv = rate(lambda: run_all(cv2.imread(str(f), cv2.IMREAD_UNCHANGED) for f in files), n)
@@ -115,6 +167,10 @@ def speed(source: Path, hull_samples: int) -> None:
     print(
         f"  all checks, from disk                         {rate(lambda: run_all(map(audit_folder, folders)), n):8.0f}"
     )
+    with tempfile.TemporaryDirectory() as folder:
+        others = foreign(source, Path(folder))
+        slow = rate(lambda: run_all(map(audit_folder, others)), len(others))
+        print(f"  the same, pictures by Pillow (through OpenCV) {slow:8.0f}")
     hull = rate(lambda: run_all(audit_sample(s, hull=True) for s in few), len(few))
     print(f"  all checks with the hull, pictures in memory  {hull:8.0f}")
     hull = rate(lambda: run_all(audit_folder(f, hull=True) for f in folders[:hull_samples]), len(few))

@@ -19,7 +19,7 @@ import numpy as np
 from mouselift.core.camera import Camera
 from mouselift.core.lens import Pinhole
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import Rig, RigCamera, no_variant
+from mouselift.io.rigs.rig import Rig, RigCamera, nearest_rotation, no_variant
 
 _NUMBERS = ("fx", "fy", "cx", "cy")
 _KEYS = ("w", "h", *_NUMBERS, "w2c")
@@ -126,9 +126,14 @@ def view_of_frame(path: Path, index: int, frame: Any) -> SampleView:
     if not isinstance(file_path, str) or not file_path:
         raise CalibrationError(f"{where}: file_path: expected a relative path, got {_short(file_path)}")
     name = str(frame["camera"]) if "camera" in frame else Path(file_path).stem
-    K = np.array([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]])
-    checked = RigCamera(name, path, K, T[:3, :3], T[:3, 3], Pinhole())
-    camera = checked.camera((int(size[0]), int(size[1])))
+    if fx <= 0 or fy <= 0:
+        raise CalibrationError(f"{where}: expected positive focal lengths, got fx = {fx:g}, fy = {fy:g}")
+    try:
+        T[:3, :3], _ = nearest_rotation(T[:3, :3])
+        T[3] = _LAST_ROW  # it may be rounded, too
+    except ValueError as error:
+        raise CalibrationError(f"camera {name!r} ({path}): {error}") from None
+    camera = Camera(int(size[0]), int(size[1]), fx, fy, cx, cy, T, name=name)
     view_id = frame.get("view_id", index)
     return SampleView(camera, file_path, view_id if isinstance(view_id, int) else index)
 

@@ -48,7 +48,7 @@ class RigCamera:
             object.__setattr__(self, "K", frozen(self.K, (3, 3), "K"))
             object.__setattr__(self, "t_cam_world", frozen(self.t_cam_world, (3,), "translation"))
             self._check_intrinsics()
-            R, note = _rotation(self.R_cam_world)
+            R, note = nearest_rotation(self.R_cam_world)
         except ValueError as error:
             raise CalibrationError(f"{self}: {error}") from None
         object.__setattr__(self, "R_cam_world", frozen(R, (3, 3), "rotation"))
@@ -186,8 +186,8 @@ def _coefficients(lens: Lens) -> np.ndarray:
     return np.array([getattr(lens, key) for key in getattr(lens, "__dataclass_fields__", {})], dtype=np.float64)
 
 
-def _rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
-    """(a rotation, what was done to it). A rounded one is replaced by the nearest rotation; worse is refused."""
+def nearest_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """(a rotation, what was done to it). A rounded one is replaced by the nearest rotation; ValueError for worse."""
     R = np.array(matrix, dtype=np.float64)
     if R.shape != (3, 3):
         raise ValueError(f"rotation: expected shape (3, 3), got {R.shape}")
