@@ -12,7 +12,10 @@ import tyro
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
 
 if TYPE_CHECKING:
+    from mouselift.io.rigs.rig import Rig
     from mouselift.repair.dataset import RepairSummary
+
+_SAID = 3  # of the rig's sentences, the commonest: all of them stand in the manifest
 
 
 @dataclass
@@ -32,6 +35,13 @@ class Repair:
     """New folder, or one that the same repair began."""
     pool: Literal["sample", "camera"] = "sample"
     """sample: each sample alone. camera: one change a camera, the same in all samples, from up to 50 of them."""
+    rig: Path | None = None
+    """The calibration that the pictures were prepared with (file or folder, any format that `init` reads). It fixes
+    what silhouettes leave open, as far as a rig can; samples whose poses are not its own are refused."""
+    rig_format: str | None = None
+    """Of --rig, where its file does not say: dannce, mammal, anipose, facelift, jarvis."""
+    rig_variant: str | None = None
+    """Of --rig, as in capture.toml, where its convention is ambiguous."""
     workers: int = 0
     """Processes; 0: one a core. The result does not depend on it."""
     json: bool = False
@@ -40,13 +50,25 @@ class Repair:
     def run(self) -> int:
         from mouselift.repair.dataset import repair_dataset
 
+        rig = self.read_rig()
+        workers = self.workers or os.cpu_count() or 1
         with progress_bar(self.json) as progress:
-            summary = repair_dataset(self.dataset, self.out, self.pool, self.workers or os.cpu_count() or 1, progress)
+            summary = repair_dataset(self.dataset, self.out, self.pool, workers, progress, rig)
         if self.json:
             emit_json(summary)
         else:
             show(summary)
         return EXIT_NO if summary.refused else EXIT_OK
+
+    def read_rig(self) -> Rig | None:
+        """The rig that was asked for."""
+        from mouselift.io.discover import rig_at
+        from mouselift.io.rigs.registry import read_rig
+
+        if self.rig is None:
+            return None
+        rig_format, path = (self.rig_format, self.rig) if self.rig_format else rig_at(self.rig)
+        return read_rig(path, rig_format, self.rig_variant)
 
 
 def show(summary: RepairSummary) -> None:
@@ -60,6 +82,8 @@ def show(summary: RepairSummary) -> None:
     table(f"{summary.out}: {summary.samples} samples", ["", "samples", " "], rows)
     if summary.pooled:
         say(f"All samples: {summary.pooled}", markup=False)
+    for said, count in sorted(summary.rig.items(), key=lambda item: -item[1])[:_SAID]:
+        say(f"Rig, {count} samples: {said}", markup=False)
     for refusal in summary.refusals:
         say(refusal, markup=False)
 

@@ -136,6 +136,11 @@ def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
             "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), or a "
             f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
         )
+    return rig_at(rig)
+
+
+def rig_at(rig: Path) -> tuple[str, Path]:
+    """(format, path) of the one calibration that a file or folder is. CaptureError where it is none or several."""
     rig = rig.resolve()
     if not rig.exists():
         raise CaptureError(f"{rig}: no such rig file or folder")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ from mouselift.core.camera import Camera
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.io.layout import CAMERAS_FILE, LISTS, find_samples
 from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.io.rigs.rig import Rig
 from mouselift.prepare.engine import run_blocks
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.repair.store import RepairRecord, RepairStore
@@ -44,21 +46,32 @@ class RepairSummary(msgspec.Struct):
     residual_after_px: float | None
     pooled: str | None  # the shared cause, in words
     refusals: list[str]  # the first few, with their reasons
+    rig: dict[str, int] = {}  # what the rig said, where one was given, and of how many samples
 
 
 def repair_dataset(
-    dataset: Path, out: Path, pool: Pool = "sample", workers: int = 1, progress: Progress | None = None
+    dataset: Path,
+    out: Path,
+    pool: Pool = "sample",
+    workers: int = 1,
+    progress: Progress | None = None,
+    rig: Rig | None = None,
 ) -> RepairSummary:
     """Copies every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
 
     pool: "sample" fits each sample alone; "camera" takes all samples to share one change a camera and fits it to up to
-    50 of them. An interrupted run goes on when it is started again. DatasetError: no dataset, `out` inside it or not
-    empty, two samples of one name, pooled samples with different cameras.
+    50 of them. rig: the calibration that the pictures were prepared with, for what silhouettes leave open (pool
+    "sample" only). An interrupted run goes on when it is started again. DatasetError: no dataset, `out` inside it or
+    not empty, two samples of one name, pooled samples with different cameras, a rig with pool "camera".
     """
+    if rig is not None and pool == "camera":
+        raise DatasetError("repair: a rig fixes the gauge of single samples; expected --pool sample with --rig")
     folders = find_samples(dataset)
     _check(dataset, out, folders)
     report = progress or (lambda stage, done, total: None)
-    identity = {"dataset": str(dataset.resolve()), "pool": pool, "version": __version__}
+    identity: dict[str, Any] = {"dataset": str(dataset.resolve()), "pool": pool, "version": __version__}
+    if rig is not None:
+        identity["rig"] = _identity(rig)
     store = RepairStore(out, identity)
     with store.locked():
         store.open()
@@ -67,7 +80,7 @@ def repair_dataset(
         shared = pooled_diagnosis(folders, report) if pool == "camera" and todo else None
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
         done = len(folders) - len(todo)
-        for record in run_blocks(_Job(tuple(todo), store, shared, pool), blocks, workers):
+        for record in run_blocks(_Job(tuple(todo), store, shared, pool, rig), blocks, workers):
             store.log([record])
             known[record.id] = record
             done += 1
@@ -114,6 +127,7 @@ class _Job:
     store: RepairStore
     shared: Diagnosis | None
     pool: Pool
+    rig: Rig | None
 
     def __call__(self, block: Sequence[int]) -> Iterator[RepairRecord]:
         for index in block:
@@ -126,13 +140,19 @@ class _Job:
             self.store.add(folder, None)
             return RepairRecord(folder.name, "refused", reason=str(error))
         loaded = load_sample(folder)
-        found = repair_sample(loaded.sample, self.shared)
+        found = repair_sample(loaded.sample, self.shared, self.rig)
         if len(loaded.sample.views) != len(views) and found.status != "good":
             lost = "; ".join(f.message for f in loaded.findings if f.severity != "note")
             found = Repaired("refused", found.cameras, found.cause, lost, found.residual_before_px, None)
         data = repaired_json(content, found, self.pool) if found.status == "repaired" else None
         self.store.add(folder, data)
         return _record(folder.name, found)
+
+
+def _identity(rig: Rig) -> dict[str, str]:
+    """What must be equal for two runs to have used one rig: its numbers, wherever the file lies."""
+    numbers = [[c.name, c.K.tolist(), c.R_cam_world.tolist(), c.t_cam_world.tolist(), c.size] for c in rig.cameras]
+    return {"format": rig.format, "sha256": sha256(msgspec.json.encode(numbers)).hexdigest()}
 
 
 def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes:
@@ -174,6 +194,7 @@ def _record(name: str, found: Repaired) -> RepairRecord:
         None if gauge is None else gauge.shift,
         [] if cause is None else list(cause.ambiguous_with),
         "" if cause is None else cause.decided_by,
+        found.rig,
     )
 
 
@@ -208,6 +229,7 @@ def _summary(dataset: Path, out: Path, records: Sequence[RepairRecord], shared: 
         dict(Counter(record.cause for record in records if record.cause is not None)),
         _median([record.residual_before_px for record in done]), _median([record.residual_after_px for record in done]),
         None if shared is None else shared.sentence, refusals[:5],
+        dict(Counter(record.rig for record in records if record.rig)),
     )  # fmt: skip
 
 

@@ -15,10 +15,14 @@ from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.audit.views import SampleViews
 from mouselift.core.camera import Camera
 from mouselift.errors import CalibrationError
+from mouselift.io.rigs.rig import Rig
 from mouselift.repair.gauge import Gauge, gauge_of, unobservable
+from mouselift.repair.rig_gauge import RigFit, with_rig
+from mouselift.repair.rig_match import RigMatch, match_rig
 
 Status = Literal["good", "repaired", "refused"]
 
+_MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no longer go with poses
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
 
 
@@ -33,13 +37,15 @@ class Repaired:
     residual_before_px: float | None
     residual_after_px: float | None
     gauge: Gauge | None = None
+    rig: str = ""  # what the rig said, where one was given: matches, what it fixed, what stays open, warnings
 
 
-def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repaired:
+def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig | None = None) -> Repaired:
     """Cameras that agree with the silhouettes, pixels untouched.
 
-    shared: the diagnosis of several samples of one pipeline, whose values are applied here instead of fitted. A sample
-    that is in order stays as it is, and so does one whose residual would not clearly fall.
+    shared: the diagnosis of several samples of one pipeline, whose values are applied here instead of fitted. rig: the
+    original calibration, which fixes what it can of the gauge (`rig_gauge`); refused where the repaired poses are not
+    its own. A sample that is in order stays as it is, and so does one whose residual would not clearly fall.
     """
     cameras = tuple(view.camera for view in sample.views)
     if not cameras:
@@ -49,7 +55,9 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
     stays = judge([stated], [hulls])
     before = finite(stays.rms_px)
     if in_order(stated, hulls, check):
-        return Repaired("good", cameras, None, "in order: cameras and silhouettes agree", before, before)
+        text = "in order: cameras and silhouettes agree"
+        said = "" if rig is None else _compared(rig, sample.names, stated)
+        return Repaired("good", cameras, None, text, before, before, rig=said)
     hindrance = unobservable(stated, hulls)
     if hindrance is not None:
         return Repaired("refused", cameras, None, hindrance, before, None)
@@ -58,8 +66,19 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
     if cause is None or undone is None:
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
         return Repaired("refused", cameras, cause, text, before, None)
-    corrected = undo(undone.candidate, stated, undone.x)
+    return _applied(sample, cause, undone, stated, hulls, rig)
+
+
+def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hulls: Hulls, rig: Rig | None) -> Repaired:
+    """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
+    cameras = tuple(view.camera for view in sample.views)
+    stays = judge([stated], [hulls])
+    before = finite(stays.rms_px)
+    corrected, gauge, said = undo(undone.candidate, stated, undone.x), _gauge(undone, stated, hulls), ""
     try:
+        if rig is not None:
+            match = match_rig(rig, _names(sample, cause), corrected)
+            corrected, gauge, said = _with_rig(match, corrected, hulls, undone, gauge)
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
         return Repaired("refused", cameras, cause, f"{cause.sentence}; {error}", before, None)
@@ -70,8 +89,36 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None) -> Repai
             f"{cause.sentence}: undoing it would leave {_px(after)} of {_px(before)}, which is not clearly less, so "
             "the sample stays as it was"
         )
-        return Repaired("refused", cameras, cause, text, before, after)
-    return Repaired("repaired", repaired, cause, "", before, after, _gauge(undone, stated, hulls))
+        return Repaired("refused", cameras, cause, text, before, after, rig=said)
+    return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
+
+
+def _with_rig(
+    match: RigMatch, corrected: Stated, hulls: Hulls, undone: Fit, gauge: Gauge | None
+) -> tuple[Stated, Gauge | None, str]:
+    """(cameras, what is left of the gauge, what the rig said). Causes that leave no gauge open change nothing."""
+    everyone = len(undone.candidate.views) == len(corrected)
+    if undone.candidate.basis is None or not everyone:
+        return corrected, gauge, f"{match.sentence}; nothing was left open for it to fix"
+    found: RigFit | None = with_rig(match, corrected, hulls, undone)
+    if found is None:
+        text = "the silhouettes contradict every way in which pictures come from it: the free fit stands"
+        return corrected, gauge, f"{match.sentence}; {text}"
+    candidate = found.fit.candidate
+    kept = Gauge(0.0, 0.0) if candidate.basis is None else _gauge(found.fit, corrected, hulls)
+    return found.fit.corrected[0], kept, found.sentence
+
+
+def _names(sample: SampleViews, cause: Cause) -> tuple[str, ...]:
+    """Of the cameras after the repair; unknown where the cause had mixed them up."""
+    return tuple("" for _ in sample.names) if cause.code in _MIXED_UP else sample.names
+
+
+def _compared(rig: Rig, names: tuple[str, ...], stated: Stated) -> str:
+    try:
+        return match_rig(rig, names, stated).sentence
+    except CalibrationError as error:
+        return str(error)
 
 
 def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:

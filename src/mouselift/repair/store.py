@@ -31,6 +31,7 @@ class RepairRecord(msgspec.Struct):
     shift_sigma: float | None = None  # of the common shift in space, share of the cameras' distance
     ambiguous_with: list[str] = []
     decided_by: str = ""
+    rig: str = ""  # what the rig said, where one was given
 
 
 class RepairStore(FolderStore[RepairRecord]):
