@@ -27,6 +27,7 @@ from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.config import GSLRMConfig, tiny
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.reconstruct.plan import BYTES_A_SPLAT
 
 FILES = ["cameras.json", "gaussians.ply", "index.html", "metrics.json", "renders", "turntable.jpg", "turntable.mp4"]
 
@@ -104,6 +105,9 @@ def test_a_ply_alone(sample: Path, tmp_path: Path, quick: list[object]) -> None:
     assert run(sample, tmp_path / "mouse.ply", *quick) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["mouse.ply"]
     assert len(read_ply(tmp_path / "mouse.ply")) == 2 + 3 * 48 * 48
+    header = 3000
+    foretold = (2 + 3 * 48 * 48) * BYTES_A_SPLAT
+    assert foretold < (tmp_path / "mouse.ply").stat().st_size < foretold + header
     with pytest.raises(OutputError, match=r"mouse\.ply: exists already"):
         run(sample, tmp_path / "mouse.ply", *quick)
 

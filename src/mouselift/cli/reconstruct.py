@@ -155,7 +155,7 @@ def announcement(found: Estimate, where: str) -> list[str]:
     return [
         f"{samples}: {up_to}{found.views} input views of {found.side} x {found.side} pixels, {found.tokens:,} tokens, "
         f"{found.gaussians:,} Gaussians",
-        f"memory: about {size(found.bytes)}{free} ({where})",
+        f"memory: about {size(found.bytes)}{free} ({where}); on disk up to {size(found.disk)} a sample",
         f"time: about {duration(found.seconds)} for the network{each}; drawing comes on top",
     ]
 

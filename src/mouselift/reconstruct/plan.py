@@ -15,6 +15,8 @@ from mouselift.io.dataset import find_samples, read_sample
 from mouselift.models.gslrm.memory import available_bytes
 from mouselift.reconstruct.options import Options
 
+BYTES_A_SPLAT = 239  # of a .ply: 59 float32 numbers, 3 bytes
+
 
 @dataclass(frozen=True)
 class Task:
@@ -41,6 +43,7 @@ class Estimate:
     gaussians: int
     bytes: int  # at the peak, weights included
     free: int | None  # bytes; None where nobody says
+    disk: int  # bytes of one gaussians.ply
     seconds: float  # of the network's passes over all tasks
 
 
@@ -100,5 +103,6 @@ def estimate(engine: Engine, tasks: Sequence[Task]) -> Estimate:
         config.gaussians(largest.inputs, largest.side, largest.side),
         need,
         None if available is None else available + engine.held,
+        config.gaussians(largest.inputs, largest.side, largest.side) * BYTES_A_SPLAT,
         sum(seconds[task.inputs, task.side] for task in tasks),
     )

@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from mouselift import __version__
-from mouselift.core.types import ImageRGB
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.errors import CheckpointError, DatasetError
 from mouselift.infer.engine import Engine
 from mouselift.io.dataset import CAMERAS_FILE
-from mouselift.io.ply import write_ply
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.io.store import FolderStore
-from mouselift.reconstruct.files import CAMERAS, DESCRIPTION, METRICS, RENDERS, SPLATS, STILLS, TABLE, VIDEO
+from mouselift.reconstruct.files import DESCRIPTION, METRICS, TABLE
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import Task
-from mouselift.reconstruct.record import Record, metrics_csv, metrics_json
-from mouselift.reconstruct.sample import Made, make, turn
+from mouselift.reconstruct.record import Record, metrics_csv
+from mouselift.reconstruct.sample import Made, make
+from mouselift.reconstruct.write import Page, write_made
 from mouselift.render.base import Renderer
-from mouselift.render.orbit import still_sheet, write_video
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
-Page = Callable[[Made, Path], None]  # writes what a person looks at into the sample's new folder
-
-_TURN_SECONDS = 4.0
-_STILLS = 8
-_QUALITY = 90
 
 
 class Counter:
@@ -123,37 +111,8 @@ class Run:
     def _one(self, engine: Engine, renderer: Renderer, task: Task, count: Counter) -> Made:
         made = reconstructed(engine, renderer, task, self.options, self.network, count)
         with self.store.writing(task.name) as folder:
-            write_ply(folder / SPLATS, made.splats)
-            (folder / RENDERS).mkdir()
-            views = []
-            for shot in made.shots:
-                file = f"{RENDERS}/cam_{shot.scores.place:03d}.png"
-                (folder / file).write_bytes(encode_png(shot.drawn))
-                views.append(SampleView(shot.camera, file, shot.scores.place))
-            (folder / CAMERAS).write_bytes(sample_json(task.name, views, {"source": made.record.source}))
-            if self.options.turntable:
-                self._turn(renderer, made, folder, count)
-            if self.page is not None:
-                self.page(made, folder)
-            (folder / METRICS).write_bytes(metrics_json(made.record))
+            write_made(made, folder, renderer, self.options.turntable, self.page, count.picture)
         return made
-
-    def _turn(self, renderer: Renderer, made: Made, folder: Path, count: Counter) -> None:
-        frames = self.options.turntable
-        shown = {int(k) for k in np.linspace(0, frames, min(_STILLS, frames), endpoint=False)}
-        stills: list[ImageRGB] = []
-
-        def heard() -> Iterator[ImageRGB]:
-            for index, picture in enumerate(turn(renderer, made, frames)):
-                if index in shown:
-                    stills.append(picture)
-                count.picture()
-                yield picture
-
-        write_video(folder / VIDEO, heard(), frames / _TURN_SECONDS)
-        good, data = cv2.imencode(".jpg", still_sheet(stills)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-        assert good, "JPEG of a picture of whole levels"
-        (folder / STILLS).write_bytes(data.tobytes())
 
 
 def reconstructed(
