@@ -15,11 +15,13 @@ from mouselift.cli.compare import Compare
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, say
 from mouselift.cli.demo import Demo
 from mouselift.cli.doctor import Doctor
+from mouselift.cli.evaluate import Evaluate
 from mouselift.cli.init import Init
 from mouselift.cli.inspect import Inspect
 from mouselift.cli.mask import Mask
 from mouselift.cli.prepare import Prepare
 from mouselift.cli.profile import Profile
+from mouselift.cli.reconstruct import Reconstruct
 from mouselift.cli.repair import Repair
 from mouselift.cli.report import Report
 from mouselift.cli.view import View
@@ -36,6 +38,8 @@ Verb = (
     | Annotated[Repair, tyro.conf.subcommand("repair")]
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]
+    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
+    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Profile, tyro.conf.subcommand("profile")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
@@ -44,7 +48,7 @@ _DESCRIPTION = """From a multi-camera recording to model-ready 3D samples whose 
 
 The usual order: `mouselift init FOLDER` (recognise the files), `inspect FOLDER` (is the recording sound?),
 `mask FOLDER` (where there are no masks), `prepare FOLDER OUT`, `audit OUT` (do cameras and pixels match?),
-`report OUT PAGE.html`.
+`report OUT PAGE.html`, and with a checkpoint of GS-LRM `reconstruct OUT RESULT` and `evaluate OUT`.
 `mouselift demo` needs no data. Exit codes: 0 done, 1 the answer is no, 2 error."""
 
 
