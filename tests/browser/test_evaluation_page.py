@@ -25,7 +25,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows = [
             ViewRecord(f"camera_{v}", "input" if v else "held-out", 0, 20.0 + k, 0.9, 0.8, 30.0, 0.99) for v in range(6)
         ]
-        records.append(SampleRecord(f"sample_{k:06d}", 1000, 1.0, rows))
+        records.append(SampleRecord(f"sample_{k:06d}", "", 1000, 1.0, rows))
         (folder / records[-1].id).mkdir()
         (folder / records[-1].id / SHEET).write_bytes(jpeg(np.full((3 * TILE, 6 * TILE, 3), 180, dtype=np.uint8)))
     means, by_view = groups(records)

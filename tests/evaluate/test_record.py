@@ -18,8 +18,8 @@ def row(view: str, role: Role, psnr: float | None) -> ViewRecord:
 
 
 RECORDS = [
-    SampleRecord("one", 5, 1.0, [row("b", "held-out", 20.0), row("a", "input", 30.0), row("c", "input", 34.0)]),
-    SampleRecord("two", 5, 1.0, [row("b", "held-out", 24.0), row("a", "input", 40.0), row("c", "input", None)]),
+    SampleRecord("one", "", 5, 1.0, [row("b", "held-out", 20.0), row("a", "input", 30.0), row("c", "input", 34.0)]),
+    SampleRecord("two", "", 5, 1.0, [row("b", "held-out", 24.0), row("a", "input", 40.0), row("c", "input", None)]),
 ]
 
 
@@ -41,7 +41,7 @@ def test_means_are_over_samples_held_out_first() -> None:
 
 
 def test_worst_first_unknown_last() -> None:
-    third = SampleRecord("three", 5, 1.0, [row("b", "held-out", None)])
+    third = SampleRecord("three", "", 5, 1.0, [row("b", "held-out", None)])
     assert [record.id for record in ranked([third, RECORDS[1], RECORDS[0]])] == ["one", "two", "three"]
     assert [record.id for record in ranked([third])] == ["three"]
 

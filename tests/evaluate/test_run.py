@@ -47,6 +47,9 @@ class Counted:
     def device(self) -> torch.device:
         return CPU
 
+    def key(self, sample: str) -> str:
+        return self.files.key(sample)
+
     def renderer(self) -> Renderer:
         return make_renderer("cpu")
 
@@ -172,6 +175,24 @@ def test_a_killed_run_goes_on_to_the_same(known: Known, tmp_path: Path) -> None:
     assert [name for name, _ in rest.asked] == ["sample_000020"]
     evaluate(plan, Counted(known.gaussians), Settings(), tmp_path / "whole")
     assert (tmp_path / "out/views.csv").read_bytes() == (tmp_path / "whole/views.csv").read_bytes()
+
+
+def test_what_has_changed_is_done_again(make_known: Any, tmp_path: Path) -> None:
+    """New Gaussians or new cameras under the old names never get the old figures."""
+    made = make_known(tmp_path, samples=3)
+    evaluate(make_plan(made.dataset, ALL), Counted(made.gaussians), Settings(), tmp_path / "out")
+    (made.gaussians / "sample_000010.ply").write_bytes((made.gaussians / "sample_000000.ply").read_bytes())
+    cameras = made.dataset / "sample_000020/opencv_cameras.json"
+    content = json.loads(cameras.read_text())
+    content["frames"][0]["cx"] += 0.5
+    cameras.write_text(json.dumps(content))
+    again = Counted(made.gaussians)
+    result = evaluate(make_plan(made.dataset, ALL), again, Settings(), tmp_path / "out")
+    assert [name for name, _ in again.asked] == ["sample_000010", "sample_000020"]
+    values = [record.mean("foreground_psnr", "input") for record in result.records]
+    assert values[0] is not None
+    assert all(value is not None and value < values[0] - 3 for value in values[1:])
+    assert len((tmp_path / "out/manifest.jsonl").read_text().splitlines()) == 3
 
 
 def test_fewer_samples_then_all(known: Known, tmp_path: Path) -> None:

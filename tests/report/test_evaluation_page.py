@@ -21,7 +21,7 @@ def record(number: int, masked: bool = True) -> SampleRecord:
         return ViewRecord(view, role, 0, **front, psnr=value + 10, ssim=0.99)
 
     rows = [row("back", "held-out", 20.0 + number), row("left", "input", 30.0), row("right", "input", 31.0)]
-    return SampleRecord(f"sample_{number:06d}", 1234, 2.5, rows)
+    return SampleRecord(f"sample_{number:06d}", "", 1234, 2.5, rows)
 
 
 def result_of(folder: Path, count: int, masked: bool = True) -> Evaluation:

@@ -42,8 +42,8 @@ class Evaluate:
     checkpoint: Path | None = None
     """GS-LRM weights: the released .pt, or a .safetensors of mouselift."""
     gaussians: Path | None = None
-    """Instead: a folder with <sample>/gaussians.ply (as `mouselift reconstruct` writes), <sample>.ply or <sample>.splat
-    for every sample, in the world of its cameras; or one such file for one sample."""
+    """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
+    <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
     out: Path | None = None
     """Folder for the tables, the page and the pictures; without it, text only."""
     hold_out: tuple[str, ...] = ()

@@ -49,6 +49,7 @@ class SampleRecord(msgspec.Struct, frozen=True):
     """One sample: all its views, of all its reconstructions."""
 
     id: str
+    made_from: str  # digest of its cameras file and, where they come from one, of its Gaussians' file
     gaussians: int  # of the first reconstruction
     seconds: float  # wall time of everything
     views: list[ViewRecord]

@@ -17,10 +17,10 @@ from mouselift.evaluate.holdout import HoldOut, Round
 from mouselift.evaluate.metrics import Distance, view_scores
 from mouselift.evaluate.pictures import MOST, Pair, jpeg, sheet
 from mouselift.evaluate.record import Group, Role, SampleRecord, ViewRecord, groups
-from mouselift.evaluate.source import Progress, Source
+from mouselift.evaluate.source import Progress, Source, digest
 from mouselift.evaluate.table import samples_csv, views_csv
 from mouselift.infer.engine import draw, view_of
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import CAMERAS_FILE, find_samples, read_sample
 from mouselift.io.store import FolderStore
 from mouselift.render.base import WHITE, Colour, Renderer
 
@@ -144,8 +144,9 @@ def _records(
     renderer = source.renderer()
     records = []
     for place, folder in enumerate(plan.folders):
-        if folder.name not in known:
-            record, picture = _scored(data[place], source, plan.rule, settings, renderer, progress)
+        made_from = f"{digest(folder / CAMERAS_FILE)} {source.key(folder.name)}".strip()
+        if folder.name not in known or known[folder.name].made_from != made_from:
+            record, picture = _scored(data[place], made_from, source, plan.rule, settings, renderer, progress)
             if store is not None:
                 with store.writing(record.id) as hidden:
                     (hidden / SHEET).write_bytes(picture)
@@ -162,7 +163,13 @@ def _known(store: FolderStore[SampleRecord]) -> dict[str, SampleRecord]:
 
 
 def _scored(
-    sample: Sample, source: Source, rule: HoldOut, settings: Settings, renderer: Renderer, progress: Progress
+    sample: Sample,
+    made_from: str,
+    source: Source,
+    rule: HoldOut,
+    settings: Settings,
+    renderer: Renderer,
+    progress: Progress,
 ) -> tuple[SampleRecord, bytes]:
     """(the record, its sheet of pictures)."""
     start = time.monotonic()
@@ -188,7 +195,7 @@ def _scored(
             rows.append(ViewRecord.of(sample.views[place], _role(each, place), number, scores))
             if (place in each.held_out or not rule.rotate) and len(pairs) < MOST:
                 pairs[place] = Pair(target, rendering)
-    record = SampleRecord(sample.name, count, round(time.monotonic() - start, 3), rows)
+    record = SampleRecord(sample.name, made_from, count, round(time.monotonic() - start, 3), rows)
     return record, jpeg(sheet(list(pairs.values())))
 
 

@@ -35,6 +35,10 @@ class Source(Protocol):
         """Where they live and are drawn."""
         ...
 
+    def key(self, sample: str) -> str:
+        """Changes when what a sample's Gaussians are read from changes; what `identity` says is left out."""
+        ...
+
     def renderer(self) -> Renderer:
         """That draws them."""
         ...
@@ -59,6 +63,9 @@ class NetworkSource:
     def identity(self) -> dict[str, object]:
         return {"checkpoint": digest(self.checkpoint), "dtype": str(self.engine.dtype).removeprefix("torch.")}
 
+    def key(self, sample: str) -> str:
+        return ""
+
     def renderer(self) -> Renderer:
         return self.engine.renderer()
 
@@ -80,6 +87,9 @@ class FileSource:
     @property
     def identity(self) -> dict[str, object]:
         return {"gaussians": str(self.path.resolve())}
+
+    def key(self, sample: str) -> str:
+        return digest(self.file(sample))
 
     def renderer(self) -> Renderer:
         return make_renderer("gsplat" if self.device.type == "cuda" else "cpu")
