@@ -1,6 +1,8 @@
 """How often the diagnosis names the right cause, and the right views, from one sample.
 
-    python benchmarks/naming_rates.py [--samples 500] [--fault NAME] [--workers 2]
+    python benchmarks/naming_rates.py [--samples 500] [--skip 0] [--faults NAME ...] [--workers 2]
+
+A row is printed as soon as its fault is done. --skip N leaves the corpus' first N samples out: fresh ones.
 
 Samples: benchmarks/corpus.py, flavour `warp`, clean masks. "named": the cause's code and, where single views are
 guilty, exactly those views. Strengths are drawn from each fault's own range (synthetic/faults.py).
@@ -71,15 +73,17 @@ def named(fault: str, count: int, index: int) -> tuple[bool, str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=500)
-    parser.add_argument("--fault", choices=tuple(CODES), help="only this one")
+    parser.add_argument("--skip", type=int, default=0, help="leave out so many samples: those that limits were set on")
+    parser.add_argument("--faults", nargs="+", choices=tuple(CODES), default=tuple(CODES), help="only these")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
-    corpus(options.samples)  # made once, before the workers ask for it
+    last = options.skip + options.samples
+    corpus(last)  # made once, before the workers ask for it
     print("| fault | samples | named | causes given | CPU s, mean | largest |\n|---|---|---|---|---|---|", flush=True)
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
-        for fault in [options.fault] if options.fault else CODES:
-            job = partial(named, fault, options.samples)
-            right, codes, spent = zip(*pool.map(job, range(options.samples), chunksize=4), strict=True)
+        for fault in options.faults:
+            job = partial(named, fault, last)
+            right, codes, spent = zip(*pool.map(job, range(options.skip, last), chunksize=4), strict=True)
             given = ", ".join(f"{code} {n}" for code, n in Counter(codes).most_common())
             share = 100 * float(np.mean(right))
             print(

@@ -126,7 +126,7 @@ _POSES = (
 
 
 @pytest.fixture(scope="session")
-def exact() -> tuple[SampleViews, ...]:
+def exact_postures() -> tuple[SampleViews, ...]:
     """Two postures, framed per sample."""
     rig = unskewed_rig(undistorted_rig(markerless_rig()))
     mouse, out = Mouse(), []
@@ -141,3 +141,9 @@ def exact() -> tuple[SampleViews, ...]:
         )
         out.append(SampleViews(f"{number:06d}", views, number))
     return tuple(out)
+
+
+@pytest.fixture(scope="session")
+def exact(exact_postures: tuple[SampleViews, ...]) -> tuple[SampleViews, ...]:
+    """The same under the name that most tests know; tests/audit has another `exact`."""
+    return exact_postures

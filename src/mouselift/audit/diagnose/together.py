@@ -28,7 +28,8 @@ _BETTER = 0.8  # share of samples that it improves: right 0.86 up
 _AFTER_SHARE = (
     0.02  # of the picture's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
 )
-_LIKE_OTHERS = 2.0  # times what the planes leave that it does not touch: right up to 1.2, wrong mostly more
+_CLEAR_RATIO = 0.25  # beyond doubt; above it, what is left must be like what the planes leave that it does not change:
+_LIKE_OTHERS = 2.0  # at most so many times that
 _ALONE = 0.8  # times the ratio of the next best reading
 _STATED_RATIO = 0.75  # enough where the numbers themselves give the fault away
 _COPY_RATIO = 1.3  # by which the planes of a copied camera are off more than those of the camera that it copies
@@ -55,8 +56,9 @@ class Vote:
             return False
         if self.candidate.code in ("k-transposed", "one-intrinsics"):  # the stated numbers say so themselves
             return self.ratio <= _STATED_RATIO
-        like_others = not self.after_px > _LIKE_OTHERS * max(self.others_px, _FLOOR_PX)
-        return self.ratio <= _RATIO and self.after_px <= _AFTER_SHARE * width and like_others
+        close = self.after_px <= _AFTER_SHARE * width
+        like_others = not self.after_px > _LIKE_OTHERS * self.others_px  # NaN: there are none
+        return close and (self.ratio <= _CLEAR_RATIO or (self.ratio <= _RATIO and like_others))
 
 
 def elected(problem: Problem) -> Vote | None:
