@@ -1,6 +1,6 @@
 """Fit Gaussians to six prepared views, no model: a second witness that the written cameras belong to the pixels.
 
-    python examples/fit_gaussians.py OUT [--presets per-sample canonical legacy] [--size 256] [--steps 1000]
+    python examples/fit_gaussians.py OUT [--presets per-sample ...] [--size 256] [--steps 1000] [--without CAMERA]
 
 Makes one instant of a synthetic recording (once), prepares it with each preset, and fits Gaussians that start inside
 the masks' common volume to the views. Prints foreground PSNR and IoU (`mouselift.evaluate.metrics`) of the very views
@@ -138,17 +138,22 @@ def scores(photos: list[Photo], gaussians: Gaussians) -> tuple[list[ViewScores],
     return found, drawn
 
 
-def fit(preset: str, out: Path, size: int, steps: int) -> list[ViewScores]:
-    """One preset: prepares, fits, writes the sheet and the `.ply`; every view's figures."""
+def fit(preset: str, out: Path, size: int, steps: int, without: str | None = None) -> dict[str, ViewScores]:
+    """One preset: prepares, fits all views but `without`, writes the sheet and the `.ply`; every view's figures."""
     photos = photos_of(preset, out, size)
-    gaussians = fitted(photos, steps)
+    gaussians = fitted([photo for photo in photos if photo.camera.name != without], steps)
     found, drawn = scores(photos, gaussians)
     originals = [(255 * photo.target[0]).round().byte().permute(1, 2, 0).numpy() for photo in photos]
     (out / f"{preset}.png").write_bytes(encode_png(still_sheet([*originals, *drawn], columns=len(photos))))
     ply = out / f"{preset}.ply"
     ply.unlink(missing_ok=True)
     write_ply(ply, gaussians.to_splats())
-    return found
+    return {photo.camera.name: its for photo, its in zip(photos, found, strict=True)}
+
+
+def means(found: list[ViewScores]) -> str:
+    psnr, overlap = (np.mean([getattr(view, name) for view in found]) for name in ("foreground_psnr", "iou"))
+    return f"foreground PSNR {psnr:5.2f} dB, IoU {overlap:.3f}"
 
 
 def main() -> None:
@@ -157,15 +162,16 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", default=["per-sample", "canonical", "legacy"], choices=list(PRESETS))
     parser.add_argument("--size", type=int, default=256, help="pixels a side")
     parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--without", metavar="CAMERA", help="leave this view out of the fit (Camera1 .. Camera6)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
     for preset in options.presets:
-        found = fit(preset, options.out, options.size, options.steps)
-        psnr, overlap = (np.mean([getattr(view, name) for view in found]) for name in ("foreground_psnr", "iou"))
-        print(
-            f"{preset:12s} foreground PSNR {psnr:5.2f} dB, IoU {overlap:.3f} (means of {len(found)} views)", flush=True
-        )
+        found = fit(preset, options.out, options.size, options.steps, options.without)
+        apart = found.pop(options.without, None)
+        print(f"{preset:12s} {means(list(found.values()))} (means of {len(found)} views)", flush=True)
+        if apart is not None:
+            print(f"{'':12s} {means([apart])} ({options.without}, not fitted)", flush=True)
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def example() -> Iterator[ModuleType]:
 
 def foreground_psnr(example: ModuleType, preset: str, out: Path) -> float:
     torch.manual_seed(0)
-    return float(np.mean([view.foreground_psnr for view in example.fit(preset, out, SIZE, STEPS)]))
+    return float(np.mean([view.foreground_psnr for view in example.fit(preset, out, SIZE, STEPS).values()]))
 
 
 @pytest.mark.slow

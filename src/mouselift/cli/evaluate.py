@@ -75,6 +75,7 @@ class Evaluate:
         import torch
 
         from mouselift.evaluate.run import evaluate, make_plan
+        from mouselift.evaluate.table import counted
 
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -161,9 +162,10 @@ class Evaluate:
 
 def show(result: Evaluation) -> None:
     """The means for a person."""
-    from mouselift.evaluate.table import figure_rows, rows, shown_figures, words_of
+    from mouselift.evaluate.table import counted, figure_rows, rows, shown_figures, words_of
 
-    say(f"{result.dataset}: {result.samples} samples, {result.pictures} pictures; {result.held_out}", markup=False)
+    said = f"{counted(result.samples, 'sample')}, {counted(result.pictures, 'picture')}"
+    say(f"{result.dataset}: {said}; {result.held_out}", markup=False)
     table("Mean over samples ± standard error", ["", *map(words_of, result.means)], figure_rows(result.means))
     if len(result.by_view) > len(result.means):
         heads = [_SHORT[figure] for figure in shown_figures(result.by_view)]

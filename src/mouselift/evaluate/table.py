@@ -55,6 +55,11 @@ def figure_rows(groups: Sequence[Group]) -> list[list[str]]:
     return [[WORDS[f], *(mean_words(f, g.figures.get(f)) for g in groups)] for f in shown_figures(groups)]
 
 
+def counted(number: int, noun: str) -> str:
+    """With the plural's s where there is not one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def words_of(group: Group) -> str:
     """What a group's row is called."""
     return f"{group.role} views" if group.view is None else f"{group.view} ({group.role})"

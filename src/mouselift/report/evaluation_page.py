@@ -90,7 +90,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
 
 
 def _lead(result: Evaluation) -> str:
-    return f"{result.samples:,} samples, {result.pictures:,} pictures drawn and compared; {result.held_out}."
+    return f"{table.counted(result.samples, 'sample')}, {table.counted(result.pictures, 'picture')} drawn; {result.held_out}."
 
 
 def _facts(result: Evaluation) -> list[Fact]:
@@ -155,7 +155,10 @@ def _values(records: Sequence[SampleRecord], figure: str, role: Role, view: str)
 
 def _chosen(ordered: Sequence[SampleRecord]) -> list[tuple[SampleRecord, str]]:
     """The worst, then the middle of the ranking."""
-    worst = [(record, "Worst" if k == 0 else f"Number {k + 1} from below") for k, record in enumerate(ordered[:_WORST])]
+    worst = [
+        (record, "Worst" if k == 0 and len(ordered) > 1 else "The sample" if k == 0 else f"Number {k + 1} from below")
+        for k, record in enumerate(ordered[:_WORST])
+    ]
     rest = list(ordered[_WORST:])
     middle = ordered[len(ordered) // 2]
     return [*worst, *([(middle, "Median")] * _MIDDLE if middle in rest else [])]
