@@ -1,14 +1,15 @@
 """How near `infer.estimate` comes: the time foretold for a forward pass of `released()`, and the time it took.
 
-    python benchmarks/forward_estimate.py [--views 6] [--sizes 128 256] [--dtype float32] [--threads 2]
+    python benchmarks/forward_estimate.py [--views 6] [--sizes 128 256] [--layers 24] [--dtype float32] [--threads 2]
 
-Random weights: time does not depend on them. Both are wall times on a machine as busy as it happens to be.
+Random weights: time does not depend on them. Wall time on a machine as busy as it happens to be, and CPU time.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from dataclasses import replace
 
 import torch
 
@@ -42,23 +43,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--views", type=int, default=6)
     parser.add_argument("--sizes", type=int, nargs="+", default=[128, 256])
+    parser.add_argument("--layers", type=int, default=24)
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="float32")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     dtype = getattr(torch, options.dtype)
-    engine = Engine(GSLRM(released()).eval().requires_grad_(False).lower_precision(dtype), torch.device("cpu"), dtype)
+    model = GSLRM(replace(released(), layers=options.layers)).eval().requires_grad_(False).lower_precision(dtype)
+    engine = Engine(model, torch.device("cpu"), dtype)
     for size in options.sizes:
         sample = random_sample(options.views, size)
-        trial = time.perf_counter()
-        foretold = forward_seconds(engine, options.views, size, size)
-        start = time.perf_counter()
+        shape = (options.views, size, size)
+        wall, cpu = (forward_seconds(engine, *shape, clock) for clock in (time.perf_counter, time.process_time))
+        start = time.perf_counter(), time.process_time()
         engine.reconstruct(sample)
-        took = time.perf_counter() - start
+        took = time.perf_counter() - start[0], time.process_time() - start[1]
         print(
-            f"{options.views} x {size} x {size}, {dtype}: foretold {foretold:.1f} s (in {start - trial:.1f} s), "
-            f"took {took:.1f} s, ratio {took / foretold:.2f}",
+            f"{options.views} x {size} x {size}, {options.layers} layers, {dtype}: wall foretold {wall:.1f} s, took "
+            f"{took[0]:.1f} s, ratio {took[0] / wall:.2f}; CPU foretold {cpu:.1f} s, took {took[1]:.1f} s, ratio "
+            f"{took[1] / cpu:.2f}",
             flush=True,
         )
 

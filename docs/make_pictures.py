@@ -3,6 +3,7 @@
 python docs/make_pictures.py                           the synthetic ones
 python docs/make_pictures.py --masked CAPTURE --prepared DATASET   those of a real recording too
 python docs/make_pictures.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
+python docs/make_pictures.py --reconstructed PAGE.html that of a reconstruction
 python docs/make_pictures.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
 """
 
@@ -32,6 +33,7 @@ IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82
 README_WIDTH = 1200
 REPORT_HEIGHT = 1440
+RECONSTRUCTED_HEIGHT = 1290
 COMPARED_TILE = 190
 TILE, PER_ROW, SAMPLES = 104, 2, 50
 INSPECT_HEIGHT = 1560
@@ -49,6 +51,8 @@ class Pictures:
     """A capture with masks of a stretch of consecutive frames: its page's head, and the lag."""
     report: Path | None = None
     """A page that `mouselift report` wrote."""
+    reconstructed: Path | None = None
+    """A page that `mouselift reconstruct` or examples/fitted_page.py wrote."""
     compared: tuple[Path, ...] = ()
     """Folders that `mouselift compare` made: one instant of each, a row a framing."""
 
@@ -63,6 +67,10 @@ class Pictures:
             save(IMAGES / "prepared.jpg", prepared_sheet(self.prepared))
         if self.report is not None:
             save(IMAGES / "report.jpg", screenshot(self.report.resolve(), REPORT_HEIGHT))
+        if self.reconstructed is not None:
+            save(
+                IMAGES / "reconstruction.jpg", narrowed(screenshot(self.reconstructed.resolve(), RECONSTRUCTED_HEIGHT))
+            )
         if self.compared:
             save(IMAGES / "compare.jpg", np.concatenate([compared_sheet(folder) for folder in self.compared]))
         if self.inspected is not None:

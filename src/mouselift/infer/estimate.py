@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 import torch
 
@@ -22,23 +23,29 @@ def block_flops(config: GSLRMConfig, tokens: int) -> float:
 def forward_flops(config: GSLRMConfig, views: int, height: int, width: int) -> float:
     """Of a whole forward pass of one sample."""
     tokens, pixels = config.tokens(views, height, width), config.patch_size**2
-    ends = tokens * 2.0 * config.width * pixels * (IMAGE_CHANNELS + config.parameters)
+    embedded = (tokens - config.global_gaussians) * pixels * (IMAGE_CHANNELS + config.parameters)
+    ends = 2.0 * config.width * (embedded + config.global_gaussians * config.parameters)
     return config.layers * block_flops(config, tokens) + ends
 
 
-def forward_seconds(engine: Engine, views: int, height: int, width: int) -> float:
-    """Wall seconds for one sample on this device, as busy as it is now, from a trial of at most 2048 tokens.
+def forward_seconds(
+    engine: Engine, views: int, height: int, width: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds for one sample on this device, as busy as it is now, from a trial of at most 2048 tokens.
 
-    Right within a factor of about 1.5 (`benchmarks/forward_estimate.py`). Takes a few seconds for `released()`.
+    A few seconds for `released()` on a CPU. How near it comes: `benchmarks/forward_estimate.py`.
     """
     config = engine.model.config
     tokens = min(_TRIED, config.tokens(views, height, width))
     block, trial = engine.model.transformer_layers[0], torch.zeros(1, tokens, config.width, device=engine.device)
-    with torch.no_grad():
-        block(trial)  # the first call also prepares
-        start = time.perf_counter()
+
+    def spent() -> float:
+        start = clock()
         block(trial)
         if engine.device.type == "cuda":
             torch.cuda.synchronize(engine.device)
-        spent = time.perf_counter() - start
-    return spent * forward_flops(config, views, height, width) / block_flops(config, tokens)
+        return clock() - start
+
+    with torch.no_grad():
+        spent()  # the first call also prepares
+        return spent() * forward_flops(config, views, height, width) / block_flops(config, tokens)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.errors import DatasetError, OutputError
+from mouselift.errors import DatasetError, ModelError, OutputError
 from mouselift.infer.engine import Engine
 from mouselift.infer.estimate import forward_seconds
 from mouselift.io.dataset import find_samples, read_sample
@@ -16,6 +16,9 @@ from mouselift.models.gslrm.memory import available_bytes
 from mouselift.reconstruct.options import Options
 
 BYTES_A_SPLAT = 239  # of a .ply: 59 float32 numbers, 3 bytes
+_DRAWN_AND_WRITTEN = (
+    1000  # bytes a Gaussian, beside the weights: 1.54 GB measured for 1,572,866 (float32, one view a time)
+)
 
 
 @dataclass(frozen=True)
@@ -92,17 +95,26 @@ def estimate(engine: Engine, tasks: Sequence[Task]) -> Estimate:
     config = engine.model.config
     largest = max(tasks, key=lambda task: task.inputs * task.side**2)
     kinds = {(task.inputs, task.side) for task in tasks}
+    gaussians = config.gaussians(largest.inputs, largest.side, largest.side)
     need = engine.memory(largest.inputs, largest.side, largest.side)
-    seconds = {kind: forward_seconds(engine, kind[0], kind[1], kind[1]) for kind in kinds}
     available = available_bytes(engine.device)
+    free = None if available is None else available + engine.held
+    if engine.device.type == "cpu":  # elsewhere they are drawn on the device, from much less than its free memory
+        need = max(need, engine.held + _DRAWN_AND_WRITTEN * gaussians)
+    if free is not None and need > free:
+        raise ModelError(
+            f"{largest.folder}: expected at most the {free / 1e9:.1f} GB that are free, drawing and writing "
+            f"{gaussians:,} Gaussians takes about {need / 1e9:.1f} GB; take fewer --views or a smaller --size"
+        )
+    seconds = {kind: forward_seconds(engine, kind[0], kind[1], kind[1]) for kind in kinds}
     return Estimate(
         len(tasks),
         largest.inputs,
         largest.side,
         config.tokens(largest.inputs, largest.side, largest.side),
-        config.gaussians(largest.inputs, largest.side, largest.side),
+        gaussians,
         need,
-        None if available is None else available + engine.held,
-        config.gaussians(largest.inputs, largest.side, largest.side) * BYTES_A_SPLAT,
+        free,
+        gaussians * BYTES_A_SPLAT,
         sum(seconds[task.inputs, task.side] for task in tasks),
     )

@@ -133,10 +133,10 @@ def _values(scores: dict[str, float | None]) -> list[str]:
 def _views_words(record: Record) -> str:
     if record.roles == ["input"]:
         return (
-            "All views went into the network: the scores say how well it explains what it was given, not how well it "
-            "does from elsewhere (--views holds some out)."
+            "All views went in: the scores say how well the Gaussians explain what was given, not how well they do from "
+            "elsewhere (--views holds some out)."
         )
-    return "Views marked as held out did not go into the network."
+    return "Views marked as held out did not go in."
 
 
 def _how(record: Record) -> list[tuple[str, str]]:
