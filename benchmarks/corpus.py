@@ -21,7 +21,7 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, cast, overload
 
@@ -46,12 +46,14 @@ from mouselift.warp.execute import warp_view
 Flavour = Literal["warp", "mesh", "cut"]
 FRAMINGS = ("per-sample", "per-view", "canonical")
 _FORMAT = 1  # raised when the samples' content changes: old files are then left alone
+_PATHS = 1000  # of the animal a seed: 100 samples each
 _UP = np.array([0.0, 0.0, 1.0])
 _SPECK = 0.05  # of find_subject; synthetic masks have none
 
 
-def folder_of(flavour: Flavour) -> Path:
-    return Path(tempfile.gettempdir()) / "mouselift-benchmarks" / f"corpus-{_FORMAT}-{flavour}"
+def folder_of(flavour: Flavour, seed: int = 0) -> Path:
+    fresh = f"-seed{seed}" if seed else ""
+    return Path(tempfile.gettempdir()) / "mouselift-benchmarks" / f"corpus-{_FORMAT}-{flavour}{fresh}"
 
 
 class Corpus(Sequence[SampleViews]):
@@ -77,16 +79,21 @@ class Corpus(Sequence[SampleViews]):
         return (self[i] for i in range(len(self)))
 
 
-def corpus(samples: int, rough: bool = False, flavour: Flavour = "warp", workers: int = 2) -> Corpus:
-    """The first `samples` of a flavour; those not yet on disk are made first. rough: with spoiled masks."""
-    folder = folder_of(flavour)
+def corpus(samples: int, rough: bool = False, flavour: Flavour = "warp", workers: int = 2, seed: int = 0) -> Corpus:
+    """The first `samples` of a flavour; those not yet on disk are made first. rough: with spoiled masks.
+
+    seed: other paths of the animal and other cuts. Limits are set on seed 0, false alarms are counted on another.
+    """
+    folder = folder_of(flavour, seed)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{k:05d}.npz" for k in range(samples)]
     missing = [k for k, file in enumerate(files) if not file.is_file()]
     if missing:
         start = time.monotonic()
         with ProcessPoolExecutor(workers, initializer=_quiet) as pool:
-            for done, _ in enumerate(pool.map(_make, missing, [flavour] * len(missing), chunksize=4), start=1):
+            for done, _ in enumerate(
+                pool.map(partial(_make, flavour=flavour, seed=seed), missing, chunksize=4), start=1
+            ):
                 if done % 50 == 0:
                     left = (time.monotonic() - start) / done * (len(missing) - done)
                     print(f"corpus {flavour}: {done} of {len(missing)}, {left:.0f} s left", flush=True)
@@ -103,10 +110,11 @@ def _stage() -> tuple[Mouse, ImagePicture]:
     return Mouse(), ImagePicture(np.zeros((1024, 1152, 3), np.uint8))
 
 
-def _make(index: int, flavour: Flavour) -> None:
-    """Sample number `index`: a pure function of it."""
+def _make(index: int, flavour: Flavour, seed: int) -> None:
+    """Sample number `index`: a pure function of it and the seed."""
     rig = markerless_rig()
-    motion, rng = Motion(rig.arena, index // 100), np.random.default_rng([index, 0x636F7270])
+    motion = Motion(rig.arena, index // 100 + _PATHS * seed)
+    rng = np.random.default_rng([index, 0x636F7270, seed] if seed else [index, 0x636F7270])
     for attempt in range(40):
         mesh = _stage()[0].posed(motion.pose((index % 100) * 0.73 + 0.061 * attempt)).mesh
         cameras: list[Camera] = list(rig.cameras)
@@ -117,7 +125,7 @@ def _make(index: int, flavour: Flavour) -> None:
         if flavour == "cut":
             for k in rng.permutation(len(cameras))[: rng.integers(1, 4)].tolist():
                 cameras[k], whole[k] = _cropped(cameras[k], whole[k], rng)
-        _write(index, flavour, mesh, cameras, whole)
+        _write(folder_of(flavour, seed) / f"{index:05d}.npz", index, flavour, mesh, cameras, whole)
         return
     raise RuntimeError(f"corpus: sample {index}: no moment in 40 at which all cameras see the whole animal")
 
@@ -144,7 +152,9 @@ def _cropped(camera: Camera, subject: Subject, rng: np.random.Generator) -> tupl
     return camera.cropped(float(left), float(top), (right - left, bottom - top)), seen
 
 
-def _write(index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[Subject]) -> None:
+def _write(
+    target: Path, index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[Subject]
+) -> None:
     framing = PRESETS[FRAMINGS[index % len(FRAMINGS)]]
     plan = framing.plan(cameras, [s.silhouette for s in subjects], _UP)
     blank = _stage()[1]
@@ -159,7 +169,6 @@ def _write(index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subj
         numbers = [camera.width, camera.fx, camera.fy, camera.cx, camera.cy, bool(view.cut)]
         arrays[f"camera{k}"] = np.concatenate([numbers, camera.T_cam_world.ravel()])
         arrays[f"png{k}"] = np.asarray(cv2.imencode(".png", alpha, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1])
-    target = folder_of(flavour) / f"{index:05d}.npz"
     part = target.with_suffix(".part.npz")
     np.savez(part, **cast("dict[str, np.ndarray]", arrays))  # type: ignore[arg-type]
     part.replace(target)
@@ -187,11 +196,14 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=None, help="samples of each flavour")
     parser.add_argument("--flavour", choices=("warp", "mesh", "cut"), default=None)
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     for flavour, usual in (("warp", 1000), ("mesh", 100), ("cut", 100)):
         if options.flavour in (None, flavour):
-            made = corpus(options.count or usual, flavour=cast("Flavour", flavour), workers=options.workers)
-            print(f"{flavour}: {len(made)} samples in {folder_of(cast('Flavour', flavour))}")
+            made = corpus(
+                options.count or usual, flavour=cast("Flavour", flavour), workers=options.workers, seed=options.seed
+            )
+            print(f"{flavour}: {len(made)} samples in {folder_of(cast('Flavour', flavour), options.seed)}")
 
 
 if __name__ == "__main__":

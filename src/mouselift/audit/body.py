@@ -15,12 +15,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 import cv2
 import numpy as np
 
 from mouselift.audit.outline import Outline
-from mouselift.audit.tangency import contacts
+from mouselift.audit.tangency import Contacts, contacts
 from mouselift.core.camera import Camera
 from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import Levels, Points2
@@ -46,6 +47,39 @@ class Bodies:
         """
         residual = contacts(cameras, self.outlines).residual
         return float(np.abs(residual).mean()) / self.breadth_px if len(residual) else float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class Witness:
+    """What the bodies of a sample say about its cameras."""
+
+    bodies: Bodies
+    cameras: tuple[Camera, ...]
+    contacts: Contacts  # tangent planes of the bodies
+
+    @classmethod
+    def of(cls, alphas: Sequence[Levels], outlines: Sequence[Outline | None], cameras: Sequence[Camera]) -> Witness:
+        """Of one sample. ValueError where the numbers differ."""
+        found = bodies(alphas, outlines)
+        return cls(found, tuple(cameras), contacts(cameras, found.outlines))
+
+    @property
+    def breadth_px(self) -> float:
+        return self.bodies.breadth_px
+
+    @property
+    def share(self) -> float:
+        """`Bodies.disagreement` of the cameras as stated."""
+        return self.bodies.disagreement(self.cameras)
+
+    def best_exchange(self) -> float:
+        """Least disagreement with the cameras of two views exchanged: more than `share` where they are right."""
+        found = [float("inf")]
+        for a, b in combinations(range(len(self.cameras)), 2):
+            other = list(self.cameras)
+            other[a], other[b] = other[b], other[a]
+            found.append(self.bodies.disagreement(other))
+        return float(np.nanmin(found))
 
 
 def bodies(alphas: Sequence[Levels], outlines: Sequence[Outline | None]) -> Bodies:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
+from mouselift.audit.body import Witness
 from mouselift.audit.limits import LIMITS, GeometryLimits
 from mouselift.audit.outline import Outline
 from mouselift.audit.sensor_cut import without_cuts
@@ -39,6 +41,11 @@ class CameraCheck:
         return any(finding.code == "tangency" for finding in self.findings)
 
     @property
+    def by_bodies(self) -> bool:
+        """Outlines are ragged everywhere; cameras were judged by the bodies, coarsely."""
+        return self.suspicion.body_share is not None
+
+    @property
     def rough(self) -> bool:
         """Outlines are off by more than exact ones, in a way that no camera explains."""
         return any(finding.code == "masks-rough" for finding in self.findings)
@@ -49,14 +56,20 @@ def check_cameras(
 ) -> CameraCheck:
     """Findings: `tangency` (a warning where barely so), `tangency-unknown`, `masks-rough`, `cut-by-sensor`."""
     kept, notes = without_cuts(sample, outlines, limits)
-    found = tangency([view.camera for view in sample.views], kept)
-    suspicion = suspect(found.contacts, kept, limits)
+    cameras = [view.camera for view in sample.views]
+    found = tangency(cameras, kept)
+
+    @cache
+    def body() -> Witness:
+        return Witness.of([view.alpha for view in sample.views], kept, cameras)
+
+    suspicion = suspect(found.contacts, kept, limits, body)
     findings = [*notes]
     if suspicion.kind == "unknown":
         findings.append(_unknown(sample, suspicion, limits))
     elif suspicion.kind not in ("none", "masks") or (suspicion.kind == "none" and found.rms_px > limits.rms_px):
         findings.append(_disagreement(sample, found, suspicion, limits))
-    if suspicion.masks is not None or suspicion.noise_px > limits.rough_px:
+    if (suspicion.masks is not None and suspicion.masks.at_fault) or suspicion.noise_px > limits.rough_px:
         findings.append(_rough(sample, suspicion, limits))
     return CameraCheck(kept, found, suspicion, tuple(findings), limits)
 
@@ -81,6 +94,11 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
         name = sample.views[suspicion.view].name
         text = f"the camera of {name} does not belong to its picture: {rms}; it looks scaled by {np.exp(s):.4f} and "
         text += f"shifted by ({dx:.1f}, {dy:.1f}) px without its intrinsics"
+        if suspicion.masks is not None and suspicion.masks.instead is not None:
+            other, pixels = suspicion.masks.instead
+            text += (
+                f" (or the mask of {sample.views[other].name} is {pixels:.1f} px too fat, which explains it less well)"
+            )
     elif suspicion.kind == "all":
         text = f"all views look shifted by ({dx:.2f}, {dy:.2f}) px against their principal points: {rms}"
     elif suspicion.kind == "several":
@@ -98,12 +116,14 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
 
 def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     masks, name = suspicion.masks, None
+    if suspicion.body_share is not None:
+        return _ragged(sample, suspicion, suspicion.body_share, limits)
     parts = [f"outlines disagree by {suspicion.noise_px:.2f} px in a way that no camera explains"]
     if masks is not None and masks.fat_view is not None:
         name = sample.views[masks.fat_view].name
         parts.append(f"the mask of {name} is {masks.fat_px:.1f} px too fat")
-    if masks is not None and masks.short_view is not None:
-        name = sample.views[masks.short_view].name
+    for view in masks.short_views if masks is not None else ():
+        name = sample.views[view].name
         parts.append(f"the mask of {name} lacks a part that other views see (a tail?)")
     text = f"{sample.id}: rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
     advice = "Look at the outlines in the report; better masks make the audit sharper."
@@ -111,3 +131,15 @@ def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) ->
     return Finding(
         "masks-rough", severity, text, name, sample.frame, sample.id, suspicion.noise_px, limits.rough_px, advice
     )
+
+
+def _ragged(sample: SampleViews, suspicion: Suspicion, share: float, limits: GeometryLimits) -> Finding:
+    text = (
+        f"{sample.id}: ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
+        f"agree to {100 * share:.0f} % of the subject's half breadth ({suspicion.noise_px:.1f} px RMS): the cameras "
+        "match to that and no finer"
+    )
+    advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
+    return Finding(
+        "masks-rough", "warning", text, None, sample.frame, sample.id, share, limits.body_share, advice
+    )  # fmt: skip

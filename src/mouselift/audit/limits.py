@@ -19,8 +19,10 @@ class GeometryLimits:
     few_px: float = 0.5  # residual RMS beyond which few planes are enough to blame several cameras
     rms_px: float = 3.0  # of what no camera change explains: above it, no mask is as bad as that
     rough_px: float = 0.25  # of what no camera change explains: above it, masks are rough and small faults go unseen
-    rough_score: float = 60.0  # gain of a camera change over masks' faults, beyond which the camera is blamed
-    rough_change_px: float = 2.5  # and by which it must move the outline: less is what rough masks leave
+    clean_likelihood: float = 11.0  # log-likelihood by which a camera alone must beat masks alone to be blamed
+    rough_likelihood: float = 20.0  # the same where masks are at fault beside it
+    rough_change_px: float = 1.0  # and by which it must then move the outline: less is what rough masks leave
+    body_share: float = 0.14  # mean |residual| between bodies in units of their breadth: ragged masks leave less
     mask_noise_px: float = 0.6  # of what masks' faults leave: above it, they do not explain the residuals
     planes: int = 8  # fewer tangent planes than this say nothing about one view
     cut_px: float = 45.0  # straight outline at least so long, with corners at its ends, is an old frame edge

@@ -17,8 +17,9 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.audit.limits import LIMITS, GeometryLimits
-from mouselift.audit.mask_faults import MaskFault, mask_fault
+from mouselift.audit.mask_faults import AskBodies, MaskFault, mask_fault
 from mouselift.audit.outline import Outline
+from mouselift.audit.ragged import ragged
 from mouselift.audit.tangency import Contacts
 from mouselift.core.types import Array
 
@@ -44,6 +45,7 @@ class Suspicion:
     scores: Float64[Array, " v"]  # each view's
     best: tuple[float, float, float]  # of the hypotheses one view, all views alike, several views
     planes: int
+    body_share: float | None = None  # disagreement of the bodies, where they decided that masks are ragged everywhere
     masks: MaskFault | None = None  # masks' faults that explain the residuals (kind "masks"), or most of them
 
 
@@ -88,10 +90,16 @@ def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple
     return sharp, np.maximum(high - low, 1.0)
 
 
-def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS) -> Suspicion:
+def suspect(
+    contacts: Contacts,
+    outlines: Sequence[Outline | None],
+    limits: GeometryLimits = LIMITS,
+    body: AskBodies | None = None,
+) -> Suspicion:
     """Chooses among: nothing wrong, one view, one shift of all views, several views.
 
-    What looks like a wrong camera is compared with faults of masks (`mask_faults`) before it is blamed.
+    What looks like a wrong camera is compared with faults of masks (`mask_faults`) before it is blamed; `body` is asked
+    only where that is close.
     """
     planes, views = len(contacts.angle), contacts.views
     if planes < limits.planes:
@@ -124,17 +132,41 @@ def suspect(contacts: Contacts, outlines: Sequence[Outline | None], limits: Geom
     view = best if kind == "view" else None
     plain = Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
     quiet = kind == "none" and noise <= limits.rough_px
-    masks = None if quiet else mask_fault(contacts, spread, limits)
-    return plain if masks is None else _with_masks(plain, masks, views, limits)
+    masks = None if quiet else mask_fault(contacts, spread, body, limits)
+    if masks is not None:
+        return _with_masks(plain, masks, views)
+    if quiet or body is None:
+        return plain
+    left_px = (z - J.reshape(planes, -1) @ whole.values) * spread
+    return _with_bodies(plain, body, limits) if ragged(contacts, z, left_px, whole.free, limits) else plain
 
 
-def _with_masks(plain: Suspicion, masks: MaskFault, views: int, limits: GeometryLimits) -> Suspicion:
-    """The same where masks have their part in it."""
+def _with_bodies(plain: Suspicion, body: AskBodies, limits: GeometryLimits) -> Suspicion:
+    """The same, but where outlines are ragged in all views and the bodies agree all the same, masks are at fault.
+
+    The bodies must agree better than with any two cameras exchanged.
+    """
+    witness = body()
+    if len(witness.contacts.angle) < limits.planes:
+        return plain
+    share = witness.share
+    if share > limits.body_share or witness.best_exchange() < share:
+        return plain
+    return replace(
+        plain, kind="masks", view=None, change=(0.0, 0.0, 0.0), score=share, limit=limits.body_share,
+        noise_px=float(np.sqrt(np.mean(witness.contacts.residual**2))), body_share=share,
+    )  # fmt: skip
+
+
+def _with_masks(plain: Suspicion, masks: MaskFault, views: int) -> Suspicion:
+    """The same where masks have their part in it, or might have: without, the plain decision is the sharper one."""
+    if not masks.at_fault and (masks.camera is None or plain.kind in ("view", "all")):
+        return replace(plain, masks=masks if masks.instead and masks.camera == plain.view else None)
     kind: Kind = "masks" if masks.camera is None else "all" if masks.camera == views else "view"
     view = masks.camera if kind == "view" else None
     return replace(
-        plain, kind=kind, view=view, score=masks.score, limit=limits.rough_score, change=masks.change,
-        noise_px=masks.noise_px, masks=masks,
+        plain, kind=kind, view=view, score=masks.score, limit=masks.limit, change=masks.change,
+        noise_px=masks.noise_px, masks=masks if masks.at_fault or masks.instead else None,
     )  # fmt: skip
 
 
