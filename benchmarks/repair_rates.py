@@ -19,13 +19,20 @@ import numpy as np
 from corpus import corpus
 from mouselift.audit.diagnose.explain import explain, look, problem_of
 from mouselift.audit.diagnose.stated import Hulls, Stated
-from mouselift.audit.views import SampleViews
+from mouselift.audit.views import SampleViews, View
 from mouselift.core.camera import Camera
+from mouselift.plan.framing import PRESETS
+from mouselift.prepare.subject import find_subject
 from mouselift.repair.gauge import gauge_directions
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.synthetic.faults import centre_moved, legacy, unscaled, views_rescaled
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig
 
 _POOLED = 50
+_FILLS = (0.25, 0.3, 0.42, 0.6)  # of the legacy preset; 0.6 is its default
 _SIZE_PX = 150.0  # typical subject: turns a relative scale into pixels where both are weighed together
 
 
@@ -175,19 +182,54 @@ def distances(name: str, samples: Sequence[SampleViews]) -> None:
     )
 
 
+def preset(fill: float, first: int, count: int) -> None:
+    """Samples of `--preset legacy`, as the old scripts made them: how many are clipped, repaired, and right."""
+    rig, mouse = markerless_rig(), Mouse()
+    errors: list[np.ndarray] = []
+    clipped, few = [], 0
+    for index in range(first, first + count):
+        mesh = mouse.posed(Motion(rig.arena, 50 + index // 100).pose(index % 100 * 0.73)).mesh
+        found = [find_subject(render_silhouette(mesh, camera, 2), 0.05) for camera in rig.cameras]
+        outlines = [None if subject is None else subject.silhouette for subject in found]
+        plan = replace(PRESETS["legacy"], fill=fill).plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+        views = [
+            View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4), cut=bool(v.cut))
+            for k, v in enumerate(plan.views)
+        ]
+        sample = SampleViews(f"{index:06d}", tuple(views), index)
+        clipped.append(sum(bool(v.clipped) for v in plan.views))
+        repaired = repair_sample(sample)
+        few += "tangency equations are left" in repaired.reason
+        if repaired.status == "repaired":
+            errors.append(without_gauge([v.target for v in plan.views], repaired.cameras, hulls_of(sample))[1])
+    row(f"--preset legacy --fill {fill:g}", errors, [], len(errors), (3.0, 6.0))
+    print(
+        f"  {len(errors)} of {count} repaired, {few} refused for too few equations; "
+        f"{np.mean(clipped):.1f} of {len(rig.cameras)} views clipped",
+        flush=True,
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=100)
-    parser.add_argument("--only", choices=("good", "views", "legacy", "distance", "pooled", "rough"))
+    parser.add_argument(
+        "--first", type=int, default=0, help="number of the first sample: others than limits were set on"
+    )
+    parser.add_argument(
+        "--only", nargs="+", choices=("good", "views", "legacy", "preset", "distance", "pooled", "rough")
+    )
     parser.add_argument("--groups", type=int, default=4, help="of 50 pooled samples")
     given = parser.parse_args()
-    clean, rough = corpus(given.samples), corpus(given.samples, rough=True)
+    last = given.first + given.samples
+    clean, rough = corpus(last)[given.first :], corpus(last, rough=True)[given.first :]
     header = "scale 50 %, 95 %   shift 50 %, 95 %   views"
     print(f"{'':34} {header:58} in 1 s   in 2 s")
     limits, many = (1.0, 2.0), max(given.samples, 2 * _POOLED)
     runs: dict[str, list[Callable[[], None]]] = {
         "good": [lambda: unchanged(clean)],
         "views": [lambda: single("each view on its own", clean, views_rescaled, limits)],
+        "preset": [lambda fill=fill: preset(fill, given.first, given.samples) for fill in _FILLS],
         "legacy": [lambda: single("scaled about the centre of mass", clean, legacy, limits)],
         "distance": [lambda: distances("one distance for all", clean)],
         "pooled": [lambda: pooled("one a camera, 50 samples", corpus(many), (0.3, 0.5), given.groups)],
@@ -198,7 +240,7 @@ def main() -> None:
         ],
     }
     for name, work in runs.items():
-        for run in work if given.only in (None, name) else ():
+        for run in work if given.only is None or name in given.only else ():
             run()
 
 

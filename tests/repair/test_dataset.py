@@ -12,6 +12,7 @@ from mouselift.audit.views import SampleViews
 from mouselift.errors import DatasetError
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.io.rigs.registry import read_rig
 from mouselift.repair.dataset import repair_dataset
 from mouselift.synthetic import faults
 
@@ -109,3 +110,20 @@ def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact: tu
     for number, sample in enumerate(exact):
         views, _ = read_cameras_json(tmp_path / "new" / f"{number:06d}" / "opencv_cameras.json")
         assert views[5].camera.fx == pytest.approx(sample.views[5].camera.fx, rel=0.003)
+
+
+def test_a_rig_has_its_say_in_every_sample(dataset: Path, tmp_path: Path, exact: tuple[SampleViews, ...]) -> None:
+    (tmp_path / "rig").mkdir()
+    listed = [SampleView(view.camera, f"{k}.png", k) for k, view in enumerate(exact[0].views)]
+    file = tmp_path / "rig" / "opencv_cameras.json"
+    file.write_bytes(sample_json("rig", listed, {}))
+    rig = read_rig(file, "facelift")
+    summary = repair_dataset(dataset, tmp_path / "new", rig=rig)
+    assert (summary.good, summary.repaired, summary.refused) == (1, 1, 1)
+    _, content = read_cameras_json(tmp_path / "new" / "000001" / "opencv_cameras.json")
+    assert "by pose" in content["mouselift"]["repair"]["rig"]
+    assert sum(summary.rig.values()) == 2
+    with pytest.raises(DatasetError, match="another run"):  # the same folder without the rig
+        repair_dataset(dataset, tmp_path / "new")
+    with pytest.raises(DatasetError, match="--pool sample"):
+        repair_dataset(dataset, tmp_path / "other", pool="camera", rig=rig)

@@ -9,7 +9,7 @@ import numpy as np
 
 from mouselift.audit.diagnose.candidate import change_of
 from mouselift.audit.diagnose.cause import Cause, Diagnosis, finite
-from mouselift.audit.diagnose.explain import explain, in_order, look, problem_of
+from mouselift.audit.diagnose.explain import REDUNDANT, explain, in_order, look, problem_of
 from mouselift.audit.diagnose.fit import Fit, Left, in_front, judge, undo
 from mouselift.audit.diagnose.stated import Hulls, Stated
 from mouselift.audit.views import SampleViews
@@ -65,6 +65,7 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
+        text += _too_few_equations(hulls, stays) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
     return _applied(sample, cause, undone, stated, hulls, rig)
 
@@ -119,6 +120,18 @@ def _compared(rig: Rig, names: tuple[str, ...], stated: Stated) -> str:
         return match_rig(rig, names, stated).sentence
     except CalibrationError as error:
         return str(error)
+
+
+def _too_few_equations(hulls: Hulls, stays: Left) -> str:
+    """Why clipped outlines do not determine scales and shifts of all views; empty where they might have."""
+    needed = 3 * len(hulls) + REDUNDANT
+    clipped = int((hulls.silent & hulls.real).any(axis=1).sum())
+    if clipped == 0 or stays.rows >= needed:
+        return ""
+    return (
+        f"; borders cut {clipped} of {len(hulls)} outlines, and {stays.rows} tangency equations are left: scales and "
+        f"shifts of all views need at least {needed}. Prepare the recording again, or with a smaller --fill"
+    )
 
 
 def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:

@@ -1,0 +1,96 @@
+"""The old pipeline's pictures (`--preset legacy`): repaired where enough outline is left, refused where it is not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mouselift.audit.diagnose.explain import look, problem_of
+from mouselift.audit.diagnose.place import Placed, starts_from_places
+from mouselift.audit.diagnose.stated import Stated, subject_point
+from mouselift.audit.views import SampleViews, View
+from mouselift.core.camera import Camera
+from mouselift.core.silhouette import Silhouette
+from mouselift.plan.framing import PRESETS
+from mouselift.repair.sample import repair_sample
+from mouselift.synthetic import faults
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.pose import Pose
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
+
+_POSE = Pose(x=66.0, y=44.0, heading=2.2, rear=0.7, tail_bend=-0.5, spine_bend=0.3)
+
+
+def prepared(fill: float) -> tuple[SampleViews, tuple[Camera, ...], int]:
+    """(sample with the cameras that the old scripts wrote, the true ones, views clipped)."""
+    rig = unskewed_rig(undistorted_rig(markerless_rig()))
+    mesh = Mouse().posed(_POSE).mesh
+    outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) >= 128) for camera in rig.cameras]
+    plan = replace(PRESETS["legacy"], fill=fill).plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+    views = tuple(
+        View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4)) for k, v in enumerate(plan.views)
+    )
+    return SampleViews("000000", views), tuple(v.target for v in plan.views), sum(bool(v.clipped) for v in plan.views)
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[SampleViews, tuple[Camera, ...], int]:
+    return prepared(0.22)
+
+
+def test_pictures_with_whole_outlines_are_repaired(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+    sample, true, _ = small
+    found = repair_sample(sample)
+    assert found.status == "repaired"
+    ratio = np.log([a.fx / b.fx for a, b in zip(found.cameras, true, strict=True)])
+    assert np.ptp(ratio) < 0.01
+    assert found.residual_after_px is not None
+    assert found.residual_after_px < 0.3
+
+
+def test_clipped_pictures_are_refused_though_a_fit_would_leave_nothing() -> None:
+    """18 unknowns fit what clipping leaves of the equations to 0.01 px, with scales off by a tenth and more."""
+    sample, _, clipped = prepared(0.6)
+    assert clipped >= 4
+    found = repair_sample(sample)
+    assert found.status == "refused"
+    assert "borders cut" in found.reason
+    assert "need at least 23" in found.reason
+    assert found.cameras == tuple(view.camera for view in sample.views)
+
+
+def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+    sample, true, _ = small
+    stated, hulls = problem_of(sample, look(sample))
+    log_scale = np.log([a.fx / view.camera.fx for a, view in zip(true, sample.views, strict=True)])
+    off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_places(stated, hulls)]
+    assert 0 < len(off) <= 5
+    assert min(off) < 0.5  # of a grid whose steps are 0.4
+
+
+def test_values_put_the_place_where_the_pictures_show_it(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+    """With the true cameras as stated, the values of the true place are those of no change; half a pixel is seen."""
+    sample, true, _ = small
+    _, hulls = problem_of(sample, look(sample))
+    stated = Stated.of(true)
+    point = subject_point(stated, hulls)
+    assert point is not None
+    placed = Placed.of(stated, hulls)
+    values = placed.values(stated, point, 0.0)
+    at = np.array([camera.project(point[None])[0] for camera in true])
+    scale = np.exp(values[:, :1])
+    middle = stated.size / 2
+    np.testing.assert_allclose(middle + scale * (at - middle) + values[:, 1:], placed.anchor, atol=1e-9)
+    shifted = replace(stated, principal=stated.principal + 0.5)
+    assert np.abs(placed.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
+
+
+def test_rough_masks_with_right_cameras_are_left_alone(exact: tuple[SampleViews, ...]) -> None:
+    for number, sample in enumerate(exact):
+        rough = faults.rough(sample, np.random.default_rng(number)).sample
+        found = repair_sample(rough)
+        assert found.status != "repaired"
+        assert found.cameras == tuple(view.camera for view in rough.views)
