@@ -32,6 +32,8 @@ class StandIn:
         for name, shape in shapes.items():
             assert tuple(got[name].shape) == shape, name
             assert got[name].dtype == torch.float32, name
+            assert bool(got[name].isfinite().all()), name
+        assert torch.allclose(got["quats"].norm(dim=1), torch.ones(n)), "unit, w first"
         options = {key: value for key, value in got.items() if key not in shapes}
         assert options == {
             "width": 45, "height": 38, "near_plane": NEAR, "far_plane": 1e10, "eps2d": DILATION,
@@ -48,13 +50,45 @@ class StandIn:
 @pytest.mark.parametrize("harmonics", [0, 1, 9])
 def test_hands_over_what_gsplat_expects(harmonics: int, make_easy: Make, make_view: Make, outcome: Make) -> None:
     gaussians, view = make_easy(0, harmonics=harmonics), make_view(0)
+    # none of these may reach a kernel
     gaussians.positions[5] = torch.nan
+    gaussians.rotations[6] = 0.0
+    gaussians.scales[7, 1] = torch.inf
+    gaussians.positions[8, 2] = 1e300  # infinite in float32
+    gaussians.colours[9] = torch.nan
     got = outcome(GsplatRenderer(StandIn()), gaussians, view, (0.1, 0.2, 0.3))
     want = outcome(CpuRenderer(), gaussians, view, (0.1, 0.2, 0.3))
     assert float((got.rendering.colour - want.rendering.colour).abs().max()) < 2e-3  # float32 reference
     assert not any(gradient.isnan().any() for gradient in got.gradients.values())
     error = (got.gradients["positions"] - want.gradients["positions"]).norm() / want.gradients["positions"].norm()
     assert float(error) < 2e-2
+
+
+def test_faults_in_what_is_handed_over_are_seen(make_easy: Make, make_view: Make, outcome: Make) -> None:
+    """Half a pixel, 1 % of zoom, a transposed pose, quaternions with w last: each shows against the CPU renderer."""
+
+    class Faulty(StandIn):
+        def __init__(self, fault: str) -> None:
+            self.fault = fault
+
+        def rasterization(self, **got: Any) -> tuple[Tensor, Tensor, dict[str, Any]]:
+            if self.fault == "half a pixel":
+                got["Ks"] = got["Ks"] + torch.tensor([[0.0, 0.0, 0.5], [0.0, 0.0, 0.5], [0.0, 0.0, 0.0]])
+            elif self.fault == "zoom":
+                got["Ks"] = got["Ks"] * torch.tensor([1.01, 1.01, 1.0])
+            elif self.fault == "transposed":
+                T = got["viewmats"].clone()
+                T[:, :3, :3] = T[:, :3, :3].transpose(1, 2)
+                got["viewmats"] = T
+            elif self.fault == "w last":
+                got["quats"] = got["quats"].roll(-1, dims=1)
+            return super().rasterization(**got)
+
+    gaussians, view = make_easy(0), make_view(0)
+    want = outcome(CpuRenderer(), gaussians, view).rendering.colour
+    for fault in ("half a pixel", "zoom", "transposed", "w last"):
+        got = outcome(GsplatRenderer(Faulty(fault)), gaussians, view).rendering.colour
+        assert float((got - want).abs().max()) > 1e-2, fault
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="a machine with CUDA loads gsplat")

@@ -17,6 +17,13 @@ from numba import njit
 
 from mouselift.render.base import DILATION, MAX_VARIANCE, MIN_ALPHA, MIN_QUATERNION, NEAR, SLOPE_LIMIT
 
+# A Gaussian in the picture: the five numbers; `furthest`, the squared distance at which alpha is 1/255; `reach`, half
+# the sides of the box around that; then what pixels need, with per_2s = 1 / 2s. One record, since they are fetched
+# together, and of whole 32 bytes.
+SPLAT = np.dtype(
+    [(name, np.float64) for name in ("mx", "my", "k", "d", "s", "furthest", "reach_x", "reach_y")]
+    + [(name, np.float32) for name in ("per_2s", "opacity", "red", "green", "blue", "pad0", "pad1", "pad2")]
+)
 # nothing here may count on the absence of infinities: they are how impossible Gaussians are found
 COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz"}}
 
@@ -94,12 +101,8 @@ def _linear(p, T, K, limits):
 
 @njit(**COMPILE)
 @no_type_check
-def project(part, positions, scales, rotations, opacities, colours, T, K, size, flat, paint, depths):
-    """Projects Gaussians part[0] .. part[1] - 1 into the same places of flat, paint and depths; depth -1: unseen.
-
-    flat [n, 8] = (mx, my, k, d, s, furthest, reach x, reach y), pixels: furthest is the squared distance at which alpha
-    is 1/255, reach the half sides of the box around that. paint [n, 5] = (1/2s, opacity, red, green, blue).
-    """
+def project(part, positions, scales, rotations, opacities, colours, T, K, size, flat, depths):
+    """Projects Gaussians part[0] .. part[1] - 1 into the same places of flat (SPLAT) and depths; depth -1: unseen."""
     limits = SLOPE_LIMIT * 0.5 * size[0] / K[0], SLOPE_LIMIT * 0.5 * size[1] / K[1]
     for n in range(part[0], part[1]):
         depths[n] = -1.0
@@ -121,12 +124,13 @@ def project(part, positions, scales, rotations, opacities, colours, T, K, size, 
             continue
         if not (my + reach_y >= 0.5 and my - reach_y <= size[1] - 0.5):
             continue
-        g, shade, d = flat[n], paint[n], 1 / yy
         depths[n] = 1 / per_z
+        g, d = flat[n], 1 / yy
         # a Schur complement is no smaller than the smallest eigenvalue, which the dilation bounds
         s = max(xx - xy * xy * d, DILATION)
-        g[0], g[1], g[2], g[3], g[4], g[5], g[6], g[7] = mx, my, xy * d, d, s, furthest, reach_x, reach_y
-        shade[0], shade[1], shade[2], shade[3], shade[4] = 0.5 / s, opacities[n], red, green, blue
+        g.mx, g.my, g.k, g.d, g.s = mx, my, xy * d, d, s
+        g.furthest, g.reach_x, g.reach_y = furthest, reach_x, reach_y
+        g.per_2s, g.opacity, g.red, g.green, g.blue = 0.5 / s, opacities[n], red, green, blue
 
 
 @njit(**COMPILE, inline="always")

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from mouselift.render.base import MAX_ALPHA, MIN_TRANSMITTANCE
+from mouselift.render.cpu_project import SPLAT
 
 TILE = 16  # pixels a side
 _STRIP = 8  # pixels: a tile's row is two strips
@@ -24,7 +25,7 @@ _DARK = np.float32(MIN_TRANSMITTANCE)
 _ONE, _ZERO, _HALF = np.float32(1), np.float32(0), np.float32(0.5)
 _SIXTEENTH = np.float32(-1 / 16)
 _C2, _C3, _C4, _C5, _C6 = (np.float32(1 / math.factorial(i)) for i in range(2, 7))
-# values that are kept are finite: sums may be taken in any order, which lets a strip be computed at once
+# values that are kept are finite: sums may be taken in any order, which lets pixels be computed at once
 COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"contract", "nsz", "reassoc", "arcp"}}
 
 
@@ -32,16 +33,16 @@ COMPILE = {"cache": True, "nogil": True, "error_model": "numpy", "fastmath": {"c
 @no_type_check
 def _columns(g, low, high, tiles_x):
     """First tile and one past the last that Gaussian `g` touches among pixel rows with centres in low .. high."""
-    if g[1] - g[7] >= low and g[1] + g[7] <= high:  # all of it: its box says the same, cheaper
-        start, end = g[0] - g[6], g[0] + g[6]
+    if g.my - g.reach_y >= low and g.my + g.reach_y <= high:  # all of it: its box says the same, cheaper
+        start, end = g.mx - g.reach_x, g.mx + g.reach_x
     else:
-        bottom, top = max(low - g[1], -g[7]), min(high - g[1], g[7])
+        bottom, top = max(low - g.my, -g.reach_y), min(high - g.my, g.reach_y)
         if bottom > top:
             return 0, 0
-        widest = g[2] / g[3] / g[6] * g[5]  # y of the ellipse's rightmost point: xy sqrt(furthest / xx)
+        widest = g.k / g.d / g.reach_x * g.furthest  # y of the ellipse's rightmost point: xy sqrt(furthest / xx)
         right, left = min(max(widest, bottom), top), min(max(-widest, bottom), top)
-        end = g[0] + g[2] * right + math.sqrt(max(g[5] - g[3] * right * right, 0.0) * g[4])
-        start = g[0] + g[2] * left - math.sqrt(max(g[5] - g[3] * left * left, 0.0) * g[4])
+        end = g.mx + g.k * right + math.sqrt(max(g.furthest - g.d * right * right, 0.0) * g.s)
+        start = g.mx + g.k * left - math.sqrt(max(g.furthest - g.d * left * left, 0.0) * g.s)
     first = math.ceil(min(max(start - 0.5, 0.0), TILE * tiles_x * 1.0))  # of the pixels
     last = math.floor(min(max(end - 0.5, -1.0), TILE * tiles_x - 1.0))
     if first > last:
@@ -53,8 +54,8 @@ def _columns(g, low, high, tiles_x):
 @no_type_check
 def _tile_rows(g, tiles_y):
     """First row of tiles and one past the last that a Gaussian's box touches."""
-    first = math.ceil(max(g[1] - g[7] - 0.5, 0.0)) // TILE
-    return first, math.floor(min(g[1] + g[7] - 0.5, TILE * tiles_y - 1.0)) // TILE + 1
+    first = math.ceil(max(g.my - g.reach_y - 0.5, 0.0)) // TILE
+    return first, math.floor(min(g.my + g.reach_y - 0.5, TILE * tiles_y - 1.0)) // TILE + 1
 
 
 @njit(**COMPILE)
@@ -112,10 +113,10 @@ def _line(g, left, y):
 
     The squared distance at pixel i of the tile is (i - middle)^2 / s + 2 rest; first .. end - 1 are drawn.
     """
-    f = y - g[1]
-    middle = g[0] + g[2] * f - 0.5 - left
-    q = g[3] * f * f
-    first, end = _pixels(middle, math.sqrt(max(g[5] - q, 0.0) * g[4]))
+    f = y - g.my
+    middle = g.mx + g.k * f - 0.5 - left
+    q = g.d * f * f
+    first, end = _pixels(middle, math.sqrt(max(g.furthest - q, 0.0) * g.s))
     return np.float32(middle), np.float32(0.5 * q), np.int32(first), np.int32(end), f
 
 
@@ -135,9 +136,9 @@ def _alpha(i, e, per_2s, rest, opacity, first, end):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _shade(paint, n):
+def _shade(g):
     """Held apart from the arrays that are written, so that the compiler sees that it stays the same."""
-    return paint[n, 0], paint[n, 1], paint[n, 2], paint[n, 3], paint[n, 4]
+    return g.per_2s, g.opacity, g.red, g.green, g.blue
 
 
 @njit(**COMPILE, inline="always")
@@ -177,24 +178,28 @@ def _close(strip, stops, place):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _fetch(which, flat, paint, near, near_paint):
+def _fetch(which, flat, near):
     """Brings some Gaussians into the cache, all at once: one at a time, each would be waited for."""
     for i in range(len(which)):
-        n = which[i]
-        for j in range(8):
-            near[i, j] = flat[n, j]
-        for j in range(5):
-            near_paint[i, j] = paint[n, j]
+        near[i] = flat[which[i]]
 
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _lay_all(strips, ends, live, g, shade, top, left, place):
+def _fetch(which, flat, near):
+    """Brings some Gaussians into the cache, all at once: one at a time, each would be waited for."""
+    for i in range(len(which)):
+        near[i] = flat[which[i]]
+
+
+@njit(**COMPILE, inline="always")
+@no_type_check
+def _lay_all(strips, ends, live, g, top, left, place):
     """Lays a Gaussian over a tile; answers the rows it touched, in bits, and how many rows it closed."""
-    touched, closed = 0, 0
-    first, end = _pixels(g[0] - 0.5 - left, g[6])
+    touched, closed, shade = 0, 0, _shade(g)
+    first, end = _pixels(g.mx - 0.5 - left, g.reach_x)
     box = (1 << end) - (1 << first)
-    begin, finish = _pixels(g[1] - 0.5 - top, g[7])
+    begin, finish = _pixels(g.my - 0.5 - top, g.reach_y)
     for row in range(begin, finish):
         if live[row] & box == 0:
             continue
@@ -215,7 +220,7 @@ def _lay_all(strips, ends, live, g, shade, top, left, place):
 
 @njit(**COMPILE)
 @no_type_check
-def composite(tiles, shape, flat, paint, behind, starts, entries, image, light, stops, rows, used):
+def composite(tiles, shape, flat, behind, starts, entries, image, light, stops, rows, used):
     """Draws tiles[0] .. tiles[1] - 1 into image [3, h, w], light [h, w] (what the background gives) and stops [h, w].
 
     stops: the place in the tile's list at which a pixel takes no more. For the way back: used [tiles], how many of a
@@ -224,7 +229,7 @@ def composite(tiles, shape, flat, paint, behind, starts, entries, image, light, 
     height, width, tiles_x = shape
     strips, ends = np.empty((TILE * _STRIPS, 4 * _STRIP), np.float32), np.empty((TILE * _STRIPS, _STRIP), np.float32)
     live = np.empty(TILE, np.int64)  # pixels of each row that take more, in bits
-    near, near_paint = np.empty((_LOOK, 8)), np.empty((_LOOK, 5), np.float32)
+    near = np.empty(_LOOK, SPLAT)
     for tile in range(tiles[0], tiles[1]):
         top, left = TILE * (tile // tiles_x), TILE * (tile % tiles_x)
         height_here, width_here = min(TILE, height - top), min(TILE, width - left)
@@ -236,9 +241,8 @@ def composite(tiles, shape, flat, paint, behind, starts, entries, image, light, 
         while place < count and open_rows > 0:
             if place % _LOOK == 0:
                 first = starts[tile] + place
-                _fetch(entries[first : first + min(_LOOK, count - place)], flat, paint, near, near_paint)
-            g, shade = near[place % _LOOK], _shade(near_paint, place % _LOOK)
-            touched, closed = _lay_all(strips, ends, live, g, shade, top, left, place)
+                _fetch(entries[first : first + min(_LOOK, count - place)], flat, near)
+            touched, closed = _lay_all(strips, ends, live, near[place % _LOOK], top, left, place)
             rows[starts[tile] + place] = touched
             open_rows -= closed
             place += 1
@@ -299,45 +303,37 @@ def _lift(strip, middle, rest, first, end, shade, here):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _lift_all(strips, g, shade, touched, top, left, here, out):
+def _lift_all(strips, g, touched, top, left, here, out):
     """Takes a Gaussian off a tile; fills `out`, see `project_backward`."""
-    out[:] = _ZERO
+    shade = _shade(g)
+    t0, t1, t2, t3, t4, t5, red, green, blue = _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO, _ZERO
     row = 0
     while touched >> row:
         if touched >> row & 1:
             middle, rest, first, end, f = _line(g, left, top + row + 0.5)
-            f = np.float32(f)
+            f, s0, s1 = np.float32(f), _ZERO, _ZERO
             for side in range(_STRIPS):
                 start = np.int32(side * _STRIP)
                 if end <= start or first >= start + _STRIP:
                     continue
-                strip, middle_here = strips[_STRIPS * row + side], middle - np.float32(start)
-                s0, s1, s2, g_red, g_green, g_blue = _lift(
-                    strip, middle_here, rest, first - start, end - start, shade, here
-                )
-                out[0] += s0
-                out[1] += s1
-                out[2] += s2
-                out[3] += s1 * f
-                out[4] += s0 * f
-                out[5] += s0 * f * f
-                out[6] += g_red
-                out[7] += g_green
-                out[8] += g_blue
+                strip, from_here = strips[_STRIPS * row + side], middle - np.float32(start)
+                got = _lift(strip, from_here, rest, first - start, end - start, shade, here)
+                s0, s1, t2 = s0 + got[0], s1 + got[1], t2 + got[2]
+                red, green, blue = red + got[3], green + got[4], blue + got[5]
+            t0, t1, t3, t4, t5 = t0 + s0, t1 + s1, t3 + s1 * f, t4 + s0 * f, t5 + s0 * f * f
         row += 1
+    out[0], out[1], out[2], out[3], out[4], out[5], out[6], out[7], out[8] = t0, t1, t2, t3, t4, t5, red, green, blue
 
 
 @njit(**COMPILE)
 @no_type_check
-def composite_backward(
-    tiles, shape, flat, paint, behind, starts, entries, light, stops, rows, used, g_image, g_alpha, sums
-):
+def composite_backward(tiles, shape, flat, behind, starts, entries, light, stops, rows, used, g_image, g_alpha, sums):
     """Fills sums [entries, 9] of each Gaussian in each tile, where `rows` has any.
 
     Back to front: the light before a Gaussian is that behind it divided by 1 - alpha.
     """
     strips = np.empty((TILE * _STRIPS, 6 * _STRIP), np.float32)
-    near, near_paint = np.empty((_LOOK, 8)), np.empty((_LOOK, 5), np.float32)
+    near = np.empty(_LOOK, SPLAT)
     chosen, which = np.empty(_LOOK, np.int64), np.empty(_LOOK, np.int32)
     for tile in range(tiles[0], tiles[1]):
         top, left = TILE * (tile // shape[2]), TILE * (tile % shape[2])
@@ -349,11 +345,10 @@ def composite_backward(
                 chosen[count], which[count] = entry, entries[entry]
                 count += rows[entry] != 0
                 entry -= 1
-            _fetch(which[:count], flat, paint, near, near_paint)
+            _fetch(which[:count], flat, near)
             for i in range(count):
-                at, shade = chosen[i], _shade(near_paint, i)
-                place = np.float32(at - starts[tile])
-                _lift_all(strips, near[i], shade, int(rows[at]), top, left, place, sums[at])
+                at = chosen[i]
+                _lift_all(strips, near[i], int(rows[at]), top, left, np.float32(at - starts[tile]), sums[at])
 
 
 @njit(**COMPILE)

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import DILATION, NEAR, WHITE, Colour, Gaussians, Rendering, View
+from mouselift.render.base import DILATION, MIN_QUATERNION, NEAR, WHITE, Colour, Gaussians, Rendering, View
 
 _FAR = 1e10  # world units: no far plane
 
@@ -73,11 +73,12 @@ class GsplatRenderer:
 
 
 def _usable(gaussians: Gaussians) -> Tensor:
-    """Indices of the finite ones: CUDA kernels do not look."""
+    """Indices of those that are finite in float32 and have a rotation: CUDA kernels do not look."""
     with torch.no_grad():
-        parts = (gaussians.positions, gaussians.scales, gaussians.rotations, gaussians.opacities[:, None])
-        good = torch.stack([torch.isfinite(part).all(dim=1) for part in parts]).all(dim=0)
-        return torch.nonzero(good & torch.isfinite(gaussians.colours.flatten(1)).all(dim=1))[:, 0]
+        g = gaussians
+        parts = (g.positions, g.scales, g.rotations, g.opacities[:, None], g.colours.flatten(1))
+        good = torch.stack([torch.isfinite(part.float()).all(dim=1) for part in parts]).all(dim=0)
+        return torch.nonzero(good & (g.rotations.norm(dim=1) > MIN_QUATERNION))[:, 0]
 
 
 def _matrix(intrinsics: Float[Tensor, "4"]) -> Float[Tensor, "3 3"]:
