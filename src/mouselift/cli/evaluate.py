@@ -84,11 +84,8 @@ class Evaluate:
             plan = make_plan(self.dataset, rule, self.size, self.limit, progress)
             source, said = self._source(plan)
             settings = self._settings(str(source.device))
-            say(
-                f"{len(plan.folders)} samples, {plan.rounds} sets of Gaussians; {plan.rule.words}.",
-                error=True,
-                markup=False,
-            )
+            drawn = f"{plan.rounds:,} set{'' if plan.rounds == 1 else 's'} of Gaussians"
+            say(f"{counted(len(plan.folders), 'sample')}, {drawn}; {plan.rule.words}.", error=True, markup=False)
             say(said, error=True, markup=False)
             result = evaluate(plan, source, settings, self.out, _smooth(progress, plan.rounds))
             if self.out is not None:

@@ -24,6 +24,7 @@ from mouselift.report.plots import by_view, legend, over_frames
 
 _WORST, _MIDDLE = 3, 1  # samples with pictures
 _MOST_ROWS = 200  # of the table; the file has all
+_FEWEST = 3  # samples worth a chart
 _MOST_SERIES = 8  # lines of one chart
 _TRAILING_DIGITS = re.compile(r"(\d+)$")
 
@@ -90,7 +91,8 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
 
 
 def _lead(result: Evaluation) -> str:
-    return f"{table.counted(result.samples, 'sample')}, {table.counted(result.pictures, 'picture')} drawn; {result.held_out}."
+    samples, pictures = table.counted(result.samples, "sample"), table.counted(result.pictures, "picture")
+    return f"{samples}, {pictures} drawn and compared; {result.held_out}."
 
 
 def _facts(result: Evaluation) -> list[Fact]:
@@ -114,7 +116,9 @@ def _value(figure: str, group: Group) -> str:
 
 
 def _charts(result: Evaluation) -> list[ShownChart]:
-    """A dot a sample, a column a view, of what counts most."""
+    """A dot a sample, a column a view, of what counts most; none of fewer than three samples: the table says it."""
+    if result.samples < _FEWEST:
+        return []
     role = result.means[0].role
     views = [group.view for group in result.by_view if group.role == role and group.view is not None]
     if len(views) < 2:  # one view is the table's first row

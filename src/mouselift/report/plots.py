@@ -50,7 +50,11 @@ def by_view(
         chart.parts.append(
             f'<line class="median" x1="{x - spread - 5:.1f}" x2="{x + spread + 5:.1f}" y1="{y}" y2="{y}"/>'
         )
-        chart.text(x + spread + 7, y + 4, number(middle), "start", "value")
+        room = x + spread + 7 + 8 * len(number(middle)) < chart.width  # some 8 pixels a digit
+        if room:
+            chart.text(x + spread + 7, y + 4, number(middle), "start", "value")
+        else:
+            chart.text(x - spread - 7, y + 4, number(middle), "end", "value")
     return chart.svg()
 
 
