@@ -111,3 +111,13 @@ def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact:
         views = tuple(replace(view, camera=c) for view, c in zip(rags.views, exchanged, strict=True))
         assert check(replace(rags, views=views)).faulty
     assert passed >= 3
+
+
+@pytest.mark.parametrize("size", [64, 160])
+def test_tiny_subjects_blame_no_camera(size: int, make_exact: Callable[..., SampleViews]) -> None:
+    for time in (0.2, 1.1, 2.4):
+        sample = make_exact(time, "per-sample", size)
+        assert not check(sample).faulty
+    swapped = check(faults.swapped_views(sample, RNG(0)).sample)
+    assert swapped.faulty or not swapped.judged
+    assert swapped.faulty == (size == 160)
