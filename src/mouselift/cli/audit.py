@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, progress_bar, say, table
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
@@ -67,12 +68,11 @@ class Audit:
                 workers=self.workers or os.cpu_count() or 1,
                 progress=progress,
             )
+        encoded = encode_audit(audit) if self.out is not None or self.json else b""
         if self.out is not None:
-            write_whole(self.out, encode_audit(audit), self.force)
+            write_whole(self.out, encoded, self.force)
         if self.json:
-            import msgspec
-
-            emit_json(msgspec.Raw(encode_audit(audit)))
+            sys.stdout.write(encoded.decode())  # one line: a number a line would take four times the memory
         else:
             show(audit)
         return EXIT_OK if audit.verdict == "pass" else EXIT_NO

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import msgspec
@@ -19,13 +20,22 @@ from mouselift.io.frames import FrameSet
 from mouselift.masks.quality import FrameRecord, ViewRecord, measure, summarise
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 
-GUILTY = 2.0  # residual of the pairs with a camera over that of the pairs without it
-_SURE = 3.0
-_MIN_PX = 1.0  # a camera that is nearer to the others than this is not worth a word
-_SERIOUS_PX = 3.0
-_ROUGH_PX = 6.0  # of all views: masks or calibration are rough
-_WRONG_PX = 20.0
-_MIN_INSTANTS = 5
+
+@dataclass(frozen=True)
+class AgreementLimits:
+    """Of `agreement_findings`; pixels of the recording. Runs: `python benchmarks/inspect_limits.py`."""
+
+    guilty: float = 2.0  # residual of the pairs with a camera over that of the pairs without it
+    sure: float = 3.0  # the same, for an error
+    worst_share: float = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
+    least_px: float = 1.0  # a camera that is nearer to the others than this is not worth a word
+    serious_px: float = 3.0  # for an error
+    rough_px: float = 6.0  # of all views: masks or calibration are rough
+    wrong_px: float = 20.0  # for an error
+    instants: int = 5  # fewer say nothing
+
+
+LIMITS = AgreementLimits()
 _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
 
@@ -44,17 +54,9 @@ class Agreement:
 
     def add(self, seen: SeenFrame, frameset: FrameSet, place: Place | None, carve: bool) -> None:
         """One instant. `carve`: measure how far the hull of all masks fills each of them, too."""
-        residuals = np.full((len(self.pairs), 2, 2), np.nan)
-        lists: dict[int, list[float]] = {}
-        known = [i for i, view in enumerate(seen.views) if view is not None]
-        views = [view for view in seen.views if view is not None]
-        if len(views) > 1:
-            pixels = np.abs(tangency([v.camera for v in views], [v.outline for v in views]).pixels)
-            for a, b in combinations(range(len(views)), 2):
-                residuals[self.pairs.index((known[a], known[b]))] = pixels[a, b], pixels[b, a]
-            for a, own in enumerate(pixels):
-                lists[known[a]] = [round(float(value), 4) for value in own[np.isfinite(own)]]
-        self._residuals.append(residuals)
+        pixels = distances(seen)
+        lists = {i: [round(float(value), 4) for value in own[np.isfinite(own)]] for i, own in enumerate(pixels)}
+        self._residuals.append(by_pair(pixels))
         self._records.append(self._record(seen, frameset, place if carve else None, lists))
         self._areas.append([None if view is None else round(view.outline.area, 1) for view in seen.views])
         self._parts.append(tuple(0 if view is None else view.parts for view in seen.views))
@@ -115,19 +117,51 @@ class Agreement:
         return tuple(out)
 
     def facts(self) -> AgreementFacts | None:
-        """Medians over all pairs, over those with each camera, over those without it; None: no pair says anything."""
-        if not self._residuals:
-            return None
-        residuals = np.stack(self._residuals)  # [n, p, 2, 2]
-        overall = _median(residuals)
-        if overall is None:
-            return None
-        member = np.array([[v in pair for pair in self.pairs] for v in range(len(self.names))])
-        return AgreementFacts(
-            overall,
-            {name: _median(residuals[:, member[v]]) for v, name in enumerate(self.names)},
-            {name: _median(residuals[:, ~member[v]]) for v, name in enumerate(self.names)},
-        )
+        """As `agreement_of`, over all instants added."""
+        return agreement_of(self.names, self._residuals)
+
+
+def distances(seen: SeenFrame) -> Float64[Array, "v v 2"]:
+    """|Pixels| of each view's touching points from the planes that touch another view; NaN: says nothing."""
+    out = np.full((len(seen.views), len(seen.views), 2), np.nan)
+    known = [i for i, view in enumerate(seen.views) if view is not None]
+    views = [view for view in seen.views if view is not None]
+    if len(views) > 1:
+        out[np.ix_(known, known)] = np.abs(tangency([v.camera for v in views], [v.outline for v in views]).pixels)
+    return out
+
+
+def by_pair(pixels: Float64[Array, "v v 2"]) -> Float64[Array, "p 2 2"]:
+    """`distances` by pair of cameras, view and side."""
+    first, second = np.triu_indices(len(pixels), 1)
+    return np.stack([pixels[first, second], pixels[second, first]], axis=1)
+
+
+def agreement_of(names: Sequence[str], residuals: Sequence[Float64[Array, "p 2 2"]]) -> AgreementFacts | None:
+    """Medians over all pairs, over those with each camera, over those without it; None: no pair says anything.
+
+    residuals: `by_pair` of each instant. A wrong camera is the worst in nearly all instants, a rough mask in its own.
+    """
+    if not residuals:
+        return None
+    together = np.stack(residuals)  # [n, p, 2, 2]
+    overall = _median(together)
+    if overall is None:
+        return None
+    member = np.array([[v in pair for pair in combinations(range(len(names)), 2)] for v in range(len(names))])
+    return AgreementFacts(
+        overall,
+        {name: _median(together[:, member[v]]) for v, name in enumerate(names)},
+        {name: _median(together[:, ~member[v]]) for v, name in enumerate(names)},
+        _worst_shares(names, [[_median(instant[own]) for own in member] for instant in together]),
+    )
+
+
+def _worst_shares(names: Sequence[str], medians: Sequence[Sequence[float | None]]) -> dict[str, float]:
+    """medians: of each instant, of each camera's pairs. Instants in which nothing is known do not count."""
+    known = [[-1.0 if value is None else value for value in row] for row in medians]
+    worst = [int(np.argmax(row)) for row in known if max(row) >= 0]
+    return {name: round(worst.count(v) / max(len(worst), 1), 4) for v, name in enumerate(names)}
 
 
 def _median(residuals: Float64[Array, "*any"]) -> float | None:
@@ -141,21 +175,24 @@ def _range(values: Sequence[float]) -> tuple[float, float] | None:
     return round(float(np.percentile(values, 5)), 1), round(float(np.percentile(values, 95)), 1)
 
 
-def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequence[str]) -> Iterator[Finding]:
+def agreement_findings(
+    facts: AgreementFacts | None, instants: int, late: Sequence[str], limits: AgreementLimits = LIMITS
+) -> Iterator[Finding]:
     """Which camera disagrees; those in `late` lag, and have had their word."""
-    if facts is None or facts.all_px is None or instants < _MIN_INSTANTS:
+    if facts is None or facts.all_px is None or instants < limits.instants:
         return
     ratios = {
-        name: px / max(rest, _MIN_PX / GUILTY)
+        name: px / max(rest, limits.least_px / limits.guilty)
         for name, px in facts.camera_px.items()
         if px is not None and (rest := facts.without_px[name]) is not None
     }
     guilty = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
     own, rest = (None, None) if guilty is None else (facts.camera_px[guilty], facts.without_px[guilty])
-    if guilty is not None and own is not None and rest is not None and ratios[guilty] > GUILTY:
+    steady = guilty is not None and facts.worst_share.get(guilty, 0.0) >= limits.worst_share
+    if guilty is not None and own is not None and rest is not None and ratios[guilty] > limits.guilty and steady:
         if guilty in late:
             return
-        serious = ratios[guilty] > _SURE and own > _SERIOUS_PX
+        serious = ratios[guilty] > limits.sure and own > limits.serious_px
         yield Finding(
             "camera-disagrees",
             "error" if serious else "warning",
@@ -167,14 +204,14 @@ def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequen
             limit=rest,
             advice=f"Check the masks of {guilty}, then its calibration and crop_offset.",
         )
-    elif facts.all_px > _ROUGH_PX and not late:
+    elif facts.all_px > limits.rough_px and not late:
         yield Finding(
             "views-disagree",
-            "error" if facts.all_px > _WRONG_PX else "warning",
+            "error" if facts.all_px > limits.wrong_px else "warning",
             f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and no single camera "
             "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? picture size?)",
             value=facts.all_px,
-            limit=_ROUGH_PX,
+            limit=limits.rough_px,
         )
 
 

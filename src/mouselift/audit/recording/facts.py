@@ -95,6 +95,7 @@ class AgreementFacts(msgspec.Struct, frozen=True):
     all_px: float  # median |residual| over all pairs
     camera_px: dict[str, float | None]  # over the pairs with this camera
     without_px: dict[str, float | None]  # over the pairs without it
+    worst_share: dict[str, float] = {}  # of the instants: its pairs disagree more than any other camera's
 
 
 class PathPoint(msgspec.Struct, frozen=True):

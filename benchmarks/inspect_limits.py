@@ -1,0 +1,207 @@
+"""Which cameras `mouselift inspect` accuses, and which it should: rates over synthetic captures, and the limits.
+
+    python benchmarks/inspect_limits.py                    # the rates of the limits in force, on fresh seeds
+    python benchmarks/inspect_limits.py --tune             # other limits too, on the seeds that set them
+
+A capture: four to six cameras on a dome, turned a little, 576 x 512 pixels, the synthetic mouse at 12 instants. Its
+masks are exact, lossy (JPEG, holes) or rough (beside that, at each instant, one view grown by 2 to 5 px and another
+without tail). One camera's calibration is wrong, or its masks are late; or nothing is.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
+import cv2
+import numpy as np
+
+from mouselift.audit.recording.agreement import (
+    LIMITS,
+    AgreementLimits,
+    agreement_findings,
+    agreement_of,
+    by_pair,
+    distances,
+)
+from mouselift.audit.recording.facts import AgreementFacts
+from mouselift.audit.recording.watch import SeenFrame, SeenView, see
+from mouselift.audit.views import SampleViews, View
+from mouselift.core.camera import Camera
+from mouselift.core.similarity import shortest_turn
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import ring_rig, scaled_rig
+from mouselift.synthetic.rough_masks import Roughness, roughen
+
+_INSTANTS, _SECONDS_APART, _RATE = 12, 0.4, 50.0
+_TUNING, _CHECKING = 0, 1000  # first seeds
+_MASKS = {"exact": None, "lossy": Roughness(grown_px=None, tail_lost=0.0), "rough": Roughness()}
+_LATE = (1, 2, 4)  # frames
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One camera's, `change` of what the calibration states; or its masks are `late` frames behind."""
+
+    name: str
+    change: Callable[[Camera, np.random.Generator], Camera] | None = None
+    late: int = 0
+
+
+def _shifted(pixels: float) -> Callable[[Camera, np.random.Generator], Camera]:
+    def change(camera: Camera, rng: np.random.Generator) -> Camera:
+        angle = rng.uniform(0, 2 * np.pi)
+        return replace(camera, cx=camera.cx + pixels * np.cos(angle), cy=camera.cy + pixels * np.sin(angle))
+
+    return change
+
+
+def _scaled(share: float) -> Callable[[Camera, np.random.Generator], Camera]:
+    return lambda camera, rng: replace(camera, fx=camera.fx * (1 + share), fy=camera.fy * (1 + share))
+
+
+def _turned(degrees: float) -> Callable[[Camera, np.random.Generator], Camera]:
+    def change(camera: Camera, rng: np.random.Generator) -> Camera:
+        aside = rng.normal(size=2) * np.tan(np.radians(degrees)) / np.sqrt(2)
+        return camera.turned(shortest_turn(np.array([0.0, 0.0, 1.0]), np.array([aside[0], aside[1], 1.0])))
+
+    return change
+
+
+FAULTS = (
+    Fault("nothing"),
+    *(Fault(f"shifted by {px} px", _shifted(px)) for px in (1, 2, 4, 8)),
+    *(Fault(f"scaled by {100 * share:g} %", _scaled(share)) for share in (0.02, 0.04, 0.08)),
+    *(Fault(f"turned by {degrees:g} degrees", _turned(degrees)) for degrees in (0.2, 0.5, 1.0)),
+    *(Fault(f"{late} frames late", late=late) for late in _LATE),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    masks: str
+    fault: Fault
+    guilty: str | None
+    facts: AgreementFacts | None
+
+
+def cases(seed: int) -> list[Case]:
+    """One capture with each kind of masks and each fault; the faulty camera is drawn."""
+    rng = np.random.default_rng([seed, 0x1A5])
+    rig = scaled_rig(ring_rig(int(rng.integers(4, 7)), (15.0, 35.0), jitter_deg=3.0, seed=seed), 0.5)
+    mouse, motion = Mouse(seed=seed), Motion(rig.arena, seed)
+    guilty = int(rng.integers(len(rig.cameras)))
+    times = 1.0 + _SECONDS_APART * np.arange(_INSTANTS)
+    meshes = {
+        (k, late): mouse.posed(motion.pose(float(time) - late / _RATE)).mesh
+        for k, time in enumerate(times.tolist())
+        for late in (0, *_LATE)
+    }
+    shown = [[render_silhouette(meshes[k, 0], camera, 3) for camera in rig.cameras] for k in range(_INSTANTS)]
+    behind = {
+        (k, late): render_silhouette(meshes[k, late], rig.cameras[guilty], 3)
+        for k in range(_INSTANTS)
+        for late in _LATE
+    }
+    found: list[Case] = []
+    for masks, what in _MASKS.items():
+        for late in (0, *_LATE):
+            frames = []
+            for k in range(_INSTANTS):
+                own = [behind[k, late] if late and v == guilty else mask for v, mask in enumerate(shown[k])]
+                frames.append(_seen(k, rig.cameras, own, what, np.random.default_rng([seed, k])))
+            for fault in (fault for fault in FAULTS if fault.late == late):
+                wrong = None if fault.name == "nothing" else rig.cameras[guilty].name
+                found.append(Case(masks, fault, wrong, _facts(rig.cameras, frames, fault, guilty, rng)))
+    return found
+
+
+def _seen(
+    frame: int, cameras: Sequence[Camera], masks: list[np.ndarray], what: Roughness | None, rng: np.random.Generator
+) -> SeenFrame:
+    sample = SampleViews(str(frame), tuple(View(c.name, c, mask) for c, mask in zip(cameras, masks, strict=True)))
+    if what is not None:
+        sample = roughen(sample, rng, what)[0]
+    views = [see(view.camera, view.alpha) for view in sample.views]
+    return SeenFrame(frame, tuple(view for view, _ in views), tuple(state for _, state in views))
+
+
+def _facts(
+    cameras: Sequence[Camera], frames: Sequence[SeenFrame], fault: Fault, guilty: int, rng: np.random.Generator
+) -> AgreementFacts | None:
+    stated = fault.change(cameras[guilty], rng) if fault.change is not None else cameras[guilty]
+
+    def judged(frame: SeenFrame) -> SeenFrame:
+        views: list[SeenView | None] = list(frame.views)
+        view = views[guilty]
+        views[guilty] = None if view is None else replace(view, camera=stated)
+        return replace(frame, views=tuple(views))
+
+    return agreement_of([camera.name for camera in cameras], [by_pair(distances(judged(f))) for f in frames])
+
+
+def table(found: Sequence[Case], limits: AgreementLimits) -> None:
+    """Per fault and kind of masks: right camera named / wrong one or all of them, per cent of the captures."""
+    print(f"{limits}\nfault                 " + "".join(f"{masks:>22}" for masks in _MASKS))
+    print(" " * 22 + "   named  other   error" * len(_MASKS))
+    for fault in FAULTS:
+        row = f"{fault.name:<22}"
+        for masks in _MASKS:
+            mine = [case for case in found if case.fault == fault and case.masks == masks]
+            named = np.mean([_named(case, limits) for case in mine])
+            other = np.mean([_other(case, limits) for case in mine])
+            error = np.mean([any(f.severity == "error" for f in _findings(case, limits)) for case in mine])
+            row += f"{100 * named:8.1f}{100 * other:7.1f}{100 * error:7.1f}"
+        print(row)
+    clean = [case.facts.all_px for case in found if case.guilty is None and case.facts is not None]
+    print(f"median residual of captures without a fault: at most {max(clean):.2f} px\n")
+
+
+def _findings(case: Case, limits: AgreementLimits) -> list:
+    return list(agreement_findings(case.facts, _INSTANTS, (), limits))
+
+
+def _named(case: Case, limits: AgreementLimits) -> bool:
+    return case.guilty is not None and any(f.camera == case.guilty for f in _findings(case, limits))
+
+
+def _other(case: Case, limits: AgreementLimits) -> bool:
+    return any(f.camera != case.guilty or case.guilty is None for f in _findings(case, limits))
+
+
+def tune(found: Sequence[Case]) -> None:
+    """False alarms and detections of a grid of limits, by kind of masks."""
+    print("guilty  worst  least_px  " + "".join(f"{masks + ': false, named, other, %':>36}" for masks in _MASKS))
+    for guilty, share, least in product((1.5, 2.0, 2.5), (0.0, 0.6, 0.7, 0.8, 0.9), (0.5, 1.0)):
+        limits = replace(LIMITS, guilty=guilty, worst_share=share, least_px=least)
+        row = f"{guilty:6.2f} {share:6.2f} {least:9.2f}  "
+        for masks in _MASKS:
+            sound, faulty = (
+                [case for case in found if (case.guilty is None) == good and case.masks == masks]
+                for good in (True, False)
+            )
+            rates = [np.mean([_other(case, limits) for case in sound])]
+            rates += [np.mean([judge(case, limits) for case in faulty]) for judge in (_named, _other)]
+            row += "".join(f"{100 * rate:12.1f}" for rate in rates)
+        print(row)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--captures", type=int, default=60)
+    parser.add_argument("--tune", action="store_true")
+    options = parser.parse_args()
+    cv2.setNumThreads(1)
+    first = _TUNING if options.tune else _CHECKING
+    found = [case for seed in range(first, first + options.captures) for case in cases(seed)]
+    if options.tune:
+        tune(found)
+    table(found, LIMITS)
+
+
+if __name__ == "__main__":
+    main()
