@@ -133,8 +133,8 @@ def _values(scores: dict[str, float | None]) -> list[str]:
 def _views_words(record: Record) -> str:
     if record.roles == ["input"]:
         return (
-            "All views went in: the scores say how well the Gaussians explain what was given, not how well they do from "
-            "elsewhere (--views holds some out)."
+            "All views went in: the scores say how well the Gaussians explain what was given, not how well they do "
+            "from elsewhere (--views holds some out)."
         )
     return "Views marked as held out did not go in."
 
