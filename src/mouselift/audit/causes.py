@@ -33,11 +33,17 @@ _NO_CAUSE = ("unexplained", "view-disagrees")
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
-def find_causes(folders: Sequence[Path], progress: Progress = lambda stage, done, total: None) -> list[CauseFound]:
+def find_causes(
+    folders: Sequence[Path],
+    progress: Progress = lambda stage, done, total: None,
+    among: Sequence[Path] = (),
+) -> list[CauseFound]:
     """Causes of the failing samples in `folders` (some of them are looked at), the commonest first.
 
-    One cause `unexplained` stands where they disagree and nothing explains it.
+    One cause `unexplained` stands where they disagree and nothing explains it. among: all samples of the dataset, which
+    are asked as well where too few fail for a vote.
     """
+    witnesses = _spread(folders if len(folders) >= LEAST or not among else among, VOTERS)
     few = _spread(folders, LOOKED_AT)
     total = len(few) + 2
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[SampleViews, Cause]]] = {}
@@ -51,10 +57,11 @@ def find_causes(folders: Sequence[Path], progress: Progress = lambda stage, done
     ranked = sorted(groups.values(), key=lambda members: -len(members))
     named = [members for members in ranked if _believed(members, len(few))]
     progress("causes", len(few), total)
-    found = [] if named and len(named[0]) >= _IN_COMMON * len(few) else _voted(_spread(folders, VOTERS))
+    shared = named and len(named[0]) >= _IN_COMMON * len(few) and named[0][0][1].code not in _NO_CAUSE
+    found = [] if shared else _voted(witnesses)
     found = found or [_found(members, len(few)) for members in named]
     if not found and ranked:
-        found = [_unexplained(ranked, _spread(folders, VOTERS), len(folders))]
+        found = [_unexplained(ranked, witnesses)]
     if folders:
         progress("causes", total, total)
     return found
@@ -100,13 +107,11 @@ def _voted(folders: Sequence[Path]) -> list[CauseFound]:
     return [CauseFound(candidate.code, text, views, {}, finite(vote.before_px), finite(vote.after_px))]
 
 
-def _unexplained(
-    ranked: Sequence[Sequence[tuple[SampleViews, Cause]]], folders: Sequence[Path], failing: int
-) -> CauseFound:
+def _unexplained(ranked: Sequence[Sequence[tuple[SampleViews, Cause]]], folders: Sequence[Path]) -> CauseFound:
     """Nothing explains it: what argues for masks, and what for cameras."""
     samples = _alike(folders) or [ranked[0][0][0]]
     found = doubt(samples)
-    where = f"{len(samples)} of {failing} failing samples looked at: " if failing > 1 else ""
+    where = f"{len(samples)} samples together: " if len(samples) > 1 else ""
     before = finite(found.outlines_px)
     return CauseFound(
         "unexplained", where + found.sentence, [], found.values, before, None, [], found.decided_by

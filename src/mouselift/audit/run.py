@@ -196,7 +196,7 @@ def audit_dataset(
     collected.settle()
     repeated = repeated_findings(collected.accused, collected.ids, collected.verdict_counts()[1])
     doubtful = collected.accused[repeated[0].camera or ""] if repeated else collected.disagreeing
-    causes = find_causes([folders[k] for k in sorted(doubtful)], progress)
+    causes = find_causes([folders[k] for k in sorted(doubtful)], progress, folders)
     return _summed_up(path, collected, profile or facelift(), hull, causes, repeated)
 
 
