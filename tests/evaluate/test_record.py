@@ -9,12 +9,12 @@ import math
 import pytest
 
 from mouselift.evaluate.metrics import ViewScores
-from mouselift.evaluate.record import Role, SampleRecord, ViewRecord, groups, ranked
+from mouselift.evaluate.record import Role, SampleRecord, ViewRecord, groups, known_figures, ranked
 from mouselift.evaluate.table import figure_rows, rows, samples_csv, views_csv
 
 
 def row(view: str, role: Role, psnr: float | None) -> ViewRecord:
-    return ViewRecord(view, role, 0, foreground_psnr=psnr, psnr=30.0)
+    return ViewRecord(view=view, role=role, round=0, foreground_psnr=psnr, psnr=30.0)
 
 
 RECORDS = [
@@ -47,8 +47,10 @@ def test_worst_first_unknown_last() -> None:
 
 
 def test_what_is_undefined_is_none() -> None:
-    made = ViewRecord.of("a", "input", 2, ViewScores(math.nan, math.nan, 0.0, 20.0, 0.5, None))
-    assert (made.foreground_psnr, made.iou, made.psnr, made.lpips, made.round) == (None, 0.0, 20.0, None, 2)
+    known = known_figures(ViewScores(math.nan, math.nan, 0.0, 20.0, 0.5, None))
+    assert known == {"iou": 0.0, "psnr": 20.0, "ssim": 0.5}
+    made = ViewRecord(view="a", role="input", round=2, **known)
+    assert (made.foreground_psnr, made.iou, made.psnr, made.lpips) == (None, 0.0, 20.0, None)
 
 
 def test_tables() -> None:

@@ -68,7 +68,7 @@ def test_everything_is_there(
     assert "time: about" in said.err
     assert "network: 4 of 4" in said.err
     assert "pictures: 14 of 14" in said.err
-    assert said.out.index("Views that went in") < said.out.index("Views that were held out")
+    assert said.out.index("Views that were held out") < said.out.index("Views that went in")
 
 
 def test_its_cameras_are_the_samples(sample: Path, tmp_path: Path, quick: list[object]) -> None:

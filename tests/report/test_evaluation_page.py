@@ -18,7 +18,7 @@ from mouselift.report.evaluation_page import write_evaluation_page
 def record(number: int, masked: bool = True) -> SampleRecord:
     def row(view: str, role: Role, value: float) -> ViewRecord:
         front = {"foreground_psnr": value, "foreground_ssim": 0.9, "iou": 0.8} if masked else {}
-        return ViewRecord(view, role, 0, **front, psnr=value + 10, ssim=0.99)
+        return ViewRecord(view=view, role=role, round=0, **front, psnr=value + 10, ssim=0.99)
 
     rows = [row("back", "held-out", 20.0 + number), row("left", "input", 30.0), row("right", "input", 31.0)]
     return SampleRecord(f"sample_{number:06d}", "", 1234, 2.5, rows)

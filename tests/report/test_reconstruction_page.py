@@ -12,7 +12,7 @@ import pytest
 from mouselift.core.camera import Camera
 from mouselift.core.similarity import look_at
 from mouselift.io.ply import SH_DC, Splats
-from mouselift.reconstruct.record import Record, ViewRecord
+from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.render.base import Gaussians
 from mouselift.report.reconstruction_page import difference_picture, facts_of, region_of, write_reconstruction_page
@@ -29,7 +29,8 @@ def shot_of(k: int, held_out: bool = False) -> Shot:
     wanted, drawn = np.full((2, SIDE, SIDE, 3), 255, np.uint8)
     mask = np.zeros((SIDE, SIDE), np.uint8)
     wanted[10:30, 20:40], drawn[10:30, 22:42], mask[10:30, 20:40] = 90, 90, 255
-    scores = ViewRecord(f"cam{k}", k, "held-out" if held_out else "input", 31.234 + k, 0.9, 0.75, 40.0, None)
+    figures = {"foreground_psnr": 31.234 + k, "foreground_ssim": 0.9, "iou": 0.75, "psnr": 40.0}
+    scores = ViewRecord(view=f"cam{k}", place=k, role="held-out" if held_out else "input", **figures)
     return Shot(Camera(SIDE, SIDE, 70.0, 70.0, 33.0, 31.0, T, name=f"cam{k}"), scores, wanted, drawn, mask)
 
 
@@ -82,7 +83,7 @@ def test_a_turn_is_in_the_page_unless_it_is_large(made: Made, tmp_path: Path) ->
 
 def test_facts_put_the_foreground_first(made: Made) -> None:
     facts = facts_of(made.record)
-    assert [fact.value for fact in facts] == ["31.73 dB", "0.750", "33.23 dB", "0.750", "30"]
+    assert [fact.value for fact in facts] == ["33.23 dB", "0.750", "31.73 dB", "0.750", "30"]
     assert "2 input views" in facts[0].words
     assert "1 held-out view" in facts[2].words
     blank = replace_scores(made.record, None)
@@ -90,7 +91,7 @@ def test_facts_put_the_foreground_first(made: Made) -> None:
 
 
 def replace_scores(record: Record, value: float | None) -> Record:
-    views = [ViewRecord(v.view, v.place, v.role, value, value, value, value, value) for v in record.views]
+    views = [ViewRecord(view=v.view, place=v.place, role=v.role, **dict.fromkeys(SCORES, value)) for v in record.views]
     return Record(**{**{key: getattr(record, key) for key in record.__struct_fields__}, "views": views})
 
 

@@ -142,7 +142,7 @@ class Evaluate:
     def _settings(self, device: str) -> Settings:
         from mouselift.evaluate.lpips import Lpips
         from mouselift.evaluate.run import Settings
-        from mouselift.evaluate.source import digest
+        from mouselift.io.store import file_digest
 
         if not all(0 <= level <= 255 for level in self.background):
             raise DatasetError(f"--background: expected three levels 0..255, got {self.background}")
@@ -153,7 +153,7 @@ class Evaluate:
             notes["Precision"] = self.dtype
         if self.lpips is not None:
             notes["LPIPS weights"] = str(self.lpips)
-        key = None if self.lpips is None else digest(self.lpips)
+        key = None if self.lpips is None else file_digest(self.lpips)
         return Settings(self.size, (red, green, blue), lpips, key, notes)
 
 

@@ -12,10 +12,11 @@ from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
 from mouselift.errors import DatasetError
 
 if TYPE_CHECKING:
+    from mouselift.evaluate.record import Role
     from mouselift.infer.engine import Engine
     from mouselift.reconstruct.options import Options
     from mouselift.reconstruct.plan import Estimate, Task
-    from mouselift.reconstruct.record import Record, Role
+    from mouselift.reconstruct.record import Record
 
 
 @dataclass
@@ -179,7 +180,8 @@ _MOST_ROWS = 20
 
 def scores(records: list[Record]) -> None:
     """Tables for a person: foreground first, views that went in and held-out ones apart."""
-    from mouselift.reconstruct.record import SCORES, WORDS, overall
+    from mouselift.evaluate.record import WORDS
+    from mouselift.reconstruct.record import SCORES, overall
 
     for role, means in overall(records).items():
         having = [record for record in records if role in record.roles]

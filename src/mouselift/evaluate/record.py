@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import msgspec
@@ -25,12 +25,11 @@ WORDS = {
 }
 
 
-class ViewRecord(msgspec.Struct, frozen=True):
-    """One view of one reconstruction. None: undefined (no subject, no mask), or no weights for LPIPS."""
+class Scored(msgspec.Struct, frozen=True, kw_only=True):
+    """A view and its figures. None: undefined (no subject, no mask), or no weights for LPIPS."""
 
     view: str
     role: Role
-    round: int  # which reconstruction of the sample, from 0
     foreground_psnr: float | None = None
     foreground_ssim: float | None = None
     iou: float | None = None
@@ -38,11 +37,24 @@ class ViewRecord(msgspec.Struct, frozen=True):
     ssim: float | None = None
     lpips: float | None = None
 
-    @classmethod
-    def of(cls, view: str, role: Role, number: int, scores: ViewScores) -> ViewRecord:
-        values = {figure: getattr(scores, figure) for figure in FIGURES}
-        known = {k: value for k, value in values.items() if value is not None and not math.isnan(value)}
-        return cls(view, role, number, **known)
+
+def known_figures(scores: ViewScores) -> dict[str, float]:
+    """Those that are defined, for a `Scored`."""
+    values = {figure: getattr(scores, figure) for figure in FIGURES}
+    return {figure: value for figure, value in values.items() if value is not None and not math.isnan(value)}
+
+
+def mean_over(views: Iterable[Scored], figure: str, role: Role, view: str | None = None) -> float | None:
+    """Over the views with that role (and name) whose figure is known; None where there is none."""
+    wanted = (row for row in views if row.role == role and (view is None or row.view == view))
+    known = [value for row in wanted if (value := getattr(row, figure)) is not None]
+    return sum(known) / len(known) if known else None
+
+
+class ViewRecord(Scored, frozen=True, kw_only=True):
+    """One view of one reconstruction."""
+
+    round: int  # which reconstruction of the sample, from 0
 
 
 class SampleRecord(msgspec.Struct, frozen=True):
@@ -56,13 +68,7 @@ class SampleRecord(msgspec.Struct, frozen=True):
 
     def mean(self, figure: str, role: Role, view: str | None = None) -> float | None:
         """Over the views with that role (and name) whose figure is known; None where there is none."""
-        known = [
-            value
-            for row in self.views
-            if row.role == role and (view is None or row.view == view)
-            if (value := getattr(row, figure)) is not None
-        ]
-        return sum(known) / len(known) if known else None
+        return mean_over(self.views, figure, role, view)
 
 
 class Mean(msgspec.Struct, frozen=True):

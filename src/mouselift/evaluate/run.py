@@ -16,12 +16,12 @@ from mouselift.errors import DatasetError, MouseliftError
 from mouselift.evaluate.holdout import HoldOut, Round
 from mouselift.evaluate.metrics import Distance, view_scores
 from mouselift.evaluate.pictures import MOST, Pair, jpeg, sheet
-from mouselift.evaluate.record import Group, Role, SampleRecord, ViewRecord, groups
-from mouselift.evaluate.source import Progress, Source, digest
+from mouselift.evaluate.record import Group, Role, SampleRecord, ViewRecord, groups, known_figures
+from mouselift.evaluate.source import Progress, Source
 from mouselift.evaluate.table import samples_csv, views_csv
 from mouselift.infer.engine import draw, view_of
 from mouselift.io.dataset import CAMERAS_FILE, find_samples, read_sample
-from mouselift.io.store import FolderStore
+from mouselift.io.store import FolderStore, file_digest
 from mouselift.render.base import WHITE, Colour, Renderer
 
 DESCRIPTION, SHEET = "evaluation.json", "sheet.jpg"
@@ -144,7 +144,7 @@ def _records(
     renderer = source.renderer()
     records = []
     for place, folder in enumerate(plan.folders):
-        made_from = f"{digest(folder / CAMERAS_FILE)} {source.key(folder.name)}".strip()
+        made_from = f"{file_digest(folder / CAMERAS_FILE)} {source.key(folder.name)}".strip()
         if folder.name not in known or known[folder.name].made_from != made_from:
             record, picture = _scored(data[place], made_from, source, plan.rule, settings, renderer, progress)
             if store is not None:
@@ -192,7 +192,9 @@ def _scored(
                 )
             except (ValueError, MouseliftError) as error:
                 raise DatasetError(f"sample {sample.name}, view {sample.views[place]}: {error}") from error
-            rows.append(ViewRecord.of(sample.views[place], _role(each, place), number, scores))
+            rows.append(
+                ViewRecord(view=sample.views[place], role=_role(each, place), round=number, **known_figures(scores))
+            )
             if (place in each.held_out or not rule.rotate) and len(pairs) < MOST:
                 pairs[place] = Pair(target, rendering)
     record = SampleRecord(sample.name, made_from, count, round(time.monotonic() - start, 3), rows)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from mouselift.errors import DatasetError
 from mouselift.infer.engine import Engine
 from mouselift.io.ply import read_ply
 from mouselift.io.splat import read_splat
+from mouselift.io.store import file_digest
 from mouselift.render.base import Gaussians, Renderer
 from mouselift.render.choose import make_renderer
 
@@ -61,7 +61,7 @@ class NetworkSource:
 
     @property
     def identity(self) -> dict[str, object]:
-        return {"checkpoint": digest(self.checkpoint), "dtype": str(self.engine.dtype).removeprefix("torch.")}
+        return {"checkpoint": file_digest(self.checkpoint), "dtype": str(self.engine.dtype).removeprefix("torch.")}
 
     def key(self, sample: str) -> str:
         return ""
@@ -89,7 +89,7 @@ class FileSource:
         return {"gaussians": str(self.path.resolve())}
 
     def key(self, sample: str) -> str:
-        return digest(self.file(sample))
+        return file_digest(self.file(sample))
 
     def renderer(self) -> Renderer:
         return make_renderer("gsplat" if self.device.type == "cuda" else "cpu")
@@ -118,9 +118,3 @@ class FileSource:
         file = self.file(sample.name)
         splats = read_splat(file) if file.suffix == ".splat" else read_ply(file)
         return Gaussians.from_splats(splats, self.device)
-
-
-def digest(path: Path) -> str:
-    """Of a file's bytes: the same checkpoint under another name is the same."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "blake2b").hexdigest()[:32]

@@ -6,6 +6,7 @@ written to a hidden name and renamed. The journal keeps the records of finished 
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -33,6 +34,15 @@ def read_manifest(root: Path, record: type[R]) -> list[R]:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; was the run finished?") from None
     except msgspec.DecodeError as error:
         raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content, for identities. DatasetError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 class FolderStore(Generic[R]):

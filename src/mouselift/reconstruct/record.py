@@ -4,43 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from mouselift.evaluate.metrics import ViewScores
+from mouselift.evaluate.record import FIGURES, ROLES, Role, Scored, mean_over
 
-Role = Literal["input", "held-out"]
-
-ROLES: tuple[Role, ...] = ("input", "held-out")
-SCORES = ("foreground_psnr", "foreground_ssim", "iou", "psnr", "ssim")
-WORDS = {
-    "foreground_psnr": "foreground PSNR, dB",
-    "foreground_ssim": "foreground SSIM",
-    "iou": "IoU",
-    "psnr": "PSNR, dB",
-    "ssim": "SSIM",
-}
+SCORES = tuple(figure for figure in FIGURES if figure != "lpips")  # no weights come with mouselift
 
 
-class ViewRecord(msgspec.Struct, frozen=True):
-    """One view's scores; None: undefined (no subject, no mask). Definitions: `evaluate.metrics`."""
+class ViewRecord(Scored, frozen=True, kw_only=True):
+    """One view's scores. Definitions: `evaluate.metrics`."""
 
-    view: str  # camera
     place: int  # in the sample's file: renders/cam_<place>.png
-    role: Role
-    foreground_psnr: float | None
-    foreground_ssim: float | None
-    iou: float | None
-    psnr: float | None
-    ssim: float | None
-
-    @classmethod
-    def of(cls, view: str, place: int, role: Role, scores: ViewScores) -> ViewRecord:
-        values = {key: getattr(scores, key) for key in SCORES}
-        return cls(view, place, role, **{key: None if math.isnan(value) else value for key, value in values.items()})
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -60,12 +37,11 @@ class Record(msgspec.Struct, frozen=True):
 
     def mean(self, score: str, role: Role) -> float | None:
         """Over the views of a role whose score is known; None where there is none."""
-        known = [value for view in self.views if view.role == role and (value := getattr(view, score)) is not None]
-        return sum(known) / len(known) if known else None
+        return mean_over(self.views, score, role)
 
     @property
     def roles(self) -> list[Role]:
-        """Those that it has, inputs first."""
+        """Those that it has, held-out first."""
         return [role for role in ROLES if any(view.role == role for view in self.views)]
 
     @property

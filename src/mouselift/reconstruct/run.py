@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,7 +10,7 @@ from mouselift.data.dataset import MultiViewDataset
 from mouselift.errors import CheckpointError, DatasetError
 from mouselift.infer.engine import Engine
 from mouselift.io.dataset import CAMERAS_FILE
-from mouselift.io.store import FolderStore
+from mouselift.io.store import FolderStore, file_digest
 from mouselift.reconstruct.files import DESCRIPTION, METRICS, TABLE
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import Task
@@ -77,7 +76,7 @@ class Run:
         known = self.known()
         for folder in folders:
             there = known.get(folder.name)
-            if there is not None and there.cameras != cameras_digest(folder):
+            if there is not None and there.cameras != file_digest(folder / CAMERAS_FILE):
                 raise DatasetError(
                     f"{self.out / folder.name}: was made from other cameras (of {there.source}) than those in "
                     f"{folder / CAMERAS_FILE}; use a new folder, or remove that one. Nothing was changed"
@@ -128,17 +127,3 @@ def reconstructed(
 def network_words(checkpoint: Path, dtype: str) -> str:
     """What a page says of the network."""
     return f"{checkpoint.name}, {dtype}"
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's content. DatasetError where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
-
-
-def cameras_digest(folder: Path) -> str:
-    """sha256 of a sample's cameras file."""
-    return file_digest(folder / CAMERAS_FILE)

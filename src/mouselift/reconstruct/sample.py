@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,12 +15,14 @@ from mouselift.core.types import ImageRGB, Levels
 from mouselift.data.moves import resized
 from mouselift.data.sample import Sample
 from mouselift.evaluate.metrics import view_scores
+from mouselift.evaluate.record import Role, known_figures
 from mouselift.infer.engine import Engine, background_of, draw, view_of
 from mouselift.io.dataset import CAMERAS_FILE, read_sample
 from mouselift.io.ply import Splats
 from mouselift.io.splat_filter import FILTERS
+from mouselift.io.store import file_digest
 from mouselift.reconstruct.options import Options
-from mouselift.reconstruct.record import Record, Role, ViewRecord
+from mouselift.reconstruct.record import Record, ViewRecord
 from mouselift.render.base import Colour, Gaussians, Renderer
 from mouselift.render.orbit import levels_of, pictures, turntable
 
@@ -103,7 +104,7 @@ def assess(
     record = Record(
         id=sample.name,
         source=str(folder),
-        cameras=hashlib.sha256((folder / CAMERAS_FILE).read_bytes()).hexdigest(),
+        cameras=file_digest(folder / CAMERAS_FILE),
         network=network,
         filter=options.filter,
         side=int(sample.image.shape[-1]),
@@ -143,7 +144,7 @@ def _shot(renderer: Renderer, gaussians: Gaussians, sample: Sample, place: int, 
     levels = (target.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
     return Shot(
         camera,
-        ViewRecord.of(sample.views[place], int(sample.index[place, 0]), role, scores),
+        ViewRecord(view=sample.views[place], role=role, place=int(sample.index[place, 0]), **known_figures(scores)),
         np.ascontiguousarray(levels[:, :, :3]),
         levels_of(rendering),
         np.ascontiguousarray(levels[:, :, 3]),

@@ -11,8 +11,9 @@ import numpy as np
 from mouselift import __version__
 from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import ImageRGB
+from mouselift.evaluate.record import WORDS, Role
 from mouselift.reconstruct.files import PAGE, SPLATS, STILLS, VIDEO
-from mouselift.reconstruct.record import SCORES, WORDS, Record, Role, ViewRecord
+from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import picture_uri, render_page
