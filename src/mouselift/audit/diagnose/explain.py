@@ -30,7 +30,7 @@ _COMMON = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "dist
 _LEFT_OUT = ("view-disagrees", "calibration-copied")
 _LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
 _LEFT_LOSS = 0.5  # or more than this share of the robust loss
-# Residuals beyond the unknowns that a fit of every view needs. 29 samples of the legacy preset with clipped borders:
+# Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
 # with 5 or more the largest error of a scale was 3 %, with 4 up to 9 %, with fewer up to 44 % at below 0.1 px left.
 REDUNDANT = 5
 _LEFT_PX = 0.5  # unless what is left is less than this
@@ -127,8 +127,8 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
 
 
 def _determined(found: Fit) -> bool:
-    """Whether values of every view's own were checked by more residuals than they have unknowns."""
-    return not found.candidate.code.startswith("each-") or found.redundancy >= REDUNDANT
+    """Whether the values were checked by residuals beyond those that determine them; few values need fewer."""
+    return found.candidate.basis is None or found.redundancy >= min(REDUNDANT, found.candidate.parameters)
 
 
 def _plainest(found: Sequence[Fit]) -> Fit:
