@@ -141,9 +141,3 @@ def exact_postures() -> tuple[SampleViews, ...]:
         )
         out.append(SampleViews(f"{number:06d}", views, number))
     return tuple(out)
-
-
-@pytest.fixture(scope="session")
-def exact(exact_postures: tuple[SampleViews, ...]) -> tuple[SampleViews, ...]:
-    """The same under the name that most tests know; tests/audit has another `exact`."""
-    return exact_postures

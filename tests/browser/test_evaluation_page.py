@@ -23,7 +23,17 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     records = []
     for k in range(4):
         rows = [
-            ViewRecord(f"camera_{v}", "input" if v else "held-out", 0, 20.0 + k, 0.9, 0.8, 30.0, 0.99) for v in range(6)
+            ViewRecord(
+                view=f"camera_{v}",
+                role="input" if v else "held-out",
+                round=0,
+                foreground_psnr=20.0 + k,
+                foreground_ssim=0.9,
+                iou=0.8,
+                psnr=30.0,
+                ssim=0.99,
+            )
+            for v in range(6)
         ]
         records.append(SampleRecord(f"sample_{k:06d}", "", 1000, 1.0, rows))
         (folder / records[-1].id).mkdir()

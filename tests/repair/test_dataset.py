@@ -29,12 +29,12 @@ def write(folder: Path, sample: SampleViews, name: str) -> None:
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, exact: tuple[SampleViews, ...]) -> Path:
+def dataset(tmp_path: Path, exact_postures: tuple[SampleViews, ...]) -> Path:
     """A good sample, one with exchanged views, one with a mirrored picture; all listed for training."""
     root = tmp_path / "old"
-    write(root, exact[0], "000000")
-    write(root, faults.swapped_views(exact[1], np.random.default_rng(0), views=(1, 4)).sample, "000001")
-    write(root, faults.mirrored_view(exact[0], np.random.default_rng(0), view=2).sample, "000002")
+    write(root, exact_postures[0], "000000")
+    write(root, faults.swapped_views(exact_postures[1], np.random.default_rng(0), views=(1, 4)).sample, "000001")
+    write(root, faults.mirrored_view(exact_postures[0], np.random.default_rng(0), view=2).sample, "000002")
     (root / "data_train.txt").write_text("".join(f"{root / n}\n" for n in ("000000", "000001", "000002")))
     return root
 
@@ -99,22 +99,24 @@ def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
         repair_dataset(dataset, tmp_path / "one")
 
 
-def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact: tuple[SampleViews, ...]) -> None:
+def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_postures: tuple[SampleViews, ...]) -> None:
     root = tmp_path / "old"
-    for number, sample in enumerate(exact):
+    for number, sample in enumerate(exact_postures):
         spoiled = faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
         write(root, spoiled, f"{number:06d}")
     summary = repair_dataset(root, tmp_path / "new", pool="camera")
     assert summary.repaired == 2
     assert summary.pooled is not None
-    for number, sample in enumerate(exact):
+    for number, sample in enumerate(exact_postures):
         views, _ = read_cameras_json(tmp_path / "new" / f"{number:06d}" / "opencv_cameras.json")
         assert views[5].camera.fx == pytest.approx(sample.views[5].camera.fx, rel=0.003)
 
 
-def test_a_rig_has_its_say_in_every_sample(dataset: Path, tmp_path: Path, exact: tuple[SampleViews, ...]) -> None:
+def test_a_rig_has_its_say_in_every_sample(
+    dataset: Path, tmp_path: Path, exact_postures: tuple[SampleViews, ...]
+) -> None:
     (tmp_path / "rig").mkdir()
-    listed = [SampleView(view.camera, f"{k}.png", k) for k, view in enumerate(exact[0].views)]
+    listed = [SampleView(view.camera, f"{k}.png", k) for k, view in enumerate(exact_postures[0].views)]
     file = tmp_path / "rig" / "opencv_cameras.json"
     file.write_bytes(sample_json("rig", listed, {}))
     rig = read_rig(file, "facelift")

@@ -88,8 +88,8 @@ def test_values_put_the_place_where_the_pictures_show_it(small: tuple[SampleView
     assert np.abs(placed.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
 
 
-def test_rough_masks_with_right_cameras_are_left_alone(exact: tuple[SampleViews, ...]) -> None:
-    for number, sample in enumerate(exact):
+def test_rough_masks_with_right_cameras_are_left_alone(exact_postures: tuple[SampleViews, ...]) -> None:
+    for number, sample in enumerate(exact_postures):
         rough = faults.rough(sample, np.random.default_rng(number)).sample
         found = repair_sample(rough)
         assert found.status != "repaired"

@@ -55,9 +55,9 @@ def errors(sample: SampleViews, found: Repaired) -> tuple[float, float]:
 
 
 @pytest.fixture(scope="module")
-def spoiled(exact: tuple[SampleViews, ...]) -> SampleViews:
+def spoiled(exact_postures: tuple[SampleViews, ...]) -> SampleViews:
     """Every view's scale and shift lost."""
-    return faults.views_rescaled(exact[0], np.random.default_rng(2)).sample
+    return faults.views_rescaled(exact_postures[0], np.random.default_rng(2)).sample
 
 
 @pytest.fixture(scope="module")
@@ -66,50 +66,50 @@ def found_once(spoiled: SampleViews) -> Diagnosis:
     return diagnose(spoiled)
 
 
-def test_the_similarity_comes_back(exact: tuple[SampleViews, ...]) -> None:
-    rig = rig_of(cameras_of(exact[0]))
-    stated = Stated.of(cameras_of(exact[0]))
+def test_the_similarity_comes_back(exact_postures: tuple[SampleViews, ...]) -> None:
+    rig = rig_of(cameras_of(exact_postures[0]))
+    stated = Stated.of(cameras_of(exact_postures[0]))
     world = similarity_of(rig.cameras, stated)
     assert world.scale == pytest.approx(_WORLD.scale, rel=1e-9)
     np.testing.assert_allclose(world.R_new_old, _WORLD.R_new_old, atol=1e-9)
-    match = match_rig(rig, exact[0].names, stated)
+    match = match_rig(rig, exact_postures[0].names, stated)
     assert match.turn_deg < 1e-6
     assert match.moved < 1e-9
     np.testing.assert_allclose(match.centres(), stated.centre, atol=1e-9)
 
 
 def test_one_scale_fixes_the_shift_and_leaves_the_zoom(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
     """Per-sample pictures: the rig knows all focal lengths up to one factor."""
     free = repair_sample(spoiled, found_once)
-    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact[0])))
+    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0])))
     assert found.status == "repaired"
     assert "rig-one-scale" in found.rig
     assert "left open: the common zoom" in found.rig
-    scales = np.array([np.log(a.fx / b.fx) for a, b in zip(cameras_of(exact[0]), found.cameras, strict=True)])
+    scales = np.array([np.log(a.fx / b.fx) for a, b in zip(cameras_of(exact_postures[0]), found.cameras, strict=True)])
     assert np.ptp(scales) < 1e-9
     assert found.gauge is not None
     assert free.gauge is not None
     assert found.gauge.shift < 0.9 * free.gauge.shift
-    assert errors(exact[0], found)[1] <= errors(exact[0], free)[1] + 0.5
+    assert errors(exact_postures[0], found)[1] <= errors(exact_postures[0], free)[1] + 0.5
 
 
 def test_the_sensor_s_own_scale_fixes_everything(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
-    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact[0]), 1.0))
+    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), 1.0))
     assert "rig-cropped" in found.rig
-    scale, shift = errors(exact[0], found)
+    scale, shift = errors(exact_postures[0], found)
     assert scale < 1e-9
     assert shift < 0.5
 
 
 def test_whole_frames_come_back_exactly(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
     """Pictures that are the rig's whole frames, resized: no silhouette is needed for a number."""
-    cameras = cameras_of(exact[0])
+    cameras = cameras_of(exact_postures[0])
 
     def whole(camera: RigCamera) -> RigCamera:
         target = next(c for c in cameras if c.name == camera.name)
@@ -119,41 +119,41 @@ def test_whole_frames_come_back_exactly(
 
     found = repair_sample(spoiled, found_once, rig_of(cameras, 1.0, whole))
     assert "rig-resized" in found.rig
-    scale, shift = errors(exact[0], found)
+    scale, shift = errors(exact_postures[0], found)
     assert scale < 1e-9
     assert shift < 1e-9
 
 
 def test_a_scale_of_every_view_s_own_leaves_the_gauge_open(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
     scales = np.array([0.5, 0.7, 0.62, 0.81, 0.55, 0.9])
-    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact[0]), scales))
+    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), scales))
     assert "rig-each-scale" in found.rig
     assert "common shift in space" in found.rig
     assert "suspect" not in found.rig
 
 
 def test_one_per_cent_in_one_focal_length_is_named(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
-    names = exact[0].names
+    names = exact_postures[0].names
 
     def long(camera: RigCamera) -> RigCamera:
         K = camera.K.copy()
         K[:2, :2] *= 1.01 if camera.name == names[3] else 1.0
         return replace(camera, K=K)
 
-    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact[0]), _SCALE, long))
+    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), _SCALE, long))
     assert "rig-one-scale-but-one" in found.rig
     assert f"but {names[3]}'s have one scale" in found.rig
 
 
 def test_a_copied_entry_and_millimetres_are_refused(
-    exact: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
-    names = exact[0].names
-    right = rig_of(cameras_of(exact[0]))
+    names = exact_postures[0].names
+    right = rig_of(cameras_of(exact_postures[0]))
     copied = replace(right, cameras=(*right.cameras[:5], replace(right.cameras[2], name=names[5])))
     found = repair_sample(spoiled, found_once, copied)
     assert found.status == "refused"
@@ -164,15 +164,15 @@ def test_a_copied_entry_and_millimetres_are_refused(
         K[:2] *= 0.005
         return replace(camera, K=K)
 
-    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact[0]), _SCALE, short))
+    found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), _SCALE, short))
     assert found.status == "refused"
     assert "millimetres" in found.reason
 
 
 @pytest.mark.parametrize("what", ["turned", "moved", "transposed"])
-def test_the_match_notices_small_errors_of_a_pose(exact: tuple[SampleViews, ...], what: str) -> None:
+def test_the_match_notices_small_errors_of_a_pose(exact_postures: tuple[SampleViews, ...], what: str) -> None:
     def wrong(camera: RigCamera) -> RigCamera:
-        if camera.name != exact[0].names[1]:
+        if camera.name != exact_postures[0].names[1]:
             return camera
         a = np.radians(0.3)
         turn = np.array([[np.cos(a), -np.sin(a), 0.0], [np.sin(a), np.cos(a), 0.0], [0.0, 0.0, 1.0]])
@@ -184,14 +184,14 @@ def test_the_match_notices_small_errors_of_a_pose(exact: tuple[SampleViews, ...]
         }
         return replace(camera, R_cam_world=change[what][0], t_cam_world=change[what][1])
 
-    rig = rig_of(cameras_of(exact[0]), _SCALE, wrong)
-    with pytest.raises(CalibrationError, match=f"Without '{exact[0].names[1]}' all others agree"):
-        match_rig(rig, exact[0].names, Stated.of(cameras_of(exact[0])))
+    rig = rig_of(cameras_of(exact_postures[0]), _SCALE, wrong)
+    with pytest.raises(CalibrationError, match=f"Without '{exact_postures[0].names[1]}' all others agree"):
+        match_rig(rig, exact_postures[0].names, Stated.of(cameras_of(exact_postures[0])))
 
 
-def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact: tuple[SampleViews, ...]) -> None:
-    stated, names = Stated.of(cameras_of(exact[0])), exact[0].names
-    right = rig_of(cameras_of(exact[0]))
+def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact_postures: tuple[SampleViews, ...]) -> None:
+    stated, names = Stated.of(cameras_of(exact_postures[0])), exact_postures[0].names
+    right = rig_of(cameras_of(exact_postures[0]))
     renamed = replace(right, cameras=tuple(replace(c, name=f"hires_{k}") for k, c in enumerate(right.cameras[::-1])))
     match = match_rig(renamed, names, stated)
     assert "by pose" in match.how
@@ -202,30 +202,30 @@ def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact: tupl
         match_rig(exchanged, names, stated)
 
 
-def test_centres_set_to_one_distance_come_back_exactly(exact: tuple[SampleViews, ...]) -> None:
-    sample = faults.centre_moved(exact[0], np.random.default_rng(0)).sample
-    found = repair_sample(sample, rig=rig_of(cameras_of(exact[0])))
+def test_centres_set_to_one_distance_come_back_exactly(exact_postures: tuple[SampleViews, ...]) -> None:
+    sample = faults.centre_moved(exact_postures[0], np.random.default_rng(0)).sample
+    found = repair_sample(sample, rig=rig_of(cameras_of(exact_postures[0])))
     assert "rig-centres" in found.rig
-    world = similarity_of(rig_of(cameras_of(exact[0])).cameras, Stated.of(found.cameras))
-    true = np.array([c.centre for c in cameras_of(exact[0])])
+    world = similarity_of(rig_of(cameras_of(exact_postures[0])).cameras, Stated.of(found.cameras))
+    true = np.array([c.centre for c in cameras_of(exact_postures[0])])
     centres = np.array([c.centre for c in found.cameras])
     ratio = np.linalg.norm(centres - centres[0], axis=1)[1:] / np.linalg.norm(true - true[0], axis=1)[1:]
     assert np.ptp(ratio) < 1e-9
     assert world.scale > 0
 
 
-def test_swapped_views_are_matched_by_pose(exact: tuple[SampleViews, ...]) -> None:
-    sample = faults.swapped_views(exact[1], np.random.default_rng(8)).sample
-    found = repair_sample(sample, rig=rig_of(cameras_of(exact[1])))
+def test_swapped_views_are_matched_by_pose(exact_postures: tuple[SampleViews, ...]) -> None:
+    sample = faults.swapped_views(exact_postures[1], np.random.default_rng(8)).sample
+    found = repair_sample(sample, rig=rig_of(cameras_of(exact_postures[1])))
     assert found.status == "repaired"
     assert "by pose" in found.rig
 
 
-def test_a_good_sample_is_left_alone_whatever_the_rig(exact: tuple[SampleViews, ...]) -> None:
-    right = rig_of(cameras_of(exact[0]))
-    wrong = replace(right, cameras=(*right.cameras[:5], replace(right.cameras[2], name=exact[0].names[5])))
+def test_a_good_sample_is_left_alone_whatever_the_rig(exact_postures: tuple[SampleViews, ...]) -> None:
+    right = rig_of(cameras_of(exact_postures[0]))
+    wrong = replace(right, cameras=(*right.cameras[:5], replace(right.cameras[2], name=exact_postures[0].names[5])))
     for rig, word in ((right, "poses are its own"), (wrong, "are not one similarity")):
-        found = repair_sample(exact[0], rig=rig)
+        found = repair_sample(exact_postures[0], rig=rig)
         assert found.status == "good"
-        assert found.cameras == cameras_of(exact[0])
+        assert found.cameras == cameras_of(exact_postures[0])
         assert word in found.rig

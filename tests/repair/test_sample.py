@@ -24,8 +24,8 @@ def without_gauge(true: Stated, found: Stated, directions: np.ndarray) -> np.nda
     return raw - (part / weight).reshape(-1, 3)
 
 
-def test_scales_and_shifts_of_all_views_come_back(exact: tuple[SampleViews, ...]) -> None:
-    sample = exact[0]
+def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[SampleViews, ...]) -> None:
+    sample = exact_postures[0]
     found = repair_sample(faults.views_rescaled(sample, np.random.default_rng(2)).sample)
     assert found.status == "repaired"
     assert found.residual_before_px is not None
@@ -41,9 +41,9 @@ def test_scales_and_shifts_of_all_views_come_back(exact: tuple[SampleViews, ...]
     assert 0 < found.gauge.zoom < 0.05
 
 
-def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact: tuple[SampleViews, ...]) -> None:
+def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[SampleViews, ...]) -> None:
     """In one view: the gauge, which is common, must not swallow them."""
-    true, hulls = problem_of(exact[0], look(exact[0]))
+    true, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
     directions = gauge_directions(true, hulls)
     assert directions is not None
     for column, size, least in ((0, 0.01, 0.003), (2, 0.5, 0.1)):
@@ -53,9 +53,11 @@ def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact: tuple[SampleVi
         assert np.abs(error[:, 0 if column == 0 else 1]).max() > least
 
 
-def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(exact: tuple[SampleViews, ...]) -> None:
+def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
+    exact_postures: tuple[SampleViews, ...],
+) -> None:
     """A point of a larger subject, seen by the changed cameras, is where the old one was: to first order."""
-    true, hulls = problem_of(exact[0], look(exact[0]))
+    true, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
     directions = gauge_directions(true, hulls)
     assert directions is not None
     from mouselift.audit.diagnose.stated import subject_point
@@ -70,7 +72,7 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(exact: 
         change[:, :2] = step * directions[:, :1, k]
         change[:, 2:4] = step * directions[:, 1:, k]
         moved = point + (near - point) * (1 + step) if k == 0 else near + step * distance * np.eye(3)[k - 1]
-        for view, camera in enumerate(v.camera for v in exact[0].views):
+        for view, camera in enumerate(v.camera for v in exact_postures[0].views):
             after = true.moved(change).camera(view, camera)
             drift = after.project(moved[None]) - camera.project(near[None])
             unchanged = camera.project(moved[None]) - camera.project(near[None])
@@ -80,11 +82,11 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(exact: 
 @pytest.mark.parametrize(
     "fault", ["swapped_views", "opengl_axes", "r_transposed", "half_pixel_all", "image_size_wrong"]
 )
-def test_undone_exactly(exact: tuple[SampleViews, ...], fault: str) -> None:
-    injected = faults.FAULTS[fault](exact[1], np.random.default_rng(8))
+def test_undone_exactly(exact_postures: tuple[SampleViews, ...], fault: str) -> None:
+    injected = faults.FAULTS[fault](exact_postures[1], np.random.default_rng(8))
     found = repair_sample(injected.sample)
     assert found.status == "repaired"
-    true = [view.camera for view in exact[1].views]
+    true = [view.camera for view in exact_postures[1].views]
     if fault == "swapped_views":  # the pictures stay exchanged: their cameras follow them
         i, j = injected.views
         true[i], true[j] = true[j], true[i]
@@ -93,39 +95,39 @@ def test_undone_exactly(exact: tuple[SampleViews, ...], fault: str) -> None:
         np.testing.assert_allclose([a.fx, a.cx], [b.fx, b.cx], rtol=2e-3)
 
 
-def test_distances_come_back_up_to_a_common_factor(exact: tuple[SampleViews, ...]) -> None:
-    found = repair_sample(faults.centre_moved(exact[0], np.random.default_rng(0)).sample)
+def test_distances_come_back_up_to_a_common_factor(exact_postures: tuple[SampleViews, ...]) -> None:
+    found = repair_sample(faults.centre_moved(exact_postures[0], np.random.default_rng(0)).sample)
     assert found.status == "repaired"
-    true = np.array([np.linalg.norm(view.camera.centre) for view in exact[0].views])
+    true = np.array([np.linalg.norm(view.camera.centre) for view in exact_postures[0].views])
     ratio = np.log(np.array([np.linalg.norm(camera.centre) for camera in found.cameras]) / true)
     assert np.abs(ratio - ratio.mean()).max() < 0.005
 
 
-def test_a_good_sample_stays_as_it_is(exact: tuple[SampleViews, ...]) -> None:
-    for sample in exact:
+def test_a_good_sample_stays_as_it_is(exact_postures: tuple[SampleViews, ...]) -> None:
+    for sample in exact_postures:
         found = repair_sample(sample)
         assert found.status == "good"
         assert found.cameras == tuple(view.camera for view in sample.views)
 
 
-def test_a_mirrored_picture_and_a_copied_calibration_are_refused(exact: tuple[SampleViews, ...]) -> None:
+def test_a_mirrored_picture_and_a_copied_calibration_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
     for fault, word in ((faults.mirrored_view, "flipped"), (faults.copied_calibration, "copy")):
-        spoiled = fault(exact[0], np.random.default_rng(1)).sample
+        spoiled = fault(exact_postures[0], np.random.default_rng(1)).sample
         found = repair_sample(spoiled)
         assert found.status == "refused"
         assert word in found.reason
         assert found.cameras == tuple(view.camera for view in spoiled.views)
 
 
-def test_two_views_are_too_few(exact: tuple[SampleViews, ...]) -> None:
-    spoiled = faults.view_scale(exact[0], np.random.default_rng(0), scale=1.3, view=0).sample
+def test_two_views_are_too_few(exact_postures: tuple[SampleViews, ...]) -> None:
+    spoiled = faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.3, view=0).sample
     found = repair_sample(replace(spoiled, views=spoiled.views[:2]))
     assert found.status == "refused"
     assert "at least 3" in found.reason
 
 
-def test_views_from_one_side_are_refused(exact: tuple[SampleViews, ...]) -> None:
-    stated, hulls = problem_of(exact[0], look(exact[0]))
+def test_views_from_one_side_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
+    stated, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
     one = stated.take([0] * 6)
     together = replace(one, centre=one.centre + 1e-3 * np.arange(18).reshape(6, 3))
     reason = unobservable(together, hulls)

@@ -84,8 +84,8 @@ def test_a_turn_is_in_the_page_unless_it_is_large(made: Made, tmp_path: Path) ->
 def test_facts_put_the_foreground_first(made: Made) -> None:
     facts = facts_of(made.record)
     assert [fact.value for fact in facts] == ["33.23 dB", "0.750", "31.73 dB", "0.750", "30"]
-    assert "2 input views" in facts[0].words
-    assert "1 held-out view" in facts[2].words
+    assert "1 held-out view" in facts[0].words
+    assert "2 input views" in facts[2].words
     blank = replace_scores(made.record, None)
     assert facts_of(blank)[0].value == "\N{EN DASH}"
 

@@ -39,8 +39,8 @@ class View:
 
         served = SplatView if is_splats(self.path) else LiveView
         with served(self.path, self.host, self.port, self.sample) as live:
-            say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
             try:
+                say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
                 while True:
                     time.sleep(3600)
             except KeyboardInterrupt:

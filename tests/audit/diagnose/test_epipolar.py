@@ -15,22 +15,24 @@ from mouselift.audit.views import SampleViews
 
 
 @pytest.fixture(scope="module")
-def problem(exact: tuple[SampleViews, ...]) -> tuple[Stated, Hulls]:
-    return problem_of(exact[0], look(exact[0]))
+def problem(exact_postures: tuple[SampleViews, ...]) -> tuple[Stated, Hulls]:
+    return problem_of(exact_postures[0], look(exact_postures[0]))
 
 
 def rms(stated: Stated, hulls: Hulls) -> float:
     return float(np.sqrt(np.nanmean(residuals(stated, hulls)[0] ** 2)))
 
 
-def test_equals_the_audits_own_residuals(exact: tuple[SampleViews, ...], problem: tuple[Stated, Hulls]) -> None:
+def test_equals_the_audits_own_residuals(
+    exact_postures: tuple[SampleViews, ...], problem: tuple[Stated, Hulls]
+) -> None:
     """Spoiled by 1 %, so that the residuals are not only noise: bilinear form against plane angles."""
     stated, hulls = problem
     change = np.zeros((6, 7))
     change[2, :2] = 0.01
     spoiled = stated.moved(change)
-    cameras = [spoiled.camera(k, view.camera) for k, view in enumerate(exact[0].views)]
-    there = contacts(cameras, look(exact[0]).outlines)
+    cameras = [spoiled.camera(k, view.camera) for k, view in enumerate(exact_postures[0].views)]
+    there = contacts(cameras, look(exact_postures[0]).outlines)
     here, _, touch = residuals(spoiled, hulls)
     assert len(there.residual) == int(touch.good.sum())
     np.testing.assert_allclose(
