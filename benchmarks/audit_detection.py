@@ -24,8 +24,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from corpus import Flavour, corpus
-from mouselift.audit.camera_check import CameraCheck, check_cameras
-from mouselift.audit.outline import outline_of
+from mouselift.audit.camera_check import CameraCheck
+from mouselift.audit.geometry import geometry
 from mouselift.audit.views import SampleViews
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import Injected
@@ -77,7 +77,7 @@ def answer(index: int, case: str | None, rough: str | None, flavour: Flavour, se
     if case is not None:
         injected = CASES[case](sample, rng)
         sample = injected.sample
-    found = check_cameras(sample, [outline_of(view.alpha, 0.01) for view in sample.views])
+    found = geometry(sample).check
     return Answer(
         found.faulty, _named(found, injected), found.rough, found.suspicion.kind, found.suspicion.score,
         found.suspicion.best, found.tangency.rms_px, found.suspicion.noise_px,

@@ -81,6 +81,23 @@ def check_cameras(
     return CameraCheck(kept, found, suspicion, tuple(findings), limits)
 
 
+def accused(sample: SampleViews, check: CameraCheck) -> CameraCheck:
+    """The same where masks were at fault at first sight, but cameras are: what was said of masks goes."""
+    score = check.suspicion.best[2]
+    suspicion = replace(
+        check.suspicion,
+        kind="several",
+        view=None,
+        score=score,
+        limit=check.limits.several_score,
+        masks=None,
+        body_share=None,
+    )
+    others = [finding for finding in check.findings if finding.code != "masks-rough"]
+    found = _disagreement(sample, check.tangency, suspicion, check.limits)
+    return replace(check, suspicion=suspicion, findings=(*others, found))
+
+
 def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     text = (
         f"{sample.id}: only {suspicion.planes} tangent planes have a say (expected at least {limits.planes}): "

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import cv2
 from jaxtyping import Float64
 
-from mouselift.audit.camera_check import CameraCheck, check_cameras
+from mouselift.audit.camera_check import CameraCheck, accused, check_cameras
 from mouselift.audit.coherence import coherence, coherence_findings
+from mouselift.audit.diagnose.explain import in_order, problem_of
 from mouselift.audit.outline import Outline, outline_of
 from mouselift.audit.tangency import Tangency
 from mouselift.audit.views import SampleViews
@@ -44,6 +45,8 @@ def geometry(sample: SampleViews, hull: bool = False) -> Geometry:
     """A sample without views is not judged, and has no finding: what left them out has said why."""
     raw = [_outline(view.alpha) for view in sample.views]
     check = check_cameras(sample, raw)
+    if check.suspicion.kind == "masks" and not in_order(*problem_of(sample, check), check):
+        check = accused(sample, check)
     findings = list(check.findings) if sample.views else []
     coverage = None
     if hull:

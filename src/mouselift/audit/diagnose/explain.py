@@ -77,16 +77,16 @@ def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:
 def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
     """Whether the audit's limits find nothing wrong, the subject is in front of all cameras, and none is a copy.
 
-    What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, or one change of all
-    views alike, makes all masks agree: spoiled masks do not agree under any.
+    What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, one change of all views
+    alike, or other distances make all masks agree: spoiled masks do not agree under any.
     """
     if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
         return False
     if not check.tangency.rms_px > _LOUD_PX:
         return True
     alike = (candidate for candidate in pictures.all_views_alike(stated) if candidate.parameters == 1)
-    problem = [(stated, hulls)]
-    return not any(f.rms_px <= _EXPLAINED_PX for f in _fits((*_discrete(stated), *alike), problem))
+    tried = (*_discrete(stated), *alike, *poses.moved_centres(stated))
+    return not any(f.rms_px <= _EXPLAINED_PX for f in _fits(tried, [(stated, hulls)]))
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
