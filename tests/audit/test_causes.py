@@ -20,6 +20,7 @@ def ragged(make_exact: Callable[..., SampleViews]) -> list[SampleViews]:
     return [rough(make_exact(time), np.random.default_rng(k)).sample for k, time in enumerate(TIMES)]
 
 
+@pytest.mark.slow  # five ragged samples are each searched for a cause of their own first: 80 s
 def test_an_exchange_under_rough_masks_is_named_once(
     tmp_path: Path, ragged: list[SampleViews], write_sample: Callable[..., Path]
 ) -> None:

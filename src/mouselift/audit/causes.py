@@ -43,6 +43,8 @@ def find_causes(
     One cause `unexplained` stands where they disagree and nothing explains it. among: all samples of the dataset, which
     are asked as well where too few fail for a vote.
     """
+    if not folders:
+        return []
     witnesses = _spread(folders if len(folders) >= LEAST or not among else among, VOTERS)
     few = _spread(folders, LOOKED_AT)
     total = len(few) + 2
@@ -62,8 +64,7 @@ def find_causes(
     found = found or [_found(members, len(few)) for members in named]
     if not found and ranked:
         found = [_unexplained(ranked, witnesses)]
-    if folders:
-        progress("causes", total, total)
+    progress("causes", total, total)
     return found
 
 
