@@ -46,6 +46,9 @@ def in_words(
         doubt = counts.get("tangency")
         if doubt is not None:
             aside = f" {doubt.samples} of {samples} lie barely above the limit (`tangency`): look at them.{aside}"
+        rough = counts.get("masks-rough")
+        if rough is not None and rough.severity == "warning":
+            aside = f" In {rough.samples} of {samples} masks are too rough to show small faults of cameras.{aside}"
         return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if verdict == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
