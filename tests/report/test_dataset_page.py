@@ -14,7 +14,7 @@ from mouselift.audit.load import load_sample
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit
 from mouselift.audit.run import audit_dataset
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, OutputError
 from mouselift.report.choose import drawn_large, drawn_small
 from mouselift.report.dataset_charts import along_samples, per_camera
 from mouselift.report.dataset_page import write_report
@@ -95,7 +95,7 @@ def test_inset_shows_the_gap(dataset: Path) -> None:
 def test_never_overwrites_unasked(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
     path = tmp_path / "mine.html"
     path.write_text("mine")
-    with pytest.raises(DatasetError, match="--force"):
+    with pytest.raises(OutputError, match="--force"):
         write_report(dataset, path, audit, facelift())
     assert path.read_text() == "mine"
     write_report(dataset, path, audit, facelift(), force=True)
