@@ -4,6 +4,7 @@ python docs/make_pictures.py                           the synthetic ones
 python docs/make_pictures.py --masked CAPTURE --prepared DATASET   those of a real recording too
 python docs/make_pictures.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
 python docs/make_pictures.py --reconstructed PAGE.html that of a reconstruction
+python docs/make_pictures.py --evaluated PAGE.html     that of an evaluation
 python docs/make_pictures.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
 """
 
@@ -34,6 +35,7 @@ JPEG_QUALITY = 82
 README_WIDTH = 1200
 REPORT_HEIGHT = 1440
 RECONSTRUCTED_HEIGHT = 1290
+EVALUATED_HEIGHT = 700
 COMPARED_TILE = 190
 TILE, PER_ROW, SAMPLES = 104, 2, 50
 INSPECT_HEIGHT = 1560
@@ -53,6 +55,8 @@ class Pictures:
     """A page that `mouselift report` wrote."""
     reconstructed: Path | None = None
     """A page that `mouselift reconstruct` or examples/fitted_page.py wrote."""
+    evaluated: Path | None = None
+    """A page that `mouselift evaluate` wrote: its worst sample."""
     compared: tuple[Path, ...] = ()
     """Folders that `mouselift compare` made: one instant of each, a row a framing."""
 
@@ -71,6 +75,8 @@ class Pictures:
             save(
                 IMAGES / "reconstruction.jpg", narrowed(screenshot(self.reconstructed.resolve(), RECONSTRUCTED_HEIGHT))
             )
+        if self.evaluated is not None:
+            save(IMAGES / "evaluation.jpg", evaluated_part(self.evaluated))
         if self.compared:
             save(IMAGES / "compare.jpg", np.concatenate([compared_sheet(folder) for folder in self.compared]))
         if self.inspected is not None:
@@ -114,6 +120,16 @@ def inspect_parts(capture: Path) -> ImageRGB:
         lag = rest[rest.index('<h2 id="lag">') : rest.index('<h2 id="agreement">')]
         page.write_text(f"{head}{lag}</main></body></html>", encoding="utf-8")
         return narrowed(screenshot(page, INSPECT_HEIGHT))
+
+
+def evaluated_part(page: Path) -> ImageRGB:
+    """The worst sample of an evaluation's page."""
+    text = page.read_text(encoding="utf-8")
+    head, rest = text[: text.index("<main>")], text[text.index("<h3>") :]
+    with tempfile.TemporaryDirectory() as folder:
+        part = Path(folder) / "part.html"
+        part.write_text(f"{head}<main>{rest[: rest.index('<h3>', 1)]}</main></body></html>", encoding="utf-8")
+        return narrowed(screenshot(part, EVALUATED_HEIGHT))
 
 
 def screenshot(page: Path, height: int) -> ImageRGB:
