@@ -32,7 +32,7 @@ from mouselift.audit.load import load_sample
 from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
 from mouselift.io.alpha import read_alpha
 from mouselift.io.capture import load_capture
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.plan.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe

@@ -23,7 +23,7 @@ import tyro
 from mouselift.audit.recording.run import inspect_capture
 from mouselift.core.types import ImageRGB
 from mouselift.io.capture import load_capture
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.io.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet

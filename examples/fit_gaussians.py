@@ -23,8 +23,9 @@ from mouselift.core.triangulate import triangulate
 from mouselift.evaluate.metrics import ViewScores, view_scores
 from mouselift.io.capture import load_capture
 from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import read_sample
 from mouselift.io.discover import discover
+from mouselift.io.layout import find_samples
 from mouselift.io.ply import write_ply
 from mouselift.io.png import encode_png, read_png
 from mouselift.plan.framing import PRESETS

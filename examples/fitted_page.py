@@ -12,7 +12,7 @@ import argparse
 from pathlib import Path
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.io.ply import read_ply
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.sample import assess

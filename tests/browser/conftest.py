@@ -215,3 +215,11 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         framing = replace(PRESETS[name], size=256)
         prepare(capture, folder / name, Recipe(framing, on_cut="keep"), Selection(), Split(), 1, lambda *_: None)
     return {name: folder / name for name in ("per-sample", "legacy")}
+
+
+@pytest.fixture
+def page(offline: Browser, page_file: Path) -> Page:
+    """The file that a test module names, open."""
+    page = offline.page()
+    page.open(page_file.as_uri())
+    return page

@@ -14,7 +14,7 @@ from mouselift.evaluate.run import SHEET, Evaluation
 from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:
-    from conftest import Browser, Page
+    from conftest import Page
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +43,6 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     result = Evaluation("ds", "held out: camera_0", None, white, {}, 4, 24, 0, means, by_view, records)
     write_evaluation_page(result, folder, folder / "index.html")
     return folder / "index.html"
-
-
-@pytest.fixture
-def page(offline: Browser, page_file: Path) -> Page:
-    page = offline.page()
-    page.open(page_file.as_uri())
-    return page
 
 
 def test_opens_clean(page: Page) -> None:

@@ -14,7 +14,7 @@ import torch
 
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.infer.engine import Engine
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM

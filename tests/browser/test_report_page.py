@@ -29,13 +29,6 @@ def page_file(
     return path
 
 
-@pytest.fixture
-def page(offline: Browser, page_file: Path) -> Page:
-    page = offline.page()
-    page.open(page_file.as_uri())
-    return page
-
-
 def test_opens_clean(page: Page) -> None:
     assert page.errors() == []
     assert page.requests() == []

@@ -12,8 +12,9 @@ import pytest
 
 from mouselift.core.camera import Camera
 from mouselift.errors import DatasetError
-from mouselift.io.dataset import DatasetSource, find_samples, read_sample
+from mouselift.io.dataset import DatasetSource, read_sample
 from mouselift.io.frames import FrameSource
+from mouselift.io.layout import find_samples
 from mouselift.io.rigs.facelift import SampleView, sample_json
 
 SIDE = 16

@@ -6,7 +6,6 @@ Views whose camera cannot exist, and views without a usable silhouette, are left
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -24,10 +23,9 @@ from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.types import ImageRGB, Levels
 from mouselift.errors import DatasetError
 from mouselift.io.alpha import AlphaPicture, read_alpha, read_colours
-from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.layout import CAMERAS_FILE, number_of
 from mouselift.io.rigs.facelift import SampleView
 
-_TRAILING_DIGITS = re.compile(r"(\d+)$")
 _GROUND_SHARE = 0.5  # of the picture's border must be exactly white or black for a mask to be derived from it
 _GROUNDS = {"white": 255, "black": 0}
 
@@ -52,9 +50,9 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
     except DatasetError as error:
         advice = "Write the file again, or remove the folder."
         broken = Finding("bad-file", "error", str(error), sample=name, advice=advice)
-        return Loaded(SampleViews(name, (), _number(name), folder), (), (), (broken,))
+        return Loaded(SampleViews(name, (), number_of(name), folder), (), (), (broken,))
     record, preset = _own_record(content)
-    frame = record.get("frame") if isinstance(record.get("frame"), int) else _number(name)
+    frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
     cut = {v.get("camera"): v.get("cut") for v in record.get("views", []) if isinstance(v, dict)}
     findings: list[Finding] = []
     cameras: list[Camera] = []
@@ -204,8 +202,3 @@ def _same_pictures(sample: str, names: Sequence[str], digests: Sequence[int]) ->
         for a, b in combinations(range(len(names)), 2)
         if digests[a] == digests[b]
     ]
-
-
-def _number(name: str) -> int | None:
-    match = _TRAILING_DIGITS.search(name)
-    return None if match is None else int(match.group(1))

@@ -17,7 +17,7 @@ from mouselift.audit.schema import check_frame, read_sample_file
 from mouselift.core.camera import Camera
 from mouselift.core.similarity import look_at
 from mouselift.errors import DatasetError
-from mouselift.io.dataset import CAMERAS_FILE, find_samples
+from mouselift.io.layout import CAMERAS_FILE, find_samples
 
 SCHEMA = 1
 FACELIFT_FOCAL, FACELIFT_SIZE, FACELIFT_DISTANCE = 548.9937744140625, 512, 2.7

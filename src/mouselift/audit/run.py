@@ -30,7 +30,7 @@ from mouselift.audit.views import SampleViews
 from mouselift.core.camera import Camera
 from mouselift.core.finding import Finding
 from mouselift.errors import DatasetError
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.prepare.engine import run_blocks
 
 Progress = Callable[[str, int, int], None]  # stage, done, total

@@ -20,7 +20,8 @@ from mouselift.evaluate.record import Group, Role, SampleRecord, ViewRecord, gro
 from mouselift.evaluate.source import Progress, Source
 from mouselift.evaluate.table import samples_csv, views_csv
 from mouselift.infer.engine import draw, view_of
-from mouselift.io.dataset import CAMERAS_FILE, find_samples, read_sample
+from mouselift.io.dataset import read_sample
+from mouselift.io.layout import CAMERAS_FILE, find_samples
 from mouselift.io.store import FolderStore, file_digest
 from mouselift.render.base import WHITE, Colour, Renderer
 

@@ -163,7 +163,7 @@ def _usable(
 
 def _frame_numbers(folders: Sequence[Path]) -> list[int]:
     """Trailing digits of the folders' names where all have them and none twice; else their places."""
-    numbers = [number_of(folder) for folder in folders]
+    numbers = [number_of(folder.name) for folder in folders]
     given = [number for number in numbers if number is not None]
     if len(given) == len(folders) == len(set(given)):
         return given

@@ -11,7 +11,7 @@ from mouselift.errors import CaptureError
 from mouselift.io.bind_media import VIDEO_SUFFIXES, MediaSet, choose, find_media, listed
 from mouselift.io.capture import picture_size
 from mouselift.io.capture_toml import CameraEntry, CaptureSpec
-from mouselift.io.dataset import CAMERAS_FILE, find_samples
+from mouselift.io.layout import CAMERAS_FILE, find_samples
 from mouselift.io.rigs.dannce import params_files
 from mouselift.io.rigs.jarvis import jarvis_files
 from mouselift.io.rigs.registry import read_rig

@@ -26,12 +26,12 @@ def find_samples(path: Path) -> list[Path]:
     found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none")
-    return sorted(found, key=lambda folder: (number_of(folder) is None, number_of(folder) or 0, folder.name))
+    return sorted(found, key=lambda folder: (number_of(folder.name) is None, number_of(folder.name) or 0, folder.name))
 
 
-def number_of(folder: Path) -> int | None:
+def number_of(name: str) -> int | None:
     """The number at the end of a sample's name: its source frame, in what `prepare` makes."""
-    match = _TRAILING_DIGITS.search(folder.name)
+    match = _TRAILING_DIGITS.search(name)
     return None if match is None else int(match.group(1))
 
 

@@ -11,7 +11,8 @@ import numpy as np
 from mouselift.errors import DatasetError, ModelError, OutputError
 from mouselift.infer.engine import Engine
 from mouselift.infer.estimate import forward_seconds
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import read_sample
+from mouselift.io.layout import find_samples
 from mouselift.models.gslrm.memory import available_bytes
 from mouselift.reconstruct.options import Options
 

@@ -9,7 +9,7 @@ from mouselift import __version__
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.errors import CheckpointError, DatasetError
 from mouselift.infer.engine import Engine
-from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.layout import CAMERAS_FILE
 from mouselift.io.store import FolderStore, file_digest
 from mouselift.reconstruct.files import DESCRIPTION, METRICS, TABLE
 from mouselift.reconstruct.options import Options

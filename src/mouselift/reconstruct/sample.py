@@ -17,7 +17,8 @@ from mouselift.data.sample import Sample
 from mouselift.evaluate.metrics import view_scores
 from mouselift.evaluate.record import Role, known_figures
 from mouselift.infer.engine import Engine, background_of, draw, view_of
-from mouselift.io.dataset import CAMERAS_FILE, read_sample
+from mouselift.io.dataset import read_sample
+from mouselift.io.layout import CAMERAS_FILE
 from mouselift.io.ply import Splats
 from mouselift.io.splat_filter import FILTERS
 from mouselift.io.store import file_digest

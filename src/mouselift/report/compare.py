@@ -18,7 +18,8 @@ from mouselift.core.types import frozen
 from mouselift.errors import FramingError, MaskError
 from mouselift.io.capture import Capture, load_capture
 from mouselift.io.capture_toml import capture_file
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import read_sample
+from mouselift.io.layout import find_samples
 from mouselift.io.png import read_png
 from mouselift.io.source import open_source
 from mouselift.io.store import read_manifest

@@ -14,7 +14,7 @@ from mouselift.audit.profile import Profile
 from mouselift.audit.result import DatasetAudit
 from mouselift.audit.schema import check_frame, read_sample_file
 from mouselift.errors import DatasetError
-from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.layout import CAMERAS_FILE
 from mouselift.report.charts import Values
 from mouselift.report.plots import by_view, histogram, legend, over_frames
 

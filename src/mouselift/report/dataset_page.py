@@ -14,7 +14,7 @@ from mouselift.audit.result import CauseFound, DatasetAudit
 from mouselift.audit.views import SampleViews
 from mouselift.errors import DatasetError
 from mouselift.io.atomic import check_output
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
 from mouselift.report.finding_list import Group, finding_groups

@@ -15,8 +15,9 @@ from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.audit.run import audit_dataset
 from mouselift.io.capture import load_capture
 from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import read_sample
 from mouselift.io.discover import discover
+from mouselift.io.layout import find_samples
 from mouselift.io.png import read_png
 from mouselift.io.source import CaptureSource
 from mouselift.plan.framing import PRESETS

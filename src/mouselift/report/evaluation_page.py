@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mouselift.evaluate import table
 from mouselift.evaluate.pictures import MOST
 from mouselift.evaluate.record import ROLES, WORDS, Group, Role, SampleRecord, ranked
 from mouselift.evaluate.run import SAMPLES_CSV, SHEET, VIEWS_CSV, Evaluation
+from mouselift.io.layout import number_of
 from mouselift.report.charts import Values
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import picture_uri, render_page
@@ -26,7 +26,6 @@ _WORST, _MIDDLE = 3, 1  # samples with pictures
 _MOST_ROWS = 200  # of the table; the file has all
 _FEWEST = 3  # samples worth a chart
 _MOST_SERIES = 8  # lines of one chart
-_TRAILING_DIGITS = re.compile(r"(\d+)$")
 
 
 @dataclass(frozen=True)
@@ -140,8 +139,8 @@ def _series(result: Evaluation, role: Role) -> list[str]:
 
 def _over(result: Evaluation, role: Role) -> Markup | None:
     """None for fewer than three samples, names without a frame's number at their end, or where nothing has a mask."""
-    numbers = [_TRAILING_DIGITS.search(record.id) for record in result.records]
-    frames = np.array([float(number[0]) for number in numbers if number])
+    numbers = [number_of(record.id) for record in result.records]
+    frames = np.array([float(number) for number in numbers if number is not None])
     series = {view: _values(result.records, "foreground_psnr", role, view) for view in _series(result, role)}
     if (
         result.samples < 3

@@ -11,7 +11,8 @@ import msgspec
 from mouselift.core.silhouette import HALF_LEVEL
 from mouselift.core.similarity import Similarity
 from mouselift.core.types import Levels
-from mouselift.io.dataset import find_samples, read_sample
+from mouselift.io.dataset import read_sample
+from mouselift.io.layout import find_samples
 from mouselift.io.png import read_png
 from mouselift.io.rigs.facelift import read_cameras_json
 from mouselift.plan.sample import SamplePlan

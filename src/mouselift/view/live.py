@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from mouselift.audit.load import load_sample
 from mouselift.core.types import Array, Vector3
 from mouselift.errors import DatasetError, MissingExtraError, MouseliftError
-from mouselift.io.dataset import find_samples
+from mouselift.io.layout import find_samples
 from mouselift.view.scene import Scene, SceneCamera, scene_of
 
 _BLUE = (10, 132, 255)

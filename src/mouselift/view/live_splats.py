@@ -13,7 +13,7 @@ from mouselift.audit.load import load_sample
 from mouselift.core.camera import Camera
 from mouselift.core.types import ImageRGB
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.io.dataset import CAMERAS_FILE
+from mouselift.io.layout import CAMERAS_FILE
 from mouselift.io.png import read_png
 from mouselift.io.rigs.facelift import read_cameras_json
 from mouselift.reconstruct.files import CAMERAS, SPLATS

@@ -51,3 +51,15 @@ def test_a_wild_step_is_refused_without_a_warning() -> None:
     found = minimise(evaluate, np.array([-12.0]), np.zeros(1), np.zeros(1), steps=200)
     assert np.isfinite(found.x).all()
     np.testing.assert_allclose(found.x, np.log(2.0), atol=1e-6)
+
+
+def test_a_place_without_finite_slopes_is_refused() -> None:
+    """There residuals are small, but nothing says where to go from it."""
+
+    def evaluate(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        far = abs(float(x[0])) > 3.0
+        return np.array([0.0 if far else 10.0 - x[0]]), np.array([[np.inf if far else -1.0]])
+
+    found = minimise(evaluate, np.zeros(1), np.zeros(1), np.zeros(1))
+    assert np.isfinite(found.jacobian).all()
+    assert abs(found.x[0]) <= 3.0

@@ -60,7 +60,8 @@ def minimise(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a wild step is refused below
             r_new, J_new = evaluate(x + step)
         new = _loss(r_new, robust_px) + float(prior @ (x + step - mean) ** 2)
-        if np.isfinite(new) and new < cost:
+        # Far out, slopes overflow before residuals do: from such a place there is no way on.
+        if np.isfinite(new) and new < cost and np.isfinite(J_new).all():
             converged = cost - new < still * cost
             x, r, J, cost, damping = x + step, r_new, J_new, new, max(damping / 5, 1e-9)
             if converged:
