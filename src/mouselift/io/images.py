@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,11 @@ import cv2
 import numpy as np
 
 from mouselift.core.types import Array, ImageRGB, Levels
-from mouselift.errors import CaptureError, VideoError
+from mouselift.errors import CaptureError
 from mouselift.io.frames import Box
+from mouselift.io.layout import VideoError, number_of
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
-_TRAILING_DIGITS = re.compile(r"(\d+)$")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,10 +67,9 @@ class ImageFolder:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(_SUFFIXES))}), found none")
         files: dict[int, Path] = {}
         for image in images:
-            match = _TRAILING_DIGITS.search(image.stem)
-            if match is None:
+            number = number_of(image.stem)
+            if number is None:
                 raise CaptureError(f"{image}: expected a name that ends in the frame number, such as frame_000123.png")
-            number = int(match.group(1))
             if number in files:
                 raise CaptureError(f"{path}: {files[number].name} and {image.name} both carry frame number {number}")
             files[number] = image
