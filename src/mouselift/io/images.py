@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from mouselift.core.types import Array, ImageRGB, Levels
-from mouselift.errors import CaptureError
+from mouselift.errors import CaptureError, VideoError
 from mouselift.io.frames import Box
-from mouselift.io.layout import VideoError, number_of
+from mouselift.io.layout import number_of
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 

@@ -18,8 +18,8 @@ NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of th
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
 _PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong places come near, with so many unknowns
-# Pairs share tangent points, so errors are not independent: set so that 68 % of 2,880 values of 160 fresh samples lie
-# within one deviation (94 % within two): python benchmarks/repair_rates.py --only views legacy --first 500 --samples 80
+# Pairs share tangent points, so errors are not independent: so set on other samples that 68 % of the values lie
+# within one deviation (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
 _SHARED = 1.4
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _STEPS, _STILL = 60, 1e-8
