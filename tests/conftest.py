@@ -51,6 +51,21 @@ def numbered(number: int, size: tuple[int, int], noise: bool = False) -> np.ndar
 
 
 @pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny network with seeded weights. Read only."""
+    import torch  # two seconds, for the tests that need it
+
+    from mouselift.models.gslrm.config import tiny
+    from mouselift.models.gslrm.facelift import save_gslrm
+    from mouselift.models.gslrm.model import GSLRM
+
+    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
+    torch.manual_seed(5)
+    save_gslrm(GSLRM(tiny()), path)
+    return path
+
+
+@pytest.fixture(scope="session")
 def number_of() -> Callable[[np.ndarray], int]:
     """The number that a picture's levels carry."""
 

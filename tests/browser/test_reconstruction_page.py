@@ -15,9 +15,6 @@ import torch
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.infer.engine import Engine
 from mouselift.io.layout import find_samples
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import tasks_of
 from mouselift.reconstruct.run import Run
@@ -28,15 +25,13 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def reconstruction(datasets: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def reconstruction(datasets: dict[str, Path], checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One sample by a tiny network with random weights: a cloud of nothing, and everything that a page shows."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("reconstruction")
-    torch.manual_seed(0)
-    save_gslrm(GSLRM(tiny()), folder / "tiny.safetensors")
     options = Options(size=64, turntable=4, views=MultiViewDataset(datasets["per-sample"])[0].views[:5])
-    engine = Engine.load(folder / "tiny.safetensors", device="cpu")
-    run = Run(folder / "out", folder / "tiny.safetensors", "float32", options, write_reconstruction_page)
+    engine = Engine.load(checkpoint, device="cpu")
+    run = Run(folder / "out", checkpoint, "float32", options, write_reconstruction_page)
     tasks = tasks_of(find_samples(datasets["per-sample"])[:1], options, engine)
     run.go(engine, tasks, lambda *_: None)
     return folder / "out" / tasks[0].name

@@ -19,9 +19,6 @@ from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.models.gslrm import memory
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 
 SIDE = 32
 
@@ -52,14 +49,6 @@ def dataset(tmp_path: Path) -> Path:
     for k in range(2):
         write_sample(tmp_path / "ds" / f"sample_{k}")
     return tmp_path / "ds"
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_gslrm(GSLRM(tiny()), path)
-    return path
 
 
 def test_tables_page_and_words(

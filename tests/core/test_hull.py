@@ -11,7 +11,7 @@ import pytest
 
 from mouselift.core.camera import Camera
 from mouselift.core.hull import VisualHull, carve, sample_mask
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 
 RADIUS = 25.0
 
@@ -26,9 +26,7 @@ def scene(ring: Callable[..., list[Camera]], sphere: Any) -> tuple[list[Camera],
     cameras = ring(distorted=True, views=10)
     for i in (1, 6):  # from above and from below the hull closes in on the sphere
         C = np.array([20.0 * i, 15.0, 300.0 if i == 1 else -280.0])
-        R = look_at(-C, np.array([0.0, 1.0, 0.0]))
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, -R @ C
+        T = looking_at(np.zeros(3), C, np.array([0.0, 1.0, 0.0]))
         cameras[i] = replace(cameras[i], T_cam_world=T)
     return cameras, [sphere.mask(c) for c in cameras]
 
@@ -65,9 +63,7 @@ def symmetric_rig(centre: np.ndarray) -> list[Camera]:
     cameras: list[Camera] = []
     for axis in np.concatenate([np.eye(3), -np.eye(3)]):
         down = np.array([0.0, 0.0, -1.0]) if abs(axis[2]) < 0.5 else np.array([0.0, 1.0, 0.0])
-        R = look_at(-axis, down)
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, -R @ (centre + 300.0 * axis)
+        T = looking_at(centre, centre + 300.0 * axis, down)
         cameras.append(Camera(640, 480, 900.0, 900.0, 320.0, 240.0, T))
     return cameras
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mouselift.core.similarity import Similarity, check_rotation, look_at, shortest_turn
+from mouselift.core.similarity import Similarity, check_rotation, look_at, looking_at, shortest_turn
 
 SEED = st.integers(0, 10_000)
 VECTOR = arrays(np.float64, 3, elements=st.floats(-10, 10, allow_subnormal=False)).filter(
@@ -106,6 +106,19 @@ def test_look_at_from_the_side() -> None:
 def test_look_at_without_a_direction_is_refused(forward: list[float], down: list[float]) -> None:
     with pytest.raises(ValueError, match="parallel or zero"):
         look_at(np.array(forward), np.array(down))
+
+
+def test_looking_at_a_point_from_another() -> None:
+    target, centre = np.array([0.3, -0.2, 0.1]), np.array([2.0, 1.0, 0.7])
+    T = looking_at(target, centre)
+    distance = float(np.linalg.norm(target - centre))
+    np.testing.assert_allclose(T @ [*target, 1.0], [0.0, 0.0, distance, 1.0], atol=1e-12)
+    np.testing.assert_allclose(T @ [*centre, 1.0], [0.0, 0.0, 0.0, 1.0], atol=1e-12)
+    np.testing.assert_array_equal(T[:3, :3], look_at(target - centre, np.array([0.0, 0.0, -1.0])))
+    np.testing.assert_array_equal(looking_at(target, centre, np.array([0.0, 1.0, 0.0]))[0, 1], 0.0)  # x is level
+    wrong = T.copy()
+    wrong[:3, :3] = T[:3, :3].T
+    assert np.abs(wrong @ [*centre, 1.0] - [0.0, 0.0, 0.0, 1.0]).max() > 0.5
 
 
 @given(VECTOR, VECTOR)

@@ -11,7 +11,7 @@ import pytest
 
 from mouselift.core.camera import Camera
 from mouselift.core.silhouette import Silhouette
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.core.tangency import OutlineRays, pair_residuals, rms_per_view, tangency_residuals
 
 
@@ -112,9 +112,7 @@ def facing_pair() -> list[Camera]:
     """Two cameras that look at each other through the origin."""
     cameras: list[Camera] = []
     for side in (-1.0, 1.0):
-        R = look_at(np.array([-side, 0.0, 0.0]), np.array([0.0, 0.0, -1.0]))
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, -R @ np.array([300.0 * side, 0.0, 0.0])
+        T = looking_at(np.zeros(3), np.array([300.0 * side, 0.0, 0.0]))
         cameras.append(Camera(640, 480, 900.0, 900.0, 320.0, 240.0, T))
     return cameras
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 
@@ -26,9 +26,7 @@ def ring(count: int, side: int = SIDE) -> list[Camera]:
     for k in range(count):
         angle = 2 * np.pi * k / count + 0.3
         centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        R = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, -R @ centre
+        T = looking_at(np.zeros(3), centre)
         focal = side * (1.05 + 0.05 * k)
         out.append(Camera(side, side, focal, focal * 1.02, side / 2 + 3.3, side / 2 - 4.1 - k, T, name=f"cam{k}"))
     return out

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.data.decode import Cutout
 from mouselift.data.moves import ViewMove, resized, turned, window, zoomed
 
@@ -22,9 +22,7 @@ Move = Callable[[Camera], Camera]
 
 def source(side: int = SIDE) -> Camera:
     centre = np.array([1.9, 1.7, 0.9])
-    R = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-    T = np.eye(4)
-    T[:3, :3], T[:3, 3] = R, -R @ centre
+    T = looking_at(np.zeros(3), centre)
     return Camera(side, side, 1.1 * side, 1.13 * side, side / 2 + 3.3, side / 2 - 5.2, T, name="a")
 
 

@@ -11,13 +11,10 @@ import pytest
 import torch
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.io.ply import write_ply
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 from mouselift.render.base import Gaussians, View
 from mouselift.render.cpu import CpuRenderer
 
@@ -53,9 +50,7 @@ def ring(count: int) -> list[Camera]:
     for k in range(count):
         angle = 2 * np.pi * k / count + 0.3
         centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        T = np.eye(4)
-        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T[:3, 3] = -T[:3, :3] @ centre
+        T = looking_at(np.zeros(3), centre)
         out.append(Camera(SIDE, SIDE, 95.0, 97.0, SIDE / 2 + 3.3, SIDE / 2 - 4.1 - k, T, name=f"cam{k}"))
     return out
 
@@ -108,12 +103,3 @@ def make_known() -> Callable[..., Known]:
 def known(make_known: Callable[..., Known], tmp_path_factory: pytest.TempPathFactory) -> Known:
     """Three samples of four views. Read only."""
     return make_known(tmp_path_factory.mktemp("known"))
-
-
-@pytest.fixture(scope="session")
-def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint of a small network with random weights."""
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("network") / "tiny.safetensors"
-    save_gslrm(GSLRM(tiny()), path)
-    return path

@@ -230,16 +230,16 @@ def test_pictures_without_masks_are_said_to_be_so(make_known: Any, tmp_path: Pat
     assert set(result.means[0].figures) == {"psnr", "ssim"}
 
 
-def test_a_network(known: Known, network: Path) -> None:
+def test_a_network(known: Known, checkpoint: Path) -> None:
     """Random weights: the plumbing, not the quality."""
-    result = scored(known.dataset, NetworkSource(Engine.load(network, device="cpu"), network), HoldOut())
+    result = scored(known.dataset, NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint), HoldOut())
     assert result.records[0].gaussians == 3 * 64 * 64 + 2
     assert mean(result, "foreground_psnr", "held-out") < 30
 
 
-def test_what_goes_in_decides_what_comes_out(known: Known, network: Path) -> None:
+def test_what_goes_in_decides_what_comes_out(known: Known, checkpoint: Path) -> None:
     """A held-out view's picture changes nothing about the Gaussians; an input's does."""
-    engine = Engine.load(network, device="cpu")
+    engine = Engine.load(checkpoint, device="cpu")
     from mouselift.data.dataset import MultiViewDataset
 
     sample = MultiViewDataset(make_plan(known.dataset, HoldOut()).folders)[0]
@@ -280,9 +280,9 @@ def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path:
     assert (plan.views, plan.most_inputs, plan.rounds, plan.side) == (4, 3, 2, 64)
 
 
-def test_memory_is_checked_for_each_sample(known: Known, network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_checked_for_each_sample(known: Known, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from mouselift.models.gslrm import memory
 
     monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match=r"3 views at 64 x 64: expected at most the"):
-        scored(known.dataset, NetworkSource(Engine.load(network, device="cpu"), network), HoldOut())
+        scored(known.dataset, NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint), HoldOut())

@@ -1,9 +1,8 @@
-"""A tiny network with seeded weights on disk, and a sample whose cameras are not centred."""
+"""A sample whose cameras are not centred."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,19 +10,8 @@ import torch
 
 from mouselift.core.similarity import look_at
 from mouselift.data.sample import Sample
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 
 torch.set_num_threads(1)
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    torch.manual_seed(5)
-    save_gslrm(GSLRM(tiny()), path)
-    return path
 
 
 def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_000007") -> Sample:

@@ -13,9 +13,6 @@ from mouselift.evaluate.metrics import PSNR_LIMIT, view_scores
 from mouselift.evaluate.run import Settings, evaluate, make_plan
 from mouselift.evaluate.source import NetworkSource
 from mouselift.infer.engine import Engine
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")
@@ -34,10 +31,7 @@ def test_a_real_picture_is_perfect_against_itself_only() -> None:
     assert off.foreground_psnr < off.psnr
 
 
-def test_named_inputs_hold_the_others_out(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    checkpoint = tmp_path / "tiny.safetensors"
-    save_gslrm(GSLRM(tiny()), checkpoint)
+def test_named_inputs_hold_the_others_out(tmp_path: Path, checkpoint: Path) -> None:
     names = MultiViewDataset(SAMPLE)[0].views
     plan = make_plan(SAMPLE, HoldOut(inputs=names[:6]), size=64)
     source = NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint)

@@ -12,9 +12,6 @@ from mouselift.cli.reconstruct import Reconstruct
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.infer.engine import Engine, view_of
 from mouselift.io.ply import read_ply
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.gslrm.tokenizer import unpatchify
 from mouselift.render.base import View
 
@@ -22,14 +19,6 @@ SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")
 torch.set_num_threads(1)
 SIDE = 64
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    save_gslrm(GSLRM(tiny()), path)
-    return path
 
 
 def pixel_error(positions: torch.Tensor, view: View) -> float:

@@ -1,4 +1,4 @@
-"""Small samples whose pictures show one blob at a known point of the world, and a tiny network on disk."""
+"""Small samples whose pictures show one blob at a known point of the world."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import pytest
 import torch
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
-from mouselift.models.gslrm.config import tiny
-from mouselift.models.gslrm.facelift import save_gslrm
-from mouselift.models.gslrm.model import GSLRM
 
 torch.set_num_threads(1)
 SIDE = 48
@@ -30,9 +27,7 @@ def ring(count: int, side: int) -> list[Camera]:
     for k in range(count):
         angle = 2 * np.pi * k / count + 0.3
         centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        R = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T = np.eye(4)
-        T[:3, :3], T[:3, 3] = R, -R @ centre
+        T = looking_at(np.zeros(3), centre)
         focal = side * (1.05 + 0.05 * k)
         middle = (side / 2 + 2.3 * side / 48, side / 2 - (3.1 + k) * side / 48)
         out.append(Camera(side, side, focal, focal * 1.02, *middle, T, name=f"cam{k}"))
@@ -68,11 +63,3 @@ def make_sample() -> Callable[..., Path]:
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Read only."""
     return write(tmp_path_factory.mktemp("samples") / "sample_000007")
-
-
-@pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("checkpoint") / "tiny.safetensors"
-    torch.manual_seed(5)
-    save_gslrm(GSLRM(tiny()), path)
-    return path

@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.audit.views import SampleViews, View
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.io.rigs.facelift import SampleView, sample_json
 
 SIZE = 160
@@ -35,9 +35,7 @@ def cameras() -> tuple[Camera, ...]:
     for k, (azimuth, height) in enumerate([(0, 0.5), (55, 1.2), (115, -0.4), (170, 0.9), (240, 0.2), (300, 1.5)]):
         angle = np.radians(azimuth)
         centre = np.array([2.5 * np.cos(angle), 2.5 * np.sin(angle), height])
-        T = np.eye(4)
-        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T[:3, 3] = -T[:3, :3] @ centre
+        T = looking_at(np.zeros(3), centre)
         out.append(Camera(SIZE, SIZE, 190.0, 190.0, SIZE / 2 + 3.7, SIZE / 2 - 5.2, T, name=f"cam{k}"))
     return tuple(out)
 

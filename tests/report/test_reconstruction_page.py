@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.io.ply import SH_DC, Splats
 from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
@@ -23,9 +23,7 @@ SIDE = 64
 def shot_of(k: int, held_out: bool = False) -> Shot:
     """A square at (20..39, 10..29), drawn two pixels to the right."""
     centre = 2.7 * np.array([np.cos(k), np.sin(k), 0.0])
-    T = np.eye(4)
-    T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-    T[:3, 3] = -T[:3, :3] @ centre
+    T = looking_at(np.zeros(3), centre)
     wanted, drawn = np.full((2, SIDE, SIDE, 3), 255, np.uint8)
     mask = np.zeros((SIDE, SIDE), np.uint8)
     wanted[10:30, 20:40], drawn[10:30, 22:42], mask[10:30, 20:40] = 90, 90, 255

@@ -7,7 +7,7 @@ import pytest
 
 from mouselift.audit.views import SampleViews, View
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import FAULTS, unscaled
 from mouselift.synthetic.rough_masks import grow, lossy, with_holes, without_thin_parts
@@ -24,9 +24,7 @@ def sample() -> SampleViews:
     views = []
     for k in range(4):
         centre = (2.0 + 0.3 * k) * np.array([np.cos(k), np.sin(k), 0.4])
-        T = np.eye(4)
-        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T[:3, 3] = -T[:3, :3] @ centre
+        T = looking_at(np.zeros(3), centre)
         views.append(
             View(f"cam{k}", Camera(256, 256, 300.0 + k, 300.0 + k, 130.0 + k, 126.0, T, name=f"cam{k}"), alpha)
         )

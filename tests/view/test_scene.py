@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.audit.views import SampleViews, View
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.view.live import picture_plane
 from mouselift.view.scene import SceneCamera, on_ground, scene_of
 
@@ -22,9 +22,7 @@ def ring() -> list[Camera]:
     for k in range(5):
         angle = 2 * np.pi * k / 5
         centre = np.array([2.5 * np.cos(angle), 2.5 * np.sin(angle), 0.4 * k])
-        T = np.eye(4)
-        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T[:3, 3] = -T[:3, :3] @ centre
+        T = looking_at(np.zeros(3), centre)
         out.append(Camera(SIZE, SIZE, 130.0, 130.0, SIZE / 2 + 2.5, SIZE / 2 - 4.0, T, name=f"cam{k}"))
     return out
 

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.spatial.transform import Rotation
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.errors import DatasetError
+from mouselift.io.gaussian_files import read_splats
 from mouselift.io.ply import SH_DC, Splats, write_ply
 from mouselift.io.png import encode_png
 from mouselift.io.rigs.facelift import SampleView, sample_json
 from mouselift.io.splat import write_splat
 from mouselift.view.live_splats import SplatView, cameras_of, is_splats, sources_of
-from mouselift.view.splats import cloud_of, read_splats, rotations_of, shown_most, splat_scene
+from mouselift.view.splats import cloud_of, shown_most, splat_scene
 
 COUNT = 40
 
@@ -37,9 +37,7 @@ def some(count: int = COUNT, seed: int = 0) -> Splats:
 
 def camera(name: str = "cam0", distance: float = 2.5) -> Camera:
     centre = distance * np.array([0.6, -0.6, 0.53])
-    T = np.eye(4)
-    T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-    T[:3, 3] = -T[:3, :3] @ centre
+    T = looking_at(np.zeros(3), centre)
     return Camera(32, 32, 40.0, 41.0, 18.3, 13.9, T, name=name)
 
 
@@ -58,9 +56,20 @@ def sample_folder(tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
+def rotations_of(splats: Splats) -> np.ndarray:
+    """By the book's formula for a unit quaternion, w first."""
+    w, x, y, z = (splats.rotations / np.linalg.norm(splats.rotations, axis=1, keepdims=True)).astype(np.float64).T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    return np.array(rows).transpose(2, 0, 1)
+
+
 def covariance_error(cloud: np.ndarray, splats: Splats) -> float:
-    """Against SciPy's rotations: R diag(s^2) R^T."""
-    R = Rotation.from_quat(np.roll(splats.rotations.astype(np.float64), -1, axis=1)).as_matrix()
+    """Against R diag(s^2) R^T."""
+    R = rotations_of(splats)
     expected = np.einsum("nij,nj,nkj->nik", R, np.exp(2 * splats.scales.astype(np.float64)), R)
     return float((np.abs(cloud - expected).max(axis=(1, 2)) / np.abs(expected).max(axis=(1, 2))).max())
 
@@ -77,8 +86,7 @@ def test_the_check_notices(fault: str) -> None:
     if fault == "one per cent":
         wrong = cloud.covariances * 1.01**2
     else:
-        unit = splats.rotations / np.linalg.norm(splats.rotations, axis=1, keepdims=True)
-        R = rotations_of(unit.astype(np.float64)).transpose(0, 2, 1)
+        R = rotations_of(splats).transpose(0, 2, 1)
         wrong = R @ (np.exp(2 * splats.scales.astype(np.float64))[:, :, None] * R.transpose(0, 2, 1))
     assert covariance_error(wrong, splats) > 0.01
 

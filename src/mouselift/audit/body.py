@@ -45,7 +45,11 @@ class Bodies:
         Exact cameras and masks: 0.03 (what opening adds); ragged masks of a real recording: 0.05 to 0.10; two cameras
         exchanged: 0.09 to 0.9 (docs/reference/audit-rates.md). ValueError unless there is one camera a view.
         """
-        residual = contacts(cameras, self.outlines).residual
+        return self.share_of(contacts(cameras, self.outlines))
+
+    def share_of(self, planes: Contacts) -> float:
+        """`disagreement` from tangent planes that are known already."""
+        residual = planes.residual
         return float(np.abs(residual).mean()) / self.breadth_px if len(residual) else float("nan")
 
 
@@ -70,7 +74,7 @@ class Witness:
     @property
     def share(self) -> float:
         """`Bodies.disagreement` of the cameras as stated."""
-        return self.bodies.disagreement(self.cameras)
+        return self.bodies.share_of(self.contacts)
 
     def best_exchange(self) -> float:
         """Least disagreement with the cameras of two views exchanged: more than `share` where they are right."""

@@ -67,14 +67,14 @@ def check_cameras(
     findings = [*notes]
     # Long residuals at thin tips alone are what the half level does to them, most of all at low resolution.
     loud = found.rms_px > limits.rms_px and suspicion.noise_px > limits.rough_px
-    accused = suspicion.kind in ("view", "all", "several") or (suspicion.kind == "none" and loud)
+    blamed = suspicion.kind in ("view", "all", "several") or (suspicion.kind == "none" and loud)
     smallest = min((float(np.sqrt(outline.area)) for outline in kept if outline is not None), default=0.0)
     if suspicion.kind == "unknown":
         findings.append(_unknown(sample, suspicion, limits))
-    elif accused and smallest < limits.tiny_px:
+    elif blamed and smallest < limits.tiny_px:
         suspicion = replace(suspicion, kind="unknown", view=None)
         findings.append(_tiny(sample, smallest, limits))
-    elif accused:
+    elif blamed:
         findings.append(_disagreement(sample, found, suspicion, limits))
     if (suspicion.masks is not None and suspicion.masks.at_fault) or suspicion.noise_px > limits.rough_px:
         findings.append(_rough(sample, suspicion, limits))

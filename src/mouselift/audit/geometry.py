@@ -36,9 +36,9 @@ class Geometry:
     @property
     def judged(self) -> bool:
         """Cameras and silhouettes could be compared. Not so where they are far apart and masks could be the reason."""
-        accused = any(finding.code == "tangency" for finding in self.findings)
+        blamed = any(finding.code == "tangency" for finding in self.findings)
         quiet = self.check.by_bodies or not self.tangency.rms_px > self.check.limits.rms_px
-        return self.check.judged and (accused or quiet)
+        return self.check.judged and (blamed or quiet)
 
 
 def geometry(sample: SampleViews, hull: bool = False) -> Geometry:

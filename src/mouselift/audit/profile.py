@@ -15,7 +15,7 @@ import numpy as np
 from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
 from mouselift.audit.schema import check_frame, read_sample_file
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.errors import DatasetError
 from mouselift.io.layout import CAMERAS_FILE, find_samples
 
@@ -56,9 +56,7 @@ def ring(azimuths_deg: Sequence[float], elevation_deg: float) -> list[Camera]:
         centre = FACELIFT_DISTANCE * np.array(
             [np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)], dtype=np.float64
         )
-        T = np.eye(4)
-        T[:3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0]))
-        T[:3, 3] = -T[:3, :3] @ centre
+        T = looking_at(np.zeros(3), centre)
         out.append(
             Camera(
                 FACELIFT_SIZE, FACELIFT_SIZE, FACELIFT_FOCAL, FACELIFT_FOCAL, half, half, T, name=f"cam_{number:03d}"

@@ -35,6 +35,20 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
     Console(highlight=False).print(out)
 
 
+def size(count: int) -> str:
+    """Bytes in a unit that suits them."""
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1):.0f} MB"
+
+
+def duration(seconds: float) -> str:
+    """Two figures at most."""
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
 def emit_json(value: Any, stream: IO[str] | None = None) -> None:
     """A result for a program: one JSON document on stdout, nothing else there."""
     import msgspec

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from mouselift.cli.console import EXIT_OK, Progress, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_OK, Progress, duration, emit_json, progress_bar, say, size, table
 from mouselift.errors import DatasetError, ModelError
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ class Evaluate:
         seconds = plan.rounds * forward_seconds(engine, plan.most_inputs, plan.side, plan.side)
         return network, (
             f"{self.checkpoint} on {engine.device}, {self.dtype}: {plan.most_inputs} views of {plan.side} px a "
-            f"reconstruction, {tokens:,} tokens, about {bytes_ / 1e9:.1f} GB; about {_time(seconds)} for the network."
+            f"reconstruction, {tokens:,} tokens, about {size(bytes_)}; about {duration(seconds)} for the network."
         )
 
     def _settings(self, device: str) -> Settings:
@@ -188,13 +188,3 @@ def _smooth(progress: Progress, rounds: int) -> Progress:
         finished += done == total
 
     return advance
-
-
-def _time(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 100
-        else f"{seconds / 60:.0f} min"
-        if seconds < 6000
-        else f"{seconds / 3600:.1f} h"
-    )

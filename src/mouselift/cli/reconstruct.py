@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
-from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_OK, duration, emit_json, progress_bar, say, size, table
 from mouselift.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -56,8 +56,9 @@ class Reconstruct:
         import mouselift.models  # noqa: F401, I001  (first: it says what to install where torch is missing)
         import torch
 
+        from mouselift.io.atomic import check_outside
         from mouselift.reconstruct.options import Options
-        from mouselift.reconstruct.plan import outside, sample_folders
+        from mouselift.reconstruct.plan import sample_folders
 
         if len(self.paths) < 2:
             raise DatasetError("expected at least one sample, and last the folder for the results: SAMPLE... OUT")
@@ -67,7 +68,8 @@ class Reconstruct:
             torch.set_num_threads(self.threads)
         *given, out = self.paths
         folders = sample_folders(given)
-        outside(out, [*given, *folders])
+        for folder in (*given, *folders):
+            check_outside(out, folder)
         red, green, blue = (level / 255 for level in self.background)
         options = Options(self.views, self.size, self.filter, self.turntable, (red, green, blue))
         if out.suffix.lower() == ".ply":
@@ -158,20 +160,6 @@ def announcement(found: Estimate, where: str) -> list[str]:
         f"memory: about {size(found.bytes)}{free} ({where}); on disk up to {size(found.disk)} a sample",
         f"time: about {duration(found.seconds)} for the network{each}; drawing comes on top",
     ]
-
-
-def size(count: int) -> str:
-    """Bytes in a unit that suits them."""
-    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{max(count / 1e6, 1):.0f} MB"
-
-
-def duration(seconds: float) -> str:
-    """Two figures at most."""
-    if seconds < 90:
-        return f"{max(seconds, 1):.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 _TITLES: dict[Role, str] = {"input": "Views that went in", "held-out": "Views that were held out"}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from mouselift.core.types import Matrix3, Points3, Vector3, frozen
+from mouselift.core.types import Matrix3, Matrix4, Points3, Vector3, frozen
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,6 +62,17 @@ def look_at(forward: Vector3, down: Vector3) -> Matrix3:
         raise ValueError("look_at: `forward` and `down` are parallel or zero; give another `down` direction")
     x = x / np.linalg.norm(x)
     return np.stack([x, np.cross(z, x), z])
+
+
+def looking_at(target: Vector3, centre: Vector3, down: Vector3 | None = None) -> Matrix4:
+    """T_cam_world of a camera at `centre` whose optical axis meets `target`. down: world direction, -Z by default.
+
+    ValueError as `look_at`.
+    """
+    R = look_at(target - centre, np.array([0.0, 0.0, -1.0]) if down is None else down)
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = R, -R @ centre
+    return T
 
 
 def shortest_turn(a: Vector3, b: Vector3) -> Matrix3:

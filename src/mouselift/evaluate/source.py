@@ -12,8 +12,7 @@ import torch
 from mouselift.data.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.infer.engine import Engine
-from mouselift.io.ply import read_ply
-from mouselift.io.splat import read_splat
+from mouselift.io.gaussian_files import read_splats
 from mouselift.io.store import file_digest
 from mouselift.render.base import Gaussians, Renderer
 from mouselift.render.choose import make_renderer
@@ -115,6 +114,4 @@ class FileSource:
             self.file(sample)
 
     def gaussians(self, sample: Sample, inputs: Sequence[int], progress: Progress) -> Gaussians:
-        file = self.file(sample.name)
-        splats = read_splat(file) if file.suffix == ".splat" else read_ply(file)
-        return Gaussians.from_splats(splats, self.device)
+        return Gaussians.from_splats(read_splats(self.file(sample.name)), self.device)

@@ -24,8 +24,14 @@ def check_output(path: Path, replace: bool, outside: Path | None = None) -> None
     outside: a folder of the user's in which nothing is written.
     """
     _check_free(path, replace)
-    if outside is not None and outside.is_dir() and path.resolve().is_relative_to(outside.resolve()):
-        raise OutputError(f"{path}: lies in {outside}, where nothing is written; choose another place")
+    if outside is not None:
+        check_outside(path, outside)
+
+
+def check_outside(path: Path, folder: Path) -> None:
+    """OutputError where `path` lies in a folder of the user's in which nothing is written."""
+    if folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
+        raise OutputError(f"{path}: lies in {folder}, where nothing is written; choose another place")
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.errors import DatasetError, ModelError, OutputError
+from mouselift.errors import DatasetError, ModelError
 from mouselift.infer.engine import Engine
 from mouselift.infer.estimate import forward_seconds
 from mouselift.io.dataset import read_sample
@@ -63,13 +63,6 @@ def sample_folders(paths: Sequence[Path]) -> list[Path]:
             )
         seen[folder.name] = folder
     return folders
-
-
-def outside(out: Path, given: Sequence[Path]) -> None:
-    """OutputError where `out` lies in one of the user's folders: nothing is written there."""
-    for folder in given:
-        if folder.is_dir() and out.resolve().is_relative_to(folder.resolve()):
-            raise OutputError(f"{out}: lies in {folder}, where nothing is written; choose another place")
 
 
 def tasks_of(folders: Sequence[Path], options: Options, engine: Engine) -> list[Task]:

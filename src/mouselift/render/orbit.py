@@ -13,7 +13,7 @@ from av.error import FFmpegError
 from jaxtyping import UInt8
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.core.types import Array, ImageRGB, Vector3
 from mouselift.errors import VideoError
 from mouselift.io.atomic import whole_file
@@ -43,10 +43,8 @@ def orbit_camera(
     azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)
     away = np.array([math.cos(azimuth) * math.cos(elevation), math.sin(azimuth) * math.cos(elevation), 0.0])
     away[2] = math.sin(elevation)
-    centre = radius * away + (target if target is not None else np.zeros(3))
-    R_cam_world = look_at(-away, np.array([0.0, 0.0, -1.0]))
-    T_cam_world = np.eye(4)
-    T_cam_world[:3, :3], T_cam_world[:3, 3] = R_cam_world, -R_cam_world @ centre
+    middle = target if target is not None else np.zeros(3)
+    T_cam_world = looking_at(middle, middle + radius * away)
     focal = size / 2 / math.tan(math.radians(fov_deg) / 2)
     return Camera(size, size, focal, focal, size / 2, size / 2, T_cam_world, name=f"orbit_{azimuth_deg:g}")
 

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
 from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
+from mouselift.core.similarity import looking_at
 from mouselift.core.types import Array, Points2
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
@@ -182,9 +182,7 @@ def _blurred(mask: np.ndarray, sigma_mm: float) -> np.ndarray:
 def _seen_from(direction: np.ndarray, mesh: Mesh, corner: np.ndarray, side: float, cells: int) -> np.ndarray:
     """The mesh's shadow on the floor square, thrown along `direction`: 0..1 on the square's cells."""
     centre = np.array([*(corner + side / 2), 0.0])
-    R = look_at(-direction, np.array([0.0, -1.0, 0.0]))
-    T = np.eye(4)
-    T[:3, :3], T[:3, 3] = R, -R @ (centre + _FAR * direction)
+    T = looking_at(centre, centre + _FAR * direction, np.array([0.0, -1.0, 0.0]))
     focal = _FAR / _SHADOW_CELL
     camera = Camera(cells, cells, focal, focal, cells / 2, cells / 2, T)
     silhouette = render_silhouette(mesh, camera, 1).astype(np.float32) / 255

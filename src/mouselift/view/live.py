@@ -6,6 +6,7 @@ import contextlib
 import importlib
 import io
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
@@ -27,7 +28,7 @@ ROOT = "/sample"
 S = TypeVar("S", bound="Served")
 
 
-class Served:
+class Served(ABC):
     """A viser server with one scene at a time and a slider over `count` of them. A context manager; `close` ends it.
 
     MissingExtraError where viser is not installed; MouseliftError where the address cannot be served.
@@ -58,9 +59,9 @@ class Served:
     def address(self) -> str:
         return f"http://{self.host}:{self.port}"
 
+    @abstractmethod
     def show(self, index: int) -> None:
         """Replace the scene by number `index`."""
-        raise NotImplementedError
 
     def clear(self) -> None:
         """Takes everything of the last scene away."""

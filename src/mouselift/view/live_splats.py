@@ -13,13 +13,14 @@ from mouselift.audit.load import load_sample
 from mouselift.core.camera import Camera
 from mouselift.core.types import ImageRGB
 from mouselift.errors import CalibrationError, DatasetError
+from mouselift.io.gaussian_files import is_file_of_splats, read_splats
 from mouselift.io.layout import CAMERAS_FILE
 from mouselift.io.png import read_png
 from mouselift.io.rigs.facelift import read_cameras_json
 from mouselift.reconstruct.files import CAMERAS, SPLATS
 from mouselift.view.live import ROOT, Served, draw, index_of
 from mouselift.view.scene import Scene, on_ground
-from mouselift.view.splats import SUFFIXES, SplatCloud, cloud_of, read_splats, splat_scene
+from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,6 @@ def draw_splats(api: Any, scene: Scene, cloud: SplatCloud) -> None:
 def is_splats(path: Path) -> bool:
     """Whether `path` is a file of Gaussians, or a folder of reconstructions."""
     return is_file_of_splats(path) or (path / SPLATS).is_file() or any(path.glob(f"*/{SPLATS}"))
-
-
-def is_file_of_splats(path: Path) -> bool:
-    """By its suffix."""
-    return path.suffix.lower() in SUFFIXES and not path.is_dir()
 
 
 def sources_of(path: Path, sample: str | None = None) -> Sequence[SplatSource]:

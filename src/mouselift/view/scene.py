@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
+from jaxtyping import Float32, Float64, UInt8
 
 from mouselift.audit.outline import Outline, outline_of
 from mouselift.audit.views import SampleViews, View
@@ -21,12 +21,13 @@ from mouselift.core.types import Array, ImageRGB, Levels, Points3, Vector3
 from mouselift.view.hull_surface import HullSurface, hull_surface
 
 GROUND = 226  # grey behind the subject
-_PICTURE_SIDE = 192
-FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
-NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
+PICTURE_SIDE = 192
+_FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
+_NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
 
 Corners = Float64[Array, "4 3"]
 Small = UInt8[Array, "p q 3"]  # another size than the view's
+Picture = UInt8[Array, "h w 3"] | Float32[Array, "h w 3"]  # 0..255
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,23 +66,27 @@ class Scene:
         return (points - self.centre) / self.radius
 
 
-def scene_of(sample: SampleViews, side: int = _PICTURE_SIDE, resolution: int = 72) -> Scene:
+def scene_of(sample: SampleViews, side: int = PICTURE_SIDE, resolution: int = 72) -> Scene:
     """The scene of one sample; `side`: pixels of its small pictures, `resolution`: voxels along the hull's cube."""
     cameras = [view.camera for view in sample.views]
     outlines = [outline_of(view.alpha) for view in sample.views]
     centre, problem = _centre(cameras, outlines)
     hull, note = _hull(sample.views, outlines, centre, problem, resolution)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
-    width = FRUSTUM * float(np.median(distances))
-    placed = tuple(
-        SceneCamera(
-            view.camera,
-            small_picture(view, side) if view.colours is not None else None,
-            min(width * view.camera.focal / view.camera.width, NEAREST * distance),
-        )
-        for view, distance in zip(sample.views, distances, strict=True)
-    )
+    pictures = [None if view.colours is None else small_picture(view, side) for view in sample.views]
+    placed = placed_cameras(cameras, pictures, distances)
     return Scene(sample.id, placed, hull, centre, max(distances), note)
+
+
+def placed_cameras(
+    cameras: Sequence[Camera], pictures: Sequence[Small | None], distances: Sequence[float]
+) -> tuple[SceneCamera, ...]:
+    """Cameras with their pictures before them, all about as wide. distances: from what is looked at, world units."""
+    width = _FRUSTUM * float(np.median(distances)) if len(distances) else 0.0
+    return tuple(
+        SceneCamera(camera, picture, min(width * camera.focal / camera.width, _NEAREST * distance))
+        for camera, picture, distance in zip(cameras, pictures, distances, strict=True)
+    )
 
 
 def small_picture(view: View, side: int) -> Small:
@@ -95,11 +100,17 @@ def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND)
     """Straight colours and alpha composited on grey `ground`, then shrunk to at most `side` pixels."""
     weight = alpha[:, :, None].astype(np.float32) / 255
     picture = colours * weight + ground * (1 - weight)
-    scale = side / max(alpha.shape)
+    return shrunk(picture, side)
+
+
+def shrunk(picture: Picture, side: int) -> Small:
+    """Area-averaged to at most `side` pixels along the longer edge, rounded to levels."""
+    height, width = picture.shape[:2]
+    scale = side / max(height, width)
     if scale < 1:
-        size = (max(round(alpha.shape[1] * scale), 1), max(round(alpha.shape[0] * scale), 1))
+        size = (max(round(width * scale), 1), max(round(height * scale), 1))
         picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-    return picture.round().astype(np.uint8)
+    return np.rint(picture).astype(np.uint8)
 
 
 def _centre(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> tuple[Vector3, str]:

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64, Int64, UInt8
+from jaxtyping import Float64, Int64
+from scipy.spatial.transform import Rotation
 
 from mouselift.core.camera import Camera
-from mouselift.core.types import Array, ImageRGB, Points3, Vector3
-from mouselift.errors import DatasetError
-from mouselift.io.ply import SH_DC, Splats, read_ply
-from mouselift.io.splat import read_splat
+from mouselift.core.types import Array, ImageRGB, Points3
+from mouselift.io.ply import SH_DC, Splats
 from mouselift.view.hull_surface import HullSurface
-from mouselift.view.scene import FRUSTUM, NEAREST, Scene, SceneCamera, on_ground
+from mouselift.view.scene import PICTURE_SIDE, Scene, placed_cameras, shrunk
 
-SUFFIXES = (".ply", ".splat")
 _SEEN = 1 / 255  # opacity below which a renderer leaves a Gaussian out
 _SOLID = 0.05  # opacity from which on a centre belongs to what is seen, not to haze
-_PICTURE_SIDE = 192
 _MOST_POINTS = 20_000
 
 
@@ -37,22 +33,14 @@ class SplatCloud:
         return len(self.centres)
 
 
-def read_splats(path: Path) -> Splats:
-    """A `.ply` or `.splat` of Gaussians. DatasetError as their readers, and for another suffix."""
-    if path.suffix.lower() not in SUFFIXES:
-        raise DatasetError(f"{path}: expected a file of Gaussians, .ply or .splat, got {path.suffix or 'no suffix'}")
-    return read_ply(path) if path.suffix.lower() == ".ply" else read_splat(path)
-
-
 def cloud_of(splats: Splats) -> SplatCloud:
     """The Gaussians that can be seen (opacity at least 1/255, a rotation of some length), in their order.
 
     Covariance = R diag(exp(scale))^2 R^T, R of the unit quaternion (w, x, y, z): own axes to world.
     """
     opacity = opacities_of(splats)
-    length = np.linalg.norm(splats.rotations.astype(np.float64), axis=1)
-    seen = np.flatnonzero((opacity >= _SEEN) & (length > 0))
-    R = rotations_of(splats.rotations[seen].astype(np.float64) / length[seen, None])
+    seen = np.flatnonzero((opacity >= _SEEN) & (np.linalg.norm(splats.rotations, axis=1) > 0))
+    R = Rotation.from_quat(np.roll(splats.rotations[seen].astype(np.float64), -1, axis=1)).as_matrix()
     scaled = R * np.exp(splats.scales[seen].astype(np.float64))[:, None, :]
     return SplatCloud(
         splats.positions[seen].astype(np.float64),
@@ -82,7 +70,8 @@ def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, Imag
         points, np.zeros_like(points), (colours * 255).round().astype(np.uint8), max(1.5 * size, 0.002 * radius)
     )
     note = f"Centres of {len(points):,} of the {len(splats):,} Gaussians, those that show most."
-    placed = _placed(cameras, distances)
+    pictures = [None if picture is None else shrunk(picture, PICTURE_SIDE) for _, picture in cameras]
+    placed = placed_cameras([camera for camera, _ in cameras], pictures, distances)
     return Scene(title, placed, cloud if len(points) else None, centre, radius, note)
 
 
@@ -105,31 +94,3 @@ def opacities_of(splats: Splats) -> Float64[Array, " n"]:
 def colours_of(splats: Splats) -> Float64[Array, "n 3"]:
     """0..1, of the constant harmonic."""
     return np.clip(SH_DC * splats.harmonics[:, 0].astype(np.float64) + 0.5, 0.0, 1.0)
-
-
-def rotations_of(unit: Float64[Array, "n 4"]) -> Float64[Array, "n 3 3"]:
-    """Matrices of unit quaternions, w first."""
-    w, x, y, z = unit.T
-    rows = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ]
-    return np.array(rows).transpose(2, 0, 1)
-
-
-def middle_of(splats: Splats) -> Vector3:
-    """What an orbit turns about: the median of the solid Gaussians; the origin where none is solid."""
-    solid = opacities_of(splats) >= _SOLID
-    return np.median(splats.positions[solid].astype(np.float64), axis=0) if solid.any() else np.zeros(3)
-
-
-def _placed(cameras: Sequence[tuple[Camera, ImageRGB | None]], distances: Sequence[float]) -> tuple[SceneCamera, ...]:
-    width = FRUSTUM * float(np.median(distances)) if distances else 0.0
-    out = []
-    for (camera, picture), distance in zip(cameras, distances, strict=True):
-        small: UInt8[Array, "p q 3"] | None = None
-        if picture is not None:
-            small = on_ground(picture, np.full(picture.shape[:2], 255, np.uint8), _PICTURE_SIDE)
-        out.append(SceneCamera(camera, small, min(width * camera.focal / camera.width, NEAREST * distance)))
-    return tuple(out)
