@@ -1,0 +1,37 @@
+"""What looks like spoiled masks is looked at twice: one change of all cameras may make all masks agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mouselift.audit.camera_check import check_cameras
+from mouselift.audit.geometry import geometry
+from mouselift.audit.outline import outline_of
+from mouselift.audit.views import SampleViews
+from mouselift.synthetic.faults import rough, wrong_intrinsics_all
+from mouselift.synthetic.rough_masks import Roughness
+
+
+@pytest.mark.parametrize("seed", [0, 1, 5, 9])
+def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exact: Callable[..., SampleViews]) -> None:
+    sample = wrong_intrinsics_all(make_exact(3.1), np.random.default_rng(seed)).sample
+    first = check_cameras(sample, [outline_of(view.alpha) for view in sample.views])
+    assert (first.suspicion.kind, first.faulty) == ("masks", False)  # else this sample shows nothing
+    found = geometry(sample)
+    assert (found.check.suspicion.kind, found.check.faulty, found.check.rough) == ("several", True, False)
+    assert [finding.code for finding in found.findings] == ["tangency"]
+    assert "several views" in found.findings[0].message
+
+
+def test_spoiled_masks_stay_masks(make_exact: Callable[..., SampleViews]) -> None:
+    """The same sample with a fat mask and a lost tail: the second look clears the cameras."""
+    spoiled = 0
+    for seed in range(6):
+        sample = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness()).sample
+        found = geometry(sample)
+        assert not found.check.faulty, seed
+        spoiled += found.check.suspicion.kind == "masks"
+    assert spoiled >= 4
