@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from mouselift.audit.camera_check import check_cameras
+from mouselift.audit.diagnose.explain import problem_of
+from mouselift.audit.diagnose.fit import fit
+from mouselift.audit.diagnose.poses import moved_centres
 from mouselift.audit.geometry import geometry
 from mouselift.audit.outline import outline_of
 from mouselift.audit.views import SampleViews
@@ -35,3 +38,17 @@ def test_spoiled_masks_stay_masks(make_exact: Callable[..., SampleViews]) -> Non
         assert not found.check.faulty, seed
         spoiled += found.check.suspicion.kind == "masks"
     assert spoiled >= 4
+
+
+@pytest.mark.parametrize(("time", "seed"), [(2.0, 3), (2.5, 3), (4.0, 3)])
+def test_one_fat_mask_is_not_taken_for_distances(
+    time: float, seed: int, make_exact: Callable[..., SampleViews]
+) -> None:
+    """Six distances to choose bring even these residuals below 0.3 px, but the fat mask explains them all."""
+    only_fat = Roughness(tail_lost=0.0, holes=0, quality=None)
+    sample = rough(make_exact(time), np.random.default_rng(seed), what=only_fat).sample
+    found = geometry(sample)
+    assert (found.check.suspicion.kind, found.check.faulty) == ("masks", False)
+    stated, hulls = problem_of(sample, found.check)
+    distances = [fit(candidate, [(stated, hulls)]) for candidate in moved_centres(stated)]
+    assert min(each.rms_px for each in distances) < 0.3  # else this sample shows nothing
