@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from mouselift.audit.recording.facts import Inspection
-from mouselift.audit.recording.lag import LagTables, judge, lag_findings, solve
+from mouselift.audit.recording.lag import LagTables, _about_the_instant, judge, lag_findings, solve
 from mouselift.audit.recording.run import inspect_capture
 
 
@@ -76,14 +77,14 @@ def tables(
 ) -> LagTables:
     """Pairs whose residual grows with the distance between their true offsets; exact but for `noise`."""
     rng = np.random.default_rng(1)
-    steps = np.arange(-reach, reach + 1)
+    apart = np.arange(-2 * reach, 2 * reach + 1)
     rows = []
     views = len(offsets)
     for _ in range(instants):
         row = []
         for i in range(views):
             for j in range(i + 1, views):
-                off = np.abs((steps[:, None] - offsets[i]) - (steps[None] - offsets[j])) * motion
+                off = np.abs(apart - (offsets[i] - offsets[j])) * motion
                 row.append(np.sqrt(np.hypot(off, 0.2) + noise * rng.random(off.shape)))
         rows.append(row)
     names = tuple(f"cam{i}" for i in range(views))
@@ -95,6 +96,34 @@ def test_all_offsets_are_found_together(offsets: list[int]) -> None:
     assert solve(tables(offsets)) == offsets
 
 
+def test_only_frames_about_the_instant_are_compared() -> None:
+    """[a, b] of a window of seven: what frame a of one camera costs against frame b of the other."""
+    a, b = np.indices((7, 7))
+    cost = np.abs(a - b - 1.0)
+    np.testing.assert_allclose(_about_the_instant(cost), np.abs(np.arange(-6, 7) - 1.0))
+    aside = np.where(np.abs(a + b - 6) > 2, 100.0, 0.0)  # half frames
+    np.testing.assert_allclose(_about_the_instant(cost + aside), np.abs(np.arange(-6, 7) - 1.0))
+    own = np.where((a == 3) & (b == 3), 100.0, 0.0)  # its neighbours (2, 2) and (4, 4) count half each
+    np.testing.assert_allclose(_about_the_instant(own), 50.0 * (np.arange(-6, 7) == 0))
+
+
+def test_masks_that_happen_to_be_good_in_some_frames_do_not_look_like_a_lag() -> None:
+    """Every camera has its own good frame in each window: were frames free to choose, those would be chosen."""
+    rng, size = np.random.default_rng(2), 7
+    a, b = np.indices((size, size))
+    rows = []
+    for _ in range(60):
+        good = rng.integers(2, 5, 4)
+        row = []
+        for i, j in combinations(range(4), 2):
+            bad = 2.0 * (a != good[i]) + 2.0 * (b != good[j])
+            row.append(_about_the_instant(0.5 * np.abs(a - b) + bad))
+        rows.append(row)
+    lags = LagTables(tuple("abcd"), 3, tuple(range(60)), np.array(rows, dtype=np.float32))
+    assert solve(lags) == [0, 0, 0, 0]
+    assert [fact.best for fact in judge(lags, [0] * 4)] in ([0] * 4, [None] * 4)
+
+
 def test_what_most_cameras_share_is_called_nought() -> None:
     assert solve(tables([1, 1, 0, 1])) == [0, 0, -1, 0]
 
@@ -104,7 +133,7 @@ def test_noise_alone_is_no_lag() -> None:
     rng = np.random.default_rng(0)
     accused = 0
     for _ in range(400):
-        values = rng.gamma(2.0, 1.0, (20, 6, 7, 7)).astype(np.float32)
+        values = rng.gamma(2.0, 1.0, (20, 6, 13)).astype(np.float32)
         facts = judge(LagTables(("a", "b", "c", "d"), 3, tuple(range(20)), values), [0] * 4)
         accused += sum(fact.best not in (None, 0) for fact in facts)
     assert accused <= 4

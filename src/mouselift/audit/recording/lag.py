@@ -1,8 +1,11 @@
 """Does one camera's video run behind the others'? Epipolar tangency over frame offsets.
 
-For every instant at which the animal moves, each pair of cameras is compared over all pairs of offsets; the offsets
-that make all pairs agree best are found together (one late camera spoils its five pairs, never the other ten). When
-the animal rests, all offsets agree alike: such instants are left out.
+For every instant at which the animal moves, each pair of cameras is compared over all offsets of one against the other;
+the offsets that make all pairs agree best are found together (one late camera spoils its five pairs, never the other
+ten). When the animal rests, all offsets agree alike: such instants are left out.
+
+Only offsets of cameras against each other count, with the two frames as near as can be on both sides of the instant:
+were a camera free to choose its frames, ragged masks would make it choose those in which they happen to be good.
 """
 
 from __future__ import annotations
@@ -29,19 +32,20 @@ _ACCUSE = 5.0  # against 0: to say that a camera is not in step
 _GAIN = 0.9  # residual at the best offset over that at 0
 _FRACTION = 0.3  # frames off the grid that are worth a word
 
-# Of each pair, by both cameras' offsets: mean sqrt |residual|, residuals in pixels. The root lets the tangents that fit
-# decide, not the gross ones (a tail missing in one view), and needs no limit. NaN: the pair says nothing.
-Table = Float[Array, "p a a"]
+# Of each pair, by the first camera's offset less the second's, -2 reach .. 2 reach: mean sqrt |residual|, residuals in
+# pixels. The root lets the tangents that fit decide, not the gross ones (a tail missing in one view), and needs no
+# limit. NaN: the pair says nothing.
+Table = Float[Array, "p d"]
 
 
 @dataclass(frozen=True, eq=False)
 class LagTables:
-    """Moving instants, each with its table over all pairs of cameras and offsets."""
+    """Moving instants, each with its table over all pairs of cameras and their offsets against each other."""
 
     names: tuple[str, ...]
     reach: int
     frames: tuple[int, ...]
-    tables: Float[Array, "n p a a"]
+    tables: Float[Array, "n p d"]
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -60,7 +64,7 @@ def lag_table(window: Sequence[SeenFrame]) -> Table:
     """
     views, size = len(window[0].views), len(window)
     pairs = list(combinations(range(views), 2))
-    out = np.full((len(pairs), size, size), np.nan, dtype=np.float32)
+    out = np.full((len(pairs), 2 * size - 1), np.nan, dtype=np.float32)
     columns = [[frame.views[i] for frame in window] for i in range(views)]
     whole = [[view for view in column if view is not None] for column in columns]
     for p, (i, j) in enumerate(pairs):
@@ -71,52 +75,78 @@ def lag_table(window: Sequence[SeenFrame]) -> Table:
             continue
         good = np.isfinite(residuals).all(axis=(2, 3))
         if good.any():
-            out[p] = np.sqrt(np.abs(residuals[good])).mean(axis=0)
+            out[p] = _about_the_instant(np.sqrt(np.abs(residuals[good])).mean(axis=0))
     return out
+
+
+def _about_the_instant(table: Float64[Array, "w w"]) -> Float64[Array, " d"]:
+    """By a's offset less b's: mean over the frames (a, b) whose middle is the window's, to a frame (there by half).
+
+    So instants two frames apart share none of their evidence and leave none out.
+    """
+    size = len(table)
+    a, b = np.indices(table.shape)
+    aside = np.abs(a + b - (size - 1))  # half frames
+    weight = np.select([aside < 2, aside == 2], [1.0, 0.5])
+    total = np.bincount((a - b).ravel() + size - 1, (weight * table).ravel())
+    return total / np.bincount((a - b).ravel() + size - 1, weight.ravel())
 
 
 def solve(lags: LagTables) -> list[int]:
     """The offsets, one a camera, that make all pairs agree best; those that most cameras share are called 0."""
-    total = np.asarray(np.nansum(lags.tables, axis=0, dtype=np.float64))
+    total = _total(lags)
     views, reach = len(lags.names), lags.reach
-    starts = [np.full(views, reach)]
+    starts = [np.zeros(views, dtype=np.intp)]
     for reference in range(views):
-        start = np.full(views, reach)
+        start = np.zeros(views, dtype=np.intp)
         for p, (i, j) in enumerate(lags.pairs):
-            if reference == i:
-                start[j] = int(total[p, reach].argmin())
-            elif reference == j:
-                start[i] = int(total[p, :, reach].argmin())
+            if reference in (i, j):
+                best = int(total[p, reach : 3 * reach + 1].argmin()) - reach
+                start[j if reference == i else i] = -best if reference == i else best
         starts.append(start)
-    best = min((_descend(start, total, lags.pairs) for start in starts), key=lambda o: _energy(o, total, lags.pairs))
-    offsets = [int(o) - reach for o in best]
+    solved = [_descend(start, total, lags) for start in starts]
+    offsets = min(solved, key=lambda offsets: _energy(offsets, total, lags.pairs)).tolist()
     shift = max(offsets, key=offsets.count)  # of equal counts, the first camera's
     moved = [o - shift for o in offsets]
     return moved if max(map(abs, moved)) <= reach else offsets
 
 
-def _energy(offsets: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]]) -> float:
-    return float(sum(total[p, offsets[i], offsets[j]] for p, (i, j) in enumerate(pairs)))
+def _total(lags: LagTables) -> Float64[Array, "p d"]:
+    return np.asarray(np.nansum(lags.tables, axis=0, dtype=np.float64))
+
+
+def _energy(offsets: np.ndarray, total: Float64[Array, "p d"], pairs: Sequence[tuple[int, int]]) -> float:
+    middle = total.shape[1] // 2
+    return float(sum(total[p, offsets[i] - offsets[j] + middle] for p, (i, j) in enumerate(pairs)))
 
 
 def _descend(
-    start: np.ndarray, total: Float64[Array, "p a a"], pairs: Sequence[tuple[int, int]], fixed: tuple[int, ...] = ()
+    start: np.ndarray, total: Float64[Array, "p d"], lags: LagTables, fixed: tuple[int, ...] = ()
 ) -> np.ndarray:
     """One camera after the other to its best offset, until none moves; those in `fixed` stay."""
     offsets = start.copy()
     while True:
         before = offsets.copy()
         for view in sorted(set(range(len(offsets))) - set(fixed)):
-            cost = np.zeros(total.shape[1])
-            for p, (i, j) in enumerate(pairs):
-                if view == i:
-                    cost += total[p, :, offsets[j]]
-                elif view == j:
-                    cost += total[p, offsets[i]]
-            if cost.min() < cost[offsets[view]] - 1e-9:
-                offsets[view] = int(cost.argmin())
+            cost = np.sum(_costs(total[None], lags, view, offsets), axis=0)[0]
+            if cost.min() < cost[offsets[view] + lags.reach] - 1e-9:
+                offsets[view] = int(cost.argmin()) - lags.reach
         if (offsets == before).all():
             return offsets
+
+
+def _costs(
+    tables: Float[Array, "n p d"], lags: LagTables, view: int, offsets: Sequence[int] | np.ndarray
+) -> list[Float[Array, "n a"]]:
+    """Of each pair with `view`: its costs by instant and offset of `view`, -reach .. reach, the other at its own."""
+    steps = np.arange(-lags.reach, lags.reach + 1)
+    middle, out = 2 * lags.reach, []
+    for p, (i, j) in enumerate(lags.pairs):
+        if view == i:
+            out.append(tables[:, p, middle + steps - offsets[j]])
+        elif view == j:
+            out.append(tables[:, p, middle + offsets[i] - steps])
+    return out
 
 
 def judge(lags: LagTables, given: Sequence[int]) -> tuple[LagFacts, ...]:
@@ -127,13 +157,7 @@ def judge(lags: LagTables, given: Sequence[int]) -> tuple[LagFacts, ...]:
 
 def camera_curves(lags: LagTables, view: int, offsets: Sequence[int]) -> Float64[Array, "n a"]:
     """By moving instant and offset of `view`: its pairs' mean cost (as in `Table`), the others at their offsets."""
-    rows = []
-    for p, (i, j) in enumerate(lags.pairs):
-        if view == i:
-            rows.append(lags.tables[:, p, :, offsets[j] + lags.reach])
-        elif view == j:
-            rows.append(lags.tables[:, p, offsets[i] + lags.reach])
-    stack = np.stack(rows).astype(np.float64)
+    stack = np.stack(_costs(lags.tables, lags, view, offsets)).astype(np.float64)
     known = np.isfinite(stack)
     with np.errstate(invalid="ignore"):
         curves = np.where(known, stack, 0.0).sum(axis=0) / known.sum(axis=0)
@@ -186,13 +210,14 @@ def _gain(lags: LagTables, offsets: Sequence[int], view: int, rival: int) -> Flo
     costs = np.nan_to_num(lags.tables, nan=0.0).astype(np.float64)
     others = [v for v in range(len(offsets)) if v != view]
     anchor = next((v for v in others if offsets[v] == 0), others[0])
-    best = np.array(offsets) + lags.reach
+    best = np.array(offsets)
     start = best.copy()
-    start[view] = rival + lags.reach
-    other = _descend(start, costs.sum(axis=0), lags.pairs, (view, anchor))
+    start[view] = rival
+    other = _descend(start, costs.sum(axis=0), lags, (view, anchor))
+    along, middle = np.arange(len(lags.pairs)), 2 * lags.reach
     first, second = np.array(lags.pairs).T
-    along = np.arange(len(first))
-    return (costs[:, along, other[first], other[second]] - costs[:, along, best[first], best[second]]).sum(axis=1)
+    there, here = (costs[:, along, middle + o[first] - o[second]] for o in (other, best))
+    return np.asarray((there - here).sum(axis=1))
 
 
 def _standard_errors(gain: Float64[Array, " n"]) -> float:
