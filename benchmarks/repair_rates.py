@@ -163,21 +163,25 @@ def _spoiled(sample: SampleViews, scales: np.ndarray, shifts: np.ndarray) -> Sam
 def distances(name: str, samples: Sequence[SampleViews]) -> None:
     """Every camera set to one distance: errors of the restored distances, up to a common factor."""
     errors: list[float] = []
-    refused = 0
+    refused = unseen = 0
     for k, sample in enumerate(samples):
         found = repair_sample(centre_moved(sample, np.random.default_rng([k, 3])).sample)
-        if found.status == "refused":
-            refused += 1
+        if found.status != "repaired":
+            refused += found.status == "refused"
+            unseen += found.status == "good"
             continue
         true = np.array([np.linalg.norm(view.camera.centre) for view in sample.views])
         now = np.array([np.linalg.norm(camera.centre) for camera in found.cameras])
         ratio = np.log(now / true)
         errors += (100 * np.abs(ratio - ratio.mean())).tolist()
+    if not errors:
+        print(f"{name:34} none repaired; {refused} of {len(samples)} refused, {unseen} thought to be in order")
+        return
     e = np.array(errors)
     share = (e <= 0.5).sum() / (len(samples) * len(samples[0].views))
     print(
         f"{name:34} {np.median(e):6.3f} {np.percentile(e, 95):6.3f} %  {100 * share:5.1f} % within 0.5 %; "
-        f"{refused} of {len(samples)} refused",
+        f"{refused} of {len(samples)} refused, {unseen} thought to be in order",
         flush=True,
     )
 

@@ -13,6 +13,7 @@ from mouselift.audit.views import SampleViews
 from mouselift.repair.gauge import gauge_directions, unobservable
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
+from mouselift.synthetic.rough_masks import Roughness
 
 
 def without_gauge(true: Stated, found: Stated, directions: np.ndarray) -> np.ndarray:
@@ -133,3 +134,27 @@ def test_views_from_one_side_are_refused(exact_postures: tuple[SampleViews, ...]
     reason = unobservable(together, hulls)
     assert reason is not None
     assert "one line" in reason
+
+
+@pytest.mark.parametrize(("posture", "seed"), [(0, 11), (1, 0)])
+def test_values_of_all_views_are_not_taken_from_spoiled_masks(
+    posture: int, seed: int, exact_postures: tuple[SampleViews, ...]
+) -> None:
+    """Distances that bring residuals down by half, because masks lack parts: without the rule, wrong cameras."""
+    spoiled = Roughness(holes=0, quality=None)
+    rough = faults.rough(exact_postures[posture], np.random.default_rng(seed), what=spoiled).sample
+    sample = faults.centre_moved(rough, np.random.default_rng(seed)).sample
+    found = repair_sample(sample)
+    assert found.status == "refused"
+    assert "many samples together" in found.reason
+    assert found.cameras == tuple(view.camera for view in sample.views)
+    assert found.gauge is None
+    assert found.residual_before_px is not None
+    assert found.residual_after_px is not None
+    assert found.residual_after_px < 0.5 * found.residual_before_px
+
+
+def test_one_aspect_is_taken_from_lossy_masks(exact_postures: tuple[SampleViews, ...]) -> None:
+    lossy = Roughness(grown_px=None, tail_lost=0.0)
+    rough = faults.rough(exact_postures[0], np.random.default_rng(1), what=lossy).sample
+    assert repair_sample(faults.anisotropic(rough, np.random.default_rng(1)).sample).status == "repaired"

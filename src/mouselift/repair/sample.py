@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -24,6 +24,8 @@ Status = Literal["good", "repaired", "refused"]
 
 _MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no longer go with poses
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
+
+_FEW_VALUES = 3  # fitted to one sample whose masks are spoiled
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +69,9 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
         text += _too_few_equations(hulls, stays) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
-    return _applied(sample, cause, undone, stated, hulls, rig)
+    made = _applied(sample, cause, undone, stated, hulls, rig)
+    alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
+    return _unless_doubtful(sample, made, undone.candidate.parameters) if alone else made
 
 
 def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hulls: Hulls, rig: Rig | None) -> Repaired:
@@ -92,6 +96,26 @@ def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hul
         )
         return Repaired("refused", cameras, cause, text, before, after, rig=said)
     return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
+
+
+def _unless_doubtful(sample: SampleViews, made: Repaired, parameters: int) -> Repaired:
+    """Refused where the audit would fail the repaired cameras, or many values were fitted to spoiled masks.
+
+    Values of one sample alone: with many of them, each takes its share of what masks lack. Few (one view's scale and
+    shift, one aspect) are outvoted by the planes that agree; those of many samples come from all of them.
+    """
+    views = tuple(replace(view, camera=camera) for view, camera in zip(sample.views, made.cameras, strict=True))
+    check = look(replace(sample, views=views))
+    if not check.faulty and (parameters <= _FEW_VALUES or not check.rough):
+        return made
+    why = "the audit would fail again" if check.faulty else "are no better than masks that do not agree"
+    text = (
+        f"{made.cause.sentence if made.cause is not None else ''}: undoing it would leave "
+        f"{_px(made.residual_after_px)} of {_px(made.residual_before_px)}, and cameras that {why}, so the sample stays "
+        "as it was; many samples together may determine it"
+    )
+    cameras = tuple(view.camera for view in sample.views)
+    return replace(made, status="refused", cameras=cameras, reason=text, gauge=None)
 
 
 def _with_rig(
