@@ -78,16 +78,17 @@ def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
     """Whether the audit's limits find nothing wrong, the subject is in front of all cameras, and none is a copy.
 
     What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, one change of all views
-    alike, or other distances make all masks agree: spoiled masks do not agree under any. Not so where they explain
-    everything (one fat mask): with six distances to choose, even that comes near.
+    alike, or other distances make all masks agree: spoiled masks do not agree under any. Distances are not tried where
+    masks explain everything (one of them fat): with six to choose, they come near.
     """
     if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
         return False
-    masks = check.suspicion.masks
-    if not check.tangency.rms_px > _LOUD_PX or (masks is not None and masks.noise_px <= check.limits.rough_px):
+    if not check.tangency.rms_px > _LOUD_PX:
         return True
+    masks = check.suspicion.masks
+    explained = masks is not None and masks.noise_px <= check.limits.rough_px
     alike = (candidate for candidate in pictures.all_views_alike(stated) if candidate.parameters == 1)
-    tried = (*_discrete(stated), *alike, *poses.moved_centres(stated))
+    tried = (*_discrete(stated), *alike, *(() if explained else poses.moved_centres(stated)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in _fits(tried, [(stated, hulls)]))
 
 

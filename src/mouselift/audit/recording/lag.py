@@ -94,7 +94,7 @@ def _about_the_instant(table: Float64[Array, "w w"]) -> Float64[Array, " d"]:
 
 def solve(lags: LagTables) -> list[int]:
     """The offsets, one a camera, that make all pairs agree best; those that most cameras share are called 0."""
-    total = _total(lags)
+    total = np.asarray(np.nansum(lags.tables, axis=0, dtype=np.float64))
     views, reach = len(lags.names), lags.reach
     starts = [np.zeros(views, dtype=np.intp)]
     for reference in range(views):
@@ -109,10 +109,6 @@ def solve(lags: LagTables) -> list[int]:
     shift = max(offsets, key=offsets.count)  # of equal counts, the first camera's
     moved = [o - shift for o in offsets]
     return moved if max(map(abs, moved)) <= reach else offsets
-
-
-def _total(lags: LagTables) -> Float64[Array, "p d"]:
-    return np.asarray(np.nansum(lags.tables, axis=0, dtype=np.float64))
 
 
 def _energy(offsets: np.ndarray, total: Float64[Array, "p d"], pairs: Sequence[tuple[int, int]]) -> float:
