@@ -124,7 +124,8 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
     for key in ("video", "images", "mask"):
         target: Path | None = getattr(entry, key)
         if target is not None and not target.exists():
-            raise CaptureError(f"{where}: {key}: no such file or folder: {target}")
+            advice = "; remove the line, and `mouselift mask` makes new ones" if key == "mask" else ""
+            raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
     size = picture_size(entry)
     crop = entry.crop_offset
     if crop is None:
