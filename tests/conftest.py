@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
 
 from mouselift.audit.views import SampleViews, View
+from mouselift.core.camera import Camera
 from mouselift.core.silhouette import HALF_LEVEL, Silhouette
 from mouselift.plan.framing import PRESETS
 from mouselift.synthetic.mouse import Mouse
@@ -48,6 +50,22 @@ def numbered(number: int, size: tuple[int, int], noise: bool = False) -> np.ndar
         area = np.s_[row * _BLOCK : (row + 1) * _BLOCK, column * _BLOCK : (column + 1) * _BLOCK]
         picture[area] = _BRIGHT if number >> bit & 1 else _DARK
     return np.clip(picture, 0, 255).astype(np.uint8)
+
+
+@pytest.fixture(params=["half a pixel", "one per cent", "transposed rotation"])
+def camera_fault(request: pytest.FixtureRequest) -> Callable[[Camera], Camera]:
+    """What a camera must not be, one after the other: each must make a geometric test fail."""
+
+    def spoiled(camera: Camera) -> Camera:
+        if request.param == "half a pixel":
+            return replace(camera, cx=camera.cx + 0.5, cy=camera.cy + 0.5)
+        if request.param == "one per cent":
+            return replace(camera, fx=1.01 * camera.fx, fy=1.01 * camera.fy)
+        T = camera.T_cam_world.copy()
+        T[:3, :3] = T[:3, :3].T
+        return replace(camera, T_cam_world=T)
+
+    return spoiled
 
 
 @pytest.fixture(scope="session")
