@@ -23,7 +23,8 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, LagTables, judge, lag_findings, lag_table
+from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
+from mouselift.audit.recording.offsets import LagTables, lag_table
 from mouselift.audit.recording.sampling import sample
 from mouselift.audit.recording.watch import SeenFrame, SeenView, motion_px, see
 from mouselift.audit.views import SampleViews, View

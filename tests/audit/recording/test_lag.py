@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from mouselift.audit.recording.facts import Inspection
-from mouselift.audit.recording.lag import LagTables, _about_the_instant, judge, lag_findings, solve
+from mouselift.audit.recording.lag import judge, lag_findings
+from mouselift.audit.recording.offsets import LagTables, about_the_instant, solve
 from mouselift.audit.recording.run import inspect_capture
 
 
@@ -96,15 +97,15 @@ def test_all_offsets_are_found_together(offsets: list[int]) -> None:
     assert solve(tables(offsets)) == offsets
 
 
-def test_only_frames_about_the_instant_are_compared() -> None:
+def test_only_framesabout_the_instant_are_compared() -> None:
     """[a, b] of a window of seven: what frame a of one camera costs against frame b of the other."""
     a, b = np.indices((7, 7))
     cost = np.abs(a - b - 1.0)
-    np.testing.assert_allclose(_about_the_instant(cost), np.abs(np.arange(-6, 7) - 1.0))
+    np.testing.assert_allclose(about_the_instant(cost), np.abs(np.arange(-6, 7) - 1.0))
     aside = np.where(np.abs(a + b - 6) > 2, 100.0, 0.0)  # half frames
-    np.testing.assert_allclose(_about_the_instant(cost + aside), np.abs(np.arange(-6, 7) - 1.0))
+    np.testing.assert_allclose(about_the_instant(cost + aside), np.abs(np.arange(-6, 7) - 1.0))
     own = np.where((a == 3) & (b == 3), 100.0, 0.0)  # its neighbours (2, 2) and (4, 4) count half each
-    np.testing.assert_allclose(_about_the_instant(own), 50.0 * (np.arange(-6, 7) == 0))
+    np.testing.assert_allclose(about_the_instant(own), 50.0 * (np.arange(-6, 7) == 0))
 
 
 def test_masks_that_happen_to_be_good_in_some_frames_do_not_look_like_a_lag() -> None:
@@ -117,7 +118,7 @@ def test_masks_that_happen_to_be_good_in_some_frames_do_not_look_like_a_lag() ->
         row = []
         for i, j in combinations(range(4), 2):
             bad = 2.0 * (a != good[i]) + 2.0 * (b != good[j])
-            row.append(_about_the_instant(0.5 * np.abs(a - b) + bad))
+            row.append(about_the_instant(0.5 * np.abs(a - b) + bad))
         rows.append(row)
     lags = LagTables(tuple("abcd"), 3, tuple(range(60)), np.array(rows, dtype=np.float32))
     assert solve(lags) == [0, 0, 0, 0]

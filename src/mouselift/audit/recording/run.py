@@ -11,7 +11,8 @@ import numpy as np
 
 from mouselift.audit.recording.agreement import Agreement, agreement_findings, mask_findings
 from mouselift.audit.recording.facts import Inspection, LagFacts, triple
-from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, LagTables, judge, lag_findings, lag_table
+from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
+from mouselift.audit.recording.offsets import LagTables, lag_table
 from mouselift.audit.recording.path import Place, jumps, path_facts, place_of, up_findings
 from mouselift.audit.recording.rig import Recorded, camera_facts, common_view, pair_facts, rig_findings
 from mouselift.audit.recording.sampling import Sampling, sample
