@@ -23,6 +23,7 @@ _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
 _EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
 _SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
+_MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
 _LOUD_PX = 1.0  # residuals that the audit puts down to masks are looked at for mix-ups from here on
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
@@ -79,7 +80,8 @@ def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
 
     What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, one change of all views
     alike, or other distances make all masks agree: spoiled masks do not agree under any. Distances are not tried where
-    masks explain everything (one of them fat): with six to choose, they come near.
+    masks explain everything (one of them fat): with six to choose, they come near. Of one change of all views alike it
+    is enough that most planes agree: a single number does not bring that about by chance.
     """
     if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
         return False
@@ -87,9 +89,13 @@ def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
         return True
     masks = check.suspicion.masks
     explained = masks is not None and masks.noise_px <= check.limits.rough_px
-    alike = (candidate for candidate in pictures.all_views_alike(stated) if candidate.parameters == 1)
-    tried = (*_discrete(stated), *alike, *(() if explained else poses.moved_centres(stated)))
-    return not any(f.rms_px <= _EXPLAINED_PX for f in _fits(tried, [(stated, hulls)]))
+    problem = [(stated, hulls)]
+    alike = _fits((c for c in pictures.all_views_alike(stated) if c.parameters == 1), problem)
+    most = min(_EXPLAINED_PX, _MOST_SHARE * judge([stated], [hulls]).typical_px)
+    if any(f.left.typical_px <= most for f in alike):
+        return False
+    tried = (*_discrete(stated), *(() if explained else poses.moved_centres(stated)))
+    return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
