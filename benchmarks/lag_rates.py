@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
 from mouselift.audit.recording.offsets import LagTables, lag_table
 from mouselift.audit.recording.sampling import sample
-from mouselift.audit.recording.watch import SeenFrame, SeenView, motion_px, see
+from mouselift.audit.recording.watch import SeenFrame, SeenView, motion_a_frame, see
 from mouselift.audit.views import SampleViews, View
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -91,8 +91,7 @@ def _said(
 
     seen = {frame: at(frame) for frame in frames}
     windows = {k: [seen[frame] for frame in range(k - REACH, k + REACH + 1)] for k in instants}
-    moved = {k: motion_px(window[0], window[-1]) for k, window in windows.items()}
-    moving = [k for k in instants if (moved[k] or 0.0) / (2 * REACH) >= MOVING_PX]  # as audit/recording/run.py
+    moving = [k for k in instants if (motion_a_frame(windows[k]) or 0.0) >= MOVING_PX]
     if len(moving) < MIN_INSTANTS:
         return "resting", len(moving)
     names = tuple(camera.name for camera in rig.cameras)

@@ -71,7 +71,7 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig
         return Repaired("refused", cameras, cause, text, before, None)
     made = _applied(sample, cause, undone, stated, hulls, rig)
     alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
-    return _unless_doubtful(sample, made, undone.candidate.parameters) if alone else made
+    return _unless_doubtful(sample, made, cause, undone.candidate.parameters) if alone else made
 
 
 def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hulls: Hulls, rig: Rig | None) -> Repaired:
@@ -98,7 +98,7 @@ def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hul
     return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
 
 
-def _unless_doubtful(sample: SampleViews, made: Repaired, parameters: int) -> Repaired:
+def _unless_doubtful(sample: SampleViews, made: Repaired, cause: Cause, parameters: int) -> Repaired:
     """Refused where the audit would fail the repaired cameras, or many values were fitted to spoiled masks.
 
     Values of one sample alone: with many of them, each takes its share of what masks lack. Few (one view's scale and
@@ -110,9 +110,8 @@ def _unless_doubtful(sample: SampleViews, made: Repaired, parameters: int) -> Re
         return made
     why = "the audit would fail again" if check.faulty else "are no better than masks that do not agree"
     text = (
-        f"{made.cause.sentence if made.cause is not None else ''}: undoing it would leave "
-        f"{_px(made.residual_after_px)} of {_px(made.residual_before_px)}, and cameras that {why}, so the sample stays "
-        "as it was; many samples together may determine it"
+        f"{cause.sentence}: undoing it would leave {_px(made.residual_after_px)} of {_px(made.residual_before_px)}, "
+        f"and cameras that {why}, so the sample stays as it was; many samples together may determine it"
     )
     cameras = tuple(view.camera for view in sample.views)
     return replace(made, status="refused", cameras=cameras, reason=text, gauge=None)

@@ -16,7 +16,7 @@ from mouselift.audit.recording.offsets import LagTables, lag_table
 from mouselift.audit.recording.path import Place, jumps, path_facts, place_of, up_findings
 from mouselift.audit.recording.rig import Recorded, camera_facts, common_view, pair_facts, rig_findings
 from mouselift.audit.recording.sampling import Sampling, sample
-from mouselift.audit.recording.watch import SeenFrame, motion_px, watch
+from mouselift.audit.recording.watch import SeenFrame, motion_a_frame, watch
 from mouselift.core.finding import Finding
 from mouselift.errors import CaptureError
 from mouselift.io.capture import Capture, load_capture
@@ -163,10 +163,8 @@ def _gather(
 def _compare(out: _Gathered, window: Sequence[SeenFrame], reach: int) -> None:
     """The window's motion, and its lag table where the animal moves."""
     frame = window[reach].frame
-    # From end to end: from one frame to the next, the masks' own flicker would pass for motion.
-    moved = motion_px(window[0], window[-1]) if reach > 0 else None
-    out.motions[frame] = None if moved is None else moved / (2 * reach)
-    if moved is not None and moved / (2 * reach) >= MOVING_PX:
+    moved = out.motions[frame] = motion_a_frame(window)
+    if moved is not None and moved >= MOVING_PX:
         out.lag_frames.append(frame)
         out.tables.append(lag_table(window))
 

@@ -89,6 +89,15 @@ def _parts(mask: Levels) -> tuple[int, bool]:
     return large, large < len(areas)
 
 
+def motion_a_frame(window: Sequence[SeenFrame]) -> float | None:
+    """Pixels a frame that the outline moves over consecutive frames; None for a single one, and where no view knows.
+
+    From end to end: from one frame to the next, the masks' own flicker would pass for motion.
+    """
+    moved = motion_px(window[0], window[-1]) if len(window) > 1 else None
+    return None if moved is None else moved / (len(window) - 1)
+
+
 def motion_px(before: SeenFrame, after: SeenFrame) -> float | None:
     """Pixels that the outline moves between two instants: RMS change of its reach in 16 directions, median view."""
     angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
