@@ -24,9 +24,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from corpus import Flavour, corpus
-from mouselift.audit.camera_check import CameraCheck
 from mouselift.audit.geometry import geometry
-from mouselift.audit.views import SampleViews
+from mouselift.consistency.camera_check import CameraCheck
+from mouselift.dataset.sample import SampleViews
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import Injected
 from mouselift.synthetic.rough_masks import Roughness

@@ -28,12 +28,12 @@ from PIL import Image
 from threadpoolctl import threadpool_limits
 
 from mouselift.audit.geometry import geometry
-from mouselift.audit.load import load_sample
 from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
-from mouselift.io.alpha import read_alpha
-from mouselift.io.capture import load_capture
-from mouselift.io.layout import find_samples
-from mouselift.plan.framing import PRESETS
+from mouselift.capture.capture import load_capture
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.loading import load_sample
+from mouselift.framing.framing import PRESETS
+from mouselift.media.alpha import read_alpha
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

@@ -29,11 +29,12 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.types import Levels
-from mouselift.io.images import ImagePicture
-from mouselift.plan.framing import PRESETS
+from mouselift.array_types import Levels
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.framing.framing import PRESETS
+from mouselift.geometry.camera import Camera
+from mouselift.media.images import ImagePicture
+from mouselift.prepare.resample import warp_view
 from mouselift.prepare.subject import Subject, find_subject
 from mouselift.synthetic.faults import rough as roughened
 from mouselift.synthetic.mesh import Mesh
@@ -41,7 +42,6 @@ from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig
-from mouselift.warp.execute import warp_view
 
 Flavour = Literal["warp", "mesh", "cut"]
 FRAMINGS = ("per-sample", "per-view", "canonical")

@@ -1,4 +1,4 @@
-"""How near `infer.estimate` comes: the time foretold for a forward pass of `released()`, and the time it took.
+"""How near `reconstruct.estimate` comes: the time foretold for a forward pass of `released()`, and the time it took.
 
     python benchmarks/forward_estimate.py [--views 6] [--sizes 128 256] [--layers 24] [--dtype float32] [--threads 2]
 
@@ -14,10 +14,10 @@ from dataclasses import replace
 import torch
 
 from mouselift.data.sample import Sample
-from mouselift.infer.engine import Engine
-from mouselift.infer.estimate import forward_seconds
 from mouselift.models.gslrm.config import released
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.reconstruct.estimate import forward_seconds
+from mouselift.reconstruct.network import Engine
 from mouselift.render.orbit import turntable
 
 

@@ -18,7 +18,10 @@ from itertools import product
 import cv2
 import numpy as np
 
-from mouselift.audit.recording.agreement import (
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import shortest_turn
+from mouselift.inspect.agreement import (
     LIMITS,
     AgreementLimits,
     agreement_findings,
@@ -26,11 +29,8 @@ from mouselift.audit.recording.agreement import (
     by_pair,
     distances,
 )
-from mouselift.audit.recording.facts import AgreementFacts
-from mouselift.audit.recording.watch import SeenFrame, SeenView, see
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import shortest_turn
+from mouselift.inspect.facts import AgreementFacts
+from mouselift.inspect.outlines import SeenFrame, SeenView, see
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

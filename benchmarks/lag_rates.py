@@ -23,11 +23,11 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mouselift.audit.recording.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
-from mouselift.audit.recording.offsets import LagTables, lag_table
-from mouselift.audit.recording.sampling import sample
-from mouselift.audit.recording.watch import SeenFrame, SeenView, motion_a_frame, see
-from mouselift.audit.views import SampleViews, View
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
+from mouselift.inspect.offsets import LagTables, lag_table
+from mouselift.inspect.outlines import SeenFrame, SeenView, motion_a_frame, see
+from mouselift.inspect.sampling import sample
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

@@ -25,11 +25,11 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from baseline.pil_loader import PlainDataset  # noqa: E402  (siblings, found through the line above)
-from mouselift.core.camera import Camera  # noqa: E402
+from mouselift.calibration.facelift import SampleView, sample_json  # noqa: E402
 from mouselift.data.augment import Augmentation  # noqa: E402
 from mouselift.data.dataset import MultiViewDataset  # noqa: E402
-from mouselift.io.png import encode_png  # noqa: E402
-from mouselift.io.rigs.facelift import SampleView, sample_json  # noqa: E402
+from mouselift.geometry.camera import Camera  # noqa: E402
+from mouselift.media.png import encode_png  # noqa: E402
 from png import subject, with_scene  # noqa: E402
 
 VIEWS, SIDE = 6, 512

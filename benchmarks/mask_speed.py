@@ -20,10 +20,10 @@ from threadpoolctl import threadpool_limits
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
-from mouselift.io.video import VideoReader, probe  # noqa: E402  (after the path above, like its siblings)
 from mouselift.masks.background import learn_background  # noqa: E402
 from mouselift.masks.options import MaskOptions  # noqa: E402
 from mouselift.masks.run import spread  # noqa: E402
+from mouselift.media.video import VideoReader, probe  # noqa: E402  (after the path above, like its siblings)
 
 
 def decode(path: Path) -> float:

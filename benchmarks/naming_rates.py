@@ -22,7 +22,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from corpus import Corpus, corpus
-from mouselift.audit.diagnose.explain import diagnose
+from mouselift.diagnosis.explain import diagnose
 from mouselift.synthetic.faults import FAULTS
 
 NONE = "none (exact)"

@@ -4,7 +4,7 @@
     python benchmarks/naming_together.py --dataset prepared/mouse # samples of one's own, whose cameras are right
 
 Every fault of synthetic/faults.py is put into all samples alike (the same views), and every other reading of the
-stated numbers votes (`audit/diagnose/together.py`). A fault that no reading undoes must elect nothing.
+stated numbers votes (`diagnosis/vote.py`). A fault that no reading undoes must elect nothing.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from corpus import corpus
-from mouselift.audit.diagnose.explain import look, problem_of
-from mouselift.audit.diagnose.fit import Problem
-from mouselift.audit.diagnose.together import Vote, elected, votes
-from mouselift.audit.load import load_sample
-from mouselift.audit.views import SampleViews
-from mouselift.io.layout import find_samples
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.fit import Problem
+from mouselift.diagnosis.vote import Vote, elected, votes
 from mouselift.synthetic.faults import FAULTS, rough
 
 READINGS = {

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from mouselift.io.png import decode_png, encode_png
+from mouselift.media.png import decode_png, encode_png
 from warp_quality import cpu_ms
 
 

@@ -43,7 +43,7 @@ from pathlib import Path
 def peak_mb():  # ru_maxrss of a process starts at its parent's size
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
-from mouselift.io.capture import load_capture
+from mouselift.capture.capture import load_capture
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
@@ -88,7 +88,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         ours_script, decode_script = script(work, "ours.py", OURS), script(work, "decode.py", DECODE)
-        idle, _, _ = timed([sys.executable, "-c", "import mouselift.prepare.pipeline, mouselift.warp.execute"])
+        idle, _, _ = timed([sys.executable, "-c", "import mouselift.prepare.pipeline, mouselift.prepare.resample"])
         step = max(1, samples // options.yardstick) * options.every
         chosen = list(range(0, options.frames, step))[: options.yardstick]
         yardstick = [sys.executable, str(HERE / "baseline" / "straightforward.py"), "video"]

@@ -13,9 +13,9 @@ from pathlib import Path
 import av
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.io.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
-from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
+from mouselift.geometry.camera import Camera
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.render import ViewRenderer, shadow_of

@@ -28,7 +28,7 @@ MANY = 300  # samples that mouselift makes, copies of those that the straightfor
 OURS = """
 import sys
 from pathlib import Path
-from mouselift.io.capture import load_capture
+from mouselift.capture.capture import load_capture
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
@@ -40,8 +40,8 @@ if __name__ == "__main__":
 
 def mouse_dataset(out: Path, samples: int) -> Path:
     """The mouse on a blank ground."""
-    from mouselift.io.capture import load_capture
-    from mouselift.plan.framing import PRESETS
+    from mouselift.capture.capture import load_capture
+    from mouselift.framing.framing import PRESETS
     from mouselift.prepare.pipeline import prepare
     from mouselift.prepare.recipe import Recipe
     from mouselift.prepare.select import Selection, Split
@@ -95,7 +95,7 @@ def main() -> None:
             for index in range(options.samples // 2):
                 shutil.copytree(options.head, work / "head" / f"sample_{index:06d}")
             kinds["head"] = work / "head"
-        idle, _, _ = timed([sys.executable, "-c", "import mouselift.prepare.pipeline, mouselift.warp.execute"])
+        idle, _, _ = timed([sys.executable, "-c", "import mouselift.prepare.pipeline, mouselift.prepare.resample"])
         idle_plain, _, _ = timed([sys.executable, "-c", "import cv2, numpy, PIL.Image"])
         for index, (kind, dataset) in enumerate(kinds.items()):
             views = len(list(dataset.glob("*/images/*.png")))

@@ -17,11 +17,11 @@ from dataclasses import replace
 import numpy as np
 
 from corpus import corpus
-from mouselift.audit.diagnose.explain import explain, look, problem_of
-from mouselift.audit.diagnose.stated import Hulls, Stated
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.plan.framing import PRESETS
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.explain import explain, look, problem_of
+from mouselift.framing.framing import PRESETS
+from mouselift.geometry.camera import Camera
 from mouselift.prepare.subject import find_subject
 from mouselift.repair.gauge import gauge_directions
 from mouselift.repair.sample import Repaired, repair_sample

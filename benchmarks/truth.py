@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.io.capture import Capture, load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
-from mouselift.plan.framing import PRESETS, Framing
+from mouselift.capture.capture import Capture, load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.framing.framing import PRESETS, Framing
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

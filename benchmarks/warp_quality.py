@@ -3,9 +3,9 @@
     python benchmarks/warp_quality.py
 
 A furry texture of known detail is photographed by a source camera and resampled to scales 1, 0.7 and 0.4. Columns:
-PSNR inside the subject against the slow twin (`warp/reference.py`) and against the truth (the texture itself,
-averaged over each output pixel), mean brightening of the rim on white in levels against the twin, the largest error
-of a mark's place at scale 1, and CPU for a subject of 330 x 250 output pixels at scale 1.
+PSNR inside the subject against the slow twin (`prepare/resample_reference.py`) and against the truth (the texture
+itself, averaged over each output pixel), mean brightening of the rim on white in levels against the twin, the largest
+error of a mark's place at scale 1, and CPU for a subject of 330 x 250 output pixels at scale 1.
 
 Then edges: a subject whose colours are its own up to the rim, white under alpha 0 (a prepared sample on white), is
 resampled and laid on white; levels by which its rim comes out brighter than the texture itself does.
@@ -20,13 +20,13 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady
-from mouselift.io.images import ImagePicture
-from mouselift.plan.sample import ViewPlan
-from mouselift.warp.execute import composited, premultiplied, straight, warp_view
-from mouselift.warp.grid import source_map
-from mouselift.warp.reference import reference_view
+from mouselift.framing.plan import ViewPlan
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady
+from mouselift.media.images import ImagePicture
+from mouselift.prepare.resample import composited, premultiplied, straight, warp_view
+from mouselift.prepare.resample_reference import reference_view
+from mouselift.prepare.source_map import source_map
 
 WIDTH, HEIGHT, FINE = 440, 360, 8
 SCALES = (1.0, 0.7, 0.4)

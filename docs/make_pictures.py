@@ -20,11 +20,11 @@ import cv2
 import numpy as np
 import tyro
 
-from mouselift.audit.recording.run import inspect_capture
-from mouselift.core.types import ImageRGB
-from mouselift.io.capture import load_capture
-from mouselift.io.layout import find_samples
-from mouselift.io.png import read_png
+from mouselift.array_types import ImageRGB
+from mouselift.capture.capture import load_capture
+from mouselift.dataset.layout import find_samples
+from mouselift.inspect.run import inspect_capture
+from mouselift.media.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet
 from mouselift.report.sheet import contact_sheet, tile_of_sample

@@ -3,9 +3,9 @@
     python examples/fit_gaussians.py OUT [--presets per-sample ...] [--size 256] [--steps 1000] [--without CAMERA]
 
 Makes one instant of a synthetic recording (once), prepares it with each preset, and fits Gaussians that start inside
-the masks' common volume to the views. Prints foreground PSNR and IoU (`mouselift.evaluate.metrics`) of the very views
-that were fitted; writes a sheet (the views above what was fitted) and a `.ply` for each preset. With cameras that match
-their pixels one shape explains all views; with `legacy` none does. Runs on one CPU core.
+the masks' common volume to the views. Prints foreground PSNR and IoU (`mouselift.reconstruct.metrics`) of the very
+views that were fitted; writes a sheet (the views above what was fitted) and a `.ply` for each preset. With cameras
+that match their pixels one shape explains all views; with `legacy` none does. Runs on one CPU core.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mouselift.core.camera import Camera
-from mouselift.core.triangulate import triangulate
-from mouselift.evaluate.metrics import ViewScores, view_scores
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.dataset import read_sample
-from mouselift.io.discover import discover
-from mouselift.io.layout import find_samples
-from mouselift.io.ply import write_ply
-from mouselift.io.png import encode_png, read_png
-from mouselift.plan.framing import PRESETS
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import read_sample
+from mouselift.framing.framing import PRESETS
+from mouselift.gaussians.ply import write_ply
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.triangulation import triangulate
+from mouselift.media.png import encode_png, read_png
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
+from mouselift.reconstruct.metrics import ViewScores, view_scores
 from mouselift.render.base import WHITE, Gaussians, View
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.orbit import levels_of, still_sheet

@@ -12,8 +12,8 @@ import argparse
 from pathlib import Path
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.io.layout import find_samples
-from mouselift.io.ply import read_ply
+from mouselift.dataset.layout import find_samples
+from mouselift.gaussians.ply import read_ply
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.sample import assess
 from mouselift.reconstruct.write import write_made

@@ -14,14 +14,16 @@ import pytest
 from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.silhouette import HALF_LEVEL, Silhouette
-from mouselift.plan.framing import PRESETS
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.framing.framing import PRESETS
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
+
+pytest_plugins = ["exact_samples", "rig_files"]  # fixtures that several folders share
 
 # The same examples on every run and machine: a red test is a defect, never bad luck.
 settings.register_profile(

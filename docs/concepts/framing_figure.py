@@ -12,14 +12,14 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mouselift.core.silhouette import Silhouette
-from mouselift.io.images import ImagePicture
-from mouselift.plan.framing import PRESETS, Framing
+from mouselift.framing.framing import PRESETS, Framing
+from mouselift.geometry.silhouette import Silhouette
+from mouselift.media.images import ImagePicture
+from mouselift.prepare.resample import warp_view
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig, markerless_rig
-from mouselift.warp.execute import warp_view
 
 SIDE, GAP, HEAD, LEFT = 256, 6, 34, 152
 PAPER, INK, PALE = (250, 250, 248), (40, 40, 40), (120, 120, 120)

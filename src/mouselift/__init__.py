@@ -1,6 +1,6 @@
 """mouselift: multi-camera animal recordings to model-ready samples with cameras that match their pixels.
 
-Importing this package loads nothing heavy; see `mouselift.core` for the geometry,
+Importing this package loads nothing heavy; see `mouselift.geometry` for the geometry,
 `mouselift.prepare` for the pipeline, and docs/concepts/conventions.md for the conventions.
 """
 

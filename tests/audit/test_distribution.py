@@ -20,13 +20,13 @@ from mouselift.audit.distribution import (
     wasserstein,
 )
 from mouselift.audit.profile import facelift, inference_cameras, training_cameras
-from mouselift.core.camera import Camera
-from mouselift.core.rays import nearest_to_origin, pluecker
-from mouselift.core.similarity import Similarity
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.rays import nearest_to_origin, pluecker
+from mouselift.geometry.similarity import Similarity
 
 
 def reference(cameras: list[Camera]) -> np.ndarray:
-    """[n, 6] by core/rays.py at the middles of 8 x 8 cells."""
+    """[n, 6] by geometry/rays.py at the middles of 8 x 8 cells."""
     rows = []
     for camera in cameras:
         step = (np.arange(8) + 0.5) / 8

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mouselift.audit.duplicates import ALIKE, Likeness, duplicate_samples, likeness, nearest_likeness
-from mouselift.audit.views import SampleViews
+from mouselift.dataset.sample import SampleViews
 
 
 def like(sample: SampleViews, digest: int = 0) -> Likeness:

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mouselift.audit.camera_check import check_cameras
-from mouselift.audit.diagnose.explain import problem_of
-from mouselift.audit.diagnose.fit import fit
-from mouselift.audit.diagnose.poses import moved_centres
 from mouselift.audit.geometry import geometry
-from mouselift.audit.outline import outline_of
-from mouselift.audit.views import SampleViews
+from mouselift.consistency.camera_check import check_cameras
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.explain import problem_of
+from mouselift.diagnosis.fit import fit
+from mouselift.diagnosis.poses import moved_centres
+from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic.faults import Injected, anisotropic, rough, wrong_intrinsics_all
 from mouselift.synthetic.rough_masks import Roughness
 

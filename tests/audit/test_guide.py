@@ -13,7 +13,9 @@ def test_every_code_is_in_the_guide() -> None:
     guide = (ROOT / "docs/guides/audit.md").read_text(encoding="utf-8")
     told = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", guide)) - _NOT_OURS
     given: set[str] = set()
-    for file in (ROOT / "src/mouselift/audit").glob("*.py"):
+    packages = ("audit", "consistency", "dataset")
+    files = [file for name in packages for file in (ROOT / "src/mouselift" / name).glob("*.py")]
+    for file in files:
         text = file.read_text(encoding="utf-8")
         given |= set(re.findall(r'"([a-z]+(?:-[a-z]+)*)",\s*"(?:error|warning|note)"', text))
         given |= set(re.findall(r'Finding\(\s*"([a-z]+(?:-[a-z]+)*)"', text))

@@ -8,12 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.audit.outline import Outline, outline_of
 from mouselift.audit.placement import OFF_ORIGIN, REACH, placement, placement_findings
 from mouselift.audit.profile import ring
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import Similarity
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.similarity import Similarity
 
 CAMERAS = [replace(camera, width=512, height=512) for camera in ring([0.0, 60.0, 120.0, 180.0, 240.0, 300.0], 20.0)]
 

@@ -18,7 +18,7 @@ from mouselift.audit.profile import (
     profile_dataset,
     training_cameras,
 )
-from mouselift.audit.views import SampleViews
+from mouselift.dataset.sample import SampleViews
 from mouselift.errors import DatasetError
 
 

@@ -14,7 +14,7 @@ import pytest
 from mouselift.audit.collect import WORST
 from mouselift.audit.result import SAMPLE_NUMBERS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
-from mouselift.audit.views import SampleViews
+from mouselift.dataset.sample import SampleViews
 from mouselift.errors import DatasetError
 
 TIMES = (0.5, 0.9, 1.5)

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.audit.outline import outline_of
 from mouselift.audit.profile import training_cameras
 from mouselift.audit.spread import spread, spread_findings
-from mouselift.audit.views import SampleViews
+from mouselift.dataset.sample import SampleViews
+from mouselift.geometry.outlines import outline_of
 
 
 def square(side: int) -> np.ndarray:

@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
-from mouselift.plan.framing import PRESETS
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.framing.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mouselift.evaluate.pictures import TILE, jpeg
-from mouselift.evaluate.record import SampleRecord, ViewRecord, groups
-from mouselift.evaluate.run import SHEET, Evaluation
+from mouselift.reconstruct.evaluation import SHEET, Evaluation
+from mouselift.reconstruct.scores import SampleRecord, ViewRecord, groups
+from mouselift.reconstruct.sheet import TILE, jpeg
 from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:

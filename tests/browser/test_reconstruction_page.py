@@ -13,8 +13,8 @@ import pytest
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.infer.engine import Engine
-from mouselift.io.layout import find_samples
+from mouselift.dataset.layout import find_samples
+from mouselift.reconstruct.network import Engine
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import tasks_of
 from mouselift.reconstruct.run import Run

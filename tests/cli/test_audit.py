@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from mouselift.audit.result import read_audit
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
 from mouselift.cli.audit import Audit
 from mouselift.cli.profile import Profile
 from mouselift.errors import DatasetError, OutputError
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
-from mouselift.plan.framing import PRESETS
+from mouselift.framing.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

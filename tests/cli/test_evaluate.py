@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.cli.evaluate import Evaluate
-from mouselift.core.camera import Camera
 from mouselift.errors import CheckpointError, DatasetError, ModelError
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.geometry.camera import Camera
+from mouselift.media.png import encode_png
 from mouselift.models.gslrm import memory
 
 SIDE = 32

@@ -32,7 +32,7 @@ def test_help_loads_nothing_heavy(verb: str) -> None:
 
 
 def test_the_check_can_fail() -> None:
-    assert loaded("import mouselift.io.video") >= {"cv2", "av"}
+    assert loaded("import mouselift.media.video") >= {"cv2", "av"}
 
 
 def test_help_is_quick() -> None:

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import tyro
 
+from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
 from mouselift.cli.console import EXIT_NO, EXIT_OK
 from mouselift.cli.inspect import Inspect
 from mouselift.errors import CalibrationError, CaptureError
-from mouselift.io.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
 from mouselift.synthetic.layouts import Labels, write_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
+from mouselift.media.png import encode_png
 
 torch.set_num_threads(1)
 SIDE = 96

@@ -13,15 +13,15 @@ import numpy as np
 import pytest
 import torch
 
+from mouselift.calibration.facelift import read_cameras_json
 from mouselift.data import dataset as dataset_module
 from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.choice import ViewChoice
 from mouselift.data.dataset import MultiViewDataset, Shuffled, batches
 from mouselift.data.sample import Sample, collate
+from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import DatasetError
-from mouselift.io.layout import find_samples, split_samples
-from mouselift.io.png import read_png
-from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.media.png import read_png
 
 Marked = tuple[Path, np.ndarray]
 FULL = Augmentation(25.0, (0.8, 1.25), False, 0.2, 0.2, 0.2)

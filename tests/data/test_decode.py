@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.data.decode import Cutout, read_cutout
 from mouselift.errors import DatasetError
-from mouselift.io.png import encode_png, up_filtered_steps
+from mouselift.media.png import encode_png, up_filtered_steps
 
 
 def whole(cutout: Cutout) -> np.ndarray:

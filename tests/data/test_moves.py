@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
 from mouselift.data.decode import Cutout
 from mouselift.data.moves import ViewMove, resized, turned, window, zoomed
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 
 SIDE, SIGMA = 96, 3.0
 POINT = np.array([0.05, -0.1, 0.08])

@@ -10,10 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import look_at
-from mouselift.io.frames import FrameSet, ViewFrame
-from mouselift.io.images import ImagePicture
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import look_at
+from mouselift.media.frames import FrameSet, ViewFrame
+from mouselift.media.images import ImagePicture
 
 SIZE = (360, 288)
 FOCAL = 430.0

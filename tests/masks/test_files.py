@@ -9,16 +9,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from mouselift.capture.capture import Capture, CaptureCamera
+from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, MaskError, OutputError
-from mouselift.io.capture import Capture, CaptureCamera
-from mouselift.io.images import ImageFolder
-from mouselift.io.png import encode_png
-from mouselift.io.source import CaptureSource
-from mouselift.io.video import VideoReader, probe
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import FrameRecord, measure, summarise
 from mouselift.masks.run import MaskReport, one_process, segment_capture, spread
 from mouselift.masks.write import png_name, read_mask, write_mask, write_video
+from mouselift.media.images import ImageFolder
+from mouselift.media.png import encode_png
+from mouselift.media.video import VideoReader, probe
 
 UP = np.array([0.0, 0.0, 1.0])
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.core.hull import VisualHull
-from mouselift.core.silhouette import Silhouette
+from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.agree import Place, shadow, subject_cluster
 from mouselift.masks.light import light_gain, relit
 from mouselift.masks.planes import doubled, halved

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mouselift.errors import CalibrationError, MaskError
-from mouselift.io.frames import FrameSet
-from mouselift.io.images import ImagePicture
 from mouselift.masks.background import Background, learn_background
 from mouselift.masks.scene import learn_scene
 from mouselift.masks.segment import Segmenter
+from mouselift.media.frames import FrameSet
+from mouselift.media.images import ImagePicture
 
 UP = np.array([0.0, 0.0, 1.0])
 

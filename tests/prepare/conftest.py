@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.io.capture import Capture, load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
+from mouselift.capture.capture import Capture, load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 

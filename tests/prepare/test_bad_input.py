@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 import scipy.io
 
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
 from mouselift.errors import (
     CalibrationError,
     CaptureError,
@@ -23,9 +26,6 @@ from mouselift.errors import (
     OutputError,
     VideoError,
 )
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
 from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mouselift.capture.capture import load_capture
 from mouselift.errors import DatasetError
-from mouselift.io.capture import load_capture
-from mouselift.io.png import read_png
-from mouselift.plan.framing import PRESETS
-from mouselift.plan.sample import SamplePlan
+from mouselift.framing.framing import PRESETS
+from mouselift.framing.plan import SamplePlan
+from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
@@ -76,9 +76,9 @@ def test_manifest_has_a_line_a_sample(recording: Path, tmp_path: Path) -> None:
 
 
 def test_plan_in_the_sample_makes_the_picture_again(recording: Path, tmp_path: Path) -> None:
-    from mouselift.io.source import CaptureSource
+    from mouselift.capture.source import CaptureSource
+    from mouselift.prepare.resample import warp_view
     from mouselift.prepare.subject import find_subject
-    from mouselift.warp.execute import warp_view
 
     run(recording, tmp_path / "out", selection=Selection(frames=(5,)))
     folder = tmp_path / "out" / "sample_000005"

@@ -12,14 +12,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.io.capture import load_capture
-from mouselift.plan.framing import PRESETS
+from mouselift.capture.capture import load_capture
+from mouselift.framing.framing import PRESETS
+from mouselift.prepare.filters import Interpolation
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
 from mouselift.synthetic.check import ViewCheck, check_dataset
 from mouselift.synthetic.truth import Truth
-from mouselift.warp.filters import Interpolation
 
 MEAN_IOU, WORST_IOU = 0.99, 0.98
 EXACT = ("per-sample", "per-view", "canonical")

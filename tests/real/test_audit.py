@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mouselift.audit.run import audit_dataset, audit_folder
-from mouselift.io.capture import load_capture
+from mouselift.capture.capture import load_capture
+from mouselift.framing.framing import PRESETS
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.run import segment_capture
-from mouselift.plan.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

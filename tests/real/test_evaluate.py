@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.evaluate.holdout import HoldOut
-from mouselift.evaluate.metrics import PSNR_LIMIT, view_scores
-from mouselift.evaluate.run import Settings, evaluate, make_plan
-from mouselift.evaluate.source import NetworkSource
-from mouselift.infer.engine import Engine
+from mouselift.reconstruct.evaluation import Settings, evaluate, make_plan
+from mouselift.reconstruct.gaussian_source import NetworkSource
+from mouselift.reconstruct.hold_out import HoldOut
+from mouselift.reconstruct.metrics import PSNR_LIMIT, view_scores
+from mouselift.reconstruct.network import Engine
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")

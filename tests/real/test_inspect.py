@@ -8,11 +8,11 @@ import av
 import numpy as np
 import pytest
 
-from mouselift.audit.recording.run import inspect_capture
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
 from mouselift.errors import CalibrationError
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
+from mouselift.inspect.run import inspect_capture
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.run import segment_capture
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.io.capture import Capture, load_capture
+from mouselift.capture.capture import Capture, load_capture
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.run import segment_capture
 from mouselift.masks.write import png_name, read_mask

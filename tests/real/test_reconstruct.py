@@ -10,9 +10,9 @@ import tyro
 
 from mouselift.cli.reconstruct import Reconstruct
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.infer.engine import Engine, view_of
-from mouselift.io.ply import read_ply
+from mouselift.gaussians.ply import read_ply
 from mouselift.models.gslrm.tokenizer import unpatchify
+from mouselift.reconstruct.network import Engine, view_of
 from mouselift.render.base import View
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import Pinhole
-from mouselift.core.triangulate import triangulate
+from mouselift.calibration.facelift import read_facelift
+from mouselift.calibration.registry import read_rig
+from mouselift.calibration.safe_pickle import load_pickle
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CalibrationError
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.dataset import DatasetSource
-from mouselift.io.discover import discover
-from mouselift.io.rigs.facelift import read_facelift
-from mouselift.io.rigs.registry import read_rig
-from mouselift.io.safe_pickle import load_pickle
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import Pinhole
+from mouselift.geometry.triangulation import triangulate
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason=f"real data not at {DATA}")

@@ -15,18 +15,18 @@ import pytest
 import torch
 import tyro
 
+from mouselift.calibration.facelift import read_cameras_json
 from mouselift.cli import reconstruct as command
 from mouselift.cli.reconstruct import Reconstruct
-from mouselift.core.camera import Camera
+from mouselift.dataset.source import read_sample
 from mouselift.errors import CheckpointError, DatasetError, ModelError, MouseliftError, OutputError
-from mouselift.infer.engine import Engine
-from mouselift.io.dataset import read_sample
-from mouselift.io.ply import read_ply
-from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.gaussians.ply import read_ply
+from mouselift.geometry.camera import Camera
 from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.config import GSLRMConfig, tiny
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.reconstruct.network import Engine
 from mouselift.reconstruct.plan import BYTES_A_SPLAT
 
 FILES = ["cameras.json", "gaussians.ply", "index.html", "metrics.json", "renders", "turntable.jpg", "turntable.mp4"]

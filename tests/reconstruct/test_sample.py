@@ -11,7 +11,7 @@ import torch
 
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.data.sample import Sample
-from mouselift.io.dataset import read_sample
+from mouselift.dataset.source import read_sample
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.sample import Made, assess, turn
 from mouselift.render.base import Gaussians

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady
-from mouselift.core.silhouette import Silhouette
-from mouselift.core.similarity import look_at
-from mouselift.io.rigs.facelift import SampleView, read_cameras_json, sample_json
-from mouselift.plan.framing import PRESETS
-from mouselift.plan.sample import SamplePlan
+from mouselift.calibration.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.framing.framing import PRESETS
+from mouselift.framing.plan import SamplePlan
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady
+from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.similarity import look_at
 from mouselift.render.base import Gaussians, Renderer, View
 from mouselift.render.cpu import CpuRenderer
 

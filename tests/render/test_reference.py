@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady
-from mouselift.core.similarity import Similarity
 from mouselift.errors import CalibrationError
-from mouselift.io.ply import Splats
+from mouselift.gaussians.ply import Splats
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady
+from mouselift.geometry.similarity import Similarity
 from mouselift.render.base import DILATION, NEAR, Gaussians, Renderer, View
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.project import matrices_of

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.audit.views import SampleViews
+from mouselift.calibration.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.calibration.registry import read_rig
+from mouselift.dataset.sample import SampleViews
 from mouselift.errors import DatasetError
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, read_cameras_json, sample_json
-from mouselift.io.rigs.registry import read_rig
+from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset
 from mouselift.synthetic import faults
 

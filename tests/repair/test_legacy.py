@@ -7,13 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.audit.diagnose.explain import look, problem_of
-from mouselift.audit.diagnose.place import Placed, starts_from_places
-from mouselift.audit.diagnose.stated import Stated, subject_point
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.silhouette import Silhouette
-from mouselift.plan.framing import PRESETS
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.diagnosis.camera_arrays import Stated, subject_point
+from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.fit_starts import Placed, starts_from_places
+from mouselift.framing.framing import PRESETS
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.silhouette import Silhouette
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
 from mouselift.synthetic.mouse import Mouse

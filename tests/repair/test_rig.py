@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.audit.diagnose.cause import Diagnosis
-from mouselift.audit.diagnose.explain import diagnose
-from mouselift.audit.diagnose.stated import Stated
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import Similarity
+from mouselift.calibration.rig import Rig, RigCamera
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.camera_arrays import Stated
+from mouselift.diagnosis.cause import Diagnosis
+from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import Rig, RigCamera
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import Similarity
 from mouselift.repair.rig_match import match_rig, similarity_of
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.synthetic import faults

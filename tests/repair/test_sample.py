@@ -7,9 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.audit.diagnose.explain import look, problem_of
-from mouselift.audit.diagnose.stated import Stated
-from mouselift.audit.views import SampleViews
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.camera_arrays import Stated
+from mouselift.diagnosis.explain import look, problem_of
 from mouselift.repair.gauge import gauge_directions, unobservable
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
@@ -61,7 +61,7 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
     true, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
     directions = gauge_directions(true, hulls)
     assert directions is not None
-    from mouselift.audit.diagnose.stated import subject_point
+    from mouselift.diagnosis.camera_arrays import subject_point
 
     point = subject_point(true, hulls)
     assert point is not None

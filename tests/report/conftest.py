@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
-from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 
 SIZE = 160
 _FINE = 8  # sub-pixels a side

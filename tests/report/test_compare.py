@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from mouselift.audit.profile import facelift
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError, FramingError
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.discover import discover
-from mouselift.plan.framing import PRESETS
+from mouselift.framing.framing import PRESETS
 from mouselift.prepare.select import Selection
 from mouselift.report.compare import Comparison, compare, source_of, ways
 from mouselift.synthetic.capture import CaptureSpec, write_capture

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from mouselift.errors import DatasetError
-from mouselift.evaluate.pictures import TILE, jpeg
-from mouselift.evaluate.record import Role, SampleRecord, ViewRecord, groups
-from mouselift.evaluate.run import SHEET, Evaluation
+from mouselift.reconstruct.evaluation import SHEET, Evaluation
+from mouselift.reconstruct.scores import Role, SampleRecord, ViewRecord, groups
+from mouselift.reconstruct.sheet import TILE, jpeg
 from mouselift.report.evaluation_page import write_evaluation_page
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
-from mouselift.io.ply import SH_DC, Splats
+from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.render.base import Gaussians

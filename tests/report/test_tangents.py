@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.audit.outline import outline_of
-from mouselift.audit.tangency import tangency
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
+from mouselift.dataset.sample import SampleViews
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import outline_of
+from mouselift.geometry.tangent_planes import tangency
 from mouselift.report.tangents import Tangent, across, best_reference, tangents, trace
 
 Change = Callable[[Camera], Camera]

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import FAULTS, unscaled
 from mouselift.synthetic.rough_masks import grow, lossy, with_holes, without_thin_parts

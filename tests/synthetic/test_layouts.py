@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady, Fisheye
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Fisheye
 from mouselift.synthetic.layouts import Labels, Layout, write_calibration
 from mouselift.synthetic.rigs import Rig, markerless_rig, undistorted_rig, unskewed_rig
 

@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import Similarity
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import Similarity
 from mouselift.synthetic.marks import Marks, bead_outline, find_marks, whole_marks
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.motion import Motion

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady
-from mouselift.core.similarity import look_at
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady
+from mouselift.geometry.similarity import look_at
 from mouselift.synthetic.mesh import Mesh, Topology, sphere_mesh
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette
 from mouselift.synthetic.sweep import swept

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.core.lens import BrownConrady, Pinhole
 from mouselift.errors import CalibrationError
+from mouselift.geometry.lens import BrownConrady, Pinhole
 from mouselift.synthetic.rigs import (
     Rig,
     demo_rig,

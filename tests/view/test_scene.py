@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 from mouselift.view.live import picture_plane
 from mouselift.view.scene import SceneCamera, on_ground, scene_of
 

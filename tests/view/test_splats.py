@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
+from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.errors import DatasetError
-from mouselift.io.gaussian_files import read_splats
-from mouselift.io.ply import SH_DC, Splats, write_ply
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
-from mouselift.io.splat import write_splat
+from mouselift.gaussians.files import read_splats
+from mouselift.gaussians.ply import SH_DC, Splats, write_ply
+from mouselift.gaussians.splat import write_splat
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
+from mouselift.media.png import encode_png
 from mouselift.view.live_splats import SplatView, cameras_of, is_splats, sources_of
 from mouselift.view.splats import cloud_of, shown_most, splat_scene
 

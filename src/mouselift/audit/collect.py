@@ -18,7 +18,7 @@ from mouselift.audit.result import (
     Column,
     SampleReport,
 )
-from mouselift.core.finding import Finding, Severity
+from mouselift.findings import Finding, Severity
 
 DISAGREEMENTS = {"tangency", "coverage", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
 _REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand

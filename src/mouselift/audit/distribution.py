@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
+from mouselift.array_types import Array
 from mouselift.audit.result import RayDistance
-from mouselift.core.camera import Camera
-from mouselift.core.finding import Finding
-from mouselift.core.types import Array
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
 
 COMPONENTS = tuple(f"{kind} {axis}" for kind in ("direction", "nearest") for axis in "xyz")
 BINS = 400  # a component
@@ -73,7 +73,7 @@ class RayStatistics:
 
 
 def _rays(cameras: Sequence[Camera]) -> Float64[Array, "n 6"]:
-    """(direction, point nearest the origin) of the grid's rays, all cameras at once; reference: core/rays.py."""
+    """(direction, point nearest the origin) of the grid's rays, all cameras at once; reference: geometry/rays.py."""
     x, y = np.meshgrid(*[(np.arange(_GRID) + 0.5) / _GRID] * 2)
     grid = np.stack([x.ravel(), y.ravel()], axis=1)
     plane = np.stack([camera.normalised(grid * np.array([camera.width, camera.height])) for camera in cameras])

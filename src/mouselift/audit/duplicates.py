@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64, UInt8
 
-from mouselift.core.finding import Finding
-from mouselift.core.types import Array, Levels
+from mouselift.array_types import Array, Levels
+from mouselift.findings import Finding
 
 CELLS = 8  # a side
 ALIKE = 2.0  # levels of 255, root mean square over all cells: below it two samples show one pose

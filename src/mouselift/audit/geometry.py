@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import cv2
 from jaxtyping import Float64
 
-from mouselift.audit.camera_check import CameraCheck, accused, check_cameras
-from mouselift.audit.coherence import coherence, coherence_findings
-from mouselift.audit.diagnose.explain import in_order, problem_of
-from mouselift.audit.outline import Outline, outline_of
-from mouselift.audit.tangency import Tangency
-from mouselift.audit.views import SampleViews
-from mouselift.core.finding import Finding
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Array, Levels
+from mouselift.array_types import Array, Levels
+from mouselift.consistency.camera_check import CameraCheck, accused, check_cameras
+from mouselift.consistency.hull_coverage import coherence, coherence_findings
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.explain import in_order, problem_of
+from mouselift.findings import Finding
+from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.tangent_planes import Tangency
 
 _SPECK_SHARE = 0.01  # of the largest part: as prepare's --speck
 

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.outline import Outline
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
-from mouselift.core.finding import Finding, Severity
-from mouselift.core.triangulate import meeting_point
-from mouselift.core.types import Array, Points3, Vector3
+from mouselift.array_types import Array, Points3, Vector3
+from mouselift.dataset.sample import SampleViews
+from mouselift.findings import Finding, Severity
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline
+from mouselift.geometry.triangulation import meeting_point
 
 REACH = 1.8  # of the model along a ray, from the point nearest the origin, world units
 BOX = 1.0  # half side of the cube that training clamps to; FaceLift's own head sample reaches 1.21: a note only

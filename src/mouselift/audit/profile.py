@@ -13,11 +13,11 @@ import msgspec
 import numpy as np
 
 from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
-from mouselift.audit.schema import check_frame, read_sample_file
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
+from mouselift.dataset.cameras_check import check_frame, read_sample_file
+from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import DatasetError
-from mouselift.io.layout import CAMERAS_FILE, find_samples
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 
 SCHEMA = 1
 FACELIFT_FOCAL, FACELIFT_SIZE, FACELIFT_DISTANCE = 548.9937744140625, 512, 2.7

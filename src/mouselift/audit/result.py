@@ -11,8 +11,9 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from mouselift.core.finding import Finding, Severity
+from mouselift.diagnosis.cause import CauseFound
 from mouselift.errors import DatasetError
+from mouselift.findings import Finding, Severity
 
 Verdict = Literal["pass", "fail", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unknown")  # a verdict's number in the columns is its place here
@@ -78,19 +79,6 @@ class CameraNumbers(msgspec.Struct):
     views: int
     median: dict[str, float]
     high: dict[str, float]
-
-
-class CauseFound(msgspec.Struct):
-    """A cause that the diagnosis names, as words and numbers (audit/diagnose)."""
-
-    code: str
-    sentence: str
-    views: list[str]
-    values: dict[str, float]
-    residual_before_px: float | None = None
-    residual_after_px: float | None = None
-    ambiguous_with: list[str] = []
-    decided_by: str = ""
 
 
 class RayDistance(msgspec.Struct):

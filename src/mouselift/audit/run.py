@@ -14,24 +14,25 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
-from mouselift.audit.causes import find_causes
 from mouselift.audit.collect import Collected, camera_numbers, order_findings, repeated_findings, sample_quantiles
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
 from mouselift.audit.geometry import Geometry, geometry
-from mouselift.audit.load import Loaded, load_sample
 from mouselift.audit.placement import Placement, placement, placement_findings
 from mouselift.audit.profile import Profile, camera_facts, facelift
-from mouselift.audit.result import SCHEMA, CauseFound, DatasetAudit, SampleReport
+from mouselift.audit.result import SCHEMA, DatasetAudit, SampleReport
 from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.spread import Spread, spread, spread_findings
 from mouselift.audit.verdict import dataset_verdict, in_words, sample_verdict
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
-from mouselift.core.finding import Finding
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.loading import Loaded, load_sample
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.cause import CauseFound
+from mouselift.diagnosis.dataset_causes import find_causes
 from mouselift.errors import DatasetError
-from mouselift.io.layout import find_samples
-from mouselift.prepare.engine import run_blocks
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
+from mouselift.parallel import run_blocks
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 

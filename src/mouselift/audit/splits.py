@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.audit.duplicates import ALIKE, Likeness, nearest_likeness
-from mouselift.core.finding import Finding
-from mouselift.io.layout import LISTS
+from mouselift.dataset.layout import LISTS
+from mouselift.findings import Finding
 
 NEIGHBOUR_SECONDS = 0.5  # as prepare's own gap: nearer in time, a mouse shows the same pose
 NEIGHBOUR_SHARE = 0.05  # of the validation samples: contiguous blocks without a gap stay below, shuffled lists do not

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mouselift.audit.outline import Outline
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
-from mouselift.core.finding import Finding
+from mouselift.dataset.sample import SampleViews
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline
 
 FOCAL_SPREAD = 2.0  # largest / smallest: 1 in the pretrained cameras; `per-view` reaches 4 on the six-camera rig
 PRINCIPAL_SHARE = 0.5  # of the picture's side, from its middle: beyond it the axis leaves the picture

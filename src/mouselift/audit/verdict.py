@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mouselift.audit.result import CauseFound, CodeCount, Verdict
-from mouselift.core.finding import Finding
+from mouselift.audit.result import CodeCount, Verdict
+from mouselift.diagnosis.cause import CauseFound
+from mouselift.findings import Finding
 
 _CAUSES = 2  # told in the sentence; all of them are in the result
 _MOSTLY = 0.5  # of the samples must have been judged before the others' silence counts as a pass

@@ -14,7 +14,7 @@ from mouselift.cli.console import EXIT_NO, EXIT_OK, progress_bar, say, table
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
-    from mouselift.core.finding import Finding
+    from mouselift.findings import Finding
 
 _SHOWN = 3  # worst samples a code
 _COLOUR = {"error": "red", "warning": "yellow", "note": "cyan"}
@@ -50,10 +50,10 @@ class Audit:
     """Print the whole audit as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
+        from mouselift.atomic import check_output, write_whole
         from mouselift.audit.profile import load_profile
         from mouselift.audit.result import encode_audit
         from mouselift.audit.run import audit_dataset
-        from mouselift.io.atomic import check_output, write_whole
 
         if self.out is not None:
             check_output(self.out, self.force, outside=self.dataset)

@@ -12,9 +12,9 @@ from mouselift.cli.console import EXIT_OK, Progress, duration, emit_json, progre
 from mouselift.errors import DatasetError, ModelError
 
 if TYPE_CHECKING:
-    from mouselift.evaluate.holdout import HoldOut
-    from mouselift.evaluate.run import Evaluation, Plan, Settings
-    from mouselift.evaluate.source import Source
+    from mouselift.reconstruct.evaluation import Evaluation, Plan, Settings
+    from mouselift.reconstruct.gaussian_source import Source
+    from mouselift.reconstruct.hold_out import HoldOut
 
 PAGE = "index.html"
 _SHORT = {
@@ -74,8 +74,8 @@ class Evaluate:
             raise ModelError("expected --checkpoint FILE, or --gaussians FOLDER with files that are there already")
         import torch
 
-        from mouselift.evaluate.run import evaluate, make_plan
-        from mouselift.evaluate.table import counted
+        from mouselift.reconstruct.evaluation import evaluate, make_plan
+        from mouselift.reconstruct.tables import counted
 
         if self.threads:
             torch.set_num_threads(self.threads)
@@ -102,7 +102,7 @@ class Evaluate:
 
     def _rule(self) -> HoldOut:
         """What the options say. DatasetError where they contradict one another."""
-        from mouselift.evaluate.holdout import NONE, HoldOut
+        from mouselift.reconstruct.hold_out import NONE, HoldOut
 
         if self.gaussians is None:
             return HoldOut(self.hold_out, self.views, self.rotate)
@@ -115,9 +115,9 @@ class Evaluate:
         """What gives the Gaussians, and a sentence about what that will take. Errors of checkpoint and memory."""
         import torch
 
-        from mouselift.evaluate.source import FileSource, NetworkSource
-        from mouselift.infer.engine import Engine, device_of
-        from mouselift.infer.estimate import forward_seconds
+        from mouselift.reconstruct.estimate import forward_seconds
+        from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource
+        from mouselift.reconstruct.network import Engine, device_of
 
         if self.gaussians is not None:
             files = FileSource(self.gaussians, device_of(self.device))
@@ -140,9 +140,9 @@ class Evaluate:
         )
 
     def _settings(self, device: str) -> Settings:
-        from mouselift.evaluate.lpips import Lpips
-        from mouselift.evaluate.run import Settings
-        from mouselift.io.store import file_digest
+        from mouselift.reconstruct.evaluation import Settings
+        from mouselift.reconstruct.lpips import Lpips
+        from mouselift.run_folder import file_digest
 
         if not all(0 <= level <= 255 for level in self.background):
             raise DatasetError(f"--background: expected three levels 0..255, got {self.background}")
@@ -159,7 +159,7 @@ class Evaluate:
 
 def show(result: Evaluation) -> None:
     """The means for a person."""
-    from mouselift.evaluate.table import counted, figure_rows, rows, shown_figures, words_of
+    from mouselift.reconstruct.tables import counted, figure_rows, rows, shown_figures, words_of
 
     said = f"{counted(result.samples, 'sample')}, {counted(result.pictures, 'picture')}"
     say(f"{result.dataset}: {said}; {result.held_out}", markup=False)

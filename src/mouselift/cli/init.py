@@ -41,9 +41,9 @@ class Init:
     """Print what was found as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
-        from mouselift.io.capture import load_capture
-        from mouselift.io.capture_toml import write_capture_toml
-        from mouselift.io.discover import discover
+        from mouselift.capture.capture import load_capture
+        from mouselift.capture.capture_toml import write_capture_toml
+        from mouselift.capture.discovery import discover
 
         found = discover(
             self.folder,

@@ -12,7 +12,7 @@ from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
 from mouselift.errors import CaptureError
 
 if TYPE_CHECKING:
-    from mouselift.audit.recording.facts import Inspection
+    from mouselift.inspect.facts import Inspection
 
 _COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
 PAGE = "inspect.html"
@@ -44,7 +44,7 @@ class Inspect:
         page = None if self.out is None else self.out / PAGE
         if page is not None and page.exists() and not self.force:
             raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
-        from mouselift.audit.recording.run import inspect_capture
+        from mouselift.inspect.run import inspect_capture
 
         with progress_bar(self.json) as progress:
             found = inspect_capture(self.capture, self.frames, self.lag, progress)

@@ -13,7 +13,7 @@ from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
 from mouselift.errors import MaskError
 
 if TYPE_CHECKING:
-    from mouselift.io.capture import Capture
+    from mouselift.capture.capture import Capture
     from mouselift.masks.run import MaskReport
 
 
@@ -49,11 +49,11 @@ class Mask:
     """Print the report as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
-        from mouselift.io.capture import load_capture
-        from mouselift.io.capture_toml import set_masks
+        from mouselift.capture.capture import load_capture
+        from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.options import MaskOptions
         from mouselift.masks.run import segment_capture
-        from mouselift.prepare.engine import run_blocks
+        from mouselift.parallel import run_blocks
 
         capture = load_capture(self.capture)
         out = self.out if self.out is not None else capture.path.parent / "masks"
@@ -81,7 +81,7 @@ class Mask:
             )
 
     def _sheet(self, out: Path) -> Path:
-        from mouselift.io.capture import load_capture
+        from mouselift.capture.capture import load_capture
         from mouselift.report.mask_sheet import mask_sheet
 
         return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.sheet_rows)

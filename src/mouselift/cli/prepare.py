@@ -12,7 +12,7 @@ import tyro
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
 
 if TYPE_CHECKING:
-    from mouselift.plan.framing import Framing
+    from mouselift.framing.framing import Framing
     from mouselift.prepare.pipeline import Summary
 
 Choice = Literal["drop", "keep", "fail"]
@@ -81,7 +81,7 @@ class Prepare:
     """Print the summary as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
-        from mouselift.io.capture import load_capture
+        from mouselift.capture.capture import load_capture
         from mouselift.prepare.pipeline import prepare
         from mouselift.prepare.recipe import Recipe
         from mouselift.prepare.select import Selection, Split
@@ -102,7 +102,7 @@ class Prepare:
 
     def framing(self) -> Framing:
         """The preset with what the command line changes."""
-        from mouselift.plan.framing import PRESETS
+        from mouselift.framing.framing import PRESETS
 
         preset = PRESETS[self.preset]
         zoom = replace(preset.zoom, quantity=self.zoom or preset.zoom.quantity, scope=self.scope or preset.zoom.scope)

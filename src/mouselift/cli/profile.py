@@ -30,8 +30,8 @@ class Profile:
     """Print the profile as JSON on stdout too, and nothing else there."""
 
     def run(self) -> int:
+        from mouselift.atomic import check_output, write_whole
         from mouselift.audit.profile import encode_profile, profile_dataset
-        from mouselift.io.atomic import check_output, write_whole
 
         check_output(self.out, self.force, outside=self.dataset)
         with progress_bar(self.json) as progress:

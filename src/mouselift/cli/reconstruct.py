@@ -12,11 +12,11 @@ from mouselift.cli.console import EXIT_OK, duration, emit_json, progress_bar, sa
 from mouselift.errors import DatasetError
 
 if TYPE_CHECKING:
-    from mouselift.evaluate.record import Role
-    from mouselift.infer.engine import Engine
+    from mouselift.reconstruct.network import Engine
     from mouselift.reconstruct.options import Options
     from mouselift.reconstruct.plan import Estimate, Task
     from mouselift.reconstruct.record import Record
+    from mouselift.reconstruct.scores import Role
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Reconstruct:
         import mouselift.models  # noqa: F401, I001  (first: it says what to install where torch is missing)
         import torch
 
-        from mouselift.io.atomic import check_outside
+        from mouselift.atomic import check_outside
         from mouselift.reconstruct.options import Options
         from mouselift.reconstruct.plan import sample_folders
 
@@ -100,8 +100,8 @@ class Reconstruct:
         return EXIT_OK
 
     def _one_file(self, folders: list[Path], out: Path, options: Options) -> int:
-        from mouselift.io.atomic import check_output
-        from mouselift.io.ply import write_ply
+        from mouselift.atomic import check_output
+        from mouselift.gaussians.ply import write_ply
         from mouselift.reconstruct.plan import tasks_of
         from mouselift.reconstruct.run import Counter, network_words, reconstructed
 
@@ -123,7 +123,7 @@ class Reconstruct:
     def _engine(self) -> Engine:
         import torch
 
-        from mouselift.infer.engine import Engine
+        from mouselift.reconstruct.network import Engine
 
         return Engine.load(self.checkpoint, dtype=getattr(torch, self.dtype), device=self.device)
 
@@ -168,8 +168,8 @@ _MOST_ROWS = 20
 
 def scores(records: list[Record]) -> None:
     """Tables for a person: foreground first, views that went in and held-out ones apart."""
-    from mouselift.evaluate.record import WORDS
     from mouselift.reconstruct.record import SCORES, overall
+    from mouselift.reconstruct.scores import WORDS
 
     for role, means in overall(records).items():
         having = [record for record in records if role in record.roles]

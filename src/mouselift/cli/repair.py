@@ -12,7 +12,7 @@ import tyro
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
 
 if TYPE_CHECKING:
-    from mouselift.io.rigs.rig import Rig
+    from mouselift.calibration.rig import Rig
     from mouselift.repair.dataset import RepairSummary
 
 _SAID = 3  # of the rig's sentences, the commonest: all of them stand in the manifest
@@ -62,8 +62,8 @@ class Repair:
 
     def read_rig(self) -> Rig | None:
         """The rig that was asked for."""
-        from mouselift.io.discover import rig_at
-        from mouselift.io.rigs.registry import read_rig
+        from mouselift.calibration.registry import read_rig
+        from mouselift.capture.discovery import rig_at
 
         if self.rig is None:
             return None

@@ -40,10 +40,10 @@ class Report:
     """Print the result as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
+        from mouselift.atomic import check_output
         from mouselift.audit.profile import load_profile
         from mouselift.audit.result import read_audit
         from mouselift.audit.run import audit_dataset
-        from mouselift.io.atomic import check_output
         from mouselift.report.dataset_page import write_report
 
         check_output(self.page, self.force)

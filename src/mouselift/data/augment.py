@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mouselift.core.camera import Camera
 from mouselift.data.decode import Premultiplied
 from mouselift.data.moves import turned, window, zoomed
+from mouselift.geometry.camera import Camera
 
 _LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # ITU-R BT.709
 _MIDDLE = np.float32(0.5)

@@ -12,17 +12,17 @@ import torch
 from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import Array
+from mouselift.array_types import Array
+from mouselift.calibration.facelift import SampleView
 from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.choice import ViewChoice
 from mouselift.data.decode import Box, Premultiplied, read_cutout
 from mouselift.data.moves import ViewMove, resized
 from mouselift.data.sample import Batch, Sample, collate
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import DatasetSample, read_sample
 from mouselift.errors import DatasetError, MouseliftError
-from mouselift.io.dataset import DatasetSample, read_sample
-from mouselift.io.layout import find_samples
-from mouselift.io.rigs.facelift import SampleView
+from mouselift.geometry.camera import Camera
 
 WHITE = (1.0, 1.0, 1.0)
 
@@ -33,7 +33,7 @@ _EACH_VIEW = 3
 class MultiViewDataset(Dataset[Sample]):
     """Samples of prepared folders (FaceLift format), read when asked for.
 
-    samples: a list file, a folder of samples, one sample's folder, or such folders (`io.layout.split_samples`).
+    samples: a list file, a folder of samples, one sample's folder, or such folders (`dataset.layout.split_samples`).
     size: pixels a side of what is given out; None: as stored. background: red, green, blue, 0..1.
     What a sample looks like depends on (seed, epoch, index) only: not on workers, order or what was read before.
     Set the epoch (`set_epoch`) before iterating; workers that live on see it.

@@ -1,7 +1,7 @@
 """A sample's picture as float32 with premultiplied alpha, the subject's part only.
 
 PNGs of this project (one IDAT chunk, rows stored as differences to the row above) are inflated and summed here, within
-the box that is not blank: a third of OpenCV's time. Every other file goes through `io.png` or `io.images`.
+the box that is not blank: a third of OpenCV's time. Every other file goes through `media.png` or `media.images`.
 Format: W3C, "Portable Network Graphics", third edition, 2025.
 """
 
@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from mouselift.core.types import Array, ImageRGBA
+from mouselift.array_types import Array, ImageRGBA
 from mouselift.errors import DatasetError, VideoError
-from mouselift.io.images import as_rgb, read_image
-from mouselift.io.png import SIGNATURE, decode_png, up_filtered_steps
+from mouselift.media.images import as_rgb, read_image
+from mouselift.media.png import SIGNATURE, decode_png, up_filtered_steps
 
 Premultiplied = Float32[
     Array, "4 h w"

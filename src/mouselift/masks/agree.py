@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float64
 from scipy import ndimage
 
-from mouselift.core.camera import Camera
-from mouselift.core.hull import VisualHull
-from mouselift.core.types import Array, Mask, Points3, Vector3
+from mouselift.array_types import Array, Mask, Points3, Vector3
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.floor import Floor
 from mouselift.masks.volume import Carver, ViewMask, dilated
 

@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.core.types import Array, Levels, Mask
+from mouselift.array_types import Array, Levels, Mask
 from mouselift.errors import MaskError
-from mouselift.io.frames import Picture
 from mouselift.masks.light import light_gain, relit
 from mouselift.masks.planes import Planes, doubled, half_size, halved, picture_planes
 from mouselift.masks.statistics import quantile, tightest
+from mouselift.media.frames import Picture
 
 _TIGHT_SHARE = 0.25
 _ROUNDS = 3

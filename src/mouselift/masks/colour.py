@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from mouselift.core.types import Array, Mask
+from mouselift.array_types import Array, Mask
 from mouselift.masks.evidence import Evidence
 
 _BINS = 32

@@ -8,12 +8,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Array, Levels, Mask
-from mouselift.io.frames import Box
+from mouselift.array_types import Array, Levels, Mask
+from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.masks.background import Background
 from mouselift.masks.light import light_gain, relit
 from mouselift.masks.planes import Planes, halved
+from mouselift.media.frames import Box
 
 _CHANGE = 12.0  # levels of brightness: smaller differences are no change
 _CONTRAST = 0.12  # of the background's level: glare, blooming and codecs halo a dark subject on a bright ground

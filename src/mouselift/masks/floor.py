@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 from jaxtyping import Float32
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import Array, Levels, Points3, Vector3
+from mouselift.array_types import Array, Levels, Points3, Vector3
 from mouselift.errors import MaskError
+from mouselift.geometry.camera import Camera
 from mouselift.masks.volume import Cloud, ViewLevels
 
 _TRIM = 0.02  # share of a hull's voxels at each end that is not trusted

@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, UInt8
 
-from mouselift.core.types import Array, Levels
-from mouselift.io.frames import Box
+from mouselift.array_types import Array, Levels
+from mouselift.media.frames import Box
 
 _SHRINK = 8  # pixels a cell: ratios are formed of means over cells
 _TILE = 8  # cells a tile: 64 x 64 pixels

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.core.types import Array, Levels
-from mouselift.io.frames import Picture
-from mouselift.io.video import VideoPicture
+from mouselift.array_types import Array, Levels
+from mouselift.media.frames import Picture
+from mouselift.media.video import VideoPicture
 
 _PLANAR = ("yuv420p", "yuvj420p")
 

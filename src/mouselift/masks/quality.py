@@ -1,7 +1,7 @@
 """How good masks are, told without truth: by how well the views agree.
 
 Per frame: rays through the mask centroids should meet, tangent planes should touch both silhouettes of
-a pair (`core.tangency`), and the hull of all masks should fill every mask again. A subject that the
+a pair (`geometry.tangency`), and the hull of all masks should fill every mask again. A subject that the
 sensor's border cuts has another centroid and outline than its whole: such views are counted, not judged.
 """
 
@@ -12,11 +12,11 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.silhouette import HALF_LEVEL, Silhouette
-from mouselift.core.tangency import OutlineRays, tangency_residuals
-from mouselift.core.triangulate import triangulate
 from mouselift.errors import LensFoldError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
+from mouselift.geometry.tangency import OutlineRays, tangency_residuals
+from mouselift.geometry.triangulation import triangulate
 from mouselift.masks.agree import shadow
 from mouselift.masks.planes import halved
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask

@@ -17,17 +17,17 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from mouselift.core.finding import Finding
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CameraTracks, CaptureSource
 from mouselift.errors import MaskError
-from mouselift.io.capture import Capture
-from mouselift.io.source import CameraTracks, CaptureSource
-from mouselift.io.video import VideoInfo
+from mouselift.findings import Finding
 from mouselift.masks.background import Background, learn_background
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, summarise
 from mouselift.masks.scene import Scene, learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.masks.write import move_folder, png_name, read_mask, write_mask, write_video
+from mouselift.media.video import VideoInfo
 
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved for quality alone
@@ -52,7 +52,7 @@ class MaskReport(msgspec.Struct, frozen=True):
     schema: int = _SCHEMA
 
     def paths(self, out: Path) -> dict[str, Path]:
-        """For `io.capture.set_masks`."""
+        """For `capture.capture.set_masks`."""
         return {camera: out / name for camera, name in self.masks.items()}
 
 
@@ -73,7 +73,7 @@ def segment_capture(
 ) -> MaskReport:
     """Masks for every camera of `capture` in `out`; an interrupted run goes on when called again.
 
-    `runner` runs a picklable job over blocks of numbers and yields its results (`prepare.engine.run_blocks`
+    `runner` runs a picklable job over blocks of numbers and yields its results (`parallel.run_blocks`
     uses processes). Raises MaskError where the folder belongs to something else or the recording cannot be
     segmented, CaptureError where the up direction is not known.
     """

@@ -13,12 +13,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.finding import Finding
-from mouselift.core.hull import VisualHull
-from mouselift.core.types import Mask, Points3, Vector3
+from mouselift.array_types import Mask, Points3, Vector3
 from mouselift.errors import MaskError
-from mouselift.io.frames import FrameSet
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.agree import Views, shadow, subject_cluster
 from mouselift.masks.background import Background
 from mouselift.masks.colour import ColourModel, ColourTally
@@ -26,6 +25,7 @@ from mouselift.masks.evidence import Comparer, Evidence
 from mouselift.masks.floor import Floor, find_floor, given_floor
 from mouselift.masks.planes import halved, picture_planes
 from mouselift.masks.volume import Carver, Cloud, ViewMask, Volume, common_field, dilated, fine_voxel, half_camera
+from mouselift.media.frames import FrameSet
 
 _SOLID = 50  # voxels of a hull that is evidence
 _OUTLIERS = 0.005  # share of all hull voxels beyond the working volume, each side

@@ -9,15 +9,15 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Array, Levels, Mask
-from mouselift.io.frames import Box, Picture
+from mouselift.array_types import Array, Levels, Mask
+from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.masks.agree import Agreement, Place, agree
 from mouselift.masks.colour import ColourModel
 from mouselift.masks.evidence import Comparer, Evidence
 from mouselift.masks.planes import Planes, picture_planes
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
+from mouselift.media.frames import Box, Picture
 
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject

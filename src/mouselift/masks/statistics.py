@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, UInt8
 
-from mouselift.core.types import Array, Levels
+from mouselift.array_types import Array, Levels
 
 _STRIP = 32  # rows sorted at a time: what is in hand stays in the cache
 

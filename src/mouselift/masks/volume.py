@@ -12,12 +12,12 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
-from mouselift.core.camera import Camera
-from mouselift.core.hull import VisualHull
-from mouselift.core.triangulate import meeting_point
-from mouselift.core.types import Array, Mask, Points3, Vector3
+from mouselift.array_types import Array, Mask, Points3, Vector3
 from mouselift.errors import CalibrationError
-from mouselift.io.frames import Box
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.triangulation import meeting_point
+from mouselift.geometry.visual_hull import VisualHull
+from mouselift.media.frames import Box
 
 # Members of a list: views differ in size, hulls in number.
 ViewLevels = UInt8[Array, "_ _"]

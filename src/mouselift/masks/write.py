@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 from av.error import FFmpegError
 
-from mouselift.core.types import Levels
+from mouselift.array_types import Levels
+from mouselift.atomic import whole_file
 from mouselift.errors import MaskError, OutputError
-from mouselift.io.atomic import whole_file
-from mouselift.io.png import encode_png
+from mouselift.media.png import encode_png
 
 _DIGITS = 6
 

@@ -17,13 +17,13 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
-from mouselift.core.finding import Finding
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CaptureSource, open_source
+from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError, FramingError, LensFoldError
-from mouselift.io.capture import Capture
-from mouselift.io.dataset import DatasetSource
-from mouselift.io.source import CaptureSource, open_source
-from mouselift.plan.zoom import DatasetZoom
-from mouselift.prepare.engine import run_blocks
+from mouselift.findings import Finding
+from mouselift.framing.zoom import DatasetZoom
+from mouselift.parallel import run_blocks
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
 from mouselift.prepare.select import Selection, Split

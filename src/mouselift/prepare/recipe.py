@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mouselift.errors import CaptureError
-from mouselift.plan.framing import DEFAULT_PRESET, PRESETS, Framing
-from mouselift.warp.filters import DEFAULT_INTERPOLATION, Interpolation
+from mouselift.framing.framing import DEFAULT_PRESET, PRESETS, Framing
+from mouselift.prepare.filters import DEFAULT_INTERPOLATION, Interpolation
 
 Policy = Literal["drop", "keep", "fail"]
 

@@ -8,17 +8,17 @@ from typing import Any, Literal
 
 import msgspec
 
-from mouselift.core.finding import Finding
-from mouselift.core.types import Vector3
+from mouselift.array_types import Vector3
+from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.errors import FramingError, LensFoldError, MaskError
-from mouselift.io.frames import FrameSet, ViewFrame
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
-from mouselift.plan.sample import SamplePlan, ViewPlan
-from mouselift.plan.zoom import DatasetZoom
+from mouselift.findings import Finding
+from mouselift.framing.plan import SamplePlan, ViewPlan
+from mouselift.framing.zoom import DatasetZoom
+from mouselift.media.frames import FrameSet, ViewFrame
+from mouselift.media.png import encode_png
 from mouselift.prepare.recipe import Policy, Recipe
+from mouselift.prepare.resample import warp_view
 from mouselift.prepare.subject import Subject, find_subject
-from mouselift.warp.execute import warp_view
 
 Status = Literal["kept", "dropped"]
 _DISAGREE_SHARE = 0.15  # of the subject's size: masks whose centres miss each other by more are worth a look

@@ -1,4 +1,4 @@
-"""The folder of a prepared dataset: what `io.store` does, for samples of `prepare`."""
+"""The folder of a prepared dataset: what `run_folder` does, for samples of `prepare`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from mouselift.io.layout import CAMERAS_FILE, LISTS
-from mouselift.io.store import FolderStore
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.prepare.sample import Record, Sample
+from mouselift.run_folder import FolderStore
 
 DESCRIPTION = "dataset.json"
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mouselift.core.silhouette import HALF_LEVEL, Silhouette
-from mouselift.core.types import Levels
+from mouselift.array_types import Levels
+from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import msgspec
 from mouselift.data.choice import ViewChoice
 from mouselift.data.dataset import WHITE
 from mouselift.errors import ModelError
-from mouselift.io.splat_filter import FILTERS
+from mouselift.gaussians.filters import FILTERS
 from mouselift.render.base import Colour
 
 
@@ -19,7 +19,7 @@ class Options:
 
     views: tuple[str, ...] = ()  # cameras that go in; all where empty. The others are held out and scored apart
     size: int | None = None  # pixels a side that pictures are resized to, with their cameras
-    filter: str = "none"  # of io.splat_filter.FILTERS
+    filter: str = "none"  # of gaussians.filters.FILTERS
     turntable: int = 60  # frames of one turn; 0: none
     background: Colour = WHITE
 

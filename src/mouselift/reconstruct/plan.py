@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import read_sample
 from mouselift.errors import DatasetError, ModelError
-from mouselift.infer.engine import Engine
-from mouselift.infer.estimate import forward_seconds
-from mouselift.io.dataset import read_sample
-from mouselift.io.layout import find_samples
 from mouselift.models.gslrm.memory import available_bytes
+from mouselift.reconstruct.estimate import forward_seconds
+from mouselift.reconstruct.network import Engine
 from mouselift.reconstruct.options import Options
 
 BYTES_A_SPLAT = 239  # of a .ply: 59 float32 numbers, 3 bytes

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from mouselift.evaluate.record import FIGURES, ROLES, Role, Scored, mean_over
+from mouselift.reconstruct.scores import FIGURES, ROLES, Role, Scored, mean_over
 
 SCORES = tuple(figure for figure in FIGURES if figure != "lpips")  # no weights come with mouselift
 
 
 class ViewRecord(Scored, frozen=True, kw_only=True):
-    """One view's scores. Definitions: `evaluate.metrics`."""
+    """One view's scores. Definitions: `reconstruct.metrics`."""
 
     place: int  # in the sample's file: renders/cam_<place>.png
 
@@ -27,7 +27,7 @@ class Record(msgspec.Struct, frozen=True):
     source: str  # the sample's folder
     cameras: str  # sha256 of its cameras file
     network: str  # checkpoint and precision, in words
-    filter: str  # of io.splat_filter.FILTERS
+    filter: str  # of gaussians.filters.FILTERS
     side: int  # pixels a side that the network got
     views: list[ViewRecord]
     made: int  # Gaussians that the network gave

@@ -7,17 +7,17 @@ from pathlib import Path
 
 from mouselift import __version__
 from mouselift.data.dataset import MultiViewDataset
+from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CheckpointError, DatasetError
-from mouselift.infer.engine import Engine
-from mouselift.io.layout import CAMERAS_FILE
-from mouselift.io.store import FolderStore, file_digest
 from mouselift.reconstruct.files import DESCRIPTION, METRICS, TABLE
+from mouselift.reconstruct.network import Engine
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.plan import Task
 from mouselift.reconstruct.record import Record, metrics_csv
 from mouselift.reconstruct.sample import Made, make
 from mouselift.reconstruct.write import Page, write_made
 from mouselift.render.base import Renderer
+from mouselift.run_folder import FolderStore, file_digest
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 

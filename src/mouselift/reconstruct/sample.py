@@ -10,22 +10,22 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import ImageRGB, Levels
+from mouselift.array_types import ImageRGB, Levels
 from mouselift.data.moves import resized
 from mouselift.data.sample import Sample
-from mouselift.evaluate.metrics import view_scores
-from mouselift.evaluate.record import Role, known_figures
-from mouselift.infer.engine import Engine, background_of, draw, view_of
-from mouselift.io.dataset import read_sample
-from mouselift.io.layout import CAMERAS_FILE
-from mouselift.io.ply import Splats
-from mouselift.io.splat_filter import FILTERS
-from mouselift.io.store import file_digest
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.dataset.source import read_sample
+from mouselift.gaussians.filters import FILTERS
+from mouselift.gaussians.ply import Splats
+from mouselift.geometry.camera import Camera
+from mouselift.reconstruct.metrics import view_scores
+from mouselift.reconstruct.network import Engine, background_of, draw, view_of
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.record import Record, ViewRecord
+from mouselift.reconstruct.scores import Role, known_figures
 from mouselift.render.base import Colour, Gaussians, Renderer
 from mouselift.render.orbit import levels_of, pictures, turntable
+from mouselift.run_folder import file_digest
 
 _LARGEST = 512  # pixels a side of the turntable
 _STEEPEST_DEG = 75.0  # of the turntable's elevation: nearer the pole a turn is a spin

@@ -8,10 +8,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mouselift.core.types import ImageRGB
-from mouselift.io.ply import write_ply
-from mouselift.io.png import encode_png
-from mouselift.io.rigs.facelift import SampleView, sample_json
+from mouselift.array_types import ImageRGB
+from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.gaussians.ply import write_ply
+from mouselift.media.png import encode_png
 from mouselift.reconstruct.files import CAMERAS, METRICS, RENDERS, SPLATS, STILLS, VIDEO
 from mouselift.reconstruct.record import metrics_json
 from mouselift.reconstruct.sample import Made, turn

@@ -18,11 +18,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import Pinhole
-from mouselift.core.similarity import Similarity
 from mouselift.errors import CalibrationError
-from mouselift.io.ply import Splats
+from mouselift.gaussians.ply import Splats
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import Pinhole
+from mouselift.geometry.similarity import Similarity
 from mouselift.render.harmonics import SH_DC, colours_from
 
 NEAR = 0.2  # world units: what lies at z <= this is not drawn

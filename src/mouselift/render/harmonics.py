@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mouselift.io.ply import SH_DC
+from mouselift.gaussians.ply import SH_DC
 
 _PI = math.pi
 _C1 = math.sqrt(3 / (4 * _PI))

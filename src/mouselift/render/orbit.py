@@ -12,12 +12,12 @@ import torch
 from av.error import FFmpegError
 from jaxtyping import UInt8
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
-from mouselift.core.types import Array, ImageRGB, Vector3
+from mouselift.array_types import Array, ImageRGB, Vector3
+from mouselift.atomic import whole_file
 from mouselift.errors import VideoError
-from mouselift.io.atomic import whole_file
-from mouselift.io.encode import VideoWriter
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
+from mouselift.media.encode import VideoWriter
 from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
 
 Sheet = UInt8[Array, "sheet_h sheet_w 3"]

@@ -13,15 +13,15 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
-from mouselift.audit.diagnose.cause import Cause, Diagnosis
-from mouselift.audit.diagnose.explain import explain, in_order, look, problem_of
-from mouselift.audit.load import load_sample
-from mouselift.core.camera import Camera
+from mouselift.calibration.facelift import read_cameras_json
+from mouselift.calibration.rig import Rig
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
+from mouselift.dataset.loading import load_sample
+from mouselift.diagnosis.cause import Cause, Diagnosis
+from mouselift.diagnosis.explain import explain, in_order, look, problem_of
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.io.layout import CAMERAS_FILE, LISTS, find_samples
-from mouselift.io.rigs.facelift import read_cameras_json
-from mouselift.io.rigs.rig import Rig
-from mouselift.prepare.engine import run_blocks
+from mouselift.geometry.camera import Camera
+from mouselift.parallel import run_blocks
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.repair.store import RepairRecord, RepairStore
 

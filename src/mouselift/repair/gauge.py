@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.diagnose.stated import Hulls, Stated, subject_point
-from mouselift.core.types import Array
+from mouselift.array_types import Array
+from mouselift.diagnosis.camera_arrays import Hulls, Stated, subject_point
 
 MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
 MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject

@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.diagnose.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, deviations
-from mouselift.audit.diagnose.fit import NOISE_PX, Fit, fit
-from mouselift.audit.diagnose.stated import Hulls, Stated
-from mouselift.core.types import Array
+from mouselift.array_types import Array
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, deviations
+from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
 from mouselift.repair.rig_match import RigMatch
 

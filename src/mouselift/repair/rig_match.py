@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.diagnose.stated import Stated
-from mouselift.core.similarity import Similarity
-from mouselift.core.types import Array, Matrix3
+from mouselift.array_types import Array, Matrix3
+from mouselift.calibration.rig import Rig, RigCamera
+from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import Rig, RigCamera
+from mouselift.geometry.similarity import Similarity
 
 TURN_DEG = 0.1  # of a rotation from the rig's: about a pixel at the usual focal lengths
 MOVED = 0.002  # of a centre, share of the cameras' mean distance from their middle: the same

@@ -7,15 +7,15 @@ from typing import Literal
 
 import numpy as np
 
-from mouselift.audit.diagnose.candidate import change_of
-from mouselift.audit.diagnose.cause import Cause, Diagnosis, finite
-from mouselift.audit.diagnose.explain import REDUNDANT, explain, in_order, look, problem_of
-from mouselift.audit.diagnose.fit import Fit, Left, in_front, judge, undo
-from mouselift.audit.diagnose.stated import Hulls, Stated
-from mouselift.audit.views import SampleViews
-from mouselift.core.camera import Camera
+from mouselift.calibration.rig import Rig
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.candidate import change_of
+from mouselift.diagnosis.cause import Cause, Diagnosis, finite
+from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, look, problem_of
+from mouselift.diagnosis.fit import Fit, Left, in_front, judge, undo
 from mouselift.errors import CalibrationError
-from mouselift.io.rigs.rig import Rig
+from mouselift.geometry.camera import Camera
 from mouselift.repair.gauge import Gauge, gauge_of, unobservable
 from mouselift.repair.rig_gauge import RigFit, with_rig
 from mouselift.repair.rig_match import RigMatch, match_rig

@@ -1,4 +1,4 @@
-"""The folder of a repaired dataset: what `io.store` does, for copies of samples."""
+"""The folder of a repaired dataset: what `run_folder` does, for copies of samples."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
-from mouselift.io.layout import CAMERAS_FILE
-from mouselift.io.store import FolderStore
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.run_folder import FolderStore
 
 DESCRIPTION = "repair.json"
 

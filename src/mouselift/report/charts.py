@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup, escape
 
-from mouselift.core.types import Array
+from mouselift.array_types import Array
 
 Values = Float[Array, " n"]
 Real = float | int

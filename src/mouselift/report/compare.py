@@ -10,27 +10,27 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
+from mouselift.array_types import frozen
 from mouselift.audit.profile import Profile
-from mouselift.audit.recording.run import masked_frames
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.audit.run import audit_dataset
-from mouselift.core.types import frozen
+from mouselift.capture.capture import Capture, load_capture
+from mouselift.capture.capture_toml import capture_file
+from mouselift.capture.source import open_source
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import read_sample
 from mouselift.errors import FramingError, MaskError
-from mouselift.io.capture import Capture, load_capture
-from mouselift.io.capture_toml import capture_file
-from mouselift.io.dataset import read_sample
-from mouselift.io.layout import find_samples
-from mouselift.io.png import read_png
-from mouselift.io.source import open_source
-from mouselift.io.store import read_manifest
-from mouselift.plan.framing import PRESETS, Framing
-from mouselift.plan.zoom import Zoom
+from mouselift.framing.framing import PRESETS, Framing
+from mouselift.framing.zoom import Zoom
+from mouselift.inspect.run import masked_frames
+from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record
 from mouselift.prepare.select import Selection, Split
 from mouselift.report.page import picture_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
+from mouselift.run_folder import read_manifest
 
 Progress = Callable[[str, int, int], None]
 

@@ -12,9 +12,9 @@ from markupsafe import Markup
 from mouselift.audit.distribution import COMPONENTS, RANGES, RayStatistics
 from mouselift.audit.profile import Profile
 from mouselift.audit.result import DatasetAudit
-from mouselift.audit.schema import check_frame, read_sample_file
+from mouselift.dataset.cameras_check import check_frame, read_sample_file
+from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
-from mouselift.io.layout import CAMERAS_FILE
 from mouselift.report.charts import Values
 from mouselift.report.plots import by_view, histogram, legend, over_frames
 

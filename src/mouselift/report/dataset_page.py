@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.audit.load import load_sample
+from mouselift.atomic import check_output
 from mouselift.audit.profile import Profile
-from mouselift.audit.result import CauseFound, DatasetAudit
-from mouselift.audit.views import SampleViews
+from mouselift.audit.result import DatasetAudit
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis.cause import CauseFound
 from mouselift.errors import DatasetError
-from mouselift.io.atomic import check_output
-from mouselift.io.layout import find_samples
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
 from mouselift.report.finding_list import Group, finding_groups

@@ -13,14 +13,14 @@ from mouselift import __version__
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.audit.run import audit_dataset
-from mouselift.io.capture import load_capture
-from mouselift.io.capture_toml import write_capture_toml
-from mouselift.io.dataset import read_sample
-from mouselift.io.discover import discover
-from mouselift.io.layout import find_samples
-from mouselift.io.png import read_png
-from mouselift.io.source import CaptureSource
-from mouselift.plan.framing import PRESETS
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.capture.source import CaptureSource
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import read_sample
+from mouselift.framing.framing import PRESETS
+from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

@@ -6,8 +6,8 @@ import cv2
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.outline import LEVEL
-from mouselift.core.types import Array, Levels, Points2
+from mouselift.array_types import Array, Levels, Points2
+from mouselift.geometry.outlines import LEVEL
 
 Polyline = Float64[Array, "_ 2"]  # of any length, so several can be told of at once
 

@@ -12,11 +12,11 @@ from markupsafe import Markup
 
 from mouselift import __version__
 from mouselift.errors import DatasetError
-from mouselift.evaluate import table
-from mouselift.evaluate.pictures import MOST
-from mouselift.evaluate.record import ROLES, WORDS, Group, Role, SampleRecord, ranked
-from mouselift.evaluate.run import SAMPLES_CSV, SHEET, VIEWS_CSV, Evaluation
-from mouselift.io.layout import number_of
+from mouselift.media.frames import number_of
+from mouselift.reconstruct import tables as table
+from mouselift.reconstruct.evaluation import SAMPLES_CSV, SHEET, VIEWS_CSV, Evaluation
+from mouselift.reconstruct.scores import ROLES, WORDS, Group, Role, SampleRecord, ranked
+from mouselift.reconstruct.sheet import MOST
 from mouselift.report.charts import Values
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import picture_uri, render_page

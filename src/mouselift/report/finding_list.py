@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.audit.load import load_sample
 from mouselift.audit.result import DatasetAudit
-from mouselift.audit.views import SampleViews
-from mouselift.core.finding import Finding, Severity
+from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import SampleViews
+from mouselift.findings import Finding, Severity
 from mouselift.report.page import picture_uri
 from mouselift.report.sheet import tile_of_sample
 

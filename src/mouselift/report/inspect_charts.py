@@ -8,8 +8,8 @@ import numpy as np
 from jaxtyping import Float64
 from markupsafe import Markup
 
-from mouselift.audit.recording.facts import CameraFacts, Inspection, LagFacts
-from mouselift.core.types import Array, Points3, Vector3
+from mouselift.array_types import Array, Points3, Vector3
+from mouselift.inspect.facts import CameraFacts, Inspection, LagFacts
 from mouselift.report.charts import SHAPES, Axis, Chart, mark, number, value_axis
 
 _WIDTH, _HEIGHT = 520, 430

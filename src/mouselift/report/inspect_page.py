@@ -10,9 +10,9 @@ import numpy as np
 from markupsafe import Markup
 
 from mouselift import __version__
-from mouselift.audit.recording.facts import Inspection
-from mouselift.io.capture import load_capture
-from mouselift.io.source import open_source
+from mouselift.capture.capture import load_capture
+from mouselift.capture.source import open_source
+from mouselift.inspect.facts import Inspection
 from mouselift.report.charts import Values
 from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side, world_axes
 from mouselift.report.page import picture_uri, render_page

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.io.capture import Capture
-from mouselift.io.images import ImageFolder
-from mouselift.io.source import CaptureSource
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CaptureSource
+from mouselift.media.images import ImageFolder
 from mouselift.report.sheet import contact_sheet, tile_of_source, write_png
 
 _TILE = 200

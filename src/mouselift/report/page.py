@@ -9,8 +9,8 @@ from typing import Any
 import cv2
 import jinja2
 
-from mouselift.core.types import ImageRGB
-from mouselift.io.atomic import write_whole
+from mouselift.array_types import ImageRGB
+from mouselift.atomic import write_whole
 
 _JPEG_QUALITY = 88
 

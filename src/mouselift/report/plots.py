@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float
 from markupsafe import Markup, escape
 
-from mouselift.core.types import Array
+from mouselift.array_types import Array
 from mouselift.report.charts import SHAPES, Axis, Chart, Values, mark, number, value_axis
 
 Known = Float[Array, " m"]  # fewer than were given

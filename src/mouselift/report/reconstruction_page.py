@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from mouselift import __version__
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import ImageRGB
-from mouselift.evaluate.record import WORDS, Role
+from mouselift.array_types import ImageRGB
+from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.reconstruct.files import PAGE, SPLATS, STILLS, VIDEO
 from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
+from mouselift.reconstruct.scores import WORDS, Role
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import picture_uri, render_page
 from mouselift.report.scene_data import scene_json

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Array, ImageRGB, ImageRGBA, Levels
-from mouselift.io.atomic import write_whole
-from mouselift.io.frames import Picture
+from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.atomic import write_whole
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.media.frames import Picture
 
 Tile = UInt8[Array, "tile tile 3"]
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mouselift.audit.outline import Outline, outline_of
-from mouselift.audit.views import SampleViews, View
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.report.edges import edge_lines, path_data
 from mouselift.report.page import picture_uri
 from mouselift.report.tangents import Point, Tangent, best_reference, tangents

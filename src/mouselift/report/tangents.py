@@ -1,7 +1,7 @@
 """Epipolar tangents to be drawn: the planes that touch the subject in one view, as lines across another.
 
 With exact cameras each line touches the outline that it crosses; the gap is how far it does not. Which planes speak,
-and by how many pixels they miss, is audit/tangency.py's answer; this module adds where to draw them.
+and by how many pixels they miss, is geometry/tangent_planes.py's answer; this module adds where to draw them.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.audit.outline import Outline
-from mouselift.audit.tangency import contacts
-from mouselift.core.camera import Camera
-from mouselift.core.types import Array, Vector3
+from mouselift.array_types import Array, Vector3
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline
+from mouselift.geometry.tangent_planes import contacts
 
 Point = Float64[Array, "2"]
 

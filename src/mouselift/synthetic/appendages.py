@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mouselift.core.types import Vector3
+from mouselift.array_types import Vector3
 from mouselift.synthetic.body import HIPS, SHOULDERS, Spine, halves_at
 from mouselift.synthetic.mesh import Piece, ellipsoid
 from mouselift.synthetic.pose import Pose

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.interpolate import PchipInterpolator
 
-from mouselift.core.types import Array, Points3, Vector3
+from mouselift.array_types import Array, Points3, Vector3
 from mouselift.synthetic.mesh import Piece
 from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.sweep import swept

@@ -10,10 +10,10 @@ from typing import Literal
 
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import ImageRGB, Levels
+from mouselift.array_types import ImageRGB, Levels
 from mouselift.errors import CaptureError
-from mouselift.io.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
+from mouselift.geometry.camera import Camera
+from mouselift.media.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
 from mouselift.synthetic import truth
 from mouselift.synthetic.coat import Coat
 from mouselift.synthetic.layouts import Labels, Layout, files_of, write_calibration

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.similarity import Similarity
-from mouselift.core.types import Levels
-from mouselift.io.dataset import read_sample
-from mouselift.io.layout import find_samples
-from mouselift.io.png import read_png
-from mouselift.io.rigs.facelift import read_cameras_json
-from mouselift.plan.sample import SamplePlan
+from mouselift.array_types import Levels
+from mouselift.calibration.facelift import read_cameras_json
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.source import read_sample
+from mouselift.framing.plan import SamplePlan
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.similarity import Similarity
+from mouselift.media.png import read_png
 from mouselift.synthetic.marks import find_marks
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette

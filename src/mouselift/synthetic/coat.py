@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter
 
-from mouselift.core.types import Array, Points3
+from mouselift.array_types import Array, Points3
 from mouselift.synthetic.body import halves_at
 from mouselift.synthetic.mesh import Look, Piece
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.types import Matrix4
+from mouselift.array_types import Matrix4
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
 from mouselift.synthetic.rough_masks import Roughness, roughen
 
 

@@ -20,10 +20,10 @@ import tomlkit
 from jaxtyping import Float64, Int64
 from scipy.io import savemat
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady, Fisheye, Pinhole
-from mouselift.core.types import Array
+from mouselift.array_types import Array
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Fisheye, Pinhole
 
 Layout = Literal["dannce", "dannce_mat", "mammal", "anipose"]
 _TO_MATLAB, _TO_OPENCV = 0.5, -0.5  # added to our pixels

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import Similarity
-from mouselift.core.types import Array, Points2, Points3, Vector3
+from mouselift.array_types import Array, Points2, Points3, Vector3
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import Similarity
 from mouselift.synthetic.mesh import Mesh, Topology
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette
 

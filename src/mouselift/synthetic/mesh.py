@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from jaxtyping import Float32, Float64, Int64
 
-from mouselift.core.types import Array, Points3
+from mouselift.array_types import Array, Points3
 
 _POLE = 1e-12
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from mouselift.core.types import Points3
+from mouselift.array_types import Points3
 from mouselift.synthetic.appendages import ears, eyes_and_nose, limbs, tail
 from mouselift.synthetic.body import body_piece, pose_spine
 from mouselift.synthetic.coat import Coat, contrast, paint, spread_over

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
-from mouselift.core.types import ImageRGB, Levels
+from mouselift.array_types import ImageRGB, Levels
 from mouselift.errors import CaptureError
-from mouselift.io.frames import Box
+from mouselift.media.frames import Box
 
 
 @dataclass(frozen=True)

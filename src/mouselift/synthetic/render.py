@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Float64
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import Array, ImageRGB, Levels, Points3
+from mouselift.array_types import Array, ImageRGB, Levels, Points3
+from mouselift.geometry.camera import Camera
 from mouselift.synthetic.coat import fur_at
 from mouselift.synthetic.mesh import Look
 from mouselift.synthetic.mouse import Posed

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady, Lens, Pinhole
-from mouselift.core.similarity import look_at
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Lens, Pinhole
+from mouselift.geometry.similarity import look_at
 from mouselift.synthetic.scene import Arena
 
 

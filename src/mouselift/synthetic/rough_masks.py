@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from mouselift.audit.views import SampleViews
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Levels
+from mouselift.array_types import Levels
+from mouselift.dataset.sample import SampleViews
+from mouselift.geometry.silhouette import HALF_LEVEL
 
-_FLOOR = 8  # of 255: as warp.execute.ALPHA_FLOOR, below it lies what compression leaves around a subject
+_FLOOR = 8  # of 255: as prepare.resample.ALPHA_FLOOR, below it lies what compression leaves around a subject
 
 
 @dataclass(frozen=True)

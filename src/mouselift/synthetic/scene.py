@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
-from mouselift.core.camera import Camera
-from mouselift.core.similarity import looking_at
-from mouselift.core.types import Array, Points2
+from mouselift.array_types import Array, Points2
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
 

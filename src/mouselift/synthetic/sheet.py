@@ -8,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mouselift.core.types import ImageRGB
+from mouselift.array_types import ImageRGB
 from mouselift.errors import CaptureError
 from mouselift.synthetic.coat import Coat
 from mouselift.synthetic.motion import Motion

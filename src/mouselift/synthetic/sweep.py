@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.core.types import Array, Points3, Vector3
+from mouselift.array_types import Array, Points3, Vector3
 from mouselift.synthetic.mesh import Piece, tube_faces
 
 Row = Float64[Array, " k"]

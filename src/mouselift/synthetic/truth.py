@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.core.camera import Camera
-from mouselift.core.lens import BrownConrady, Fisheye, Lens, Pinhole
-from mouselift.core.types import Points3
+from mouselift.array_types import Points3
 from mouselift.errors import CaptureError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.synthetic.marks import Marks
 from mouselift.synthetic.mesh import Mesh, Topology
 from mouselift.synthetic.mouse import Posed

@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float64, UInt8
 from scipy.ndimage import gaussian_filter
 
-from mouselift.audit.views import View
-from mouselift.core.hull import VisualHull, carve
-from mouselift.core.silhouette import HALF_LEVEL
-from mouselift.core.types import Array, Mask, Points3, Vector3
+from mouselift.array_types import Array, Mask, Points3, Vector3
+from mouselift.dataset.sample import View
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.visual_hull import VisualHull, carve
 
 _COARSE = 36  # voxels along the first cube, which only finds where the hull lies
 _GREY = 150

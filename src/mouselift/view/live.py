@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-from mouselift.audit.load import load_sample
-from mouselift.core.types import Array, Vector3
+from mouselift.array_types import Array, Vector3
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.loading import load_sample
 from mouselift.errors import DatasetError, MissingExtraError, MouseliftError
-from mouselift.io.layout import find_samples
 from mouselift.view.scene import Scene, SceneCamera, scene_of
 
 _BLUE = (10, 132, 255)

@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.audit.load import load_sample
-from mouselift.core.camera import Camera
-from mouselift.core.types import ImageRGB
+from mouselift.array_types import ImageRGB
+from mouselift.calibration.facelift import read_cameras_json
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.dataset.loading import load_sample
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.io.gaussian_files import is_file_of_splats, read_splats
-from mouselift.io.layout import CAMERAS_FILE
-from mouselift.io.png import read_png
-from mouselift.io.rigs.facelift import read_cameras_json
+from mouselift.gaussians.files import is_file_of_splats, read_splats
+from mouselift.geometry.camera import Camera
+from mouselift.media.png import read_png
 from mouselift.reconstruct.files import CAMERAS, SPLATS
 from mouselift.view.live import ROOT, Served, draw, index_of
 from mouselift.view.scene import Scene, on_ground

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
-from mouselift.audit.outline import Outline, outline_of
-from mouselift.audit.views import SampleViews, View
-from mouselift.core.camera import Camera
-from mouselift.core.triangulate import triangulate
-from mouselift.core.types import Array, ImageRGB, Levels, Points3, Vector3
+from mouselift.array_types import Array, ImageRGB, Levels, Points3, Vector3
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.triangulation import triangulate
 from mouselift.view.hull_surface import HullSurface, hull_surface
 
 GROUND = 226  # grey behind the subject

@@ -9,9 +9,9 @@ import numpy as np
 from jaxtyping import Float64, Int64
 from scipy.spatial.transform import Rotation
 
-from mouselift.core.camera import Camera
-from mouselift.core.types import Array, ImageRGB, Points3
-from mouselift.io.ply import SH_DC, Splats
+from mouselift.array_types import Array, ImageRGB, Points3
+from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.geometry.camera import Camera
 from mouselift.view.hull_surface import HullSurface
 from mouselift.view.scene import PICTURE_SIDE, Scene, placed_cameras, shrunk
 

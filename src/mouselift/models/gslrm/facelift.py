@@ -16,8 +16,8 @@ import msgspec
 import torch
 from torch import Tensor
 
+from mouselift.atomic import whole_file
 from mouselift.errors import CheckpointError
-from mouselift.io.atomic import whole_file
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
 

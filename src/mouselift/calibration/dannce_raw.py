@@ -1,0 +1,130 @@
+"""DANNCE cameras as they lie in the file, before their variant is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mouselift.array_types import Matrix3, Vector3
+from mouselift.calibration.matfile import load_mat, struct_fields
+from mouselift.calibration.rig import ONE_BASED, ZERO_BASED, RigCamera, brown_conrady, shifted
+from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import Lens
+
+_ANY_SIZE = (1, 1)  # projecting needs no picture size
+
+
+@dataclass(frozen=True)
+class Variant:
+    """How one writer of DANNCE files stores a camera."""
+
+    name: str
+    k_transposed: bool
+    r_transposed: bool
+    one_based: bool
+
+    @property
+    def words(self) -> str:
+        k, r = ("transposed" if flag else "as it stands" for flag in (self.k_transposed, self.r_transposed))
+        return f"{self.name!r} (K {k}, r {r}, {int(self.one_based)}-based principal point)"
+
+
+@dataclass(frozen=True, eq=False)
+class RawCamera:
+    """The fields of one camera: K and r as stored, in float64 (files hold zeros as uint8)."""
+
+    name: str
+    source: Path
+    K: Matrix3
+    r: Matrix3
+    t: Vector3
+    lens: Lens
+
+    @classmethod
+    def from_fields(cls, name: str, source: Path, fields: Mapping[str, Any]) -> RawCamera:
+        """From K, r (or R), t, RDistort, TDistort. CalibrationError names the file and the field."""
+        where = f"camera {name!r} ({source})"
+        given = dict(fields)
+        if "r" not in given and "R" in given:
+            given["r"] = given["R"]
+        missing = [key for key in ("K", "r", "t", "RDistort", "TDistort") if key not in given]
+        if missing:
+            raise CalibrationError(
+                f"{where}: expected K, r, t, RDistort, TDistort; missing {', '.join(missing)}, got {', '.join(fields)}"
+            )
+        try:
+            values = {key: np.asarray(given[key], dtype=np.float64) for key in ("K", "r", "t", "RDistort", "TDistort")}
+            mirror = np.asarray(given.get("m", 0), dtype=np.float64)
+            lens = brown_conrady(values["RDistort"].ravel().tolist(), values["TDistort"].ravel().tolist())
+            shapes = {"K": (3, 3), "r": (3, 3)}
+            for key, shape in shapes.items():
+                if values[key].shape != shape:
+                    raise ValueError(f"{key}: expected shape {shape}, got {values[key].shape}")
+            if values["t"].size != 3:
+                raise ValueError(f"t: expected 3 numbers, got shape {values['t'].shape}")
+        except (TypeError, ValueError) as error:
+            raise CalibrationError(f"{where}: {error}") from None
+        if mirror.any():
+            raise CalibrationError(
+                f"{where}: its mirror flag m is {mirror.ravel().tolist()}, expected 0: its pictures are flipped "
+                "left to right. Flip the video back, calibrate on that, and set m to 0."
+            )
+        return cls(name, source, values["K"], values["r"], values["t"].ravel(), lens)
+
+    def k_transposed(self) -> bool:
+        """Where the principal point sits: last row (True) or last column (False)."""
+        row, column = bool(self.K[2, :2].any()), bool(self.K[:2, 2].any())
+        if not np.isfinite(self.K).all() or row == column:
+            raise CalibrationError(
+                f"camera {self.name!r} ({self.source}): expected K with the principal point in its last row (DANNCE) "
+                f"or last column (OpenCV) and zeros in the other, got {self.K.tolist()}"
+            )
+        return row
+
+    def camera(self, r_transposed: bool) -> Camera | None:
+        """A camera in the file's own pixel base, to test one reading of r; None where it is no rotation at all."""
+        K = self.K.T if self.k_transposed() else self.K
+        R = self.r.T if r_transposed else self.r
+        try:
+            return Camera.from_matrices(np.ascontiguousarray(K), R, self.t, _ANY_SIZE, self.lens, self.name)
+        except CalibrationError:
+            return None
+
+
+def to_rig_camera(raw: RawCamera, variant: Variant) -> RigCamera:
+    """The camera in this project's conventions, read as `variant`."""
+    K = raw.K.T if variant.k_transposed else raw.K
+    R = raw.r.T if variant.r_transposed else raw.r
+    offset = ONE_BASED if variant.one_based else ZERO_BASED
+    return RigCamera(raw.name, raw.source, shifted(K, offset), np.array(R), raw.t, raw.lens)
+
+
+def params_of(path: Path) -> list[RawCamera]:
+    """Cameras of a `*_dannce.mat`: `params` (cell of structs), bound to `camnames` by position, as Label3D does."""
+    content = load_mat(path)
+    if "params" not in content:
+        raise CalibrationError(f"{path}: expected a variable 'params' (Label3D, DANNCE), got {', '.join(content)}")
+    cells = np.ravel(content["params"])
+    names = camera_names(content, len(cells))
+    if len(names) != len(cells):
+        raise CalibrationError(f"{path}: {len(names)} camnames but {len(cells)} params; expected as many")
+    out: list[RawCamera] = []
+    for name, cell in zip(names, cells, strict=True):
+        try:
+            fields = struct_fields(cell)
+        except ValueError as error:
+            raise CalibrationError(f"camera {name!r} ({path}): params: {error}") from None
+        out.append(RawCamera.from_fields(name, path, fields))
+    return out
+
+
+def camera_names(content: Mapping[str, Any], count: int) -> list[str]:
+    """`camnames` of a *_dannce.mat, or Camera1 .. CameraN where it has none."""
+    if "camnames" not in content:
+        return [f"Camera{i + 1}" for i in range(count)]
+    return [str(np.ravel(cell)[0]).strip() for cell in np.ravel(content["camnames"])]

@@ -1,0 +1,216 @@
+"""What every rig reader returns: cameras in this project's conventions, picture sizes where the format has them.
+
+Conversions to pixel centres at +0.5 and to w2c column form are done in the reader, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mouselift.array_types import Matrix3, Vector3, frozen
+from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
+
+ONE_BASED = -0.5  # MATLAB: the top-left pixel's centre is (1, 1); added to cx, cy
+ZERO_BASED = 0.5  # OpenCV: it is (0, 0)
+
+_EXACT_ROTATION = 1e-6  # what core accepts as it stands
+_ROUNDED_ROTATION = 1e-4  # a rotation written with five digits or fewer is not trusted
+_SAME_POSE = 1e-9  # relative: two cameras measured apart never agree to this
+
+
+@dataclass(frozen=True, eq=False)
+class RigCamera:
+    """One camera of a rig file. `K` in this project's pixel convention; the world's unit is the file's."""
+
+    name: str
+    source: Path  # the file it came from, for messages
+    K: Matrix3
+    R_cam_world: Matrix3
+    t_cam_world: Vector3
+    lens: Lens
+    size: tuple[int, int] | None = None  # width, height as calibrated; None: the format does not say
+    crop_offset: tuple[int, int] | None = (
+        None  # of the recorded picture on the calibrated sensor, where the format says
+    )
+    crop_size: tuple[int, int] | None = None
+    notes: tuple[str, ...] = ()  # what was decided on the way, in words
+
+    def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "K", frozen(self.K, (3, 3), "K"))
+            object.__setattr__(self, "t_cam_world", frozen(self.t_cam_world, (3,), "translation"))
+            self._check_intrinsics()
+            R, note = nearest_rotation(self.R_cam_world)
+        except ValueError as error:
+            raise CalibrationError(f"{self}: {error}") from None
+        object.__setattr__(self, "R_cam_world", frozen(R, (3, 3), "rotation"))
+        if note:
+            object.__setattr__(self, "notes", (*self.notes, f"{self.name}: {note}"))
+
+    def __str__(self) -> str:
+        return f"camera {self.name!r} ({self.source})"
+
+    def _check_intrinsics(self) -> None:
+        for label, values in (("K", self.K), ("translation", self.t_cam_world), ("lens", _coefficients(self.lens))):
+            if not np.isfinite(values).all():
+                raise ValueError(
+                    f"{label} holds NaN or infinity: {np.asarray(values).tolist()}; expected finite numbers"
+                )
+        if np.any(self.K[2, :2] != 0) or self.K[1, 0] != 0 or self.K[2, 2] != 1:
+            raise ValueError(
+                f"K is not an upper triangular intrinsic matrix with K[2][2] = 1, got {self.K.tolist()}. "
+                "Is it transposed (the principal point in its last row)? This format stores it in its last column."
+            )
+        if self.K[0, 0] <= 0 or self.K[1, 1] <= 0:
+            raise ValueError(f"expected positive focal lengths, got fx = {self.K[0, 0]:g}, fy = {self.K[1, 1]:g}")
+
+    def camera(self, size: tuple[int, int]) -> Camera:
+        """The camera for a calibrated picture of `size` (width, height)."""
+        try:
+            return Camera.from_matrices(self.K, self.R_cam_world, self.t_cam_world, size, self.lens, self.name)
+        except CalibrationError as error:
+            raise CalibrationError(f"{self.source}: {error}") from None
+
+
+@dataclass(frozen=True, eq=False)
+class Rig:
+    """A rig file, read. `evidence`: what was decided about ambiguous variants, in words."""
+
+    file: Path
+    format: str
+    cameras: tuple[RigCamera, ...]
+    evidence: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        names = [camera.name for camera in self.cameras]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise CalibrationError(f"{self.file}: expected one camera a name, got several called {', '.join(twice)}")
+        notes = tuple(note for camera in self.cameras for note in camera.notes)
+        object.__setattr__(self, "evidence", (*self.evidence, *notes))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(camera.name for camera in self.cameras)
+
+    def __getitem__(self, name: str) -> RigCamera:
+        for camera in self.cameras:
+            if camera.name == name:
+                return camera
+        raise CalibrationError(f"{self.file}: no camera {name!r}; the rig has {', '.join(self.names)}")
+
+    def without(self, names: Collection[str]) -> Rig:
+        """The rig less the cameras that are not to be used."""
+        kept = tuple(replace(camera, notes=()) for camera in self.cameras if camera.name not in names)
+        return replace(self, cameras=kept)
+
+    def check_distinct(self) -> None:
+        """CalibrationError where two cameras have one and the same pose: one is a copy of the other."""
+        for a, b in combinations(self.cameras, 2):
+            reach = max(float(np.linalg.norm(a.t_cam_world)), float(np.linalg.norm(b.t_cam_world)), 1e-300)
+            shift = float(np.linalg.norm(a.t_cam_world - b.t_cam_world))
+            turn = float(np.abs(a.R_cam_world - b.R_cam_world).max())
+            if shift <= _SAME_POSE * reach and turn <= _SAME_POSE:
+                raise CalibrationError(
+                    f"{self.file}: cameras {a.name!r} and {b.name!r} have one and the same calibration (identical "
+                    "pose); expected every camera at its own place. One of them was copied over: calibrate it "
+                    f"again, or work without the wrong one: `mouselift init FOLDER --unused {a.name}` (or "
+                    f'{b.name}), or [rig] unused = ["{a.name}"] in capture.toml.'
+                )
+
+
+def matrices(where: str, K: Any, R: Any, t: Any) -> tuple[Matrix3, Matrix3, Vector3]:
+    """K, R, t of a file as float64 in their shapes (t from a row or column). CalibrationError names `where`."""
+    try:
+        out = [np.asarray(value, dtype=np.float64) for value in (K, R, t)]
+    except (TypeError, ValueError) as error:
+        raise CalibrationError(f"{where}: expected numbers in K, R, t: {error}") from None
+    for key, value, shape in zip("KR", out[:2], [(3, 3), (3, 3)], strict=True):
+        if value.shape != shape:
+            raise CalibrationError(f"{where}: {key}: expected shape {shape}, got {value.shape}")
+    if out[2].size != 3:
+        raise CalibrationError(f"{where}: translation: expected 3 numbers, got shape {out[2].shape}")
+    return out[0], out[1], out[2].ravel()
+
+
+def brown_conrady(radial: Sequence[float], tangential: Sequence[float]) -> Lens:
+    """Lens of k1, k2[, k3] and p1, p2; `Pinhole` where all are zero. ValueError for other lengths."""
+    if len(radial) not in (2, 3) or len(tangential) != 2:
+        raise ValueError(
+            f"lens: expected 2 or 3 radial (k1 k2 [k3]) and 2 tangential (p1 p2) coefficients, "
+            f"got {len(radial)} and {len(tangential)}"
+        )
+    k1, k2, *rest = (float(k) for k in radial)
+    p1, p2 = (float(p) for p in tangential)
+    k3 = rest[0] if rest else 0.0
+    if not any((k1, k2, p1, p2, k3)):
+        return Pinhole()
+    return BrownConrady(k1, k2, p1, p2, k3)
+
+
+def opencv_lens(coefficients: Sequence[float], fisheye: bool = False) -> Lens:
+    """Lens of OpenCV's coefficient vector: k1 k2 p1 p2 [k3 [k4 k5 k6]], or fisheye k1 k2 k3 k4.
+
+    ValueError for other lengths; the thin-prism and tilted models (12, 14 coefficients) are not supported.
+    """
+    values = [float(c) for c in coefficients]
+    if fisheye:
+        if len(values) != 4:
+            raise ValueError(f"fisheye lens: expected 4 coefficients (k1 k2 k3 k4), got {len(values)}: {values}")
+        return Fisheye(*values)
+    if len(values) in (12, 14) and not any(values[8:]):
+        values = values[:8]
+    if len(values) not in (0, 4, 5, 8):
+        raise ValueError(
+            f"lens: expected 0, 4, 5 or 8 coefficients (k1 k2 p1 p2 [k3 [k4 k5 k6]]), got {len(values)}: {values}"
+        )
+    return BrownConrady(*values) if any(values) else Pinhole()
+
+
+def shifted(K: Matrix3, offset: float) -> Matrix3:
+    """K with `offset` (ONE_BASED or ZERO_BASED) added to the principal point."""
+    out = np.array(K, dtype=np.float64)
+    out[:2, 2] += offset
+    return out
+
+
+def _coefficients(lens: Lens) -> np.ndarray:
+    return np.array([getattr(lens, key) for key in getattr(lens, "__dataclass_fields__", {})], dtype=np.float64)
+
+
+def nearest_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
+    """(a rotation, what was done to it). A rounded one is replaced by the nearest rotation; ValueError for worse."""
+    R = np.array(matrix, dtype=np.float64)
+    if R.shape != (3, 3):
+        raise ValueError(f"rotation: expected shape (3, 3), got {R.shape}")
+    if not np.isfinite(R).all():
+        raise ValueError(f"rotation holds NaN or infinity: {R.tolist()}; expected finite numbers")
+    det, error = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
+    if det < 0 or error > _ROUNDED_ROTATION:
+        raise ValueError(
+            f"rotation is not orthonormal with det +1 (det = {det:.3f}, |R R^T - 1| = {error:.2g}, expected below "
+            f"{_ROUNDED_ROTATION:g}). "
+            + (
+                "A mirrored view? Undo the flip of picture and calibration."
+                if det < 0
+                else "Is it written with too few digits, or scaled?"
+            )
+        )
+    if error <= _EXACT_ROTATION:
+        return R, None
+    u, _, vt = np.linalg.svd(R)
+    return u @ vt, f"rotation was off orthonormal by {error:.1g} (rounded in the file); the nearest rotation is used"
+
+
+def no_variant(path: Path, rig_format: str, variant: str | None) -> None:
+    """For the formats that have one convention only."""
+    if variant is not None:
+        raise CalibrationError(f"{path}: format {rig_format} has no variants, got variant = {variant!r}; leave it out")

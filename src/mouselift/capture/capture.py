@@ -1,0 +1,201 @@
+"""A capture: one recording by several calibrated cameras, as `capture.toml` describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from mouselift.array_types import Vector3, frozen
+from mouselift.calibration.registry import read_rig
+from mouselift.calibration.rig import Rig, RigCamera
+from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
+from mouselift.errors import CaptureError
+from mouselift.geometry.camera import Camera
+from mouselift.media.images import ImageFolder
+from mouselift.media.video import probe
+
+_FAR = 0.25  # of the picture's side: a principal point this far outside is worth a word
+
+
+@dataclass(frozen=True, eq=False)
+class CaptureCamera:
+    """One camera of a capture.
+
+    `camera` is as calibrated, for the full sensor, the crop offset not applied. Where the rig format holds no size
+    (DANNCE, MAMMAL, JARVIS), its size is crop offset + picture.
+    """
+
+    name: str
+    camera: Camera
+    video: Path | None
+    images: Path | None
+    mask: Path | None  # a video file, or a folder of images
+    frame_offset: int = 0  # this camera's frame number = frame on the common timeline + frame_offset
+    crop_offset: tuple[int, int] = (0, 0)  # the picture's top-left corner on the calibrated sensor, pixels
+
+    def picture_camera(self, size: tuple[int, int]) -> Camera:
+        """The camera of the pictures as they are in the file: crop applied; size = (width, height)."""
+        return self.camera.cropped(float(self.crop_offset[0]), float(self.crop_offset[1]), size)
+
+
+@dataclass(frozen=True, eq=False)
+class Capture:
+    """A capture.toml, loaded and checked. Either `cameras`, or a `dataset` whose samples bring their own."""
+
+    path: Path  # the capture.toml
+    unit: str
+    up: Vector3 | None  # world direction, unit length; None: the file does not say
+    cameras: tuple[CaptureCamera, ...]
+    jumps: tuple[int, ...]  # frames at which the recording jumps: the first frame after each
+    floor: float | None  # height of the floor along `up`, world units
+    dataset: Path | None  # a FaceLift-format dataset: its folder, or a list file
+    rig_file: Path
+    rig_format: str
+    evidence: tuple[str, ...]  # what was decided about ambiguous rig variants and what looked odd, in words
+
+    def require_up(self) -> Vector3:
+        """The up direction. CaptureError where the file does not say it."""
+        if self.up is None:
+            raise CaptureError(
+                f"{self.path}: up: this needs to know which way is up, and neither capture.toml nor the rig "
+                f'({self.rig_format}) says it. Add a line such as up = "+z" (or up = [0.0, -0.8, 0.6]) at its head.'
+            )
+        return self.up
+
+
+def load_capture(path: Path) -> Capture:
+    """Load a capture from the folder that holds capture.toml, or from that file.
+
+    Every video is indexed for its size. CaptureError: the file is malformed, or files and rig do not belong
+    together; CalibrationError: the rig is; VideoError: a video cannot be opened.
+    """
+    file = capture_file(path)
+    spec = read_spec(file)
+    up = None if spec.up is None else frozen(np.array(spec.up) / np.linalg.norm(spec.up), (3,), "up")
+    if spec.dataset is not None:
+        if not spec.dataset.exists():
+            raise CaptureError(f"{file}: dataset: no such folder or list file: {spec.dataset}")
+        return Capture(file, spec.unit, up, (), spec.jumps, spec.floor, spec.dataset, spec.dataset, "facelift", ())
+    if spec.rig_file is None or spec.rig_format is None:
+        raise CaptureError(f"{file}: [rig]: expected file and format")
+    if not spec.rig_file.exists():
+        raise CaptureError(f"{file}: [rig] file: no such file or folder: {spec.rig_file}")
+    rig = read_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
+    _bind(file, spec, rig)
+    cameras: list[CaptureCamera] = []
+    oddities: list[str] = []
+    for entry in spec.cameras:
+        camera, size = _camera(file, entry, rig[entry.rig_name or entry.name])
+        cameras.append(camera)
+        oddities += _oddities(camera, size)
+    evidence = (*rig.evidence, *oddities)
+    return Capture(
+        file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, spec.rig_file, spec.rig_format, evidence
+    )
+
+
+def _bind(file: Path, spec: CaptureSpec, rig: Rig) -> None:
+    """Every table has its camera in the rig, every camera of the rig its table, once."""
+    wanted = {entry.name: entry.rig_name or entry.name for entry in spec.cameras}
+    for name, rig_name in wanted.items():
+        if rig_name not in rig.names:
+            raise CaptureError(
+                f"{file}: [[camera]] {name!r}: the rig {rig.file} has no camera {rig_name!r}, it has "
+                f"{', '.join(rig.names)}; set rig_name where the names differ"
+            )
+    bound = list(wanted.values())
+    twice = sorted({name for name in bound if bound.count(name) > 1})
+    if twice:
+        raise CaptureError(f"{file}: rig_name: cameras {', '.join(twice)} of the rig are bound more than once")
+    free = [name for name in rig.names if name not in bound]
+    if free:
+        raise CaptureError(
+            f"{file}: cameras {', '.join(free)} of the rig {rig.file} have no [[camera]] table; add one with its "
+            f"video, or leave them out on purpose: [rig] unused = {free}".replace("'", '"')
+        )
+
+
+def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[CaptureCamera, tuple[int, int]]:
+    """The camera of one table, and the size of its pictures."""
+    where = f"{file}: [[camera]] {entry.name!r}"
+    for key in ("video", "images", "mask"):
+        target: Path | None = getattr(entry, key)
+        if target is not None and not target.exists():
+            advice = "; remove the line, and `mouselift mask` makes new ones" if key == "mask" else ""
+            raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
+    size = picture_size(entry)
+    crop = entry.crop_offset
+    if crop is None:
+        crop = rig_camera.crop_offset
+        _check_crop_size(where, size, rig_camera)
+    _check_size(where, entry, size, crop, rig_camera)
+    x0, y0 = crop if crop is not None else (0, 0)
+    calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
+    camera = rig_camera.camera(calibrated)
+    made = CaptureCamera(
+        entry.name,
+        replace(camera, name=entry.name),
+        entry.video,
+        entry.images,
+        entry.mask,
+        entry.frame_offset,
+        (x0, y0),
+    )
+    return made, size
+
+
+def picture_size(entry: CameraEntry) -> tuple[int, int]:
+    """(width, height) of a camera's pictures, read from the video's index or its first image."""
+    if entry.video is not None:
+        info = probe(entry.video)
+        return info.width, info.height
+    if entry.images is None:
+        raise CaptureError(f"[[camera]] {entry.name!r}: expected video or images")
+    folder = ImageFolder.scan(entry.images)
+    return folder.width, folder.height
+
+
+def _check_crop_size(where: str, size: tuple[int, int], rig_camera: RigCamera) -> None:
+    if rig_camera.crop_size is not None and rig_camera.crop_size != size:
+        raise CaptureError(
+            f"{where}: the pictures are {size[0]}x{size[1]}, but anipose's config.toml crops to "
+            f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these pictures"
+        )
+
+
+def _check_size(
+    where: str, entry: CameraEntry, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera
+) -> None:
+    """The pictures' size against the calibrated one."""
+    if rig_camera.size is None:
+        return
+    (w, h), (full_w, full_h) = size, rig_camera.size
+    source = entry.video if entry.video is not None else entry.images
+    said = f"{where}: {source} is {w}x{h}, its calibration ({rig_camera.source}) is for {full_w}x{full_h}"
+    if crop is not None:
+        if crop[0] + w > full_w or crop[1] + h > full_h:
+            raise CaptureError(f"{said}: a picture of this size does not fit at crop_offset [{crop[0]}, {crop[1]}]")
+    elif size != rig_camera.size:
+        scaled = w * full_h == h * full_w
+        cause = f"scaled by {w / full_w:.4g}?" if scaled else "cropped?"
+        remedy = (
+            "record or export at the calibrated size, or calibrate again at this size"
+            if scaled
+            else ("if the picture is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size")
+        )
+        raise CaptureError(f"{said}: {cause} {remedy[0].upper()}{remedy[1:]}.")
+
+
+def _oddities(camera: CaptureCamera, size: tuple[int, int]) -> Iterator[str]:
+    """Things that are unusual but happen on sound rigs."""
+    picture = camera.picture_camera(size)
+    for label, centre, side in (("cx", picture.cx, size[0]), ("cy", picture.cy, size[1])):
+        if not -_FAR * side <= centre <= (1 + _FAR) * side:
+            yield (
+                f"WARNING: camera {camera.name}: its principal point lies far outside the picture "
+                f"({label} = {centre:.0f} of {side} px): sound on some rigs, else "
+                "a sign of another picture size or a crop that is not given."
+            )

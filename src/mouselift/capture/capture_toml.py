@@ -1,0 +1,297 @@
+"""The file `capture.toml`: read strictly, written whole, edited in place.
+
+Format: docs/reference/capture-toml.md. Paths in the file are relative to it; in `CaptureSpec` they are absolute.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from mouselift.atomic import write_whole
+from mouselift.errors import CaptureError
+
+FORMAT = 1
+FILE_NAME = "capture.toml"
+UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
+_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "dataset", "rig", "camera")
+_RIG_KEYS = ("file", "format", "variant", "unused")
+_CAMERA_KEYS = ("name", "video", "images", "mask", "frame_offset", "crop_offset", "rig_name")
+_AXES = {
+    sign + axis: tuple((-1.0 if sign == "-" else 1.0) * (axis == other) for other in "xyz")
+    for sign in "+-"
+    for axis in "xyz"
+}
+
+
+@dataclass(frozen=True)
+class CameraEntry:
+    """One [[camera]] table."""
+
+    name: str
+    video: Path | None = None
+    images: Path | None = None
+    mask: Path | None = None
+    frame_offset: int = 0
+    crop_offset: tuple[int, int] | None = None  # None: not said, the picture is the whole calibrated sensor
+    rig_name: str | None = None  # None: the same as `name`
+
+
+@dataclass(frozen=True)
+class CaptureSpec:
+    """What a capture.toml says, paths made absolute. `up`: world direction, or None where the file does not say."""
+
+    unit: str
+    up: tuple[float, float, float] | None
+    rig_file: Path | None = None
+    rig_format: str | None = None
+    rig_variant: str | None = None
+    unused: tuple[str, ...] = ()  # cameras of the rig that are left out on purpose
+    cameras: tuple[CameraEntry, ...] = ()
+    floor: float | None = None
+    jumps: tuple[int, ...] = ()
+    dataset: Path | None = None
+
+
+def capture_file(path: Path) -> Path:
+    """The capture.toml meant by `path`: that file, or the folder that holds it."""
+    file = path / FILE_NAME if path.is_dir() else path
+    if not file.is_file():
+        raise CaptureError(
+            f"{path}: expected a folder that holds {FILE_NAME}, or that file; `mouselift init FOLDER` writes one"
+        )
+    return file.resolve()
+
+
+def read_spec(file: Path) -> CaptureSpec:
+    """A capture.toml, checked key by key. CaptureError names file, table and key."""
+    content = _document(file).unwrap()
+    top = _Table(file, "", content, _TOP_KEYS)
+    version = top.integer("format", required=True)
+    if version != FORMAT:
+        raise CaptureError(
+            f"{file}: format: expected {FORMAT}, got {version}; this mouselift reads format {FORMAT} only"
+        )
+    unit = top.text("unit", required=True)
+    if unit not in UNITS:
+        raise CaptureError(f"{file}: unit: expected one of {', '.join(UNITS)}, got {unit!r}")
+    dataset = top.path("dataset")
+    tables = content.get("camera", [])
+    if not isinstance(tables, list):
+        raise CaptureError(f"{file}: camera: expected tables [[camera]] (two brackets), one a camera")
+    cameras = tuple(_camera(file, index, table) for index, table in enumerate(tables))
+    _refuse_twice(file, [camera.name for camera in cameras])
+    if dataset is not None and ("rig" in content or cameras):
+        raise CaptureError(f"{file}: dataset: a dataset brings its own cameras; expected no [rig] and no [[camera]]")
+    if dataset is None and "rig" not in content:
+        raise CaptureError(f"{file}: expected a table [rig] with file and format (or `dataset = ...`), found neither")
+    rig = _Table(file, "[rig] ", content.get("rig", {}), _RIG_KEYS)
+    if dataset is None and len(cameras) < 2:
+        raise CaptureError(f"{file}: expected at least 2 tables [[camera]], found {len(cameras)}")
+    return CaptureSpec(
+        unit=unit,
+        up=top.up(),
+        rig_file=rig.path("file", required=dataset is None),
+        rig_format=rig.text("format", required=dataset is None),
+        rig_variant=rig.text("variant"),
+        unused=rig.texts("unused"),
+        cameras=cameras,
+        floor=top.number("floor"),
+        jumps=top.jumps(),
+        dataset=dataset,
+    )
+
+
+def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str] = (), force: bool = False) -> None:
+    """Write `spec` as a capture.toml, whole or not at all. `comments` go to its head.
+
+    Paths below the file's folder become relative; those reached over `..` too, unless only the root is shared.
+    CaptureError: the file exists and `force` is not set.
+    """
+    if file.exists() and not force:
+        raise CaptureError(f"{file}: exists already and is kept as it is; use --force to overwrite it")
+    document = tomlkit.document()
+    for line in comments:
+        document.add(tomlkit.comment(line))
+    if comments:
+        document.add(tomlkit.nl())
+    document.update(_without_defaults(file, spec, ("unit", "up", "floor", "jumps", "dataset")))
+    if spec.rig_file is not None:
+        rig = {"file": _written(file, spec.rig_file), "format": spec.rig_format, "variant": spec.rig_variant}
+        rig["unused"] = list(spec.unused) or None
+        document["rig"] = {key: value for key, value in rig.items() if value is not None}
+    if spec.cameras:
+        tables = tomlkit.aot()
+        for camera in spec.cameras:
+            table = tomlkit.table()
+            table.update(_without_defaults(file, camera, _CAMERA_KEYS))
+            tables.append(table)
+        document["camera"] = tables
+    write_whole(file, tomlkit.dumps(document).encode(), replace=True)
+
+
+def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:
+    """Set `mask` of the named cameras in a capture.toml; comments and everything else stay. Written atomically.
+
+    CaptureError where a name has no [[camera]] table; then nothing is written.
+    """
+    file = capture_file(capture_path)
+    read_spec(file)
+    document = _document(file)
+    tables = {str(table["name"]): table for table in document.get("camera", [])}
+    strange = sorted(set(masks) - set(tables))
+    if strange:
+        raise CaptureError(f"{file}: no [[camera]] named {', '.join(strange)}; it has {', '.join(tables) or 'none'}")
+    for name, mask in masks.items():
+        tables[name]["mask"] = _written(file, mask.resolve())
+    write_whole(file, tomlkit.dumps(document).encode(), replace=True)
+
+
+def _document(file: Path) -> tomlkit.TOMLDocument:
+    try:
+        return tomlkit.parse(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise CaptureError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except (TOMLKitError, UnicodeDecodeError) as error:
+        raise CaptureError(f"{file}: not valid TOML: {error}") from None
+
+
+def _camera(file: Path, index: int, content: Any) -> CameraEntry:
+    name = content.get("name") if isinstance(content, dict) else None
+    table = _Table(file, f"[[camera]] {name!r} " if name else f"[[camera]] number {index + 1} ", content, _CAMERA_KEYS)
+    entry = CameraEntry(
+        name=table.text("name", required=True),
+        video=table.path("video"),
+        images=table.path("images"),
+        mask=table.path("mask"),
+        frame_offset=table.integer("frame_offset") or 0,
+        crop_offset=table.crop(),
+        rig_name=table.text("rig_name"),
+    )
+    if (entry.video is None) == (entry.images is None):
+        found = "both" if entry.video is not None else "neither"
+        raise CaptureError(f"{table.where}: expected either video (a file) or images (a folder), got {found}")
+    return entry
+
+
+def _refuse_twice(file: Path, names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CaptureError(f"{file}: [[camera]] name: expected every name once, got {', '.join(twice)} more than once")
+
+
+class _Table:
+    """One TOML table with typed access; unknown keys are refused at once."""
+
+    def __init__(self, file: Path, label: str, content: Any, known: Sequence[str]) -> None:
+        self.file, self.where = file, f"{file}: {label}".rstrip(" :")
+        if not isinstance(content, dict):
+            raise CaptureError(f"{self.where}: expected a table, got {content!r}")
+        self.content: dict[str, Any] = content
+        for key in content:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
+                raise CaptureError(f"{self.where}: unknown key {key!r}; {hint}")
+
+    def _wrong(self, key: str, expected: str) -> CaptureError:
+        return CaptureError(f"{self.where}: {key}: expected {expected}, got {self.content.get(key)!r}")
+
+    def _get(self, key: str, kinds: type | tuple[type, ...], expected: str, required: bool) -> Any:
+        value = self.content.get(key)
+        if value is None:
+            if required:
+                raise CaptureError(f"{self.where}: key {key!r} is missing; expected {expected}")
+            return None
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise self._wrong(key, expected)
+        return value
+
+    def text(self, key: str, required: bool = False) -> Any:
+        value = self._get(key, str, "a text", required)
+        if value == "":
+            raise self._wrong(key, "a text that is not empty")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        value = self._get(key, list, "a list of names", False) or []
+        if not all(isinstance(item, str) for item in value):
+            raise self._wrong(key, "a list of names")
+        return tuple(value)
+
+    def path(self, key: str, required: bool = False) -> Path | None:
+        value = self.text(key, required)
+        return None if value is None else (self.file.parent / Path(value).expanduser()).resolve()
+
+    def integer(self, key: str, required: bool = False) -> int | None:
+        return self._get(key, int, "a whole number", required)
+
+    def number(self, key: str) -> float | None:
+        value = self._get(key, (int, float), "a number", False)
+        if value is not None and not abs(value) < float("inf"):
+            raise self._wrong(key, "a finite number")
+        return None if value is None else float(value)
+
+    def crop(self) -> tuple[int, int] | None:
+        value = self.content.get("crop_offset")
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) != 2 or not all(type(item) is int and item >= 0 for item in value):
+            raise self._wrong("crop_offset", "[x, y], whole pixels from the sensor's top-left corner, not negative")
+        return value[0], value[1]
+
+    def jumps(self) -> tuple[int, ...]:
+        value = self.content.get("jumps", [])
+        if not isinstance(value, list) or not all(type(item) is int and item >= 0 for item in value):
+            raise self._wrong("jumps", "a list of frame numbers")
+        return tuple(sorted(set(value)))
+
+    def up(self) -> tuple[float, float, float] | None:
+        value = self.content.get("up")
+        expected = '"+z" (or another axis with its sign), or three numbers that are not all zero'
+        if value is None:
+            return None
+        if isinstance(value, str):
+            if value.lower() not in _AXES:
+                raise self._wrong("up", expected)
+            x, y, z = _AXES[value.lower()]
+            return x, y, z
+        if not isinstance(value, list) or len(value) != 3 or not all(type(v) in (int, float) for v in value):
+            raise self._wrong("up", expected)
+        if not any(value) or not all(abs(v) < float("inf") for v in value):
+            raise self._wrong("up", expected)
+        return float(value[0]), float(value[1]), float(value[2])
+
+
+def _without_defaults(file: Path, value: CaptureSpec | CameraEntry, keys: Sequence[str]) -> dict[str, Any]:
+    """The keys that differ from their default, as TOML values."""
+    out: dict[str, Any] = {"format": FORMAT} if isinstance(value, CaptureSpec) else {}
+    defaults = {field.name: field.default for field in fields(value)}
+    for key in keys:
+        item = getattr(value, key)
+        if item is None or item == defaults[key]:
+            continue
+        if isinstance(item, Path):
+            item = _written(file, item)
+        elif key == "up":
+            item = next((axis for axis, vector in _AXES.items() if vector == item), list(item))
+        elif isinstance(item, tuple):
+            item = list(item)
+        out[key] = item
+    return out
+
+
+def _written(file: Path, target: Path) -> str:
+    """`target` as it is written into `file`: relative unless the two share nothing but the root."""
+    folder, target = file.parent.resolve(), target.resolve()
+    common = os.path.commonpath([folder, target]) if folder.drive == target.drive else ""
+    if not common or common == folder.anchor:
+        return target.as_posix()
+    return Path(os.path.relpath(target, folder)).as_posix()

@@ -1,0 +1,237 @@
+"""Is a sample's `opencv_cameras.json` what its name says? Each entry becomes a camera, or findings that say why not.
+
+Checks look at the raw JSON, so that a stable code and the key can be named before a reader gives up.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from mouselift.calibration.facelift import SampleView, view_of_frame
+from mouselift.errors import CalibrationError, DatasetError
+from mouselift.findings import Finding, Severity
+from mouselift.geometry.camera import Camera
+
+_NUMBERS = ("fx", "fy", "cx", "cy")
+_KEYS = ("w", "h", *_NUMBERS, "w2c")
+_MATRIX_KEYS = ("K", "intrinsics")  # some tools write the matrix beside the four numbers
+_SQUARE = 1e-3  # fx / fy may differ by this much before pixels count as not square
+_ROUNDED = 1e-4  # a rotation further from orthonormal was not merely rounded; as calibration/rig.py
+_SAME_POSE = 1e-9  # two cameras measured apart never agree to this
+
+
+class SampleFile(msgspec.Struct):
+    """The parts of the file that an audit reads; the plan, its largest part, is skipped."""
+
+    frames: Any = None
+    mouselift: Any = None
+
+
+def read_sample_file(file: Path) -> SampleFile:
+    """DatasetError where the file is missing, is no JSON object, or lists no frames."""
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
+    try:
+        content = msgspec.json.decode(data, type=_Ours)
+        found = SampleFile(content.frames, content.mouselift)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        found = _lenient(file, data)
+    if not isinstance(found.frames, list) or not found.frames:
+        raise DatasetError(f'{file}: expected "frames": a list with one entry a view, got {_short(found.frames)}')
+    return found
+
+
+class _Provenance(msgspec.Struct):
+    record: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+    repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
+
+
+class _Ours(msgspec.Struct):
+    frames: Any = None
+    mouselift: _Provenance | None = None
+
+
+def _lenient(file: Path, data: bytes) -> SampleFile:
+    """JSON with NaN and Infinity (Python's json writes them), and any other content under "mouselift"."""
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise DatasetError(f"{file}: not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise DatasetError(f"{file}: expected a JSON object with id and frames, got {_short(content)}")
+    return SampleFile(content.get("frames"), None)
+
+
+def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[SampleView | None, list[Finding]]:
+    """(view, findings) of entry `index` of "frames"; None where no camera can exist with these numbers."""
+    where = f"{file}: frames[{index}]"
+    name = _name(index, frame)
+    found = [
+        Finding(code, severity, f"{where}: {text}", name, sample=sample, value=value, advice=advice)
+        for code, severity, text, value, advice in _problems(frame)
+    ]
+    if any(finding.severity == "error" and finding.code in FATAL for finding in found):
+        return None, found
+    try:
+        return view_of_frame(file, index, frame), found
+    except CalibrationError as error:  # what no rule above has a name for
+        advice = "Write the entry again from the calibration."
+        return None, [*found, Finding("bad-camera", "error", str(error), name, sample=sample, advice=advice)]
+
+
+FATAL = frozenset({"missing-key", "not-finite", "bad-size", "bad-focal", "pose-shape", "mirrored", "not-rotation"})
+_Problem = tuple[str, Severity, str, float | None, str]  # code, severity, text, value, advice
+
+
+def _problems(frame: Any) -> Iterator[_Problem]:
+    if not isinstance(frame, Mapping):
+        advice = "Write one object a view."
+        yield "missing-key", "error", f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}", None, advice
+        return
+    missing = [key for key in _KEYS if key not in frame]
+    if missing:
+        advice = "Write the key with its value for this picture; nothing is guessed."
+        yield "missing-key", "error", f"missing {', '.join(missing)}; expected {', '.join(_KEYS)}", None, advice
+        return
+    yield from _size_problems(frame)
+    yield from _intrinsic_problems(frame)
+    yield from _matrix_problems(frame)
+    yield from _pose_problems(frame["w2c"])
+
+
+def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    for key in "wh":
+        value = frame[key]
+        if not _finite(value) or value != int(value) or value < 1:
+            text = f"{key}: expected a whole number of pixels, got {_short(value)}"
+            yield "bad-size", "error", text, None, "Write the picture's size."
+
+
+def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    lost = [key for key in _NUMBERS if not _finite(frame[key])]
+    if lost:
+        text = ", ".join(f"{key} = {_short(frame[key])}" for key in lost) + ": expected finite numbers"
+        yield "not-finite", "error", text, None, "Find where the calibration lost its numbers, and write them again."
+        return
+    fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
+    if fx <= 0 or fy <= 0:
+        text = f"expected positive focal lengths in pixels, got fx = {fx:g}, fy = {fy:g}"
+        yield "bad-focal", "error", text, min(fx, fy), "A negative focal length mirrors the picture: undo the flip."
+        return
+    if cx == 0 and cy == 0:
+        text = "cx = cy = 0: the principal point lies in the picture's corner"
+        advice = "Was it read from a transposed K? A MATLAB K has its principal point in the last row."
+        yield "principal-lost", "warning", text, None, advice
+    elif _finite(frame["w"]) and _finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
+        text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} picture"
+        yield "principal-outside", "note", text, None, "Right for a strong crop to one side; else a wrong size or unit."
+    if abs(fx / fy - 1) > _SQUARE:
+        text = f"fx / fy = {fx / fy:.4f}: pixels are not square"
+        yield "pixels-not-square", "note", text, fx / fy, "The model was trained on square pixels: resample if you can."
+
+
+def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    for key in _MATRIX_KEYS:
+        if key not in frame or frame[key] is None:
+            continue
+        K = _matrix(frame[key])
+        if K.shape != (3, 3) or not np.isfinite(K).all():
+            text = f"{key}: expected 3 rows of 3 finite numbers, got {_short(frame[key])}"
+            yield "k-shape", "error", text, None, "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out."
+        elif K[2, :2].any() or K[1, 0] != 0 or K[2, 2] != 1:
+            turned = " It is transposed: the principal point is in its last row." if K[2, :2].any() else ""
+            text = f"{key}: expected upper triangular with last row 0 0 1, got {K.tolist()}.{turned}"
+            yield "k-shape", "error", text, None, "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."
+        elif all(_finite(frame[n]) for n in _NUMBERS):
+            four = np.array([frame[n] for n in _NUMBERS], dtype=np.float64)
+            if not np.allclose(four, [K[0, 0], K[1, 1], K[0, 2], K[1, 2]], rtol=1e-6):
+                text = f"{key} says fx fy cx cy = {[K[0, 0], K[1, 1], K[0, 2], K[1, 2]]}, the keys {four.tolist()}"
+                yield "k-shape", "error", text, None, "Only one of the two is read by a loader: make them agree."
+
+
+def _pose_problems(value: Any) -> Iterator[_Problem]:
+    T = _matrix(value)
+    if T.shape != (4, 4):
+        text = f"w2c: expected 4 rows of 4 numbers, got {_short(value)}"
+        yield "pose-shape", "error", text, None, "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
+        return
+    if not np.isfinite(T).all():
+        yield "not-finite", "error", "w2c holds NaN or infinity", None, "Find where the calibration lost its numbers."
+        return
+    if (np.abs(T[3] - np.array([0.0, 0.0, 0.0, 1.0])) > 1e-9).any():
+        hint = "; the translation is in the last row: transposed?" if T[3, :3].any() else ""
+        text = f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}"
+        yield "pose-shape", "error", text, None, "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
+        return
+    R = T[:3, :3]
+    det, off = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
+    if det < 0 and off <= _ROUNDED:
+        text = f"w2c: det R = {det:.3f}, expected +1: the camera is mirrored"
+        yield "mirrored", "error", text, det, "Undo the flip of axes or picture, in both picture and calibration."
+    elif off > _ROUNDED:
+        text = f"w2c: R is no rotation (det {det:.3g}, |R R^T - 1| = {off:.2g}, expected below {_ROUNDED:g})"
+        yield (
+            "not-rotation",
+            "error",
+            text,
+            off,
+            "Scaled, singular, or written with too few digits? Write R with all of them.",
+        )
+
+
+def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
+    """Pairs of views that state one camera: same intrinsics and same pose. One was copied over the other."""
+    if len(cameras) < 2:
+        return []
+    numbers = np.stack([np.array([*camera.T_cam_world[:3].ravel(), camera.fx, camera.cx]) for camera in cameras])
+    reach = np.abs(numbers).max(axis=0) + 1e-300
+    return [
+        Finding(
+            "same-camera",
+            "error",
+            f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
+            cameras[b].name,
+            sample=sample,
+            advice="One entry is a copy of the other: write the right calibration for one of the two.",
+        )
+        for a, b in combinations(range(len(cameras)), 2)
+        if (np.abs(numbers[a] - numbers[b]) <= _SAME_POSE * reach).all()
+    ]
+
+
+def _matrix(value: Any) -> np.ndarray:
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        return np.empty(0)
+
+
+def _finite(value: Any) -> bool:
+    """A number that a double can hold; whole numbers of JSON may be larger."""
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+
+
+def _name(index: int, frame: Any) -> str:
+    """As calibration/facelift.py names cameras: by "camera", else by the picture."""
+    if not isinstance(frame, Mapping):
+        return f"frames[{index}]"
+    if "camera" in frame:
+        return str(frame["camera"])
+    path = frame.get("file_path", f"images/cam_{index:03d}.png")
+    return Path(path).stem if isinstance(path, str) else f"frames[{index}]"
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

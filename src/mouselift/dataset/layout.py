@@ -1,0 +1,79 @@
+"""Where the samples of a dataset lie: folders with a cameras file, gathered in one folder or named by lists."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath, PureWindowsPath
+
+from mouselift.errors import DatasetError
+from mouselift.media.frames import number_of
+
+CAMERAS_FILE = "opencv_cameras.json"
+LISTS = {"train": "data_train.txt", "val": "data_val.txt"}
+
+
+def find_samples(path: Path) -> list[Path]:
+    """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
+
+    DatasetError: nothing there, or a list that `listed_samples` refuses.
+    """
+    if path.is_file():
+        return listed_samples(path)
+    if not path.is_dir():
+        raise DatasetError(f"{path}: no such dataset; expected a folder of samples, or a list file (data_train.txt)")
+    if (path / CAMERAS_FILE).is_file():
+        return [path]
+    found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
+    if not found:
+        raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none")
+    return sorted(found, key=lambda folder: (number_of(folder.name) is None, number_of(folder.name) or 0, folder.name))
+
+
+def split_samples(dataset: Path, split: str) -> list[Path]:
+    """The folders of split "train" or "val" of a prepared dataset (its folder)."""
+    file = dataset / f"data_{split}.txt"
+    if not file.is_file():
+        there = ", ".join(sorted(path.name for path in dataset.glob("data_*.txt"))) or "none"
+        raise DatasetError(f"{file}: no such list; lists in that folder: {there}. Was the preparation finished?")
+    return listed_samples(file)
+
+
+def listed_samples(file: Path) -> list[Path]:
+    """The folders that a list names, one a line, in its order.
+
+    Lists hold absolute paths. Where one is not there any more, its end is looked for in the list's own folder: the
+    dataset was moved as a whole. DatasetError with the line's number: nowhere to be found, more than one place, listed
+    twice; or an empty list.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
+    found: dict[Path, int] = {}
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        folder = _located(file, number, line.strip())
+        if folder in found:
+            raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
+        found[folder] = number
+    if not found:
+        raise DatasetError(f"{file}: expected one sample folder a line, found none; is the split empty?")
+    return list(found)
+
+
+def _located(file: Path, number: int, line: str) -> Path:
+    as_written = file.parent / line  # an absolute line stays as it is
+    if as_written.is_dir():
+        return as_written.resolve()
+    flavour = PureWindowsPath if "\\" in line else PurePosixPath
+    parts = [part for part in flavour(line).parts if part not in (".", "..")]
+    ends = [file.parent.joinpath(*parts[k:]) for k in range(1, len(parts))]
+    there = list(dict.fromkeys(path.resolve() for path in ends if (path / CAMERAS_FILE).is_file()))
+    if len(there) == 1:
+        return there[0]
+    if there:
+        raise DatasetError(f"{file}: line {number}: {line} is gone, and its end fits {there[0]} and {there[1]}")
+    raise DatasetError(
+        f"{file}: line {number}: expected a sample's folder, got {line}, which is not there, nor is its end in "
+        f"{file.parent}; was the sample deleted, or the list moved without its samples?"
+    )

@@ -1,0 +1,125 @@
+"""Cameras as plain numbers, so that impossible ones (mirrored, half transposed) can be tried too."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from mouselift.array_types import Array, Vector3
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline
+
+
+@dataclass(frozen=True, eq=False)
+class Stated:
+    """What a sample's file states about its views, as arrays over the views.
+
+    A negative focal length stands for a mirrored picture: no `Camera` can say that.
+    """
+
+    focal: Float64[Array, "v 2"]  # fx, fy, pixels
+    principal: Float64[Array, "v 2"]  # cx, cy, pixels; centres at +0.5
+    R_cam_world: Float64[Array, "v 3 3"]
+    centre: Float64[Array, "v 3"]  # of the cameras, world
+    size: Float64[Array, "v 2"]  # width, height
+
+    @classmethod
+    def of(cls, cameras: Sequence[Camera]) -> Stated:
+        """Of pinhole cameras without skew (prepared samples have no others)."""
+        return cls(
+            np.array([[c.fx, c.fy] for c in cameras]),
+            np.array([[c.cx, c.cy] for c in cameras]),
+            np.array([c.R_cam_world for c in cameras]),
+            np.array([c.centre for c in cameras]),
+            np.array([[float(c.width), float(c.height)] for c in cameras]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.focal)
+
+    def take(self, order: Sequence[int]) -> Stated:
+        """View k of the result has the numbers of view order[k]."""
+        at = list(order)
+        return Stated(self.focal[at], self.principal[at], self.R_cam_world[at], self.centre[at], self.size[at])
+
+    def moved(self, change: Float64[Array, "v 7"]) -> Stated:
+        """With (log fx, log fy, cx, cy, camera centre) changed by `change`, the parameters of every fit."""
+        return replace(
+            self,
+            focal=self.focal * np.exp(change[:, :2]),
+            principal=self.principal + change[:, 2:4],
+            centre=self.centre + change[:, 4:],
+        )
+
+    def camera(self, view: int, like: Camera) -> Camera:
+        """View `view` as a camera of the size and name of `like`; an equal pose is kept to the last bit.
+
+        CalibrationError where it is no camera (mirrored).
+        """
+        T = like.T_cam_world
+        if not (
+            np.array_equal(self.R_cam_world[view], like.R_cam_world) and np.array_equal(self.centre[view], like.centre)
+        ):
+            T = np.eye(4)
+            T[:3, :3] = self.R_cam_world[view]
+            T[:3, 3] = -T[:3, :3] @ self.centre[view]
+        (fx, fy), (cx, cy) = self.focal[view].tolist(), self.principal[view].tolist()
+        return replace(like, fx=fx, fy=fy, cx=cx, cy=cy, T_cam_world=T)
+
+
+@dataclass(frozen=True, eq=False)
+class Hulls:
+    """The outlines' convex hulls of one sample, padded to one length; unseen views have no points."""
+
+    points: Float64[Array, "v m 2"]  # pixels
+    real: Bool[Array, "v m"]  # not padding
+    silent: Bool[Array, "v m"]  # on the picture's border or a cut: says nothing about the subject
+    centroid: Float64[Array, "v 2"]  # of alpha; NaN where unseen
+    area: Float64[Array, " v"]  # pixels; 0 where unseen
+
+    @classmethod
+    def of(cls, outlines: Sequence[Outline | None]) -> Hulls:
+        views, longest = len(outlines), max((len(o.hull) for o in outlines if o is not None), default=1)
+        points = np.zeros((views, longest, 2))
+        real, silent = np.zeros((views, longest), dtype=bool), np.zeros((views, longest), dtype=bool)
+        centroid, area = np.full((views, 2), np.nan), np.zeros(views)
+        for i, outline in enumerate(outlines):
+            if outline is None:
+                continue
+            n = len(outline.hull)
+            points[i, :n], points[i, n:] = outline.hull, outline.hull[0]
+            real[i, :n], silent[i, :n] = True, outline.border
+            silent[i, n:] = outline.border[0]
+            centroid[i], area[i] = outline.centroid[0], outline.area
+        return cls(points, real, silent, centroid, area)
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    @property
+    def seen(self) -> Bool[Array, " v"]:
+        return self.area > 0
+
+
+def optical_axes(stated: Stated) -> Float64[Array, "v 3"]:
+    """World directions of the cameras' z axes."""
+    return stated.R_cam_world[:, 2]
+
+
+def subject_point(stated: Stated, hulls: Hulls) -> Vector3 | None:
+    """Least-squares meeting point of the rays through the silhouettes' centroids; None where there is none."""
+    seen = np.flatnonzero(hulls.seen)
+    if len(seen) < 2:
+        return None
+    xy = (hulls.centroid[seen] - stated.principal[seen]) / stated.focal[seen]
+    ray = np.concatenate([xy, np.ones((len(seen), 1))], axis=1)
+    d = np.einsum("vji,vj->vi", stated.R_cam_world[seen], ray)
+    d = d / np.linalg.norm(d, axis=1, keepdims=True)
+    across = np.eye(3) - d[:, :, None] * d[:, None, :]
+    A = across.sum(axis=0)
+    if np.linalg.cond(A) > 1e8:
+        return None
+    return np.linalg.solve(A, np.einsum("vij,vj->i", across, stated.centre[seen]))

@@ -1,0 +1,99 @@
+"""A candidate cause: what would have to be undone for cameras and pictures to agree."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+
+Basis = Callable[[Stated], np.ndarray]  # [v, 7, k]: what each parameter does to every view
+Start = Callable[[Stated, Hulls], np.ndarray]  # [k]: a guess from the silhouettes' centroids and areas
+Starts = Callable[[Stated, Hulls], list[np.ndarray]]  # several [k], the likeliest first: for one sample alone
+About = Literal["middle", "corner", "principal"]
+
+LOG_SCALE_DEVIATION = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
+SHIFT_DEVIATION = 0.25  # of a shift, share of the picture's width
+CENTRE_DEVIATION = 0.5  # of a camera centre, share of its distance
+
+
+def as_stated(stated: Stated) -> Stated:
+    """Nothing discrete to undo."""
+    return stated
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """One possible cause. A discrete part is undone by `apply`; a continuous one is fitted.
+
+    The fit's parameters x give for every view y = basis x = (log sx, log sy, dx, dy, three shares of the camera's
+    distance): the *picture* was stretched by exp(log sx), exp(log sy) about its middle, its corner or the stated
+    principal point, and shifted by (dx, dy) pixels, without the camera; the camera's centre was moved by minus the
+    last three. Undoing it in the camera leaves the pixels untouched.
+    """
+
+    code: str  # stable, e.g. "view-scale-shift"
+    views: tuple[int, ...]  # guilty ones
+    apply: Callable[[Stated], Stated] = as_stated
+    basis: Basis | None = None
+    deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the picture's width
+    about: About = "middle"
+    start: Start | None = None
+    starts: Starts | None = None
+    options: int = 1  # how many like it are tried: the more, the easier one fits by chance
+
+    @property
+    def parameters(self) -> int:
+        return len(self.deviation)
+
+
+def change_of(
+    candidate: Candidate, stated: Stated, x: Float64[Array, " k"]
+) -> tuple[Float64[Array, "v 7"], Float64[Array, "v 7 k"]]:
+    """The change of `Stated.moved` that undoes the cause with parameters x, and its derivative."""
+    assert candidate.basis is not None
+    basis = candidate.basis(stated)
+    y = basis @ x
+    about = {"middle": stated.size / 2, "corner": np.zeros_like(stated.size), "principal": stated.principal}
+    arm = stated.principal - about[candidate.about]
+    grow = np.exp(y[:, :2])
+    change, slope = y.copy(), basis.copy()
+    change[:, 2:4] += (grow - 1) * arm
+    slope[:, 2:4] += (grow * arm)[:, :, None] * basis[:, :2]
+    distance = np.linalg.norm(stated.centre - stated.centre.mean(axis=0), axis=1).mean()
+    change[:, 4:] *= distance
+    slope[:, 4:] *= distance
+    return change, slope
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The basis of parameters that act on `rows` of y in the guilty views: one set for all of them, or one each."""
+
+    views: int
+    guilty: tuple[int, ...]
+    rows: tuple[tuple[int, ...], ...]
+    shared: bool
+
+    def __call__(self, stated: Stated) -> np.ndarray:
+        count = len(self.rows)
+        out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.guilty))))
+        for n, view in enumerate(self.guilty):
+            for k, row in enumerate(self.rows):
+                out[view, list(row), (0 if self.shared else n) * count + k] = 1.0
+        return out
+
+
+SCALE, SHIFT_X, SHIFT_Y = (0, 1), (2,), (3,)
+SCALE_X, SCALE_Y = (0,), (1,)
+
+
+def deviations(rows: tuple[tuple[int, ...], ...], sets: int) -> tuple[float, ...]:
+    """Prior of the parameters that `Columns` makes."""
+    each = [LOG_SCALE_DEVIATION if r[0] < 2 else SHIFT_DEVIATION if r[0] < 4 else CENTRE_DEVIATION for r in rows]
+    return tuple(each * sets)

@@ -1,0 +1,226 @@
+"""From candidates to a diagnosis: cheap ones first, fits only where a sample fails, the simplest that explains wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from mouselift.consistency.camera_check import CameraCheck, check_cameras
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis import image_changes as pictures
+from mouselift.diagnosis import mixups, poses
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.candidate import Candidate
+from mouselift.diagnosis.cause import Diagnosis, finite
+from mouselift.diagnosis.fit import Fit, Problem, fit, in_front, judge
+from mouselift.diagnosis.words import describe
+from mouselift.errors import DatasetError
+from mouselift.geometry.outlines import outline_of
+
+_SPECK_SHARE = 0.01  # mask parts smaller than this share of the largest are noise, as in audit's own checks
+_MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
+_RIVAL = 5.0  # within this much of the best score, two causes are not told apart
+_EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
+_SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
+_MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
+_LOUD_PX = 1.0  # residuals that the audit puts down to masks are looked at for mix-ups from here on
+_FEW = 5  # samples that are enough to tell causes apart
+_REFINED = 6  # candidates whose fit is finished
+_COMMON = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "distance", "centre", "anisotropic")
+_LEFT_OUT = ("view-disagrees", "calibration-copied")
+_LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
+_LEFT_LOSS = 0.5  # or more than this share of the robust loss
+# Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
+# with 5 or more the largest error of a scale was 3 %, with 4 up to 9 %, with fewer up to 44 % at below 0.1 px left.
+REDUNDANT = 5
+_LEFT_PX = 0.5  # unless what is left is less than this
+
+
+def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
+    """Why the cameras of a sample, or of several with one common fault, do not agree with its silhouettes.
+
+    A sample that the audit's calibrated limits pass has no cause. Several samples are taken to share one fault with
+    the same values (one transform a camera). DatasetError where they have different cameras.
+    """
+    given = [samples] if isinstance(samples, SampleViews) else list(samples)
+    names = common_names(given)
+    checks = [look(sample) for sample in given]
+    problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
+    if all(in_order(*each, check) for each, check in zip(problem, checks, strict=True)):
+        return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
+    return explain(problem, names)
+
+
+def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
+    """The cameras that all samples have, in one order. DatasetError where they differ."""
+    if not samples:
+        raise DatasetError("diagnose: expected at least one sample, got none")
+    for sample in samples:
+        if sample.names != samples[0].names:
+            raise DatasetError(
+                f"diagnose: samples that share a cause need the same cameras in the same order; {samples[0].id} has "
+                f"{', '.join(samples[0].names)}, {sample.id} has {', '.join(sample.names)}; give them one by one"
+            )
+    return samples[0].names
+
+
+def look(sample: SampleViews) -> CameraCheck:
+    """The audit's own check, specks of the masks left out. A view whose subject the sensor had cut says little."""
+    return check_cameras(sample, [outline_of(view.alpha, _SPECK_SHARE) for view in sample.views])
+
+
+def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:
+    """What a fit needs of a sample."""
+    return Stated.of([view.camera for view in sample.views]), Hulls.of(check.outlines)
+
+
+def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
+    """Whether the audit's limits find nothing wrong, the subject is in front of all cameras, and none is a copy.
+
+    What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, one change of all views
+    alike, or other distances make all masks agree: spoiled masks do not agree under any. Distances are not tried where
+    masks explain everything (one of them fat): with six to choose, they come near. Of one change of all views alike it
+    is enough that most planes agree: a single number does not bring that about by chance.
+    """
+    if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
+        return False
+    if not check.tangency.rms_px > _LOUD_PX:
+        return True
+    masks = check.suspicion.masks
+    explained = masks is not None and masks.noise_px <= check.limits.rough_px
+    problem = [(stated, hulls)]
+    alike = _fits((c for c in pictures.all_views_alike(stated) if c.parameters == 1), problem)
+    most = min(_EXPLAINED_PX, _MOST_SHARE * judge([stated], [hulls]).typical_px)
+    if any(f.left.typical_px <= most for f in alike):
+        return False
+    tried = (*_discrete(stated), *(() if explained else poses.moved_centres(stated)))
+    return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
+
+
+def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
+    """The cause for samples that are known not to agree, from numbers and hulls.
+
+    Of many samples, a few find the cause and all of them its values.
+    """
+    if len(problem) > _FEW:
+        chosen = np.linspace(0, len(problem) - 1, _FEW).round().astype(int).tolist()
+        found = explain([problem[k] for k in chosen], names)
+        before = finite(fit(Candidate("none", ()), problem).rms_px)
+        if found.undone is None:
+            return Diagnosis(found.causes, before)
+        whole = fit(found.undone.candidate, problem)
+        return Diagnosis((describe(whole, found.rivals, names, before, problem),), before, whole, found.rivals)
+    stated = problem[0][0]
+    nothing = fit(Candidate("none", ()), problem)
+    before = finite(nothing.rms_px)
+    discrete = _fits(_discrete(stated), problem)
+    possible = max(f.left.rows for f in (nothing, *discrete))
+    nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
+    found = [*discrete, *_without_a_view(stated, problem, nothing)]
+    best = min(discrete, key=lambda f: f.score)
+    if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
+        found += _searched(problem, found, possible)
+    found = [f for f in found if _determined(f)]
+    best = _plainest(found)
+    explained = best.left.loss <= _LEFT_LOSS * nothing.left.loss and best.left.typical_px <= max(
+        _LEFT_PX, _LEFT_SHARE * nothing.left.typical_px
+    )
+    if best.score > nothing.score - _MARGIN or not explained:
+        best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
+    rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
+    best = _one_for_all(best, problem)
+    cause = describe(best, rivals, names, before, problem)
+    undone = None if best.candidate.code in ("unexplained", *_LEFT_OUT) else best
+    return Diagnosis((cause,), before, undone, rivals)
+
+
+def _determined(found: Fit) -> bool:
+    """Whether the values were checked by residuals beyond those that determine them; few values need fewer."""
+    return found.candidate.basis is None or found.redundancy >= min(REDUNDANT, found.candidate.parameters)
+
+
+def _plainest(found: Sequence[Fit]) -> Fit:
+    """Of the causes that explain the silhouettes equally well, the one that happens most."""
+    least = min(f.score for f in found)
+    return min((f for f in found if f.score < least + _RIVAL), key=lambda f: (_rank(f.candidate.code), f.score))
+
+
+def _rank(code: str) -> int:
+    kind = code.split("-", 1)[1] if code.startswith(("view-", "all-", "each-")) else code
+    return _COMMON.index(kind) if kind in _COMMON else -1 if code not in _LEFT_OUT else len(_COMMON)
+
+
+def _one_for_all(best: Fit, problem: Problem) -> Fit:
+    """Where all views state the same intrinsics and each needs its own, that is the cause."""
+    numbers = np.concatenate([np.concatenate([s.focal, s.principal], axis=1) for s, _ in problem])
+    same = bool(np.ptp(numbers, axis=0).max() < 1e-6)
+    if same and best.candidate.code in ("each-scale", "each-shift", "each-scale-shift"):
+        return replace(best, candidate=replace(best.candidate, code="one-intrinsics"))
+    return best
+
+
+def _extends(rival: Fit, best: Fit) -> bool:
+    """Whether the rival is the same kind of cause with more freedom, which always fits as well."""
+    a, b = rival.candidate, best.candidate
+    moves = ("centre", "distance")
+    same_kind = a.code.endswith(moves) == b.code.endswith(moves)
+    return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
+
+
+def _discrete(stated: Stated) -> Iterable[Candidate]:
+    yield from mixups.readings(stated)
+    yield from pictures.half_pixels(stated)
+
+
+def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
+    """Fits of the causes with values: coarse ones of all that may be, then fine ones of the best."""
+    stated = problem[0][0]
+    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.left.loss)
+    suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
+    simple = [*pictures.all_views_alike(stated), *poses.moved_centres(stated)]
+    for view in suspects[:2]:
+        simple += [*pictures.one_view(len(stated), view), *poses.moved_centre(len(stated), view)]
+    coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
+    fine = _refined(coarse, problem, possible)
+    if min(f.rms_px for f in fine) > _EXPLAINED_PX:
+        rest = [*pictures.two_views(stated, suspects), *pictures.each_view(stated)]
+        fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
+    return fine
+
+
+def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:
+    best = sorted(coarse, key=lambda f: f.score)[:_REFINED]
+    return [fit(f.candidate, problem, possible) for f in best]
+
+
+def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
+    return [fit(candidate, problem) for candidate in candidates]
+
+
+def _again(found: Fit, problem: Problem, possible: int) -> Fit:
+    """The same fit, judged by the number of rows that could speak."""
+    return replace(found, left=judge(found.corrected, [hulls for _, hulls in problem], possible))
+
+
+def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]:
+    """A view left out, as a cause that takes a parameter for every residual that it silences."""
+    copied = {view for pair in mixups.copies(stated) for view in pair}
+    out = []
+    for view in range(len(stated)):
+        hulls = [silenced(h, view) for _, h in problem]
+        left = judge([s for s, _ in problem], hulls)
+        lost = max(nothing.left.rows - left.rows, 1)
+        code = "calibration-copied" if view in copied else "view-disagrees"
+        candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(stated))
+        x = np.zeros(candidate.parameters)
+        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(left, rows=nothing.left.rows), True))
+    return out
+
+
+def silenced(hulls: Hulls, view: int) -> Hulls:
+    """The same outlines without one view's."""
+    area, centroid = hulls.area.copy(), hulls.centroid.copy()
+    area[view], centroid[view] = 0.0, np.nan
+    return replace(hulls, area=area, centroid=centroid)

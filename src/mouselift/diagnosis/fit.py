@@ -1,0 +1,192 @@
+"""The fit of one candidate to one sample, or to many that share its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.candidate import Candidate, change_of
+from mouselift.diagnosis.epipolar import linearised, residuals, world_rays
+from mouselift.diagnosis.levenberg_marquardt import Evaluate, Solution, minimise
+
+NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
+ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
+_ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
+_PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong places come near, with so many unknowns
+# Pairs share tangent points, so errors are not independent: so set on other samples that 68 % of the values lie
+# within one deviation (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
+_SHARED = 1.4
+_GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
+_STEPS, _STILL = 60, 1e-8
+_QUICK_STEPS, _QUICK_STILL = 15, 1e-2
+_MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, speaks against it as this much does
+_SILENCE_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
+_LIMIT_PX = 60.0  # larger residuals say no more than this
+
+Problem = Sequence[tuple[Stated, Hulls]]
+
+
+@dataclass(frozen=True)
+class Left:
+    """What residuals cameras leave, over all samples."""
+
+    rms_px: float  # inf where nothing speaks
+    typical_px: float  # 1.48 times the median: the deviation, outliers aside
+    loss: float  # mean robust loss a row, px^2, silent pairs included
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A candidate with its best parameters."""
+
+    candidate: Candidate
+    x: Float64[Array, " k"]
+    covariance: Float64[Array, "k k"]
+    corrected: tuple[Stated, ...]  # one a sample
+    left: Left
+    converged: bool
+    redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
+
+    @property
+    def rms_px(self) -> float:
+        return self.left.rms_px
+
+    @property
+    def score(self) -> float:
+        """Like BIC: n log(loss + floor) + k log n + 2 log(options). Smaller is better."""
+        fixed = self.candidate.parameters * float(np.log(max(self.left.rows, 2))) + 2 * float(
+            np.log(self.candidate.options)
+        )
+        return self.left.rows * float(np.log(self.left.loss + NOISE_PX**2)) + fixed
+
+
+def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
+    """Fit by tangency from each start. `possible`: rows that could speak (default: those that do).
+
+    quick: a few coarse steps, enough to tell candidates apart; parameters and covariance are rough.
+    """
+    applied = [(candidate.apply(stated), hulls) for stated, hulls in problem]
+    if candidate.basis is None:
+        x, covariance, converged, redundancy = np.zeros(0), np.zeros((0, 0)), True, 0
+    else:
+        x, covariance, converged, redundancy = _search(candidate, applied, quick)
+    corrected = tuple(undo(candidate, stated, x) for stated, _ in problem)
+    left = judge(corrected, [hulls for _, hulls in applied], possible)
+    return Fit(candidate, x, covariance, corrected, left, converged, redundancy)
+
+
+def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> Stated:
+    """The cameras without the cause of parameters x."""
+    applied = candidate.apply(stated)
+    return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
+
+
+def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool, int]:
+    width = float(applied[0][0].size[0, 0])
+    deviation = np.array(candidate.deviation)
+    lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(deviation))])
+    prior = (NOISE_PX / (deviation * lengths)) ** 2
+    zero = np.zeros(len(deviation))
+    evaluate = _evaluator(candidate, applied)
+    steps, still = (_QUICK_STEPS, _QUICK_STILL) if quick else (_STEPS, _STILL)
+
+    def descend(start: np.ndarray, scales: tuple[float, ...], mean: np.ndarray = zero) -> Solution:
+        solution = minimise(evaluate, start, prior, mean, scales[0], steps, still)
+        for scale in scales[1:]:
+            solution = minimise(evaluate, solution.x, prior, mean, scale, steps, still)
+        return solution
+
+    best = descend(zero, (np.inf, ROBUST_PX))
+    starts = [] if candidate.start is None else [candidate.start]
+    for start in starts:
+        if _loss_left(best) > _ARRIVED_PX**2:
+            guess = np.median([start(stated, hulls) for stated, hulls in applied], axis=0)
+            best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
+    if (
+        not quick and _loss_left(best) > _ARRIVED_PX**2
+    ):  # mask parts that are missing in a view, perhaps: outliers from the start
+        best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
+    if candidate.starts is not None and not quick and len(applied) == 1 and _loss_left(best) > _PLACED_PX**2:
+        far = [descend(guess, (np.inf, ROBUST_PX), guess) for guess in candidate.starts(*applied[0])]
+        best = min([best, *far], key=_with_silence)
+    rank = int(np.linalg.matrix_rank(best.jacobian)) if best.jacobian.size else 0
+    free = max(float(best.weights.sum()) - rank, 1.0)
+    sigma = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
+    near = int(((best.weights > 0.5) & (best.residuals != 0.0)).sum())
+    return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged, near - rank
+
+
+def _loss_left(found: Solution) -> float:
+    """Mean square of what is left, outliers bounded."""
+    return found.cost / max(len(found.residuals), 1)
+
+
+def _with_silence(found: Solution) -> float:
+    """Cost, with a price on rows that the fit silenced (subjects pushed behind cameras, epipoles into outlines)."""
+    return found.cost + _SILENCE_PX**2 * int((found.residuals == 0.0).sum())
+
+
+def _is_shift(candidate: Candidate, stated: Stated, k: int) -> bool:
+    assert candidate.basis is not None
+    return bool(candidate.basis(stated)[:, 2:4, k].any())
+
+
+def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
+    def evaluate(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        r_all, J_all = [], []
+        for stated, hulls in applied:
+            change, slope = change_of(candidate, stated, x)
+            r, J, _ = linearised(stated.moved(change), hulls)
+            r_all.append(r)
+            J_all.append(J.reshape(len(r), -1) @ slope.reshape(-1, slope.shape[2]))
+        return np.concatenate(r_all), np.concatenate(J_all)
+
+    return evaluate
+
+
+def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> Left:
+    """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
+    found, clipped = [], 0  # rows that the picture's border silences are no candidate's doing
+    for stated, hull in zip(corrected, hulls, strict=True):
+        r, _, touch = residuals(stated, hull)
+        found.append(r if in_front(stated, hull) else np.full_like(r, np.nan))
+        clipped += int((~touch.good & hull.silent[touch.pair, touch.at].any(axis=1)).sum())
+    r = np.concatenate(found)
+    r = r[np.isfinite(r)]
+    missing = 0 if possible is None else max(possible - clipped - len(r), 0)
+    rows = max(len(r) + missing, 1)
+    loss = (
+        (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows
+        if len(r)
+        else float(_robust(np.array([np.inf]))[0])
+    )
+    if not len(r):
+        return Left(float("inf"), float("inf"), float(loss), rows)
+    return Left(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
+
+
+def _robust(r: np.ndarray) -> np.ndarray:
+    """Quadratic below a pixel, then the logarithm: a tail that a mask lacks must not outvote all the rest."""
+    return np.log1p(np.minimum(np.abs(r), _LIMIT_PX) ** 2)
+
+
+def in_front(stated: Stated, hulls: Hulls) -> bool:
+    """Whether the point where the silhouettes' rays meet lies in front of every camera that sees it."""
+    _, world = world_rays(stated, hulls)
+    seen = np.flatnonzero(hulls.seen)
+    if len(seen) < 2:
+        return False
+    d = world[seen].mean(axis=1)
+    d = d / np.linalg.norm(d, axis=1, keepdims=True)
+    across = np.eye(3) - d[:, :, None] * d[:, None, :]
+    A = across.sum(axis=0)
+    if np.linalg.cond(A) > 1e8:
+        return False
+    point = np.linalg.solve(A, np.einsum("vij,vj->i", across, stated.centre[seen]))
+    return bool((((point - stated.centre[seen]) * d).sum(axis=1) > 0).all())

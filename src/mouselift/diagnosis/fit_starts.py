@@ -1,0 +1,113 @@
+"""Starts for a fit that has lost every view's scale and shift: a place and a size of the subject instead of them.
+
+A subject of one size at one place X says roughly what each view's picture must be: its centroid lies where X is seen,
+and its size goes with focal length over depth. That is four numbers in place of three a view, few enough for a grid.
+Centres of mass are not the views of one point and outlines not of one size (deviations of about 8 % of the subject),
+so this is where a search begins and never an equation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from mouselift.array_types import Array, Points2, Vector3
+from mouselift.diagnosis.camera_arrays import Hulls, Stated, optical_axes, subject_point
+from mouselift.diagnosis.epipolar import residuals
+
+_PLACES = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
+_ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom
+_TRIED = 5  # starts handed out, no two of them near each other
+_NEAR = (0.1, 0.3)  # in place and log zoom
+_COARSE_PX = 8.0  # scale of the robust loss: a right start is off by about this
+_SILENT = 0.5  # loss of a row that says nothing: silencing rows must not pay
+_CENTRED = 0.02  # whole silhouettes so near the picture's middle (share of its width) were put there
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """What the pictures say about where the subject's middle is seen, and how large."""
+
+    anchor: Points2  # [v, 2] pixels
+    log_size: Float64[Array, " v"]  # of the subject in the picture
+    seen: Bool[Array, " v"]
+
+    @classmethod
+    def of(cls, stated: Stated, hulls: Hulls) -> Placed:
+        """A clipped silhouette tells neither: where the whole ones are centred and alike, it was made so too."""
+        clipped = (hulls.silent & hulls.real).any(axis=1)
+        whole = hulls.seen & ~clipped
+        anchor, size = hulls.centroid.copy(), np.sqrt(np.maximum(hulls.area, 1e-9))
+        middle = stated.size / 2
+        off = np.abs(anchor - middle)[whole]
+        if not whole.any() or float(off.max()) <= _CENTRED * float(stated.size[0, 0]):
+            anchor[clipped] = middle[clipped]
+        if whole.any():
+            size[clipped] = np.maximum(size[clipped], float(np.median(size[whole])))
+        return cls(anchor, np.log(size), hulls.seen)
+
+    def values(self, stated: Stated, point: Vector3, zoom: float) -> Float64[Array, "v 3"]:
+        """(log scale, dx, dy) of every picture about its middle, for the subject at `point` (world) and a common zoom.
+
+        The scales' mean over the views is `zoom`. Views without a silhouette get zeros.
+        """
+        at = np.einsum("vij,vj->vi", stated.R_cam_world, point - stated.centre)
+        depth = np.maximum(at[:, 2], 1e-9)
+        log_scale = self.log_size + np.log(depth) - np.log(np.abs(stated.focal)).mean(axis=1)
+        log_scale = log_scale - log_scale[self.seen].mean() + zoom
+        scale = np.exp(log_scale)[:, None]
+        middle = stated.size / 2
+        lies = scale * (stated.focal * at[:, :2] / depth[:, None] + stated.principal - middle) + middle
+        out = np.concatenate([log_scale[:, None], self.anchor - lies], axis=1)
+        return np.where(self.seen[:, None], out, 0.0)
+
+
+def starts_from_places(stated: Stated, hulls: Hulls) -> list[Float64[Array, " k"]]:
+    """Values (log scale, dx, dy of every view, flat) to start from, the likeliest first; none without a place to begin.
+
+    A grid of places about the point where the optical axes meet, and of common zooms, judged by tangency.
+    """
+    middle = _axes_meet(stated)
+    if middle is None or int(hulls.seen.sum()) < 3:
+        return []
+    placed = Placed.of(stated, hulls)
+    distance = float(np.linalg.norm(stated.centre - middle, axis=1).mean())
+    found: list[tuple[float, np.ndarray, np.ndarray]] = []
+    for dx, dy, dz, zoom in product(_PLACES, _PLACES, _PLACES, _ZOOMS):
+        point = middle + distance * np.array([dx, dy, dz])
+        if float(np.einsum("vj,vj->v", optical_axes(stated), point - stated.centre).min()) <= 0:
+            continue
+        values = placed.values(stated, point, zoom)
+        found.append((_loss(stated, hulls, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))
+    found.sort(key=lambda item: item[0])
+    chosen: list[tuple[np.ndarray, np.ndarray]] = []
+    reach = np.array([_NEAR[0]] * 3 + [_NEAR[1]])
+    for _, where, values in found:
+        if all(np.linalg.norm((where - other) / reach) > 1 for other, _ in chosen):
+            chosen.append((where, values))
+        if len(chosen) == _TRIED:
+            break
+    return [values for _, values in chosen]
+
+
+def _axes_meet(stated: Stated) -> Vector3 | None:
+    """Where the optical axes meet, in the least-squares sense; None for parallel ones."""
+    views = len(stated)
+    on_axis = Hulls(
+        np.zeros((views, 1, 2)), np.zeros((views, 1), dtype=bool), np.zeros((views, 1), dtype=bool),
+        stated.principal, np.ones(views),
+    )  # fmt: skip
+    return subject_point(stated, on_axis)
+
+
+def _loss(stated: Stated, hulls: Hulls, values: np.ndarray) -> float:
+    """Robust tangency loss of the pictures changed by `values`."""
+    change = np.zeros((len(stated), 7))
+    change[:, :2] = values[:, :1]
+    change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (stated.principal - stated.size / 2)
+    r, _, _ = residuals(stated.moved(change), hulls)
+    spoken = r[np.isfinite(r)]
+    return float(np.log1p((spoken / _COARSE_PX) ** 2).sum()) + _SILENT * (len(r) - len(spoken))

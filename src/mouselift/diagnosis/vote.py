@@ -1,0 +1,158 @@
+"""Many samples under rough masks: which other reading of the stated numbers makes nearly all of them agree?
+
+One sample whose masks lack feet and tails does not tell two exchanged cameras from masks worse still. Twenty do: a
+reading undoes one fault in all samples, and masks do not repeat themselves. Medians only, over the tangent planes that
+a reading changes and then over samples: lost parts are outliers, and nothing is fitted. Limits:
+`benchmarks/naming_together.py`, docs/reference/audit-rates.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array
+from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.diagnosis.candidate import Candidate
+from mouselift.diagnosis.epipolar import residuals
+from mouselift.diagnosis.fit import Problem, in_front, undo
+from mouselift.diagnosis.image_changes import each_view
+from mouselift.diagnosis.mixups import copies, readings
+
+LEAST = 6  # samples that may vote
+_RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
+_BETTER = 0.8  # share of samples that it improves: right 0.86 up
+_AFTER_SHARE = (
+    0.02  # of the picture's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
+)
+_CLEAR_RATIO = 0.25  # beyond doubt; above it, what is left must be like what the planes leave that it does not change:
+_LIKE_OTHERS = 2.0  # at most so many times that
+_ALONE = 0.8  # times the ratio of the next best reading
+_STATED_RATIO = 0.75  # enough where the numbers themselves give the fault away
+_COPY_RATIO = 1.3  # by which the planes of a copied camera are off more than those of the camera that it copies
+_FLOOR_PX = 0.3  # residuals below this do not differ
+_LIMIT_PX = 60.0  # what stands for a residual that a reading turns from nothing to something
+_PLANES = 3  # fewer planes of a sample have no median
+
+
+@dataclass(frozen=True, eq=False)
+class Vote:
+    """What one reading does to all samples: medians over samples of medians over the planes that it changes."""
+
+    candidate: Candidate
+    ratio: float  # residual undone / residual as stated; inf where it puts the subject behind a camera
+    better: float  # share of samples that come nearer
+    before_px: float  # inf where as stated nothing can be said
+    after_px: float
+    others_px: float  # of the planes that it leaves alone; NaN where it changes all
+    samples: int
+
+    def convinces(self, width: float) -> bool:
+        """Whether it explains the disagreement. width: of the pictures, pixels."""
+        if not self.better >= _BETTER:
+            return False
+        if self.candidate.code in ("k-transposed", "one-intrinsics"):  # the stated numbers say so themselves
+            return self.ratio <= _STATED_RATIO
+        close = self.after_px <= _AFTER_SHARE * width
+        like_others = not self.after_px > _LIKE_OTHERS * self.others_px  # NaN: there are none
+        return close and (self.ratio <= _CLEAR_RATIO or (self.ratio <= _RATIO and like_others))
+
+
+def elected(problem: Problem) -> Vote | None:
+    """The reading that most samples call for, if any convinces. The samples have the same cameras in one order."""
+    if len(problem) < LEAST:
+        return None
+    copied = _copied(problem)
+    if copied is not None:
+        return copied
+    found = sorted(votes(problem), key=lambda vote: vote.ratio)
+    width = float(problem[0][0].size[0, 0])
+    best = next((vote for vote in found if vote.convinces(width)), None)
+    if best is None:
+        return None
+    rivals = [vote for vote in found if not _same(vote, best) and vote.convinces(width)]
+    return best if all(best.ratio <= _ALONE * rival.ratio for rival in rivals) else None
+
+
+def votes(problem: Problem) -> Iterator[Vote]:
+    """One vote a reading; samples that agree under several readings count for all of them."""
+    as_stated = [_planes(stated, hulls) for stated, hulls in problem]
+    for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem)):
+        if candidate.basis is not None and candidate.start is None:
+            continue
+        yield _vote(candidate, problem, as_stated)
+
+
+def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.ndarray, np.ndarray]]) -> Vote:
+    rows = []
+    for (stated, hulls), (before, pair) in zip(problem, as_stated, strict=True):
+        after, _ = _planes(_undone(candidate, stated, hulls), hulls)
+        touched = np.isin(pair, candidate.views).any(axis=1)
+        rows.append((_median(before[touched]), _median(after[touched]), _median(after[~touched])))
+    before, after, others = np.array(rows).T
+    known = np.where(np.isfinite(before), before, _LIMIT_PX)
+    ratio = after / np.maximum(known, _FLOOR_PX)
+    spoken = others[np.isfinite(others)]
+    middle = float(np.median(spoken)) if len(spoken) else float("nan")
+    return Vote(
+        candidate, _middle(ratio), float(np.mean(ratio < 1)), _middle(before), _middle(after), middle, len(rows)
+    )  # fmt: skip
+
+
+def _undone(candidate: Candidate, stated: Stated, hulls: Hulls) -> Stated:
+    """The guess from centroids and areas stands for a fit: it is far better than what it is compared with, or wrong."""
+    x = np.zeros(0) if candidate.start is None else candidate.start(stated, hulls)
+    return undo(candidate, stated, x)
+
+
+def _same(a: Vote, b: Vote) -> bool:
+    """Whether both say the same, or the same of the pixels (a mirrored view along either axis; equal intrinsics)."""
+    one, other = a.candidate, b.candidate
+    alike = one.code == other.code or (one.code.endswith("-swapped") and other.code.endswith("-swapped"))
+    return one.views == other.views and alike
+
+
+def _one_intrinsics(problem: Problem) -> Iterator[Candidate]:
+    """Where every sample states the same intrinsics for all its views: each view's own, guessed from its silhouette."""
+    numbers = [np.concatenate([stated.focal, stated.principal], axis=1) for stated, _ in problem]
+    if max(float(np.ptp(rows, axis=0).max()) for rows in numbers) < 1e-6:
+        for candidate in each_view(problem[0][0]):
+            if candidate.start is not None:
+                yield replace(candidate, code="one-intrinsics")
+
+
+def _copied(problem: Problem) -> Vote | None:
+    """A pose that stands twice in every sample. Which is the copy: the one whose other planes are off more."""
+    pairs = set(copies(problem[0][0])).intersection(*(copies(stated) for stated, _ in problem))
+    if not pairs:
+        return None
+    a, b = min(pairs)
+    off = []
+    for stated, hulls in problem:
+        r, pair = _planes(stated, hulls)
+        mine, theirs = (pair == a).any(axis=1), (pair == b).any(axis=1)
+        off.append((_median(r[mine & ~theirs]), _median(r[theirs & ~mine]), _median(r[~mine & ~theirs])))
+    of_a, of_b, others = (_middle(column) for column in np.array(off).T)
+    guilty = (a,) if of_a > _COPY_RATIO * of_b else (b,) if of_b > _COPY_RATIO * of_a else (a, b)
+    before = max(of_a, of_b)
+    ratio = others / max(before, _FLOOR_PX) if np.isfinite(before) else 0.0
+    return Vote(Candidate("calibration-copied", guilty), ratio, 1.0, before, others, others, len(problem))
+
+
+def _planes(stated: Stated, hulls: Hulls) -> tuple[Float64[Array, " r"], np.ndarray]:
+    """(|residual| of every plane, its pair of views); NaN where it says nothing or the subject is behind a camera."""
+    r, _, touch = residuals(stated, hulls)
+    return (np.abs(r) if in_front(stated, hulls) else np.full_like(r, np.nan)), touch.pair
+
+
+def _median(r: np.ndarray) -> float:
+    r = r[np.isfinite(r)]
+    return float(np.median(r)) if len(r) >= _PLANES else float("inf")
+
+
+def _middle(values: np.ndarray) -> float:
+    """The median; the larger of the two in the middle, so that infinity does not become NaN."""
+    return float(np.sort(values)[len(values) // 2])

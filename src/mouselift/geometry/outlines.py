@@ -1,0 +1,113 @@
+"""A subject's outline to a fraction of a pixel, from the half level of its alpha."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from mouselift.array_types import Array, Levels, Points2
+from mouselift.geometry.silhouette import HALF_LEVEL
+
+LEVEL = HALF_LEVEL - 0.5  # of 0..255: the outline runs where the alpha crosses it
+_BORDER_PX = 1.0  # nearer to the picture's edge than this, the outline may be the frame's
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """Outline of one alpha in pixels of its picture; pixel centres at +0.5, so the picture is [0, w] x [0, h].
+
+    Where the subject reaches the picture's edge the outline is that edge. All components count: one speck beside
+    the animal moves the hull (`outline_of(speck_share=...)` drops specks).
+    """
+
+    points: Points2  # crossings of the half level along rows and columns
+    hull: Float64[Array, "m 2"]  # convex hull corners of `points`, in order
+    border: Bool[Array, " m"]  # hull corners that say nothing about the subject: on the picture's edge, on a cut
+    area: float  # sum(alpha) / 255, pixels
+    centroid: Float64[Array, "1 2"]  # of alpha
+    box: tuple[int, int, int, int]  # x0, y0, x1, y1 of the pixels from the half level on: half open
+
+    def leaving_out(self, corners: Bool[Array, " m"]) -> Outline:
+        """The same outline with more hull corners marked as saying nothing (an old frame edge, say)."""
+        return replace(self, border=self.border | corners)
+
+
+def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
+    """The outline of one alpha; None where no pixel reaches the half level.
+
+    speck_share: components whose area is below this share of the largest one's are left out; 0 keeps all.
+    """
+    if speck_share > 0:
+        inside = np.asarray(cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1])
+        alpha = _without_specks(alpha, inside, speck_share) if inside.any() else alpha
+    left, top, wide, high = cv2.boundingRect(alpha)  # of what is not blank: the rest is looked at once only
+    shown = alpha[top : top + high, left : left + wide]
+    x, y, w, h = cv2.boundingRect(cv2.threshold(shown, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]) if high else (0,) * 4
+    if h == 0:
+        return None
+    box = (left + x, top + y, left + x + w, top + y + h)
+    points = _crossings(alpha, box)
+    corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
+    hull = points[corners]
+    far = np.array([alpha.shape[1], alpha.shape[0]]) - _BORDER_PX
+    border = np.asarray(((hull <= _BORDER_PX) | (hull >= far)).any(axis=1))
+    moments = cv2.moments(shown)
+    middle = np.array([[moments["m10"], moments["m01"]]]) / moments["m00"] + 0.5
+    area = float(moments["m00"] / 255)
+    return Outline(points, hull, border, area, middle + np.array([left, top]), box)
+
+
+def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:
+    """Where the level is crossed between neighbouring pixel centres, linearly; at the picture's edge, the edge."""
+    height, width = alpha.shape
+    x0, y0, x1, y1 = max(box[0] - 1, 0), max(box[1] - 1, 0), min(box[2] + 1, width), min(box[3] + 1, height)
+    tight = alpha[y0:y1, x0:x1]
+    inside = tight >= HALF_LEVEL
+    across, down = _between(tight, inside, along=1), _between(tight, inside, along=0)
+    found = [across, down]
+    if x0 == 0:
+        found.append(_edge(inside[:, 0], along=0, at=0.0))
+    if y0 == 0:
+        found.append(_edge(inside[0], along=1, at=0.0))
+    if x1 == width:
+        found.append(_edge(inside[:, -1], along=0, at=float(x1 - x0)))
+    if y1 == height:
+        found.append(_edge(inside[-1], along=1, at=float(y1 - y0)))
+    return np.concatenate(found) + np.array([x0, y0], dtype=np.float64)
+
+
+def _between(tight: Levels, inside: Bool[Array, "h w"], along: int) -> Points2:
+    """Crossings between neighbours along rows (1) or columns (0), in the crop's coordinates."""
+    step = (0, 1) if along == 1 else (1, 0)
+    changed = inside[step[0] :, step[1] :] != inside[: len(inside) - step[0], : inside.shape[1] - step[1]]
+    rows, columns = np.divmod(np.flatnonzero(changed), max(changed.shape[1], 1))
+    near = tight[rows, columns].astype(np.float64)
+    far = tight[rows + step[0], columns + step[1]].astype(np.float64)
+    share = (LEVEL - near) / (far - near)
+    return np.stack([columns + 0.5 + share * step[1], rows + 0.5 + share * step[0]], axis=1)
+
+
+def _edge(inside: Bool[Array, " k"], along: int, at: float) -> Points2:
+    """Points on the picture's edge wherever the pixels beside it are inside; both ends of each pixel."""
+    index = np.flatnonzero(inside).astype(np.float64)
+    run = np.concatenate([index, index + 1])
+    fixed = np.full(len(run), at)
+    return np.stack([run, fixed] if along == 1 else [fixed, run], axis=1)
+
+
+def _without_specks(alpha: Levels, inside: np.ndarray, share: float) -> Levels:
+    """Alpha with the pixels of small components, and of what belongs to none, set to 0."""
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    areas = np.asarray(stats)[:, cv2.CC_STAT_AREA]
+    small = areas < share * areas[1:].max()
+    if count == 2 or not small[1:].any():
+        return alpha
+    small[0] = False
+    specks = small[np.asarray(labels)].astype(np.uint8)
+    grown = np.asarray(cv2.dilate(specks, np.ones((3, 3), np.uint8))) > 0
+    # The soft rim goes with its speck, but never a pixel of a component that stays.
+    gone = (specks > 0) | (grown & (inside == 0))
+    return np.where(gone, np.uint8(0), alpha)

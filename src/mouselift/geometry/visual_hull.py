@@ -1,0 +1,91 @@
+"""Visual hull: the largest shape that all silhouettes allow, as a voxel grid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mouselift.array_types import Mask, Points3, Vector3
+from mouselift.geometry.camera import Camera
+
+
+@dataclass(frozen=True, eq=False)
+class VisualHull:
+    """Occupied voxel centres of a regular grid."""
+
+    points: Points3  # world
+    voxel: float  # edge, world units
+
+    @property
+    def centroid(self) -> Vector3:
+        """Mean of the occupied voxels. ValueError where the hull is empty: the silhouettes contradict each other."""
+        if len(self.points) == 0:
+            raise ValueError("VisualHull: empty; the silhouettes have no common volume")
+        return self.points.mean(axis=0)
+
+    def covered(self, camera: Camera, mask: Mask) -> float:
+        """Share of the mask's pixels that the hull's projection covers (silhouette coherence).
+
+        Each voxel covers the square of its projected size around its centre. (Hernandez, Schmitt,
+        Cipolla: "Silhouette coherence for camera calibration under circular motion", 2007.)
+        """
+        if not mask.any():
+            raise ValueError("VisualHull.covered: the mask is empty")
+        return float((self.shadow(camera, mask.shape) & mask).sum() / mask.sum())
+
+    def shadow(self, camera: Camera, shape: tuple[int, ...]) -> Mask:
+        """The hull's projection as a mask of `shape` = (h, w)."""
+        h, w = shape
+        count = np.zeros((h + 1, w + 1), dtype=np.int32)
+        if len(self.points):
+            pixels, depth = camera.project(self.points), camera.depth(self.points)
+            good = np.isfinite(pixels).all(axis=1)
+            half = camera.focal * self.voxel / depth[good] * (np.sqrt(3.0) / 2)
+            low = np.floor(pixels[good] - half[:, None]).astype(int)
+            high = np.ceil(pixels[good] + half[:, None]).astype(int)
+            x0, y0 = low[:, 0].clip(0, w), low[:, 1].clip(0, h)
+            x1, y1 = high[:, 0].clip(0, w), high[:, 1].clip(0, h)
+            for y, x, sign in ((y0, x0, 1), (y1, x1, 1), (y0, x1, -1), (y1, x0, -1)):
+                np.add.at(count, (y, x), sign)
+        return count.cumsum(axis=0).cumsum(axis=1)[:h, :w] > 0
+
+
+def carve(
+    cameras: Sequence[Camera],
+    masks: Sequence[Mask],
+    centre: Vector3,
+    half_extent: float,
+    resolution: int = 64,
+    allow_missing: int = 0,
+) -> VisualHull:
+    """Voxels in a cube about `centre` whose centre lies inside all masks but `allow_missing` of them.
+
+    A camera that does not see a voxel at all (outside its picture, behind it, beyond its lens) has no
+    say about it. Grid spacing: 2 half_extent / resolution, in world units.
+    """
+    axis = (np.arange(resolution) + 0.5) / resolution * 2 - 1
+    grid = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3) * half_extent + centre
+    misses = np.zeros(len(grid), dtype=np.int32)
+    seen = np.zeros(len(grid), dtype=np.int32)
+    alive = np.arange(len(grid))
+    for camera, mask in zip(cameras, masks, strict=True):
+        inside, visible = sample_mask(camera, mask, grid[alive])
+        misses[alive] += visible & ~inside
+        seen[alive] += visible
+        alive = alive[misses[alive] <= allow_missing]
+    alive = alive[seen[alive] >= min(2, len(cameras))]
+    return VisualHull(grid[alive], 2 * half_extent / resolution)
+
+
+def sample_mask(camera: Camera, mask: Mask, points_world: Points3) -> tuple[np.ndarray, np.ndarray]:
+    """(inside the mask, inside the picture) for each world point."""
+    pixels = camera.project(points_world)
+    h, w = mask.shape
+    with np.errstate(invalid="ignore"):
+        visible = (pixels[:, 0] >= 0) & (pixels[:, 0] < w) & (pixels[:, 1] >= 0) & (pixels[:, 1] < h)
+    inside = np.zeros(len(pixels), dtype=bool)
+    at = np.floor(pixels[visible]).astype(int)
+    inside[visible] = mask[at[:, 1], at[:, 0]]
+    return inside, visible

@@ -1,0 +1,157 @@
+"""What `inspect` finds out: plain values, ready for JSON and for the page. None where nothing could be measured."""
+
+from __future__ import annotations
+
+import msgspec
+
+from mouselift.findings import Finding
+from mouselift.masks.quality import CameraQuality
+
+Triple = tuple[float, float, float]
+
+
+class CameraFacts(msgspec.Struct, frozen=True):
+    """One camera as calibrated and as recorded; lengths in the capture's unit, angles in degrees."""
+
+    name: str
+    size: tuple[int, int]  # of the picture: width, height
+    focal: float  # sqrt(fx fy), pixels
+    aspect: float  # fx / fy
+    principal: tuple[float, float]  # cx, cy in the picture, pixels; a centred one is (width/2, height/2)
+    principal_off: float  # distance from the picture's middle over its longer side
+    field: tuple[float, float] | None  # horizontal and vertical field of view; None where the lens folds on the way
+    lens: str
+    folds: float  # share of the picture that the lens model does not map to one ray
+    position: Triple
+    looks: Triple  # unit direction of the ray through the picture's middle
+    distance: float  # from the subject (without masks: from where the cameras look)
+    elevation: float | None  # above the horizontal plane through the subject; None where up is not known
+    azimuth: float | None
+    upright: float | None  # cosine between the picture's up and the world's; -1: upside down
+    frames: int  # pictures in the file
+    rate: float  # of the file, per second; 0 where it does not say
+    frame_offset: int
+    source: str  # file or folder of the pictures
+    masks: int  # masks in the file or folder; 0 where there is none
+
+
+class PairFacts(msgspec.Struct, frozen=True):
+    """Two cameras: how far apart, and under what angle the subject sees them."""
+
+    first: str
+    second: str
+    baseline: float
+    angle: float  # degrees, 0..180
+
+
+class MaskFacts(msgspec.Struct, frozen=True):
+    """One camera's masks over the sampled instants."""
+
+    camera: str
+    instants: int
+    no_picture: int
+    no_mask: int
+    empty: int
+    cut: int  # reaches the picture's border
+    parts: int  # more than one part of at least one per cent of the largest
+    area_px: float | None  # median
+    area_range: tuple[float, float] | None  # 5th and 95th percentile
+    quality: CameraQuality  # agreement with the other views, and a verdict in words
+
+
+class LagFacts(msgspec.Struct, frozen=True):
+    """One camera's silhouettes against the others', over frame offsets."""
+
+    camera: str
+    offsets: tuple[int, ...]  # tried, on top of what capture.toml says
+    curve_px: tuple[float | None, ...]  # distance from the others' tangent planes by offset: (mean of the roots)^2
+    best: int | None  # None: undecided
+    fine: float | None  # the same between frames, by a parabola
+    best_px: float | None
+    instants: int  # moving instants that were compared
+    agree: float | None  # share of them that fit better at `best` than at 0 (where best is 0: at its nearest rival)
+    clear: float | None  # the same, in standard errors over those instants
+    also: tuple[int, ...]  # neighbours of the best offset that fit nearly as well
+    zero_px: float | None
+    said: str  # in words
+
+
+class TensePoint(msgspec.Struct, frozen=True):
+    """One camera at one instant, for the plots."""
+
+    frame: int
+    area_px: float | None
+    tangency_px: float | None  # median |residual| of its pairs, at the offsets of capture.toml
+
+
+class CameraSeries(msgspec.Struct, frozen=True):
+    camera: str
+    points: tuple[TensePoint, ...]
+
+
+class AgreementFacts(msgspec.Struct, frozen=True):
+    """Does one camera disagree with the rest? Tangency over all instants, with and without each camera."""
+
+    all_px: float  # median |residual| over all pairs
+    camera_px: dict[str, float | None]  # over the pairs with this camera
+    without_px: dict[str, float | None]  # over the pairs without it
+    worst_share: dict[str, float] = {}  # of the instants: its pairs disagree more than any other camera's
+
+
+class PathPoint(msgspec.Struct, frozen=True):
+    frame: int
+    position: Triple
+    speed: float | None  # unit per second (per frame where the rate is not known), over the frames around it
+    motion_px: float | None  # how far the outline moves in a frame, median view
+
+
+class PathFacts(msgspec.Struct, frozen=True):
+    """The subject's centre (where the rays through the masks' centroids meet) at the sampled instants."""
+
+    points: tuple[PathPoint, ...]
+    low: Triple
+    high: Triple
+    length: float  # of the subject: square root of its largest view's area, in the capture's unit
+    median_speed: float | None
+    top_speed: float | None  # 95th percentile
+    per: str  # "s" or "frame"
+    moving: float | None  # share of instants at which the outline moves
+    normal: Triple | None  # of the plane the path lies in, towards the cameras; None where it is a line or a point
+    height: tuple[float, float] | None  # 5th and 95th percentile along up, above the floor where it is known
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """Everything about one capture."""
+
+    capture: str
+    rig_format: str
+    unit: str
+    up: Triple | None
+    floor: float | None
+    rate: float
+    frames: int  # on the common timeline
+    duration: float | None  # seconds
+    instants: tuple[int, ...]  # frames that were judged
+    read: int  # frames that were read for it
+    cameras: tuple[CameraFacts, ...]
+    pairs: tuple[PairFacts, ...]
+    centre: Triple | None  # what distances and angles refer to
+    masks: tuple[MaskFacts, ...]
+    series: tuple[CameraSeries, ...]
+    lag: tuple[LagFacts, ...]
+    lag_said: str
+    agreement: AgreementFacts | None
+    path: PathFacts | None
+    evidence: tuple[str, ...]  # what was decided about the rig on loading, in words
+    findings: tuple[Finding, ...]
+    next: str  # what to run
+
+    @property
+    def failed(self) -> bool:
+        return any(finding.severity == "error" for finding in self.findings)
+
+
+def triple(values: object) -> Triple:
+    """Three plain floats of any sequence."""
+    x, y, z = (float(v) for v in values)  # type: ignore[attr-defined]
+    return x, y, z

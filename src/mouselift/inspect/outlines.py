@@ -1,0 +1,110 @@
+"""Reads the sampled frames once, in order, and keeps of each view what the judgements need: outlines, no pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from mouselift.array_types import Array, Levels
+from mouselift.errors import LensFoldError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.media.frames import FrameSet
+
+SPECK = 0.01  # parts smaller than this share of the largest are noise: `prepare` removes them too
+_DIRECTIONS = 16  # in which an outline's reach is compared from frame to frame
+_STEP = 0.5  # pixels, of the derivative of rays
+
+
+@dataclass(frozen=True, eq=False)
+class SeenView:
+    """One view's outline as rays, with their derivatives: what tangency needs."""
+
+    camera: Camera
+    outline: Outline
+    pixels: Float64[Array, "m 2"]  # hull corners
+    rays: Float64[Array, "m 3"]  # unit, world
+    slopes: Float64[Array, "m 3 2"]  # d ray / d pixel
+    border: Bool[Array, " m"]
+    parts: int  # components of at least SPECK x the largest
+
+
+@dataclass(frozen=True, eq=False)
+class SeenFrame:
+    """One instant, views in the order of the source's cameras."""
+
+    frame: int
+    views: tuple[SeenView | None, ...]  # None: no mask, an empty one, or outside the lens
+    states: tuple[str, ...]  # ok | empty | no-mask | no-picture | outside-lens
+
+
+def watch(framesets: Iterator[FrameSet], names: Sequence[str]) -> Iterator[tuple[SeenFrame, FrameSet]]:
+    """Every frame set with its outlines; a view that a sample lacks counts as `no-picture`."""
+    for frameset in framesets:
+        by_name = {view.camera.name: view for view in frameset.views}
+        views: list[SeenView | None] = []
+        states: list[str] = []
+        for name in names:
+            view = by_name.get(name)
+            seen, state = (None, "no-picture") if view is None else see(view.camera, view.mask)
+            views.append(seen)
+            states.append(state)
+        yield SeenFrame(frameset.frame, tuple(views), tuple(states)), frameset
+
+
+def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
+    """(the outline as rays, state)."""
+    if mask is None:
+        return None, "no-mask"
+    parts, specks = _parts(mask)
+    # Whole-picture components are dear: specks are looked for in the crop, and removed only where there are any.
+    outline = outline_of(mask, SPECK if specks else 0.0)
+    if outline is None:
+        return None, "empty"
+    pixels = outline.hull
+    step = np.array([[_STEP, 0.0], [-_STEP, 0.0], [0.0, _STEP], [0.0, -_STEP]])
+    try:
+        rays = camera.rays(pixels)
+        near = camera.rays((pixels[:, None] + step).reshape(-1, 2)).reshape(-1, 4, 3)
+    except LensFoldError:
+        return None, "outside-lens"
+    slopes = np.stack([near[:, 0] - near[:, 1], near[:, 2] - near[:, 3]], axis=2)
+    return SeenView(camera, outline, pixels, rays, slopes, outline.border, parts), "ok"
+
+
+def _parts(mask: Levels) -> tuple[int, bool]:
+    """(components of at least SPECK x the largest, whether there are smaller ones)."""
+    x, y, w, h = cv2.boundingRect(mask)
+    inside = (mask[y : y + h, x : x + w] >= HALF_LEVEL).astype(np.uint8)
+    if not inside.any():
+        return 0, False
+    count, _, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
+    areas = np.asarray(stats)[1:count, cv2.CC_STAT_AREA]
+    large = int((areas >= SPECK * areas.max()).sum())
+    return large, large < len(areas)
+
+
+def motion_a_frame(window: Sequence[SeenFrame]) -> float | None:
+    """Pixels a frame that the outline moves over consecutive frames; None for a single one, and where no view knows.
+
+    From end to end: from one frame to the next, the masks' own flicker would pass for motion.
+    """
+    moved = motion_px(window[0], window[-1]) if len(window) > 1 else None
+    return None if moved is None else moved / (len(window) - 1)
+
+
+def motion_px(before: SeenFrame, after: SeenFrame) -> float | None:
+    """Pixels that the outline moves between two instants: RMS change of its reach in 16 directions, median view."""
+    angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
+    directions = np.stack([np.cos(angle), np.sin(angle)])
+    moved = [
+        float(np.sqrt(np.mean(((b.pixels @ directions).max(axis=0) - (a.pixels @ directions).max(axis=0)) ** 2)))
+        for a, b in zip(before.views, after.views, strict=True)
+        if a is not None and b is not None
+    ]
+    return float(np.median(moved)) if moved else None

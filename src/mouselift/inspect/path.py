@@ -1,0 +1,194 @@
+"""Where the subject is at the sampled instants, how fast it goes, and whether the stated up fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+
+from mouselift.array_types import Points3, Vector3
+from mouselift.errors import LensFoldError
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.triangulation import triangulate
+from mouselift.inspect.facts import PathFacts, PathPoint, triple
+from mouselift.inspect.lag import MOVING_PX
+from mouselift.inspect.outlines import SeenFrame
+
+_FLAT = 0.35  # third over second extent of a path that lies in a plane
+_WIDE = 0.2  # second over first extent of one that is not a line
+_AWAY = 0.5  # of the subject's length: root mean square distance that it must go, both ways
+_TILT = 20.0  # degrees between up and the path's plane before a word is said
+_JUMP = 0.6  # of the subject's length, in one frame
+_OUTLIER = 0.25  # of a silhouette's size: a view whose centroid is farther off is not believed (framing.subject's)
+
+
+@dataclass(frozen=True, eq=False)
+class Place:
+    frame: int
+    centre: Vector3
+    length: float  # world units
+
+
+def place_of(seen: SeenFrame) -> Place | None:
+    """Meeting point of the rays through the centroids of the views that no border cuts; None with fewer than two."""
+    whole = [view for view in seen.views if view is not None and not view.border.any()]
+    if len(whole) < 2:
+        return None
+    cameras = [view.camera for view in whole]
+    size = float(np.median([np.sqrt(view.outline.area) for view in whole]))
+    pixels = np.concatenate([view.outline.centroid for view in whole])
+    try:
+        point = triangulate(cameras, pixels, _OUTLIER * size).point
+    except (ValueError, LensFoldError):
+        return None
+    lengths = [
+        np.sqrt(view.outline.area) * float(view.camera.depth(point[None])[0]) / view.camera.focal for view in whole
+    ]
+    return Place(seen.frame, point, float(max(lengths)))
+
+
+def path_facts(
+    places: Sequence[Place],
+    motions: Mapping[int, float | None],
+    reach: int,
+    rate: float,
+    up: Vector3 | None,
+    floor: float | None,
+    cameras: Sequence[Camera],
+) -> PathFacts | None:
+    """`places`: neighbours of instants included; `motions`: instant -> pixels a frame. None without any place."""
+    by_frame = {place.frame: place for place in places}
+    chosen = [by_frame[frame] for frame in motions if frame in by_frame]
+    if not chosen:
+        return None
+    centres = np.stack([place.centre for place in chosen])
+    points = [_point(place, motions[place.frame], by_frame, reach, rate) for place in chosen]
+    speeds = [point.speed for point in points if point.speed is not None]
+    known = [point.motion_px for point in points if point.motion_px is not None]
+    heights = None
+    if up is not None:
+        along = centres @ up - (floor or 0.0)
+        heights = (round(float(np.percentile(along, 5)), 4), round(float(np.percentile(along, 95)), 4))
+    length = float(np.median([place.length for place in chosen]))
+    normal = plane_normal(centres, np.stack([camera.centre for camera in cameras]).mean(axis=0), length)
+    return PathFacts(
+        points=tuple(points),
+        low=triple(np.round(centres.min(axis=0), 4)),
+        high=triple(np.round(centres.max(axis=0), 4)),
+        length=round(length, 4),
+        median_speed=round(float(np.median(speeds)), 4) if speeds else None,
+        top_speed=round(float(np.percentile(speeds, 95)), 4) if speeds else None,
+        per="s" if rate > 0 else "frame",
+        moving=round(float(np.mean([m >= MOVING_PX for m in known])), 4) if known else None,
+        normal=None if normal is None else triple(np.round(normal, 5)),
+        height=heights,
+    )
+
+
+def _point(place: Place, motion: float | None, by_frame: Mapping[int, Place], reach: int, rate: float) -> PathPoint:
+    """Speed over the frames around an instant: a centre jitters by more than an animal goes in one frame."""
+    before, after = by_frame.get(place.frame - reach), by_frame.get(place.frame + reach)
+    speed = None
+    if reach > 0 and before is not None and after is not None:
+        speed = round(float(np.linalg.norm(after.centre - before.centre)) / (2 * reach) * (rate or 1.0), 4)
+    moved = None if motion is None else round(motion, 3)
+    return PathPoint(place.frame, triple(np.round(place.centre, 4)), speed, moved)
+
+
+def plane_normal(centres: Points3, cameras_mean: Vector3, length: float) -> Vector3 | None:
+    """Normal of the plane in which the path lies, towards the cameras; None where it is no plane, or the subject
+    (`length` world units long) hardly leaves its place: its centre then moves as it bends."""
+    if len(centres) < 8:
+        return None
+    apart = centres - np.median(centres, axis=0)
+    _, extent, axes = np.linalg.svd(apart, full_matrices=False)
+    spread = extent / np.sqrt(len(centres))
+    if spread[1] < max(_WIDE * spread[0], _AWAY * length) or spread[2] > _FLAT * spread[1]:
+        return None
+    normal = axes[2]
+    return normal if float(normal @ (cameras_mean - centres.mean(axis=0))) >= 0 else -normal
+
+
+def jumps(places: Sequence[Place]) -> Iterator[Finding]:
+    """Neighbouring frames between which the subject is suddenly elsewhere."""
+    ordered = sorted(places, key=lambda place: place.frame)
+    length = float(np.median([place.length for place in ordered])) if ordered else 0.0
+    found = [
+        (b.frame, float(np.linalg.norm(b.centre - a.centre)))
+        for a, b in pairwise(ordered)
+        if b.frame == a.frame + 1 and float(np.linalg.norm(b.centre - a.centre)) > _JUMP * length
+    ]
+    if found:
+        frame, step = found[0]
+        yield Finding(
+            "path-jumps",
+            "warning",
+            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) in one frame, at "
+            f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` in "
+            "capture.toml), or a mask holds something else",
+            frame=frame,
+            value=step / length,
+            limit=_JUMP,
+        )
+
+
+def up_findings(
+    cameras: Sequence[Camera], up: Vector3 | None, floor: float | None, path: PathFacts | None
+) -> Iterator[Finding]:
+    """Does the stated up fit the cameras' own upright direction, their heights and the path's plane?"""
+    normal = None if path is None or path.normal is None else np.array(path.normal)
+    if up is None:
+        guess = (
+            "" if normal is None else f" The path lies in a plane; up = {[round(float(v), 3) for v in normal]} fits it."
+        )
+        yield Finding(
+            "up-unknown",
+            "note",
+            f"which way is up is not known: elevations and heights are left out, and `mask` refuses to work.{guess} "
+            'Write up = "+z" (or the like) into capture.toml',
+        )
+        return
+    upright = np.array([-camera.R_cam_world[1] @ up for camera in cameras])
+    down = [camera.name for camera, cosine in zip(cameras, upright, strict=True) if cosine < -0.3]
+    if len(down) > len(cameras) / 2:
+        yield Finding(
+            "up-flipped",
+            "warning",
+            f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the stated up; "
+            "expected most of them upright. Is its sign wrong?",
+            value=len(down) / len(cameras),
+            limit=0.5,
+        )
+    if normal is not None:
+        angle = float(np.degrees(np.arccos(min(1.0, abs(float(normal @ up))))))
+        if angle > _TILT:
+            yield Finding(
+                "up-tilted",
+                "warning",
+                f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against the stated up; "
+                f"expected it level. Its normal is {[round(float(v), 3) for v in normal]}",
+                value=angle,
+                limit=_TILT,
+            )
+    if path is None or not path.points:
+        return
+    middle = np.median([point.position for point in path.points], axis=0)
+    below = [camera.name for camera in cameras if float((camera.centre - middle) @ up) < 0]
+    if len(below) == len(cameras):
+        yield Finding(
+            "cameras-below",
+            "warning",
+            "all cameras lie below the subject: right for a glass floor, else up has the wrong sign",
+        )
+    if floor is not None and path.height is not None and path.height[1] < 0:
+        yield Finding(
+            "floor-above",
+            "error",
+            f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml states (floor = "
+            f"{floor:g}); expected it above. Correct floor, or up",
+            value=path.height[1],
+            limit=0.0,
+        )

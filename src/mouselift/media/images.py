@@ -1,0 +1,132 @@
+"""Folders of numbered images as a recording, or as its masks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.errors import CaptureError, VideoError
+from mouselift.media.frames import Box, number_of
+
+_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+
+
+@dataclass(frozen=True, eq=False)
+class ImagePicture:
+    """A decoded image file: [h, w, 3] RGB."""
+
+    colours: ImageRGB
+
+    @property
+    def width(self) -> int:
+        return self.colours.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.colours.shape[0]
+
+    def rgb(self, box: Box | None = None) -> ImageRGB:
+        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
+        return np.ascontiguousarray(self.colours[y0:y1, x0:x1])
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder:
+    """Images by number: the digits at the end of each file's name.
+
+    `first` is the smallest number found; a complete run of pictures counts from it (tools number from
+    0 or from 1), while masks that cover only some frames keep the numbers that they carry.
+    """
+
+    path: Path
+    files: dict[int, Path]
+    width: int
+    height: int
+
+    @property
+    def first(self) -> int:
+        return min(self.files)
+
+    @property
+    def complete(self) -> bool:
+        return max(self.files) - self.first + 1 == len(self.files)
+
+    @classmethod
+    def scan(cls, path: Path) -> ImageFolder:
+        """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
+        if not path.is_dir():
+            raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
+        images = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+        if not images:
+            raise CaptureError(f"{path}: expected images ({', '.join(sorted(_SUFFIXES))}), found none")
+        files: dict[int, Path] = {}
+        for image in images:
+            number = number_of(image.stem)
+            if number is None:
+                raise CaptureError(f"{image}: expected a name that ends in the frame number, such as frame_000123.png")
+            if number in files:
+                raise CaptureError(f"{path}: {files[number].name} and {image.name} both carry frame number {number}")
+            files[number] = image
+        height, width = read_image(files[min(files)]).shape[:2]
+        return cls(path, files, width, height)
+
+
+def read_image(path: Path) -> Array:
+    """An image as stored, channels in RGB(A) order. Raises VideoError where it cannot be decoded."""
+    data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
+    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+    if image is None:
+        raise VideoError(f"{path}: cannot be decoded as an image; missing, empty or truncated?")
+    if image.dtype != np.uint8:
+        raise VideoError(f"{path}: expected 8 bits a channel, got {image.dtype}; convert it first")
+    if image.ndim == 3:
+        order = cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
+        image = cv2.cvtColor(image, order)
+    return np.asarray(image)
+
+
+def eight_bits(image: Array) -> Array:
+    """16 bit levels as 8 bit ones, rounded: v / 257; 8 bit ones as they are."""
+    return np.asarray(cv2.convertScaleAbs(image, alpha=1 / 257)) if image.dtype == np.uint16 else image
+
+
+def as_rgb(image: Array) -> ImageRGB:
+    """Grey or RGBA as RGB."""
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2)
+    return np.ascontiguousarray(image[:, :, :3])
+
+
+def as_levels(image: Array) -> Levels:
+    """A mask image's levels: its alpha where it has one that varies, else its green channel or its grey."""
+    if image.ndim == 2:
+        return image
+    if image.shape[2] == 4 and image[:, :, 3].min() < 255:
+        return np.ascontiguousarray(image[:, :, 3])
+    return np.ascontiguousarray(image[:, :, 1])
+
+
+def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple[int, Array | None]]:
+    """(number, image) in the order asked for; None where there is no such file or it is damaged.
+
+    VideoError where an image has another size than the folder's first.
+    """
+    for number in numbers:
+        path = folder.files.get(number)
+        image: Array | None = None
+        if path is not None:
+            try:
+                image = read_image(path)
+            except VideoError:
+                image = None
+        if image is not None and image.shape[:2] != (folder.height, folder.width):
+            raise VideoError(
+                f"{path}: is {image.shape[1]}x{image.shape[0]}, the first image of its folder is "
+                f"{folder.width}x{folder.height}; all images of one camera must have one size"
+            )
+        yield number, image

@@ -1,0 +1,308 @@
+"""Video by PyAV: indexed once, read in order, frame-exact.
+
+The index comes from demultiplexing alone: the sorted presentation times give every picture its
+number, so a decoded picture is known by its time stamp, not by counting calls. Reading goes forward;
+it jumps only where the gap to the next wanted picture passes a key frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from jaxtyping import Int64, UInt8
+
+from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.errors import VideoError
+from mouselift.media.damage import Trust
+from mouselift.media.frames import Box
+from mouselift.media.yuv import full_range_levels, region_rgb, rgb_from_yuv
+
+_FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInfo:
+    """What demultiplexing tells about a video; nothing is decoded."""
+
+    path: Path
+    width: int
+    height: int
+    rate: float  # frames per second; 0 where the file does not say
+    frames: int  # pictures that can be read
+    promised: int  # pictures that the header promises; 0 where it does not say
+    times: Int64[Array, " n"] | None  # sorted presentation times; None: not stamped, read by counting
+    keys: Int64[Array, " k"]  # picture numbers at which decoding can start
+
+    def key_before(self, frame: int) -> int:
+        return int(self.keys[max(int(np.searchsorted(self.keys, frame, side="right")) - 1, 0)])
+
+
+def probe(path: Path) -> VideoInfo:
+    """Index a video. Raises VideoError where it cannot be opened or holds no picture."""
+    if not path.is_file():
+        raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
+    state = path.stat()
+    return _probe(path, state.st_size, state.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _probe(path: Path, size: int, changed: int) -> VideoInfo:
+    """Indexed once while the file stays as it is: loading a capture and opening its source both ask."""
+    try:
+        with av.open(str(path)) as container:
+            return _index(path, container)
+    except (FFmpegError, ValueError) as error:
+        raise VideoError(
+            f"{path}: cannot be opened as a video ({error}); truncated or not finished? "
+            "Copy it again, or repair it with `ffmpeg -i in.mp4 -c copy out.mp4`"
+        ) from error
+
+
+def _index(path: Path, container: InputContainer) -> VideoInfo:
+    if not container.streams.video:
+        raise VideoError(f"{path}: expected a video stream, found none")
+    stream = container.streams.video[0]
+    times: list[int | None] = []
+    keys: list[int] = []
+    last_dts: int | None = None
+    whole = True
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0 or packet.is_discard:
+                continue
+            if packet.is_keyframe:
+                keys.append(packet.pts if packet.pts is not None else len(times))
+            times.append(packet.pts)
+            last_dts, whole = packet.dts, not packet.is_corrupt
+    except FFmpegError:
+        whole = False  # a truncated file: what came before is good, and `promised` tells that more was expected
+    if not times:
+        raise VideoError(f"{path}: holds no picture")
+    context = stream.codec_context
+    stamped = [t for t in times if t is not None]
+    if len(stamped) == len(times) and len(set(stamped)) == len(stamped):
+        order = np.sort(np.array(stamped, dtype=np.int64))
+        if last_dts is not None:
+            order = _certain(order, last_dts, whole and len(times) >= stream.frames)
+        inside = [key for key in keys if key <= order[-1]]
+        key_frames = np.unique(np.searchsorted(order, np.array(inside, dtype=np.int64)))
+    else:
+        order, key_frames = None, np.zeros(1, dtype=np.int64)
+    rate = float(stream.average_rate) if stream.average_rate else 0.0
+    keys_found = np.asarray(key_frames if key_frames.size else [0], dtype=np.int64)
+    frames = len(times) if order is None else len(order)
+    return VideoInfo(path, context.width, context.height, rate, frames, stream.frames, order, keys_found)
+
+
+def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
+    """The sorted times without those whose number a cut-off end leaves open.
+
+    Pictures are stored in decoding order: after a cut, one shown later than the last stored picture was due
+    for decoding may have lost predecessors. Where nothing says that the end is cut, a gap there does.
+    """
+    sure = int(np.searchsorted(order, last_dts, side="right"))
+    if whole:
+        steps = np.diff(order)
+        gaps = np.flatnonzero(steps[max(sure - 1, 0) :] > 1.5 * np.median(steps)) if steps.size else steps
+        sure = max(sure, 1) + int(gaps[0]) if gaps.size else len(order)
+    return order[: max(sure, 1)]
+
+
+@dataclass(frozen=True, eq=False)
+class VideoPicture:
+    """A decoded picture; planes stay as the decoder left them until a region is asked for."""
+
+    frame: VideoFrame
+
+    @property
+    def width(self) -> int:
+        return self.frame.width
+
+    @property
+    def height(self) -> int:
+        return self.frame.height
+
+    @property
+    def _full_range(self) -> bool:
+        return self.frame.format.name.startswith("yuvj") or self.frame.color_range == _FULL_RANGE
+
+    def rgb(self, box: Box | None = None) -> ImageRGB:
+        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
+        if self.frame.format.name in ("yuv420p", "yuvj420p"):
+            y, u, v = (_plane(self.frame, i) for i in range(3))
+            return region_rgb(y, u, v, (x0, y0, x1, y1), rgb_from_yuv(int(self.frame.colorspace), self._full_range))
+        return np.ascontiguousarray(self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1])
+
+    def luma(self, box: Box | None = None, curve: UInt8[Array, "256"] | None = None) -> Levels:
+        """Brightness levels 0..255 (the Y plane, brought to full range), then through `curve` where given."""
+        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
+        name = self.frame.format.name
+        if name.startswith("yuv") and "p1" not in name:
+            levels = full_range_levels(self._full_range)
+            return _looked_up(_plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
+        grey = _plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
+        part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
+        return np.ascontiguousarray(part) if curve is None else curve[part]
+
+
+def _looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
+    """table[plane]. Where the table maps the darkest levels to 0 (masks), only the rest's box is looked up."""
+    dark = int(np.argmax(table > 0))  # levels below give 0
+    if dark == 0:
+        return np.asarray(cv2.LUT(plane, table))
+    out = np.zeros(plane.shape, dtype=np.uint8)
+    rows, columns = np.flatnonzero(plane.max(axis=1) >= dark), np.flatnonzero(plane.max(axis=0) >= dark)
+    if rows.size:
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        out[box] = cv2.LUT(plane[box], table)
+    return out
+
+
+def _plane(frame: VideoFrame, index: int) -> np.ndarray:
+    plane = frame.planes[index]
+    return np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+
+
+class VideoReader:
+    """Reads wanted pictures of one video in ascending order; keeps the file open between calls."""
+
+    def __init__(self, info: VideoInfo) -> None:
+        self.info = info
+        self._container: InputContainer | None = None
+        self._seekable = True
+        self._decoded: Iterator[tuple[int, VideoFrame]] | None = None
+        self._held: tuple[int, VideoFrame] | None = None  # decoded, but beyond the picture that was looked for
+        self._next = 0  # number of the next picture that sequential decoding delivers
+        self._wanted: frozenset[int] = frozenset()  # time stamps
+        self._skipped: set[int] = set()  # time stamps of pictures that may not have been decoded
+        self._trust = Trust()
+
+    def close(self) -> None:
+        if self._container is not None:
+            self._container.close()
+        self._container = self._decoded = self._held = None
+
+    def read(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoPicture | None]]:
+        """(number, picture) for each wanted number; None where the file ends before it or it is damaged.
+
+        Damage: a fault that the decoder reports spoils all that is decoded after it, up to the next key frame.
+        """
+        times = self.info.times
+        inside = [frame for frame in wanted if 0 <= frame < self.info.frames]
+        self._wanted = frozenset() if times is None else frozenset(times[inside].tolist())
+        for frame in wanted:
+            yield frame, self._picture(frame) if 0 <= frame < self.info.frames else None
+
+    def _picture(self, frame: int) -> VideoPicture | None:
+        times, key = self.info.times, self.info.key_before(frame)
+        skipped = times is not None and int(times[frame]) in self._skipped
+        if self._decoded is None or frame < self._next or key > self._next or skipped:
+            self._start_at(key)
+        try:
+            while (found := self._take()) is not None:
+                number, decoded = found
+                if number > frame:  # the wanted one could not be decoded
+                    self._held, self._next = found, frame + 1
+                    return None
+                self._next = number + 1
+                if number == frame:
+                    good = not decoded.is_corrupt and self._trust.holds(decoded.pts)
+                    return VideoPicture(decoded) if good else None
+        except FFmpegError:
+            pass  # the file ends or cannot be parsed on: this picture is missing
+        self._decoded = None
+        return None
+
+    def _take(self) -> tuple[int, VideoFrame] | None:
+        if self._held is not None:
+            found, self._held = self._held, None
+            return found
+        return None if self._decoded is None else next(self._decoded, None)
+
+    def _start_at(self, key: int) -> None:
+        self._held, self._next = None, 0 if self.info.times is None else key
+        self._skipped.clear()
+        self._trust = Trust()
+        self._decoded = self._numbered(self._decode(self._packets(key)))
+
+    def _open(self) -> InputContainer:
+        if self._container is not None:
+            self._container.close()
+        try:
+            self._container = av.open(str(self.info.path))
+        except FFmpegError as error:
+            raise VideoError(f"{self.info.path}: cannot be opened any more ({error})") from error
+        self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
+        return self._container
+
+    def _packets(self, key: int) -> Iterator[Packet[VideoStream]]:
+        """Packets from the key frame on: by seeking, or, where that lands behind it, by skipping from the start."""
+        times = self.info.times
+        if key == 0 or times is None:
+            container = self._open()
+            yield from container.demux(container.streams.video[0])
+            return
+        time = int(times[key])
+        for seek in (True, False) if self._seekable else (False,):
+            container = self._container if seek and self._container is not None else self._open()
+            stream = container.streams.video[0]
+            if seek:
+                container.seek(time, stream=stream, backward=True)
+            started = False
+            for packet in container.demux(stream):
+                started = started or packet.pts == time
+                if started:
+                    yield packet
+                elif seek and packet.dts is not None and packet.dts > time:
+                    break
+            if started:
+                return
+            self._seekable = False
+
+    def _decode(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
+        for packet in packets:
+            if self._wanted:
+                # A picture that nobody refers to and nobody wants need not be decoded: the others stay exact.
+                wanted = packet.pts in self._wanted or packet.size == 0
+                packet.stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
+                if not wanted and packet.pts is not None:
+                    self._skipped.add(packet.pts)
+            self._trust.submit(packet)
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                if self.info.times is None:
+                    raise  # pictures are numbered by counting, and one is lost: nothing after it has a number
+                self._trust.fault(packet.pts)
+                continue
+            for frame in frames:
+                if frame.is_corrupt:
+                    self._trust.fault(frame.pts)
+                if frame.pts is not None:
+                    self._skipped.discard(frame.pts)
+            yield from frames
+
+    def _numbered(self, frames: Iterator[VideoFrame]) -> Iterator[tuple[int, VideoFrame]]:
+        times = self.info.times
+        for decoded in frames:
+            if times is None:
+                yield self._next, decoded
+                continue
+            if decoded.pts is None:
+                continue
+            number = int(np.searchsorted(times, decoded.pts))
+            # Before the key frame: left-overs of an open group of pictures; unknown times: never ours.
+            if number < self._next or number >= len(times) or times[number] != decoded.pts:
+                continue
+            yield number, decoded

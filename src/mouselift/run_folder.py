@@ -1,0 +1,202 @@
+"""A folder that a verb fills sample by sample: whole samples or none, a journal to go on from, no mixing of runs.
+
+The description is written first and says what the folder holds: a run with another identity is refused. Each sample is
+written to a hidden name and renamed. The journal keeps the records of finished samples until the manifest is complete.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from mouselift.atomic import TEMPORARY, hidden, why_not_written, write_whole
+from mouselift.errors import DatasetError, OutputError
+
+SCHEMA = 1
+MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".lock"
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+def read_manifest(root: Path, record: type[R]) -> list[R]:
+    """The records of a finished folder. DatasetError where there is no manifest, or a line is none."""
+    path = root / MANIFEST
+    try:
+        return [msgspec.json.decode(line, type=record) for line in path.read_bytes().splitlines()]
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; was the run finished?") from None
+    except msgspec.DecodeError as error:
+        raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's content, for identities. DatasetError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+class FolderStore(Generic[R]):
+    """One folder on disk.
+
+    identity: what must be equal for two runs to share it. description: name of the file that says so. verb: the
+    command that writes here, for messages.
+    """
+
+    def __init__(
+        self, root: Path, identity: Mapping[str, Any], *, description: str, record: type[R], verb: str
+    ) -> None:
+        self.root = root
+        self.identity = msgspec.json.decode(msgspec.json.encode(identity))  # as it reads back
+        self._description, self._record, self._verb = root / description, record, verb
+
+    def open(self) -> None:
+        """Make the folder, or check that it belongs to this run. DatasetError where it does not."""
+        if self._description.exists():
+            self._check()
+            return
+        if self.root.exists() and any(path.name != LOCK for path in self.root.iterdir()):
+            raise DatasetError(
+                f"{self.root}: is not empty and holds no {self._description.name}; expected a new folder, or one that "
+                f"`mouselift {self._verb}` made. Nothing was changed"
+            )
+        self.root.mkdir(parents=True, exist_ok=True)
+        self._describe({"complete": False})
+
+    def _check(self) -> None:
+        try:
+            found = msgspec.json.decode(self._description.read_bytes())["identity"]
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f"{self._description}: was not written by `mouselift {self._verb}` ({error}); use a new folder"
+            ) from None
+        differences = list(_differences(found, self.identity))
+        if differences:
+            raise DatasetError(
+                f"{self.root}: holds what another run of `mouselift {self._verb}` made ({'; '.join(differences[:5])}). "
+                "Use a new folder, or the same input and options. Nothing was changed"
+            )
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """One run at a time; a killed run leaves no lock behind. DatasetError where another one writes here."""
+        if self.root.exists() and not self.root.is_dir():
+            raise DatasetError(f"{self.root}: is a file; expected a new folder. Nothing was changed")
+        self.root.mkdir(parents=True, exist_ok=True)
+        with (self.root / LOCK).open("w") as handle:
+            if not _try_lock(handle.fileno()):
+                raise DatasetError(
+                    f"{self.root}: another `mouselift {self._verb}` is writing here; wait for it, or stop it"
+                )
+            try:
+                yield
+            finally:
+                (self.root / LOCK).unlink(missing_ok=True)
+
+    def records(self) -> Iterator[R]:
+        """All records of the manifest and the journal, in that order; the line that a killed run was writing is left
+        out."""
+        for name in (MANIFEST, JOURNAL):
+            path = self.root / name
+            for line in path.read_bytes().splitlines() if path.exists() else []:
+                try:
+                    yield msgspec.json.decode(line, type=self._record)
+                except msgspec.DecodeError:
+                    continue
+
+    @contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """A new hidden folder to fill; it becomes the sample `name` when the block ends well.
+
+        A folder of that name is replaced: one that no record names is what a killed run left.
+        """
+        final = self.root / name
+        temporary = hidden(final)
+        try:
+            shutil.rmtree(temporary, ignore_errors=True)
+            temporary.mkdir(parents=True)
+            yield temporary
+            if final.exists():
+                shutil.rmtree(final)
+            temporary.rename(final)
+        except (OSError, shutil.Error) as error:
+            raise _storage_error(final, error) from error
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+    def log(self, records: Iterable[R]) -> None:
+        """Appends to the journal."""
+        try:
+            with (self.root / JOURNAL).open("ab") as journal:
+                journal.write(_lines(records))
+        except OSError as error:
+            raise _storage_error(self.root / JOURNAL, error) from error
+
+    def finish(self, records: Sequence[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
+        """Manifest, lists (file name -> samples) and the complete description; then the journal goes."""
+        self.write(MANIFEST, _lines(records))
+        for name, samples in lists.items():
+            self.write(name, "".join(f"{(self.root / sample).resolve()}\n" for sample in samples).encode())
+        self._describe({"complete": True, **summary})
+        (self.root / JOURNAL).unlink(missing_ok=True)
+        for leftover in self.root.glob(f"{TEMPORARY}*"):
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+
+    def write(self, name: str, data: bytes) -> None:
+        """One of the folder's own files, replaced whole."""
+        try:
+            write_whole(self.root / name, data, replace=True)
+        except OutputError as error:
+            raise OutputError(f"{error}. {_GO_ON}") from error
+
+    def _describe(self, more: Mapping[str, Any]) -> None:
+        value = {"schema": SCHEMA, "identity": self.identity, **more}
+        data = msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=1)
+        self.write(self._description.name, data + b"\n")
+
+
+_GO_ON = "Finished samples are whole: the same command goes on from them"
+
+
+def _lines(records: Iterable[msgspec.Struct]) -> bytes:
+    return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+
+
+def _differences(found: Any, wanted: Any, key: str = "") -> Iterator[str]:
+    """ "key: found, wanted" for every leaf that differs."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in [*wanted, *(k for k in found if k not in wanted)]:
+            yield from _differences(found.get(name), wanted.get(name), f"{key}.{name}" if key else name)
+    elif found != wanted:
+        yield f"{key}: there {_short(found)}, now {_short(wanted)}"
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def _storage_error(path: Path, error: OSError) -> OutputError:
+    return OutputError(f"{path}: {why_not_written(error)}. {_GO_ON}")
+
+
+def _try_lock(descriptor: int) -> bool:
+    """False where another process holds the file. Windows has no flock: there, two runs are not kept apart."""
+    if os.name == "nt":
+        return True
+    import fcntl  # POSIX only
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

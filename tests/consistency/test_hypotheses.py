@@ -1,0 +1,119 @@
+"""Detection: exact samples are silent, small faults are found and the right view named, rough masks are told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mouselift.consistency.camera_check import CameraCheck, check_cameras
+from mouselift.consistency.hypotheses import suspect
+from mouselift.consistency.limits import LIMITS
+from mouselift.dataset.sample import SampleViews
+from mouselift.geometry.outlines import outline_of
+from mouselift.synthetic import faults
+from mouselift.synthetic.rough_masks import Roughness
+
+RNG = np.random.default_rng
+TIMES = (0.5, 1.3, 2.1, 3.4)
+
+
+def check(sample: SampleViews) -> CameraCheck:
+    return check_cameras(sample, [outline_of(view.alpha, 0.01) for view in sample.views])
+
+
+@pytest.mark.parametrize("time", TIMES)
+@pytest.mark.parametrize("preset", ["per-sample", "canonical"])
+def test_exact_samples_are_silent(time: float, preset: str, make_exact: Callable[..., SampleViews]) -> None:
+    found = check(make_exact(time, preset))
+    assert found.suspicion.kind == "none"
+    assert found.findings == ()
+    assert found.judged
+    assert not found.faulty
+    assert found.suspicion.noise_px < 3 * LIMITS.noise_px
+
+
+@pytest.mark.parametrize("view", range(6))
+@pytest.mark.parametrize("fault", ["half a per cent", "one pixel", "half a pixel", "eight per cent", "thirty pixels"])
+def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable[..., SampleViews]) -> None:
+    sample, rng = make_exact(1.3), RNG(view)
+    injected = {
+        "half a per cent": lambda: faults.view_scale(sample, rng, scale=1.005, view=view),
+        "one pixel": lambda: faults.view_shift(sample, rng, pixels=1.0, view=view),
+        "half a pixel": lambda: faults.view_shift(sample, rng, pixels=0.5, view=view),
+        "eight per cent": lambda: faults.view_scale(sample, rng, scale=1.08, view=view),
+        "thirty pixels": lambda: faults.view_shift(sample, rng, pixels=30.0, view=view),
+    }[fault]()
+    found = check(injected.sample)
+    assert found.faulty
+    assert found.suspicion.kind == "view"
+    assert found.suspicion.view == view
+    finding = found.findings[0]
+    assert (finding.code, finding.camera) == ("tangency", sample.views[view].name)
+    assert finding.value is not None
+    assert finding.limit is not None
+    assert finding.value > finding.limit
+    s, dx, dy = found.suspicion.change
+    values = injected.values
+    # First order: good for small changes, rough for large ones (the diagnosis fits those).
+    moved = float(np.hypot(values.get("dx", 0.0), values.get("dy", 0.0)))
+    scale = values.get("scale", 1.0)
+    assert np.exp(s) == pytest.approx(scale, abs=0.004 + 0.15 * abs(scale - 1) + 0.004 * moved)
+    if "dx" in values:
+        miss = float(np.hypot(dx - values["dx"], dy - values["dy"]))
+        assert miss < 0.4 + 0.1 * float(np.hypot(values["dx"], values["dy"]))
+
+
+@pytest.mark.parametrize("sign", [-0.5, 0.5])
+@pytest.mark.parametrize("time", TIMES)
+def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callable[..., SampleViews]) -> None:
+    found = check(faults.half_pixel_all(make_exact(time), RNG(0), pixels=sign).sample)
+    assert found.suspicion.kind == "all"
+    assert found.faulty
+
+
+@pytest.mark.parametrize(
+    "fault", ["r_transposed", "c2w_for_w2c", "swapped_views", "centre_moved", "k_transposed", "anisotropic", "legacy"]
+)
+def test_gross_faults_never_pass(fault: str, exact: SampleViews) -> None:
+    found = check(faults.FAULTS[fault](exact, RNG(3)).sample)
+    assert found.faulty or not found.judged
+
+
+@pytest.mark.parametrize("time", TIMES)
+def test_a_grown_mask_is_not_a_wrong_camera(time: float, make_exact: Callable[..., SampleViews]) -> None:
+    """Told as what it is, with how much; a real fault beside it is still found."""
+    what = Roughness(grown_px=(4.0, 4.0), tail_lost=0.0)
+    injected = faults.rough(make_exact(time), RNG(1), what=what)
+    found = check(injected.sample)
+    assert found.suspicion.kind == "masks"
+    assert found.rough
+    assert not found.faulty
+    masks = found.suspicion.masks
+    assert masks is not None
+    assert masks.fat_view == injected.values["grown_view"]
+    assert masks.fat_px == pytest.approx(4.0, abs=0.5)
+    other = (injected.views[0] + 2) % 6
+    both = check(faults.view_shift(injected.sample, RNG(2), pixels=6.0, view=other).sample)
+    assert both.suspicion.kind == "view"
+    assert both.suspicion.view == other
+
+
+def test_too_few_planes_is_unknown_never_a_pass(exact: SampleViews) -> None:
+    blank = np.zeros_like(exact.views[0].alpha)
+    views = tuple(replace(v, alpha=blank) if k > 1 else v for k, v in enumerate(exact.views))
+    found = check(replace(exact, views=views))
+    assert found.suspicion.kind == "unknown"
+    assert not found.judged
+    assert [finding.code for finding in found.findings] == ["tangency-unknown"]
+
+
+def test_one_plane_alone_decides_nothing(exact: SampleViews) -> None:
+    """A single tangent point off by pixels (an ear that one mask lacks) blames no camera of the exact sample."""
+    found = check(exact)
+    contacts = found.tangency.contacts
+    angle = contacts.angle.copy()
+    angle[4] += 1.5 * float(np.linalg.norm(contacts.gradient[4]))
+    assert suspect(replace(contacts, angle=angle), found.outlines).kind in ("none", "masks")

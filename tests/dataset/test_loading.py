@@ -1,0 +1,192 @@
+"""Any folder becomes views and findings: never a crash, never a silent guess."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from mouselift.dataset.loading import Loaded, load_sample, mask_from_ground
+from mouselift.dataset.sample import SampleViews
+from mouselift.geometry.outlines import outline_of
+
+Edit = Callable[[list[dict[str, Any]]], object]
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., SampleViews], write_sample) -> Path:
+    """A six-view sample of 128 px on disk. Read only."""
+    return write_sample(tmp_path_factory.mktemp("load") / "sample_000050", make_exact(size=128))
+
+
+@pytest.fixture
+def folder(good: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(good, tmp_path / good.name))
+
+
+def edited(folder: Path, edit: Edit) -> Loaded:
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    edit(content["frames"])
+    file.write_text(json.dumps(content))
+    return load_sample(folder)
+
+
+def codes(loaded: Loaded) -> list[str]:
+    return [finding.code for finding in loaded.findings]
+
+
+def test_what_was_written_comes_back(good: Path, make_exact: Callable[..., SampleViews]) -> None:
+    made, loaded = make_exact(size=128), load_sample(good)
+    assert loaded.findings == ()
+    assert loaded.sample.id == "sample_000050"
+    assert loaded.sample.frame == 50
+    assert loaded.sample.names == made.names
+    for view, original in zip(loaded.sample.views, made.views, strict=True):
+        assert np.array_equal(view.alpha, original.alpha)
+        assert np.array_equal(view.camera.T_cam_world, original.camera.T_cam_world)
+        assert view.camera.K.tolist() == original.camera.K.tolist()
+        assert view.colours is None
+        assert view.cut is None
+    coloured = load_sample(good, colours=True).sample.views[0]
+    assert coloured.colours is not None
+    assert set(np.unique(coloured.colours).tolist()) == {0, 90}
+
+
+def test_a_broken_view_is_named_and_left_out(folder: Path) -> None:
+    loaded = edited(folder, lambda frames: frames[2].update(fx=float("nan")))
+    assert codes(loaded) == ["not-finite"]
+    finding = loaded.findings[0]
+    assert finding.severity == "error"
+    assert finding.camera == loaded.sample.views[0].name.replace("1", "3")
+    assert "frames[2]" in finding.message
+    assert "fx = nan" in finding.message
+    assert finding.advice
+    assert len(loaded.sample.views) == len(loaded.cameras) == 5
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{", '{"frames": []}', '{"frames": 3}', '{"frames": [7, null]}', "\xff"])
+def test_files_that_are_none(folder: Path, content: str) -> None:
+    (folder / "opencv_cameras.json").write_text(content, encoding="latin1")
+    loaded = load_sample(folder)
+    assert loaded.sample.views == ()
+    assert set(codes(loaded)) <= {"bad-file", "missing-key"}
+    assert all(finding.severity == "error" for finding in loaded.findings)
+    assert loaded.findings
+
+
+def test_missing_and_damaged_pictures(folder: Path) -> None:
+    (folder / "images/cam_001.png").unlink()
+    (folder / "images/cam_003.png").write_bytes((folder / "images/cam_003.png").read_bytes()[:200])
+    loaded = load_sample(folder)
+    assert codes(loaded) == ["missing-picture", "bad-picture"]
+    assert "cam_001.png" in loaded.findings[0].message
+    assert "cam_003.png" in loaded.findings[1].message
+    assert len(loaded.sample.views) == 4
+    assert len(loaded.cameras) == 6
+
+
+def test_the_real_size_wins_and_is_told(folder: Path) -> None:
+    loaded = edited(folder, lambda frames: frames[0].update(w=256, h=256))
+    assert codes(loaded) == ["size-mismatch"]
+    assert "is 128x128, its camera says w = 256" in loaded.findings[0].message
+    assert (loaded.sample.views[0].camera.width, loaded.sample.views[0].camera.height) == (128, 128)
+
+
+def test_one_camera_or_picture_twice(folder: Path) -> None:
+    shutil.copy(folder / "images/cam_000.png", folder / "images/cam_004.png")
+
+    def copy_camera(frames: list[dict[str, Any]]) -> None:
+        for key in ("fx", "fy", "cx", "cy", "w2c"):
+            frames[5][key] = frames[1][key]
+
+    loaded = edited(folder, copy_camera)
+    assert codes(loaded) == ["same-camera", "same-picture"]
+    assert "and" in loaded.findings[0].message
+    assert loaded.findings[0].camera == loaded.sample.names[5]
+    assert loaded.findings[1].camera == loaded.sample.names[4]
+
+
+def test_names_and_order(folder: Path) -> None:
+    def spoil(frames: list[dict[str, Any]]) -> None:
+        frames[1]["camera"] = frames[0]["camera"]
+        frames[3]["view_id"] = 0
+
+    loaded = edited(folder, spoil)
+    assert codes(loaded) == ["same-name", "view-order"]
+    assert len(set(loaded.sample.names)) == 6
+
+
+def test_own_record_says_what_the_sensor_cut(folder: Path) -> None:
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    names = [frame["camera"] for frame in content["frames"]]
+    record = {"frame": 7, "views": [{"camera": name, "cut": k == 2} for k, name in enumerate(names)]}
+    content["mouselift"] = {"record": record, "provenance": {"preset": "per-view"}, "plan": {"any": [1, 2]}}
+    file.write_text(json.dumps(content))
+    loaded = load_sample(folder)
+    assert loaded.preset == "per-view"
+    assert loaded.sample.frame == 7
+    assert [view.cut for view in loaded.sample.views] == [False, False, True, False, False, False]
+
+
+def test_foreign_content_under_our_key(folder: Path) -> None:
+    file = folder / "opencv_cameras.json"
+    file.write_text(json.dumps({**json.loads(file.read_bytes()), "mouselift": [1]}))
+    assert codes(load_sample(folder)) == []
+
+
+def opaque(folder: Path, ground: int | None) -> None:
+    """The pictures without alpha, on a ground of one level, or on noise."""
+    for path in sorted((folder / "images").iterdir()):
+        image = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
+        noise = np.random.default_rng(0).integers(1, 254, (*image.shape[:2], 3), dtype=np.uint8)
+        behind = noise if ground is None else np.full_like(noise, ground)
+        cv2.imwrite(str(path), np.where(image[:, :, 3:] >= 128, image[:, :, :3], behind))
+
+
+@pytest.mark.parametrize("ground", [0, 255])
+def test_a_mask_from_an_exact_ground(folder: Path, ground: int) -> None:
+    before = load_sample(folder)
+    opaque(folder, ground)
+    loaded = load_sample(folder)
+    assert set(codes(loaded)) == {"mask-derived"}
+    assert loaded.derived
+    for view, original in zip(loaded.sample.views, before.sample.views, strict=True):
+        made, true = outline_of(view.alpha), outline_of(np.where(original.alpha >= 128, 255, 0).astype(np.uint8))
+        assert made is not None
+        assert true is not None
+        assert np.array_equal(made.hull, true.hull)  # ground that the subject encloses counts as subject
+
+
+def test_no_alpha_is_said(folder: Path) -> None:
+    opaque(folder, None)
+    loaded = load_sample(folder)
+    assert codes(loaded) == ["no-alpha"] * 6
+    assert loaded.sample.views == ()
+    assert len(loaded.cameras) == 6
+
+
+def test_a_subject_of_the_ground_colour_is_kept_whole() -> None:
+    """Black pixels inside a subject on black are not its ground."""
+    picture = np.zeros((20, 20, 3), dtype=np.uint8)
+    picture[5:15, 5:15] = 80
+    picture[8:12, 8:12] = 0
+    found = mask_from_ground(picture)
+    assert found is not None
+    assert found[0] == "black"
+    assert (found[1][5:15, 5:15] == 255).all()
+    assert mask_from_ground(np.zeros((5, 5, 3), dtype=np.uint8)) is None
+
+
+def test_empty_alpha(folder: Path) -> None:
+    cv2.imwrite(str(folder / "images/cam_002.png"), np.zeros((128, 128, 4), dtype=np.uint8))
+    loaded = load_sample(folder)
+    assert codes(loaded) == ["empty-mask"]
+    assert len(loaded.sample.views) == 5

@@ -1,0 +1,104 @@
+"""Every fault is named with its views and values, and a good sample is left in peace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mouselift.dataset.sample import SampleViews
+from mouselift.diagnosis import diagnose
+from mouselift.errors import DatasetError
+from mouselift.synthetic import faults
+from mouselift.synthetic.faults import FAULTS
+
+CODES = {
+    "half_pixel_all": "all-half-pixel",
+    "views_rescaled": "each-scale-shift",
+    "wrong_intrinsics_all": "all-scale",
+    "anisotropic": "all-anisotropic",
+    "k_transposed": "k-transposed",
+    "image_size_wrong": "all-size",
+    "one_intrinsics_for_all": "one-intrinsics",
+    "r_transposed": "rotation-transposed",
+    "c2w_for_w2c": "c2w-for-w2c",
+    "opengl_axes": "opengl-axes",
+    "mirrored_view": "mirrored",
+    "centre_moved": "each-distance",
+    "swapped_views": "views-swapped",
+    "copied_calibration": "calibration-copied",
+}
+
+
+def test_exact_samples_have_no_cause(exact_postures: tuple[SampleViews, ...]) -> None:
+    for sample in exact_postures:
+        found = diagnose(sample)
+        assert found.cause is None
+        assert found.residual_px is not None
+        assert found.residual_px < 0.3
+
+
+@pytest.mark.parametrize("fault", CODES)
+def test_fault_is_named(exact_postures: tuple[SampleViews, ...], fault: str) -> None:
+    injected = FAULTS[fault](exact_postures[0], np.random.default_rng(11))
+    cause = diagnose(injected.sample).cause
+    assert cause is not None
+    assert cause.code == CODES[fault], cause.sentence
+    assert cause.views == tuple(exact_postures[0].names[k] for k in injected.views)
+    assert cause.residual_after_px is None or cause.residual_after_px < 0.3
+
+
+def test_one_view_scaled_has_its_value(exact_postures: tuple[SampleViews, ...]) -> None:
+    injected = faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.42, view=3)
+    cause = diagnose(injected.sample).cause
+    assert cause is not None
+    assert (cause.code, cause.views) == ("view-scale", (exact_postures[0].names[3],))
+    assert cause.values[f"{cause.views[0]}.scale"] == pytest.approx(1.42, rel=0.003)
+    assert "view 3" in cause.sentence
+    assert "1.42" in cause.sentence
+
+
+def test_one_view_shifted_has_its_value(exact_postures: tuple[SampleViews, ...]) -> None:
+    injected = faults.view_shift(exact_postures[1], np.random.default_rng(5), pixels=20.0, view=1)
+    cause = diagnose(injected.sample).cause
+    assert cause is not None
+    assert (cause.code, cause.views) == ("view-shift", (exact_postures[1].names[1],))
+    name = cause.views[0]
+    found = [cause.values[f"{name}.dx"], cause.values[f"{name}.dy"]]
+    np.testing.assert_allclose(found, [injected.values["dx"], injected.values["dy"]], atol=0.3)
+
+
+def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tuple[SampleViews, ...]) -> None:
+    """The sign matters: undoing half a pixel the wrong way would leave a whole one."""
+    for step in (0.5, -0.5):
+        found = diagnose(faults.half_pixel_all(exact_postures[0], np.random.default_rng(0), pixels=step).sample)
+        assert found.undone is not None
+        stated = exact_postures[0].views[0].camera
+        assert found.undone.corrected[0].principal[0, 0] == pytest.approx(stated.cx)
+
+
+def test_one_moved_centre_is_told_from_a_moved_picture(exact_postures: tuple[SampleViews, ...]) -> None:
+    view = exact_postures[0].views[2]
+    T = view.camera.T_cam_world.copy()
+    T[:3, 3] += [0.2, -0.1, 0.15]
+    views = list(exact_postures[0].views)
+    views[2] = replace(view, camera=replace(view.camera, T_cam_world=T))
+    cause = diagnose(replace(exact_postures[0], views=tuple(views))).cause
+    assert cause is not None
+    assert (cause.code, cause.views) == ("view-centre", (view.name,))
+
+
+def test_samples_that_share_a_transform_are_fitted_together(exact_postures: tuple[SampleViews, ...]) -> None:
+    change: Callable[[SampleViews], SampleViews] = lambda sample: (  # noqa: E731
+        faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
+    )
+    cause = diagnose([change(sample) for sample in exact_postures]).cause
+    assert cause is not None
+    assert cause.values[f"{exact_postures[0].names[5]}.scale"] == pytest.approx(0.8, rel=0.002)
+
+
+def test_samples_of_other_cameras_do_not_mix(exact_postures: tuple[SampleViews, ...]) -> None:
+    with pytest.raises(DatasetError, match="same cameras"):
+        diagnose([exact_postures[0], replace(exact_postures[1], views=exact_postures[1].views[:5])])

@@ -1,0 +1,72 @@
+"""Exact samples of the synthetic mouse, six views of 512 pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.framing.framing import PRESETS
+from mouselift.geometry.silhouette import Silhouette
+from mouselift.media.png import encode_png
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import markerless_rig
+
+
+def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> SampleViews:
+    """What prepare would write for one instant, with the alpha drawn straight from the mesh: the cameras are exact."""
+    rig = markerless_rig()
+    mesh = Mouse().posed(Motion(rig.arena, 3).pose(time)).mesh
+    outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) > 0) for camera in rig.cameras]
+    framing = replace(PRESETS[preset], size=size)
+    plan = framing.plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+    views = [
+        View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 6), cut=view.cut)
+        for k, view in enumerate(plan.views)
+    ]
+    return SampleViews(f"sample_{round(time * 100):06d}", tuple(views), frame=round(time * 100))
+
+
+@pytest.fixture(scope="session")
+def make_exact() -> Callable[..., SampleViews]:
+    """(time in seconds, preset, size) -> an exact six-view sample, made once."""
+    made: dict[tuple[object, ...], SampleViews] = {}
+
+    def make(time: float = 0.5, preset: str = "per-sample", size: int = 512) -> SampleViews:
+        key = (time, preset, size)
+        if key not in made:
+            made[key] = make_sample(time, preset, size)
+        return made[key]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def exact(make_exact: Callable[..., SampleViews]) -> SampleViews:
+    """One exact six-view sample."""
+    return make_exact()
+
+
+@pytest.fixture(scope="session")
+def write_sample() -> Callable[..., Path]:
+    """(folder, sample) -> the folder, as mouselift's prepare writes it but without its record; grey where opaque."""
+
+    def write(folder: Path, sample: SampleViews) -> Path:
+        (folder / "images").mkdir(parents=True)
+        stated: list[SampleView] = []
+        for index, view in enumerate(sample.views):
+            path = f"images/cam_{index:03d}.png"
+            grey = np.where(view.alpha > 0, 90, 0).astype(np.uint8)
+            (folder / path).write_bytes(encode_png(np.dstack([grey, grey, grey, view.alpha])))
+            stated.append(SampleView(replace(view.camera, name=view.name), path, index))
+        (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, stated, {}))
+        return folder
+
+    return write

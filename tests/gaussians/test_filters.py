@@ -1,0 +1,70 @@
+"""Filters: neutral unless set; each field does what it says; the presets keep what the release keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.gaussians.filters import FILTERS, SplatFilter
+from mouselift.gaussians.ply import Splats
+
+GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "losses.npz"
+
+
+def cloud(positions: np.ndarray, scale: float = 0.05, opacity: float = 0.5) -> Splats:
+    count = len(positions)
+    return Splats(
+        positions.astype(np.float32),
+        np.zeros((count, 1, 3), np.float32),
+        np.full(count, np.log(opacity / (1 - opacity)), np.float32),
+        np.full((count, 3), np.log(scale), np.float32),
+        np.tile(np.array([1, 0, 0, 0], np.float32), (count, 1)),
+    )
+
+
+def test_neutral_keeps_all() -> None:
+    far = cloud(np.array([[1e6, 0, -1e6], [0, 0, 0]]), scale=1e3, opacity=1e-6)
+    assert SplatFilter().kept(far).all()
+    assert FILTERS["none"] == SplatFilter()
+
+
+def test_each_field() -> None:
+    two = cloud(np.array([[0.0, 0.0, -0.5], [0.0, 0.0, 0.5]]), scale=0.2)
+    assert SplatFilter(opacity=0.49).kept(two).all()
+    assert not SplatFilter(opacity=0.51).kept(two).any()
+    assert SplatFilter(scale=0.1).kept(two).tolist() == [False, False]
+    assert SplatFilter(scale=0.1, upper_half_exempt=True).kept(two).tolist() == [False, True]
+    corner = cloud(np.array([[0.7, -0.7, -0.7], [0.7, 0.1, -0.7], [0.7, 0.7, 0.7]]))
+    assert SplatFilter(corners=0.6).kept(corner).tolist() == [False, True, True]
+    box = SplatFilter(box=(0.0, 0.75, -1.0, 0.5, -1.0, 1.0))
+    assert box.kept(corner).tolist() == [True, True, False]
+    line = cloud(np.linspace([0.0, 0, 0], [1.0, 0, 0], 11))
+    kept = SplatFilter(near_far=(0.1, 0.9)).kept(line, np.array([[-5.0, 0.0, 0.0]]))
+    assert kept.tolist() == [False] + [True] * 9 + [False]
+
+
+def test_near_far_needs_cameras() -> None:
+    with pytest.raises(ValueError, match="camera centres"):
+        SplatFilter(near_far=(0.1, 0.9)).kept(cloud(np.zeros((2, 3))))
+
+
+def test_presets_keep_what_the_release_keeps() -> None:
+    if not GOLDEN.is_file():
+        pytest.skip("no ../shared/golden/losses.npz beside the repository")
+    with np.load(GOLDEN) as data:
+        d = dict(data)
+    splats = Splats(
+        d["filt_xyz"],
+        np.zeros((len(d["filt_xyz"]), 1, 3), np.float32),
+        d["filt_opacity"][:, 0],
+        d["filt_scaling"],
+        d["filt_rotation"],
+    )
+    for preset, key in (("facelift", "inference"), ("facelift-gradio", "gradio"), ("facelift-training", "train_vis")):
+        assert np.array_equal(np.flatnonzero(FILTERS[preset].kept(splats)), d[f"filt_kept_{key}"]), preset
+    centres = np.array([[2.7, 0.0, 0.0], [0.0, 2.7, 0.0]])  # those of the vector, found by trying: it names none
+    near_far = SplatFilter(opacity=0.02, near_far=(0.005, 0.995))
+    assert np.array_equal(np.flatnonzero(near_far.kept(splats, centres)), d["filt_kept_nearfar"])
+    assert len(near_far.apply(splats, centres)) == len(d["filt_kept_nearfar"])

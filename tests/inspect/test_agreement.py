@@ -1,0 +1,113 @@
+"""Who disagrees with the others: a camera that is wrong all the time, never one whose masks have bad moments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from mouselift.dataset.sample import SampleViews, View
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.tangent_planes import tangency
+from mouselift.inspect.agreement import LIMITS, agreement_findings, agreement_of, by_pair, distances
+from mouselift.inspect.outlines import SeenFrame, see
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.raster import render_silhouette
+from mouselift.synthetic.rigs import ring_rig, scaled_rig
+from mouselift.synthetic.rough_masks import roughen
+
+INSTANTS = 10
+
+
+@pytest.fixture(scope="module")
+def samples() -> list[SampleViews]:
+    """Ten instants of five cameras, 288 x 256, exact masks."""
+    rig = scaled_rig(ring_rig(5, (15.0, 35.0), jitter_deg=3.0), 0.25)
+    mouse, motion = Mouse(), Motion(rig.arena, 2)
+    meshes = [mouse.posed(motion.pose(1.0 + 0.4 * k)).mesh for k in range(INSTANTS)]
+    return [
+        SampleViews(str(k), tuple(View(c.name, c, render_silhouette(mesh, c, 3)) for c in rig.cameras))
+        for k, mesh in enumerate(meshes)
+    ]
+
+
+def accused(samples: Sequence[SampleViews], change: Callable[[Camera], Camera] | None = None) -> list[tuple]:
+    """(code, camera) of the findings, with the third camera's calibration changed."""
+    residuals = []
+    for sample in samples:
+        cameras = [view.camera for view in sample.views]
+        if change is not None:
+            cameras[2] = change(cameras[2])
+        seen = [see(camera, view.alpha)[0] for camera, view in zip(cameras, sample.views, strict=True)]
+        residuals.append(by_pair(distances(SeenFrame(int(sample.id), tuple(seen), ("ok",) * len(seen)))))
+    facts = agreement_of(samples[0].names, residuals)
+    return [(finding.code, finding.camera) for finding in agreement_findings(facts, len(samples), ())]
+
+
+def test_exact_cameras_are_not_accused(samples: list[SampleViews]) -> None:
+    assert accused(samples) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda camera: replace(camera, cx=camera.cx + 2.0, cy=camera.cy - 1.0),
+        lambda camera: replace(camera, fx=camera.fx * 1.05, fy=camera.fy * 1.05),
+        lambda camera: replace(camera, T_cam_world=_transposed(camera)),
+    ],
+)
+def test_a_wrong_camera_is(samples: list[SampleViews], change: Callable[[Camera], Camera]) -> None:
+    assert accused(samples, change) == [("camera-disagrees", "Camera3")]
+
+
+def _transposed(camera: Camera) -> np.ndarray:
+    """A slightly turned camera's rotation the wrong way round, about the same centre."""
+    angle = 0.1
+    c, s = np.cos(angle), np.sin(angle)
+    wrong = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]).T @ camera.R_cam_world
+    T = np.eye(4)
+    T[:3, :3], T[:3, 3] = wrong, -wrong @ camera.centre
+    return T
+
+
+def test_masks_with_bad_moments_accuse_no_camera(samples: list[SampleViews]) -> None:
+    """At each instant another view is too fat and another lacks its tail: a ratio of medians alone blames one."""
+    blamed = 0
+    for seed in range(4):
+        rough = [roughen(sample, np.random.default_rng([seed, k]))[0] for k, sample in enumerate(samples)]
+        assert all(camera is None for _, camera in accused(rough)), seed
+        residuals = []
+        for sample in rough:
+            seen = tuple(see(view.camera, view.alpha)[0] for view in sample.views)
+            residuals.append(by_pair(distances(SeenFrame(0, seen, ("ok",) * len(seen)))))
+        facts = agreement_of(rough[0].names, residuals)
+        careless = replace(LIMITS, worst_share=0.0)
+        blamed += any(f.camera is not None for f in agreement_findings(facts, INSTANTS, (), careless))
+    assert blamed > 0
+
+
+def test_distances_are_the_audits_and_views_without_masks_are_left_out(samples: list[SampleViews]) -> None:
+    views = samples[0].views
+    seen = [see(view.camera, view.alpha)[0] for view in views]
+    seen[1] = None
+    found = distances(SeenFrame(0, tuple(seen), ("ok",) * 5))
+    assert np.isnan(found[1]).all()
+    assert np.isnan(found[:, 1]).all()
+    kept = [view for view in seen if view is not None]
+    wanted = np.abs(tangency([view.camera for view in kept], [view.outline for view in kept]).pixels)
+    assert np.array_equal(found[np.ix_([0, 2, 3, 4], [0, 2, 3, 4])], wanted, equal_nan=True)
+    pairs = by_pair(found)
+    assert np.array_equal(pairs[5], np.full((2, 2), np.nan), equal_nan=True)  # Camera2 with Camera4
+    assert np.array_equal(pairs[1], np.stack([found[0, 2], found[2, 0]]), equal_nan=True)
+
+
+def test_the_worst_camera_of_each_instant_is_counted() -> None:
+    residuals = [np.full((3, 2, 2), value) for value in (1.0, 1.0, np.nan)]
+    residuals[0][0] = 0.1  # the pair of A and B: C is the worst
+    residuals[1][2] = 0.1  # the pair of B and C: A is
+    facts = agreement_of(("A", "B", "C"), residuals)
+    assert facts is not None
+    assert facts.worst_share == {"A": 0.5, "B": 0.0, "C": 0.5}

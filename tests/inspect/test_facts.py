@@ -1,0 +1,215 @@
+"""Rig, masks, path and agreement: right on a sound recording, and each fault is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.errors import CaptureError
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady
+from mouselift.inspect.facts import Inspection
+from mouselift.inspect.path import plane_normal
+from mouselift.inspect.rig import Recorded, camera_facts, pair_facts, rig_findings
+from mouselift.inspect.run import inspect_capture
+from mouselift.inspect.sampling import sample
+from mouselift.synthetic.motion import Motion
+from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.rigs import Rig, markerless_rig, ring_rig
+
+TIMES = [0.6 + frame / 5 for frame in range(6)]
+
+
+def codes(found: Inspection) -> set[tuple[str, str | None]]:
+    return {(finding.code, finding.camera) for finding in found.findings}
+
+
+def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None:
+    found = inspect_capture(steady, frames=12, lag=3)
+    assert found.findings == ()
+    assert not found.failed
+    assert [fact.best for fact in found.lag] == [0, 0, 0, 0]
+    assert found.next.startswith("Next: mouselift prepare")
+    assert (found.frames, len(found.cameras), len(found.pairs)) == (18, 4, 6)
+    for fact, camera in zip(found.cameras, small_rig.cameras, strict=True):
+        assert fact.position == pytest.approx(camera.centre.tolist(), abs=1e-3)
+        assert fact.folds == 0.0
+        assert fact.upright is not None
+        assert fact.upright > 0.8
+        assert fact.frames == fact.masks == 18
+    assert found.agreement is not None
+    assert found.agreement.all_px < 0.25
+    for mask in found.masks:
+        assert (mask.empty, mask.no_mask, mask.no_picture, mask.instants) == (0, 0, 0, 12)
+        assert mask.quality.coverage is not None
+        assert mask.quality.coverage > 0.95
+
+
+def test_the_path_is_the_animals(steady: Path) -> None:
+    """Near the middle of the true mesh. It walks at 75 mm/s; where it turns, its middle takes the inner lane."""
+    path = inspect_capture(steady, frames=12, lag=3).path
+    assert path is not None
+    assert path.per == "frame"  # an image folder has no rate
+    assert path.median_speed is not None
+    assert 0.7 * 75 / 25 < path.median_speed < 1.05 * 75 / 25
+    assert path.moving == 1.0
+    mouse, motion = Mouse(), Motion(markerless_rig().arena, 4)
+    for point in path.points[::6]:
+        middle = mouse.posed(motion.pose(0.6 + point.frame / 25)).mesh.vertices.mean(axis=0)
+        assert np.linalg.norm(np.array(point.position) - middle) < 12
+    assert path.height is not None
+    assert 5 < path.height[0] < path.height[1] < 35
+
+
+def test_without_masks_the_rest_is_told(record: Callable[..., Path]) -> None:
+    found = inspect_capture(record(TIMES[:3], masks=False))
+    assert found.masks == ()
+    assert found.path is None
+    assert found.agreement is None
+    assert "mouselift mask" in found.next
+    assert all(fact.distance > 0 for fact in found.cameras)
+    assert not found.failed
+
+
+def half_pixel(camera: Camera) -> Camera:
+    return replace(camera, cx=camera.cx + 0.5, cy=camera.cy + 0.5)
+
+
+def one_per_cent(camera: Camera) -> Camera:
+    return replace(camera, fx=camera.fx * 1.01, fy=camera.fy * 1.01)
+
+
+def turned(camera: Camera) -> Camera:
+    """By one degree about its axis."""
+    c, s = np.cos(np.radians(1.0)), np.sin(np.radians(1.0))
+    return camera.turned(np.array([[c, -s, 0], [s, c, 0], [0, 0, 1.0]]))
+
+
+@pytest.mark.parametrize("fault", [one_per_cent, half_pixel, turned])
+def test_a_wrong_calibration_is_seen_in_the_right_camera(
+    fault: Callable[[Camera], Camera], record: Callable[..., Path], small_rig: Rig
+) -> None:
+    stated = list(small_rig.cameras)
+    stated[2] = fault(stated[2])
+    found = inspect_capture(record(TIMES, stated=stated), lag=0)
+    assert found.agreement is not None
+    own, rest = found.agreement.camera_px["Camera3"], found.agreement.without_px["Camera3"]
+    assert own is not None
+    assert rest is not None
+    assert own > 1.5 * rest
+    worst = max(found.agreement.camera_px, key=lambda name: found.agreement.camera_px[name] or 0.0)  # type: ignore[union-attr]
+    assert worst == "Camera3"
+
+
+def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], small_rig: Rig) -> None:
+    stated = list(small_rig.cameras)
+    stated[2] = replace(stated[2], cx=stated[2].cx + 9.0)
+    found = inspect_capture(record(TIMES, stated=stated), lag=0)
+    assert ("camera-disagrees", "Camera3") in codes(found)
+    assert found.failed
+
+
+def test_masks_that_are_missing_or_cut(record: Callable[..., Path], small_rig: Rig) -> None:
+    cameras = list(small_rig.cameras)
+    cameras[1] = cameras[1].cropped(0.0, 0.0, (140, 256))
+    found = inspect_capture(record(TIMES, rig=Rig(tuple(cameras), small_rig.arena)), lag=0)
+    assert ("sensor-cuts", "Camera2") in codes(found)
+    assert found.masks[1].cut == len(found.instants)
+    assert found.masks[0].cut == 0
+
+
+def test_up_that_cannot_be(steady: Path) -> None:
+    text = (steady / "capture.toml").read_text()
+    assert 'up = "+z"' in text
+
+    def with_up(line: str) -> Inspection:
+        file = steady / "other.toml"
+        file.write_text(text.replace('up = "+z"', line))
+        return inspect_capture(file, frames=4, lag=0)
+
+    flipped = with_up('up = "-z"')
+    assert {code for code, _ in codes(flipped)} == {"up-flipped", "cameras-below"}
+    unknown = with_up("")
+    assert {code for code, _ in codes(unknown)} == {"up-unknown"}
+    assert unknown.cameras[0].elevation is None
+    buried = with_up('up = "+z"\nfloor = 80.0')
+    assert {code for code, _ in codes(buried)} == {"floor-above"}
+    assert buried.failed
+
+
+def test_impossible_options(steady: Path) -> None:
+    with pytest.raises(CaptureError, match="at least 2 frames"):
+        inspect_capture(steady, frames=1)
+
+
+def facts_of(*cameras: Camera) -> set[tuple[str, str | None]]:
+    """Codes of the rig's findings alone."""
+    recorded = [Recorded(camera, 10, 25.0, 0, "x.mp4", 0) for camera in cameras]
+    centre, up = np.array([0.0, 0.0, 20.0]), np.array([0.0, 0.0, 1.0])
+    facts = [camera_facts(r, centre, up) for r in recorded]
+    return {(f.code, f.camera) for f in rig_findings(recorded, facts, pair_facts(cameras, centre))}
+
+
+def test_rig_findings_name_the_camera() -> None:
+    cameras = ring_rig(5).cameras
+    assert facts_of(*cameras) == set()
+    a, b, c, d, e = cameras
+    assert facts_of(replace(a, cx=a.cx + 400), b, c, d, e) == {("principal-far", "Camera1")}
+    assert facts_of(a, replace(b, fx=2400.0, fy=2400.0), c, d, e) == {("focal-differs", "Camera2")}
+    assert facts_of(a, b, replace(c, fx=c.fx * 1.05), d, e) == {("pixels-not-square", "Camera3")}
+    assert facts_of(a, b, c, replace(d, lens=BrownConrady(k1=-4.0)), e) == {("lens-folds", "Camera4")}
+    near = replace(b, T_cam_world=a.T_cam_world + np.array([[0, 0, 0, 8.0], *[[0] * 4] * 3]))
+    assert facts_of(a, near, c, d, e) == {("baseline-small", "Camera2")}
+    assert ("calibration-copied", "Camera2") in facts_of(a, replace(a, name="Camera2"), c, d, e)
+    lens = BrownConrady(k1=-0.1)
+    assert facts_of(replace(a, lens=lens), replace(b, lens=lens), c, d, e) == {("intrinsics-shared", "Camera2")}
+    assert ("rig-narrow", None) in facts_of(a, near)
+
+
+def test_facts_are_exact() -> None:
+    """A ring about (0, 0, 20): elevation 20 degrees, distance 320, 72 degrees apart in azimuth."""
+    cameras = ring_rig(5).cameras
+    centre, up = np.array([0.0, 0.0, 20.0]), np.array([0.0, 0.0, 1.0])
+    for index, camera in enumerate(cameras):
+        fact = camera_facts(Recorded(camera, 1, 0.0, 0, "", 0), centre, up)
+        assert (fact.distance, fact.elevation) == (pytest.approx(320.0), pytest.approx(20.0))
+        assert fact.azimuth is not None
+        assert fact.azimuth % 360 == pytest.approx(72.0 * index)
+        assert fact.principal_off == 0.0
+        assert fact.field is not None
+        assert fact.field[0] == pytest.approx(2 * np.degrees(np.arctan(1152 / 2 / 1650)), abs=0.01)
+    half = camera_facts(Recorded(replace(cameras[0], cx=576.5), 1, 0.0, 0, "", 0), centre, up)
+    assert half.principal_off > 0  # half a pixel shows
+
+
+def test_path_plane() -> None:
+    rng = np.random.default_rng(0)
+    floor = np.stack([rng.uniform(-100, 100, 40), rng.uniform(-100, 100, 40), rng.normal(20, 2, 40)], axis=1)
+    above = np.array([0.0, 0.0, 300.0])
+    normal = plane_normal(floor, above, 40.0)
+    assert normal is not None
+    assert normal[2] > 0.99
+    assert plane_normal(floor * 0.05, above, 40.0) is None, "it hardly leaves its place"
+    assert plane_normal(floor * np.array([1, 0.01, 1.0]), above, 40.0) is None, "a line"
+
+
+def test_samples_come_in_runs_and_never_across_a_jump() -> None:
+    plan = sample(range(1000), 60, 5, jumps=(500,))
+    assert 50 <= len(plan.instants) <= 60
+    assert plan.reach == 5
+    read = set(plan.frames)
+    for frame in plan.instants:
+        assert set(range(frame - 5, frame + 6)) <= read
+        assert not frame - 5 < 500 <= frame + 5
+    assert max(plan.instants) > 900
+    assert min(plan.instants) < 100
+    assert len(plan.frames) < 300
+    sparse = sample(range(0, 1000, 10), 60, 5)
+    assert sparse.reach == 0
+    assert len(sparse.instants) == 60
+    assert sample(range(4), 60, 5).instants == (0, 1, 2, 3)
+    assert len(sample(range(30), 60, 5).instants) == 20

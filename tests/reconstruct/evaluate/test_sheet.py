@@ -1,0 +1,50 @@
+"""The sheet of a sample."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from mouselift.reconstruct.sheet import MOST, TILE, Pair, jpeg, sheet
+from mouselift.render.base import Rendering
+
+
+def pair(shift: int = 0) -> Pair:
+    """A black square on white, and the same, shifted."""
+    target, drawn = torch.ones(4, 80, 80), torch.ones(4, 80, 80)
+    target[3] = drawn[3] = 0.0
+    for picture, by in ((target, 0), (drawn, shift)):
+        picture[:3, 20:50, 10 + by : 40 + by] = 0.0
+        picture[3, 20:50, 10 + by : 40 + by] = 1.0
+    return Pair(target, Rendering(drawn[:3], drawn[3]))
+
+
+def test_rows_are_prepared_rendered_difference() -> None:
+    found = sheet([pair(), pair(20)])
+    assert found.shape == (3 * TILE, 2 * TILE, 3)
+    prepared, rendered, difference = (found[k * TILE : (k + 1) * TILE] for k in range(3))
+    assert (prepared[:, :TILE] == rendered[:, :TILE]).all()
+    assert difference[:, :TILE].min() == 255
+    assert not (prepared[:, TILE:] == rendered[:, TILE:]).all()
+    red = difference[:, TILE:]
+    assert red[..., 0].min() >= 178
+    assert red[..., 2].min() <= 31
+
+
+def test_columns_are_cut_to_both_subjects() -> None:
+    first = sheet([pair()])[:TILE]
+    dark = np.flatnonzero((first.max(axis=2) < 128).any(axis=0))
+    assert 0.7 * TILE < len(dark) < TILE  # the square fills its tile but for some room
+    apart = sheet([pair(35)])
+    prepared = np.flatnonzero((apart[:TILE].max(axis=2) < 128).any(axis=0))
+    rendered = np.flatnonzero((apart[TILE : 2 * TILE].max(axis=2) < 128).any(axis=0))
+    assert prepared.max() < rendered.min()
+    assert rendered.max() < TILE - 1
+
+
+def test_many_views_and_none_of_a_subject() -> None:
+    assert sheet([pair()] * 12).shape[1] == MOST * TILE
+    empty = torch.ones(4, 80, 80)
+    empty[3] = 0
+    assert sheet([Pair(empty, Rendering(empty[:3], empty[3]))]).min() == 255
+    assert jpeg(sheet([pair()])).startswith(b"\xff\xd8")
