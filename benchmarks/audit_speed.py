@@ -1,4 +1,4 @@
-"""How fast a dataset is audited, what of it is reading pictures, and whether memory grows: CPU time of one process.
+"""How fast a dataset is audited, what of it is reading images, and whether memory grows: CPU time of one process.
 
     python benchmarks/audit_speed.py                          # speed: 100 samples
     python benchmarks/audit_speed.py --memory 100 1000 10000  # peak memory, time and bytes of audit and report
@@ -139,7 +139,7 @@ def main() -> None:
 
 
 def foreign(source: Path, out: Path) -> list[Path]:
-    """The first ten samples with their pictures encoded by Pillow: every row with the filter that suits it."""
+    """The first ten samples with their images encoded by Pillow: every row with the filter that suits it."""
     folders = find_samples(source)[:10]
     for folder in folders:
         shutil.copytree(folder, out / folder.name)
@@ -153,26 +153,26 @@ def speed(source: Path, hull_samples: int) -> None:
     files = [file for folder in folders for file in sorted((folder / "images").iterdir())]
     loaded = [load_sample(folder).sample for folder in folders]
     size = np.mean([file.stat().st_size for file in files]) / 1000
-    print(f"{len(folders)} samples of {len(loaded[0].views)} views, {size:.0f} kB a picture; samples a second and core")
+    print(f"{len(folders)} samples of {len(loaded[0].views)} views, {size:.0f} kB an image; samples a second and core")
     n, few = len(folders), loaded[:hull_samples]
     print(f"  calibration: loops of {_CALIBRATION:,} additions      {rate(_additions, 1):8.0f}")
     whole = rate(lambda: audit_dataset(source), n)  # first: it also settles this process as it settles workers
     print(f"  `mouselift audit`, one worker                 {whole:8.0f}")
     opencv = rate(lambda: run_all(cv2.imread(str(f), cv2.IMREAD_UNCHANGED) for f in files), n)
     alpha = rate(lambda: run_all(read_alpha(f) for f in files), n)
-    print(f"  pictures decoded by OpenCV, nothing else      {opencv:8.0f}")
+    print(f"  images decoded by OpenCV, nothing else      {opencv:8.0f}")
     print(f"  alphas read, nothing else                     {alpha:8.0f}   {alpha / opencv:.1f} x")
-    print(f"  outlines and tangency, pictures in memory     {rate(lambda: run_all(map(geometry, loaded)), n):8.0f}")
-    print(f"  all checks of a sample, pictures in memory    {rate(lambda: run_all(map(audit_sample, loaded)), n):8.0f}")
+    print(f"  outlines and tangency, images in memory     {rate(lambda: run_all(map(geometry, loaded)), n):8.0f}")
+    print(f"  all checks of a sample, images in memory    {rate(lambda: run_all(map(audit_sample, loaded)), n):8.0f}")
     print(
         f"  all checks, from disk                         {rate(lambda: run_all(map(audit_folder, folders)), n):8.0f}"
     )
     with tempfile.TemporaryDirectory() as folder:
         others = foreign(source, Path(folder))
         slow = rate(lambda: run_all(map(audit_folder, others)), len(others))
-        print(f"  the same, pictures by Pillow (through OpenCV) {slow:8.0f}")
+        print(f"  the same, images by Pillow (through OpenCV) {slow:8.0f}")
     hull = rate(lambda: run_all(audit_sample(s, hull=True) for s in few), len(few))
-    print(f"  all checks with the hull, pictures in memory  {hull:8.0f}")
+    print(f"  all checks with the hull, images in memory  {hull:8.0f}")
     hull = rate(lambda: run_all(audit_folder(f, hull=True) for f in folders[:hull_samples]), len(few))
     print(f"  all checks with the hull, from disk           {hull:8.0f}")
 

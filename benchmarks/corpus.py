@@ -6,9 +6,9 @@
 Rig: the six cameras of markerless_mouse_1 with their lenses. Poses: another path every 100 samples, 0.73 s of motion
 between samples. Framings in turn: per-sample, per-view, canonical. Flavours:
 
-* `warp` is what users have: a mask of the 1152 x 1024 source picture, resampled by the plan's map as `prepare` does;
+* `warp` is what users have: a mask of the 1152 x 1024 source image, resampled by the plan's map as `prepare` does;
 * `mesh` is drawn straight from the mesh through the written camera: nothing was ever resampled;
-* `cut` is `warp` with source pictures cropped until one to three sensors cut the animal (`View.cut` says so).
+* `cut` is `warp` with source images cropped until one to three sensors cut the animal (`View.cut` says so).
 
 No sensor cuts a subject of the first two.
 """
@@ -33,7 +33,7 @@ from mouselift.array_types import Levels
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.framing.framing import PRESETS
 from mouselift.geometry.camera import Camera
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
 from mouselift.prepare.subject import Subject, find_subject
 from mouselift.synthetic.faults import rough as roughened
@@ -57,7 +57,7 @@ def folder_of(flavour: Flavour, seed: int = 0) -> Path:
 
 
 class Corpus(Sequence[SampleViews]):
-    """A list of samples whose pictures are decoded when they are asked for: 1,000 of them would fill 1.6 GB."""
+    """A list of samples whose images are decoded when they are asked for: 1,000 of them would fill 1.6 GB."""
 
     def __init__(self, files: Sequence[Path], rough: bool) -> None:
         self._files, self._rough = list(files), rough
@@ -106,8 +106,8 @@ def _quiet() -> None:
 
 
 @cache
-def _stage() -> tuple[Mouse, ImagePicture]:
-    return Mouse(), ImagePicture(np.zeros((1024, 1152, 3), np.uint8))
+def _stage() -> tuple[Mouse, ArrayImage]:
+    return Mouse(), ArrayImage(np.zeros((1024, 1152, 3), np.uint8))
 
 
 def _make(index: int, flavour: Flavour, seed: int) -> None:
@@ -163,8 +163,8 @@ def _write(
         if flavour == "mesh":
             alpha: Levels = render_silhouette(mesh, view.target, 8)
         else:
-            picture = ImagePicture(blank.colours[: view.source.height, : view.source.width])
-            alpha = np.ascontiguousarray(warp_view(view, picture, subject.mask)[..., 3])
+            image = ArrayImage(blank.colours[: view.source.height, : view.source.width])
+            alpha = np.ascontiguousarray(warp_view(view, image, subject.mask)[..., 3])
         camera = plan.written_camera(k)
         numbers = [camera.width, camera.fx, camera.fy, camera.cx, camera.cy, bool(view.cut)]
         arrays[f"camera{k}"] = np.concatenate([numbers, camera.T_cam_world.ravel()])

@@ -2,7 +2,7 @@
 
     python benchmarks/lag_rates.py [--captures 500] [--frames 60] [--seed 1000] [--masks exact lossy] [--workers 2]
 
-A capture: six cameras on a dome, turned a little, 576 x 512 pixels, 30 s at 50 pictures a second of the synthetic mouse
+A capture: six cameras on a dome, turned a little, 576 x 512 pixels, 30 s at 50 images a second of the synthetic mouse
 (it walks, stops, rears); the instants and neighbours that `inspect` would read (--frames, --lag 5). One camera, drawn,
 shows what the others showed 1, 2 or 4 frames ago, or came 2 frames early; or none. Masks are exact, lossy (JPEG, holes)
 or rough (beside that one view grown by 2 to 5 px and another without tail, drawn anew at every frame).
@@ -35,7 +35,7 @@ from mouselift.synthetic.rigs import Rig, ring_rig, scaled_rig
 from mouselift.synthetic.rough_masks import Roughness, roughen
 
 CAMERAS, REACH = 6, 5
-RATE, LENGTH = 50.0, 1500  # pictures a second; pictures
+RATE, LENGTH = 50.0, 1500  # images a second; images
 LATE = (0, 1, 2, 4, -2)
 MASKS = {"exact": None, "lossy": Roughness(grown_px=None, tail_lost=0.0), "rough": Roughness()}
 

@@ -2,7 +2,7 @@
 
     python benchmarks/mask_speed.py VIDEO... [--samples 48]
 
-Per video: CPU of decoding every picture, and of decoding plus learning the background from pictures spread over the
+Per video: CPU of decoding every image, and of decoding plus learning the background from images spread over the
 whole recording (as `mask` does). The target is at most 3. Without VIDEO: the synthetic recording of its siblings.
 """
 
@@ -27,7 +27,7 @@ from mouselift.media.video import VideoReader, probe  # noqa: E402  (after the p
 
 
 def decode(path: Path) -> float:
-    """CPU seconds of decoding every picture, one thread."""
+    """CPU seconds of decoding every image, one thread."""
     start = time.process_time()
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
@@ -42,7 +42,7 @@ def learn(path: Path, samples: int) -> float:
     start = time.process_time()
     info = probe(path)
     reader = VideoReader(info)
-    learn_background((picture for _, picture in reader.read(spread(range(info.frames), samples))), str(path))
+    learn_background((image for _, image in reader.read(spread(range(info.frames), samples))), str(path))
     reader.close()
     return time.process_time() - start
 

@@ -22,7 +22,7 @@ from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig
 
 INSTANTS, RATE = 30, 100
-NOISES = 8  # different pictures of sensor noise, used in turn
+NOISES = 8  # different images of sensor noise, used in turn
 CACHE = Path(tempfile.gettempdir()) / "mouselift-benchmarks"
 
 
@@ -55,10 +55,8 @@ def _bounce(k: int, n: int) -> int:
     return phase if phase < n else 2 * n - 2 - phase
 
 
-def encode(
-    path: Path, pictures: list[np.ndarray], order: list[int], gop: int, noise: float = 0.0, crf: int = 20
-) -> None:
-    height, width = pictures[0].shape[:2]
+def encode(path: Path, images: list[np.ndarray], order: list[int], gop: int, noise: float = 0.0, crf: int = 20) -> None:
+    height, width = images[0].shape[:2]
     rng = np.random.default_rng(0)
     grains = [
         rng.normal(scale=noise, size=(height, width, 1)).astype(np.float32) for _ in range(NOISES if noise else 0)
@@ -68,10 +66,10 @@ def encode(
         stream = container.add_stream("libx264", rate=Fraction(RATE), options=options)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for number, index in enumerate(order):
-            picture = pictures[index]
+            image = images[index]
             if grains:
-                picture = np.clip(picture + grains[number * 5 % NOISES], 0, 255).astype(np.uint8)
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+                image = np.clip(image + grains[number * 5 % NOISES], 0, 255).astype(np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image, format="rgb24")))
         container.mux(stream.encode(None))
 
 

@@ -53,7 +53,7 @@ def mouse_dataset(out: Path, samples: int) -> Path:
 
 
 def scene_dataset(mouse: Path, out: Path) -> Path:
-    """The same pictures with a scene under alpha 0."""
+    """The same images with a scene under alpha 0."""
     shutil.copytree(mouse, out)
     rng = np.random.default_rng(0)
     y, x = np.mgrid[:512, :512]

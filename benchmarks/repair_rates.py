@@ -97,7 +97,7 @@ def single(name: str, samples: Sequence[SampleViews], fault: Callable, limits: t
 
 
 def cameras_of_pixels(sample: SampleViews, injected: object) -> list[Camera]:
-    """The true cameras of the spoiled sample's pixels: what was stated, with what was done to the pictures."""
+    """The true cameras of the spoiled sample's pixels: what was stated, with what was done to the images."""
     values: dict[str, float] = injected.values  # type: ignore[attr-defined]
     out = []
     for k, view in enumerate(injected.sample.views):  # type: ignore[attr-defined]

@@ -2,7 +2,7 @@
 
     python benchmarks/splat_speed.py [--sizes 1 2 4] [--reference-runs 1]
 
-A hollow ball of Gaussians (radius 0.7, camera at 2.7, 50 degree field: it covers 0.3 of the picture), opacities 0.05
+A hollow ball of Gaussians (radius 0.7, camera at 2.7, 50 degree field: it covers 0.3 of the image), opacities 0.05
 to 0.95; sizes are the median standard deviation in pixels of the Gaussians at the middle's depth, log-normal with
 sigma 0.5. Targets: forward + backward at 100k Gaussians and 256 px at least 30 x the reference; 400k at 512 px forward
 at most 1.5 s. The first run compiles, unless a cache is there; it is not counted but printed.

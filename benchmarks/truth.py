@@ -36,7 +36,7 @@ def record(folder: Path, frames: int, marks: int, supersample: int) -> tuple[Cap
     spec = CaptureSpec(
         frames=frames,
         rig=markerless_rig(),
-        pictures="png",
+        images="png",
         masks="png",
         marks=marks,
         supersample=supersample,

@@ -23,7 +23,7 @@ import numpy as np
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import composited, premultiplied, straight, warp_view
 from mouselift.prepare.resample_reference import reference_view
 from mouselift.prepare.source_map import source_map
@@ -75,11 +75,11 @@ def view(scale: float) -> ViewPlan:
 def opencv(flag: int) -> Warp:
     """The same map through one of OpenCV's own kernels, premultiplied, one sample a pixel."""
 
-    def warp(plan: ViewPlan, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    def warp(plan: ViewPlan, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         size = plan.target.width
         centres = np.arange(size) + 0.5
         map_x, map_y = source_map(plan.reframe, (0, 0, size, size)).at(centres, centres, (0.5, 0.5), 1.0)
-        return straight(cv2.remap(premultiplied(picture, mask), map_x, map_y, flag))
+        return straight(cv2.remap(premultiplied(image, mask), map_x, map_y, flag))
 
     return warp
 
@@ -88,9 +88,9 @@ METHODS: dict[str, Warp] = {
     "OpenCV nearest": opencv(cv2.INTER_NEAREST),
     "OpenCV cubic": opencv(cv2.INTER_CUBIC),
     "OpenCV Lanczos": opencv(cv2.INTER_LANCZOS4),
-    "linear": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="linear"),
-    "cubic": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="cubic"),
-    "quintic": lambda plan, picture, mask: warp_view(plan, ImagePicture(picture), mask, interpolation="quintic"),
+    "linear": lambda plan, image, mask: warp_view(plan, ArrayImage(image), mask, interpolation="linear"),
+    "cubic": lambda plan, image, mask: warp_view(plan, ArrayImage(image), mask, interpolation="cubic"),
+    "quintic": lambda plan, image, mask: warp_view(plan, ArrayImage(image), mask, interpolation="quintic"),
 }
 
 
@@ -120,17 +120,17 @@ def coverage(plan: ViewPlan, samples: int = 12) -> np.ndarray:
     return (total / samples**2).reshape(size, size)
 
 
-def straight_colours(plan: ViewPlan, picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+def straight_colours(plan: ViewPlan, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """What scripts do: colours and alpha resampled apart, the colours not weighed by alpha."""
     size = plan.target.width
     centres = np.arange(size) + 0.5
     map_x, map_y = source_map(plan.reframe, (0, 0, size, size)).at(centres, centres, (0.5, 0.5), 1.0)
-    return np.dstack([cv2.remap(picture, map_x, map_y, cv2.INTER_LINEAR), cv2.remap(mask, map_x, map_y, 1)])
+    return np.dstack([cv2.remap(image, map_x, map_y, cv2.INTER_LINEAR), cv2.remap(mask, map_x, map_y, 1)])
 
 
-def edges(fine: np.ndarray, picture: np.ndarray, mask: np.ndarray) -> None:
+def edges(fine: np.ndarray, image: np.ndarray, mask: np.ndarray) -> None:
     """Prints the brightening of the rim on white, in levels, mean over the pixels that the subject covers in part."""
-    clean = np.where(mask[..., None] > 0, picture, 255).astype(np.uint8)
+    clean = np.where(mask[..., None] > 0, image, 255).astype(np.uint8)
     print(f"\n{'edges on white':18}" + "".join(f"{f'scale {s}':>11}" for s in SCALES))
     for name, warp in {"straight colours": straight_colours, **METHODS}.items():
         line = f"{name:18}"
@@ -180,19 +180,19 @@ def cpu_ms(call: Callable[[], object], repeats: int = 15) -> float:
 def main() -> None:
     cv2.setNumThreads(1)
     fine, mask = scene(), subject()
-    picture = photographed(fine)
+    image = photographed(fine)
     print(f"{'':15}" + "".join(f"{f'scale {s}':^30}" for s in SCALES) + f"{'mark':>8}{'CPU':>8}")
     print(f"{'':15}" + f"{'twin dB':>10}{'truth dB':>10}{'rim':>10}" * len(SCALES) + f"{'px':>8}{'ms':>8}")
     ideals = []
     for scale in SCALES:
         plan = view(scale)
-        twin = reference_view(plan, picture, mask, samples=4)
+        twin = reference_view(plan, image, mask, samples=4)
         inside = cv2.erode((twin[..., 3] > 254.5).astype(np.uint8), np.ones((5, 5), dtype=np.uint8)) > 0
         ideals.append((plan, twin, truth(plan, fine), inside))
     box = ideals[0][0]
     small = replace(box, box=(30, 70, 370, 330))
     print(f"{'the twin':15}" + "".join(f"{'':10}{psnr(w[..., 0], t, i):10.1f}{'':10}" for _, w, t, i in ideals))
-    whole = [reference_view(plan, picture, mask, samples=4, box=1.0) for plan, *_ in ideals]
+    whole = [reference_view(plan, image, mask, samples=4, box=1.0) for plan, *_ in ideals]
     pairs = zip(whole, ideals, strict=True)
     print(
         f"{'same, whole box':15}" + "".join(f"{'':10}{psnr(w[..., 0], t, i):10.1f}{'':10}" for w, (*_, t, i) in pairs)
@@ -200,15 +200,15 @@ def main() -> None:
     for name, warp in METHODS.items():
         line = f"{name:15}"
         for plan, twin, ideal, inside in ideals:
-            image = warp(plan, picture, mask)
+            warped = warp(plan, image, mask)
             rim = (twin[..., 3] > 5) & (twin[..., 3] < 250)
-            on_white = composited(image, (255, 255, 255))[..., :3]
+            on_white = composited(warped, (255, 255, 255))[..., :3]
             brighter = (on_white - (twin[..., :3] + 255 - twin[..., 3:]))[rim].mean()
-            line += f"{psnr(image[..., :3], twin[..., :3], inside):10.1f}{psnr(image[..., 0], ideal, inside):10.1f}"
+            line += f"{psnr(warped[..., :3], twin[..., :3], inside):10.1f}{psnr(warped[..., 0], ideal, inside):10.1f}"
             line += f"{brighter:10.2f}"
-        cost = cpu_ms(lambda warp=warp: warp(small, picture, mask))
+        cost = cpu_ms(lambda warp=warp: warp(small, image, mask))
         print(line + f"{mark_error(warp):8.3f}{cost:8.2f}")
-    edges(fine, picture, mask)
+    edges(fine, image, mask)
 
 
 if __name__ == "__main__":

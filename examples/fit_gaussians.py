@@ -62,7 +62,7 @@ def photos_of(preset: str, out: Path, size: int) -> list[Photo]:
     """One prepared sample."""
     capture = out / "capture"
     if not (capture / "capture.toml").is_file():
-        write_capture(capture, CaptureSpec(frames=1, fps=1.6, start=0.5, seed=3, pictures="png", masks="png"))
+        write_capture(capture, CaptureSpec(frames=1, fps=1.6, start=0.5, seed=3, images="png", masks="png"))
         write_capture_toml(capture / "capture.toml", discover(capture).spec)
     dataset = out / preset
     recipe = Recipe(replace(PRESETS[preset], size=size), on_cut="keep")
@@ -128,7 +128,7 @@ def fitted(photos: list[Photo], steps: int) -> Gaussians:
 
 
 def scores(photos: list[Photo], gaussians: Gaussians) -> tuple[list[ViewScores], list[np.ndarray]]:
-    """(every view's figures, the pictures)."""
+    """(every view's figures, the images)."""
     found, drawn = [], []
     for photo in photos:
         with torch.no_grad():

@@ -44,14 +44,14 @@ def numbered(number: int, size: tuple[int, int], noise: bool = False) -> np.ndar
     """[h, w] levels: `number` in 12 bits on the top two rows of blocks, movement below."""
     w, h = size
     y, x = np.mgrid[:h, :w]
-    picture = 128 + 60 * np.sin((x + 3 * number) / 7.0) * np.cos((y - 2 * number) / 9.0)
+    image = 128 + 60 * np.sin((x + 3 * number) / 7.0) * np.cos((y - 2 * number) / 9.0)
     if noise:
-        picture = picture + np.random.default_rng(number).normal(size=(h, w)) * 12
+        image = image + np.random.default_rng(number).normal(size=(h, w)) * 12
     for bit in range(12):
         row, column = divmod(bit, 6)
         area = np.s_[row * _BLOCK : (row + 1) * _BLOCK, column * _BLOCK : (column + 1) * _BLOCK]
-        picture[area] = _BRIGHT if number >> bit & 1 else _DARK
-    return np.clip(picture, 0, 255).astype(np.uint8)
+        image[area] = _BRIGHT if number >> bit & 1 else _DARK
+    return np.clip(image, 0, 255).astype(np.uint8)
 
 
 @pytest.fixture(params=["half a pixel", "one per cent", "transposed rotation"])
@@ -87,7 +87,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def number_of() -> Callable[[np.ndarray], int]:
-    """The number that a picture's levels carry."""
+    """The number that an image's levels carry."""
 
     def decode(levels: np.ndarray) -> int:
         out = 0
@@ -102,7 +102,7 @@ def number_of() -> Callable[[np.ndarray], int]:
 
 @pytest.fixture(scope="session")
 def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes a video of numbered pictures (once for one set of arguments) and answers its path."""
+    """Writes a video of numbered images (once for one set of arguments) and answers its path."""
     made: dict[str, Path] = {}
 
     def make(
@@ -115,7 +115,7 @@ def make_video(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         rate: float = 100,
         faststart: bool = False,
         noise: bool = False,
-        leave_out: tuple[int, ...] = (),  # pictures that the recorder dropped: their times stay empty
+        leave_out: tuple[int, ...] = (),  # images that the recorder dropped: their times stay empty
     ) -> Path:
         key = repr((name, count, codec, pix_fmt, options, size, rate, faststart, noise, leave_out))
         if key in made:

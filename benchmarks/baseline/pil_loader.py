@@ -1,4 +1,4 @@
-"""The yardstick for loading: PIL, one picture after the other, resized and turned to float, in our own few lines."""
+"""The yardstick for loading: PIL, one image after the other, resized and turned to float, in our own few lines."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class PlainDataset(torch.utils.data.Dataset[dict[str, Tensor]]):
         folder = self.folders[index]
         images, poses, intrinsics = [], [], []
         for frame in json.loads((folder / "opencv_cameras.json").read_text())["frames"]:
-            picture = Image.open(folder / frame["file_path"]).convert("RGBA")
-            ratio = self.size / picture.width
+            image = Image.open(folder / frame["file_path"]).convert("RGBA")
+            ratio = self.size / image.width
             if ratio != 1:
-                picture = picture.resize((self.size, self.size), Image.Resampling.LANCZOS)
-            rgba = np.array(picture).astype(np.float32) / 255.0
+                image = image.resize((self.size, self.size), Image.Resampling.LANCZOS)
+            rgba = np.array(image).astype(np.float32) / 255.0
             rgba[..., :3] = rgba[..., :3] * rgba[..., 3:] + (1 - rgba[..., 3:])
             images.append(torch.from_numpy(rgba).permute(2, 0, 1))
             poses.append(torch.from_numpy(np.linalg.inv(np.array(frame["w2c"]))).float())

@@ -14,7 +14,7 @@ import numpy as np
 
 from mouselift.framing.framing import PRESETS, Framing
 from mouselift.geometry.silhouette import Silhouette
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -27,20 +27,20 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def row(framing: Framing, rig: Rig, shots: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
-    """One preset's six pictures, each with its marks and focal length."""
+    """One preset's six images, each with its marks and focal length."""
     silhouettes = [Silhouette.from_mask(mask > 127) for _, mask in shots]
     plan = framing.plan(rig.cameras, silhouettes, np.array([0.0, 0.0, 1.0]))
-    pictures = []
+    images = []
     for i, (view, (rgb, mask)) in enumerate(zip(plan.views, shots, strict=True)):
-        image = warp_view(view, ImagePicture(rgb), mask, background=(255, 255, 255))[..., :3].copy()
+        image = warp_view(view, ArrayImage(rgb), mask, background=(255, 255, 255))[..., :3].copy()
         image = cv2.resize(image, (SIDE, SIDE), interpolation=cv2.INTER_AREA)
         centre = plan.world.apply(plan.centre[None])
         _ring(image, plan.written_camera(i).project(centre)[0] * SIDE / framing.size)
         _cross(image, view.target.project(plan.centre[None])[0] * SIDE / framing.size)
         written = plan.written_camera(i)
         cv2.putText(image, f"f {written.fx:.0f}  {view.scale:.2f} x", (8, 18), FONT, 0.42, PALE, 1, cv2.LINE_AA)
-        pictures.append(image)
-    return pictures
+        images.append(image)
+    return images
 
 
 def _ring(image: np.ndarray, at: np.ndarray) -> None:
@@ -69,9 +69,9 @@ def main() -> None:
         cv2.putText(sheet, name, (12, y + SIDE // 2 - 6), FONT, 0.62, INK, 1, cv2.LINE_AA)
         note = "cameras wrong" if framing.written == "source" else "exact"
         cv2.putText(sheet, note, (12, y + SIDE // 2 + 18), FONT, 0.45, PALE, 1, cv2.LINE_AA)
-        for c, picture in enumerate(row(framing, rig, shots)):
+        for c, image in enumerate(row(framing, rig, shots)):
             x = LEFT + c * (SIDE + GAP)
-            sheet[y : y + SIDE, x : x + SIDE] = picture
+            sheet[y : y + SIDE, x : x + SIDE] = image
     path = Path(__file__).with_name("framing.png")
     cv2.imwrite(str(path), sheet[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
 

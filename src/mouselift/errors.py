@@ -28,7 +28,7 @@ class VideoError(MouseliftError):
 
 
 class MaskError(MouseliftError):
-    """A mask is missing, empty, or does not belong to its picture."""
+    """A mask is missing, empty, or does not belong to its image."""
 
 
 class DatasetError(MouseliftError):

@@ -109,7 +109,7 @@ def _settle() -> None:
     cv2.setNumThreads(1)  # processes share the cores; threads inside them only get in each other's way
     threadpool_limits(1, user_api="blas")  # matrices here are small: BLAS threads spun for as long as all else took
     if sys.platform == "linux":
-        # Freed picture buffers stay with the process: giving them back to the system and faulting them in again
+        # Freed image buffers stay with the process: giving them back to the system and faulting them in again
         # took half of the warp's time.
         with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
             mallopt = ctypes.CDLL(None).mallopt

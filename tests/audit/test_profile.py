@@ -45,7 +45,7 @@ def test_files_come_back(tmp_path: Path) -> None:
 def test_of_a_dataset(tmp_path: Path, make_exact: Callable[..., SampleViews], write_sample) -> None:
     for k, time in enumerate((0.5, 0.9)):
         write_sample(tmp_path / f"sample_{k}", make_exact(time, size=128))
-    (tmp_path / "sample_1/images/cam_000.png").unlink()  # pictures are not read
+    (tmp_path / "sample_1/images/cam_000.png").unlink()  # images are not read
     profile = profile_dataset(tmp_path, "mine")
     assert profile.name == "mine"
     assert profile.views == 12

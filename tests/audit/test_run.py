@@ -119,7 +119,7 @@ def test_wrong_cameras_fail(copy: Path, fault: str) -> None:
     assert audit.causes[0].sentence in audit.sentence + "."
 
 
-def test_two_pictures_exchanged_are_named(copy: Path) -> None:
+def test_two_images_exchanged_are_named(copy: Path) -> None:
     shutil.rmtree(copy / "sample_000090")
     for folder in sorted(copy.iterdir()):
         a, b, other = (folder / "images" / name for name in ("cam_001.png", "cam_004.png", "x"))
@@ -148,7 +148,7 @@ def test_broken_files_fail_without_a_crash(copy: Path) -> None:
     (copy / "sample_000090/images/cam_000.png").unlink()
     audit = audit_dataset(copy)
     assert (audit.passed, audit.failed, audit.unknown) == (1, 2, 0)
-    assert errors(audit) == {"bad-file", "missing-picture"}
+    assert errors(audit) == {"bad-file", "missing-image"}
     assert audit.causes == []
 
 
@@ -201,7 +201,7 @@ def test_cameras_in_another_order(copy: Path) -> None:
 
     edit(copy / "sample_000150", reverse)
     audit = audit_dataset(copy)
-    assert audit.verdict == "pass"  # a warning: cameras and pictures still belong together
+    assert audit.verdict == "pass"  # a warning: cameras and images still belong together
     assert [f.code for f in audit.findings if f.code == "view-order"] == ["view-order"]
     assert audit.findings[0].sample == "sample_000150"
 

@@ -61,7 +61,7 @@ def test_no_sideways_scrolling(page: Page, width: int) -> None:
     assert page.run("document.documentElement.scrollWidth") <= width
 
 
-def test_columns_stand_above_their_pictures(page: Page) -> None:
+def test_columns_stand_above_their_images(page: Page) -> None:
     """Each view's name is centred over its column of the sheet."""
     script = """(() => { const box = document.querySelector('.rows img').getBoundingClientRect();
         return [...document.querySelectorAll('.rows')[0].querySelectorAll('.heads > span')].map((head, k, all) => {

@@ -50,7 +50,7 @@ def test_verdict_is_on_the_first_screen(page: Page, page_file: Path) -> None:
     assert page.run("document.querySelector('.panel svg').getBoundingClientRect().top") < 900
 
 
-def test_pictures_are_drawn(page: Page) -> None:
+def test_images_are_drawn(page: Page) -> None:
     assert page.run("document.querySelectorAll('.panel > svg').length") == 6
     broken = "[...document.images].filter(i => !(i.complete && i.naturalWidth)).length"
     assert page.run(broken) == 0

@@ -35,16 +35,16 @@ def test_a_capture_is_loaded_exactly(folder: Path, truth, distance) -> None:
         assert (camera.camera.width, camera.camera.height) == (640, 480)
         assert camera.video == folder / f"videos/{camera.name}/0.mp4"
         assert distance(camera.camera, expected) < 1e-9
-        assert distance(camera.picture_camera((640, 480)), expected) < 1e-9
+        assert distance(camera.image_camera((640, 480)), expected) < 1e-9
 
 
 def test_crop_offset_moves_the_principal_point(folder: Path, truth, world_points) -> None:
     edit(folder, lambda text: text.replace('name = "Camera2"\n', 'name = "Camera2"\ncrop_offset = [32, 10]\n'))
     camera = load_capture(folder).cameras[1]
     assert (camera.camera.width, camera.camera.height) == (672, 490)
-    picture = camera.picture_camera((640, 480))
-    assert (picture.width, picture.height) == (640, 480)
-    shift = truth[1].project(world_points) - picture.project(world_points)
+    image = camera.image_camera((640, 480))
+    assert (image.width, image.height) == (640, 480)
+    shift = truth[1].project(world_points) - image.project(world_points)
     np.testing.assert_allclose(shift, np.tile([32.0, 10.0], (len(shift), 1)), atol=1e-9)
 
 
@@ -159,7 +159,7 @@ def anipose(tmp_path: Path, truth, write) -> Path:
         ((640, 480), "crop_offset = [0, 0]", None),
     ],
 )
-def test_picture_sizes_against_the_calibration(
+def test_image_sizes_against_the_calibration(
     size: tuple[int, int], offset: str, message: str | None, anipose: Path, write
 ) -> None:
     write.video(anipose / "Camera2.mp4", size=size)
@@ -176,25 +176,25 @@ def test_picture_sizes_against_the_calibration(
 
 def test_crops_of_anipose_config_are_used_and_checked(anipose: Path, write) -> None:
     (anipose / "config.toml").write_text("[cameras.Camera2]\noffsets = [20, 10, 600, 400]\n")
-    with pytest.raises(CaptureError, match=r"'Camera2': the pictures are 640x480, but anipose's config\.toml crops"):
+    with pytest.raises(CaptureError, match=r"'Camera2': the images are 640x480, but anipose's config\.toml crops"):
         load_capture(anipose)
     write.video(anipose / "Camera2.mp4", size=(600, 400))
     camera = load_capture(anipose).cameras[1]
     assert camera.crop_offset == (20, 10)
-    assert camera.picture_camera((600, 400)).cx == pytest.approx(camera.camera.cx - 20)
+    assert camera.image_camera((600, 400)).cx == pytest.approx(camera.camera.cx - 20)
 
 
 def test_image_folders_and_masks(folder: Path, write) -> None:
-    write.images(folder / "pictures/Camera2")
+    write.images(folder / "images/Camera2")
     write.images(folder / "masks/Camera2")
     edit(
         folder,
         lambda text: text.replace(
-            'video = "videos/Camera2/0.mp4"', 'images = "pictures/Camera2"\nmask = "masks/Camera2"'
+            'video = "videos/Camera2/0.mp4"', 'images = "images/Camera2"\nmask = "masks/Camera2"'
         ),
     )
     camera = load_capture(folder).cameras[1]
-    assert (camera.video, camera.images, camera.mask) == (None, folder / "pictures/Camera2", folder / "masks/Camera2")
+    assert (camera.video, camera.images, camera.mask) == (None, folder / "images/Camera2", folder / "masks/Camera2")
     assert (camera.camera.width, camera.camera.height) == (640, 480)
 
 

@@ -39,7 +39,7 @@ def view(
 
 
 def numbers(sets: list[FrameSet], number_of: NumberOf) -> list[list[int | None]]:
-    return [[None if v.picture is None else number_of(v.picture.rgb()[:, :, 1]) for v in s.views] for s in sets]
+    return [[None if v.image is None else number_of(v.image.rgb()[:, :, 1]) for v in s.views] for s in sets]
 
 
 def folder_of(path: Path, wanted: Sequence[int], start: int, value: Callable[[int], np.ndarray]) -> Path:
@@ -78,8 +78,8 @@ def test_views_in_step(pair: CaptureSource, number_of: NumberOf) -> None:
     assert all(v.mask is None for s in sets for v in s.views)
     assert sets[2].views[1].where == "B (b.mp4) frame 5"
     assert pair.findings == ()
-    # Masks only: no picture is decoded.
-    assert all(v.picture is None for s in source.read([3, 4], pictures=False) for v in s.views)
+    # Masks only: no image is decoded.
+    assert all(v.image is None for s in source.read([3, 4], images=False) for v in s.views)
 
 
 def test_blocks_lose_nothing_and_can_be_read_apart(pair: CaptureSource, number_of: NumberOf) -> None:
@@ -132,7 +132,7 @@ def test_two_cameras_on_one_file(make_video: MakeVideo, number_of: NumberOf, tmp
     assert numbers(list(source.read([0, 4, 5, 20])), number_of) == [[0, 3], [4, 7], [5, 8], [20, 23]]
 
 
-def test_the_camera_is_that_of_the_picture(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_the_camera_is_that_of_the_image(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     source = CaptureSource(capture(tmp_path, [view("A", video), view("B", video, crop=(10, 20))]))
     shown = next(iter(source.read([0]))).views[1].camera
@@ -142,17 +142,17 @@ def test_the_camera_is_that_of_the_picture(make_video: MakeVideo, tmp_path: Path
 @pytest.mark.parametrize("start", [0, 1])
 def test_image_folders_number_from_0_or_1(start: int, tmp_path: Path) -> None:
     count = 70
-    pictures = folder_of(tmp_path / "p", range(count), start, block)
+    images = folder_of(tmp_path / "p", range(count), start, block)
     masks = folder_of(tmp_path / "m", range(count), start, block)
     other = folder_of(tmp_path / "q", range(count), 0, block)
-    source = CaptureSource(capture(tmp_path, [view("A", images=pictures, mask=masks), view("B", images=other)]))
+    source = CaptureSource(capture(tmp_path, [view("A", images=images, mask=masks), view("B", images=other)]))
     assert list(source.frames) == list(range(count))
     assert source.findings == ()
     assert source.rate == 0.0
     for s in source.read([0, 7, count - 1]):
         for v in s.views:
-            assert v.picture is not None
-            assert width_of(v.picture.rgb()[:, :, 1]) == s.frame
+            assert v.image is not None
+            assert width_of(v.image.rgb()[:, :, 1]) == s.frame
         assert width_of(s.views[0].mask) == s.frame
     assert [len(part) for part in source.blocks(range(count))] == [64, 6]
 
@@ -170,7 +170,7 @@ def test_masks_of_some_frames_only(make_video: MakeVideo, tmp_path: Path) -> Non
     assert [width_of(s.views[0].mask) for s in source.read([9, 10, 15])] == [None, 10, 15]
 
 
-def test_masks_follow_their_pictures_offset(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_masks_follow_their_images_offset(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     masks = folder_of(tmp_path / "m", range(40), 1, block)
     source = CaptureSource(capture(tmp_path, [view("A", video), view("B", video, mask=masks, offset=5)]))
@@ -184,7 +184,7 @@ def test_mask_video_from_its_luma(make_video: MakeVideo, number_of: NumberOf, tm
         make_video("g.mkv", count=40, codec="ffv1", pix_fmt="gray"),
     )
     source = CaptureSource(capture(tmp_path, [view("A", video, mask=lossy), view("B", video, mask=exact)]))
-    for s in source.read([0, 11, 39], pictures=False):
+    for s in source.read([0, 11, 39], images=False):
         for v in s.views:
             assert v.mask is not None
             assert v.mask.shape == (SIZE[1], SIZE[0])
@@ -217,7 +217,7 @@ def test_a_truncated_video(make_video: MakeVideo, number_of: NumberOf, tmp_path:
     broken.write_bytes(fast.read_bytes()[: int(fast.stat().st_size * 0.8)])
     source = CaptureSource(capture(tmp_path, [view("A", full), view("B", broken)]))
     assert [c for c, _, _ in codes(source)] == ["video-truncated", "video-short"]
-    end = source.tracks[1].pictures.end
+    end = source.tracks[1].images.end
     assert 0 < end < 40
     assert f"the header promises 40 frames, {end} can be read" in source.findings[0].message
     assert numbers(list(source.read([end - 1, 39])), number_of) == [[end - 1, end - 1], [39, None]]
@@ -229,7 +229,7 @@ def test_frames_lost_in_between(make_video: MakeVideo, tmp_path: Path) -> None:
     holes = make_video("holes.mkv", count=40, options={"bf": "0"}, leave_out=(17, 18, 30))
     source = CaptureSource(capture(tmp_path, [view("A", full), view("B", holes)]))
     assert codes(source) == [("video-gap", "B", 16), ("video-short", "B", 37)]
-    assert "its time stamps jump at 2 places, first after picture 16" in source.findings[0].message
+    assert "its time stamps jump at 2 places, first after image 16" in source.findings[0].message
 
 
 def test_another_frame_rate(make_video: MakeVideo, tmp_path: Path) -> None:
@@ -241,36 +241,34 @@ def test_another_frame_rate(make_video: MakeVideo, tmp_path: Path) -> None:
 
 def test_a_mask_video_with_another_frame_count_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     video, mask = make_video("a.mp4", count=40, options=B), make_video("mask38.mp4", count=38)
-    with pytest.raises(
-        MaskError, match=r"camera A: mask .*mask38\.mp4: has 38 frames, its pictures \(a\.mp4\) have 40"
-    ):
+    with pytest.raises(MaskError, match=r"camera A: mask .*mask38\.mp4: has 38 frames, its images \(a\.mp4\) have 40"):
         CaptureSource(capture(tmp_path, [view("A", video, mask=mask), view("B", video)]))
 
 
 def test_masks_of_another_size_are_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     wide = make_video("wide.mp4", count=40, size=(128, 64))
-    with pytest.raises(MaskError, match=r"wide\.mp4: is 128x64, its pictures are 96x64"):
+    with pytest.raises(MaskError, match=r"wide\.mp4: is 128x64, its images are 96x64"):
         CaptureSource(capture(tmp_path, [view("A", video, mask=wide), view("B", video)]))
     small = folder_of(tmp_path / "m", range(40), 0, lambda i: block(i)[:32])
-    with pytest.raises(MaskError, match=r"is 96x32, its pictures are 96x64"):
+    with pytest.raises(MaskError, match=r"is 96x32, its images are 96x64"):
         CaptureSource(capture(tmp_path, [view("A", video, mask=small), view("B", video)]))
 
 
-def test_masks_beyond_the_pictures_are_refused(make_video: MakeVideo, tmp_path: Path) -> None:
+def test_masks_beyond_the_images_are_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     late = folder_of(tmp_path / "m", [5, 41], 0, block)
-    with pytest.raises(MaskError, match="holds 2 masks up to number 41, but its pictures end at 39"):
+    with pytest.raises(MaskError, match="holds 2 masks up to number 41, but its images end at 39"):
         CaptureSource(capture(tmp_path, [view("A", video, mask=late), view("B", video)]))
 
 
-def test_pictures_with_gaps_are_refused(tmp_path: Path) -> None:
+def test_images_with_gaps_are_refused(tmp_path: Path) -> None:
     holes = folder_of(tmp_path / "p", [0, 1, 3], 0, block)
     with pytest.raises(CaptureError, match=r"camera A: .*expected consecutive images, found 3 between numbers 0 and 3"):
         CaptureSource(capture(tmp_path, [view("A", images=holes), view("B", images=holes)]))
 
 
-def test_a_camera_without_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_camera_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match="camera A: expected `video` or `images`"):
         CaptureSource(capture(tmp_path, [view("A"), view("B")]))
     with pytest.raises(VideoError, match="no such video file"):

@@ -28,7 +28,7 @@ from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("audited") / "mouse"
     rig = scaled_rig(markerless_rig(), 0.5)
-    write_capture(folder, CaptureSpec(frames=2, rig=rig, fps=1.0, seed=3, pictures="png", masks="png"))
+    write_capture(folder, CaptureSpec(frames=2, rig=rig, fps=1.0, seed=3, images="png", masks="png"))
     write_capture_toml(folder / "capture.toml", discover(folder).spec)
     return folder
 

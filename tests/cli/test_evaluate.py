@@ -113,15 +113,15 @@ def test_samples_that_cannot_be_used(dataset: Path, checkpoint: Path, tmp_path: 
     refused(ModelError, "divisible by 8, got 30 x 30.*--size 32", dataset, checkpoint, size=30)
     missing = shutil.copytree(dataset, tmp_path / "missing")
     (missing / "sample_1/images/2.png").unlink()
-    refused(DatasetError, r"frames\[2\]: file_path: no such picture", missing, checkpoint)
+    refused(DatasetError, r"frames\[2\]: file_path: no such image", missing, checkpoint)
     wide = shutil.copytree(dataset, tmp_path / "wide")
     content = json.loads((wide / "sample_1/opencv_cameras.json").read_text())
     content["frames"][1]["w"] = 48
     (wide / "sample_1/opencv_cameras.json").write_text(json.dumps(content))
-    refused(DatasetError, "expected a square picture", wide, checkpoint)
+    refused(DatasetError, "expected a square image", wide, checkpoint)
 
 
-def test_a_damaged_picture_is_named(dataset: Path, checkpoint: Path) -> None:
+def test_a_damaged_image_is_named(dataset: Path, checkpoint: Path) -> None:
     file = dataset / "sample_1/images/2.png"
     good = cv2.imread(str(file), cv2.IMREAD_UNCHANGED)
     assert good is not None

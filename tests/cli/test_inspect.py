@@ -40,15 +40,15 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         meshes = [mouse.posed(motion.pose(0.6 + k / 25)).mesh for k in range(frames)]
         entries = []
         for view, camera in enumerate(cameras):
-            pictures, masks = folder / f"images{view}", folder / f"masks{view}"
-            pictures.mkdir()
+            images, masks = folder / f"images{view}", folder / f"masks{view}"
+            images.mkdir()
             masks.mkdir()
             for k in range(frames):
-                cv2.imwrite(str(pictures / f"{k:04d}.png"), np.full((camera.height, camera.width, 3), 90, np.uint8))
+                cv2.imwrite(str(images / f"{k:04d}.png"), np.full((camera.height, camera.width, 3), 90, np.uint8))
                 if lags:
                     shown = render_silhouette(meshes[max(k - lags[view], 0)], camera, 3)
                     cv2.imwrite(str(masks / f"{k:04d}.png"), shown)
-            entries.append(CameraEntry(f"Camera{view + 1}", images=pictures, mask=masks if lags else None))
+            entries.append(CameraEntry(f"Camera{view + 1}", images=images, mask=masks if lags else None))
         spec = CaptureSpec("mm", (0.0, 0.0, 1.0), folder / "calibration", "dannce", "dannce", cameras=tuple(entries))
         write_capture_toml(folder / "capture.toml", spec)
         return folder

@@ -14,7 +14,7 @@ from mouselift.repair.dataset import RepairSummary
 
 
 def summary(refused: int) -> RepairSummary:
-    refusals = ["000002: the picture is mirrored"] * refused
+    refusals = ["000002: the image is mirrored"] * refused
     return RepairSummary("old", "new", 3, 1, 1, refused, {"views-swapped": 1}, 40.0, 0.1, None, refusals)
 
 

@@ -89,7 +89,7 @@ def test_masks_do_not_excuse_what_no_mask_does(fault: str, time: float, make_exa
     assert found.faulty
 
 
-def test_one_stretch_of_all_pictures_is_told_from_rags(exact: SampleViews) -> None:
+def test_one_stretch_of_all_images_is_told_from_rags(exact: SampleViews) -> None:
     stretched = check(faults.anisotropic(exact, RNG(0), ratio=1.2).sample).tangency.contacts
     assert least_stretched(stretched) < 0.5
     rags = check(ragged_views(exact)).tangency.contacts

@@ -70,7 +70,7 @@ def test_what_the_file_says_counts(exact: SampleViews) -> None:
     assert without_cuts(uncut, [outline_of(v.alpha) for v in uncut.views])[1] == ()
 
 
-def test_the_pictures_own_border_is_not_an_old_edge() -> None:
+def test_the_images_own_border_is_not_an_old_edge() -> None:
     alpha = np.zeros((256, 256), np.uint8)
     cv2.circle(alpha, (128, 250), 90, (255,), cv2.FILLED)
     outline = outline_of(alpha)

@@ -1,4 +1,4 @@
-"""Small samples whose pictures hold marks at known points of the world."""
+"""Small samples whose images hold marks at known points of the world."""
 
 from __future__ import annotations
 

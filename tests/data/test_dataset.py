@@ -44,9 +44,7 @@ def off_by(sample: Sample, point: np.ndarray) -> float:
 
 @pytest.mark.parametrize("size", [None, 48, 64, 61, 144])
 @pytest.mark.parametrize("augment", [None, FULL])
-def test_pictures_belong_to_their_cameras(
-    marked_dataset: Marked, size: int | None, augment: Augmentation | None
-) -> None:
+def test_images_belong_to_their_cameras(marked_dataset: Marked, size: int | None, augment: Augmentation | None) -> None:
     root, points = marked_dataset
     dataset = MultiViewDataset(root, size=size, augment=augment)
     for place, point in enumerate(points):
@@ -64,7 +62,7 @@ def test_pictures_belong_to_their_cameras(
 def test_a_resize_without_the_camera_is_noticed(marked_dataset: Marked, monkeypatch: pytest.MonkeyPatch) -> None:
     root, points = marked_dataset
 
-    def forgetful(camera, width, height):  # the picture shrinks, fx .. cy stay
+    def forgetful(camera, width, height):  # the image shrinks, fx .. cy stay
         return replace(camera, width=width, height=height)
 
     sample = MultiViewDataset(root, size=48)[0]
@@ -244,20 +242,20 @@ def test_impossible_augmentations(wrong: dict) -> None:
         Augmentation(**wrong)
 
 
-@pytest.mark.parametrize("damage", ["no picture", "half a picture", "no cameras", "another size", "not square"])
+@pytest.mark.parametrize("damage", ["no image", "half an image", "no cameras", "another size", "not square"])
 def test_unreadable_samples_are_named_and_never_replaced(
     damage: str, make_sample: Callable[..., Path], tmp_path: Path
 ) -> None:
     for k in range(2):
         make_sample(tmp_path / f"sample_{k:06d}")
-    picture = tmp_path / "sample_000001/images/cam_002.png"
+    image = tmp_path / "sample_000001/images/cam_002.png"
     cameras = tmp_path / "sample_000001/opencv_cameras.json"
-    if damage == "no picture":
-        picture.unlink()
-    elif damage == "half a picture":
-        picture.write_bytes(picture.read_bytes()[: picture.stat().st_size // 2])
+    if damage == "no image":
+        image.unlink()
+    elif damage == "half an image":
+        image.write_bytes(image.read_bytes()[: image.stat().st_size // 2])
     elif damage == "another size":
-        cv2.imwrite(str(picture), np.zeros((48, 48, 4), dtype=np.uint8))
+        cv2.imwrite(str(image), np.zeros((48, 48, 4), dtype=np.uint8))
     dataset = MultiViewDataset(tmp_path)
     if damage == "no cameras":
         cameras.unlink()
@@ -266,10 +264,10 @@ def test_unreadable_samples_are_named_and_never_replaced(
         content["frames"][2]["h"] = 80
         cameras.write_text(json.dumps(content))
     assert dataset[0].name == "sample_000000"
-    named = "cam_002" if "picture" in damage or damage == "another size" else "opencv_cameras"
+    named = "cam_002" if "image" in damage or damage == "another size" else "opencv_cameras"
     with pytest.raises(DatasetError, match=rf"sample sample_000001 \(number 1\): .*{named}"):
         dataset[1]
-    for workers in (0, 1) if damage == "no picture" else (0,):
+    for workers in (0, 1) if damage == "no image" else (0,):
         with pytest.raises(DatasetError, match="sample_000001"):
             list(batches(dataset, 2, workers=workers))
 

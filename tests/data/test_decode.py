@@ -14,7 +14,7 @@ from mouselift.media.png import encode_png, up_filtered_steps
 
 
 def whole(cutout: Cutout) -> np.ndarray:
-    """The picture as premultiplied float, in planes."""
+    """The image as premultiplied float, in planes."""
     return cutout.premultiplied((0, 0, cutout.width, cutout.height))
 
 
@@ -24,7 +24,7 @@ def expected(rgba: np.ndarray) -> np.ndarray:
     return values.transpose(2, 0, 1)
 
 
-def picture(case: str) -> np.ndarray:
+def image_of(case: str) -> np.ndarray:
     image = np.random.default_rng(7).integers(0, 256, (37, 52, 4), dtype=np.uint8)
     hidden = np.ones(image.shape[:2], dtype=bool)
     spans = {
@@ -50,8 +50,8 @@ def picture(case: str) -> np.ndarray:
     "case", ["middle", "to the bottom", "corner", "whole", "flat to the bottom", "opaque", "blank"]
 )
 @pytest.mark.parametrize("encoder", ["ours", "opencv"])
-def test_same_picture(case: str, encoder: str, tmp_path: Path) -> None:
-    image, file = picture(case), tmp_path / "a.png"
+def test_same_image(case: str, encoder: str, tmp_path: Path) -> None:
+    image, file = image_of(case), tmp_path / "a.png"
     if encoder == "ours":
         file.write_bytes(encode_png(image))
     else:
@@ -80,7 +80,7 @@ def test_other_formats_and_depths(tmp_path: Path) -> None:
 
 
 def test_every_damage_is_seen(tmp_path: Path) -> None:
-    data = encode_png(picture("middle"))
+    data = encode_png(image_of("middle"))
     file = tmp_path / "a.png"
     for at in (60, len(data) // 2, len(data) - 17):
         spoiled = bytearray(data)
@@ -90,5 +90,5 @@ def test_every_damage_is_seen(tmp_path: Path) -> None:
         file.write_bytes(data[:kept])
         with pytest.raises(DatasetError, match=r"a\.png"):
             read_cutout(file)
-    with pytest.raises(DatasetError, match="readable picture"):
+    with pytest.raises(DatasetError, match="readable image"):
         read_cutout(tmp_path / "none.png")

@@ -36,7 +36,7 @@ def cutout(camera: Camera) -> Cutout:
 
 
 def off_by(move: ViewMove, told: Camera | None = None) -> float:
-    """Pixels between the mark's centroid in the moved picture and its projection by `told` (default the target)."""
+    """Pixels between the mark's centroid in the moved image and its projection by `told` (default the target)."""
     values, (x0, y0, x1, y1) = move.apply(cutout(move.source))
     alpha = values[3].astype(float)
     assert alpha.shape == (y1 - y0, x1 - x0)
@@ -128,7 +128,7 @@ def test_halving_is_the_mean_of_four() -> None:
 
 
 def test_a_turn_keeps_detail() -> None:
-    """There and back again: 60 degrees, then -60 degrees, against the picture that was."""
+    """There and back again: 60 degrees, then -60 degrees, against the image that was."""
     camera = source()
     there = ViewMove(camera, turned(camera, 60.0))
     values, (x0, y0, x1, y1) = there.apply(cutout(camera))
@@ -153,7 +153,7 @@ def test_what_is_no_move_is_refused() -> None:
     tilt = np.array([[1.0, 0, 0], [0, np.cos(0.1), -np.sin(0.1)], [0, np.sin(0.1), np.cos(0.1)]])
     with pytest.raises(ValueError, match="different directions"):
         ViewMove(camera, camera.turned(tilt))
-    with pytest.raises(ValueError, match="picture of 96 x 96, got 48 x 48"):
+    with pytest.raises(ValueError, match="image of 96 x 96, got 48 x 48"):
         ViewMove(camera, camera).apply(cutout(source(48)))
 
 

@@ -15,7 +15,7 @@ H, W = 12, 20
 
 
 def tensors(cameras: list[Camera], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
-    """c2w [v, 4, 4] and fxfycxcy [v, 4] of pictures W x H."""
+    """c2w [v, 4, 4] and fxfycxcy [v, 4] of images W x H."""
     c2w = np.stack([np.linalg.inv(camera.T_cam_world) for camera in cameras])
     K = [[c.fx, c.fy, c.cx, c.cy] for c in cameras]
     return torch.from_numpy(c2w).to(dtype), torch.tensor(K, dtype=dtype)

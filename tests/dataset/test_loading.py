@@ -81,11 +81,11 @@ def test_files_that_are_none(folder: Path, content: str) -> None:
     assert loaded.findings
 
 
-def test_missing_and_damaged_pictures(folder: Path) -> None:
+def test_missing_and_damaged_images(folder: Path) -> None:
     (folder / "images/cam_001.png").unlink()
     (folder / "images/cam_003.png").write_bytes((folder / "images/cam_003.png").read_bytes()[:200])
     loaded = load_sample(folder)
-    assert codes(loaded) == ["missing-picture", "bad-picture"]
+    assert codes(loaded) == ["missing-image", "bad-image"]
     assert "cam_001.png" in loaded.findings[0].message
     assert "cam_003.png" in loaded.findings[1].message
     assert len(loaded.sample.views) == 4
@@ -99,7 +99,7 @@ def test_the_real_size_wins_and_is_told(folder: Path) -> None:
     assert (loaded.sample.views[0].camera.width, loaded.sample.views[0].camera.height) == (128, 128)
 
 
-def test_one_camera_or_picture_twice(folder: Path) -> None:
+def test_one_camera_or_image_twice(folder: Path) -> None:
     shutil.copy(folder / "images/cam_000.png", folder / "images/cam_004.png")
 
     def copy_camera(frames: list[dict[str, Any]]) -> None:
@@ -107,7 +107,7 @@ def test_one_camera_or_picture_twice(folder: Path) -> None:
             frames[5][key] = frames[1][key]
 
     loaded = edited(folder, copy_camera)
-    assert codes(loaded) == ["same-camera", "same-picture"]
+    assert codes(loaded) == ["same-camera", "same-image"]
     assert "and" in loaded.findings[0].message
     assert loaded.findings[0].camera == loaded.sample.names[5]
     assert loaded.findings[1].camera == loaded.sample.names[4]
@@ -143,7 +143,7 @@ def test_foreign_content_under_our_key(folder: Path) -> None:
 
 
 def opaque(folder: Path, ground: int | None) -> None:
-    """The pictures without alpha, on a ground of one level, or on noise."""
+    """The images without alpha, on a ground of one level, or on noise."""
     for path in sorted((folder / "images").iterdir()):
         image = np.asarray(cv2.imread(str(path), cv2.IMREAD_UNCHANGED))
         noise = np.random.default_rng(0).integers(1, 254, (*image.shape[:2], 3), dtype=np.uint8)
@@ -175,10 +175,10 @@ def test_no_alpha_is_said(folder: Path) -> None:
 
 def test_a_subject_of_the_ground_colour_is_kept_whole() -> None:
     """Black pixels inside a subject on black are not its ground."""
-    picture = np.zeros((20, 20, 3), dtype=np.uint8)
-    picture[5:15, 5:15] = 80
-    picture[8:12, 8:12] = 0
-    found = mask_from_ground(picture)
+    image = np.zeros((20, 20, 3), dtype=np.uint8)
+    image[5:15, 5:15] = 80
+    image[8:12, 8:12] = 0
+    found = mask_from_ground(image)
     assert found is not None
     assert found[0] == "black"
     assert (found[1][5:15, 5:15] == 255).all()

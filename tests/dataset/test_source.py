@@ -20,7 +20,7 @@ from mouselift.media.frames import FrameSource
 SIDE = 16
 
 
-def picture(seed: int, channels: int = 4, side: int = SIDE) -> np.ndarray:
+def image_of(seed: int, channels: int = 4, side: int = SIDE) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (side, side, channels), dtype=np.uint8)
 
 
@@ -33,7 +33,7 @@ def write_sample(folder: Path, seed: int, names: tuple[str, ...] = ("left", "rig
         T[:3, 3] = [seed, index, 2.7]
         camera = Camera(SIDE, SIDE, 17.0, 17.0, 8.0 + index, 8.0, T, name=name)
         views.append(SampleView(camera, f"images/cam_{index:03d}.png", index))
-        image = picture(10 * seed + index, channels)
+        image = image_of(10 * seed + index, channels)
         order = cv2.COLOR_RGBA2BGRA if channels == 4 else cv2.COLOR_RGB2BGR
         cv2.imwrite(str(folder / f"images/cam_{index:03d}.png"), cv2.cvtColor(image, order))
     (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, views, {}))
@@ -56,32 +56,32 @@ def test_samples_are_frames_in_order(dataset: Path) -> None:
     assert [frame for block in source.blocks(source.frames) for frame in block] == [5, 7, 120]
     for frameset in source.read([7, 120]):
         for index, view in enumerate(frameset.views):
-            expected = picture(10 * frameset.frame + index)
+            expected = image_of(10 * frameset.frame + index)
             assert view.mask is not None
-            assert view.picture is not None
+            assert view.image is not None
             np.testing.assert_array_equal(view.mask, expected[:, :, 3])
-            np.testing.assert_array_equal(view.picture.rgb(), expected[:, :, :3])  # straight: as in the file
-            np.testing.assert_array_equal(view.picture.rgb((2, 3, 9, 5)), expected[3:5, 2:9, :3])
+            np.testing.assert_array_equal(view.image.rgb(), expected[:, :, :3])  # straight: as in the file
+            np.testing.assert_array_equal(view.image.rgb((2, 3, 9, 5)), expected[3:5, 2:9, :3])
             assert view.camera.T_cam_world[0, 3] == frameset.frame
             assert view.camera.cx == 8.0 + index
             assert f"sample_{frameset.frame:06d}" in view.where
 
 
 def test_masks_only(dataset: Path) -> None:
-    (frameset,) = DatasetSource(dataset).read([5], pictures=False)
-    assert all(view.picture is None and view.mask is not None for view in frameset.views)
+    (frameset,) = DatasetSource(dataset).read([5], images=False)
+    assert all(view.image is None and view.mask is not None for view in frameset.views)
 
 
 def test_workers_get_the_same(dataset: Path) -> None:
     source = pickle.loads(pickle.dumps(DatasetSource(dataset)))
     (frameset,) = source.read([5])
-    np.testing.assert_array_equal(frameset.views[0].mask, picture(50)[:, :, 3])
+    np.testing.assert_array_equal(frameset.views[0].mask, image_of(50)[:, :, 3])
 
 
 def test_no_alpha_no_mask(tmp_path: Path) -> None:
     write_sample(tmp_path / "a_1", 1, channels=3)
     (frameset,) = DatasetSource(tmp_path).read([1])
-    assert all(view.mask is None and view.picture is not None for view in frameset.views)
+    assert all(view.mask is None and view.image is not None for view in frameset.views)
 
 
 def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
@@ -90,10 +90,10 @@ def test_sixteen_bits_are_rounded_to_eight(tmp_path: Path) -> None:
     cv2.imwrite(str(folder / "images/cam_000.png"), cv2.cvtColor(deep, cv2.COLOR_RGBA2BGRA))
     (frameset,) = DatasetSource(tmp_path).read([1])
     view = frameset.views[0]
-    assert view.picture is not None
+    assert view.image is not None
     assert view.mask is not None
     expected = np.round(deep / 257.0)
-    np.testing.assert_array_equal(view.picture.rgb(), expected[:, :, :3])
+    np.testing.assert_array_equal(view.image.rgb(), expected[:, :, :3])
     np.testing.assert_array_equal(view.mask, expected[:, :, 3])
 
 
@@ -141,8 +141,8 @@ def edit(sample: Path, key: str, value: object) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("h", 12, r"frames\[1\]: expected a square picture .* w = 16, h = 12"),
-        ("file_path", "images/gone.png", r"frames\[1\]: file_path: no such picture: .*gone\.png"),
+        ("h", 12, r"frames\[1\]: expected a square image .* w = 16, h = 12"),
+        ("file_path", "images/gone.png", r"frames\[1\]: file_path: no such image: .*gone\.png"),
         ("fx", float("nan"), r"frames\[1\]: fx: expected a finite number, got nan"),
         ("camera", "left", "expected every view once, got left"),
         ("w2c", np.diag([-1.0, 1, 1, 1]).tolist(), r"det = -1\.000"),
@@ -160,25 +160,25 @@ def test_a_bad_sample_is_named_and_the_others_stay(key: str, value: object, mess
     assert "sample_000007" in finding.message
 
 
-def test_a_picture_of_another_size(dataset: Path) -> None:
-    cv2.imwrite(str(dataset / "sample_000007/images/cam_001.png"), picture(1, side=20))
+def test_a_image_of_another_size(dataset: Path) -> None:
+    cv2.imwrite(str(dataset / "sample_000007/images/cam_001.png"), image_of(1, side=20))
     with pytest.raises(DatasetError, match=r"cam_001\.png is 20x20, its camera says w = 16, h = 16"):
         read_sample(dataset / "sample_000007")
     jpeg = dataset / "sample_000005/images/cam_001.jpg"
-    cv2.imwrite(str(jpeg), picture(1, 3, side=20))
+    cv2.imwrite(str(jpeg), image_of(1, 3, side=20))
     edit(dataset / "sample_000005", "file_path", "images/cam_001.jpg")
     (frameset,) = DatasetSource(dataset).read([5])
-    assert frameset.views[1].picture is None
+    assert frameset.views[1].image is None
     assert "20x20" in frameset.views[1].where
 
 
-def test_a_truncated_picture_is_a_missing_one_and_says_so(dataset: Path) -> None:
+def test_a_truncated_image_is_a_missing_one_and_says_so(dataset: Path) -> None:
     file = dataset / "sample_000007/images/cam_001.png"
     file.write_bytes(file.read_bytes()[:200])
     (frameset,) = DatasetSource(dataset).read([7])
     left, right = frameset.views
-    assert left.picture is not None
-    assert right.picture is None
+    assert left.image is not None
+    assert right.image is None
     assert right.mask is None
     assert "cam_001.png" in right.where
     assert "cannot be decoded" in right.where

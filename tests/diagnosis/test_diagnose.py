@@ -79,7 +79,7 @@ def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tu
         assert found.undone.corrected[0].principal[0, 0] == pytest.approx(stated.cx)
 
 
-def test_one_moved_centre_is_told_from_a_moved_picture(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_one_moved_centre_is_told_from_a_moved_image(exact_postures: tuple[SampleViews, ...]) -> None:
     view = exact_postures[0].views[2]
     T = view.camera.T_cam_world.copy()
     T[:3, 3] += [0.2, -0.1, 0.15]

@@ -1,4 +1,4 @@
-"""Cameras and a solid whose pictures are known in closed form."""
+"""Cameras and a solid whose images are known in closed form."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mouselift.geometry.similarity import look_at
 
 @dataclass(frozen=True)
 class Ellipsoid:
-    """A rotated ellipsoid; its outline in a picture is a conic (Hartley and Zisserman, 8.3)."""
+    """A rotated ellipsoid; its outline in an image is a conic (Hartley and Zisserman, 8.3)."""
 
     centre: np.ndarray
     radii: np.ndarray

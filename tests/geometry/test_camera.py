@@ -31,7 +31,7 @@ def make(seed: int, lens: BrownConrady | Fisheye | Pinhole = LENS, skew: float =
 
 
 def seen_points(camera: Camera, seed: int, count: int = 50) -> np.ndarray:
-    """World points that project into the picture."""
+    """World points that project into the image."""
     rng = np.random.default_rng(seed)
     pixels = rng.random((count, 2)) * [camera.width, camera.height]
     return camera.unproject(pixels, rng.uniform(150.0, 450.0, count))

@@ -125,7 +125,7 @@ def test_fold_radius_in_closed_form() -> None:
     assert BrownConrady(k1=0.4).fold_radius == np.inf
     assert Fisheye(k1=-0.3).fold_angle == pytest.approx(1 / np.sqrt(0.9), rel=1e-12)
     assert np.pi / 2 - 2e-6 < Fisheye().fold_angle < np.pi / 2
-    # A pole of the rational model: the picture has no place for rays at or beyond it.
+    # A pole of the rational model: the image has no place for rays at or beyond it.
     assert BrownConrady(k4=-0.5).fold_radius == pytest.approx(np.sqrt(2.0), rel=1e-12)
 
 

@@ -91,7 +91,7 @@ def test_single_pixel() -> None:
     assert LEVEL == 127.5
 
 
-def test_single_pixel_pictures() -> None:
+def test_single_pixel_images() -> None:
     outline = outline_of(np.full((1, 1), 255, np.uint8))
     assert outline is not None
     assert outline.border.all()
@@ -99,7 +99,7 @@ def test_single_pixel_pictures() -> None:
 
 @pytest.mark.parametrize("side", range(4))
 def test_subject_on_the_border(side: int) -> None:
-    """The outline runs along the picture's edge there, and the hull's corners on it are marked."""
+    """The outline runs along the image's edge there, and the hull's corners on it are marked."""
     alpha = np.rot90(disc(np.array([10.0, 60.0])), side).copy()
     outline = outline_of(alpha)
     assert outline is not None

@@ -50,7 +50,7 @@ def test_an_L() -> None:
     assert as_set(convex_hull(s.outline)) == {(0, 0), (1, 0), (3, 2), (3, 3), (0, 3)}
 
 
-def test_a_full_picture_has_its_centre_in_the_middle() -> None:
+def test_a_full_image_has_its_centre_in_the_middle() -> None:
     s = Silhouette.from_mask(np.ones((480, 640), dtype=bool))
     assert s.centroid.tolist() == [[320.0, 240.0]]
     assert s.area == 480 * 640
@@ -112,7 +112,7 @@ def test_border_contact(y: int, x: int, at_once: bool, within_two: bool) -> None
     assert s.touches_border(2) is within_two
 
 
-def test_border_contact_is_that_of_the_picture_not_of_the_crop() -> None:
+def test_border_contact_is_that_of_the_image_not_of_the_crop() -> None:
     crop = np.ones((4, 4), dtype=bool)
     assert not Silhouette.from_mask(crop, (10, 10), (100, 100)).touches_border()
     assert Silhouette.from_mask(crop, (96, 10), (100, 100)).touches_border()

@@ -86,7 +86,7 @@ def test_look_at(forward: np.ndarray, down: np.ndarray) -> None:
     R = look_at(forward, down)
     check_rotation(R, "look_at", 1e-10)
     np.testing.assert_allclose(R @ forward, [0.0, 0.0, float(np.linalg.norm(forward))], rtol=1e-9, atol=1e-9)
-    seen = R @ down  # straight down in the picture: no sideways part, positive y
+    seen = R @ down  # straight down in the image: no sideways part, positive y
     assert abs(seen[0]) < 1e-9
     assert seen[1] > 0
 

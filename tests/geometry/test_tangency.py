@@ -21,7 +21,7 @@ def rms(cameras: list[Camera], silhouettes: list[Silhouette]) -> np.ndarray:
 
 
 def rescaled(camera: Camera, factor: float) -> Camera:
-    """What a camera would be if its picture were scaled by 1 / factor without anybody's telling it."""
+    """What a camera would be if its image were scaled by 1 / factor without anybody's telling it."""
     return replace(camera, fx=camera.fx * factor, fy=camera.fy * factor)
 
 
@@ -90,7 +90,7 @@ def test_sign(ring: Callable[..., list[Camera]], solid: Any) -> None:
     b = replace(b, T_cam_world=T)
     ahead = replace(solid, centre=np.array([20.0, 0.0, 300.0]))
     views = [OutlineRays.from_silhouette(c, ahead.silhouette(c)) for c in (a, b)]
-    # b = +x, u = roughly +z, v = b x u = -y: larger angles lie higher in the picture.
+    # b = +x, u = roughly +z, v = b x u = -y: larger angles lie higher in the image.
     exact = pair_residuals(*views)
     assert len(exact) == 4
     assert max(abs(r) for _, _, r in exact) < 1e-2
@@ -131,7 +131,7 @@ def test_one_centre_says_nothing(ring: Callable[..., list[Camera]], solid: Any) 
 
 
 def test_tangent_points_on_the_border_are_left_out(ring: Callable[..., list[Camera]], solid: Any) -> None:
-    """A picture that cuts the subject must not be blamed on its camera."""
+    """An image that cuts the subject must not be blamed on its camera."""
     cameras = ring()[:4]
     masks = [solid.mask(c) for c in cameras]
     x1 = int(np.flatnonzero(masks[0].any(axis=0))[-1])
@@ -141,7 +141,7 @@ def test_tangent_points_on_the_border_are_left_out(ring: Callable[..., list[Came
     silhouettes = [Silhouette.from_mask(m) for m in masks]
     assert silhouettes[0].touches_border()
     assert np.nanmax(rms(cameras, silhouettes)) < 0.5
-    # Told that the picture is wider, the same outline counts as the subject's, and misses by pixels.
+    # Told that the image is wider, the same outline counts as the subject's, and misses by pixels.
     silhouettes[0] = replace(silhouettes[0], width=640)
     assert np.nanmax(rms(cameras, silhouettes)) > 5
 

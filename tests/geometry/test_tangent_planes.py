@@ -81,7 +81,7 @@ def test_faults_are_seen(fault: str, exact: SampleViews) -> None:
 
 
 def test_sign_and_size(exact: SampleViews) -> None:
-    """A picture moved by d changes a view's own residuals by the tangent line's normal times d, the others' back."""
+    """An image moved by d changes a view's own residuals by the tangent line's normal times d, the others' back."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     before = tangency(cameras, outlines)
     for shift in (np.array([1.0, 0.0]), np.array([0.0, 1.0])):

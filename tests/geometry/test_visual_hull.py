@@ -52,7 +52,7 @@ def test_place_is_exact_to_a_fraction_of_a_voxel(sphere: Any) -> None:
     masks = [sphere.mask(c) for c in cameras]
     hull = carve(cameras, masks, sphere.centre, 40.0)
     assert np.abs(hull.centroid - sphere.centre).max() < 0.05 * hull.voxel
-    # Half a voxel off, from corners taken for centres, would show; so would half a pixel in every picture.
+    # Half a voxel off, from corners taken for centres, would show; so would half a pixel in every image.
     assert np.abs(hull.points.mean(axis=0) - hull.voxel / 2 - sphere.centre).max() > 0.4 * hull.voxel
     shifted = [replace(c, cx=c.cx + 4.0) for c in cameras]
     assert np.abs(carve(shifted, masks, sphere.centre, 40.0).centroid - sphere.centre).max() < hull.voxel

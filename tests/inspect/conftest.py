@@ -1,4 +1,4 @@
-"""Small recordings: one as a rig would have left it, and quick ones with true masks and black pictures."""
+"""Small recordings: one as a rig would have left it, and quick ones with true masks and black images."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def late_recording(small_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="session")
 def record(small_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Writes masks (PNG) and black pictures; answers the folder. Seconds for a hundred masks."""
+    """Writes masks (PNG) and black images; answers the folder. Seconds for a hundred masks."""
 
     def write(
         times: Sequence[float],

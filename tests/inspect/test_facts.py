@@ -44,7 +44,7 @@ def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None
     assert found.agreement is not None
     assert found.agreement.all_px < 0.25
     for mask in found.masks:
-        assert (mask.empty, mask.no_mask, mask.no_picture, mask.instants) == (0, 0, 0, 12)
+        assert (mask.empty, mask.no_mask, mask.no_image, mask.instants) == (0, 0, 0, 12)
         assert mask.quality.coverage is not None
         assert mask.quality.coverage > 0.95
 

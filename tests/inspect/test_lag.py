@@ -52,7 +52,7 @@ def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) 
 
 
 def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
-    """2000 pictures a second: the animal hardly moves from one to the next."""
+    """2000 images a second: the animal hardly moves from one to the next."""
     found = inspect_capture(record([4.9 + k / 2000 for k in range(14)], lag={1: 2}), frames=10, lag=2)
     assert found.lag == ()
     assert "rests" in found.lag_said

@@ -13,7 +13,7 @@ import pytest
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import look_at
 from mouselift.media.frames import FrameSet, ViewFrame
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 
 SIZE = (360, 288)
 FOCAL = 430.0
@@ -93,7 +93,7 @@ class Arena:
         mask[window] = _hits(origin, part, pose, self.height)
         return mask
 
-    def picture(self, view: int, pose: Pose | None, frame: int = 0, light: float = 1.0) -> ImagePicture:
+    def image(self, view: int, pose: Pose | None, frame: int = 0, light: float = 1.0) -> ArrayImage:
         rng = np.random.default_rng(77_000 + 1000 * frame + view)
         levels = self.background(view).copy()
         if pose is not None:
@@ -101,11 +101,11 @@ class Arena:
             levels[self.reflection(view, pose)] *= 1 - self.mirror
             levels[body] = self.subject + rng.normal(0, 3, int(body.sum()))
         grey = np.clip(levels * light + rng.normal(0, 1.0, levels.shape), 0, 255).round().astype(np.uint8)
-        return ImagePicture(np.repeat(grey[:, :, None], 3, axis=2))
+        return ArrayImage(np.repeat(grey[:, :, None], 3, axis=2))
 
     def frame(self, pose: Pose | None, frame: int = 0, light: float = 1.0) -> FrameSet:
         views = tuple(
-            ViewFrame(camera, self.picture(i, pose, frame, light), None, camera.name)
+            ViewFrame(camera, self.image(i, pose, frame, light), None, camera.name)
             for i, camera in enumerate(self.cameras)
         )
         return FrameSet(frame, views)

@@ -30,16 +30,16 @@ def levels(number: int) -> np.ndarray:
 
 
 def test_video_is_lossless_and_the_same_every_time(tmp_path: Path):
-    pictures = [levels(n) for n in range(12)]
+    images = [levels(n) for n in range(12)]
     for name in ("a.mkv", "b.mkv"):
-        write_video(tmp_path / name, iter(pictures), (71, 46), 120.0)
+        write_video(tmp_path / name, iter(images), (71, 46), 120.0)
     assert (tmp_path / "a.mkv").read_bytes() == (tmp_path / "b.mkv").read_bytes()
     info = probe(tmp_path / "a.mkv")
     assert (info.frames, info.width, info.height) == (12, 71, 46)
     assert info.rate == pytest.approx(120.0)
-    for number, picture in VideoReader(info).read(range(12)):
-        assert picture is not None
-        assert np.array_equal(picture.luma(), pictures[number])
+    for number, image in VideoReader(info).read(range(12)):
+        assert image is not None
+        assert np.array_equal(image.luma(), images[number])
 
 
 def test_failed_video_leaves_nothing(tmp_path: Path):
@@ -112,13 +112,13 @@ def test_cut_and_empty_views_are_counted_not_judged(recording):
     views[0] = np.zeros_like(views[0])
     views[1][:, :3] = 255
     record = measure(cameras, [*views[:4], None], 30, None)
-    assert [v.state for v in record.views] == ["empty", "ok", "ok", "ok", "no-picture"]
+    assert [v.state for v in record.views] == ["empty", "ok", "ok", "ok", "no-image"]
     assert record.views[1].cut
     assert record.views[1].centroid_px is None
     quality = summarise([c.name for c in cameras], [record])
     assert (quality[0].empty, quality[1].cut, quality[4].missing) == (1, 1, 1)
     assert "no subject in 1 of 1 frames" in quality[0].verdict
-    assert "cut by the picture's border" in quality[1].verdict
+    assert "cut by the image's border" in quality[1].verdict
 
 
 # Whole runs
@@ -133,9 +133,9 @@ def capture(recording, tmp_path_factory: pytest.TempPathFactory) -> Capture:
         folder = root / camera.name
         folder.mkdir()
         for frame in range(40):
-            picture = recording.arena.picture(view, recording.poses[frame] if frame < 38 else None, frame)
+            image = recording.arena.image(view, recording.poses[frame] if frame < 38 else None, frame)
 
-            (folder / f"{frame:04d}.png").write_bytes(encode_png(picture.colours))
+            (folder / f"{frame:04d}.png").write_bytes(encode_png(image.colours))
         cameras.append(CaptureCamera(camera.name, camera, None, folder, None))
     toml = root / "capture.toml"
     toml.write_text("format = 1\n")
@@ -256,16 +256,16 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
     cameras = []
     for view, (name, early, short) in enumerate([("cam0", 1, 0), ("cam1", 0, 0), ("cam2", 0, 2)]):
         frames = [0] * early + list(range(40 - short))
-        pictures = [recording.arena.picture(view, recording.poses[f], f).colours[..., 0] for f in frames]
-        size = (pictures[0].shape[1], pictures[0].shape[0])
-        write_video(tmp_path / f"{name}.mkv", iter(pictures), size, 50.0)
+        images = [recording.arena.image(view, recording.poses[f], f).colours[..., 0] for f in frames]
+        size = (images[0].shape[1], images[0].shape[0])
+        write_video(tmp_path / f"{name}.mkv", iter(images), size, 50.0)
         cameras.append(replace(capture.cameras[view], video=tmp_path / f"{name}.mkv", images=None, frame_offset=early))
     filmed = replace(capture, cameras=tuple(cameras), floor=0.0)
     out = tmp_path / "masks"
     report = segment_capture(filmed, out, MaskOptions(samples=30))
     assert report.masks == {name: f"{name}.mkv" for name in ("cam0", "cam1", "cam2")}
     assert [probe(path).frames for path in report.paths(out).values()] == [41, 40, 38]
-    assert any("mask-no-picture" in finding and "cam2" in finding for finding in report.findings)
+    assert any("mask-no-image" in finding and "cam2" in finding for finding in report.findings)
     masked = tuple(replace(camera, mask=report.paths(out)[camera.name]) for camera in cameras)
     for frame in CaptureSource(replace(filmed, cameras=masked)).read([5, 33]):
         for view, seen in enumerate(frame.views):

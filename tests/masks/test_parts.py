@@ -66,16 +66,16 @@ def test_light_is_followed_in_spite_of_the_subject():
     rng = np.random.default_rng(4)
     background = np.clip(rng.normal(120, 10, (512, 640)), 0, 255).astype(np.uint8)
     field = np.linspace(0.8, 1.25, 640)[None]
-    picture = np.clip((background + 8.0) * field - 8, 0, 255).astype(np.uint8)
-    picture[200:320, 250:420] = 25
-    lit = relit(background, light_gain(picture, background))
-    outside = np.ones(picture.shape, bool)
+    image = np.clip((background + 8.0) * field - 8, 0, 255).astype(np.uint8)
+    image[200:320, 250:420] = 25
+    lit = relit(background, light_gain(image, background))
+    outside = np.ones(image.shape, bool)
     outside[200:320, 250:420] = False
-    assert np.abs(lit.astype(float) - picture)[outside].mean() < 3
+    assert np.abs(lit.astype(float) - image)[outside].mean() < 3
     assert lit[200:320, 250:420].mean() > 100  # the subject is not taken for a change of light
 
 
-def test_relit_box_equals_the_whole_pictures_part():
+def test_relit_box_equals_the_whole_images_part():
     rng = np.random.default_rng(5)
     background = rng.integers(0, 256, (200, 260), dtype=np.uint8)
     gain = rng.uniform(0.8, 1.2, (4, 5)).astype(np.float32)

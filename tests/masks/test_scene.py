@@ -13,7 +13,7 @@ from mouselift.masks.background import Background, learn_background
 from mouselift.masks.scene import learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.media.frames import FrameSet
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -22,7 +22,7 @@ def backgrounds_of(recording) -> list[Background]:
     frames = list(range(len(recording.poses)))
     sets = list(recording.read(frames))
     return [
-        learn_background((s.views[i].picture for s in sets), camera.name)
+        learn_background((s.views[i].image for s in sets), camera.name)
         for i, camera in enumerate(recording.arena.cameras)
     ]
 
@@ -43,7 +43,7 @@ def scene(recording, backgrounds):
 
 
 def masks_of(segmenter, frame: FrameSet) -> list[Any]:
-    levels = segmenter.segment([view.picture for view in frame.views]).levels
+    levels = segmenter.segment([view.image for view in frame.views]).levels
     return [None if level is None else level >= 128 for level in levels]
 
 
@@ -59,7 +59,7 @@ def test_resting_subject_leaves_no_ghost(recording, backgrounds):
         wrong = np.abs(background.luma - clean) > 15
         assert wrong[body].mean() < 0.02
         assert wrong.mean() < 0.002
-        stack = np.stack([arena.picture(view, p, i).colours[..., 0] for i, p in enumerate(recording.poses)])
+        stack = np.stack([arena.image(view, p, i).colours[..., 0] for i, p in enumerate(recording.poses)])
         assert (np.abs(np.median(stack, axis=0) - clean) > 15)[body].mean() > 0.8  # what a median does
 
 
@@ -73,13 +73,13 @@ def test_background_survives_its_file(tmp_path, backgrounds):
         Background.load(tmp_path / "b.npz")
 
 
-def test_background_refuses_too_few_or_unequal_pictures(recording):
-    picture = recording.arena.picture(0, None)
-    with pytest.raises(MaskError, match="cam0: expected at least 8 readable pictures"):
-        learn_background([picture] * 5 + [None] * 20, "cam0")
-    smaller = ImagePicture(picture.colours[:100, :100])
+def test_background_refuses_too_few_or_unequal_images(recording):
+    image = recording.arena.image(0, None)
+    with pytest.raises(MaskError, match="cam0: expected at least 8 readable images"):
+        learn_background([image] * 5 + [None] * 20, "cam0")
+    smaller = ArrayImage(image.colours[:100, :100])
     with pytest.raises(MaskError, match=r"cam0: .*one size, 360x288, got 100x100"):
-        learn_background([picture, smaller], "cam0")
+        learn_background([image, smaller], "cam0")
 
 
 def test_floor_is_found(scene):
@@ -95,7 +95,7 @@ def test_floor_follows_the_recording_and_notices_a_wrong_camera(recording, make_
     assert abs(right.height - 20.0) < 2.5
     wrong = replace(lifted.arena.cameras[0], cx=lifted.arena.cameras[0].cx + 8.0)
     bad = replace(lifted.arena, cameras=(wrong, *lifted.arena.cameras[1:]))
-    # Pictures of the right cameras, read with a wrong one: the textures agree less.
+    # Images of the right cameras, read with a wrong one: the textures agree less.
     assert (
         learn_scene(lifted.read, list(range(40)), learned, list(bad.cameras), UP, None).floor.agreement
         < right.agreement
@@ -138,12 +138,12 @@ def test_bright_subject_on_dark_ground(recording, make_recording):
 
 
 def painted(frame: FrameSet, view: int, window, level: int) -> FrameSet:
-    picture = frame.views[view].picture
-    assert picture is not None
-    colours = picture.rgb().copy()
+    image = frame.views[view].image
+    assert image is not None
+    colours = image.rgb().copy()
     colours[window] = level
     views = list(frame.views)
-    views[view] = replace(views[view], picture=ImagePicture(colours))
+    views[view] = replace(views[view], image=ArrayImage(colours))
     return replace(frame, views=tuple(views))
 
 
@@ -182,17 +182,17 @@ def test_a_change_of_light_is_not_the_subject(recording, scene):
         assert overlap(mask, recording.arena.truth(view, pose)) > 0.8
 
 
-def test_a_missing_picture_costs_only_its_view(recording, scene):
+def test_a_missing_image_costs_only_its_view(recording, scene):
     frame = recording.arena.frame(recording.poses[30], 30)
-    views = [frame.views[0], replace(frame.views[1], picture=None), *frame.views[2:]]
+    views = [frame.views[0], replace(frame.views[1], image=None), *frame.views[2:]]
     masks = masks_of(Segmenter(scene), replace(frame, views=tuple(views)))
     assert masks[1] is None
     assert overlap(masks[0], recording.arena.truth(0, recording.poses[30])) > 0.8
 
 
-def test_same_pictures_same_masks(recording, scene):
+def test_same_images_same_masks(recording, scene):
     frame = recording.arena.frame(recording.poses[30], 30)
-    one, two = (Segmenter(scene).segment([v.picture for v in frame.views]).levels for _ in range(2))
+    one, two = (Segmenter(scene).segment([v.image for v in frame.views]).levels for _ in range(2))
     for a, b in zip(one, two, strict=True):
         assert a is not None
         assert b is not None

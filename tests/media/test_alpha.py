@@ -16,13 +16,13 @@ from mouselift.media.alpha import read_alpha, read_colours, up_filtered_alpha
 from mouselift.media.png import encode_png
 
 
-def picture(seed: int, height: int = 37, width: int = 21) -> np.ndarray:
+def image_of(seed: int, height: int = 37, width: int = 21) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (height, width, 4), dtype=np.uint8)
 
 
 @given(st.integers(0, 99), st.integers(1, 70), st.integers(1, 40))
 def test_our_files_take_the_fast_path(seed: int, height: int, width: int) -> None:
-    image = picture(seed, height, width)
+    image = image_of(seed, height, width)
     alpha = up_filtered_alpha(encode_png(image))
     assert alpha is not None
     assert np.array_equal(alpha, image[:, :, 3])
@@ -30,7 +30,7 @@ def test_our_files_take_the_fast_path(seed: int, height: int, width: int) -> Non
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (16, 3), (33, 7), (64, 2)])
 def test_the_scan_sums_what_cumsum_sums(shape: tuple[int, int]) -> None:
-    """Blank, one block, and pictures whose last rows repeat: the box of differences is smaller than the subject."""
+    """Blank, one block, and images whose last rows repeat: the box of differences is smaller than the subject."""
     height, width = shape
     blank = np.zeros((height, width, 4), dtype=np.uint8)
     full = np.full_like(blank, 255)
@@ -46,7 +46,7 @@ def test_the_scan_sums_what_cumsum_sums(shape: tuple[int, int]) -> None:
 
 
 def test_other_files_fall_back(tmp_path: Path) -> None:
-    image = picture(1)
+    image = image_of(1)
     path = tmp_path / "a.png"
     cv2.imwrite(str(path), image)  # mixed filters
     assert up_filtered_alpha(path.read_bytes()) is None
@@ -61,14 +61,14 @@ def test_sixteen_bits_are_rounded(tmp_path: Path) -> None:
 
 
 def test_without_alpha_it_says_so(tmp_path: Path) -> None:
-    cv2.imwrite(str(tmp_path / "a.jpg"), picture(2)[:, :, :3])
+    cv2.imwrite(str(tmp_path / "a.jpg"), image_of(2)[:, :, :3])
     found = read_alpha(tmp_path / "a.jpg")
     assert found.alpha is None
     assert (found.width, found.height) == (21, 37)
 
 
 def test_damage_never_passes_the_fast_path(tmp_path: Path) -> None:
-    data = encode_png(picture(3))
+    data = encode_png(image_of(3))
     for at in range(33, len(data) - 12, 101):
         spoiled = bytearray(data)
         spoiled[at] ^= 0x10
@@ -82,7 +82,7 @@ def test_damage_never_passes_the_fast_path(tmp_path: Path) -> None:
 
 def test_an_old_decoder_agrees_with_the_sums() -> None:
     """The rows by hand from the standard's text, one after the other."""
-    image = picture(4, 40, 3)
+    image = image_of(4, 40, 3)
     data = encode_png(image)
     rows = np.frombuffer(zlib.decompress(data[41:-16]), dtype=np.uint8).reshape(40, 13)
     above = np.zeros(12, dtype=np.uint8)
@@ -93,6 +93,6 @@ def test_an_old_decoder_agrees_with_the_sums() -> None:
 
 def test_equal_files_have_equal_digests(tmp_path: Path) -> None:
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        (tmp_path / f"{name}.png").write_bytes(encode_png(picture(seed)))
+        (tmp_path / f"{name}.png").write_bytes(encode_png(image_of(seed)))
     a, b, c = (read_alpha(tmp_path / f"{name}.png").digest for name in "abc")
     assert a == b != c

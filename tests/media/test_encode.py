@@ -13,7 +13,7 @@ from mouselift.media.encode import PngWriter, VideoWriter
 Reader = Callable[[Path], np.ndarray]
 
 
-def pictures(count: int = 25) -> np.ndarray:
+def images(count: int = 25) -> np.ndarray:
     y, x = np.mgrid[:48, :64]
     frames = [np.stack([120 + 80 * np.sin((x + 2 * k) / 9), 90 + y, 200 - 2 * x], axis=2) for k in range(count)]
     return np.stack(frames).astype(np.uint8)
@@ -28,7 +28,7 @@ def written(path: Path, frames: np.ndarray, **options: object) -> Path:
 
 
 def test_every_frame_comes_back_in_order(tmp_path: Path, frames_of: Reader) -> None:
-    frames = pictures()
+    frames = images()
     seen = frames_of(written(tmp_path / "a.mp4", frames))
     assert seen.shape == frames.shape
     for k, frame in enumerate(seen):
@@ -38,7 +38,7 @@ def test_every_frame_comes_back_in_order(tmp_path: Path, frames_of: Reader) -> N
 
 
 def test_key_frames_come_every_gop(tmp_path: Path) -> None:
-    path = written(tmp_path / "a.mp4", pictures(), gop=10)
+    path = written(tmp_path / "a.mp4", images(), gop=10)
     with av.open(str(path)) as container:
         keys = [k for k, frame in enumerate(container.decode(video=0)) if frame.key_frame]
         stream = container.streams.video[0]
@@ -72,12 +72,12 @@ def test_masks_are_lossy_but_near(tmp_path: Path, frames_of: Reader) -> None:
 
 
 def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
-    first = written(tmp_path / "a.mp4", pictures()).read_bytes()
-    assert first == written(tmp_path / "b.mp4", pictures()).read_bytes()
+    first = written(tmp_path / "a.mp4", images()).read_bytes()
+    assert first == written(tmp_path / "b.mp4", images()).read_bytes()
 
 
 def test_png_folders_are_lossless(tmp_path: Path, frames_of: Reader) -> None:
-    frames = pictures(3)
+    frames = images(3)
     with PngWriter(tmp_path / "p") as writer:
         for frame in frames:
             writer.write(frame)

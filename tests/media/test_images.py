@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import CaptureError, VideoError
-from mouselift.media.images import ImageFolder, ImagePicture, as_levels, as_rgb, read_image, read_numbered
+from mouselift.media.images import ArrayImage, ImageFolder, as_levels, as_rgb, read_image, read_numbered
 
 
 def write(path: Path, value: int = 0, size: tuple[int, int] = (6, 4), channels: int = 3) -> Path:
@@ -105,9 +105,9 @@ def test_a_mask_is_the_alpha_where_it_varies() -> None:
     assert as_levels(np.full((2, 3, 3), 8, dtype=np.uint8)).shape == (2, 3)
 
 
-def test_a_region_of_a_picture() -> None:
+def test_a_region_of_a_image() -> None:
     colours = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
-    picture = ImagePicture(colours)
-    assert (picture.width, picture.height) == (7, 5)
-    np.testing.assert_array_equal(picture.rgb(), colours)
-    np.testing.assert_array_equal(picture.rgb((2, 1, 6, 4)), colours[1:4, 2:6])
+    image = ArrayImage(colours)
+    assert (image.width, image.height) == (7, 5)
+    np.testing.assert_array_equal(image.rgb(), colours)
+    np.testing.assert_array_equal(image.rgb((2, 1, 6, 4)), colours[1:4, 2:6])

@@ -1,4 +1,4 @@
-"""PNG: any decoder reads the same picture back, the bytes are stable, damage is refused."""
+"""PNG: any decoder reads the same image back, the bytes are stable, damage is refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from mouselift.errors import DatasetError
 from mouselift.media.png import decode_png, encode_png, read_png
 
 
-def picture(seed: int, height: int, width: int, channels: int) -> np.ndarray:
+def image_of(seed: int, height: int, width: int, channels: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     shape = (height, width) if channels == 1 else (height, width, channels)
     image = rng.integers(0, 256, shape, dtype=np.uint8)
@@ -51,8 +51,8 @@ def by_the_book(data: bytes) -> np.ndarray:
 @given(
     seed=st.integers(0, 99), height=st.integers(1, 40), width=st.integers(1, 40), channels=st.sampled_from([1, 3, 4])
 )
-def test_any_decoder_reads_the_picture_back(seed: int, height: int, width: int, channels: int) -> None:
-    image = picture(seed, height, width, channels)
+def test_any_decoder_reads_the_image_back(seed: int, height: int, width: int, channels: int) -> None:
+    image = image_of(seed, height, width, channels)
     data = encode_png(image)
     shown = blanked(image) if channels == 4 else image.reshape(height, width, -1)
     assert np.array_equal(by_the_book(data), shown)
@@ -63,16 +63,16 @@ def test_any_decoder_reads_the_picture_back(seed: int, height: int, width: int, 
     assert np.array_equal(decode_png(data, "x.png")[..., : min(channels, 3)], shown[..., :3])
 
 
-def test_pillow_reads_the_picture_back() -> None:
+def test_pillow_reads_the_image_back() -> None:
     Image = pytest.importorskip("PIL.Image")
     import io
 
-    image = picture(1, 33, 21, 4)
+    image = image_of(1, 33, 21, 4)
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(encode_png(image)))), blanked(image))
 
 
-def test_the_same_picture_gives_the_same_bytes() -> None:
-    image = picture(2, 64, 50, 4)
+def test_the_same_image_gives_the_same_bytes() -> None:
+    image = image_of(2, 64, 50, 4)
     assert encode_png(image) == encode_png(image.copy()) == encode_png(np.asfortranarray(image))
     hidden = image.copy()
     hidden[image[..., 3] == 0, :3] = 77
@@ -80,19 +80,19 @@ def test_the_same_picture_gives_the_same_bytes() -> None:
 
 
 def test_the_input_is_not_changed() -> None:
-    image = picture(3, 20, 20, 4)
+    image = image_of(3, 20, 20, 4)
     before = image.copy()
     encode_png(image)
     assert np.array_equal(image, before)
 
 
-def test_a_view_into_a_larger_picture() -> None:
-    image = picture(4, 40, 40, 4)
+def test_a_view_into_a_larger_image() -> None:
+    image = image_of(4, 40, 40, 4)
     assert np.array_equal(decode_png(encode_png(image[5:30, 7:33]), "x"), blanked(image[5:30, 7:33]))
 
 
 @pytest.mark.parametrize("shape", [(4, 4, 2), (0, 4, 4), (4, 0)])
-def test_impossible_pictures_are_refused(shape: tuple[int, ...]) -> None:
+def test_impossible_images_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected"):
         encode_png(np.zeros(shape, dtype=np.uint8))
 
@@ -105,10 +105,10 @@ def test_sixteen_bits_become_eight(tmp_path: Path) -> None:
 
 
 def test_damage_is_refused(tmp_path: Path) -> None:
-    good = encode_png(picture(5, 30, 30, 4))
+    good = encode_png(image_of(5, 30, 30, 4))
     flipped = bytearray(good)
     flipped[60] ^= 0xFF
-    faults: dict[str, Any] = {"short": good[:-30], "text": b"not a picture", "empty": b""}
+    faults: dict[str, Any] = {"short": good[:-30], "text": b"not an image", "empty": b""}
     for name, data in faults.items():
         with pytest.raises(DatasetError, match=f"{name}: expected a whole PNG file, got {len(data)} bytes"):
             decode_png(data, name)

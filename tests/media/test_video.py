@@ -1,4 +1,4 @@
-"""Video: every picture is the one that was asked for, or None; never another one."""
+"""Video: every image is the one that was asked for, or None; never another one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import VideoError
-from mouselift.media.video import VideoInfo, VideoPicture, VideoReader, probe
+from mouselift.media.video import VideoImage, VideoInfo, VideoReader, probe
 
 MakeVideo = Callable[..., Path]
 NumberOf = Callable[[np.ndarray], int]
@@ -22,7 +22,7 @@ COUNT = 130
 KINDS: dict[str, dict[str, Any]] = {
     "h264 with B frames": {"name": "b.mp4", "options": {"bf": "3", "g": "24"}},
     "h264 with a pyramid of B frames": {"name": "p.mp4", "options": {"bf": "5", "b-pyramid": "normal", "g": "30"}},
-    "h264, open groups of pictures": {
+    "h264, open groups of images": {
         "name": "open.mp4",
         "options": {"bf": "3", "g": "20", "x264-params": "open-gop=1:scenecut=0"},
     },
@@ -56,7 +56,7 @@ def decoded_in_order(path: Path) -> list[np.ndarray]:
         return [frame.to_ndarray(format="gray") for frame in container.decode(video=0)]
 
 
-def read(info: VideoInfo, wanted: Sequence[int], reader: VideoReader | None = None) -> dict[int, VideoPicture | None]:
+def read(info: VideoInfo, wanted: Sequence[int], reader: VideoReader | None = None) -> dict[int, VideoImage | None]:
     own = reader if reader is not None else VideoReader(info)
     try:
         return dict(own.read(wanted))
@@ -65,8 +65,8 @@ def read(info: VideoInfo, wanted: Sequence[int], reader: VideoReader | None = No
             own.close()
 
 
-def check(found: dict[int, VideoPicture | None], wanted: Sequence[int], number_of: NumberOf) -> None:
-    """The number burnt into each picture is the number asked for."""
+def check(found: dict[int, VideoImage | None], wanted: Sequence[int], number_of: NumberOf) -> None:
+    """The number burnt into each image is the number asked for."""
     assert list(found) == list(wanted)
     assert [None if p is None else number_of(p.luma()) for p in found.values()] == list(wanted)
 
@@ -82,7 +82,7 @@ SELECTIONS = {
 
 
 @pytest.mark.parametrize("selection", list(SELECTIONS))
-def test_the_picture_asked_for(kind: VideoInfo, selection: str, number_of: NumberOf) -> None:
+def test_the_image_asked_for(kind: VideoInfo, selection: str, number_of: NumberOf) -> None:
     assert kind.frames == COUNT
     check(read(kind, SELECTIONS[selection]), SELECTIONS[selection], number_of)
 
@@ -90,12 +90,12 @@ def test_the_picture_asked_for(kind: VideoInfo, selection: str, number_of: Numbe
 def test_same_pixels_as_decoding_everything(kind: VideoInfo) -> None:
     whole = decoded_in_order(kind.path)
     wanted = list(range(1, COUNT, 11))
-    for frame, picture in read(kind, wanted).items():
-        assert picture is not None
-        if picture.frame.format.name == "gray":
-            np.testing.assert_array_equal(picture.luma(), whole[frame])
+    for frame, image in read(kind, wanted).items():
+        assert image is not None
+        if image.frame.format.name == "gray":
+            np.testing.assert_array_equal(image.luma(), whole[frame])
         else:
-            np.testing.assert_array_equal(picture.frame.to_ndarray(format="gray"), whole[frame])
+            np.testing.assert_array_equal(image.frame.to_ndarray(format="gray"), whole[frame])
 
 
 def test_the_identity_check_notices_a_neighbour(kind: VideoInfo, number_of: NumberOf) -> None:
@@ -116,7 +116,7 @@ def test_calls_in_any_order_on_one_reader(kind: VideoInfo, seed: int, number_of:
     reader.close()
 
 
-def test_one_picture_a_call(kind: VideoInfo, number_of: NumberOf) -> None:
+def test_one_image_a_call(kind: VideoInfo, number_of: NumberOf) -> None:
     """What one call skipped, because nobody wanted it, the next may want."""
     reader = VideoReader(kind)
     for frame in range(30, 60):
@@ -209,7 +209,7 @@ def overwritten(path: Path, start: int, count: int, value: int = 0xFF) -> Path:
 
 
 def packets(path: Path) -> list[tuple[int, int, int]]:
-    """(picture number, position in the file, bytes) in the order of the file."""
+    """(image number, position in the file, bytes) in the order of the file."""
     info = probe(path)
     assert info.times is not None
     with av.open(str(path)) as container:
@@ -217,7 +217,7 @@ def packets(path: Path) -> list[tuple[int, int, int]]:
     return [(int(np.searchsorted(info.times, pts or 0)), int(pos or 0), size) for pts, pos, size in found]
 
 
-def wrong_pixels(found: dict[int, VideoPicture | None], clean: list[np.ndarray]) -> list[int]:
+def wrong_pixels(found: dict[int, VideoImage | None], clean: list[np.ndarray]) -> list[int]:
     return [n for n, p in found.items() if p is not None and not np.array_equal(_gray(p), clean[n])]
 
 
@@ -226,7 +226,7 @@ GROUPS = [{"bf": "3", "g": "24"}, {"bf": "3", "g": "24", "x264-params": "open-go
 
 @pytest.mark.parametrize("packet", [26, 47, 48, 49, 50, 59, 71, 72, 73])
 @pytest.mark.parametrize("options", GROUPS)
-def test_damage_loses_pictures_but_shows_no_wrong_ones(
+def test_damage_loses_images_but_shows_no_wrong_ones(
     packet: int, options: dict[str, str], make_video: MakeVideo, tmp_path: Path
 ) -> None:
     options = {**options, "sc_threshold": "0"}
@@ -252,7 +252,7 @@ def test_damage_loses_pictures_but_shows_no_wrong_ones(
     reader.close()
 
 
-def test_without_distrust_wrong_pictures_would_pass(
+def test_without_distrust_wrong_images_would_pass(
     make_video: MakeVideo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     options = {**GROUPS[0], "sc_threshold": "0"}
@@ -269,7 +269,7 @@ def test_without_distrust_wrong_pictures_would_pass(
 def test_packets_lost_in_the_middle_show_as_a_gap_in_time(
     name: str, seed: int, make_video: MakeVideo, number_of: NumberOf, tmp_path: Path
 ) -> None:
-    """These containers skip what they cannot parse. Pictures are counted in order, and the gap is on record."""
+    """These containers skip what they cannot parse. Images are counted in order, and the gap is on record."""
     whole = make_video(name, count=COUNT, options={"bf": "3", "g": "24"}, noise=True)
     data = whole.read_bytes()
     (tmp_path / name).write_bytes(data)
@@ -284,9 +284,9 @@ def test_packets_lost_in_the_middle_show_as_a_gap_in_time(
     assert len(after_next_key) > 30
 
 
-def _gray(picture: VideoPicture | None) -> np.ndarray:
-    assert picture is not None
-    return picture.frame.to_ndarray(format="gray")
+def _gray(image: VideoImage | None) -> np.ndarray:
+    assert image is not None
+    return image.frame.to_ndarray(format="gray")
 
 
 def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
@@ -321,7 +321,7 @@ def test_a_file_that_vanishes_after_indexing(make_video: MakeVideo, tmp_path: Pa
 
 
 @pytest.mark.slow
-def test_memory_does_not_grow_with_the_number_of_pictures(make_video: MakeVideo) -> None:
+def test_memory_does_not_grow_with_the_number_of_images(make_video: MakeVideo) -> None:
     info = probe(make_video("long.mp4", count=500, size=(640, 480), options={"bf": "3", "g": "48"}))
 
     def resident() -> float:
@@ -329,12 +329,12 @@ def test_memory_does_not_grow_with_the_number_of_pictures(make_video: MakeVideo)
         return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
     reader = VideoReader(info)
-    for _, picture in reader.read(range(60)):
-        assert picture is not None
-        picture.rgb()
+    for _, image in reader.read(range(60)):
+        assert image is not None
+        image.rgb()
     before = resident()
-    for _, picture in reader.read(range(60, 500)):
-        assert picture is not None
-        picture.rgb()
+    for _, image in reader.read(range(60, 500)):
+        assert image is not None
+        image.rgb()
     reader.close()
     assert resident() - before < 8.0

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from mouselift.media.video import VideoPicture, VideoReader, probe
+from mouselift.media.video import VideoImage, VideoReader, probe
 from mouselift.media.yuv import full_range_levels, region_rgb, rgb_from_yuv
 
 BT709, BT601 = 1, 6
@@ -147,8 +147,8 @@ def test_a_region_has_the_same_values_as_the_whole(size: tuple[int, int]) -> Non
 # Through files: tags are honoured.
 
 
-def tagged(path: Path, colour: tuple[int, int, int], space: int, full: bool, pix_fmt: str = "yuv420p") -> VideoPicture:
-    """One flat picture of these YUV levels, lossless, with its colour tags."""
+def tagged(path: Path, colour: tuple[int, int, int], space: int, full: bool, pix_fmt: str = "yuv420p") -> VideoImage:
+    """One flat image of these YUV levels, lossless, with its colour tags."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(25), options={"qp": "0"})
         assert isinstance(stream, VideoStream)
@@ -165,9 +165,9 @@ def tagged(path: Path, colour: tuple[int, int, int], space: int, full: bool, pix
         frame.colorspace, frame.color_range = space, FULL if full else LIMITED
         container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    picture = next(VideoReader(probe(path)).read([0]))[1]
-    assert picture is not None
-    return picture
+    image = next(VideoReader(probe(path)).read([0]))[1]
+    assert image is not None
+    return image
 
 
 @pytest.mark.parametrize(
@@ -176,38 +176,38 @@ def tagged(path: Path, colour: tuple[int, int, int], space: int, full: bool, pix
 )
 def test_tags_of_a_file(space: int, full: bool, pix_fmt: str, tmp_path: Path) -> None:
     colour = (110, 90, 190)
-    picture = tagged(tmp_path / "flat.mp4", colour, space, full, pix_fmt)
+    image = tagged(tmp_path / "flat.mp4", colour, space, full, pix_fmt)
     y, u, v = np.array(colour, dtype=np.float64)[:, None]
-    got = picture.rgb((3, 5, 20, 30))
+    got = image.rgb((3, 5, 20, 30))
     assert got.shape == (25, 17, 3)
     np.testing.assert_allclose(got[7, 7], analytic(y, u, v, *WEIGHTS[space], full)[0], atol=0.65)
     wrong = analytic(y, u, v, *WEIGHTS[BT601 if space == BT709 else BT709], full)
     assert np.abs(got[7, 7] - wrong).max() > 5
     level = 110 if full else round((110 - 16) * 255 / 219)
-    assert (picture.luma() == level).all()
+    assert (image.luma() == level).all()
 
 
 @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "gray"])
-def test_region_and_whole_of_a_picture(
+def test_region_and_whole_of_a_image(
     pix_fmt: str, make_video: Callable[..., Path], number_of: Callable[[np.ndarray], int]
 ) -> None:
     codec = "libx264" if pix_fmt.startswith("yuv") else "ffv1"
     info = probe(make_video(f"{pix_fmt}.mkv", count=8, codec=codec, pix_fmt=pix_fmt, size=(98, 66)))
-    picture = dict(VideoReader(info).read([5]))[5]
-    assert picture is not None
-    assert (picture.width, picture.height) == (98, 66)
-    whole = picture.rgb()
+    image = dict(VideoReader(info).read([5]))[5]
+    assert image is not None
+    assert (image.width, image.height) == (98, 66)
+    whole = image.rgb()
     assert whole.shape == (66, 98, 3)
-    assert number_of(whole[:, :, 1]) == number_of(picture.luma()) == 5
+    assert number_of(whole[:, :, 1]) == number_of(image.luma()) == 5
     for x0, y0, x1, y1 in ((0, 0, 98, 66), (7, 11, 52, 43), (51, 1, 98, 66), (10, 10, 11, 11)):
-        np.testing.assert_array_equal(picture.rgb((x0, y0, x1, y1)), whole[y0:y1, x0:x1])
-        np.testing.assert_array_equal(picture.luma((x0, y0, x1, y1)), picture.luma()[y0:y1, x0:x1])
-    assert np.abs(whole[:, :, 1].astype(int) - picture.luma().astype(int)).max() <= 3  # a grey picture is grey
+        np.testing.assert_array_equal(image.rgb((x0, y0, x1, y1)), whole[y0:y1, x0:x1])
+        np.testing.assert_array_equal(image.luma((x0, y0, x1, y1)), image.luma()[y0:y1, x0:x1])
+    assert np.abs(whole[:, :, 1].astype(int) - image.luma().astype(int)).max() <= 3  # a grey image is grey
 
 
 def test_grey_video_keeps_its_levels_through_a_curve(make_video: Callable[..., Path]) -> None:
     info = probe(make_video("curve.mkv", count=3, codec="ffv1", pix_fmt="gray"))
-    picture = dict(VideoReader(info).read([1]))[1]
-    assert picture is not None
+    image = dict(VideoReader(info).read([1]))[1]
+    assert image is not None
     curve = np.arange(255, -1, -1, dtype=np.uint8)
-    np.testing.assert_array_equal(picture.luma(curve=curve), 255 - picture.luma())
+    np.testing.assert_array_equal(image.luma(curve=curve), 255 - image.luma())

@@ -29,7 +29,7 @@ def test_every_stage(golden: Any) -> None:
     assert max(apart.values()) < TOLERANCE, apart
 
 
-def test_rays_and_positions_as_pictures(golden: Any) -> None:
+def test_rays_and_positions_as_images(golden: Any) -> None:
     b, v, _, h, w = golden.image.shape
     origins, directions = pixel_rays(golden.c2w, golden.fxfycxcy, h, w)
     xyz = unpatchify(golden.stages()["xyz"][:, 2:], v, h, w, 8)
@@ -50,7 +50,7 @@ def test_half_a_pixel_one_per_cent_and_a_transposed_pose_are_noticed(golden: Any
         assert apart["xyz"] > 20 * TOLERANCE
 
 
-def test_pictures_read_column_by_column_are_noticed(mini: Any) -> None:
+def test_images_read_column_by_column_are_noticed(mini: Any) -> None:
     pixels = mini.image.flip(-1)
     assert worst(mini.stages(image=pixels), mini.out)["img_tokens"] > 20 * TOLERANCE
 

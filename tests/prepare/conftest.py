@@ -36,10 +36,10 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clean_recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Lossless pictures and masks at full size, beads on the animal. Read only."""
+    """Lossless images and masks at full size, beads on the animal. Read only."""
     rig = markerless_rig()
     folder = tmp_path_factory.mktemp("clean") / "mouse"
-    return make_recording(folder, rig=rig, frames=2, fps=0.4, pictures="png", masks="png", marks=12)
+    return make_recording(folder, rig=rig, frames=2, fps=0.4, images="png", masks="png", marks=12)
 
 
 @pytest.fixture

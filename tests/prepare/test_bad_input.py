@@ -41,7 +41,7 @@ def run(capture: Path, out: Path, recipe: Recipe = KEEP, frames: tuple[int, ...]
 
 
 def recode(path: Path, count: int, size: tuple[int, int] | None = None) -> None:
-    """The first `count` pictures of a video, scaled to `size`, in its place."""
+    """The first `count` images of a video, scaled to `size`, in its place."""
     temporary = path.with_suffix(".short.mp4")
     with av.open(str(path)) as source, av.open(str(temporary), "w") as out:
         stream = out.add_stream("libx264", rate=2, options={"g": "4"})
@@ -61,14 +61,14 @@ def test_video_three_frames_short(copied: Path, tmp_path: Path) -> None:
     recode(copied / "videos/Camera3/0.mp4", 9)
     recode(copied / "masks/Camera3.mp4", 9)
     summary = run(copied, tmp_path / "out")
-    assert (summary.kept, summary.dropped) == (9, {"missing-picture": 3})
+    assert (summary.kept, summary.dropped) == (9, {"missing-image": 3})
     (finding,) = summary.findings
     assert finding.code == "video-short"
     assert finding.camera == "Camera3"
     assert "ends 3 frames before" in finding.message
     assert "frame 9 of 12" in finding.message
     last = json.loads((tmp_path / "out/manifest.jsonl").read_text().splitlines()[-1])
-    assert last["reason"] == "missing-picture"
+    assert last["reason"] == "missing-image"
     assert "Camera3" in last["findings"][0]["message"]
 
 
@@ -88,7 +88,7 @@ def test_truncated_video(copied: Path, tmp_path: Path) -> None:
         run(copied, tmp_path / "out")
 
 
-def test_damaged_picture_costs_only_its_frames(copied: Path, tmp_path: Path) -> None:
+def test_damaged_image_costs_only_its_frames(copied: Path, tmp_path: Path) -> None:
     path = copied / "videos/Camera2/0.mp4"
     data = bytearray(path.read_bytes())
     with av.open(str(path)) as container:
@@ -98,8 +98,8 @@ def test_damaged_picture_costs_only_its_frames(copied: Path, tmp_path: Path) -> 
     data[position + 40 : position + size] = os.urandom(size - 40)
     path.write_bytes(data)
     summary = run(copied, tmp_path / "out")
-    assert summary.kept >= 8, "groups of pictures before and after it are good"
-    assert summary.kept + summary.dropped.get("missing-picture", 0) == 12
+    assert summary.kept >= 8, "groups of images before and after it are good"
+    assert summary.kept + summary.dropped.get("missing-image", 0) == 12
 
 
 def test_video_of_another_size(tmp_path: Path) -> None:

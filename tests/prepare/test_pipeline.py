@@ -75,7 +75,7 @@ def test_manifest_has_a_line_a_sample(recording: Path, tmp_path: Path) -> None:
     assert {view["camera"] for view in records[0]["views"]} == {f"Camera{i}" for i in range(1, 7)}
 
 
-def test_plan_in_the_sample_makes_the_picture_again(recording: Path, tmp_path: Path) -> None:
+def test_plan_in_the_sample_makes_the_image_again(recording: Path, tmp_path: Path) -> None:
     from mouselift.capture.source import CaptureSource
     from mouselift.prepare.resample import warp_view
     from mouselift.prepare.subject import find_subject
@@ -87,11 +87,11 @@ def test_plan_in_the_sample_makes_the_picture_again(recording: Path, tmp_path: P
     source = CaptureSource(load_capture(recording))
     (frameset,) = source.read([5])
     for index, view in enumerate(frameset.views):
-        assert view.picture is not None
+        assert view.image is not None
         assert view.mask is not None
         subject = find_subject(view.mask, KEEP.speck)
         assert subject is not None
-        again = warp_view(plan.views[index], view.picture, subject.mask, interpolation=KEEP.interpolation)
+        again = warp_view(plan.views[index], view.image, subject.mask, interpolation=KEEP.interpolation)
         assert np.array_equal(again, read_png(folder / f"images/cam_{index:03d}.png"))
     source.close()
 

@@ -44,7 +44,7 @@ def test_facelift_s_own_sample_passes(hull: bool) -> None:
 
 
 @needs_facelift
-def test_facelift_s_sample_with_two_pictures_exchanged_fails(tmp_path: Path) -> None:
+def test_facelift_s_sample_with_two_images_exchanged_fails(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(FACELIFT, tmp_path / "sample"))
     for path in (folder, folder / "images"):
         path.chmod(0o755)

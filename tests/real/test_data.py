@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {
 torch.set_num_threads(1)
 
 
-def test_released_cameras_and_pictures() -> None:
+def test_released_cameras_and_images() -> None:
     sample = MultiViewDataset(SAMPLE)[0]
     assert sample.image.shape == (8, 4, 512, 512)
     np.testing.assert_allclose(sample.fxfycxcy, [[548.99377, 548.99377, 256, 256]] * 8, rtol=1e-6)

@@ -20,7 +20,7 @@ torch.set_num_threads(1)
 WHITE = (1.0, 1.0, 1.0)
 
 
-def test_a_real_picture_is_perfect_against_itself_only() -> None:
+def test_a_real_image_is_perfect_against_itself_only() -> None:
     image = MultiViewDataset(SAMPLE)[0].image
     same = view_scores(image[0, :3], image[0, 3], image[0], WHITE)
     assert (same.foreground_psnr, same.iou) == (PSNR_LIMIT, 1.0)

@@ -215,9 +215,9 @@ def test_facelift_sample() -> None:
     assert len(frameset.views) == 8
     for view in frameset.views:
         assert view.mask is not None
-        assert view.picture is not None
+        assert view.image is not None
         assert 0 < (view.mask > 127).mean() < 0.9
-        assert view.picture.rgb().shape == (512, 512, 3)
+        assert view.image.rgb().shape == (512, 512, 3)
 
 
 def test_init_on_the_real_recording(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Small samples whose pictures show one blob at a known point of the world."""
+"""Small samples whose images show one blob at a known point of the world."""
 
 from __future__ import annotations
 

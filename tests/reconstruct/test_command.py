@@ -67,7 +67,7 @@ def test_everything_is_there(
     assert "memory: about" in said.err
     assert "time: about" in said.err
     assert "network: 4 of 4" in said.err
-    assert "pictures: 14 of 14" in said.err
+    assert "images: 14 of 14" in said.err
     assert said.out.index("Views that were held out") < said.out.index("Views that went in")
 
 
@@ -85,9 +85,9 @@ def test_its_cameras_are_the_samples(sample: Path, tmp_path: Path, quick: list[o
     assert off(own) < 1e-9
     assert off([Camera(c.width, c.height, c.fx, c.fy, c.cx + 0.5, c.cy, c.T_cam_world) for c in own]) > 0.2
     assert off([Camera(c.width, c.height, 1.01 * c.fx, c.fy, c.cx, c.cy, c.T_cam_world) for c in own]) > 0.02
-    picture = cv2.imread(str(tmp_path / "out/sample_000007/renders/cam_001.png"))
-    assert picture is not None
-    assert picture.shape == (24, 24, 3)
+    image = cv2.imread(str(tmp_path / "out/sample_000007/renders/cam_001.png"))
+    assert image is not None
+    assert image.shape == (24, 24, 3)
 
 
 def test_json_is_one_document(
@@ -211,11 +211,11 @@ def not_square(folder: Path) -> None:
     (folder / "opencv_cameras.json").write_text(json.dumps(content))
 
 
-def no_picture(folder: Path) -> None:
+def no_image(folder: Path) -> None:
     (folder / "images/cam_001.png").unlink()
 
 
-def no_pictures_end(folder: Path) -> None:
+def no_images_end(folder: Path) -> None:
     file = folder / "images/cam_001.png"
     file.write_bytes(file.read_bytes()[:-40])
 
@@ -223,9 +223,9 @@ def no_pictures_end(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("spoil", "options", "words"),
     [
-        (not_square, [], r"sample_3.*frames\[1\]: expected a square picture"),
-        (no_picture, [], r"sample_3.*frames\[1\]: file_path: no such picture"),
-        (no_pictures_end, [], r"sample_3.*cam_001\.png"),
+        (not_square, [], r"sample_3.*frames\[1\]: expected a square image"),
+        (no_image, [], r"sample_3.*frames\[1\]: file_path: no such image"),
+        (no_images_end, [], r"sample_3.*cam_001\.png"),
         (None, ["--size", 50], r"sample_3: .*divisible by 8, got 50 x 50 .*--size 48"),
         (None, ["--views", "cam0", "top"], r"sample_3: expected the view top; the sample has cam0, cam1, cam2"),
         (None, ["--background", "300", "0", "0"], "background: expected three numbers"),

@@ -1,4 +1,4 @@
-"""Drawn with the sample's cameras, Gaussians that are right land on the prepared pictures."""
+"""Drawn with the sample's cameras, Gaussians that are right land on the prepared images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POINT, SPREAD, COLOUR = (0.12, -0.2, 0.17), 0.1, (0.8, 0.4, 0.2)
 
 
 def ball(extra: int = 0) -> Gaussians:
-    """What the pictures show, as one Gaussian; `extra` nearly clear ones about it."""
+    """What the images show, as one Gaussian; `extra` nearly clear ones about it."""
     rng = torch.Generator().manual_seed(1)
     near = torch.tensor(POINT) + 0.3 * torch.randn(extra, 3, generator=rng)
     return Gaussians(
@@ -42,9 +42,9 @@ def made_of(folder: Path, options: Options, sample: Sample | None = None, gaussi
     return assess(gaussians or ball(), make_renderer("cpu"), given, folder, options, "a ball")
 
 
-def centre_of(picture: np.ndarray) -> np.ndarray:
+def centre_of(image: np.ndarray) -> np.ndarray:
     """(x, y) of what differs from white, pixels; centres at +0.5. Far away where nothing does."""
-    weight = 255.0 - picture.astype(np.float64).mean(axis=2)
+    weight = 255.0 - image.astype(np.float64).mean(axis=2)
     if not weight.any():
         return np.full(2, -1e3)
     y, x = np.mgrid[: len(weight), : weight.shape[1]] + 0.5
@@ -57,7 +57,7 @@ def miss(made: Made) -> float:
 
 
 @pytest.mark.parametrize("size", [None, 32, 96])
-def test_it_lands_on_the_pictures(sample: Path, size: int | None) -> None:
+def test_it_lands_on_the_images(sample: Path, size: int | None) -> None:
     made = made_of(sample, Options(size=size))
     assert miss(made) < 0.1
     assert min(view.iou or 0.0 for view in made.record.views) > 0.85, "a small disc"
@@ -72,7 +72,7 @@ def test_faults_are_noticed(sample: Path, fault: str) -> None:
     if fault == "half a pixel":
         K[:, 2:] += 0.5
     elif fault == "one per cent":
-        K *= 1.01  # as if the pictures were of another size
+        K *= 1.01  # as if the images were of another size
     else:
         c2w[:, :3, :3] = c2w[:, :3, :3].mT.clone()
     wrong = made_of(sample, options, replace(given, c2w=c2w, fxfycxcy=K))
@@ -85,7 +85,7 @@ def test_faults_are_noticed(sample: Path, fault: str) -> None:
 
 
 def test_cameras_are_those_of_the_file(sample: Path) -> None:
-    """In float64, resized as the pictures were: half a pixel or a per cent would show."""
+    """In float64, resized as the images were: half a pixel or a per cent would show."""
     own = [view.camera for view in read_sample(sample).views]
     for camera, found in zip(own, made_of(sample, Options()).cameras, strict=True):
         assert (found.fx, found.cx, found.name) == (camera.fx, camera.cx, camera.name)

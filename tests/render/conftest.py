@@ -69,7 +69,7 @@ def nasty(seed: int, count: int = 240) -> Gaussians:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A picture, and the gradients of a random functional of it, by name."""
+    """An image, and the gradients of a random functional of it, by name."""
 
     rendering: Rendering
     gradients: dict[str, Tensor]

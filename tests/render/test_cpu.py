@@ -45,7 +45,7 @@ def test_like_the_reference(
     view, background = make_view(seed), (0.9, 0.2, 0.5)
     reference = outcome(ReferenceRenderer(), gaussians, view, background)
     other = outcome(CpuRenderer(), gaussians, view, background)
-    assert float(reference.rendering.colour.std()) > 0.02, "an empty picture compares nothing"
+    assert float(reference.rendering.colour.std()) > 0.02, "an empty image compares nothing"
     assert value_error(reference.rendering, other.rendering) < VALUE
     errors = gradient_errors(reference, other)
     assert max(errors.values()) < GRADIENT, errors

@@ -46,7 +46,7 @@ def raw_cameras() -> list[Camera]:
 
 
 def outline(camera: Camera) -> Silhouette:
-    """The sphere's mask in a raw picture."""
+    """The sphere's mask in a raw image."""
     angle = np.linspace(0, 2 * np.pi, 4000)
     axis = CENTRE - camera.centre
     distance = float(np.linalg.norm(axis))
@@ -94,7 +94,7 @@ def marks() -> np.ndarray:
 
 
 def errors(renderer: Renderer, plan: SamplePlan, cameras: list[Camera]) -> np.ndarray:
-    """Pixels between each mark drawn and where its pixel of the raw picture went, all views."""
+    """Pixels between each mark drawn and where its pixel of the raw image went, all views."""
     points = marks()
     out = []
     for index, camera in enumerate(cameras):
@@ -113,7 +113,7 @@ def errors(renderer: Renderer, plan: SamplePlan, cameras: list[Camera]) -> np.nd
             alpha = renderer.render(one, View.of(camera)).alpha.numpy()
             y, x = np.mgrid[:SIZE, :SIZE] + 0.5
             total = alpha.sum()
-            assert total > 3, "the mark is not in the picture"
+            assert total > 3, "the mark is not in the image"
             out.append(np.hypot((alpha * x).sum() / total - want[0], (alpha * y).sum() / total - want[1]))
     return np.array(out)
 

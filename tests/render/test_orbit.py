@@ -14,7 +14,7 @@ import torch
 from mouselift.errors import OutputError, VideoError
 from mouselift.render.base import Rendering, View
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.orbit import levels_of, orbit_camera, pictures, still_sheet, turntable, write_video
+from mouselift.render.orbit import images, levels_of, orbit_camera, still_sheet, turntable, write_video
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "losses.npz"
 Make = Callable[..., Any]
@@ -60,9 +60,9 @@ def test_a_turn() -> None:
         orbit_camera(0.0, elevation_deg=90.0)
 
 
-def test_video_holds_the_pictures(tmp_path: Path, make_easy: Make) -> None:
+def test_video_holds_the_images(tmp_path: Path, make_easy: Make) -> None:
     cameras = turntable(5, size=64)
-    stills = list(pictures(CpuRenderer(), make_easy(0), cameras))
+    stills = list(images(CpuRenderer(), make_easy(0), cameras))
     assert write_video(tmp_path / "turn.mp4", iter(stills), fps=24.0) == 5
     with av.open(str(tmp_path / "turn.mp4")) as container:
         assert float(container.streams.video[0].average_rate or 0) == 24

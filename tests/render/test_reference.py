@@ -48,7 +48,7 @@ def test_by_hand(renderer: Renderer) -> None:
     x, y = np.meshgrid(np.arange(33) + 0.5 - 10.0, np.arange(21) + 0.5 - 12.5)
 
     def alpha(opacity: float, z: float) -> np.ndarray:
-        variance = (40.0 * 0.05 / z) ** 2 + DILATION  # on the axis the linearised picture is a disc
+        variance = (40.0 * 0.05 / z) ** 2 + DILATION  # on the axis the linearised image is a disc
         value = opacity * np.exp(-0.5 * (x * x + y * y) / variance)
         return np.where(value >= 1 / 255, value, 0)
 
@@ -87,7 +87,7 @@ def test_near_plane_opacity_limits_and_early_stop(renderer: Renderer) -> None:
 
 
 @BOTH
-def test_what_reaches_into_the_picture_is_drawn(renderer: Renderer) -> None:
+def test_what_reaches_into_the_image_is_drawn(renderer: Renderer) -> None:
     """A wide one whose centre lies outside; tails end exactly where alpha falls below 1/255."""
     got = renderer.render(balls([[-0.5, 0, 1]], 0.2, [0.9], [[1, 1, 1]]), plain_view(), (0.0, 0.0, 0.0))
     assert float(got.alpha[12, 0]) > 0.1
@@ -100,18 +100,18 @@ def test_gradients_by_finite_differences(make_easy: Make, make_view: Make) -> No
     g, view = make_easy(4, 3, 0.5), make_view(4, 5, 4)
     g.opacities.clamp_(0.3, 0.6)
 
-    def picture(*leaves: torch.Tensor) -> torch.Tensor:
+    def image(*leaves: torch.Tensor) -> torch.Tensor:
         got = ReferenceRenderer().render(Gaussians(*leaves[:5]), View(leaves[5], leaves[6], 5, 4))
         return torch.cat([got.colour.flatten(), got.alpha.flatten()])
 
     T = view.T_cam_world
     leaves = [g.positions, g.scales, g.rotations, g.opacities, g.colours, T, view.intrinsics]
-    assert torch.autograd.gradcheck(picture, [leaf.clone().requires_grad_() for leaf in leaves], eps=1e-7, atol=1e-4)
+    assert torch.autograd.gradcheck(image, [leaf.clone().requires_grad_() for leaf in leaves], eps=1e-7, atol=1e-4)
 
 
 @BOTH
 def test_one_similarity_on_cameras_and_gaussians(renderer: Renderer, make_easy: Make) -> None:
-    """The picture stays the same, though the near plane and nothing else knows about scale."""
+    """The image stays the same, though the near plane and nothing else knows about scale."""
     rng = np.random.default_rng(5)
     turn = np.linalg.qr(rng.normal(size=(3, 3)))[0]
     change = Similarity(2.5, turn * np.sign(np.linalg.det(turn)), rng.normal(size=3))

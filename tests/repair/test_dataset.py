@@ -30,7 +30,7 @@ def write(folder: Path, sample: SampleViews, name: str) -> None:
 
 @pytest.fixture
 def dataset(tmp_path: Path, exact_postures: tuple[SampleViews, ...]) -> Path:
-    """A good sample, one with exchanged views, one with a mirrored picture; all listed for training."""
+    """A good sample, one with exchanged views, one with a mirrored image; all listed for training."""
     root = tmp_path / "old"
     write(root, exact_postures[0], "000000")
     write(root, faults.swapped_views(exact_postures[1], np.random.default_rng(0), views=(1, 4)).sample, "000001")

@@ -1,4 +1,4 @@
-"""The old pipeline's pictures (`--preset legacy`): repaired where enough outline is left, refused where it is not."""
+"""The old pipeline's images (`--preset legacy`): repaired where enough outline is left, refused where it is not."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def small() -> tuple[SampleViews, tuple[Camera, ...], int]:
     return prepared(0.22)
 
 
-def test_pictures_with_whole_outlines_are_repaired(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+def test_images_with_whole_outlines_are_repaired(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
     sample, true, _ = small
     found = repair_sample(sample)
     assert found.status == "repaired"
@@ -51,7 +51,7 @@ def test_pictures_with_whole_outlines_are_repaired(small: tuple[SampleViews, tup
     assert found.residual_after_px < 0.3
 
 
-def test_clipped_pictures_are_refused_though_a_fit_would_leave_nothing() -> None:
+def test_clipped_images_are_refused_though_a_fit_would_leave_nothing() -> None:
     """18 unknowns fit what clipping leaves of the equations to 0.01 px, with scales off by a tenth and more."""
     sample, _, clipped = prepared(0.6)
     assert clipped >= 4
@@ -71,7 +71,7 @@ def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tu
     assert min(off) < 0.5  # of a grid whose steps are 0.4
 
 
-def test_values_put_the_place_where_the_pictures_show_it(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+def test_values_put_the_place_where_the_images_show_it(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
     """With the true cameras as stated, the values of the true place are those of no change; half a pixel is seen."""
     sample, true, _ = small
     _, hulls = problem_of(sample, look(sample))

@@ -30,7 +30,7 @@ def rig_of(
     scale: float | np.ndarray = _SCALE,
     change: Callable[[RigCamera], RigCamera] | None = None,
 ) -> Rig:
-    """The rig that `cameras` (of prepared pictures) came from: another world, frames of 1152 x 1024, cut and scaled."""
+    """The rig that `cameras` (of prepared images) came from: another world, frames of 1152 x 1024, cut and scaled."""
     back = _WORLD.inverse()
     out = []
     for k, camera in enumerate(cameras):
@@ -81,7 +81,7 @@ def test_the_similarity_comes_back(exact_postures: tuple[SampleViews, ...]) -> N
 def test_one_scale_fixes_the_shift_and_leaves_the_zoom(
     exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
-    """Per-sample pictures: the rig knows all focal lengths up to one factor."""
+    """Per-sample images: the rig knows all focal lengths up to one factor."""
     free = repair_sample(spoiled, found_once)
     found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0])))
     assert found.status == "repaired"
@@ -108,7 +108,7 @@ def test_the_sensor_s_own_scale_fixes_everything(
 def test_whole_frames_come_back_exactly(
     exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
 ) -> None:
-    """Pictures that are the rig's whole frames, resized: no silhouette is needed for a number."""
+    """Images that are the rig's whole frames, resized: no silhouette is needed for a number."""
     cameras = cameras_of(exact_postures[0])
 
     def whole(camera: RigCamera) -> RigCamera:

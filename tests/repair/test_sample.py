@@ -88,7 +88,7 @@ def test_undone_exactly(exact_postures: tuple[SampleViews, ...], fault: str) -> 
     found = repair_sample(injected.sample)
     assert found.status == "repaired"
     true = [view.camera for view in exact_postures[1].views]
-    if fault == "swapped_views":  # the pictures stay exchanged: their cameras follow them
+    if fault == "swapped_views":  # the images stay exchanged: their cameras follow them
         i, j = injected.views
         true[i], true[j] = true[j], true[i]
     for a, b in zip(true, found.cameras, strict=True):
@@ -111,7 +111,7 @@ def test_a_good_sample_stays_as_it_is(exact_postures: tuple[SampleViews, ...]) -
         assert found.cameras == tuple(view.camera for view in sample.views)
 
 
-def test_a_mirrored_picture_and_a_copied_calibration_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_mirrored_image_and_a_copied_calibration_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
     for fault, word in ((faults.mirrored_view, "flipped"), (faults.copied_calibration, "copy")):
         spoiled = fault(exact_postures[0], np.random.default_rng(1)).sample
         found = repair_sample(spoiled)

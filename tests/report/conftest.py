@@ -66,7 +66,7 @@ def write_sample(folder: Path, sample: SampleViews) -> Path:
 
 @pytest.fixture(scope="session")
 def dataset(sample: SampleViews, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three samples on disk; in the last, the picture of cam2 is a pixel and a half off its camera."""
+    """Three samples on disk; in the last, the image of cam2 is a pixel and a half off its camera."""
     from dataclasses import replace
 
     path = tmp_path_factory.mktemp("dataset")

@@ -81,7 +81,7 @@ def test_stands_alone_and_can_be_read_aloud(tmp_path: Path) -> None:
 
 def test_without_masks(tmp_path: Path) -> None:
     text = text_of(tmp_path, 3, masked=False)
-    assert "<strong>9</strong> of 9 pictures have no mask" in text
+    assert "<strong>9</strong> of 9 images have no mask" in text
     assert "foreground PSNR, dB" not in text[text.index('id="means"') : text.index('id="samples"')]
 
 
@@ -95,5 +95,5 @@ def test_a_page_of_one_sample_and_a_long_table(tmp_path: Path) -> None:
 def test_a_missing_sheet_is_named(tmp_path: Path) -> None:
     result = result_of(tmp_path, 2)
     (tmp_path / "sample_000000" / SHEET).unlink()
-    with pytest.raises(DatasetError, match=r"sample_000000/sheet.jpg: expected the pictures of a sample"):
+    with pytest.raises(DatasetError, match=r"sample_000000/sheet.jpg: expected the images of a sample"):
         write_evaluation_page(result, tmp_path, tmp_path / "index.html")

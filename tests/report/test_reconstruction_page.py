@@ -1,4 +1,4 @@
-"""The page of a reconstruction: numbers as recorded, pictures of the same region, nothing from outside."""
+"""The page of a reconstruction: numbers as recorded, images of the same region, nothing from outside."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mouselift.geometry.similarity import looking_at
 from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.render.base import Gaussians
-from mouselift.report.reconstruction_page import difference_picture, facts_of, region_of, write_reconstruction_page
+from mouselift.report.reconstruction_page import difference_image, facts_of, region_of, write_reconstruction_page
 
 SIDE = 64
 
@@ -97,7 +97,7 @@ def test_difference_is_white_where_equal_and_red_from_a_quarter_on() -> None:
     a = np.full((4, 4, 3), 100, np.uint8)
     b = a.copy()
     b[1, 1], b[2, 2], b[3, 3] = 164, 255, 132
-    shown = difference_picture(a, b)
+    shown = difference_image(a, b)
     assert tuple(shown[0, 0]) == (255, 255, 255)
     assert tuple(shown[1, 1]) == tuple(shown[2, 2]) == (179, 38, 30)
     assert 38 < shown[3, 3, 1] < 255

@@ -57,10 +57,10 @@ def test_equal_specs_give_equal_bytes(spec: CaptureSpec, tmp_path: Path) -> None
     assert [name for name in first if first[name] != second[name]] == []
 
 
-def test_the_truth_is_what_the_pictures_show(spec: CaptureSpec, tmp_path: Path, frames_of: Reader) -> None:
+def test_the_truth_is_what_the_images_show(spec: CaptureSpec, tmp_path: Path, frames_of: Reader) -> None:
     seen: list[tuple[int, int]] = []
     written = write_capture(
-        tmp_path / "c", replace(spec, pictures="png", masks="png"), lambda done, of: seen.append((done, of))
+        tmp_path / "c", replace(spec, images="png", masks="png"), lambda done, of: seen.append((done, of))
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     truth = Truth.load(tmp_path / "c")
@@ -82,7 +82,7 @@ def test_the_truth_is_what_the_pictures_show(spec: CaptureSpec, tmp_path: Path, 
 
 def test_marks_are_written_and_found(spec: CaptureSpec, tmp_path: Path, frames_of: Reader) -> None:
     """At a quarter of the size a bead is 2.6 px wide: scatter, but no shift."""
-    marked = replace(spec, frames=2, pictures="png", masks="none", marks=40, supersample=8)
+    marked = replace(spec, frames=2, images="png", masks="none", marks=40, supersample=8)
     truth = write_capture(tmp_path / "c", marked)
     gaps = []
     for view, camera in enumerate(truth.cameras):
@@ -112,7 +112,7 @@ def test_existing_files_are_never_touched(spec: CaptureSpec, tmp_path: Path) -> 
         ({"frames": 0}, "expected frames"),
         ({"noise": Noise(lag={7: 1})}, r"no view \[7\]; the rig has views 0 to 2"),
         ({"noise": Noise(missing={0: (9,)})}, r"no frame \[9\]"),
-        ({"noise": Noise(cut={1: (0, 0, 999, 10)})}, "does not lie in its 288 x 256 picture"),
+        ({"noise": Noise(cut={1: (0, 0, 999, 10)})}, "does not lie in its 288 x 256 image"),
     ],
 )
 def test_impossible_specs_are_refused(

@@ -42,9 +42,9 @@ def test_faults_spoil_what_they_name(name: str, sample: SampleViews) -> None:
         or old.camera.K.tolist() != new.camera.K.tolist()
         or not np.array_equal(old.camera.T_cam_world, new.camera.T_cam_world)
     }
-    same_picture = {"swapped_views"}  # the fixture's pictures are alike
+    same_image = {"swapped_views"}  # the fixture's images are alike
     unchanged_one = {"one_intrinsics_for_all"}
-    if name not in same_picture:
+    if name not in same_image:
         assert changed <= set(injected.views)
         assert len(changed) >= len(injected.views) - (1 if name in unchanged_one else 0)
     assert injected.sample.names == sample.names
@@ -52,8 +52,8 @@ def test_faults_spoil_what_they_name(name: str, sample: SampleViews) -> None:
     assert again.values == injected.values
 
 
-def test_unscaled_is_the_camera_of_the_picture_before(sample: SampleViews) -> None:
-    """A point's pixel in the picture before, scaled and shifted, is its pixel now; half a pixel would be seen."""
+def test_unscaled_is_the_camera_of_the_image_before(sample: SampleViews) -> None:
+    """A point's pixel in the image before, scaled and shifted, is its pixel now; half a pixel would be seen."""
     now = sample.views[2].camera
     before = unscaled(now, 1.3, 4.0, -7.0)
     points = RNG(0).uniform(-0.3, 0.3, (20, 3))
@@ -63,7 +63,7 @@ def test_unscaled_is_the_camera_of_the_picture_before(sample: SampleViews) -> No
     assert not np.allclose(moved + 0.5, now.project(points), atol=1e-3)
 
 
-def test_values_are_those_of_the_picture(sample: SampleViews) -> None:
+def test_values_are_those_of_the_image(sample: SampleViews) -> None:
     injected = faults.legacy(sample, RNG(4))
     points = RNG(0).uniform(-0.3, 0.3, (20, 3))
     middle = np.array([128.0, 128.0])
@@ -71,7 +71,7 @@ def test_values_are_those_of_the_picture(sample: SampleViews) -> None:
         values = injected.values
         shift = np.array([values[f"dx[{k}]"], values[f"dy[{k}]"]])
         moved = middle + values[f"scale[{k}]"] * (new.camera.project(points) - middle) + shift
-        roll = moved - old.camera.project(points)  # the picture was rolled by whole pixels besides
+        roll = moved - old.camera.project(points)  # the image was rolled by whole pixels besides
         assert np.allclose(roll, np.rint(roll[0]), atol=1e-9)
         x, y = (float(v) for v in np.rint(roll[0]))
         assert np.array_equal(np.roll(old.alpha, (int(y), int(x)), (0, 1)), new.alpha)

@@ -10,7 +10,7 @@ from mouselift.synthetic.scene import Arena
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_it_stays_inside_the_arena_above_the_floor_and_in_all_pictures(mouse: Mouse, seed: int) -> None:
+def test_it_stays_inside_the_arena_above_the_floor_and_in_all_images(mouse: Mouse, seed: int) -> None:
     inspect(mouse, seed, np.arange(0.0, 25.0, 1.07))
 
 

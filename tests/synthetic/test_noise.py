@@ -22,11 +22,11 @@ Make = Callable[[Noise], tuple[Truth, np.ndarray, np.ndarray]]
 
 @pytest.fixture
 def make(small_rig: Rig, tmp_path: Path, frames_of: Reader) -> Make:
-    """(truth, masks [view, frame, h, w], pictures of view 0) of a capture with some noise."""
+    """(truth, masks [view, frame, h, w], images of view 0) of a capture with some noise."""
 
     def write(noise: Noise) -> tuple[Truth, np.ndarray, np.ndarray]:
         rig = Rig(small_rig.cameras[:2], small_rig.arena)
-        spec = CaptureSpec(frames=3, rig=rig, fps=5.0, pictures="png", masks="png", noise=noise)
+        spec = CaptureSpec(frames=3, rig=rig, fps=5.0, images="png", masks="png", noise=noise)
         truth = write_capture(tmp_path / "c", spec)
         masks = [frames_of(tmp_path / "c" / "masks" / f"Camera{i}")[..., 0] for i in (1, 2)]
         return truth, np.stack(masks), frames_of(tmp_path / "c" / "images" / "Camera1")
@@ -82,19 +82,19 @@ def test_missing_masks(make: Make) -> None:
 
 
 def test_a_lagging_camera_shows_the_past(make: Make) -> None:
-    truth, masks, pictures = make(Noise(lag={0: 1}))
+    truth, masks, images = make(Noise(lag={0: 1}))
     exact = clean(truth)
     assert near(masks[1], exact[1])
     assert near(masks[0, 1:], exact[0, :2])
     assert not near(masks[0, 1], exact[0, 1])
     assert dict(truth.lag) == {0: 1}
-    darkest = pictures[2].astype(int).sum(axis=2)[exact[0, 1] == 255]
-    assert darkest.mean() < pictures[2].astype(int).sum(axis=2)[exact[0, 1] == 0].mean()  # the picture lags with it
+    darkest = images[2].astype(int).sum(axis=2)[exact[0, 1] == 255]
+    assert darkest.mean() < images[2].astype(int).sum(axis=2)[exact[0, 1] == 0].mean()  # the image lags with it
 
 
 def test_a_cut_subject_keeps_an_exact_camera(small_rig: Rig, tmp_path: Path, frames_of: Reader) -> None:
     rig = Rig(small_rig.cameras[:2], small_rig.arena)
-    spec = CaptureSpec(frames=2, rig=rig, fps=5.0, pictures="png", masks="png")
+    spec = CaptureSpec(frames=2, rig=rig, fps=5.0, images="png", masks="png")
     whole = write_capture(tmp_path / "whole", spec)
     _, x = np.nonzero(render_silhouette(whole.mesh(0), whole.cameras[0]))
     box = (0, 10, int(x.mean()) // 2 * 2, 250)

@@ -169,7 +169,7 @@ def cylinder(length: float, radius: float, centre: np.ndarray, direction: np.nda
 
 @pytest.mark.parametrize("angle", [0.0, 0.4, 1.1])
 def test_a_cylinder_has_its_exact_width(angle: float) -> None:
-    """Axis parallel to the picture plane at distance Z: its edges are the lines v = +- f r / sqrt(Z^2 - r^2)."""
+    """Axis parallel to the image plane at distance Z: its edges are the lines v = +- f r / sqrt(Z^2 - r^2)."""
     camera = Camera(400, 400, 900.0, 900.0, 203.3, 198.1, np.eye(4))
     direction = np.array([np.cos(angle), np.sin(angle), 0.0])
     side = np.array([-np.sin(angle), np.cos(angle), 0.0])
@@ -223,7 +223,7 @@ def test_z_buffer_and_silhouette_cover_the_same_samples() -> None:
     np.testing.assert_array_equal(visible.cell, (y - window.y0) * window.columns + x - window.x0)
 
 
-def test_a_subject_partly_or_wholly_outside_the_picture() -> None:
+def test_a_subject_partly_or_wholly_outside_the_image() -> None:
     camera = a_camera()
     mesh = sphere_mesh(CENTRE, RADIUS)
     whole = render_silhouette(mesh, camera)

@@ -36,9 +36,9 @@ def test_equal_arguments_give_equal_bytes(small_rig: Rig) -> None:
 
 def test_the_scene_is_still_but_for_animal_and_shadow(posed: Posed, mouse: Mouse, small_rig: Rig) -> None:
     renderer = ViewRenderer(small_rig.cameras[2], small_rig.arena)
-    picture = renderer.render(posed, shadow_of(posed))
-    difference = renderer.empty.astype(int).mean(axis=2) - picture.rgb.mean(axis=2)
-    outside = picture.mask == 0
+    image = renderer.render(posed, shadow_of(posed))
+    difference = renderer.empty.astype(int).mean(axis=2) - image.rgb.mean(axis=2)
+    outside = image.mask == 0
     assert (np.abs(difference[outside]) > 20).mean() < 0.03  # only the shadow's core
     assert difference[outside].min() > -1.5  # which darkens, never brightens
     assert 5 < difference[outside].max() < 150

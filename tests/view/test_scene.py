@@ -1,4 +1,4 @@
-"""The scene: pictures stand where the intrinsics say, the hull fills the subject, contradictions are told."""
+"""The scene: images stand where the intrinsics say, the hull fills the subject, contradictions are told."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
-from mouselift.view.live import picture_plane
+from mouselift.view.live import image_plane
 from mouselift.view.scene import SceneCamera, on_ground, scene_of
 
 SIZE, RADIUS = 96, 0.4
@@ -45,12 +45,12 @@ def sample() -> SampleViews:
 
 
 def corner_error(camera: Camera, corners: np.ndarray) -> float:
-    """Pixels between where a picture's corners project and where they belong."""
+    """Pixels between where an image's corners project and where they belong."""
     wanted = np.array([[0, 0], [SIZE, 0], [SIZE, SIZE], [0, SIZE]], dtype=np.float64)
     return float(np.abs(camera.project(corners) - wanted).max())
 
 
-def test_pictures_stand_where_the_intrinsics_say(sample: SampleViews) -> None:
+def test_images_stand_where_the_intrinsics_say(sample: SampleViews) -> None:
     for camera in scene_of(sample).cameras:
         assert corner_error(camera.camera, camera.corners) < 1e-9
 
@@ -90,7 +90,7 @@ def test_hull_is_the_ball(sample: SampleViews) -> None:
     assert scene.hull.normals[top, 2] > 0.5
 
 
-def test_hull_has_the_pictures_colours(sample: SampleViews) -> None:
+def test_hull_has_the_images_colours(sample: SampleViews) -> None:
     scene = scene_of(sample)
     assert scene.hull is not None
     seen = {tuple(colour) for colour in scene.hull.colours.tolist()}
@@ -132,10 +132,10 @@ def test_on_ground_keeps_colours_straight() -> None:
     assert cv2.countNonZero((small[:, :, 0] == 10).astype(np.uint8)) == 16 * 8
 
 
-def test_picture_plane_has_the_corners(sample: SampleViews) -> None:
+def test_image_plane_has_the_corners(sample: SampleViews) -> None:
     """viser's image node: x right, y down from its middle."""
     corners = scene_of(sample).cameras[2].corners
-    wxyz, middle, width, height = picture_plane(corners)
+    wxyz, middle, width, height = image_plane(corners)
     w, x, y, z = wxyz
     R = np.array(
         [

@@ -45,11 +45,11 @@ def camera(name: str = "cam0", distance: float = 2.5) -> Camera:
 def sample_folder(tmp_path: Path) -> Callable[..., Path]:
     def make(folder: Path, file: str = "opencv_cameras.json", views: int = 2) -> Path:
         (folder / "images").mkdir(parents=True)
-        picture = np.zeros((32, 32, 4), np.uint8)
-        picture[8:24, 8:24] = (200, 90, 30, 255)
+        image = np.zeros((32, 32, 4), np.uint8)
+        image[8:24, 8:24] = (200, 90, 30, 255)
         found = [SampleView(camera(f"cam{k}", 2.5 + k), f"images/cam_{k:03d}.png", k) for k in range(views)]
         for view in found:
-            (folder / view.file_path).write_bytes(encode_png(picture))
+            (folder / view.file_path).write_bytes(encode_png(image))
         (folder / file).write_bytes(sample_json(folder.name, found, {}))
         return folder
 
@@ -113,12 +113,12 @@ def test_the_large_and_opaque_are_shown_first() -> None:
 
 def test_a_scene_of_centres() -> None:
     splats = some(500)
-    picture = np.full((32, 32, 3), 120, np.uint8)
-    scene = splat_scene("mouse", splats, [(camera("a"), picture), (camera("b", 3.0), None)])
+    image = np.full((32, 32, 3), 120, np.uint8)
+    scene = splat_scene("mouse", splats, [(camera("a"), image), (camera("b", 3.0), None)])
     assert scene.hull is not None
     assert len(scene.hull.points) == (1 / (1 + np.exp(-splats.opacities)) >= 0.05).sum()
     assert not scene.hull.normals.any(), "unshaded"
-    for drawn in scene.cameras:  # the pictures stand where the intrinsics say
+    for drawn in scene.cameras:  # the images stand where the intrinsics say
         wanted = np.array([[0, 0], [32, 0], [32, 32], [0, 32]], dtype=np.float64)
         np.testing.assert_allclose(drawn.camera.project(drawn.corners), wanted, atol=1e-9)
     assert scene.radius == pytest.approx(np.linalg.norm(scene.cameras[1].camera.centre - scene.centre))
@@ -161,13 +161,13 @@ def test_which_cameras_stand_beside(tmp_path: Path, sample_folder: Callable[...,
 
 
 @pytest.mark.parametrize("file", ["opencv_cameras.json", "cameras.json"])
-def test_cameras_and_pictures(tmp_path: Path, sample_folder: Callable[..., Path], file: str) -> None:
+def test_cameras_and_images(tmp_path: Path, sample_folder: Callable[..., Path], file: str) -> None:
     found = cameras_of(sample_folder(tmp_path / "sample_1", file))
     assert [c.name for c, _ in found] == ["cam0", "cam1"]
     np.testing.assert_allclose(found[0][0].K, camera().K)
-    picture = found[0][1]
-    assert picture is not None
-    assert tuple(picture[16, 16]) == (200, 90, 30)
+    image = found[0][1]
+    assert image is not None
+    assert tuple(image[16, 16]) == (200, 90, 30)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")

@@ -22,7 +22,7 @@ BINS = 400  # a component
 RANGES = np.array([1.0, 1.0, 1.0, 4.0, 4.0, 4.0])  # histograms span +-; what lies beyond counts in the last bin
 LIMIT_DIRECTION = 0.4  # FaceLift's inference rig lies 0.32 from its training cameras, these with +Y up 0.44, -Z up 0.64
 LIMIT_NEAREST = 0.35  # 0.11; exact presets on the six-camera rig up to 0.26; a world of twice the scale 0.51
-_GRID = 8  # rays a side of each picture: the middles of 8 x 8 equal cells
+_GRID = 8  # rays a side of each image: the middles of 8 x 8 equal cells
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,7 @@
 """Samples that are there twice, and samples so alike that one teaches the other: a few hundred bytes a sample.
 
-A sample's identity is the checksums of its pictures' files. Its likeness is each view's silhouette in 8 x 8 cells: two
-moments with the same silhouettes from all sides show the same pose. Colours are not compared, so that a picture that
+A sample's identity is the checksums of its images' files. Its likeness is each view's silhouette in 8 x 8 cells: two
+moments with the same silhouettes from all sides show the same pose. Colours are not compared, so that an image that
 another tool brightened or encoded again is still found.
 """
 
@@ -25,7 +25,7 @@ _CHUNK = 512  # samples compared at a time: their distances to ten thousand othe
 
 @dataclass(frozen=True, eq=False)
 class Likeness:
-    """What is kept of one sample's pictures."""
+    """What is kept of one sample's images."""
 
     digests: tuple[int, ...]  # one a view
     cells: UInt8[Array, " k"]  # 64 a view, views in order
@@ -43,7 +43,7 @@ def _cells(alpha: Levels) -> np.ndarray:
 
 
 def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Finding]:
-    """One warning where samples' pictures are, byte for byte, those of earlier ones."""
+    """One warning where samples' images are, byte for byte, those of earlier ones."""
     first: dict[tuple[int, ...], str] = {}
     twins: list[tuple[str, str]] = []
     for name, like in zip(ids, seen, strict=True):
@@ -54,7 +54,7 @@ def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Find
         return []
     name, twin = twins[0]
     many = f"{len(twins)} samples repeat" if len(twins) > 1 else "1 sample repeats"
-    text = f"{many} the pictures of an earlier one, byte for byte; the first: {name} repeats {twin}"
+    text = f"{many} the images of an earlier one, byte for byte; the first: {name} repeats {twin}"
     advice = "Leave one of each pair out: it counts double in training."
     value = float(len(twins))
     return [Finding("duplicate-sample", "warning", text, sample=name, value=value, limit=0.0, advice=advice)]

@@ -33,7 +33,7 @@ class Placement:
     extent: float  # largest |coordinate| of the outline's points at the subject's depth
     depth: float  # largest distance of a subject's point from its ray's point nearest the origin
     depths: Float64[Array, " v"]  # of the centre in each camera, along its axis
-    border: tuple[bool, ...]  # one a view: the subject reaches the picture's edge
+    border: tuple[bool, ...]  # one a view: the subject reaches the image's edge
 
 
 def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Placement:
@@ -64,7 +64,7 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
 
 
 def touches_edge(camera: Camera, outline: Outline) -> bool:
-    """Whether the outline reaches the picture's edge."""
+    """Whether the outline reaches the image's edge."""
     x0, y0, x1, y1 = outline.box
     return x0 <= 0 or y0 <= 0 or x1 >= camera.width or y1 >= camera.height
 
@@ -99,12 +99,12 @@ def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
 
 
 def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
-    """Views whose subject reaches the picture's edge. An error never: what the sensor cut, no framing brings back."""
+    """Views whose subject reaches the image's edge. An error never: what the sensor cut, no framing brings back."""
     found: list[Finding] = []
     for view, border in zip(sample.views, place.border, strict=True):
         if border:
             by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
-            text = f"{sample.id}: {view.name}: the subject reaches the picture's border{by[view.cut]}"
+            text = f"{sample.id}: {view.name}: the subject reaches the image's border{by[view.cut]}"
             advice = "Frame it smaller; if the sensor cut it, leave the sample out or accept it."
             found.append(Finding("clipped", "warning", text, view.name, sample.frame, sample.id, None, None, advice))
     return found

@@ -30,7 +30,7 @@ class Profile(msgspec.Struct, frozen=True):
     """Rays: mean [6], covariance [6][6] and histograms [6][BINS] in the order of `distribution.COMPONENTS`.
 
     `cameras`: 5 %, 50 % and 95 % quantile of each of: fov_deg (across), distance (from the origin), elevation_deg,
-    principal_share (offset from the picture's middle over its width).
+    principal_share (offset from the image's middle over its width).
     """
 
     name: str
@@ -71,7 +71,7 @@ def training_cameras() -> list[Camera]:
 
 
 def inference_cameras() -> list[Camera]:
-    """The six cameras that FaceLift's own pipeline makes pictures for."""
+    """The six cameras that FaceLift's own pipeline makes images for."""
     return ring(_INFERENCE_AZIMUTHS, 0.0)
 
 
@@ -108,7 +108,7 @@ def profile_of(name: str, rays: RayStatistics, facts: dict[str, np.ndarray]) -> 
 def profile_dataset(
     path: Path, name: str | None = None, progress: Callable[[str, int, int], None] = lambda stage, done, total: None
 ) -> Profile:
-    """The profile of a dataset's cameras; pictures are not read. Entries without a possible camera are left out.
+    """The profile of a dataset's cameras; images are not read. Entries without a possible camera are left out.
 
     DatasetError where there are no samples or none has a usable camera.
     """

@@ -28,11 +28,11 @@ SAMPLE_NUMBERS = {
     "size_spread": "largest / smallest subject, square roots of the areas",
     "smallest_px": "square root of the smallest subject's area",
     "focal_spread": "largest / smallest focal length",
-    "principal_px": "largest distance of a principal point from its picture's middle",
+    "principal_px": "largest distance of a principal point from its image's middle",
     "off_origin": "distance of the subject's centre from the world's origin",
     "extent": "largest coordinate of the subject along a world axis, in size",
     "depth": "largest distance of the subject from the point of its ray that lies nearest the origin",
-    "border_views": "views whose subject reaches the picture's border",
+    "border_views": "views whose subject reaches the image's border",
 }
 VIEW_NUMBERS = {
     "tangency_px": "RMS of the view's tangency residuals",
@@ -42,12 +42,12 @@ VIEW_NUMBERS = {
     "fy": "pixels",
     "cx": "pixels",
     "cy": "pixels",
-    "width": "of the picture, pixels",
-    "height": "of the picture, pixels",
+    "width": "of the image, pixels",
+    "height": "of the image, pixels",
     "distance": "of the camera from the world's origin",
     "elevation_deg": "of the camera's centre above the horizon, seen from the origin",
     "azimuth_deg": "of the camera's centre, from +x towards +y",
-    "border": "1 where the subject reaches the picture's border",
+    "border": "1 where the subject reaches the image's border",
     "cut": "1 where the sensor is known to have cut the subject, 0 where it is known that it has not",
 }
 

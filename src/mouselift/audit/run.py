@@ -1,6 +1,6 @@
 """The audit: one sample -> `SampleReport`, a dataset -> `DatasetAudit`, streaming, in constant memory a worker.
 
-A sample's pictures are read, judged and forgotten; a kilobyte of numbers a sample stays. Nothing is ever written into
+A sample's images are read, judged and forgotten; a kilobyte of numbers a sample stays. Nothing is ever written into
 the dataset.
 """
 

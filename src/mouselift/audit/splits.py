@@ -102,7 +102,7 @@ def _neighbours(
         f"{len(near)} of {len(mine)} validation samples lie within {reach} frames of a training sample, the first: "
         f"{first}"
     )
-    advice = "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same picture."
+    advice = "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same image."
     severity = "warning" if share > NEIGHBOUR_SHARE else "note"
     limit = NEIGHBOUR_SHARE
     return [Finding("split-neighbours", severity, text, sample=first, value=share, limit=limit, advice=advice)]

@@ -17,9 +17,9 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
 
 FOCAL_SPREAD = 2.0  # largest / smallest: 1 in the pretrained cameras; `per-view` reaches 4 on the six-camera rig
-PRINCIPAL_SHARE = 0.5  # of the picture's side, from its middle: beyond it the axis leaves the picture
+PRINCIPAL_SHARE = 0.5  # of the image's side, from its middle: beyond it the axis leaves the image
 SIZE_SPREAD = 3.0  # largest / smallest side of the subject
-SMALLEST_SHARE = 0.08  # of the picture's side: a smaller subject is a few of the model's 8 px patches
+SMALLEST_SHARE = 0.08  # of the image's side: a smaller subject is a few of the model's 8 px patches
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,11 @@ class Spread:
     """Over one sample's views. Spreads are largest / smallest; NaN where no view has a subject."""
 
     focal: float
-    principal_px: float  # largest distance of a principal point from its picture's middle
-    principal_share: float  # the same over the picture's width
+    principal_px: float  # largest distance of a principal point from its image's middle
+    principal_share: float  # the same over the image's width
     size: float  # of the square root of the subject's area
     smallest_px: float  # square root of the smallest subject's area
-    smallest_share: float  # the same over the picture's width
+    smallest_share: float  # the same over the image's width
 
 
 def spread(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Spread:
@@ -65,7 +65,7 @@ def spread_findings(sample: SampleViews, found: Spread) -> list[Finding]:
         text = f"largest / smallest focal length is {found.focal:.2f}"
         add("focal-spread", text, found.focal, FOCAL_SPREAD, "`--preset per-sample` or `canonical` keeps it lower.")
     if found.principal_share > PRINCIPAL_SHARE:
-        text = f"a principal point lies {found.principal_px:.0f} px from its picture's middle"
+        text = f"a principal point lies {found.principal_px:.0f} px from its image's middle"
         advice = "`--preset canonical` turns the cameras to the subject and centres them."
         add("principal-spread", text, found.principal_share, PRINCIPAL_SHARE, advice)
     if found.size > SIZE_SPREAD:

@@ -81,7 +81,7 @@ def _unknown_because(counts: Mapping[str, CodeCount]) -> str:
 
 
 _SILENT = {
-    "no-alpha": "their pictures have no alpha, so there is no silhouette to compare",
+    "no-alpha": "their images have no alpha, so there is no silhouette to compare",
     "empty-mask": "their alpha is empty",
     "masks-rough": "their masks are too rough",
     "tangency-unknown": "too few pairs of views see the subject whole",

@@ -70,7 +70,7 @@ def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) ->
 
 
 def _crops(path: Path) -> tuple[dict[str, list[int]], list[str]]:
-    """[cameras.NAME] offsets of the nearest anipose config.toml: x, y [, width, height] of the recorded picture."""
+    """[cameras.NAME] offsets of the nearest anipose config.toml: x, y [, width, height] of the recorded image."""
     for folder in list(path.resolve().parents)[:_CONFIG_REACH]:
         file = folder / "config.toml"
         if not file.is_file():

@@ -16,7 +16,7 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Lens
 
-_ANY_SIZE = (1, 1)  # projecting needs no picture size
+_ANY_SIZE = (1, 1)  # projecting needs no image size
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class RawCamera:
             raise CalibrationError(f"{where}: {error}") from None
         if mirror.any():
             raise CalibrationError(
-                f"{where}: its mirror flag m is {mirror.ravel().tolist()}, expected 0: its pictures are flipped "
+                f"{where}: its mirror flag m is {mirror.ravel().tolist()}, expected 0: its images are flipped "
                 "left to right. Flip the video back, calibrate on that, and set m to 0."
             )
         return cls(name, source, values["K"], values["r"], values["t"].ravel(), lens)

@@ -28,7 +28,7 @@ _LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 
 @dataclass(frozen=True, eq=False)
 class SampleView:
-    """One view of a sample: its camera, and its picture relative to the sample's folder."""
+    """One view of a sample: its camera, and its image relative to the sample's folder."""
 
     camera: Camera  # pinhole, no skew; `camera.name` is the source camera's
     file_path: str  # with forward slashes
@@ -36,7 +36,7 @@ class SampleView:
 
 
 def read_facelift(path: Path, variant: str | None = None) -> Rig:
-    """Rig of an `opencv_cameras.json`, cameras named by "camera", else by their picture."""
+    """Rig of an `opencv_cameras.json`, cameras named by "camera", else by their image."""
     no_variant(path, "facelift", variant)
     views, _ = read_cameras_json(path)
     return Rig(path, "facelift", tuple(_rig_camera(path, view.camera) for view in views))
@@ -70,7 +70,7 @@ def _entry(view: SampleView) -> dict[str, Any]:
     if not isinstance(camera.lens, Pinhole) or camera.skew != 0.0:
         raise CalibrationError(
             f"camera {camera.name!r}: opencv_cameras.json holds pinhole cameras only, got {camera.lens} with skew "
-            f"{camera.skew}; resample the picture first (warp)"
+            f"{camera.skew}; resample the image first (warp)"
         )
     return {
         "w": camera.width,

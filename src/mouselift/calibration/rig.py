@@ -1,4 +1,4 @@
-"""What every rig reader returns: cameras in this project's conventions, picture sizes where the format has them.
+"""What every rig reader returns: cameras in this project's conventions, image sizes where the format has them.
 
 Conversions to pixel centres at +0.5 and to w2c column form are done in the reader, once.
 """
@@ -37,9 +37,7 @@ class RigCamera:
     t_cam_world: Vector3
     lens: Lens
     size: tuple[int, int] | None = None  # width, height as calibrated; None: the format does not say
-    crop_offset: tuple[int, int] | None = (
-        None  # of the recorded picture on the calibrated sensor, where the format says
-    )
+    crop_offset: tuple[int, int] | None = None  # of the recorded image on the calibrated sensor, where the format says
     crop_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()  # what was decided on the way, in words
 
@@ -73,7 +71,7 @@ class RigCamera:
             raise ValueError(f"expected positive focal lengths, got fx = {self.K[0, 0]:g}, fy = {self.K[1, 1]:g}")
 
     def camera(self, size: tuple[int, int]) -> Camera:
-        """The camera for a calibrated picture of `size` (width, height)."""
+        """The camera for a calibrated image of `size` (width, height)."""
         try:
             return Camera.from_matrices(self.K, self.R_cam_world, self.t_cam_world, size, self.lens, self.name)
         except CalibrationError as error:
@@ -199,7 +197,7 @@ def nearest_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
             f"rotation is not orthonormal with det +1 (det = {det:.3f}, |R R^T - 1| = {error:.2g}, expected below "
             f"{_ROUNDED_ROTATION:g}). "
             + (
-                "A mirrored view? Undo the flip of picture and calibration."
+                "A mirrored view? Undo the flip of image and calibration."
                 if det < 0
                 else "Is it written with too few digits, or scaled?"
             )

@@ -17,7 +17,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
 from mouselift.media.video import probe
 
-_FAR = 0.25  # of the picture's side: a principal point this far outside is worth a word
+_FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class CaptureCamera:
     """One camera of a capture.
 
     `camera` is as calibrated, for the full sensor, the crop offset not applied. Where the rig format holds no size
-    (DANNCE, MAMMAL, JARVIS), its size is crop offset + picture.
+    (DANNCE, MAMMAL, JARVIS), its size is crop offset + image.
     """
 
     name: str
@@ -34,10 +34,10 @@ class CaptureCamera:
     images: Path | None
     mask: Path | None  # a video file, or a folder of images
     frame_offset: int = 0  # this camera's frame number = frame on the common timeline + frame_offset
-    crop_offset: tuple[int, int] = (0, 0)  # the picture's top-left corner on the calibrated sensor, pixels
+    crop_offset: tuple[int, int] = (0, 0)  # the image's top-left corner on the calibrated sensor, pixels
 
-    def picture_camera(self, size: tuple[int, int]) -> Camera:
-        """The camera of the pictures as they are in the file: crop applied; size = (width, height)."""
+    def image_camera(self, size: tuple[int, int]) -> Camera:
+        """The camera of the images as they are in the file: crop applied; size = (width, height)."""
         return self.camera.cropped(float(self.crop_offset[0]), float(self.crop_offset[1]), size)
 
 
@@ -119,14 +119,14 @@ def _bind(file: Path, spec: CaptureSpec, rig: Rig) -> None:
 
 
 def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[CaptureCamera, tuple[int, int]]:
-    """The camera of one table, and the size of its pictures."""
+    """The camera of one table, and the size of its images."""
     where = f"{file}: [[camera]] {entry.name!r}"
     for key in ("video", "images", "mask"):
         target: Path | None = getattr(entry, key)
         if target is not None and not target.exists():
             advice = "; remove the line, and `mouselift mask` makes new ones" if key == "mask" else ""
             raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
-    size = picture_size(entry)
+    size = image_size(entry)
     crop = entry.crop_offset
     if crop is None:
         crop = rig_camera.crop_offset
@@ -147,8 +147,8 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
     return made, size
 
 
-def picture_size(entry: CameraEntry) -> tuple[int, int]:
-    """(width, height) of a camera's pictures, read from the video's index or its first image."""
+def image_size(entry: CameraEntry) -> tuple[int, int]:
+    """(width, height) of a camera's images, read from the video's index or its first image."""
     if entry.video is not None:
         info = probe(entry.video)
         return info.width, info.height
@@ -161,15 +161,15 @@ def picture_size(entry: CameraEntry) -> tuple[int, int]:
 def _check_crop_size(where: str, size: tuple[int, int], rig_camera: RigCamera) -> None:
     if rig_camera.crop_size is not None and rig_camera.crop_size != size:
         raise CaptureError(
-            f"{where}: the pictures are {size[0]}x{size[1]}, but anipose's config.toml crops to "
-            f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these pictures"
+            f"{where}: the images are {size[0]}x{size[1]}, but anipose's config.toml crops to "
+            f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these images"
         )
 
 
 def _check_size(
     where: str, entry: CameraEntry, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera
 ) -> None:
-    """The pictures' size against the calibrated one."""
+    """The images' size against the calibrated one."""
     if rig_camera.size is None:
         return
     (w, h), (full_w, full_h) = size, rig_camera.size
@@ -177,25 +177,25 @@ def _check_size(
     said = f"{where}: {source} is {w}x{h}, its calibration ({rig_camera.source}) is for {full_w}x{full_h}"
     if crop is not None:
         if crop[0] + w > full_w or crop[1] + h > full_h:
-            raise CaptureError(f"{said}: a picture of this size does not fit at crop_offset [{crop[0]}, {crop[1]}]")
+            raise CaptureError(f"{said}: an image of this size does not fit at crop_offset [{crop[0]}, {crop[1]}]")
     elif size != rig_camera.size:
         scaled = w * full_h == h * full_w
         cause = f"scaled by {w / full_w:.4g}?" if scaled else "cropped?"
         remedy = (
             "record or export at the calibrated size, or calibrate again at this size"
             if scaled
-            else ("if the picture is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size")
+            else ("if the image is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size")
         )
         raise CaptureError(f"{said}: {cause} {remedy[0].upper()}{remedy[1:]}.")
 
 
 def _oddities(camera: CaptureCamera, size: tuple[int, int]) -> Iterator[str]:
     """Things that are unusual but happen on sound rigs."""
-    picture = camera.picture_camera(size)
-    for label, centre, side in (("cx", picture.cx, size[0]), ("cy", picture.cy, size[1])):
+    image = camera.image_camera(size)
+    for label, centre, side in (("cx", image.cx, size[0]), ("cy", image.cy, size[1])):
         if not -_FAR * side <= centre <= (1 + _FAR) * side:
             yield (
-                f"WARNING: camera {camera.name}: its principal point lies far outside the picture "
+                f"WARNING: camera {camera.name}: its principal point lies far outside the image "
                 f"({label} = {centre:.0f} of {side} px): sound on some rigs, else "
-                "a sign of another picture size or a crop that is not given."
+                "a sign of another image size or a crop that is not given."
             )

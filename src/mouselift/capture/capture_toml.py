@@ -40,7 +40,7 @@ class CameraEntry:
     images: Path | None = None
     mask: Path | None = None
     frame_offset: int = 0
-    crop_offset: tuple[int, int] | None = None  # None: not said, the picture is the whole calibrated sensor
+    crop_offset: tuple[int, int] | None = None  # None: not said, the image is the whole calibrated sensor
     rig_name: str | None = None  # None: the same as `name`
 
 

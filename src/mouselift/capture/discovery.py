@@ -11,7 +11,7 @@ from mouselift.calibration.dannce import params_files
 from mouselift.calibration.jarvis import jarvis_files
 from mouselift.calibration.registry import read_rig
 from mouselift.calibration.rig import Rig
-from mouselift.capture.capture import picture_size
+from mouselift.capture.capture import image_size
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.capture.media_binding import VIDEO_SUFFIXES, MediaSet, choose, find_media, listed
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
@@ -208,7 +208,7 @@ def _described(entry: CameraEntry, folder: Path) -> str:
     if entry.video is not None:
         info = probe(entry.video)
         return f"{entry.name}: {_relative(media, folder)}, {info.width}x{info.height}, {info.frames} frames"
-    width, height = picture_size(entry)
+    width, height = image_size(entry)
     return f"{entry.name}: images in {_relative(media, folder)}, {width}x{height}"
 
 

@@ -15,9 +15,9 @@ from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.media.frames import FrameSet, Picture, ViewFrame
-from mouselift.media.images import ImageFolder, ImagePicture, as_levels, as_rgb, read_numbered
-from mouselift.media.video import VideoInfo, VideoPicture, VideoReader, probe
+from mouselift.media.frames import FrameSet, Image, ViewFrame
+from mouselift.media.images import ArrayImage, ImageFolder, as_levels, as_rgb, read_numbered
+from mouselift.media.video import VideoImage, VideoInfo, VideoReader, probe
 
 _IMAGES_PER_BLOCK = 64  # image folders can be cut anywhere: large enough to keep a worker busy
 # Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.
@@ -29,7 +29,7 @@ _QUIET = np.clip(np.round((np.arange(256) - _RIPPLE_LOW) * 255.0 / (_RIPPLE_HIGH
 
 @dataclass(frozen=True, eq=False)
 class Track:
-    """One camera's pictures, or its masks: a video or a folder, and where its numbering starts."""
+    """One camera's images, or its masks: a video or a folder, and where its numbering starts."""
 
     media: VideoInfo | ImageFolder
     shift: int  # number in the file = frame on the common timeline + shift
@@ -56,16 +56,16 @@ class Track:
 @dataclass(frozen=True, eq=False)
 class CameraTracks:
     name: str
-    camera: Camera  # of the pictures
-    pictures: Track
+    camera: Camera  # of the images
+    images: Track
     masks: Track | None
 
 
 class CaptureSource:
     """`FrameSource` over a capture. Opening it indexes every file; `findings` says what does not fit together.
 
-    Raises CaptureError, VideoError or MaskError where nothing can be read as promised. A picture that one
-    camera lacks (short or damaged video) is no error here: its `ViewFrame.picture` is None.
+    Raises CaptureError, VideoError or MaskError where nothing can be read as promised. An image that one
+    camera lacks (short or damaged video) is no error here: its `ViewFrame.image` is None.
     """
 
     def __init__(self, capture: Capture) -> None:
@@ -84,12 +84,12 @@ class CaptureSource:
     @property
     def frames(self) -> range:
         """The common timeline, from 0 to the end of the longest recording."""
-        return range(max(track.pictures.end for track in self.tracks))
+        return range(max(track.images.end for track in self.tracks))
 
     @property
     def rate(self) -> float:
         """Of the first camera's video, frames per second; 0 where it does not say."""
-        media = self.tracks[0].pictures.media
+        media = self.tracks[0].images.media
         return media.rate if isinstance(media, VideoInfo) else 0.0
 
     @property
@@ -97,11 +97,11 @@ class CaptureSource:
         """Every file or folder that is read."""
         found = [self.capture.rig_file]
         for track in self.tracks:
-            found += [track.pictures.path, *([track.masks.path] if track.masks else [])]
+            found += [track.images.path, *([track.masks.path] if track.masks else [])]
         return tuple(found)
 
     def blocks(self, frames: Sequence[int]) -> list[list[int]]:
-        keys = self.tracks[0].pictures.keys()
+        keys = self.tracks[0].images.keys()
         numbers = np.asarray(frames, dtype=np.int64)
         if keys is None:
             group = np.arange(len(numbers)) // _IMAGES_PER_BLOCK
@@ -110,12 +110,12 @@ class CaptureSource:
         edges = np.flatnonzero(np.diff(group)) + 1
         return [part.tolist() for part in np.split(numbers, edges) if part.size]
 
-    def read(self, frames: Sequence[int], pictures: bool = True) -> Iterator[FrameSet]:
-        colour = [self._pictures(track, frames, pictures) for track in self.tracks]
+    def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
+        colour = [self._images(track, frames, images) for track in self.tracks]
         masks = [self._masks(track, frames) for track in self.tracks]
         for index, frame in enumerate(frames):
             views = [
-                ViewFrame(track.camera, next(c), next(m), f"{track.name} ({track.pictures.path.name}) frame {frame}")
+                ViewFrame(track.camera, next(c), next(m), f"{track.name} ({track.images.path.name}) frame {frame}")
                 for track, c, m in zip(self.tracks, colour, masks, strict=True)
             ]
             yield FrameSet(int(frames[index]), tuple(views))
@@ -129,15 +129,15 @@ class CaptureSource:
         # Not by path: two tracks on one file, at different offsets, each need their own place in it.
         return self._readers.setdefault((camera, masks), VideoReader(info))
 
-    def _pictures(self, track: CameraTracks, frames: Sequence[int], wanted: bool) -> Iterator[Picture | None]:
-        media, numbers = track.pictures.media, [frame + track.pictures.shift for frame in frames]
+    def _images(self, track: CameraTracks, frames: Sequence[int], wanted: bool) -> Iterator[Image | None]:
+        media, numbers = track.images.media, [frame + track.images.shift for frame in frames]
         if not wanted:
             yield from (None for _ in frames)
         elif isinstance(media, VideoInfo):
-            yield from (picture for _, picture in self._reader(track.name, False, media).read(numbers))
+            yield from (image for _, image in self._reader(track.name, False, media).read(numbers))
         else:
-            for _, image in read_numbered(media, numbers):
-                yield None if image is None else ImagePicture(as_rgb(image))
+            for _, decoded in read_numbered(media, numbers):
+                yield None if decoded is None else ArrayImage(as_rgb(decoded))
 
     def _masks(self, track: CameraTracks, frames: Sequence[int]) -> Iterator[Levels | None]:
         if track.masks is None:
@@ -149,18 +149,18 @@ class CaptureSource:
                 None if p is None else mask_levels(p) for _, p in self._reader(track.name, True, media).read(numbers)
             )
         else:
-            for _, image in read_numbered(media, numbers):
-                yield None if image is None else as_levels(image)
+            for _, decoded in read_numbered(media, numbers):
+                yield None if decoded is None else as_levels(decoded)
 
 
-def mask_levels(picture: VideoPicture) -> Levels:
-    """A mask picture's levels from its luma plane, a lossy codec's ripples removed."""
-    return picture.luma() if picture.frame.format.name == "gray" else picture.luma(curve=_QUIET)
+def mask_levels(image: VideoImage) -> Levels:
+    """A mask image's levels from its luma plane, a lossy codec's ripples removed."""
+    return image.luma() if image.frame.format.name == "gray" else image.luma(curve=_QUIET)
 
 
 def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
     if camera.video is not None:
-        pictures = Track(probe(camera.video), camera.frame_offset)
+        images = Track(probe(camera.video), camera.frame_offset)
     elif camera.images is not None:
         folder = ImageFolder.scan(camera.images)
         if not folder.complete:
@@ -168,44 +168,44 @@ def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
                 f"{capture.path}: camera {camera.name}: {folder.path}: expected consecutive images, found "
                 f"{len(folder.files)} between numbers {folder.first} and {max(folder.files)}"
             )
-        pictures = Track(folder, folder.first + camera.frame_offset)
+        images = Track(folder, folder.first + camera.frame_offset)
     else:
         raise CaptureError(f"{capture.path}: camera {camera.name}: expected `video` or `images`, found neither")
-    masks = None if camera.mask is None else _open_masks(camera, camera.mask, pictures, capture)
-    return CameraTracks(camera.name, camera.picture_camera(pictures.size), pictures, masks)
+    masks = None if camera.mask is None else _open_masks(camera, camera.mask, images, capture)
+    return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
 
-def _open_masks(camera: CaptureCamera, path: Path, pictures: Track, capture: Capture) -> Track:
+def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Capture) -> Track:
     here = f"{capture.path}: camera {camera.name}: mask {path}"
     media = ImageFolder.scan(path) if path.is_dir() else probe(path)
-    count = pictures.media.frames if isinstance(pictures.media, VideoInfo) else len(pictures.media.files)
+    count = images.media.frames if isinstance(images.media, VideoInfo) else len(images.media.files)
     if isinstance(media, VideoInfo):
         if media.frames != count:
             raise MaskError(
-                f"{here}: has {media.frames} frames, its pictures ({pictures.path.name}) have {count}: which mask "
-                "belongs to which picture cannot be told. Export the masks again, or as PNGs named by frame number"
+                f"{here}: has {media.frames} frames, its images ({images.path.name}) have {count}: which mask "
+                "belongs to which image cannot be told. Export the masks again, or as PNGs named by frame number"
             )
-        masks = Track(media, pictures.shift)
+        masks = Track(media, images.shift)
     elif media.complete and len(media.files) == count:
         masks = Track(media, media.first + camera.frame_offset)
     else:  # masks of some frames only carry the numbers of their source frames, counted from 0
-        first = pictures.media.first if isinstance(pictures.media, ImageFolder) else 0
+        first = images.media.first if isinstance(images.media, ImageFolder) else 0
         masks = Track(media, first + camera.frame_offset)
         if max(media.files) - first >= count:
             raise MaskError(
-                f"{here}: holds {len(media.files)} masks up to number {max(media.files)}, but its pictures end at "
-                f"{count - 1 + first}: expected one mask a picture, or names that are source frame numbers"
+                f"{here}: holds {len(media.files)} masks up to number {max(media.files)}, but its images end at "
+                f"{count - 1 + first}: expected one mask an image, or names that are source frame numbers"
             )
-    if masks.size != pictures.size:
+    if masks.size != images.size:
         raise MaskError(
-            f"{here}: is {masks.size[0]}x{masks.size[1]}, its pictures are {pictures.size[0]}x{pictures.size[1]}; "
-            "masks must be made on the same pictures"
+            f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
+            "masks must be made on the same images"
         )
     return masks
 
 
 def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:
-    """Numbers of the pictures after which a time stamp, or more, is missing; none where the file has no stamps."""
+    """Numbers of the images after which a time stamp, or more, is missing; none where the file has no stamps."""
     if info.times is None or len(info.times) < 3:
         return np.zeros(0, dtype=np.int64)
     steps = np.diff(info.times)
@@ -214,9 +214,9 @@ def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:
 
 def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
     """Findings about recordings that do not cover the same time."""
-    longest = max(tracks, key=lambda track: track.pictures.end)
+    longest = max(tracks, key=lambda track: track.images.end)
     for track in tracks:
-        media = track.pictures.media
+        media = track.images.media
         if isinstance(media, VideoInfo) and media.promised > media.frames:
             yield Finding(
                 "video-truncated",
@@ -230,25 +230,25 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
             yield Finding(
                 "video-gap",
                 "warning",
-                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, first after picture "
-                f"{gaps[0]}; pictures are counted in order, so where frames were lost, later ones lag. Record again, "
+                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, first after image "
+                f"{gaps[0]}; images are counted in order, so where frames were lost, later ones lag. Record again, "
                 "or list the frame after the jump under `jumps`",
                 track.name,
-                int(gaps[0]) - track.pictures.shift,
+                int(gaps[0]) - track.images.shift,
             )
-        missing = longest.pictures.end - track.pictures.end
+        missing = longest.images.end - track.images.end
         if missing:
             yield Finding(
                 "video-short",
                 "warning",
-                f"camera {track.name}: {track.pictures.path}: ends {missing} frames before camera {longest.name} "
-                f"(at frame {track.pictures.end} of {longest.pictures.end}); where frames were lost in between, its "
-                "pictures lag from there on",
+                f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
+                f"(at frame {track.images.end} of {longest.images.end}); where frames were lost in between, its "
+                "images lag from there on",
                 track.name,
-                track.pictures.end,
+                track.images.end,
             )
-        if isinstance(media, VideoInfo) and isinstance(longest.pictures.media, VideoInfo):
-            rate, expected = media.rate, longest.pictures.media.rate
+        if isinstance(media, VideoInfo) and isinstance(longest.images.media, VideoInfo):
+            rate, expected = media.rate, longest.images.media.rate
             if rate and expected and abs(rate - expected) > 0.001 * expected:
                 yield Finding(
                     "video-rate",

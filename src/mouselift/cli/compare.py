@@ -104,7 +104,7 @@ def show(result: Comparison) -> None:
     say(f"""
 Ratios: largest / smallest view of a sample. Centre: principal point off the
 middle. Directions, nearest: distance of the rays to the profile `{result.profile}`.
-Pictures: [bold]{Path(result.page).resolve()}[/]""")
+Images: [bold]{Path(result.page).resolve()}[/]""")
 
 
 def _number(value: float | None, form: str) -> str:

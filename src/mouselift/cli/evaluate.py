@@ -1,4 +1,4 @@
-"""`mouselift evaluate`: how near reconstructions come to the pictures."""
+"""`mouselift evaluate`: how near reconstructions come to the images."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _SHORT = {
 
 @dataclass
 class Evaluate:
-    """Score reconstructions against their pictures: PSNR, SSIM and IoU on the subject first, held-out views first.
+    """Score reconstructions against their images: PSNR, SSIM and IoU on the subject first, held-out views first.
 
     Every sample's Gaussians come from a checkpoint, or from files that are there already (--gaussians); each view is
-    drawn with its camera and compared. With --out: tables as CSV and JSON, a page, and pictures of every sample; a
+    drawn with its camera and compared. With --out: tables as CSV and JSON, a page, and images of every sample; a
     killed run goes on when the same command is given again. Example: `mouselift evaluate out/mouse7/data_val.txt
     --checkpoint ckpt.pt --out evaluated`
     """
@@ -45,7 +45,7 @@ class Evaluate:
     """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
     out: Path | None = None
-    """Folder for the tables, the page and the pictures; without it, text only."""
+    """Folder for the tables, the page and the images; without it, text only."""
     hold_out: tuple[str, ...] = ()
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     views: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class Evaluate:
     rotate: bool = False
     """Instead: hold each view out in turn, one reconstruction each."""
     size: int | None = None
-    """Resize pictures to this many pixels a side, with their cameras. 256 needs a quarter of the memory of 512."""
+    """Resize images to this many pixels a side, with their cameras. 256 needs a quarter of the memory of 512."""
     background: tuple[int, int, int] = (255, 255, 255)
     """RGB levels behind the subject, in what goes in, in what is drawn and in what it is compared with."""
     dtype: Literal["float32", "bfloat16"] = "float32"
@@ -161,15 +161,15 @@ def show(result: Evaluation) -> None:
     """The means for a person."""
     from mouselift.reconstruct.tables import counted, figure_rows, rows, shown_figures, words_of
 
-    said = f"{counted(result.samples, 'sample')}, {counted(result.pictures, 'picture')}"
+    said = f"{counted(result.samples, 'sample')}, {counted(result.images, 'image')}"
     say(f"{result.dataset}: {said}; {result.held_out}", markup=False)
     table("Mean over samples ± standard error", ["", *map(words_of, result.means)], figure_rows(result.means))
     if len(result.by_view) > len(result.means):
         heads = [_SHORT[figure] for figure in shown_figures(result.by_view)]
-        table("By view (fg: foreground)", ["", "pictures", *heads], rows(result.by_view, errors=False))
+        table("By view (fg: foreground)", ["", "images", *heads], rows(result.by_view, errors=False))
     if result.without_mask:
         say(
-            f"{result.without_mask} of {result.pictures} pictures have no mask (not one transparent pixel): they count "
+            f"{result.without_mask} of {result.images} images have no mask (not one transparent pixel): they count "
             "in the whole-image figures only.",
             markup=False,
         )

@@ -30,7 +30,7 @@ class Inspect:
     capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
     """Folder with a capture.toml (`mouselift init` writes one), or that file."""
     out: Path | None = None
-    """Folder for a page with pictures (inspect.html, one file, opens offline); without it, text only."""
+    """Folder for a page with images (inspect.html, one file, opens offline); without it, text only."""
     frames: int = 60
     """About how many instants to judge."""
     lag: int = 5
@@ -107,7 +107,7 @@ def path_words(found: Inspection) -> str:
 
 
 def _rig_columns(found: Inspection) -> list[str]:
-    return ["camera", "picture", "frames", "offset", "focal px", "field °", found.unit, "up/round °", "next °"]
+    return ["camera", "image", "frames", "offset", "focal px", "field °", found.unit, "up/round °", "next °"]
 
 
 def _rig_rows(found: Inspection) -> list[list[str]]:
@@ -145,7 +145,7 @@ def _mask_rows(found: Inspection) -> list[list[str]]:
         rows.append(
             [
                 m.camera,
-                f"{m.instants - m.no_mask - m.no_picture}/{m.instants}",
+                f"{m.instants - m.no_mask - m.no_image}/{m.instants}",
                 str(m.empty),
                 str(m.cut),
                 str(m.parts),

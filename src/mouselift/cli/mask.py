@@ -38,7 +38,7 @@ class Mask:
     stop: int | None = None
     """One past the last frame."""
     samples: int = 48
-    """Pictures a camera from which background, floor and colours are learned."""
+    """Images a camera from which background, floor and colours are learned."""
     replace: bool = False
     """Let capture.toml name these masks in place of those that it names now (their files stay)."""
     sheet_rows: int = 12

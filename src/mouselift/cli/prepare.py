@@ -20,7 +20,7 @@ Choice = Literal["drop", "keep", "fail"]
 
 @dataclass
 class Prepare:
-    """Make a model-ready dataset from a capture; every picture is resampled once, with its camera.
+    """Make a model-ready dataset from a capture; every image is resampled once, with its camera.
 
     A killed run goes on where it stopped when the same command is given again, to the same bytes. A denser
     selection adds to a sparser one. Example: `mouselift prepare recordings/mouse7 out/mouse7 --every 5`
@@ -66,7 +66,7 @@ class Prepare:
     gap: int | None = None
     """Frames between a training and a validation sample (default: half a second)."""
     on_missing: Choice = "drop"
-    """A view without picture or mask, or with an empty mask: drop the sample, keep it without that view, or fail."""
+    """A view without image or mask, or with an empty mask: drop the sample, keep it without that view, or fail."""
     on_cut: Choice = "drop"
     """A mask that touches the sensor's border: drop the sample, keep it, or fail."""
     speck: float = 0.01
@@ -119,7 +119,7 @@ class Prepare:
 
 
 _MEANING = {
-    "missing-picture": "a camera's picture is missing or damaged",
+    "missing-image": "a camera's image is missing or damaged",
     "missing-mask": "a view has no mask (`mouselift mask` makes them)",
     "empty-mask": "a mask is empty",
     "cut-by-sensor": "a sensor's border cuts the subject (--on-cut keep keeps them)",

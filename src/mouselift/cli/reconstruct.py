@@ -36,7 +36,7 @@ class Reconstruct:
     views: tuple[str, ...] = ()
     """Cameras that go in; the others are held out and scored apart. All by default."""
     size: int | None = None
-    """Resize pictures to this many pixels a side, with their cameras; 256 is a tenth of the work of 512."""
+    """Resize images to this many pixels a side, with their cameras; 256 is a tenth of the work of 512."""
     filter: Literal["none", "facelift", "facelift-gradio", "facelift-training"] = "none"
     """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
     turntable: int = 60

@@ -1,4 +1,4 @@
-"""`mouselift repair`: cameras that agree with their pictures again."""
+"""`mouselift repair`: cameras that agree with their images again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Repair:
     """Copy a dataset with corrected cameras; pixels stay as they are, byte for byte.
 
     Each sample's cause is found from its silhouettes (as `mouselift audit` names it) and undone in the cameras: lost
-    scales and shifts, stretched pictures, swapped views, wrong conventions, moved centres. Samples in order stay as
+    scales and shifts, stretched images, swapped views, wrong conventions, moved centres. Samples in order stay as
     they are; what silhouettes do not determine is refused with the reason, and left out of the lists. Original values
     stay in each file under "mouselift.repair". An interrupted run goes on when the same command is given again.
     Example: `mouselift repair data/old data/repaired`
@@ -36,7 +36,7 @@ class Repair:
     pool: Literal["sample", "camera"] = "sample"
     """sample: each sample alone. camera: one change a camera, the same in all samples, from up to 50 of them."""
     rig: Path | None = None
-    """The calibration that the pictures were prepared with (file or folder, any format that `init` reads). It fixes
+    """The calibration that the images were prepared with (file or folder, any format that `init` reads). It fixes
     what silhouettes leave open, as far as a rig can; samples whose poses are not its own are refused."""
     rig_format: str | None = None
     """Of --rig, where its file does not say: dannce, mammal, anipose, facelift, jarvis."""

@@ -14,7 +14,7 @@ from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
 
 @dataclass
 class Report:
-    """Write one self-contained HTML page about a dataset: verdict, pictures with epipolar tangents, plots, 3D scene.
+    """Write one self-contained HTML page about a dataset: verdict, images with epipolar tangents, plots, 3D scene.
 
     Runs the audit first, or takes the one that `mouselift audit --out FILE` wrote. The page opens offline. Exit code 0
     where the dataset passes, 1 where it does not. Example: `mouselift report out/mouse7 mouse7.html`

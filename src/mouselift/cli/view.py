@@ -1,4 +1,4 @@
-"""`mouselift view`: a dataset's cameras, pictures and hulls live in the browser; or Gaussians beside cameras."""
+"""`mouselift view`: a dataset's cameras, images and hulls live in the browser; or Gaussians beside cameras."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mouselift.cli.console import EXIT_OK, say
 
 @dataclass
 class View:
-    """Serve the 3D scene of a dataset: cameras with their pictures, the hull of the silhouettes, a slider over samples.
+    """Serve the 3D scene of a dataset: cameras with their images, the hull of the silhouettes, a slider over samples.
 
     Or of Gaussians: a .ply or .splat, or what `mouselift reconstruct` wrote, next to the cameras.
 

@@ -115,7 +115,7 @@ def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Findi
         f"{sample.id}: outlines disagree, but the smallest subject is only {smallest:.0f} px (square root of its area; "
         f"expected at least {limits.tiny_px:g} px): whether cameras or too few pixels are the reason is not known"
     )
-    advice = "Audit pictures of a higher resolution."
+    advice = "Audit images of a higher resolution."
     return Finding(
         "tangency-unknown", "warning", text, None, sample.frame, sample.id, smallest, limits.tiny_px, advice
     )  # fmt: skip
@@ -127,7 +127,7 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
     s, dx, dy = suspicion.change
     if suspicion.kind == "view" and suspicion.view is not None:
         name = sample.views[suspicion.view].name
-        text = f"the camera of {name} does not belong to its picture: {rms}; it looks scaled by {np.exp(s):.4f} and "
+        text = f"the camera of {name} does not belong to its image: {rms}; it looks scaled by {np.exp(s):.4f} and "
         text += f"shifted by ({dx:.1f}, {dy:.1f}) px without its intrinsics"
         if suspicion.masks is not None and suspicion.masks.instead is not None:
             other, pixels = suspicion.masks.instead
@@ -137,9 +137,9 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
     elif suspicion.kind == "all":
         text = f"all views look shifted by ({dx:.2f}, {dy:.2f}) px against their principal points: {rms}"
     elif suspicion.kind == "several":
-        text = f"the cameras of several views do not belong to their pictures: {rms}"
+        text = f"the cameras of several views do not belong to their images: {rms}"
     else:
-        text = f"cameras and silhouettes disagree in a way that scaling and shifting pictures does not explain: {rms}"
+        text = f"cameras and silhouettes disagree in a way that scaling and shifting images does not explain: {rms}"
         value, limit = found.rms_px, limits.rms_px
     advice = "`mouselift audit` names the cause over the whole dataset; `mouselift repair` undoes what can be undone."
     # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.

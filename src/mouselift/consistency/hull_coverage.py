@@ -162,7 +162,7 @@ def _carved(views: Sequence[_Seen], centre: np.ndarray, half: float) -> tuple[np
 
 
 def _kept(views: Sequence[_Seen], points: np.ndarray, edge: float) -> np.ndarray:
-    """Cells whose ball may touch every mask. A cell beyond a picture's edge is judged at the edge: that keeps more."""
+    """Cells whose ball may touch every mask. A cell beyond an image's edge is judged at the edge: that keeps more."""
     for view in views:
         if len(points) == 0:
             break

@@ -1,4 +1,4 @@
-"""Which camera is wrong: hypotheses about small changes of the pictures, against the noise of the outlines.
+"""Which camera is wrong: hypotheses about small changes of the images, against the noise of the outlines.
 
 Each hypothesis is linear in the signed tangency residuals (`Contacts.jacobian`): one view scaled and shifted (3
 numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
@@ -40,7 +40,7 @@ class Suspicion:
     view: int | None  # the guilty one, where kind is "view"
     score: float  # of the hypothesis chosen (of the best one where kind is "none")
     limit: float  # that the score was compared with
-    change: tuple[float, float, float]  # log-scale, dx, dy of the picture(s), where kind is "view" or "all"
+    change: tuple[float, float, float]  # log-scale, dx, dy of the image(s), where kind is "view" or "all"
     noise_px: float  # deviation that the chosen hypothesis leaves, at well-defined outline points
     scores: Float64[Array, " v"]  # each view's
     best: tuple[float, float, float]  # of the hypotheses one view, all views alike, several views

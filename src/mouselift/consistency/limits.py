@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class GeometryLimits:
-    """Lengths in pixels of the audited pictures. Runs: `python benchmarks/audit_detection.py --calibrate`."""
+    """Lengths in pixels of the audited images. Runs: `python benchmarks/audit_detection.py --calibrate`."""
 
     noise_px: float = 0.055  # deviation of an outline point on exact samples, away from sharp and thin tips
     sharp_px: float = 0.3  # more of it where the outline is sharp, times its sharpness (0 .. 1) above 0.4

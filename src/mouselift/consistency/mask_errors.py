@@ -41,7 +41,7 @@ class MaskFault:
     short_views: tuple[int, ...]  # that lack parts which others see
     noise_px: float  # deviation that is left, at well-defined outline points
     camera: int | None  # None: masks alone explain it; the number of views: all views shifted alike
-    change: tuple[float, float, float]  # of that camera's picture: log-scale, dx, dy
+    change: tuple[float, float, float]  # of that camera's image: log-scale, dx, dy
     score: float  # log-likelihood by which the camera's change beats masks alone
     limit: float  # that it was compared with
     instead: tuple[int, float] | None = None  # (view, pixels): the fat mask that explains it less well

@@ -3,7 +3,7 @@
 Segmentations lose thin parts in one view and keep them in another; the trunk they keep. An opening takes every part
 thinner than the disc's diameter away, and leaves the outline of the rest as it was: what stays is a selection of the
 original outline's points, sub-pixel as they were. Radius: a share of the largest disc that the silhouette holds, so the
-answer depends on the picture alone and not on the camera that is to be judged; the trunk being about as wide as it is
+answer depends on the image alone and not on the camera that is to be judged; the trunk being about as wide as it is
 high, it is nearly the same part in all views.
 
 Opened outlines are no silhouettes of one opened body (an ear before the trunk is trunk), so tangency between them is
@@ -34,7 +34,7 @@ _CUT_PX = 1.5  # a body's corner so near to a cut of the outline is on the cut
 
 @dataclass(frozen=True, eq=False)
 class Bodies:
-    """The bodies of one sample's views. They depend on pictures alone: ask them about as many cameras as you like."""
+    """The bodies of one sample's views. They depend on images alone: ask them about as many cameras as you like."""
 
     outlines: tuple[Outline | None, ...]  # one a view; None: no outline, or nothing thick in it
     breadth_px: float  # median over views of the largest inscribed disc's radius; NaN where there is no body

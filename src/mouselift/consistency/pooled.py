@@ -20,7 +20,7 @@ class PooledSuspicion:
     """The camera that one change over all samples would improve most."""
 
     camera: str
-    change: tuple[float, float, float]  # log-scale, dx, dy of its pictures
+    change: tuple[float, float, float]  # log-scale, dx, dy of its images
     score: float  # squares explained a sample, over the noise
     limit: float
     samples: int

@@ -1,7 +1,7 @@
 """Are the masks ragged in all views, so that no outline can be trusted? Then bodies judge the cameras, coarsely.
 
 The masks are good, and the cameras' fault it is, where some planes agree as those of exact masks do, where a small
-change of every camera explains the residuals, or where one stretch or zoom of all pictures does.
+change of every camera explains the residuals, or where one stretch or zoom of all images does.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ def ragged(
 
 
 def least_stretched(contacts: Contacts) -> float:
-    """Share of the mean |residual| that the best stretch of all pictures, along x, y or both, leaves.
+    """Share of the mean |residual| that the best stretch of all images, along x, y or both, leaves.
 
-    In units of the stretched picture: shrinking all pictures to nothing explains nothing.
+    In units of the stretched image: shrinking all images to nothing explains nothing.
     """
     if len(contacts.angle) == 0:
         return 1.0

@@ -43,7 +43,7 @@ class CutLine:
 
 
 def cut_line(outline: Outline, limits: GeometryLimits = LIMITS) -> CutLine | None:
-    """The longest run that looks like an old frame edge, where there is one; the picture's own border is none."""
+    """The longest run that looks like an old frame edge, where there is one; the image's own border is none."""
     hull = outline.hull.astype(np.float32)
     if len(hull) < 3:
         return None

@@ -1,6 +1,6 @@
 """Augmentations that keep cameras and pixels together: in-plane turn, zoom, and colours of the subject alone.
 
-There is no flip: a mirrored picture belongs to no camera.
+There is no flip: a mirrored image belongs to no camera.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ class ColourGains:
     contrast: float = 1.0  # about the middle grey
     saturation: float = 1.0  # about the pixel's own luma
 
-    def apply(self, picture: Premultiplied) -> Premultiplied:
+    def apply(self, image: Premultiplied) -> Premultiplied:
         """Acts on the subject's colours; alpha stays, and fully transparent pixels stay exactly zero.
 
         Every step is linear in (colour, alpha), so premultiplied colours give what straight ones would.
         """
-        alpha = picture[3]
+        alpha = image[3]
         middle = _MIDDLE * alpha
-        colour = (picture[:3] * np.float32(self.brightness) - middle) * np.float32(self.contrast) + middle
+        colour = (image[:3] * np.float32(self.brightness) - middle) * np.float32(self.contrast) + middle
         grey = np.tensordot(_LUMA, colour, axes=1)
         colour = grey + (colour - grey) * np.float32(self.saturation)
         return np.concatenate([np.clip(colour, 0.0, alpha), alpha[None]])

@@ -38,7 +38,7 @@ class MultiViewDataset(Dataset[Sample]):
     What a sample looks like depends on (seed, epoch, index) only: not on workers, order or what was read before.
     Set the epoch (`set_epoch`) before iterating; workers that live on see it.
 
-    A sample that cannot be read raises DatasetError with its name; it is never replaced. So does a picture whose size
+    A sample that cannot be read raises DatasetError with its name; it is never replaced. So does an image whose size
     is not what its camera says: cameras are data, nothing here mends them.
     """
 
@@ -83,9 +83,9 @@ class MultiViewDataset(Dataset[Sample]):
             raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
 
     def check(self, progress: Callable[[str, int, int], None] | None = None) -> None:
-        """Reads all cameras and picture headers and makes every choice of views, before hours are spent on training.
+        """Reads all cameras and image headers and makes every choice of views, before hours are spent on training.
 
-        DatasetError at the first sample that cannot be used. No picture is decoded.
+        DatasetError at the first sample that cannot be used. No image is decoded.
         """
         for place, folder in enumerate(self.folders):
             try:
@@ -119,7 +119,7 @@ class MultiViewDataset(Dataset[Sample]):
         )
 
     def _target(self, camera: Camera, place: int, view: int) -> Camera:
-        """The camera of the picture that is given out."""
+        """The camera of the image that is given out."""
         if self.size is not None and self.size != camera.width:
             camera = resized(camera, self.size, self.size)
         if self.augment is None:
@@ -147,33 +147,33 @@ class MultiViewDataset(Dataset[Sample]):
                 f"{file}: view {view.camera.name} is {target.width} x {target.height}, the sample's first view "
                 f"{out.shape[2]} x {out.shape[1]}; give a size to resize all, or prepare it again"
             )
-        picture, box = ViewMove(view.camera, target).apply(cutout)
+        image, box = ViewMove(view.camera, target).apply(cutout)
         if gains is not None and self.augment is not None and self.augment.colours:
             if cutout.opaque:
                 raise DatasetError(
                     f"{file}: has no transparent pixel, so colour jitter would change the background with the subject; "
                     "prepare it without --background, or leave brightness, contrast and saturation at 0"
                 )
-            picture = gains.apply(picture)
-        compose(out, picture, box, self.background)
+            image = gains.apply(image)
+        compose(out, image, box, self.background)
 
     def _rng(self, place: int, stream: int) -> np.random.Generator:
         return np.random.default_rng([self.seed, self.epoch, place, stream])
 
 
 def compose(
-    out: Float32[Array, "4 rows columns"], picture: Premultiplied, box: Box, background: Float32[Array, "3"]
+    out: Float32[Array, "4 rows columns"], image: Premultiplied, box: Box, background: Float32[Array, "3"]
 ) -> None:
     """Fills `out`: colour + (1 - alpha) * background, and alpha; outside `box` the background and zero."""
     x0, y0, x1, y1 = box
     out[:3] = background[:, None, None]
     out[3] = 0.0
-    if picture.size == 0:
+    if image.size == 0:
         return
-    clear = 1.0 - picture[3]
+    clear = 1.0 - image[3]
     for channel in range(3):
-        np.add(picture[channel], clear * background[channel], out=out[channel, y0:y1, x0:x1])
-    out[3, y0:y1, x0:x1] = picture[3]
+        np.add(image[channel], clear * background[channel], out=out[channel, y0:y1, x0:x1])
+    out[3, y0:y1, x0:x1] = image[3]
 
 
 class Shuffled(Sampler[int]):

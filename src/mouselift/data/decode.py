@@ -1,4 +1,4 @@
-"""A sample's picture as float32 with premultiplied alpha, the subject's part only.
+"""A sample's image as float32 with premultiplied alpha, the subject's part only.
 
 PNGs of this project (one IDAT chunk, rows stored as differences to the row above) are inflated and summed here, within
 the box that is not blank: a third of OpenCV's time. Every other file goes through `media.png` or `media.images`.
@@ -27,21 +27,21 @@ Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
 
 @dataclass(frozen=True, eq=False)
 class Cutout:
-    """The part of a picture that is not fully transparent; all pixels outside are zero."""
+    """The part of an image that is not fully transparent; all pixels outside are zero."""
 
-    width: int  # of the whole picture
+    width: int  # of the whole image
     height: int
     box: Box
     rgba: ImageRGBA  # straight alpha, the box's pixels; what lies under alpha 0 means nothing
 
     @property
     def opaque(self) -> bool:
-        """The picture has no transparent pixel at all: nothing tells the subject from its ground."""
+        """The image has no transparent pixel at all: nothing tells the subject from its ground."""
         whole = self.box == (0, 0, self.width, self.height)
         return whole and bool((self.rgba[..., 3] == 255).all())
 
     def premultiplied(self, box: Box | None = None) -> Premultiplied:
-        """`box` (default the cutout's own, else around it) of the picture, in planes; zero outside the cutout."""
+        """`box` (default the cutout's own, else around it) of the image, in planes; zero outside the cutout."""
         around = box or self.box
         out = np.zeros((4, around[3] - around[1], around[2] - around[0]), dtype=np.float32)
         if self.rgba.size == 0:
@@ -57,14 +57,14 @@ class Cutout:
 
 
 def read_cutout(path: Path) -> Cutout:
-    """A picture file's cutout; 16 bits become 8, a picture without alpha is opaque.
+    """An image file's cutout; 16 bits become 8, an image without alpha is opaque.
 
     DatasetError where it cannot be read, is damaged or cut short.
     """
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: expected a readable picture, got: {error.strerror or error}") from None
+        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
     steps = up_filtered_steps(data)
     if steps is not None:
         return _summed(steps)
@@ -81,7 +81,7 @@ def _summed(steps: UInt8[Array, "h stride"]) -> Cutout:
     if len(columns) == 0:
         return Cutout(width, height, (0, 0, 0, 0), np.zeros((0, 0, 4), dtype=np.uint8))
     x0, x1 = int(columns[0]), int(columns[-1]) + 1
-    y1 = int(found[-1]) + 1  # below it every row repeats this one, which is blank unless the picture is not
+    y1 = int(found[-1]) + 1  # below it every row repeats this one, which is blank unless the image is not
     out = part[: y1 - y0, 4 * x0 : 4 * x1].copy()
     for row in range(1, len(out)):
         np.add(out[row], out[row - 1], out=out[row])

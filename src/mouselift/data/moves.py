@@ -1,6 +1,6 @@
 """One object that moves pixels and camera together: resize, zoom, crop and in-plane turn in one resampling.
 
-Nothing else in `data` may change a picture's grid. Pixel centres lie at +0.5 (docs/concepts/conventions.md); OpenCV
+Nothing else in `data` may change an image's grid. Pixel centres lie at +0.5 (docs/concepts/conventions.md); OpenCV
 counts pixels by integer centres, so its maps are shifted by -0.5 on the way in.
 """
 
@@ -20,7 +20,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.reframe import Reframe
 
-_FINE_ABOVE = 0.5  # output pixels per source pixel: from here on pictures are interpolated on a grid twice as fine
+_FINE_ABOVE = 0.5  # output pixels per source pixel: from here on images are interpolated on a grid twice as fine
 _REACH = 4  # pixels: more than the widest kernel used here
 _AXIS_TOLERANCE = 1e-9
 
@@ -29,7 +29,7 @@ _AXIS_TOLERANCE = 1e-9
 class ViewMove:
     """From `source` to `target`, pinholes at one centre and along one axis; ValueError otherwise.
 
-    `target` is exactly the camera of the picture that `apply` gives.
+    `target` is exactly the camera of the image that `apply` gives.
     """
 
     source: Camera
@@ -60,19 +60,19 @@ class ViewMove:
 
     @property
     def resize_only(self) -> bool:
-        """The whole source picture becomes the whole target picture, without a turn."""
+        """The whole source image becomes the whole target image, without a turn."""
         whole = np.diag([self.source.width / self.target.width, self.source.height / self.target.height])
         return bool(np.abs(self.to_source - np.pad(whole, ((0, 0), (0, 1)))).max() < _AXIS_TOLERANCE)
 
     def apply(self, cutout: Cutout) -> tuple[Premultiplied, Box]:
-        """The moved picture's pixels within the answered box; all others are zero.
+        """The moved image's pixels within the answered box; all others are zero.
 
         Minified: mean over the output pixel's area. Magnified or turned: cubic. Values stay within 0..1, colours
-        within alpha. ValueError where the picture has another size than the source camera.
+        within alpha. ValueError where the image has another size than the source camera.
         """
         if (cutout.width, cutout.height) != (self.source.width, self.source.height):
             raise ValueError(
-                f"ViewMove: expected a picture of {self.source.width} x {self.source.height}, got {cutout.width} x "
+                f"ViewMove: expected an image of {self.source.width} x {self.source.height}, got {cutout.width} x "
                 f"{cutout.height}"
             )
         if cutout.rgba.size == 0:
@@ -85,7 +85,7 @@ class ViewMove:
         return self._resized(cutout)
 
     def _resized(self, cutout: Cutout) -> tuple[Premultiplied, Box]:
-        """A box of whole grid periods, so that resizing it gives what resizing the whole picture would."""
+        """A box of whole grid periods, so that resizing it gives what resizing the whole image would."""
         sizes = ((self.source.width, self.target.width), (self.source.height, self.target.height))
         spans = [
             _periods(low, high, *size) for low, high, size in zip(cutout.box[:2], cutout.box[2:], sizes, strict=True)
@@ -102,7 +102,7 @@ class ViewMove:
         samples = max(1, math.ceil(1 / self.scale - 1e-9))  # per output pixel and axis; then their mean
         fine = 2 if self.scale > _FINE_ABOVE else 1
         x0, y0, x1, y1 = cutout.box
-        room = (x0 - _REACH, y0 - _REACH, x1 + _REACH, y1 + _REACH)  # zeros around, wherever the picture ends
+        room = (x0 - _REACH, y0 - _REACH, x1 + _REACH, y1 + _REACH)  # zeros around, wherever the image ends
         values = np.asarray(cv2.merge(list(cutout.premultiplied(room))))
         if fine > 1:
             values = np.asarray(cv2.resize(values, None, fx=fine, fy=fine, interpolation=cv2.INTER_CUBIC))
@@ -133,7 +133,7 @@ class ViewMove:
 
 
 def resized(camera: Camera, width: int, height: int) -> Camera:
-    """The camera of the whole picture resized: fx, cx by the width's ratio, fy, cy by the height's."""
+    """The camera of the whole image resized: fx, cx by the width's ratio, fy, cy by the height's."""
     across, down = width / camera.width, height / camera.height
     return replace(
         camera,
@@ -147,7 +147,7 @@ def resized(camera: Camera, width: int, height: int) -> Camera:
 
 
 def turned(camera: Camera, degrees: float) -> Camera:
-    """Turned about its optical axis; the picture turns clockwise by `degrees` about the principal point."""
+    """Turned about its optical axis; the image turns clockwise by `degrees` about the principal point."""
     angle = math.radians(degrees)
     c, s = math.cos(angle), math.sin(angle)
     return camera.turned(np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]))
@@ -159,7 +159,7 @@ def zoomed(camera: Camera, factor: float) -> Camera:
 
 
 def window(camera: Camera, x0: float, y0: float, factor: float) -> Camera:
-    """The window with its top-left corner at (x0, y0), blown up by `factor` to the size that the picture had."""
+    """The window with its top-left corner at (x0, y0), blown up by `factor` to the size that the image had."""
     return replace(
         camera,
         fx=camera.fx * factor,

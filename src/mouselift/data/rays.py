@@ -12,7 +12,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 Poses = Float[Tensor, "*b v 4 4"]  # T_world_cam
-Intrinsics = Float[Tensor, "*b v 4"]  # fx, fy, cx, cy in pixels of the picture
+Intrinsics = Float[Tensor, "*b v 4"]  # fx, fy, cx, cy in pixels of the image
 RayMaps = Float[Tensor, "*b v 3 h w"]  # a world vector for every pixel
 
 

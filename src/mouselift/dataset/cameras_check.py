@@ -101,7 +101,7 @@ def _problems(frame: Any) -> Iterator[_Problem]:
         return
     missing = [key for key in _KEYS if key not in frame]
     if missing:
-        advice = "Write the key with its value for this picture; nothing is guessed."
+        advice = "Write the key with its value for this image; nothing is guessed."
         yield "missing-key", "error", f"missing {', '.join(missing)}; expected {', '.join(_KEYS)}", None, advice
         return
     yield from _size_problems(frame)
@@ -115,7 +115,7 @@ def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
         value = frame[key]
         if not _finite(value) or value != int(value) or value < 1:
             text = f"{key}: expected a whole number of pixels, got {_short(value)}"
-            yield "bad-size", "error", text, None, "Write the picture's size."
+            yield "bad-size", "error", text, None, "Write the image's size."
 
 
 def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
@@ -127,14 +127,14 @@ def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
     if fx <= 0 or fy <= 0:
         text = f"expected positive focal lengths in pixels, got fx = {fx:g}, fy = {fy:g}"
-        yield "bad-focal", "error", text, min(fx, fy), "A negative focal length mirrors the picture: undo the flip."
+        yield "bad-focal", "error", text, min(fx, fy), "A negative focal length mirrors the image: undo the flip."
         return
     if cx == 0 and cy == 0:
-        text = "cx = cy = 0: the principal point lies in the picture's corner"
+        text = "cx = cy = 0: the principal point lies in the image's corner"
         advice = "Was it read from a transposed K? A MATLAB K has its principal point in the last row."
         yield "principal-lost", "warning", text, None, advice
     elif _finite(frame["w"]) and _finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
-        text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} picture"
+        text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} image"
         yield "principal-outside", "note", text, None, "Right for a strong crop to one side; else a wrong size or unit."
     if abs(fx / fy - 1) > _SQUARE:
         text = f"fx / fy = {fx / fy:.4f}: pixels are not square"
@@ -178,7 +178,7 @@ def _pose_problems(value: Any) -> Iterator[_Problem]:
     det, off = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
     if det < 0 and off <= _ROUNDED:
         text = f"w2c: det R = {det:.3f}, expected +1: the camera is mirrored"
-        yield "mirrored", "error", text, det, "Undo the flip of axes or picture, in both picture and calibration."
+        yield "mirrored", "error", text, det, "Undo the flip of axes or image, in both image and calibration."
     elif off > _ROUNDED:
         text = f"w2c: R is no rotation (det {det:.3g}, |R R^T - 1| = {off:.2g}, expected below {_ROUNDED:g})"
         yield (
@@ -223,7 +223,7 @@ def _finite(value: Any) -> bool:
 
 
 def _name(index: int, frame: Any) -> str:
-    """As calibration/facelift.py names cameras: by "camera", else by the picture."""
+    """As calibration/facelift.py names cameras: by "camera", else by the image."""
     if not isinstance(frame, Mapping):
         return f"frames[{index}]"
     if "camera" in frame:

@@ -1,7 +1,7 @@
 """A folder in FaceLift's format -> `SampleViews`, whatever tool wrote it. What is broken becomes findings, not a crash.
 
 Views whose camera cannot exist, and views without a usable silhouette, are left out of `Loaded.sample` and named in
-`Loaded.findings`. A picture's real size counts, not the `w` and `h` of its file.
+`Loaded.findings`. An image's real size counts, not the `w` and `h` of its file.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from mouselift.errors import DatasetError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import HALF_LEVEL
-from mouselift.media.alpha import AlphaPicture, read_alpha, read_colours
+from mouselift.media.alpha import AlphaImage, read_alpha, read_colours
 from mouselift.media.frames import number_of
 
-_GROUND_SHARE = 0.5  # of the picture's border must be exactly white or black for a mask to be derived from it
+_GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _GROUNDS = {"white": 255, "black": 0}
 
 
@@ -37,14 +37,14 @@ class Loaded:
 
     sample: SampleViews  # views with a camera and a silhouette; may be empty
     cameras: tuple[Camera, ...]  # of every view whose camera can exist, in the file's order
-    digests: tuple[int, ...]  # of the pictures of `sample.views`: equal for equal files
+    digests: tuple[int, ...]  # of the images of `sample.views`: equal for equal files
     findings: tuple[Finding, ...]
     preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
-    derived: bool = False  # masks were derived from the pictures' ground, not read
+    derived: bool = False  # masks were derived from the images' ground, not read
 
 
 def load_sample(folder: Path, colours: bool = False) -> Loaded:
-    """Reads one sample folder. `colours`: keep the pictures' colours in `View.colours` (slower by a decode a view)."""
+    """Reads one sample folder. `colours`: keep the images' colours in `View.colours` (slower by a decode a view)."""
     name, file = folder.name, folder / CAMERAS_FILE
     try:
         content = read_sample_file(file)
@@ -70,11 +70,11 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
             digests.append(view.digest)
             derived = derived or view.derived
     findings += same_cameras(name, cameras)
-    findings += _same_pictures(name, [view.name for view in views], digests)
+    findings += _same_images(name, [view.name for view in views], digests)
     sizes = sorted({f"{camera.width}x{camera.height}" for camera in cameras})
     if len(sizes) > 1:
         advice = "The model takes one size: prepare all views at one."
-        text = f"{file}: pictures of several sizes: {', '.join(sizes)}"
+        text = f"{file}: images of several sizes: {', '.join(sizes)}"
         findings.append(Finding("sizes-differ", "warning", text, sample=name, advice=advice))
     sample = SampleViews(name, tuple(views), frame, folder)
     return Loaded(sample, tuple(cameras), tuple(digests), tuple(findings), preset, derived)
@@ -97,7 +97,7 @@ def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Fin
             continue
         if view.camera.name in {other.camera.name for other in out}:
             text = f"{file}: frames[{index}]: a second view is called {view.camera.name}"
-            advice = "Give every view its own camera name and picture."
+            advice = "Give every view its own camera name and image."
             findings.append(Finding("same-name", "error", text, view.camera.name, sample=name, advice=advice))
             view = replace(view, camera=replace(view.camera, name=f"{view.camera.name}#{index}"))
         out.append(view)
@@ -111,7 +111,7 @@ def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Fin
 
 @dataclass(frozen=True, eq=False)
 class _Read:
-    camera: Camera  # of the picture's real size
+    camera: Camera  # of the image's real size
     path: Path
     alpha: Levels | None = None
     colours: ImageRGB | None = None
@@ -120,36 +120,36 @@ class _Read:
 
 
 def _read_view(name: str, folder: Path, stated: SampleView, findings: list[Finding], colours: bool) -> _Read:
-    """The picture of a view; `alpha` is None where it gives no silhouette, and a finding says why."""
+    """The image of a view; `alpha` is None where it gives no silhouette, and a finding says why."""
     camera, path = stated.camera, folder / stated.file_path
 
     def note(code: str, severity: Any, text: str, advice: str, value: float | None = None) -> None:
         findings.append(Finding(code, severity, f"{path}: {text}", camera.name, None, name, value, None, advice))
 
     if not path.is_file():
-        note("missing-picture", "error", "no such picture", "Put it back, or take the view out of the file.")
+        note("missing-image", "error", "no such image", "Put it back, or take the view out of the file.")
         return _Read(camera, path)
     try:
-        picture = read_alpha(path)
+        image = read_alpha(path)
     except DatasetError as error:
         text = str(error).removeprefix(f"{path}: ")
-        note("bad-picture", "error", text, "Copy or make the picture again.")
+        note("bad-image", "error", text, "Copy or make the image again.")
         return _Read(camera, path)
-    if (picture.width, picture.height) != (camera.width, camera.height):
-        text = f"is {picture.width}x{picture.height}, its camera says w = {camera.width}, h = {camera.height}"
-        note("size-mismatch", "error", text, "A resized picture needs fx, fy, cx, cy resized with it, and w, h.")
-        camera = replace(camera, width=picture.width, height=picture.height)
-    if picture.width != picture.height:
-        note("not-square", "warning", f"{picture.width}x{picture.height}", "The model's loaders want square pictures.")
-    alpha, derived = _silhouette(picture, path, note)
+    if (image.width, image.height) != (camera.width, camera.height):
+        text = f"is {image.width}x{image.height}, its camera says w = {camera.width}, h = {camera.height}"
+        note("size-mismatch", "error", text, "A resized image needs fx, fy, cx, cy resized with it, and w, h.")
+        camera = replace(camera, width=image.width, height=image.height)
+    if image.width != image.height:
+        note("not-square", "warning", f"{image.width}x{image.height}", "The model's loaders want square images.")
+    alpha, derived = _silhouette(image, path, note)
     if alpha is None:
         return _Read(camera, path)
-    return _Read(camera, path, alpha, read_colours(path) if colours else None, picture.digest, derived)
+    return _Read(camera, path, alpha, read_colours(path) if colours else None, image.digest, derived)
 
 
-def _silhouette(picture: AlphaPicture, path: Path, note: Any) -> tuple[Levels | None, bool]:
-    """(alpha, whether it was derived from the colours); None where the picture shows no silhouette."""
-    alpha = picture.alpha
+def _silhouette(image: AlphaImage, path: Path, note: Any) -> tuple[Levels | None, bool]:
+    """(alpha, whether it was derived from the colours); None where the image shows no silhouette."""
+    alpha = image.alpha
     highest = 255 if alpha is None else int(alpha.max())
     if alpha is not None and highest == 0:
         note("empty-mask", "warning", "nothing is opaque: the subject is not there", "Leave the view out.")
@@ -163,7 +163,7 @@ def _silhouette(picture: AlphaPicture, path: Path, note: Any) -> tuple[Levels | 
     derived = mask_from_ground(read_colours(path))
     if derived is None:
         text = "opaque, on no ground of exactly white or black: there is no silhouette to compare"
-        note("no-alpha", "warning", text, "Write RGBA pictures; `mouselift mask` makes masks from the recording.")
+        note("no-alpha", "warning", text, "Write RGBA images; `mouselift mask` makes masks from the recording.")
         return None, False
     ground, mask = derived
     text = f"opaque: the mask was derived from its exactly {ground} ground"
@@ -172,9 +172,9 @@ def _silhouette(picture: AlphaPicture, path: Path, note: Any) -> tuple[Levels | 
 
 
 def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
-    """(ground, hard mask) of an opaque picture whose border is mostly exactly white or black; None for others.
+    """(ground, hard mask) of an opaque image whose border is mostly exactly white or black; None for others.
 
-    The ground is what is exactly of that colour and joined to the picture's border.
+    The ground is what is exactly of that colour and joined to the image's border.
     """
     rim = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
     for name, level in _GROUNDS.items():
@@ -190,15 +190,15 @@ def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
     return None
 
 
-def _same_pictures(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
+def _same_images(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
     return [
         Finding(
-            "same-picture",
+            "same-image",
             "error",
-            f"{names[a]} and {names[b]} have one and the same picture",
+            f"{names[a]} and {names[b]} have one and the same image",
             names[b],
             sample=sample,
-            advice="One file was copied over the other: put the right picture there.",
+            advice="One file was copied over the other: put the right image there.",
         )
         for a, b in combinations(range(len(names)), 2)
         if digests[a] == digests[b]

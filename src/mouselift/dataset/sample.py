@@ -11,14 +11,14 @@ from mouselift.geometry.camera import Camera
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One view: the camera that its file states, and the picture that came with it."""
+    """One view: the camera that its file states, and the image that came with it."""
 
     name: str  # of the camera
-    camera: Camera  # pinhole, sample world, of the picture's real size
+    camera: Camera  # pinhole, sample world, of the image's real size
     alpha: Levels  # [h, w], 0 background .. 255 subject
     colours: ImageRGB | None = None  # only where a check asks for them
     cut: bool | None = None  # the sensor had cut the subject before any framing; None: nobody wrote it down
-    path: Path | None = None  # of the picture
+    path: Path | None = None  # of the image
 
 
 @dataclass(frozen=True, eq=False)

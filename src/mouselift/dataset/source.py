@@ -1,6 +1,6 @@
 """A FaceLift-format dataset as a source of frames: each sample an instant, its alpha the mask, its cameras the rig.
 
-Layout: folders with `opencv_cameras.json` and square pictures, gathered in one folder or listed in a text file
+Layout: folders with `opencv_cameras.json` and square images, gathered in one folder or listed in a text file
 (`data_train.txt`, one folder a line). Every sample may have its own world, so cameras differ from frame to frame.
 """
 
@@ -20,7 +20,7 @@ from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CalibrationError, DatasetError, MouseliftError
 from mouselift.findings import Finding
 from mouselift.media.frames import FrameSet, ViewFrame, number_of
-from mouselift.media.images import ImagePicture, eight_bits
+from mouselift.media.images import ArrayImage, eight_bits
 
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
 _PNG_HEAD = b"\x89PNG\r\n\x1a\n"
@@ -39,9 +39,9 @@ class DatasetSample:
 
 
 def read_sample(folder: Path) -> DatasetSample:
-    """A sample, its pictures' sizes compared with its cameras; nothing is decoded.
+    """A sample, its images' sizes compared with its cameras; nothing is decoded.
 
-    DatasetError names file, frame and key: malformed cameras, a missing picture, a picture that is not square or not
+    DatasetError names file, frame and key: malformed cameras, a missing image, an image that is not square or not
     of the size that its camera says.
     """
     file = folder / CAMERAS_FILE
@@ -59,13 +59,13 @@ def read_sample(folder: Path) -> DatasetSample:
         where = f"{file}: frames[{index}]"
         if view.camera.width != view.camera.height:
             raise DatasetError(
-                f"{where}: expected a square picture (the model's loaders do), got w = {view.camera.width}, "
+                f"{where}: expected a square image (the model's loaders do), got w = {view.camera.width}, "
                 f"h = {view.camera.height}"
             )
-        picture = folder / view.file_path
-        if not picture.is_file():
-            raise DatasetError(f"{where}: file_path: no such picture: {picture}")
-        _check_size(where, picture, view, _png_size(picture))
+        image = folder / view.file_path
+        if not image.is_file():
+            raise DatasetError(f"{where}: file_path: no such image: {image}")
+        _check_size(where, image, view, _png_size(image))
     return DatasetSample(folder, tuple(views))
 
 
@@ -109,21 +109,21 @@ class DatasetSource:
     def blocks(self, frames: Sequence[int]) -> list[list[int]]:
         return [list(frames[i : i + _SAMPLES_PER_BLOCK]) for i in range(0, len(frames), _SAMPLES_PER_BLOCK)]
 
-    def read(self, frames: Sequence[int], pictures: bool = True) -> Iterator[FrameSet]:
-        """As `FrameSource.read`. A picture that cannot be decoded is None, and `where` says why."""
+    def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
+        """As `FrameSource.read`. An image that cannot be decoded is None, and `where` says why."""
         for frame in frames:
             if frame not in self.samples:
                 raise DatasetError(f"{self.path}: no sample has frame number {frame}")
             sample = self.samples[frame]
             by_name = {view.camera.name: view for view in sample.views}
             ordered = [by_name[name] for name in self._cameras if name in by_name]
-            yield FrameSet(int(frame), tuple(_view_frame(sample, view, int(frame), pictures) for view in ordered))
+            yield FrameSet(int(frame), tuple(_view_frame(sample, view, int(frame), images) for view in ordered))
 
     def close(self) -> None:
         """Nothing stays open between frames."""
 
 
-def _view_frame(sample: DatasetSample, view: SampleView, frame: int, pictures: bool) -> ViewFrame:
+def _view_frame(sample: DatasetSample, view: SampleView, frame: int, images: bool) -> ViewFrame:
     file = sample.folder / view.file_path
     where = f"{view.camera.name} ({file}) frame {frame}"
     try:
@@ -131,7 +131,7 @@ def _view_frame(sample: DatasetSample, view: SampleView, frame: int, pictures: b
         _check_size(where, file, view, (colours.shape[1], colours.shape[0]))
     except MouseliftError as error:
         return ViewFrame(view.camera, None, None, f"{where}: {error}")
-    return ViewFrame(view.camera, ImagePicture(colours) if pictures else None, mask, where)
+    return ViewFrame(view.camera, ArrayImage(colours) if images else None, mask, where)
 
 
 def _decoded(file: Path) -> tuple[ImageRGB, Levels | None]:
@@ -170,11 +170,11 @@ def _frame_numbers(folders: Sequence[Path]) -> list[int]:
     return list(range(len(folders)))
 
 
-def _check_size(where: str, picture: Path, view: SampleView, size: tuple[int, int] | None) -> None:
+def _check_size(where: str, image: Path, view: SampleView, size: tuple[int, int] | None) -> None:
     expected = (view.camera.width, view.camera.height)
     if size is not None and size != expected:
         raise DatasetError(
-            f"{where}: {picture} is {size[0]}x{size[1]}, its camera says w = {expected[0]}, h = {expected[1]}"
+            f"{where}: {image} is {size[0]}x{size[1]}, its camera says w = {expected[0]}, h = {expected[1]}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What is wrong with cameras that do not agree with their pictures, in words and numbers."""
+"""What is wrong with cameras that do not agree with their images, in words and numbers."""
 
 from __future__ import annotations
 

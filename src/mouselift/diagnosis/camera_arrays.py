@@ -17,7 +17,7 @@ from mouselift.geometry.outlines import Outline
 class Stated:
     """What a sample's file states about its views, as arrays over the views.
 
-    A negative focal length stands for a mirrored picture: no `Camera` can say that.
+    A negative focal length stands for a mirrored image: no `Camera` can say that.
     """
 
     focal: Float64[Array, "v 2"]  # fx, fy, pixels
@@ -76,7 +76,7 @@ class Hulls:
 
     points: Float64[Array, "v m 2"]  # pixels
     real: Bool[Array, "v m"]  # not padding
-    silent: Bool[Array, "v m"]  # on the picture's border or a cut: says nothing about the subject
+    silent: Bool[Array, "v m"]  # on the image's border or a cut: says nothing about the subject
     centroid: Float64[Array, "v 2"]  # of alpha; NaN where unseen
     area: Float64[Array, " v"]  # pixels; 0 where unseen
 

@@ -1,4 +1,4 @@
-"""A candidate cause: what would have to be undone for cameras and pictures to agree."""
+"""A candidate cause: what would have to be undone for cameras and images to agree."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Starts = Callable[[Stated, Hulls], list[np.ndarray]]  # several [k], the likelie
 About = Literal["middle", "corner", "principal"]
 
 LOG_SCALE_DEVIATION = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
-SHIFT_DEVIATION = 0.25  # of a shift, share of the picture's width
+SHIFT_DEVIATION = 0.25  # of a shift, share of the image's width
 CENTRE_DEVIATION = 0.5  # of a camera centre, share of its distance
 
 
@@ -32,7 +32,7 @@ class Candidate:
     """One possible cause. A discrete part is undone by `apply`; a continuous one is fitted.
 
     The fit's parameters x give for every view y = basis x = (log sx, log sy, dx, dy, three shares of the camera's
-    distance): the *picture* was stretched by exp(log sx), exp(log sy) about its middle, its corner or the stated
+    distance): the *image* was stretched by exp(log sx), exp(log sy) about its middle, its corner or the stated
     principal point, and shifted by (dx, dy) pixels, without the camera; the camera's centre was moved by minus the
     last three. Undoing it in the camera leaves the pixels untouched.
     """
@@ -41,7 +41,7 @@ class Candidate:
     views: tuple[int, ...]  # guilty ones
     apply: Callable[[Stated], Stated] = as_stated
     basis: Basis | None = None
-    deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the picture's width
+    deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the image's width
     about: About = "middle"
     start: Start | None = None
     starts: Starts | None = None

@@ -9,7 +9,7 @@ import numpy as np
 
 from mouselift.consistency.camera_check import CameraCheck, check_cameras
 from mouselift.dataset.sample import SampleViews
-from mouselift.diagnosis import image_changes as pictures
+from mouselift.diagnosis import image_changes as images
 from mouselift.diagnosis import mixups, poses
 from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import Candidate
@@ -91,7 +91,7 @@ def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
     masks = check.suspicion.masks
     explained = masks is not None and masks.noise_px <= check.limits.rough_px
     problem = [(stated, hulls)]
-    alike = _fits((c for c in pictures.all_views_alike(stated) if c.parameters == 1), problem)
+    alike = _fits((c for c in images.all_views_alike(stated) if c.parameters == 1), problem)
     most = min(_EXPLAINED_PX, _MOST_SHARE * judge([stated], [hulls]).typical_px)
     if any(f.left.typical_px <= most for f in alike):
         return False
@@ -171,7 +171,7 @@ def _extends(rival: Fit, best: Fit) -> bool:
 
 def _discrete(stated: Stated) -> Iterable[Candidate]:
     yield from mixups.readings(stated)
-    yield from pictures.half_pixels(stated)
+    yield from images.half_pixels(stated)
 
 
 def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
@@ -179,13 +179,13 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     stated = problem[0][0]
     left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.left.loss)
     suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
-    simple = [*pictures.all_views_alike(stated), *poses.moved_centres(stated)]
+    simple = [*images.all_views_alike(stated), *poses.moved_centres(stated)]
     for view in suspects[:2]:
-        simple += [*pictures.one_view(len(stated), view), *poses.moved_centre(len(stated), view)]
+        simple += [*images.one_view(len(stated), view), *poses.moved_centre(len(stated), view)]
     coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
     fine = _refined(coarse, problem, possible)
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
-        rest = [*pictures.two_views(stated, suspects), *pictures.each_view(stated)]
+        rest = [*images.two_views(stated, suspects), *images.each_view(stated)]
         fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
     return fine
 

@@ -152,7 +152,7 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
 
 def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> Left:
     """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
-    found, clipped = [], 0  # rows that the picture's border silences are no candidate's doing
+    found, clipped = [], 0  # rows that the image's border silences are no candidate's doing
     for stated, hull in zip(corrected, hulls, strict=True):
         r, _, touch = residuals(stated, hull)
         found.append(r if in_front(stated, hull) else np.full_like(r, np.nan))

@@ -1,6 +1,6 @@
 """Starts for a fit that has lost every view's scale and shift: a place and a size of the subject instead of them.
 
-A subject of one size at one place X says roughly what each view's picture must be: its centroid lies where X is seen,
+A subject of one size at one place X says roughly what each view's image must be: its centroid lies where X is seen,
 and its size goes with focal length over depth. That is four numbers in place of three a view, few enough for a grid.
 Centres of mass are not the views of one point and outlines not of one size (deviations of about 8 % of the subject),
 so this is where a search begins and never an equation.
@@ -24,15 +24,15 @@ _TRIED = 5  # starts handed out, no two of them near each other
 _NEAR = (0.1, 0.3)  # in place and log zoom
 _COARSE_PX = 8.0  # scale of the robust loss: a right start is off by about this
 _SILENT = 0.5  # loss of a row that says nothing: silencing rows must not pay
-_CENTRED = 0.02  # whole silhouettes so near the picture's middle (share of its width) were put there
+_CENTRED = 0.02  # whole silhouettes so near the image's middle (share of its width) were put there
 
 
 @dataclass(frozen=True, eq=False)
 class Placed:
-    """What the pictures say about where the subject's middle is seen, and how large."""
+    """What the images say about where the subject's middle is seen, and how large."""
 
     anchor: Points2  # [v, 2] pixels
-    log_size: Float64[Array, " v"]  # of the subject in the picture
+    log_size: Float64[Array, " v"]  # of the subject in the image
     seen: Bool[Array, " v"]
 
     @classmethod
@@ -50,7 +50,7 @@ class Placed:
         return cls(anchor, np.log(size), hulls.seen)
 
     def values(self, stated: Stated, point: Vector3, zoom: float) -> Float64[Array, "v 3"]:
-        """(log scale, dx, dy) of every picture about its middle, for the subject at `point` (world) and a common zoom.
+        """(log scale, dx, dy) of every image about its middle, for the subject at `point` (world) and a common zoom.
 
         The scales' mean over the views is `zoom`. Views without a silhouette get zeros.
         """
@@ -104,7 +104,7 @@ def _axes_meet(stated: Stated) -> Vector3 | None:
 
 
 def _loss(stated: Stated, hulls: Hulls, values: np.ndarray) -> float:
-    """Robust tangency loss of the pictures changed by `values`."""
+    """Robust tangency loss of the images changed by `values`."""
     change = np.zeros((len(stated), 7))
     change[:, :2] = values[:, :1]
     change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (stated.principal - stated.size / 2)

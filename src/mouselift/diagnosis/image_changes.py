@@ -1,4 +1,4 @@
-"""Causes that stretch or shift pictures without their intrinsics, in one view or in all."""
+"""Causes that stretch or shift images without their intrinsics, in one view or in all."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _Rows = tuple[tuple[int, ...], ...]
 
 
 def one_view(views: int, view: int) -> Iterator[Candidate]:
-    """A single view's picture was stretched or shifted."""
+    """A single view's image was stretched or shifted."""
     for code, rows, about in _KINDS:
         yield _candidate(f"view-{code}", views, (view,), rows, about, False, views * _variants(code))
 
 
 def two_views(stated: Stated, suspects: Sequence[int]) -> Iterator[Candidate]:
-    """Two of the suspected views' pictures were, each in its own way."""
+    """Two of the suspected views' images were, each in its own way."""
     pairs = list(combinations(range(len(stated)), 2))
     for pair in combinations(sorted(suspects), 2):
         yield _candidate("view-scale-shift", len(stated), pair, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, len(pairs))
@@ -53,7 +53,7 @@ def half_pixels(stated: Stated) -> Iterator[Candidate]:
 
 
 def each_view(stated: Stated) -> Iterator[Candidate]:
-    """Every view's picture was stretched, or stretched and shifted, in its own way."""
+    """Every view's image was stretched, or stretched and shifted, in its own way."""
     views = len(stated)
     everyone = tuple(range(views))
     yield _candidate("each-scale", views, everyone, (SCALE,), "principal", False, 1)

@@ -1,4 +1,4 @@
-"""Causes that mix things up: swapped views, copied entries, mirrored pictures, transposed intrinsics."""
+"""Causes that mix things up: swapped views, copied entries, mirrored images, transposed intrinsics."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def swaps(stated: Stated) -> Iterator[Candidate]:
 
 
 def mirrors(stated: Stated) -> Iterator[Candidate]:
-    """Pictures flipped left to right (or, the same but for half a turn, top to bottom)."""
+    """Images flipped left to right (or, the same but for half a turn, top to bottom)."""
     views = len(stated)
     everyone = tuple(range(views))
     for axis in (0, 1):
@@ -65,7 +65,7 @@ def intrinsics(stated: Stated) -> Iterator[Candidate]:
         yield Candidate("xy-swapped", (view,), apply=_Exchanged((view,)), options=views)
     lost = tuple(int(i) for i in np.flatnonzero((np.abs(stated.principal) < 1.5).all(axis=1)))
     if lost:
-        # A transposed K leaves zero where the principal point was: fit it, from the picture's middle.
+        # A transposed K leaves zero where the principal point was: fit it, from the image's middle.
         rows = (SHIFT_X, SHIFT_Y)
         yield Candidate("k-transposed", lost, apply=_Middle(lost))
         yield Candidate(
@@ -99,7 +99,7 @@ class _Reordered:
 
 
 class _Mirrored:
-    """x -> w - x (axis 0) or y -> h - y (axis 1) of the picture, said by a negative focal length."""
+    """x -> w - x (axis 0) or y -> h - y (axis 1) of the image, said by a negative focal length."""
 
     def __init__(self, axis: int, guilty: tuple[int, ...]) -> None:
         self.axis, self.guilty = axis, list(guilty)

@@ -25,9 +25,7 @@ from mouselift.diagnosis.mixups import copies, readings
 LEAST = 6  # samples that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
 _BETTER = 0.8  # share of samples that it improves: right 0.86 up
-_AFTER_SHARE = (
-    0.02  # of the picture's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
-)
+_AFTER_SHARE = 0.02  # of the image's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
 _CLEAR_RATIO = 0.25  # beyond doubt; above it, what is left must be like what the planes leave that it does not change:
 _LIKE_OTHERS = 2.0  # at most so many times that
 _ALONE = 0.8  # times the ratio of the next best reading
@@ -51,7 +49,7 @@ class Vote:
     samples: int
 
     def convinces(self, width: float) -> bool:
-        """Whether it explains the disagreement. width: of the pictures, pixels."""
+        """Whether it explains the disagreement. width: of the images, pixels."""
         if not self.better >= _BETTER:
             return False
         if self.candidate.code in ("k-transposed", "one-intrinsics"):  # the stated numbers say so themselves

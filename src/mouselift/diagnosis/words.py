@@ -15,11 +15,11 @@ _FIXED = {
     "c2w-for-w2c": "the file holds camera-to-world matrices under the name w2c",
     "opengl-axes": "the camera's axes are OpenGL's (y up, z backward), expected OpenCV's (y down, z forward)",
     "c2w-opengl": "the file holds camera-to-world matrices of OpenGL axes under the name w2c",
-    "views-swapped": "the pictures of the two views are exchanged",
+    "views-swapped": "the images of the two views are exchanged",
     "poses-swapped": "the poses of the two views are exchanged, their intrinsics are not",
     "intrinsics-swapped": "the intrinsics of the two views are exchanged, their poses are not",
-    "views-out-of-order": "the pictures stand in another order than the cameras",
-    "mirrored": "the picture is mirrored; no camera can say that, so the picture itself must be flipped",
+    "views-out-of-order": "the images stand in another order than the cameras",
+    "mirrored": "the image is mirrored; no camera can say that, so the image itself must be flipped",
     "xy-swapped": "fx, cx and fy, cy are exchanged (rows for columns)",
     "all-half-pixel": "off by half a pixel: pixel centres at whole numbers on one side, at +0.5 on the other",
     "view-disagrees": "the other views agree without it, and no change of its intrinsics or centre explains it: a "
@@ -28,14 +28,14 @@ _FIXED = {
 }
 
 _COPIED = "its pose is a copy of another camera's; its own calibration is missing"
-_ONE_INTRINSICS = "all views state the same intrinsics, and each picture needs its own"
+_ONE_INTRINSICS = "all views state the same intrinsics, and each image needs its own"
 
 _DECIDED = {
     "focal": "the original calibration's focal length",
     "centre": "the original calibration, or more samples at other places",
     "distance": "the original camera positions",
-    "anisotropic": "the size of the source pictures",
-    "scale": "the size of the source pictures and crops",
+    "anisotropic": "the size of the source images",
+    "scale": "the size of the source images and crops",
     "shift": "the crop that was cut out",
     "disagrees": "neighbouring frames (a lag follows the movement), or the original calibration",
 }
@@ -102,7 +102,7 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
     if code == "one-intrinsics" or code.startswith("each-"):
         head = {
             "one-intrinsics": _ONE_INTRINSICS,
-            "each-distance": "each camera's distance was set on its own (the centre moved, the picture did not)",
+            "each-distance": "each camera's distance was set on its own (the centre moved, the image did not)",
             "each-scale": "each view's pixels were scaled on their own without fx, fy",
             "each-shift": "each view's pixels were shifted on their own without cx, cy",
         }.get(code, "each view's pixels were scaled and shifted on their own without fx, fy, cx, cy")
@@ -113,9 +113,9 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
     what = {
         "centre": "the camera's centre was moved on its own: {v}",
         "distance": "the camera's distance was changed on its own: {v}",
-        "size": "the intrinsics belong to pictures of another size: pixels {v}",
-        "focal": "fx, fy are not those of the pictures: pixels {v} about the principal point",
-        "anisotropic": "the picture was stretched without fx, fy alike (anisotropic resize): {v}",
+        "size": "the intrinsics belong to images of another size: pixels {v}",
+        "focal": "fx, fy are not those of the images: pixels {v} about the principal point",
+        "anisotropic": "the image was stretched without fx, fy alike (anisotropic resize): {v}",
         "shift": "pixels {v} without cx, cy",
         "scale": "pixels {v} without fx, fy",
         "scale-shift": "pixels {v} without fx, fy, cx, cy",
@@ -140,11 +140,11 @@ def _one(name: str, values: dict[str, float]) -> str:
 
 
 def _fitted_point(names: tuple[str, ...], values: dict[str, float]) -> str:
-    return "" if values else "; the picture's middle fits"
+    return "" if values else "; the image's middle fits"
 
 
 def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, float]:
-    """What happened to the pictures, in the terms of the candidate's parameters."""
+    """What happened to the images, in the terms of the candidate's parameters."""
     candidate = found.candidate
     if candidate.basis is None:
         return {}

@@ -91,7 +91,7 @@ class Framing:
     ) -> SamplePlan:
         """The plan of one sample.
 
-        cameras: of the source pictures, named. silhouettes: in source pixels, None where a view has no
+        cameras: of the source images, named. silhouettes: in source pixels, None where a view has no
         mask: it is then framed by the scope's value, about the projected centre. up: in the source
         world, any length. shared: the reduction over all samples, for scope `dataset` only. centre:
         the subject's centre in the source world where it is known better than from these silhouettes.

@@ -66,7 +66,7 @@ class ViewGeometry:
 
 
 def view_geometry(framing: Framing, camera: Camera, silhouette: Silhouette | None, centre: Vector3) -> ViewGeometry:
-    """Raises FramingError where the centre or the outline has no place in the target picture."""
+    """Raises FramingError where the centre or the outline has no place in the target image."""
     p_cam = camera.to_cam(centre[None])[0]
     Q = np.eye(3) if framing.aim == "crop" else shortest_turn(p_cam, np.array([0.0, 0.0, 1.0]))
     turned = camera if framing.aim == "crop" else camera.turned(Q)
@@ -124,7 +124,7 @@ def _on_target_plane(camera: Camera, Q: Matrix3, pixels: Points2) -> Points2:
         first = pixels[np.flatnonzero(bad)[0]].tolist()
         raise FramingError(
             f"{camera.name}: {int(bad.sum())} points of the mask's outline, the first at pixel {first}, have no ray in "
-            "the picture to be made: the lens model folds over there, or they lie behind a camera turned to the "
+            "the image to be made: the lens model folds over there, or they lie behind a camera turned to the "
             "subject. Check the mask and the distortion coefficients."
         )
     return points
@@ -139,6 +139,6 @@ def _plane(camera: Camera, Q: Matrix3, pixels: Points2) -> Points2:
 
 
 def _old_stretch(camera: Camera) -> Points2:
-    """fx / f and fy / f after the old scripts' resize of the whole picture to a square."""
+    """fx / f and fy / f after the old scripts' resize of the whole image to a square."""
     across, down = camera.fx / camera.width, camera.fy / camera.height
     return np.array([[np.sqrt(across / down), np.sqrt(down / across)]])

@@ -1,4 +1,4 @@
-"""The plan of one sample: a value that says, without pixels, what every output picture and camera is."""
+"""The plan of one sample: a value that says, without pixels, what every output image and camera is."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Fill:
 class ViewPlan:
     """One view: from `source` pixels to `target` pixels, both cameras in the source world."""
 
-    source: Camera  # of the raw picture, with its lens
+    source: Camera  # of the raw image, with its lens
     target: Camera  # of the output's pixels, exactly
     scale: float  # output pixels per source pixel on the axis, f / f0
     focal: float  # output pixels
@@ -36,7 +36,7 @@ class ViewPlan:
     fill_before: Fill | None  # None without a mask
     fill_after: Fill | None
     box: Box | None  # output pixels that hold the outline, clipped to the frame; None without a mask
-    cut: bool | None  # the mask touches the source picture's border: the sensor may have cut the subject
+    cut: bool | None  # the mask touches the source image's border: the sensor may have cut the subject
     clipped: bool | None  # part of the outline lies outside the output: only ever by `written="source"`
 
     @property

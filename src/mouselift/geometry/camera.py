@@ -150,7 +150,7 @@ class Camera:
         return Camera(*size, focal, focal, *principal, self.T_cam_world, name=self.name)
 
     def cropped(self, x0: float, y0: float, size: tuple[int, int] | None = None) -> Camera:
-        """The camera of the picture whose top-left corner lies at (x0, y0) of this one."""
+        """The camera of the image whose top-left corner lies at (x0, y0) of this one."""
         width, height = size if size is not None else (self.width, self.height)
         return replace(self, cx=self.cx - x0, cy=self.cy - y0, width=width, height=height)
 

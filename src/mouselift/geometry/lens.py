@@ -232,5 +232,5 @@ def _refuse(ray: np.ndarray, good: np.ndarray, xy: np.ndarray, on_fold: OnFold) 
     raise LensFoldError(
         f"lens: {int((~good).sum())} of {len(good)} points lie where the lens model folds over or are not finite, "
         f"the first at normalised ({first[0]:.4f}, {first[1]:.4f}); expected points inside the calibrated field. "
-        "Check the distortion coefficients and their order (k1 k2 p1 p2 k3), and the picture's size."
+        "Check the distortion coefficients and their order (k1 k2 p1 p2 k3), and the image's size."
     )

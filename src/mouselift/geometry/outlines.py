@@ -12,20 +12,20 @@ from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.silhouette import HALF_LEVEL
 
 LEVEL = HALF_LEVEL - 0.5  # of 0..255: the outline runs where the alpha crosses it
-_BORDER_PX = 1.0  # nearer to the picture's edge than this, the outline may be the frame's
+_BORDER_PX = 1.0  # nearer to the image's edge than this, the outline may be the frame's
 
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """Outline of one alpha in pixels of its picture; pixel centres at +0.5, so the picture is [0, w] x [0, h].
+    """Outline of one alpha in pixels of its image; pixel centres at +0.5, so the image is [0, w] x [0, h].
 
-    Where the subject reaches the picture's edge the outline is that edge. All components count: one speck beside
+    Where the subject reaches the image's edge the outline is that edge. All components count: one speck beside
     the animal moves the hull (`outline_of(speck_share=...)` drops specks).
     """
 
     points: Points2  # crossings of the half level along rows and columns
     hull: Float64[Array, "m 2"]  # convex hull corners of `points`, in order
-    border: Bool[Array, " m"]  # hull corners that say nothing about the subject: on the picture's edge, on a cut
+    border: Bool[Array, " m"]  # hull corners that say nothing about the subject: on the image's edge, on a cut
     area: float  # sum(alpha) / 255, pixels
     centroid: Float64[Array, "1 2"]  # of alpha
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 of the pixels from the half level on: half open
@@ -61,7 +61,7 @@ def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
 
 
 def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:
-    """Where the level is crossed between neighbouring pixel centres, linearly; at the picture's edge, the edge."""
+    """Where the level is crossed between neighbouring pixel centres, linearly; at the image's edge, the edge."""
     height, width = alpha.shape
     x0, y0, x1, y1 = max(box[0] - 1, 0), max(box[1] - 1, 0), min(box[2] + 1, width), min(box[3] + 1, height)
     tight = alpha[y0:y1, x0:x1]
@@ -91,7 +91,7 @@ def _between(tight: Levels, inside: Bool[Array, "h w"], along: int) -> Points2:
 
 
 def _edge(inside: Bool[Array, " k"], along: int, at: float) -> Points2:
-    """Points on the picture's edge wherever the pixels beside it are inside; both ends of each pixel."""
+    """Points on the image's edge wherever the pixels beside it are inside; both ends of each pixel."""
     index = np.flatnonzero(inside).astype(np.float64)
     run = np.concatenate([index, index + 1])
     fixed = np.full(len(run), at)

@@ -14,14 +14,14 @@ HALF_LEVEL = 128  # of a soft mask's 0..255: a pixel belongs to the subject from
 
 @dataclass(frozen=True, eq=False)
 class Silhouette:
-    """A subject's outline in one picture, in pixels of that picture.
+    """A subject's outline in one image, in pixels of that image.
 
     `outline` holds pixel *corners* of the mask's boundary: of every row the first and last, of every
     column the top and bottom ones. They contain every point that can be extreme in any direction under
     a smooth map, so "all of them inside" means "the whole mask inside".
     """
 
-    width: int  # of the picture
+    width: int  # of the image
     height: int
     area: int  # mask pixels
     centroid: Float64[Array, "1 2"]  # mean of pixel centres
@@ -30,7 +30,7 @@ class Silhouette:
 
     @classmethod
     def from_mask(cls, mask: Mask, offset: tuple[int, int] = (0, 0), size: tuple[int, int] | None = None) -> Silhouette:
-        """From a mask, or from a crop of one whose corner lies at `offset` = (x, y) of a picture of `size` = (w, h).
+        """From a mask, or from a crop of one whose corner lies at `offset` = (x, y) of an image of `size` = (w, h).
 
         ValueError where the mask is empty: an absent subject has no silhouette.
         """
@@ -57,7 +57,7 @@ class Silhouette:
         )
 
     def touches_border(self, margin: int = 0) -> bool:
-        """Whether the mask reaches within `margin` pixels of the picture's edge: the sensor may have cut it."""
+        """Whether the mask reaches within `margin` pixels of the image's edge: the sensor may have cut it."""
         x0, y0, x1, y1 = self.box
         return x0 <= margin or y0 <= margin or x1 >= self.width - margin or y1 >= self.height - margin
 

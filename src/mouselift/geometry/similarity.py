@@ -11,7 +11,7 @@ from mouselift.array_types import Matrix3, Matrix4, Points3, Vector3, frozen
 
 @dataclass(frozen=True, eq=False)
 class Similarity:
-    """X_new = scale * R_new_old (X_old - origin_old). Keeps every ray a ray, so pictures stay valid."""
+    """X_new = scale * R_new_old (X_old - origin_old). Keeps every ray a ray, so images stay valid."""
 
     scale: float = 1.0  # new units per old unit
     R_new_old: Matrix3 = field(default_factory=lambda: np.eye(3))

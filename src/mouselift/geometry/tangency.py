@@ -29,7 +29,7 @@ class OutlineRays:
     camera: Camera
     pixels: Points2
     rays: Points3  # unit, world
-    cut: np.ndarray  # [n] bool: on the picture's border, where the outline is not the subject's
+    cut: np.ndarray  # [n] bool: on the image's border, where the outline is not the subject's
 
     @classmethod
     def from_silhouette(cls, camera: Camera, silhouette: Silhouette, border_px: float = 1.0) -> OutlineRays:
@@ -79,7 +79,7 @@ def pair_residuals(a: OutlineRays, b: OutlineRays) -> list[tuple[int, int, float
 
 
 def _line_distance(view: OutlineRays, index: int, normal: np.ndarray) -> float:
-    """Pixels from an outline point to a plane's trace in the picture, by the first-order distance |f| / |grad f|.
+    """Pixels from an outline point to a plane's trace in the image, by the first-order distance |f| / |grad f|.
 
     Signed: positive where the point lies on the side of larger plane angles.
     """

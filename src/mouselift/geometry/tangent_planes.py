@@ -2,7 +2,7 @@
 
 A plane through two camera centres that touches the subject touches both silhouettes. Around the baseline every outline
 ray has a plane angle; the smallest and the largest must agree between the two views. What is left over, in pixels, is
-the residual; what small changes of a view's picture do to it is the Jacobian that detection, diagnosis and repair
+the residual; what small changes of a view's image do to it is the Jacobian that detection, diagnosis and repair
 share.
 """
 
@@ -39,7 +39,7 @@ class Contacts:
     angle: Float64[Array, " m"]  # rad, plane angle in `first` less that in `second`
     gradient: Float64[Array, "m 2 2"]  # rad / px: of each view's plane angle at its point, [contact, view, xy]
     distance: Float64[Array, "m 2"]  # px, signed, of each view's point from the other view's plane
-    middle: Float64[Array, "v 2"]  # of each view's picture, pixels: scales are about it
+    middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
 
     @property
     def residual(self) -> Float64[Array, " m"]:
@@ -56,13 +56,13 @@ class Contacts:
     def moved(self, shift: Float64[Array, "m 2 2"]) -> Float64[Array, " m"]:
         """First-order change of `residual` when the touching points move by `shift` pixels ([contact, view, xy]).
 
-        To first order the extreme point stays the extreme one, so any smooth change of the pictures goes through here.
+        To first order the extreme point stays the extreme one, so any smooth change of the images goes through here.
         """
         along = (self.gradient * shift).sum(axis=2)
         return (along[:, 0] - along[:, 1]) / self._unit
 
     def jacobian(self) -> Float64[Array, "m v 3"]:
-        """d residual / d (log-scale, dx, dy) of each view's *picture*: p' = middle + exp(s) (p - middle) + (dx, dy).
+        """d residual / d (log-scale, dx, dy) of each view's *image*: p' = middle + exp(s) (p - middle) + (dx, dy).
 
         In the camera's terms, with pixels untouched: fx, fy times exp(-s), principal point
         middle + exp(-s) (c - middle - (dx, dy)). Gauge: a common zoom and a common 3D shift of all views change

@@ -62,7 +62,7 @@ def carve(
 ) -> VisualHull:
     """Voxels in a cube about `centre` whose centre lies inside all masks but `allow_missing` of them.
 
-    A camera that does not see a voxel at all (outside its picture, behind it, beyond its lens) has no
+    A camera that does not see a voxel at all (outside its image, behind it, beyond its lens) has no
     say about it. Grid spacing: 2 half_extent / resolution, in world units.
     """
     axis = (np.arange(resolution) + 0.5) / resolution * 2 - 1
@@ -80,7 +80,7 @@ def carve(
 
 
 def sample_mask(camera: Camera, mask: Mask, points_world: Points3) -> tuple[np.ndarray, np.ndarray]:
-    """(inside the mask, inside the picture) for each world point."""
+    """(inside the mask, inside the image) for each world point."""
     pixels = camera.project(points_world)
     h, w = mask.shape
     with np.errstate(invalid="ignore"):

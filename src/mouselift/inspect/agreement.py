@@ -76,7 +76,7 @@ class Agreement:
             voxel = fine_voxel(small, place.centre)
             carver = Carver(small, Volume(place.centre - half, place.centre + half, voxel))
         measured = measure(cameras, [view.mask for view in views], seen.frame, carver)
-        records = [ViewRecord("no-picture")] * len(self.names)
+        records = [ViewRecord("no-image")] * len(self.names)
         for i, record in zip(known, measured.views, strict=True):
             records[i] = msgspec.structs.replace(record, tangency_px=tuple(tangency.get(i, ())))
         return FrameRecord(seen.frame, tuple(records))
@@ -92,7 +92,7 @@ class Agreement:
                 MaskFacts(
                     camera=self.names[i],
                     instants=len(states),
-                    no_picture=states.count("no-picture"),
+                    no_image=states.count("no-image"),
                     no_mask=states.count("no-mask"),
                     empty=states.count("empty"),
                     cut=quality.cut,
@@ -198,7 +198,7 @@ def agreement_findings(
             "error" if serious else "warning",
             f"camera {guilty}: its silhouettes lie {own:.2f} px from the other views' tangent planes; the others agree "
             f"among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, "
-            "its pictures were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
+            "its images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
             guilty,
             value=own,
             limit=rest,
@@ -209,7 +209,7 @@ def agreement_findings(
             "views-disagree",
             "error" if facts.all_px > limits.wrong_px else "warning",
             f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and no single camera "
-            "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? picture size?)",
+            "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? image size?)",
             value=facts.all_px,
             limit=limits.rough_px,
         )
@@ -218,7 +218,7 @@ def agreement_findings(
 def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
     """Cameras whose masks are missing, empty or cut more often than now and then."""
     for fact in masks:
-        there = fact.instants - fact.no_mask - fact.no_picture
+        there = fact.instants - fact.no_mask - fact.no_image
         if there == 0:
             yield Finding(
                 "mask-missing",
@@ -241,7 +241,7 @@ def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
             yield Finding(
                 "sensor-cuts",
                 "warning",
-                f"camera {fact.camera}: the picture's border cuts the subject in {fact.cut} of {there} instants "
+                f"camera {fact.camera}: the image's border cuts the subject in {fact.cut} of {there} instants "
                 f"({fact.cut / there:.0%}); `prepare` drops them unless --on-cut keep. Move the camera back, or "
                 "leave it out ([rig] unused)",
                 fact.camera,

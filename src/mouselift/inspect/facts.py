@@ -14,24 +14,24 @@ class CameraFacts(msgspec.Struct, frozen=True):
     """One camera as calibrated and as recorded; lengths in the capture's unit, angles in degrees."""
 
     name: str
-    size: tuple[int, int]  # of the picture: width, height
+    size: tuple[int, int]  # of the image: width, height
     focal: float  # sqrt(fx fy), pixels
     aspect: float  # fx / fy
-    principal: tuple[float, float]  # cx, cy in the picture, pixels; a centred one is (width/2, height/2)
-    principal_off: float  # distance from the picture's middle over its longer side
+    principal: tuple[float, float]  # cx, cy in the image, pixels; a centred one is (width/2, height/2)
+    principal_off: float  # distance from the image's middle over its longer side
     field: tuple[float, float] | None  # horizontal and vertical field of view; None where the lens folds on the way
     lens: str
-    folds: float  # share of the picture that the lens model does not map to one ray
+    folds: float  # share of the image that the lens model does not map to one ray
     position: Triple
-    looks: Triple  # unit direction of the ray through the picture's middle
+    looks: Triple  # unit direction of the ray through the image's middle
     distance: float  # from the subject (without masks: from where the cameras look)
     elevation: float | None  # above the horizontal plane through the subject; None where up is not known
     azimuth: float | None
-    upright: float | None  # cosine between the picture's up and the world's; -1: upside down
-    frames: int  # pictures in the file
+    upright: float | None  # cosine between the image's up and the world's; -1: upside down
+    frames: int  # images in the file
     rate: float  # of the file, per second; 0 where it does not say
     frame_offset: int
-    source: str  # file or folder of the pictures
+    source: str  # file or folder of the images
     masks: int  # masks in the file or folder; 0 where there is none
 
 
@@ -49,10 +49,10 @@ class MaskFacts(msgspec.Struct, frozen=True):
 
     camera: str
     instants: int
-    no_picture: int
+    no_image: int
     no_mask: int
     empty: int
-    cut: int  # reaches the picture's border
+    cut: int  # reaches the image's border
     parts: int  # more than one part of at least one per cent of the largest
     area_px: float | None  # median
     area_range: tuple[float, float] | None  # 5th and 95th percentile

@@ -31,13 +31,13 @@ class _Tangents:
     reach: Float64[Array, "w 2"]  # length of the tangent ray across the baseline
     du: Float64[Array, "w 2 2"]  # d (ray.u) / d pixel
     dv: Float64[Array, "w 2 2"]
-    silent: Bool[Array, "w 2"]  # on the picture's border, or so near to it that a hidden part may stick out beyond
+    silent: Bool[Array, "w 2"]  # on the image's border, or so near to it that a hidden part may stick out beyond
 
 
 def pair_residuals(first: Sequence[SeenView], second: Sequence[SeenView]) -> Residuals | None:
     """Signed pixels between tangent points and the other view's tangent planes, for all pairs of frames.
 
-    NaN where either frame's tangent point lies on the picture's border or near it; None where an epipole lies inside a
+    NaN where either frame's tangent point lies on the image's border or near it; None where an epipole lies inside a
     silhouette or the centres coincide. Windows of one and the same rig.
     """
     a, b = first[len(first) // 2], second[len(second) // 2]

@@ -40,18 +40,18 @@ class SeenFrame:
 
     frame: int
     views: tuple[SeenView | None, ...]  # None: no mask, an empty one, or outside the lens
-    states: tuple[str, ...]  # ok | empty | no-mask | no-picture | outside-lens
+    states: tuple[str, ...]  # ok | empty | no-mask | no-image | outside-lens
 
 
 def watch(framesets: Iterator[FrameSet], names: Sequence[str]) -> Iterator[tuple[SeenFrame, FrameSet]]:
-    """Every frame set with its outlines; a view that a sample lacks counts as `no-picture`."""
+    """Every frame set with its outlines; a view that a sample lacks counts as `no-image`."""
     for frameset in framesets:
         by_name = {view.camera.name: view for view in frameset.views}
         views: list[SeenView | None] = []
         states: list[str] = []
         for name in names:
             view = by_name.get(name)
-            seen, state = (None, "no-picture") if view is None else see(view.camera, view.mask)
+            seen, state = (None, "no-image") if view is None else see(view.camera, view.mask)
             views.append(seen)
             states.append(state)
         yield SeenFrame(frameset.frame, tuple(views), tuple(states)), frameset
@@ -62,7 +62,7 @@ def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
     if mask is None:
         return None, "no-mask"
     parts, specks = _parts(mask)
-    # Whole-picture components are dear: specks are looked for in the crop, and removed only where there are any.
+    # Whole-image components are dear: specks are looked for in the crop, and removed only where there are any.
     outline = outline_of(mask, SPECK if specks else 0.0)
     if outline is None:
         return None, "empty"

@@ -17,7 +17,7 @@ from mouselift.inspect.facts import CameraFacts, PairFacts, triple
 
 _GRID = 33  # pixels a side at which the lens is tried
 _FAR = 0.25  # principal point off the middle, over the longer side
-_FOCAL_SPREAD = 1.3  # over the median of cameras with pictures of the same size
+_FOCAL_SPREAD = 1.3  # over the median of cameras with images of the same size
 _ASPECT = 0.02
 _NARROW = 5.0  # degrees between two cameras: nearly the same view
 _POOR = 25.0  # degrees: the widest angle of a rig that hardly sees depth
@@ -27,7 +27,7 @@ _POOR = 25.0  # degrees: the widest angle of a rig that hardly sees depth
 class Recorded:
     """One camera with what its files are."""
 
-    camera: Camera  # of the pictures
+    camera: Camera  # of the images
     frames: int
     rate: float
     frame_offset: int
@@ -36,7 +36,7 @@ class Recorded:
 
 
 def common_view(cameras: Sequence[Camera]) -> Vector3 | None:
-    """Where the rays through the pictures' middles meet: the subject's place, for want of masks. None: nowhere."""
+    """Where the rays through the images' middles meet: the subject's place, for want of masks. None: nowhere."""
     rays = np.concatenate([_middle_ray(camera) for camera in cameras])
     try:
         return meeting_point(np.stack([camera.centre for camera in cameras]), rays)
@@ -146,7 +146,7 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
             "lens-folds",
             "warning",
             f"camera {fact.name}: its lens model ({fact.lens}) maps two rays to one pixel in {fact.folds:.1%} of the "
-            "picture; expected one ray a pixel everywhere. Calibrate with the board in the corners too, or with fewer "
+            "image; expected one ray a pixel everywhere. Calibrate with the board in the corners too, or with fewer "
             "coefficients; a subject that gets there is refused",
             fact.name,
             value=fact.folds,
@@ -156,9 +156,9 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
         yield Finding(
             "principal-far",
             "warning",
-            f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) in a picture of "
+            f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) in an image of "
             f"{fact.size[0]}x{fact.size[1]}, {fact.principal_off:.0%} of its side off the middle: sound for a part of "
-            "a sensor (is crop_offset right?) or a shifted lens, else a sign of another picture size",
+            "a sensor (is crop_offset right?) or a shifted lens, else a sign of another image size",
             fact.name,
             value=fact.principal_off,
             limit=_FAR,
@@ -169,8 +169,8 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
         yield Finding(
             "focal-differs",
             "warning",
-            f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with pictures of this size have about "
-            f"{usual:.0f}: right for another lens, else it was calibrated at another picture size",
+            f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with images of this size have about "
+            f"{usual:.0f}: right for another lens, else it was calibrated at another image size",
             fact.name,
             value=spread,
             limit=_FOCAL_SPREAD,
@@ -179,7 +179,7 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
         yield Finding(
             "pixels-not-square",
             "warning",
-            f"camera {fact.name}: fx / fy = {fact.aspect:.4f}; sensors have square pixels, so the pictures were "
+            f"camera {fact.name}: fx / fy = {fact.aspect:.4f}; sensors have square pixels, so the images were "
             "stretched, or the calibration is off",
             fact.name,
             value=abs(fact.aspect - 1),
@@ -188,7 +188,7 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
 
 
 def _middle_ray(camera: Camera) -> np.ndarray:
-    """[1, 3] unit world ray through the picture's middle; the optical axis where the lens folds there."""
+    """[1, 3] unit world ray through the image's middle; the optical axis where the lens folds there."""
     ray = camera.rays(np.array([[camera.width / 2, camera.height / 2]]), "nan")
     return ray if np.isfinite(ray).all() else camera.R_cam_world[2:3].copy()
 
@@ -204,7 +204,7 @@ def _field(camera: Camera) -> tuple[float, float] | None:
 
 
 def _folded(camera: Camera) -> float:
-    """Share of a grid over the picture, edges included, that has no ray."""
+    """Share of a grid over the image, edges included, that has no ray."""
     x, y = np.meshgrid(np.linspace(0, camera.width, _GRID), np.linspace(0, camera.height, _GRID))
     xy = camera.normalised(np.stack([x.ravel(), y.ravel()], axis=1), "nan")
     return float((~np.isfinite(xy)).any(axis=1).mean())

@@ -142,7 +142,7 @@ def _gather(
     window: deque[SeenFrame] = deque(maxlen=2 * plan.reach + 1)
     kept: deque = deque(maxlen=plan.reach + 1)  # (frame set, place) from the window's middle on
     instants, done = set(plan.instants), 0
-    for count, (seen, frameset) in enumerate(watch(source.read(plan.frames, pictures=False), names), start=1):
+    for count, (seen, frameset) in enumerate(watch(source.read(plan.frames, images=False), names), start=1):
         if window and seen.frame != window[-1].frame + 1:
             window.clear()
             kept.clear()
@@ -174,7 +174,7 @@ def _lags(
 ) -> tuple[tuple[LagFacts, ...], str, list[Finding]]:
     """(per camera, in words, findings)."""
     if not still:
-        return (), "Not measured: a dataset's pictures are paired already; inspect the recording it was made of.", []
+        return (), "Not measured: a dataset's images are paired already; inspect the recording it was made of.", []
     if not plan.instants:
         return (), "Not measured: there are no masks.", []
     if lag == 0:
@@ -211,7 +211,7 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
         return out
     out = []
     for track, camera in zip(source.tracks, capture.cameras, strict=True):
-        media = track.pictures.media
+        media = track.images.media
         rate = media.rate if isinstance(media, VideoInfo) else 0.0
         masks = 0 if track.masks is None else len(_numbers(track.masks))
         count = media.frames if isinstance(media, VideoInfo) else len(media.files)

@@ -1,4 +1,4 @@
-"""The views decide together: where in the world the subject is, and what of each picture it can explain.
+"""The views decide together: where in the world the subject is, and what of each image it can explain.
 
 * A hull is carved from what changed in each view. Where a camera's background looks like the subject, or
   is not known, the camera has no say (`blind`); the others decide.
@@ -79,7 +79,7 @@ def agree(
 ) -> Agreement | None:
     """The subject that all views support; None where there is none.
 
-    `changed`, `blind`: half-size maps per view. A view whose picture is missing is blind everywhere.
+    `changed`, `blind`: half-size maps per view. A view whose image is missing is blind everywhere.
     """
     carver = views.carver
     allowed = (0, 1) if len(changed) >= _SPARE else (0,)

@@ -26,9 +26,9 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.errors import MaskError
 from mouselift.masks.light import light_gain, relit
-from mouselift.masks.planes import Planes, doubled, half_size, halved, picture_planes
+from mouselift.masks.planes import Planes, doubled, half_size, halved, image_planes
 from mouselift.masks.statistics import quantile, tightest
-from mouselift.media.frames import Picture
+from mouselift.media.frames import Image
 
 _TIGHT_SHARE = 0.25
 _ROUNDS = 3
@@ -46,13 +46,13 @@ _SQUARE3, _SQUARE5, _SQUARE7 = (np.ones((k, k), dtype=np.uint8) for k in (3, 5, 
 
 @dataclass(frozen=True, eq=False)
 class Background:
-    """One camera's picture without the subject."""
+    """One camera's image without the subject."""
 
     luma: Levels  # [h, w]
     chroma: UInt8[Array, "hh hw 2"]  # half size
     spread: Levels  # [h, w] levels that 80 % of the free samples stay within
     uncovered: Mask  # [h, w] never seen free: `luma` there is filled in from around
-    samples: int  # pictures it was learned from
+    samples: int  # images it was learned from
 
     def save(self, path: Path) -> None:
         with path.open("wb") as file:
@@ -79,13 +79,13 @@ class Background:
             raise MaskError(f"{path}: no usable background model ({error}); delete it and run again") from error
 
 
-def learn_background(pictures: Iterable[Picture | None], where: str) -> Background:
-    """From pictures spread over one camera's recording (None: missing, left out); at most 255 of them.
+def learn_background(images: Iterable[Image | None], where: str) -> Background:
+    """From images spread over one camera's recording (None: missing, left out); at most 255 of them.
 
-    `where` names the camera in messages. Raises MaskError with fewer than 8 pictures, or sizes that differ.
+    `where` names the camera in messages. Raises MaskError with fewer than 8 images, or sizes that differ.
     """
-    luma, chroma = _collect(pictures, where)
-    small = np.stack([halved(picture) for picture in luma])
+    luma, chroma = _collect(images, where)
+    small = np.stack([halved(image) for image in luma])
     level, threshold = _start(small)
     free = np.ones(small.shape, dtype=bool)
     few = np.zeros(level.shape, dtype=bool)
@@ -98,17 +98,17 @@ def learn_background(pictures: Iterable[Picture | None], where: str) -> Backgrou
     return _full_size(luma, chroma, free, few)
 
 
-def _collect(pictures: Iterable[Picture | None], where: str) -> tuple[np.ndarray, np.ndarray]:
+def _collect(images: Iterable[Image | None], where: str) -> tuple[np.ndarray, np.ndarray]:
     planes: list[Planes] = []
-    for picture in pictures:
-        if picture is None:
+    for image in images:
+        if image is None:
             continue
-        planes.append(picture_planes(picture))
+        planes.append(image_planes(image))
         if planes[-1].luma.shape != planes[0].luma.shape:
-            raise MaskError(f"{where}: expected pictures of one size, {_size(planes[0])}, got {_size(planes[-1])}")
+            raise MaskError(f"{where}: expected images of one size, {_size(planes[0])}, got {_size(planes[-1])}")
     if len(planes) < 8:
         raise MaskError(
-            f"{where}: expected at least 8 readable pictures to learn the background from, got {len(planes)}; "
+            f"{where}: expected at least 8 readable images to learn the background from, got {len(planes)}; "
             "use a longer recording, or give masks"
         )
     return np.stack([p.luma for p in planes]), np.stack([p.chroma for p in planes])

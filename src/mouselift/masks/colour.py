@@ -50,7 +50,7 @@ class ColourModel:
 
 @dataclass
 class ColourTally:
-    """Counts pixels of known class, picture by picture."""
+    """Counts pixels of known class, image by image."""
 
     brightness: np.ndarray = field(default_factory=lambda: np.zeros((4, _BINS * _BINS)))
     colour: np.ndarray = field(default_factory=lambda: np.zeros((4, _BINS * _BINS)))

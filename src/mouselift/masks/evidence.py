@@ -1,4 +1,4 @@
-"""How a picture differs from its camera's background, in the picture's own light."""
+"""How an image differs from its camera's background, in the image's own light."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _NOISE_FACTOR = 3.0  # times the pixel's own spread
 
 
 class Evidence(NamedTuple):
-    """Brightness and colour of picture and background, one grid."""
+    """Brightness and colour of image and background, one grid."""
 
     luma: Levels  # [h, w]
-    lit: Levels  # [h, w] the background, in the picture's light
+    lit: Levels  # [h, w] the background, in the image's light
     away: UInt8[Array, "h w 2"]  # 128 + chroma difference to the background
     bright: Float32[Array, "h w"]  # brightness difference in units of what counts as a change: above 1 is one
     colour: Float32[Array, "h w"]  # colour difference, likewise
@@ -37,7 +37,7 @@ class Evidence(NamedTuple):
 
 
 class Comparer:
-    """Compares one camera's pictures with its background, at half size or in a region at full size."""
+    """Compares one camera's images with its background, at half size or in a region at full size."""
 
     def __init__(self, background: Background, window: Box | None = None) -> None:
         """`window`: the part of the half-size map that `half` fills (the whole by default)."""
@@ -67,7 +67,7 @@ class Comparer:
         return _evidence(planes.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
 
     def whole(self, mask: Mask) -> Bool[Array, "rows columns"]:
-        """A map of the window's size as one of the half-size picture's; nothing outside."""
+        """A map of the window's size as one of the half-size image's; nothing outside."""
         x0, y0, x1, y1 = self.window
         out = np.zeros(self._small.shape, dtype=bool)
         out[y0:y1, x0:x1] = mask

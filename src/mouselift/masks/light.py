@@ -1,6 +1,6 @@
 """Slow changes of the light: a door opens, a lamp warms up, the exposure drifts.
 
-A picture is compared with the background only after the background was brought to the picture's
+An image is compared with the background only after the background was brought to the image's
 light: a smooth field of gains. The ratio's medians in tiles, then the medians of 5 x 5 tiles: a subject
 leaves them alone as long as it fills less than half of such a window.
 """

@@ -16,7 +16,7 @@ class MaskOptions:
     every: int = 1  # segment every n-th frame; 1: all, and the masks become videos
     start: int = 0  # first frame on the common timeline
     stop: int | None = None  # one past the last; None: to the end
-    samples: int = 48  # pictures a camera that background, floor and colours are learned from
+    samples: int = 48  # images a camera that background, floor and colours are learned from
     workers: int = 1  # processes; the result does not depend on it
 
     def __post_init__(self) -> None:

@@ -1,4 +1,4 @@
-"""A picture as brightness and colour planes: what background, evidence and colour models work on."""
+"""An image as brightness and colour planes: what background, evidence and colour models work on."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mouselift.array_types import Array, Levels
-from mouselift.media.frames import Picture
-from mouselift.media.video import VideoPicture
+from mouselift.media.frames import Image
+from mouselift.media.video import VideoImage
 
 _PLANAR = ("yuv420p", "yuvj420p")
 
@@ -22,18 +22,18 @@ class Planes(NamedTuple):
     chroma: UInt8[Array, "hh hw 2"]  # hh = ceil(h / 2), hw = ceil(w / 2)
 
 
-def picture_planes(picture: Picture) -> Planes:
-    """Planes of a whole picture; a 4:2:0 video's own planes where there are any (20 times cheaper than by RGB)."""
-    if isinstance(picture, VideoPicture) and picture.frame.format.name in _PLANAR:
-        return Planes(picture.luma(), _chroma_planes(picture))
-    ycc = np.asarray(cv2.cvtColor(picture.rgb(), cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
+def image_planes(image: Image) -> Planes:
+    """Planes of a whole image; a 4:2:0 video's own planes where there are any (20 times cheaper than by RGB)."""
+    if isinstance(image, VideoImage) and image.frame.format.name in _PLANAR:
+        return Planes(image.luma(), _chroma_planes(image))
+    ycc = np.asarray(cv2.cvtColor(image.rgb(), cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
     return Planes(np.ascontiguousarray(ycc[..., 0]), halved(ycc[..., 1:]))
 
 
-def _chroma_planes(picture: VideoPicture) -> UInt8[Array, "hh hw 2"]:
+def _chroma_planes(image: VideoImage) -> UInt8[Array, "hh hw 2"]:
     v, u = (
         np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in (picture.frame.planes[2], picture.frame.planes[1])
+        for plane in (image.frame.planes[2], image.frame.planes[1])
     )
     return np.stack([v, u], axis=-1)
 

@@ -30,9 +30,9 @@ _GOOD_COVERAGE, _GOOD_EMPTY = 0.9, 0.05
 class ViewRecord(msgspec.Struct, frozen=True):
     """One mask. Residuals are None where the view is cut, empty, or has nothing to be compared with."""
 
-    state: str  # ok | empty | no-picture
+    state: str  # ok | empty | no-image
     area: int = 0  # pixels
-    cut: bool = False  # touches the picture's border
+    cut: bool = False  # touches the image's border
     centroid_px: float | None = None  # reprojection of the rays' meeting point
     tangency_px: tuple[float, ...] = ()  # absolute residuals of this view's tangent points
     coverage: float | None = None  # share of the mask that the hull of all masks fills
@@ -48,7 +48,7 @@ class CameraQuality(msgspec.Struct, frozen=True):
 
     camera: str
     frames: int
-    missing: int  # no picture
+    missing: int  # no image
     empty: int
     cut: int
     centroid_px: float | None  # median
@@ -72,7 +72,7 @@ def measure(
     views = []
     for i, (mask, shape) in enumerate(zip(masks, shapes, strict=True)):
         if shape is None:
-            views.append(ViewRecord("no-picture" if mask is None else "empty"))
+            views.append(ViewRecord("no-image" if mask is None else "empty"))
         else:
             cut = i not in whole
             touching = tuple(tangency.get(i, ()))
@@ -140,7 +140,7 @@ def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(np.diff(np.log(areas)))
     change = change[np.isfinite(change)]
-    missing, empty = (sum(v.state == state for v in views) for state in ("no-picture", "empty"))
+    missing, empty = (sum(v.state == state for v in views) for state in ("no-image", "empty"))
     quality = CameraQuality(
         name,
         len(views),
@@ -176,5 +176,5 @@ def _verdict(q: CameraQuality) -> str:
         doubts.append("nothing to compare it with")
     said = "good" if not doubts else "look at it: " + "; ".join(doubts)
     if q.cut:
-        said += f" (cut by the picture's border in {q.cut} of {q.frames} frames)"
+        said += f" (cut by the image's border in {q.cut} of {q.frames} frames)"
     return said

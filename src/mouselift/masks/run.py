@@ -79,7 +79,7 @@ def segment_capture(
     """
     options = options if options is not None else MaskOptions()
     if capture.dataset is not None:
-        raise MaskError(f"{capture.path}: is a dataset of finished samples; its pictures' alpha is their mask")
+        raise MaskError(f"{capture.path}: is a dataset of finished samples; its images' alpha is their mask")
     up = capture.require_up()
     capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
     source = CaptureSource(capture)
@@ -129,7 +129,7 @@ def _fingerprint(capture: Capture, source: CaptureSource, options: MaskOptions) 
     for track in source.tracks:
         c = track.camera
         digest.update(repr((track.name, c.width, c.height, c.K.tolist(), c.T_cam_world.tolist(), c.lens)).encode())
-        digest.update(repr((track.pictures.path.name, track.pictures.end, track.pictures.shift)).encode())
+        digest.update(repr((track.images.path.name, track.images.end, track.images.shift)).encode())
     digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
     return {
         "schema": _SCHEMA,
@@ -197,8 +197,8 @@ class _BackgroundJob:
         for number in block:
             camera = self.capture.cameras[number]
             source = CaptureSource(replace(self.capture, cameras=(camera,)))
-            pictures = (frame.views[0].picture for frame in source.read(self.samples))
-            background = learn_background(pictures, f"{self.capture.path}: camera {camera.name}")
+            images = (frame.views[0].image for frame in source.read(self.samples))
+            background = learn_background(images, f"{self.capture.path}: camera {camera.name}")
             source.close()
             with _writing(self.paths[number]):
                 temporary = self.paths[number].with_suffix(".part")
@@ -223,12 +223,12 @@ class _BlockJob:
         carver = segmenter.carver
         records: list[FrameRecord] = []
         for index, frame in enumerate(source.read(list(block))):
-            levels = segmenter.segment([view.picture for view in frame.views]).levels
+            levels = segmenter.segment([view.image for view in frame.views]).levels
             for track, level in zip(source.tracks, levels, strict=True):
                 if level is not None:
                     folder = self.work / track.name
                     folder.mkdir(exist_ok=True)
-                    write_mask(folder, frame.frame + track.pictures.shift, level)
+                    write_mask(folder, frame.frame + track.images.shift, level)
             judged = carver if index % _COVERAGE_EVERY == 0 else None
             records.append(measure(self.scene.cameras, levels, frame.frame, judged))
             yield frame.frame
@@ -268,22 +268,22 @@ def _finish(
 def _deliver(track: CameraTracks, work: Path, out: Path, options: MaskOptions, rate: float) -> str:
     """One camera's masks from the work folder to their place; its name."""
     folder = work / track.name
-    media = track.pictures.media
+    media = track.images.media
     if not (options.everything and isinstance(media, VideoInfo)):
         folder.mkdir(exist_ok=True)
         if not (out / track.name).exists():
             move_folder(folder, out / track.name)
         return track.name
     target = out / f"{track.name}.mkv"
-    width, height = track.pictures.size
+    width, height = track.images.size
     empty = np.zeros((height, width), dtype=np.uint8)
 
-    def pictures() -> Iterator[np.ndarray]:
+    def images() -> Iterator[np.ndarray]:
         for number in range(media.frames):
             path = folder / png_name(number)
             yield read_mask(path) if path.exists() else empty
 
-    write_video(target, pictures(), (width, height), rate)
+    write_video(target, images(), (width, height), rate)
     return target.name
 
 
@@ -316,12 +316,12 @@ def _about(capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty
             frame=empty[0],
         )
     for i, name in enumerate(scene.names):
-        missing = [r.frame for r in records if r.views[i].state == "no-picture"]
+        missing = [r.frame for r in records if r.views[i].state == "no-image"]
         if missing:
             yield Finding(
-                "mask-no-picture",
+                "mask-no-image",
                 "warning",
-                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable picture, and so no mask",
+                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask",
                 name,
                 missing[0],
             )
@@ -330,7 +330,7 @@ def _about(capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty
             yield Finding(
                 "mask-uncovered",
                 "warning",
-                f"camera {name}: {share:.1%} of the picture was never seen without the subject; masks there rest on "
+                f"camera {name}: {share:.1%} of the image was never seen without the subject; masks there rest on "
                 "the other views. A longer recording, or one in which the subject moves more, would help",
                 name,
             )

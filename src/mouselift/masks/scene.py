@@ -1,6 +1,6 @@
 """What is learned once from a recording before any frame is segmented, and kept with the work files.
 
-1. Each camera's background, from its own pictures alone (`background`).
+1. Each camera's background, from its own images alone (`background`).
 2. What changed in sample frames: the volume in which the subject moves, uncut hulls, the floor.
 3. The subject's colours per camera: changed pixels inside the hull above the floor against those outside.
 """
@@ -23,7 +23,7 @@ from mouselift.masks.background import Background
 from mouselift.masks.colour import ColourModel, ColourTally
 from mouselift.masks.evidence import Comparer, Evidence
 from mouselift.masks.floor import Floor, find_floor, given_floor
-from mouselift.masks.planes import halved, picture_planes
+from mouselift.masks.planes import halved, image_planes
 from mouselift.masks.volume import Carver, Cloud, ViewMask, Volume, common_field, dilated, fine_voxel, half_camera
 from mouselift.media.frames import FrameSet
 
@@ -41,10 +41,10 @@ Reader = Callable[[Sequence[int]], Iterator[FrameSet]]
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """Everything that segmentation of a frame needs besides its pictures. Picklable."""
+    """Everything that segmentation of a frame needs besides its images. Picklable."""
 
     names: tuple[str, ...]
-    cameras: tuple[Camera, ...]  # of the full-size pictures
+    cameras: tuple[Camera, ...]  # of the full-size images
     backgrounds: tuple[Background, ...]
     colours: tuple[ColourModel | None, ...]  # None: the camera never showed enough of the subject
     volume: Volume
@@ -118,13 +118,13 @@ Packed = list[np.ndarray | None]
 
 
 def _packed(frame: FrameSet, comparers: Sequence[Comparer]) -> Packed:
-    """Changed pixels per view as bits; None: no picture."""
+    """Changed pixels per view as bits; None: no image."""
     out: Packed = []
     for view, comparer in zip(frame.views, comparers, strict=True):
-        if view.picture is None:
+        if view.image is None:
             out.append(None)
         else:
-            out.append(np.packbits(changed_map(comparer.half(picture_planes(view.picture)))))
+            out.append(np.packbits(changed_map(comparer.half(image_planes(view.image)))))
     return out
 
 
@@ -193,9 +193,9 @@ def _colours(
         outer = VisualHull(np.concatenate([hull, feet - _BELOW * voxel * floor.normal]), voxel)
         below = VisualHull(floor.mirrored(hull), voxel)
         for view, comparer, camera, tally in zip(frame.views, comparers, cameras, tallies, strict=True):
-            if view.picture is None:
+            if view.image is None:
                 continue
-            evidence = comparer.half(picture_planes(view.picture))
+            evidence = comparer.half(image_planes(view.image))
             body, around, mirror = (shadow(part, camera, evidence.luma.shape) for part in (inner, outer, below))
             near = dilated(around, 3)
             # Where body and mirror image can both be, few views leave it open which is seen: learn from neither.

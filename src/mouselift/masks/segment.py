@@ -14,10 +14,10 @@ from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.masks.agree import Agreement, Place, agree
 from mouselift.masks.colour import ColourModel
 from mouselift.masks.evidence import Comparer, Evidence
-from mouselift.masks.planes import Planes, picture_planes
+from mouselift.masks.planes import Planes, image_planes
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
-from mouselift.media.frames import Box, Picture
+from mouselift.media.frames import Box, Image
 
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
@@ -37,7 +37,7 @@ _EDGE = 0.8  # pixels: softness of the outline
 
 @dataclass(frozen=True, eq=False)
 class FrameMasks:
-    """Masks of one frame; None for a view without a picture. All empty where the views support no subject."""
+    """Masks of one frame; None for a view without an image. All empty where the views support no subject."""
 
     levels: tuple[ViewLevels | None, ...]
     place: Place | None
@@ -60,9 +60,9 @@ class Segmenter:
     def reset(self) -> None:
         self._last = None
 
-    def segment(self, pictures: Sequence[Picture | None]) -> FrameMasks:
-        """Pictures of one instant, in the scene's order of cameras."""
-        planes = [None if picture is None else picture_planes(picture) for picture in pictures]
+    def segment(self, images: Sequence[Image | None]) -> FrameMasks:
+        """Images of one instant, in the scene's order of cameras."""
+        planes = [None if image is None else image_planes(image) for image in images]
         found = self._agree(planes)
         self._last = None if found is None else found.place
         levels: list[ViewLevels | None] = []

@@ -1,4 +1,4 @@
-"""Order statistics over a stack of 8-bit pictures, per pixel, exact and without sorting."""
+"""Order statistics over a stack of 8-bit images, per pixel, exact and without sorting."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The part of the world in which the subject moves, and hulls carved in it from coarse to fine.
 
-Everything here works on maps of half the picture's size; cameras are scaled with them (`half_camera`).
+Everything here works on maps of half the image's size; cameras are scaled with them (`half_camera`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _EIGHT = np.array([[x, y, z] for x in (-1.0, 1.0) for y in (-1.0, 1.0) for z in 
 
 
 def half_camera(camera: Camera) -> Camera:
-    """The camera of the picture's 2 x 2 means: in coordinates of pixel corners everything halves."""
+    """The camera of the image's 2 x 2 means: in coordinates of pixel corners everything halves."""
     return replace(
         camera,
         width=(camera.width + 1) // 2,
@@ -119,7 +119,7 @@ class Carver:
         return float(np.quantile(self.cameras[view].depth(self._points), 0.01))
 
     def seen_by(self, points: Points3) -> Float64[Array, " n"]:
-        """Share of the cameras in whose pictures each point lies."""
+        """Share of the cameras in whose images each point lies."""
         return np.mean([_pixel_index(camera, points)[0] >= 0 for camera in self.cameras], axis=0)
 
     def carve(

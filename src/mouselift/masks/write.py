@@ -41,26 +41,26 @@ def read_mask(path: Path) -> Levels:
     return np.asarray(image, dtype=np.uint8)
 
 
-def write_video(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
-    """FFV1 in Matroska, grey, every picture a key frame, the same bytes every time; size = (width, height).
+def write_video(path: Path, images: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
+    """FFV1 in Matroska, grey, every image a key frame, the same bytes every time; size = (width, height).
 
     OutputError where it cannot be written; nothing is left behind then.
     """
     with whole_file(path, replace=True) as temporary:
         try:
-            _encode(temporary, pictures, size, rate)
+            _encode(temporary, images, size, rate)
         except FFmpegError as error:
             raise OutputError(f"{path}: the mask video cannot be written ({error})") from error
 
 
-def _encode(path: Path, pictures: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
+def _encode(path: Path, images: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
     steps = Fraction(rate if rate > 0 else 25).limit_denominator(1001)
     with av.open(str(path), "w", format="matroska", container_options={"fflags": "+bitexact"}) as container:
         stream = container.add_stream("ffv1", rate=steps, options={"flags": "+bitexact", "level": "3", "slices": "4"})
         stream.width, stream.height, stream.pix_fmt = *size, "gray"
         stream.codec_context.gop_size = 1
         stream.codec_context.thread_count = 1  # slices in a fixed order
-        for number, levels in enumerate(pictures):
+        for number, levels in enumerate(images):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(levels), format="gray")
             frame.pts = number
             frame.time_base = 1 / steps

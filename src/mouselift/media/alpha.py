@@ -1,4 +1,4 @@
-"""The alpha of a picture file and nothing else, fast: silhouettes are all that an audit reads of most datasets.
+"""The alpha of an image file and nothing else, fast: silhouettes are all that an audit reads of most datasets.
 
 A PNG whose rows are all stored as differences to the row above (ours are) is inflated and the differences are summed
 for the alpha bytes only. Every other file is decoded by OpenCV. Format: W3C, "Portable Network Graphics", third
@@ -24,8 +24,8 @@ _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
 @dataclass(frozen=True, eq=False)
-class AlphaPicture:
-    """A picture's alpha and identity. `alpha` is None where the file has no such channel."""
+class AlphaImage:
+    """An image's alpha and identity. `alpha` is None where the file has no such channel."""
 
     width: int
     height: int
@@ -33,28 +33,28 @@ class AlphaPicture:
     digest: int  # equal for equal files; 64 bits of checksum and length
 
 
-def read_alpha(path: Path) -> AlphaPicture:
-    """The alpha of one picture file; 16 bits become 8, rounded. DatasetError where it cannot be read or decoded."""
+def read_alpha(path: Path) -> AlphaImage:
+    """The alpha of one image file; 16 bits become 8, rounded. DatasetError where it cannot be read or decoded."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: expected a readable picture, got: {error.strerror or error}") from None
+        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
     digest = zlib_ng.crc32(data) | (len(data) & 0xFFFFFFFF) << 32
     alpha = up_filtered_alpha(data)
     if alpha is not None:
-        return AlphaPicture(alpha.shape[1], alpha.shape[0], alpha, digest)
+        return AlphaImage(alpha.shape[1], alpha.shape[0], alpha, digest)
     image = _decoded(data, path)
     has_alpha = image.ndim == 3 and image.shape[2] == 4
     alpha = np.asarray(cv2.extractChannel(image, 3)) if has_alpha else None
-    return AlphaPicture(image.shape[1], image.shape[0], alpha, digest)
+    return AlphaImage(image.shape[1], image.shape[0], alpha, digest)
 
 
 def read_colours(path: Path) -> ImageRGB:
-    """The colours of one picture file, as stored: not composited. DatasetError as `read_alpha`."""
+    """The colours of one image file, as stored: not composited. DatasetError as `read_alpha`."""
     try:
         image = _decoded(path.read_bytes(), path)
     except OSError as error:
-        raise DatasetError(f"{path}: expected a readable picture, got: {error.strerror or error}") from None
+        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB))

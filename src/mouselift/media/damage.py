@@ -1,4 +1,4 @@
-"""What a fault in a video's data spoils: later pictures copy from earlier ones until a key frame starts afresh.
+"""What a fault in a video's data spoils: later images copy from earlier ones until a key frame starts afresh.
 
 Only faults that the decoder reports are known: H.264 has no checksums, and damage that still parses passes.
 """
@@ -10,13 +10,13 @@ from av.video.stream import VideoStream
 
 
 class Trust:
-    """Which pictures a fault in the data has spoilt: all decoded after it, until the next key frame."""
+    """Which images a fault in the data has spoilt: all decoded after it, until the next key frame."""
 
     def __init__(self) -> None:
         self._group: list[int] = []  # time stamps in decoding order since the last key frame
-        self._before: list[int] = []  # the same of the group of pictures before
+        self._before: list[int] = []  # the same of the group of images before
         self._broken = False
-        self._leading = False  # pictures shown before this group's key frame refer to a broken group
+        self._leading = False  # images shown before this group's key frame refer to a broken group
         self._spoilt: set[int | None] = set()
 
     def holds(self, time: int | None) -> bool:
@@ -35,7 +35,7 @@ class Trust:
             self.fault(packet.pts)
 
     def fault(self, time: int | None) -> None:
-        """Something went wrong at the packet or the picture with this time stamp.
+        """Something went wrong at the packet or the image with this time stamp.
 
         The packet before it is spoilt too: damage seldom starts at a packet's edge, and a decoder accepts a bad tail.
         """

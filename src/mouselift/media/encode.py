@@ -1,4 +1,4 @@
-"""Writers of pictures: H.264 videos, or folders of PNGs. One frame in memory."""
+"""Writers of images: H.264 videos, or folders of PNGs. One frame in memory."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ class PngWriter:
         path = self._folder / f"{self._next:06d}.png"
         good, data = cv2.imencode(".png", image[..., ::-1] if image.ndim == 3 else image)
         if not good:
-            raise VideoError(f"{path}: OpenCV could not encode a picture of shape {image.shape}")
+            raise VideoError(f"{path}: OpenCV could not encode an image of shape {image.shape}")
         path.write_bytes(data.tobytes())
         self._next += 1
 

@@ -1,7 +1,7 @@
-"""What every source of pictures looks like from outside: videos, image folders, prepared datasets.
+"""What every source of images looks like from outside: videos, image folders, prepared datasets.
 
 A source delivers `FrameSet`s in ascending order: all views of one instant, each with its camera, its
-mask and its picture. Pictures convert colours on demand and only in the region asked for.
+mask and its image. Images convert colours on demand and only in the region asked for.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ def number_of(name: str) -> int | None:
 
 
 @runtime_checkable  # for the run-time type checks of the tests
-class Picture(Protocol):
-    """One decoded picture."""
+class Image(Protocol):
+    """One decoded image."""
 
     @property
     def width(self) -> int: ...
@@ -36,7 +36,7 @@ class Picture(Protocol):
     def height(self) -> int: ...
 
     def rgb(self, box: Box | None = None) -> ImageRGB:
-        """Colours of a region (of the whole picture by default); the same values whatever the region."""
+        """Colours of a region (of the whole image by default); the same values whatever the region."""
         ...
 
 
@@ -44,9 +44,9 @@ class Picture(Protocol):
 class ViewFrame:
     """One camera at one instant."""
 
-    camera: Camera  # of this picture: crop offsets applied, this project's pixel convention
-    picture: Picture | None  # None: the frame is missing in this camera's recording
-    mask: Levels | None  # 0 background .. 255 subject, of the picture's size; None: no mask for this frame
+    camera: Camera  # of this image: crop offsets applied, this project's pixel convention
+    image: Image | None  # None: the frame is missing in this camera's recording
+    mask: Levels | None  # 0 background .. 255 subject, of the image's size; None: no mask for this frame
     where: str  # file, camera and frame, for messages
 
 
@@ -81,6 +81,6 @@ class FrameSource(Protocol):
         """`frames` (ascending) cut into runs that can be read apart at no extra decoding (at key frames)."""
         ...
 
-    def read(self, frames: Sequence[int], pictures: bool = True) -> Iterator[FrameSet]:
-        """The asked frames in ascending order; with `pictures=False` masks only (`picture` is None)."""
+    def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
+        """The asked frames in ascending order; with `images=False` masks only (`image` is None)."""
         ...

@@ -17,7 +17,7 @@ _SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, eq=False)
-class ImagePicture:
+class ArrayImage:
     """A decoded image file: [h, w, 3] RGB."""
 
     colours: ImageRGB
@@ -39,7 +39,7 @@ class ImagePicture:
 class ImageFolder:
     """Images by number: the digits at the end of each file's name.
 
-    `first` is the smallest number found; a complete run of pictures counts from it (tools number from
+    `first` is the smallest number found; a complete run of images counts from it (tools number from
     0 or from 1), while masks that cover only some frames keep the numbers that they carry.
     """
 

@@ -1,6 +1,6 @@
 """PNG, fast: UP-filtered rows and zlib-ng's deflate. Format: W3C, "Portable Network Graphics", third edition, 2025.
 
-The same picture gives the same bytes with one build of zlib-ng; other builds may give other bytes and the same picture.
+The same image gives the same bytes with one build of zlib-ng; other builds may give other bytes and the same image.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> the standard's number
 _RGBA = 6  # the number of the last
 _UP = 2  # the filter that stores a row's difference to the row above
 _HEAD, _TAIL = len(SIGNATURE) + 25, 12  # bytes of signature and IHDR chunk; of the IEND chunk
-# isal takes half the time, but one picture in some thousand came out with other bytes than before (same pixels).
+# isal takes half the time, but one image in some thousand came out with other bytes than before (same pixels).
 # UP-filtered rows repeat bytes or do not: looking for runs only finds as much, in two thirds of the time.
 _LEVEL, _WINDOW_BITS, _MEMORY = 2, 15, 9
 
@@ -32,7 +32,7 @@ _LEVEL, _WINDOW_BITS, _MEMORY = 2, 15, 9
 def encode_png(image: Pixels) -> bytes:
     """8 bit grey, RGB or straight RGBA -> PNG. Colours under alpha 0 become zero: nobody sees them, all pay for them.
 
-    ValueError for another number of channels or an empty picture.
+    ValueError for another number of channels or an empty image.
     """
     height, width = image.shape[:2]
     channels = image.shape[2] if image.ndim == 3 else 1
@@ -46,7 +46,7 @@ def encode_png(image: Pixels) -> bytes:
 
 
 def decode_png(data: bytes, where: str) -> ImageRGBA:
-    """PNG bytes -> straight RGBA; a picture without alpha is opaque. `where` names the file in messages.
+    """PNG bytes -> straight RGBA; an image without alpha is opaque. `where` names the file in messages.
 
     16 bit channels (Blender writes them) become 8 bit, rounded: v / 257.
     DatasetError where the bytes are no PNG or are cut short.

@@ -1,8 +1,8 @@
 """Video by PyAV: indexed once, read in order, frame-exact.
 
-The index comes from demultiplexing alone: the sorted presentation times give every picture its
-number, so a decoded picture is known by its time stamp, not by counting calls. Reading goes forward;
-it jumps only where the gap to the next wanted picture passes a key frame.
+The index comes from demultiplexing alone: the sorted presentation times give every image its
+number, so a decoded image is known by its time stamp, not by counting calls. Reading goes forward;
+it jumps only where the gap to the next wanted image passes a key frame.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ class VideoInfo:
     width: int
     height: int
     rate: float  # frames per second; 0 where the file does not say
-    frames: int  # pictures that can be read
-    promised: int  # pictures that the header promises; 0 where it does not say
+    frames: int  # images that can be read
+    promised: int  # images that the header promises; 0 where it does not say
     times: Int64[Array, " n"] | None  # sorted presentation times; None: not stamped, read by counting
-    keys: Int64[Array, " k"]  # picture numbers at which decoding can start
+    keys: Int64[Array, " k"]  # image numbers at which decoding can start
 
     def key_before(self, frame: int) -> int:
         return int(self.keys[max(int(np.searchsorted(self.keys, frame, side="right")) - 1, 0)])
 
 
 def probe(path: Path) -> VideoInfo:
-    """Index a video. Raises VideoError where it cannot be opened or holds no picture."""
+    """Index a video. Raises VideoError where it cannot be opened or holds no image."""
     if not path.is_file():
         raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
     state = path.stat()
@@ -88,7 +88,7 @@ def _index(path: Path, container: InputContainer) -> VideoInfo:
     except FFmpegError:
         whole = False  # a truncated file: what came before is good, and `promised` tells that more was expected
     if not times:
-        raise VideoError(f"{path}: holds no picture")
+        raise VideoError(f"{path}: holds no image")
     context = stream.codec_context
     stamped = [t for t in times if t is not None]
     if len(stamped) == len(times) and len(set(stamped)) == len(stamped):
@@ -108,7 +108,7 @@ def _index(path: Path, container: InputContainer) -> VideoInfo:
 def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
     """The sorted times without those whose number a cut-off end leaves open.
 
-    Pictures are stored in decoding order: after a cut, one shown later than the last stored picture was due
+    Images are stored in decoding order: after a cut, one shown later than the last stored image was due
     for decoding may have lost predecessors. Where nothing says that the end is cut, a gap there does.
     """
     sure = int(np.searchsorted(order, last_dts, side="right"))
@@ -120,8 +120,8 @@ def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
 
 
 @dataclass(frozen=True, eq=False)
-class VideoPicture:
-    """A decoded picture; planes stay as the decoder left them until a region is asked for."""
+class VideoImage:
+    """A decoded image; planes stay as the decoder left them until a region is asked for."""
 
     frame: VideoFrame
 
@@ -175,17 +175,17 @@ def _plane(frame: VideoFrame, index: int) -> np.ndarray:
 
 
 class VideoReader:
-    """Reads wanted pictures of one video in ascending order; keeps the file open between calls."""
+    """Reads wanted images of one video in ascending order; keeps the file open between calls."""
 
     def __init__(self, info: VideoInfo) -> None:
         self.info = info
         self._container: InputContainer | None = None
         self._seekable = True
         self._decoded: Iterator[tuple[int, VideoFrame]] | None = None
-        self._held: tuple[int, VideoFrame] | None = None  # decoded, but beyond the picture that was looked for
-        self._next = 0  # number of the next picture that sequential decoding delivers
+        self._held: tuple[int, VideoFrame] | None = None  # decoded, but beyond the image that was looked for
+        self._next = 0  # number of the next image that sequential decoding delivers
         self._wanted: frozenset[int] = frozenset()  # time stamps
-        self._skipped: set[int] = set()  # time stamps of pictures that may not have been decoded
+        self._skipped: set[int] = set()  # time stamps of images that may not have been decoded
         self._trust = Trust()
 
     def close(self) -> None:
@@ -193,8 +193,8 @@ class VideoReader:
             self._container.close()
         self._container = self._decoded = self._held = None
 
-    def read(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoPicture | None]]:
-        """(number, picture) for each wanted number; None where the file ends before it or it is damaged.
+    def read(self, wanted: Sequence[int]) -> Iterator[tuple[int, VideoImage | None]]:
+        """(number, image) for each wanted number; None where the file ends before it or it is damaged.
 
         Damage: a fault that the decoder reports spoils all that is decoded after it, up to the next key frame.
         """
@@ -202,9 +202,9 @@ class VideoReader:
         inside = [frame for frame in wanted if 0 <= frame < self.info.frames]
         self._wanted = frozenset() if times is None else frozenset(times[inside].tolist())
         for frame in wanted:
-            yield frame, self._picture(frame) if 0 <= frame < self.info.frames else None
+            yield frame, self._image(frame) if 0 <= frame < self.info.frames else None
 
-    def _picture(self, frame: int) -> VideoPicture | None:
+    def _image(self, frame: int) -> VideoImage | None:
         times, key = self.info.times, self.info.key_before(frame)
         skipped = times is not None and int(times[frame]) in self._skipped
         if self._decoded is None or frame < self._next or key > self._next or skipped:
@@ -218,9 +218,9 @@ class VideoReader:
                 self._next = number + 1
                 if number == frame:
                     good = not decoded.is_corrupt and self._trust.holds(decoded.pts)
-                    return VideoPicture(decoded) if good else None
+                    return VideoImage(decoded) if good else None
         except FFmpegError:
-            pass  # the file ends or cannot be parsed on: this picture is missing
+            pass  # the file ends or cannot be parsed on: this image is missing
         self._decoded = None
         return None
 
@@ -273,7 +273,7 @@ class VideoReader:
     def _decode(self, packets: Iterator[Packet[VideoStream]]) -> Iterator[VideoFrame]:
         for packet in packets:
             if self._wanted:
-                # A picture that nobody refers to and nobody wants need not be decoded: the others stay exact.
+                # An image that nobody refers to and nobody wants need not be decoded: the others stay exact.
                 wanted = packet.pts in self._wanted or packet.size == 0
                 packet.stream.codec_context.skip_frame = "DEFAULT" if wanted else "NONREF"
                 if not wanted and packet.pts is not None:
@@ -283,7 +283,7 @@ class VideoReader:
                 frames = packet.decode()
             except FFmpegError:
                 if self.info.times is None:
-                    raise  # pictures are numbered by counting, and one is lost: nothing after it has a number
+                    raise  # images are numbered by counting, and one is lost: nothing after it has a number
                 self._trust.fault(packet.pts)
                 continue
             for frame in frames:
@@ -302,7 +302,7 @@ class VideoReader:
             if decoded.pts is None:
                 continue
             number = int(np.searchsorted(times, decoded.pts))
-            # Before the key frame: left-overs of an open group of pictures; unknown times: never ours.
+            # Before the key frame: left-overs of an open group of images; unknown times: never ours.
             if number < self._next or number >= len(times) or times[number] != decoded.pts:
                 continue
             yield number, decoded

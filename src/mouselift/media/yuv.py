@@ -42,9 +42,9 @@ def full_range_levels(full_range: bool) -> UInt8[Array, "256"]:
 def region_rgb(
     y: UInt8[Array, "h w"], u: UInt8[Array, "ch cw"], v: UInt8[Array, "ch cw"], box: Box, matrix: Array
 ) -> UInt8[Array, "rows columns 3"]:
-    """Colours of `box` of a 4:2:0 picture; the same values whatever the box."""
+    """Colours of `box` of a 4:2:0 image; the same values whatever the box."""
     x0, y0, x1, y1 = box
-    # One more chroma sample on every side, so that a region's edge interpolates as the whole picture would.
+    # One more chroma sample on every side, so that a region's edge interpolates as the whole image would.
     cx0, cy0 = max(x0 // 2 - 1, 0), max(y0 // 2 - 1, 0)
     cx1, cy1 = min((x1 + 1) // 2 + 1, u.shape[1]), min((y1 + 1) // 2 + 1, u.shape[0])
     part = (slice(y0 - 2 * cy0, y1 - 2 * cy0), slice(x0 - 2 * cx0, x1 - 2 * cx0))

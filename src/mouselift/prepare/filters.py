@@ -29,7 +29,7 @@ REACH = 5  # source pixels that any of the filters looks beyond a position, comp
 # From this scale on one sample a pixel is nearest to the truth; below, the mean of several, read linearly.
 _SINGLE_FROM = 0.65
 _SAMPLES_PER = 0.7  # samples a pixel and side = this / scale, rounded up
-# Linear reading of the fine grid loses a little sharpness: wanted as a prefilter where the picture is minified,
+# Linear reading of the fine grid loses a little sharpness: wanted as a prefilter where the image is minified,
 # undone by a second difference of _GAIN from scale 1 on, fading in between.
 _GAIN, _FULL_GAIN, _NO_GAIN = 0.125, 1.0, 0.7
 
@@ -59,7 +59,7 @@ class Sampling:
 
 
 def footprint(scale: float) -> float:
-    """Side, in output pixels, of the box that an output pixel averages where the picture is minified.
+    """Side, in output pixels, of the box that an output pixel averages where the image is minified.
 
     sqrt(1 - scale^2): a source pixel has already averaged the scene over `scale` output pixels, and this
     box brings the variance of both together to that of one output pixel. 0 from scale 1 on.

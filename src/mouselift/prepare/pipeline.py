@@ -122,8 +122,8 @@ class _WantJob:
     recipe: Recipe
 
     def __call__(self, block: Sequence[int]) -> Iterator[DatasetZoom | None]:
-        for frameset in self.source.read(block, pictures=False):
-            views, subjects, findings = usable_views(frameset, self.recipe, pictures=False)
+        for frameset in self.source.read(block, images=False):
+            views, subjects, findings = usable_views(frameset, self.recipe, images=False)
             if verdict(findings, len(views), self.recipe) is not None:
                 yield None
                 continue

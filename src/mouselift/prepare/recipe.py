@@ -16,7 +16,7 @@ Policy = Literal["drop", "keep", "fail"]
 class Recipe:
     """How each frame is made into a sample. Two runs into one folder must agree in every field.
 
-    `on_missing`: a view without picture, without mask or with an empty one. `on_cut`: a mask that
+    `on_missing`: a view without image, without mask or with an empty one. `on_cut`: a mask that
     touches the sensor's border. Each: `drop` the sample, `keep` it (a missing view is left out of it,
     at least two must remain), or `fail`. Always counted in the manifest.
     """

@@ -1,4 +1,4 @@
-"""One resampling from the raw picture to the output: executes a ViewPlan and decides nothing."""
+"""One resampling from the raw image to the output: executes a ViewPlan and decides nothing."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.plan import ViewPlan
-from mouselift.media.frames import Box, Picture
+from mouselift.media.frames import Box, Image
 from mouselift.prepare.filters import DEFAULT_INTERPOLATION, REACH, Interpolation, Sampling, fine_grid
 from mouselift.prepare.source_map import SourceMap, source_map
 
@@ -21,30 +21,30 @@ Colour = tuple[int, int, int]  # red, green, blue, 0..255
 
 def warp_view(
     plan: ViewPlan,
-    picture: Picture,
+    image: Image,
     mask: Levels,
     *,
     interpolation: Interpolation = DEFAULT_INTERPOLATION,
     background: Colour | None = None,
 ) -> OutputRGBA:
-    """The output picture of one view: [size, size, 4], straight alpha.
+    """The output image of one view: [size, size, 4], straight alpha.
 
-    picture, mask: of the plan's source camera, raw (lens not undone); mask levels 0 background .. 255
+    image, mask: of the plan's source camera, raw (lens not undone); mask levels 0 background .. 255
     subject. Colour and mask are premultiplied and resampled together by the one map of the plan. Alpha is
     the resampled mask; where it falls below ALPHA_FLOOR, colour and alpha are exactly zero. With
     `background` the result is composited on that colour and opaque.
 
-    Pixels outside the source picture are background. Positions are exact to 0.001 source pixels with OpenCV 5;
+    Pixels outside the source image are background. Positions are exact to 0.001 source pixels with OpenCV 5;
     OpenCV 4 rounds them to 1/64 of a pixel (1/32 for `linear`).
-    Raises MaskError or VideoError where mask or picture have another size than the plan's source camera.
+    Raises MaskError or VideoError where mask or image have another size than the plan's source camera.
     """
-    _check(plan, picture, mask)
+    _check(plan, image, mask)
     size = plan.target.width
     out = np.zeros((size, size, 4), dtype=np.uint8)
     box = _grown(plan)
     if box is not None:
         x0, y0, x1, y1 = box
-        _fill(out[y0:y1, x0:x1], source_map(plan.reframe, box), picture, mask, interpolation)
+        _fill(out[y0:y1, x0:x1], source_map(plan.reframe, box), image, mask, interpolation)
     return out if background is None else composited(out, background)
 
 
@@ -56,16 +56,16 @@ def composited(image: ImageRGBA, background: Colour) -> ImageRGBA:
     return out
 
 
-def _check(plan: ViewPlan, picture: Picture, mask: np.ndarray) -> None:
+def _check(plan: ViewPlan, image: Image, mask: np.ndarray) -> None:
     want = (plan.source.width, plan.source.height)
-    if (picture.width, picture.height) != want:
+    if (image.width, image.height) != want:
         raise VideoError(
-            f"{plan.name}: expected a picture of the calibrated size {want[0]} x {want[1]}, "
-            f"got {picture.width} x {picture.height}"
+            f"{plan.name}: expected an image of the calibrated size {want[0]} x {want[1]}, "
+            f"got {image.width} x {image.height}"
         )
     if mask.shape != want[::-1]:
         raise MaskError(
-            f"{plan.name}: expected a mask of the picture's size {want[0]} x {want[1]}, "
+            f"{plan.name}: expected a mask of the image's size {want[0]} x {want[1]}, "
             f"got {mask.shape[1]} x {mask.shape[0]}"
         )
 
@@ -82,14 +82,14 @@ def _grown(plan: ViewPlan) -> Box | None:
     return max(0, x0 - room), max(0, y0 - room), min(size, x1 + room), min(size, y1 + room)
 
 
-def _fill(out: np.ndarray, where: SourceMap, picture: Picture, mask: np.ndarray, interpolation: Interpolation) -> None:
+def _fill(out: np.ndarray, where: SourceMap, image: Image, mask: np.ndarray, interpolation: Interpolation) -> None:
     """Resamples into `out`, the part of the output that `where` maps."""
     region = _source_box(where, mask.shape)
     if region is None:
         return
     x0, y0, x1, y1 = region
     sampling = Sampling.of(where.scale, interpolation)
-    values = premultiplied(picture.rgb(region), mask[y0:y1, x0:x1])
+    values = premultiplied(image.rgb(region), mask[y0:y1, x0:x1])
     box = where.box
     columns, rows = sampling.positions(box[0], box[2]), sampling.positions(box[1], box[3])
     # remap takes pixel centres at integers: the origin lies half a pixel inside the region's corner.
@@ -105,7 +105,7 @@ def _fill(out: np.ndarray, where: SourceMap, picture: Picture, mask: np.ndarray,
 
 
 def _source_box(where: SourceMap, shape: tuple[int, ...]) -> Box | None:
-    """Source pixels that the map and its kernel touch; None where they lie outside the picture."""
+    """Source pixels that the map and its kernel touch; None where they lie outside the image."""
     x0, y0, x1, y1 = where.bounds
     low_x, low_y = max(0, int(np.floor(x0)) - REACH), max(0, int(np.floor(y0)) - REACH)
     high_x, high_y = min(shape[1], int(np.ceil(x1)) + REACH), min(shape[0], int(np.ceil(y1)) + REACH)

@@ -1,7 +1,7 @@
 """The slow and obvious twin of `execute`: double precision, the camera model at every sample, no tricks.
 
 Each output pixel is the mean over `samples` x `samples` points of a box (`filters.footprint`), each read from
-the premultiplied picture with a 10 x 10 windowed sinc. What `warp_view` does fast is compared with this.
+the premultiplied image with a 10 x 10 windowed sinc. What `warp_view` does fast is compared with this.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ ReferenceRGBA = Float64[Array, "s s 4"]  # 0..255, not rounded
 def reference_view(
     plan: ViewPlan, rgb: ImageRGB, mask: Levels, samples: int = 8, box: float | None = None
 ) -> ReferenceRGBA:
-    """The output picture of one view with *premultiplied* alpha, 0..255, before any rounding.
+    """The output image of one view with *premultiplied* alpha, 0..255, before any rounding.
 
-    rgb, mask: the whole source picture. box: side of the averaged box in output pixels, `filters.footprint` by
+    rgb, mask: the whole source image. box: side of the averaged box in output pixels, `filters.footprint` by
     default. Divide the colours by alpha / 255 for straight ones.
     """
     alpha = mask[..., None] / 255.0
@@ -45,7 +45,7 @@ def reference_view(
 
 
 def windowed_sinc(source: Float64[Array, "h w c"], positions: Points2) -> Float64[Array, "n c"]:
-    """Values at pixel positions (centres at + 0.5); zero outside the picture and where the position is NaN."""
+    """Values at pixel positions (centres at + 0.5); zero outside the image and where the position is NaN."""
     height, width = source.shape[:2]
     out = np.zeros((len(positions), source.shape[2]))
     # NaN compares false: it is outside.

@@ -64,7 +64,7 @@ def sample_id(frame: int) -> str:
 
 
 def usable_views(
-    frameset: FrameSet, recipe: Recipe, pictures: bool = True
+    frameset: FrameSet, recipe: Recipe, images: bool = True
 ) -> tuple[list[ViewFrame], list[Subject], list[Finding]]:
     """The views that have all they need, and a finding for each one that has not, or whose subject is cut."""
     views: list[ViewFrame] = []
@@ -72,21 +72,21 @@ def usable_views(
     findings: list[Finding] = []
     for view in frameset.views:
         subject = None if view.mask is None else find_subject(view.mask, recipe.speck)
-        problem = _problem(view, subject, pictures)
+        problem = _problem(view, subject, images)
         if problem is None and subject is not None:
             views.append(view)
             subjects.append(subject)
             if subject.silhouette.touches_border():
-                findings.append(_finding("cut-by-sensor", view, frameset, "the mask touches the picture's border"))
+                findings.append(_finding("cut-by-sensor", view, frameset, "the mask touches the image's border"))
         elif problem is not None:
             code, text = problem
             findings.append(_finding(code, view, frameset, text))
     return views, subjects, findings
 
 
-def _problem(view: ViewFrame, subject: Subject | None, pictures: bool) -> tuple[str, str] | None:
-    if pictures and view.picture is None:
-        return "missing-picture", "the picture is missing or damaged"
+def _problem(view: ViewFrame, subject: Subject | None, images: bool) -> tuple[str, str] | None:
+    if images and view.image is None:
+        return "missing-image", "the image is missing or damaged"
     if view.mask is None:
         return "missing-mask", "there is no mask"
     if subject is None:
@@ -128,10 +128,10 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
     images: dict[str, bytes] = {}
     cameras: list[SampleView] = []
     for index, (view, subject) in enumerate(zip(views, subjects, strict=True)):
-        assert view.picture is not None  # `usable_views` leaves out views without one
+        assert view.image is not None  # `usable_views` leaves out views without one
         rgba = warp_view(
             plan.views[index],
-            view.picture,
+            view.image,
             subject.mask,
             interpolation=recipe.interpolation,
             background=recipe.background,

@@ -1,4 +1,4 @@
-"""Where each output pixel lies in the source picture: the exact map, as a polynomial that is proven on the spot.
+"""Where each output pixel lies in the source image: the exact map, as a polynomial that is proven on the spot.
 
 The map of a view (turn, zoom, lens) is smooth, so over the subject's box a tensor product of Chebyshev
 polynomials gives it to far below a thousandth of a pixel, at a fiftieth of the cost. (Trefethen,
@@ -21,7 +21,7 @@ from mouselift.media.frames import Box
 MAP_TOLERANCE_PX = 2e-4  # source pixels: room for single precision within the promised 1e-3
 _DEGREES = (7, 12)  # polynomial degrees tried in turn
 _CHECKS = 6  # test points a side, corners included
-_FAR = -1e6  # a source position that no picture has: where the lens has no ray
+_FAR = -1e6  # a source position that no image has: where the lens has no ray
 
 MapPair = tuple[Float32[Array, "h w"], Float32[Array, "h w"]]
 

@@ -31,20 +31,20 @@ VIEWS_CSV, SAMPLES_CSV = "views.csv", "samples.csv"
 
 @dataclass(frozen=True)
 class Plan:
-    """What will be done, checked: every sample's cameras and picture headers are read, nothing is decoded."""
+    """What will be done, checked: every sample's cameras and image headers are read, nothing is decoded."""
 
     dataset: Path
     folders: tuple[Path, ...]
     rule: HoldOut
     views: int  # of the sample that has most
-    side: int | None  # pixels of the pictures that will be used; None: they differ
+    side: int | None  # pixels of the images that will be used; None: they differ
     most_inputs: int  # that go in at once
     rounds: int  # reconstructions in all
 
 
 @dataclass(frozen=True, eq=False)
 class Settings:
-    """How pictures are compared."""
+    """How images are compared."""
 
     size: int | None = None  # pixels a side that samples are resized to, with their cameras
     background: Colour = WHITE
@@ -62,7 +62,7 @@ class Evaluation(msgspec.Struct):
     background: Colour
     notes: dict[str, str]
     samples: int
-    pictures: int  # scored
+    images: int  # scored
     without_mask: int  # of them, that have whole-image figures only
     means: list[Group]  # held-out first
     by_view: list[Group]
@@ -110,7 +110,7 @@ def evaluate(
 ) -> Evaluation:
     """Reconstructs, draws and scores every sample of the plan.
 
-    out: folder for evaluation.json, views.csv, samples.csv and a sheet of pictures a sample; a run with the same plan,
+    out: folder for evaluation.json, views.csv, samples.csv and a sheet of images a sample; a run with the same plan,
     source and settings goes on in it, another one is refused (DatasetError). Without it, nothing is written.
     """
     if out is None:
@@ -147,10 +147,10 @@ def _records(
     for place, folder in enumerate(plan.folders):
         made_from = f"{file_digest(folder / CAMERAS_FILE)} {source.key(folder.name)}".strip()
         if folder.name not in known or known[folder.name].made_from != made_from:
-            record, picture = _scored(data[place], made_from, source, plan.rule, settings, renderer, progress)
+            record, image = _scored(data[place], made_from, source, plan.rule, settings, renderer, progress)
             if store is not None:
                 with store.writing(record.id) as hidden:
-                    (hidden / SHEET).write_bytes(picture)
+                    (hidden / SHEET).write_bytes(image)
                 store.log([record])
             known[record.id] = record
         records.append(known[folder.name])
@@ -172,7 +172,7 @@ def _scored(
     renderer: Renderer,
     progress: Progress,
 ) -> tuple[SampleRecord, bytes]:
-    """(the record, its sheet of pictures)."""
+    """(the record, its sheet of images)."""
     start = time.monotonic()
     rows: list[ViewRecord] = []
     pairs: dict[int, Pair] = {}

@@ -1,6 +1,6 @@
 """Which views of a sample go into the network, and which are kept from it to judge the result.
 
-Figures of input views say how well the pictures that went in come out again; only views that did not go in say whether
+Figures of input views say how well the images that went in come out again; only views that did not go in say whether
 the shape is right. So one view is held out unless the user says otherwise.
 """
 

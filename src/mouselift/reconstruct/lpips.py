@@ -2,7 +2,7 @@
 
 Definition (section 3, equation 1): features after relu1_2, 2_2, 3_3, 4_3 and 5_3 of VGG16 (Simonyan and Zisserman
 2014); each pixel's channels scaled to unit length; squared differences weighted by channel, mean over pixels; sum of
-the five layers. Pictures enter in -1..1, less `SHIFT`, over `SCALE` (ImageNet's statistics on that range).
+the five layers. Images enter in -1..1, less `SHIFT`, over `SCALE` (ImageNet's statistics on that range).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from mouselift.models.gslrm.facelift import State, read_state
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 CHANNELS = (64, 128, 256, 512, 512)
-# numbers of the convolutions among VGG16's layers, as state dicts name them; between rows the picture is halved
+# numbers of the convolutions among VGG16's layers, as state dicts name them; between rows the image is halved
 CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 _EPSILON = 1e-10  # added to a pixel's length: all channels may be zero
 _SHOWN = 4  # keys a message names before it counts
@@ -28,7 +28,7 @@ _SHOWN = 4  # keys a message names before it counts
 
 @dataclass(frozen=True, eq=False)
 class Lpips:
-    """The distance of two pictures; 0 for equal ones."""
+    """The distance of two images; 0 for equal ones."""
 
     convolutions: tuple[tuple[tuple[Tensor, Tensor], ...], ...]  # (weight, bias), five groups
     weights: tuple[Tensor, ...]  # [1, channels, 1, 1] a group
@@ -53,7 +53,7 @@ class Lpips:
         return cls(groups, tuple(part(f"lin{s}.model.1.weight") for s in range(len(CHANNELS))))
 
     def __call__(self, a: Float[Tensor, "3 h w"], b: Float[Tensor, "3 h w"]) -> float:
-        """Of two pictures in 0..1. ValueError below 16 pixels a side: nothing is left after four halvings."""
+        """Of two images in 0..1. ValueError below 16 pixels a side: nothing is left after four halvings."""
         if min(a.shape[1:]) < 16:
             raise ValueError(f"Lpips: expected at least 16 x 16 pixels, got {a.shape[2]} x {a.shape[1]}")
         place = self.weights[0]

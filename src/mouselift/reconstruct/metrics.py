@@ -1,14 +1,14 @@
-"""Figures of one rendered view against its prepared picture: PSNR, SSIM and IoU, on the subject first.
+"""Figures of one rendered view against its prepared image: PSNR, SSIM and IoU, on the subject first.
 
-Foreground: the pixels whose alpha in the prepared picture is above 0.5 (`design/gslrm.md` 14). Whole-image figures are
+Foreground: the pixels whose alpha in the prepared image is above 0.5 (`design/gslrm.md` 14). Whole-image figures are
 flattered by an empty background: where the animal covers 2-5 % of the frame they lie 10-13 dB above those of the
 foreground. What a render adds outside the foreground lowers IoU and the whole-image figures only.
 
-Both pictures lie on the same background and are clamped to 0..1 before any figure.
+Both images lie on the same background and are clamped to 0..1 before any figure.
 PSNR: -10 log10 of the mean squared difference over pixels and channels, range 1 (`design/gslrm.md` 11, 14).
 SSIM: Wang et al. 2004: Gaussian window of 11 x 11 pixels, sigma 1.5, K 0.01 and 0.03, range 1, windows that lie wholly
-inside the picture, mean of the three channels. The foreground's is the mean of that map over foreground pixels: the
-pictures stay as they are, so the outline counts too. (The fork of 14 greys both pictures outside instead, and averages
+inside the image, mean of the three channels. The foreground's is the mean of that map over foreground pixels: the
+images stay as they are, so the outline counts too. (The fork of 14 greys both images outside instead, and averages
 over the whole frame: most of its figure is grey that agrees with grey.)
 IoU: of the pixels above 0.5 in both alphas.
 """
@@ -25,9 +25,9 @@ from torch import Tensor
 
 from mouselift.render.base import Colour
 
-Distance = Callable[[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]], float]  # LPIPS, of two pictures in 0..1
+Distance = Callable[[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]], float]  # LPIPS, of two images in 0..1
 
-PSNR_LIMIT = 100.0  # dB; equal pictures score this, not infinity, so that means exist. 8-bit rounding gives 59 dB
+PSNR_LIMIT = 100.0  # dB; equal images score this, not infinity, so that means exist. 8-bit rounding gives 59 dB
 FOREGROUND = 0.5  # alpha above which a pixel is the subject's
 WINDOW, SIGMA = 11, 1.5  # pixels
 K1, K2 = 0.01, 0.03
@@ -36,14 +36,14 @@ _BACKGROUND_TOLERANCE = 2 / 255  # levels by which a resampled background may be
 
 @dataclass(frozen=True)
 class ViewScores:
-    """One view's figures. NaN: undefined, because the prepared picture has no subject, or no mask at all."""
+    """One view's figures. NaN: undefined, because the prepared image has no subject, or no mask at all."""
 
     foreground_psnr: float  # dB
     foreground_ssim: float  # -1..1
     iou: float  # 0..1
-    psnr: float  # dB, the whole picture
+    psnr: float  # dB, the whole image
     ssim: float
-    lpips: float | None  # the whole picture; less is nearer; None without weights
+    lpips: float | None  # the whole image; less is nearer; None without weights
 
 
 def view_scores(
@@ -57,7 +57,7 @@ def view_scores(
 
     colour: over `background`. target: colours over `background` (not straight), and alpha; 0..1.
     A target without any transparent pixel has no mask: its foreground figures and IoU are NaN, never those of the
-    whole picture. So are those of a target without subject, except IoU, which is 0 where something is drawn.
+    whole image. So are those of a target without subject, except IoU, which is 0 where something is drawn.
     ValueError where the target lies on another background than the render, or is smaller than the window of SSIM.
     """
     wanted, mask = target[:3].double().clamp(0, 1), target[3] > FOREGROUND
@@ -95,7 +95,7 @@ def ssim_map(a: Float[Tensor, "3 h w"], b: Float[Tensor, "3 h w"]) -> Float[Tens
     """Structural similarity at every pixel at least 5 from the border, mean of the channels: [h - 10, w - 10].
 
     Wang, Bovik, Sheikh, Simoncelli, IEEE TIP 13(4), 2004, equation 13; moments with the window's weights, which sum to
-    1. float64: the variances are differences of nearly equal numbers. ValueError for a picture below 11 pixels.
+    1. float64: the variances are differences of nearly equal numbers. ValueError for an image below 11 pixels.
     """
     if min(a.shape[1:]) < WINDOW:
         raise ValueError(f"ssim_map: expected at least {WINDOW} x {WINDOW} pixels, got {a.shape[2]} x {a.shape[1]}")
@@ -127,7 +127,7 @@ def _mean(values: Float[Tensor, "..."]) -> float:
 
 
 def _check_background(wanted: Float[Tensor, "3 h w"], alpha: Float[Tensor, "h w"], background: Colour) -> None:
-    """A render on white against a picture on grey would be scored without a word."""
+    """A render on white against an image on grey would be scored without a word."""
     clear = wanted[:, alpha == 0]
     if not clear.numel():
         return

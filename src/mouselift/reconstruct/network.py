@@ -59,12 +59,12 @@ class Engine:
         )
 
     def check_size(self, name: str, height: int, width: int) -> None:
-        """ModelError, with the next size that would do, where the patches do not divide the pictures of `name`."""
+        """ModelError, with the next size that would do, where the patches do not divide the images of `name`."""
         patch = self.model.config.patch_size
         if height % patch or width % patch:
             near = max(patch, round(max(height, width) / patch) * patch)
             raise ModelError(
-                f"{name}: expected pictures with a height and width divisible by {patch}, got {height} x {width} "
+                f"{name}: expected images with a height and width divisible by {patch}, got {height} x {width} "
                 f"(rows x columns); --size {near} resizes them with their cameras"
             )
 
@@ -100,7 +100,7 @@ class Engine:
 
 
 def draw(renderer: Renderer, gaussians: Gaussians, camera: Camera | View, background: Colour = WHITE) -> Rendering:
-    """The picture that a camera takes, without gradients. CalibrationError as `View.of`."""
+    """The image that a camera takes, without gradients. CalibrationError as `View.of`."""
     view = camera if isinstance(camera, View) else View.of(camera)
     with torch.no_grad():
         return renderer.render(gaussians, view, background)

@@ -18,7 +18,7 @@ class Options:
     """ModelError for a filter that does not exist, or numbers out of range."""
 
     views: tuple[str, ...] = ()  # cameras that go in; all where empty. The others are held out and scored apart
-    size: int | None = None  # pixels a side that pictures are resized to, with their cameras
+    size: int | None = None  # pixels a side that images are resized to, with their cameras
     filter: str = "none"  # of gaussians.filters.FILTERS
     turntable: int = 60  # frames of one turn; 0: none
     background: Colour = WHITE

@@ -66,9 +66,9 @@ def sample_folders(paths: Sequence[Path]) -> list[Path]:
 
 
 def tasks_of(folders: Sequence[Path], options: Options, engine: Engine) -> list[Task]:
-    """Every sample's cameras and picture headers, read. Nothing is decoded.
+    """Every sample's cameras and image headers, read. Nothing is decoded.
 
-    DatasetError: a sample that cannot be used (not square, a picture missing), a view that it does not have.
+    DatasetError: a sample that cannot be used (not square, an image missing), a view that it does not have.
     ModelError: a size that the network does not take, with one that it does.
     """
     tasks = []

@@ -23,13 +23,13 @@ Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 class Counter:
-    """Progress over all tasks: samples, blocks of the network, pictures drawn."""
+    """Progress over all tasks: samples, blocks of the network, images drawn."""
 
     def __init__(self, tasks: Sequence[Task], layers: int, frames: int, progress: Progress) -> None:
         self._progress = progress
-        self._done = {"samples": 0, "network": 0, "pictures": 0}
-        pictures = sum(task.views + frames for task in tasks)
-        self._total = {"samples": len(tasks), "network": layers * len(tasks), "pictures": pictures}
+        self._done = {"samples": 0, "network": 0, "images": 0}
+        images = sum(task.views + frames for task in tasks)
+        self._total = {"samples": len(tasks), "network": layers * len(tasks), "images": images}
 
     def sample(self) -> None:
         self._step("samples")
@@ -37,8 +37,8 @@ class Counter:
     def block(self, stage: str, done: int, total: int) -> None:
         self._step("network")
 
-    def picture(self) -> None:
-        self._step("pictures")
+    def image(self) -> None:
+        self._step("images")
 
     def _step(self, stage: str) -> None:
         self._done[stage] += 1
@@ -110,7 +110,7 @@ class Run:
     def _one(self, engine: Engine, renderer: Renderer, task: Task, count: Counter) -> Made:
         made = reconstructed(engine, renderer, task, self.options, self.network, count)
         with self.store.writing(task.name) as folder:
-            write_made(made, folder, renderer, self.options.turntable, self.page, count.picture)
+            write_made(made, folder, renderer, self.options.turntable, self.page, count.image)
         return made
 
 
@@ -121,7 +121,7 @@ def reconstructed(
     dataset = MultiViewDataset([task.folder], size=options.size, views=options.choice, background=options.background)
     if count is None:
         return make(engine, renderer, dataset[0], task.folder, options, network)
-    return make(engine, renderer, dataset[0], task.folder, options, network, count.block, count.picture)
+    return make(engine, renderer, dataset[0], task.folder, options, network, count.block, count.image)
 
 
 def network_words(checkpoint: Path, dtype: str) -> str:

@@ -24,7 +24,7 @@ from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.record import Record, ViewRecord
 from mouselift.reconstruct.scores import Role, known_figures
 from mouselift.render.base import Colour, Gaussians, Renderer
-from mouselift.render.orbit import levels_of, pictures, turntable
+from mouselift.render.orbit import images, levels_of, turntable
 from mouselift.run_folder import file_digest
 
 _LARGEST = 512  # pixels a side of the turntable
@@ -69,7 +69,7 @@ def make(
 ) -> Made:
     """Gaussians of the sample's inputs, and all of its views drawn. `blocks` and `drawn` hear of progress.
 
-    folder: the sample's, whose cameras the shots get (resized as the pictures were). network: its name, for people.
+    folder: the sample's, whose cameras the shots get (resized as the images were). network: its name, for people.
     """
     start = time.perf_counter()
     gaussians = engine.reconstruct(sample, progress=blocks)
@@ -133,7 +133,7 @@ def turn(renderer: Renderer, made: Made, frames: int) -> Iterator[ImageRGB]:
         float(np.median(fields)),
         side,
     )
-    return pictures(renderer, made.gaussians, path, made.background)
+    return images(renderer, made.gaussians, path, made.background)
 
 
 def _shot(renderer: Renderer, gaussians: Gaussians, sample: Sample, place: int, camera: Camera) -> Shot:
@@ -153,7 +153,7 @@ def _shot(renderer: Renderer, gaussians: Gaussians, sample: Sample, place: int, 
 
 
 def _cameras(folder: Path, sample: Sample) -> list[Camera]:
-    """In float64, as the file says, at the size of the sample's pictures."""
+    """In float64, as the file says, at the size of the sample's images."""
     by_name = {view.camera.name: view.camera for view in read_sample(folder).views}
     height, width = sample.image.shape[-2:]
     found = [by_name[name] for name in sample.views]

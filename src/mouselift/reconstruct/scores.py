@@ -86,12 +86,12 @@ class Group(msgspec.Struct, frozen=True):
 
     role: Role
     view: str | None
-    views: int  # pictures scored
+    views: int  # images scored
     figures: dict[str, Mean]  # those that are known of any
 
 
 def group_of(records: Sequence[SampleRecord], role: Role, view: str | None = None) -> Group | None:
-    """None where no picture has that role (and name)."""
+    """None where no image has that role (and name)."""
     count = sum(row.role == role and (view is None or row.view == view) for r in records for row in r.views)
     if not count:
         return None
@@ -114,7 +114,7 @@ def groups(records: Sequence[SampleRecord]) -> tuple[list[Group], list[Group]]:
 def ranked(records: Sequence[SampleRecord]) -> list[SampleRecord]:
     """Worst first: by foreground PSNR of held-out views, of input views where none is held out; unknown last.
 
-    By whole-image PSNR where no picture has a mask.
+    By whole-image PSNR where no image has a mask.
     """
     role: Role = "held-out" if any(row.role == "held-out" for record in records for row in record.views) else "input"
     masked = any(record.mean("foreground_psnr", role) is not None for record in records)

@@ -1,4 +1,4 @@
-"""A sample's prepared pictures, renders and their differences in one sheet, cut to the subject."""
+"""A sample's prepared images, renders and their differences in one sheet, cut to the subject."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _QUALITY = 92
 
 _RED = (179, 38, 30)
 
-Box = tuple[int, int, int]  # x0, y0, side, pixels; inside a square picture
+Box = tuple[int, int, int]  # x0, y0, side, pixels; inside a square image
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class Pair:
 def sheet(pairs: Sequence[Pair]) -> ImageRGB:
     """Columns: views. Rows: prepared, rendered, absolute difference (mean of channels; white 0, red from 64 levels).
 
-    A column shows the square about all that is subject in either picture.
+    A column shows the square about all that is subject in either image.
     """
     columns = []
     for pair in pairs[:MOST]:
@@ -53,7 +53,7 @@ def jpeg(image: ImageRGB) -> bytes:
     """As file content."""
     good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     if not good:
-        raise ValueError("jpeg: the picture cannot be encoded")
+        raise ValueError("jpeg: the image cannot be encoded")
     return data.tobytes()
 
 
@@ -69,8 +69,8 @@ def _box(pair: Pair) -> Box:
     return max(0, min(left, width - side)), max(0, min(top, height - side)), side
 
 
-def _tile(picture: Float[Array, "3 h w"], box: Box) -> UInt8[Array, "tile tile 3"]:
+def _tile(image: Float[Array, "3 h w"], box: Box) -> UInt8[Array, "tile tile 3"]:
     x0, y0, side = box
-    part = np.ascontiguousarray(picture[:, y0 : y0 + side, x0 : x0 + side].transpose(1, 2, 0), dtype=np.float32)
+    part = np.ascontiguousarray(image[:, y0 : y0 + side, x0 : x0 + side].transpose(1, 2, 0), dtype=np.float32)
     how = cv2.INTER_AREA if side > TILE else cv2.INTER_LINEAR
     return np.rint(255 * cv2.resize(part, (TILE, TILE), interpolation=how)).astype(np.uint8)

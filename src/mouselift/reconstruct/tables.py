@@ -13,7 +13,7 @@ _OTHERS = 3
 
 
 def views_csv(records: Sequence[SampleRecord]) -> bytes:
-    """A row a picture; empty where a figure is undefined. `reconstruction` counts those of a sample from 0."""
+    """A row an image; empty where a figure is undefined. `reconstruction` counts those of a sample from 0."""
     rows = (
         [record.id, row.view, row.role, str(row.round), *(_exact(getattr(row, figure)) for figure in FIGURES)]
         for record in records
@@ -30,7 +30,7 @@ def samples_csv(records: Sequence[SampleRecord]) -> bytes:
         for role in ROLES
         if (count := sum(row.role == role for row in record.views))
     )
-    return _csv(["sample", "role", "pictures", *FIGURES], rows)
+    return _csv(["sample", "role", "images", *FIGURES], rows)
 
 
 def shown_figures(groups: Sequence[Group]) -> list[str]:
@@ -40,7 +40,7 @@ def shown_figures(groups: Sequence[Group]) -> list[str]:
 
 def columns(groups: Sequence[Group]) -> list[str]:
     """Headings of `rows`."""
-    return ["views", "pictures", *(WORDS[figure] for figure in shown_figures(groups))]
+    return ["views", "images", *(WORDS[figure] for figure in shown_figures(groups))]
 
 
 def rows(groups: Sequence[Group], errors: bool = True) -> list[list[str]]:

@@ -35,7 +35,7 @@ def write_made(
 ) -> None:
     """Fills an empty folder; metrics.json last. frames: of the turn, 0 for none. `drawn` hears of each of them.
 
-    cameras.json is in the format of `opencv_cameras.json`, its pictures the renders; another name, so that nobody
+    cameras.json is in the format of `opencv_cameras.json`, its images the renders; another name, so that nobody
     takes the folder for a sample.
     """
     write_ply(folder / SPLATS, made.splats)
@@ -61,13 +61,13 @@ def write_turn(
     stills: list[ImageRGB] = []
 
     def heard() -> Iterator[ImageRGB]:
-        for index, picture in enumerate(turn(renderer, made, frames)):
+        for index, image in enumerate(turn(renderer, made, frames)):
             if index in shown:
-                stills.append(picture)
+                stills.append(image)
             drawn()
-            yield picture
+            yield image
 
     write_video(folder / VIDEO, heard(), frames / _TURN_SECONDS)
     good, data = cv2.imencode(".jpg", still_sheet(stills)[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    assert good, "JPEG of a picture of whole levels"
+    assert good, "JPEG of an image of whole levels"
     (folder / STILLS).write_bytes(data.tobytes())

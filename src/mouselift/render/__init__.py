@@ -1,1 +1,1 @@
-"""Gaussians to pictures: a slow reference, a compiled CPU path, gsplat on CUDA; orbits."""
+"""Gaussians to images: a slow reference, a compiled CPU path, gsplat on CUDA; orbits."""

@@ -1,11 +1,11 @@
-"""What every renderer shares: Gaussians, the view, the picture, and the conventions as numbers.
+"""What every renderer shares: Gaussians, the view, the image, and the conventions as numbers.
 
 Conventions (`design/gslrm.md` section 10): OpenCV axes; pixel (j, i) has its centre at (i + 0.5, j + 0.5), so a point
 (x, y, z) of the camera's frame falls on (fx x/z + cx, fy y/z + cy) wherever the principal point lies. Each Gaussian is
-projected to first order (EWA: Zwicker et al. 2001), its picture's covariance is dilated by 0.3 px^2 without changing
+projected to first order (EWA: Zwicker et al. 2001), its image's covariance is dilated by 0.3 px^2 without changing
 its opacity, and the Gaussians are laid over one another front to back by the depth z of their centres; equal depths
 keep their order. A pixel takes part of a Gaussian where its alpha there is at least 1/255, exactly: no tile or radius
-decides that. (The release also cuts at 3 standard deviations, in whole tiles; its pictures lack tails of up to 1.1 %.)
+decides that. (The release also cuts at 3 standard deviations, in whole tiles; its images lack tails of up to 1.1 %.)
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from mouselift.geometry.similarity import Similarity
 from mouselift.render.harmonics import SH_DC, colours_from
 
 NEAR = 0.2  # world units: what lies at z <= this is not drawn
-DILATION = 0.3  # px^2, added to the diagonal of the picture's covariance
+DILATION = 0.3  # px^2, added to the diagonal of the image's covariance
 SLOPE_LIMIT = 1.3  # x/z and y/z are held within this times half the field's tangent where the projection is linearised
 MAX_ALPHA = 0.99
 MIN_ALPHA = 1 / 255
 MIN_TRANSMITTANCE = 1e-4  # a Gaussian that would leave less light than this is not drawn, nor what lies behind it
-MAX_VARIANCE = 1e30  # px^2: a Gaussian whose picture is wider counts as not finite
+MAX_VARIANCE = 1e30  # px^2: a Gaussian whose image is wider counts as not finite
 MIN_QUATERNION = 1e-6  # length below which a rotation has no direction
 
 Colour = tuple[float, float, float]  # red, green, blue; 0..1 is dark..bright
@@ -127,7 +127,7 @@ class View:
 
     @classmethod
     def of(cls, camera: Camera) -> View:
-        """Of a prepared camera, float64. CalibrationError for a lens or a skew: the picture must be resampled first."""
+        """Of a prepared camera, float64. CalibrationError for a lens or a skew: the image must be resampled first."""
         if not isinstance(camera.lens, Pinhole) or camera.skew != 0.0:
             raise CalibrationError(
                 f"camera {camera.name!r}: renderers draw pinhole cameras without skew, got {camera.lens} with skew "
@@ -144,7 +144,7 @@ class View:
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """One picture."""
+    """One image."""
 
     colour: Float[Tensor, "3 h w"]  # over the background; not clamped above
     alpha: Float[Tensor, "h w"]  # 1 - the light that the background gives
@@ -155,9 +155,9 @@ class Renderer(Protocol):
     """Draws Gaussians; one view a call."""
 
     def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
-        """The picture, of the Gaussians' device and floating type.
+        """The image, of the Gaussians' device and floating type.
 
-        What cannot be seen is left out and gets zero gradients: behind `NEAR`, outside the picture, below 1/255
+        What cannot be seen is left out and gets zero gradients: behind `NEAR`, outside the image, below 1/255
         opaque, not finite, or without a rotation. Neither values nor gradients are ever NaN.
         """
         ...

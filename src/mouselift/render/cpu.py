@@ -48,7 +48,7 @@ class CpuRenderer:
 
 @dataclass(frozen=True, eq=False)
 class _Scene:
-    """One picture, sorted into tiles; arrays as the compiled functions take them."""
+    """One image, sorted into tiles; arrays as the compiled functions take them."""
 
     inputs: tuple[np.ndarray, ...]  # positions, scales, rotations, opacities, colours
     pose: tuple[Any, Any, tuple[int, int]]  # T and K as `cpu_project` takes them; width, height

@@ -1,6 +1,6 @@
 """Compiled projection of Gaussians, front to back, and its gradient, float64: the fast twin of `render/project.py`.
 
-A Gaussian's picture is kept as (mx, my, k, d, s) with its squared Mahalanobis distance written as
+A Gaussian's image is kept as (mx, my, k, d, s) with its squared Mahalanobis distance written as
 (x - mx - k (y - my))^2 / s + d (y - my)^2: both terms are positive, so float32 does not cancel, however long a needle.
 With the covariance's entries: k = xy / yy, d = 1 / yy, s = xx - xy^2 / yy.
 
@@ -17,7 +17,7 @@ from numba import njit
 
 from mouselift.render.base import DILATION, MAX_VARIANCE, MIN_ALPHA, MIN_QUATERNION, NEAR, SLOPE_LIMIT
 
-# A Gaussian in the picture: the five numbers; `furthest`, the squared distance at which alpha is 1/255; `reach`, half
+# A Gaussian in the image: the five numbers; `furthest`, the squared distance at which alpha is 1/255; `reach`, half
 # the sides of the box around that; then what pixels need, with per_2s = 1 / 2s. One record, since they are fetched
 # together, and of whole 32 bytes.
 SPLAT = np.dtype(

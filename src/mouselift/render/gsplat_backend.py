@@ -35,7 +35,7 @@ class GsplatRenderer:
     """Same conventions by gsplat's classic mode: pixel centres at +0.5, dilation 0.3, near plane 0.2, no far plane.
 
     Differentiable to the Gaussians and to the pose, not to the intrinsics. Checked here against the argument shapes of
-    gsplat's documentation only: no CUDA device was at hand. Compare pictures with the reference before relying on it.
+    gsplat's documentation only: no CUDA device was at hand. Compare images with the reference before relying on it.
     """
 
     module: Any  # gsplat, or what stands in for it in tests

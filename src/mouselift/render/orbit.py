@@ -1,4 +1,4 @@
-"""A camera on a circle about the origin: turntable cameras, their pictures, a video and a sheet of stills."""
+"""A camera on a circle about the origin: turntable cameras, their images, a video and a sheet of stills."""
 
 from __future__ import annotations
 
@@ -62,10 +62,10 @@ def levels_of(rendering: Rendering) -> ImageRGB:
     return (rendering.colour.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def pictures(
+def images(
     renderer: Renderer, gaussians: Gaussians, cameras: Iterable[Camera], background: Colour = WHITE
 ) -> Iterator[ImageRGB]:
-    """One picture a camera, made when it is asked for, without gradients."""
+    """One image a camera, made when it is asked for, without gradients."""
     for camera in cameras:
         with torch.no_grad():
             rendering = renderer.render(gaussians, View.of(camera), background)
@@ -97,10 +97,10 @@ def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> in
 
 
 def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> Sheet:
-    """Pictures of one size in a grid on light grey, row by row. ValueError where there are none or sizes differ."""
+    """Images of one size in a grid on light grey, row by row. ValueError where there are none or sizes differ."""
     shapes = {still.shape for still in stills}
     if len(shapes) != 1:
-        raise ValueError(f"still_sheet: expected pictures of one size, got sizes {sorted(shapes)}")
+        raise ValueError(f"still_sheet: expected images of one size, got sizes {sorted(shapes)}")
     height, width = stills[0].shape[:2]
     across = min(columns, len(stills))
     down = -(-len(stills) // across)

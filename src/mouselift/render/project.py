@@ -1,4 +1,4 @@
-"""Gaussians to the picture's plane, in plain torch: the readable twin of the compiled projection."""
+"""Gaussians to the image's plane, in plain torch: the readable twin of the compiled projection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from mouselift.render.base import (
 
 @dataclass(frozen=True, eq=False)
 class Projected:
-    """The m Gaussians that touch the picture, front to back."""
+    """The m Gaussians that touch the image, front to back."""
 
     index: Int64[Tensor, " m"]  # into the Gaussians
     centres: Float[Tensor, "m 2"]  # pixels
@@ -87,7 +87,7 @@ def _to_plane(
     zero = torch.zeros_like(z)
     J = torch.stack([fx / z, zero, -fx * u / z, zero, fy / z, -fy * v / z], dim=1).reshape(-1, 2, 3)
     axes = matrices_of(gaussians.rotations[index]) * gaussians.scales[index][:, None, :]
-    M = J @ T[:3, :3] @ axes  # [m, 2, 3]: the Gaussian's axes in the picture
+    M = J @ T[:3, :3] @ axes  # [m, 2, 3]: the Gaussian's axes in the image
     S = M @ M.transpose(1, 2)
     covariances = torch.stack([S[:, 0, 0] + DILATION, S[:, 0, 1], S[:, 1, 1] + DILATION], dim=1)
     return z, torch.stack([fx * x / z + cx, fy * y / z + cy], dim=1), covariances

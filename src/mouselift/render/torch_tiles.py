@@ -30,7 +30,7 @@ class ReferenceRenderer:
     """Tile by tile, the Gaussians in depth order; automatic differentiation keeps all it needs.
 
     Memory for gradients: some 60 bytes a pixel and Gaussian whose boxes share a tile. Use float64 Gaussians for
-    reference values: pictures of needles a hundred pixels long are off by 1 % in float32.
+    reference values: images of needles a hundred pixels long are off by 1 % in float32.
     """
 
     def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
@@ -49,7 +49,7 @@ class ReferenceRenderer:
                 inside = _taken(strip, (x + reach >= left) & (x - reach <= right))
                 tiles.append(_tile(inside, (left, top, right, bottom), behind))
             strips.append(torch.cat(tiles, dim=2))
-        # the sum of none: zero, but it ties an empty picture to the Gaussians, so that gradients are zero, not missing
+        # the sum of none: zero, but it ties an empty image to the Gaussians, so that gradients are zero, not missing
         whole = torch.cat(strips, dim=1) + flat.colours[:0].sum()
         return Rendering(whole[:3], whole[3])
 

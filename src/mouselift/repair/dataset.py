@@ -60,7 +60,7 @@ def repair_dataset(
     """Copies every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
 
     pool: "sample" fits each sample alone; "camera" takes all samples to share one change a camera and fits it to up to
-    50 of them. rig: the calibration that the pictures were prepared with, for what silhouettes leave open (pool
+    50 of them. rig: the calibration that the images were prepared with, for what silhouettes leave open (pool
     "sample" only). An interrupted run goes on when it is started again. DatasetError: no dataset, `out` inside it or
     not empty, two samples of one name, pooled samples with different cameras, a rig with pool "camera".
     """

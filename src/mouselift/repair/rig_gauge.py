@@ -1,6 +1,6 @@
 """What the rig's original calibration adds to a repair: the intrinsics' shape, and the gauge where it fixes it.
 
-Pictures that were cut out and scaled without being turned have fx' = s fx, fy' = s fy (or the aspect that a resize to
+Images that were cut out and scaled without being turned have fx' = s fx, fy' = s fy (or the aspect that a resize to
 the frame gave them), cx' = s (u0 - x), cy' = s (v0 - y), with the scale s and the corner (x, y) unknown. So a rig alone
 fixes the aspect and nothing else of a view. More follows only if the pipeline did less than it could (derivation:
 docs/guides/repair.md, "With the rig"); each such hypothesis is put to the silhouettes, the strictest that they do not
@@ -22,18 +22,18 @@ from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
 from mouselift.repair.rig_match import RigMatch
 
-_SCALES = (1 / 30, 30.0)  # of pictures: beyond it the rig's focal lengths are not in pixels
+_SCALES = (1 / 30, 30.0)  # of images: beyond it the rig's focal lengths are not in pixels
 _WORSE = 1.45  # times the free fit's loss, masks' noise added to both, that a hypothesis may leave: 10 of the score
 _FEW = 3  # views of which one cannot be told to be the odd one out
 _OUTSIDE = 0.03  # share of the source frame by which an outline may lie outside: lens and fit are not exact
-_HALF_BETTER = 10.0  # of the score, by which half a pixel must improve the whole pictures' fit to be named
+_HALF_BETTER = 10.0  # of the score, by which half a pixel must improve the whole images' fit to be named
 
 REMAINS = {
-    "rig-resized": "nothing: the pictures are the rig's whole frames, resized",
+    "rig-resized": "nothing: the images are the rig's whole frames, resized",
     "rig-centres": "nothing: centres are the rig's, up to the world's own scale",
-    "rig-cropped": "nothing: pictures were cut out at the sensor's own scale, which fixes the distance too",
-    "rig-one-scale": "the common zoom: at which scale all pictures were made is not in the rig",
-    "rig-one-scale-but-one": "the common zoom: at which scale all pictures were made is not in the rig",
+    "rig-cropped": "nothing: images were cut out at the sensor's own scale, which fixes the distance too",
+    "rig-one-scale": "the common zoom: at which scale all images were made is not in the rig",
+    "rig-one-scale-but-one": "the common zoom: at which scale all images were made is not in the rig",
     "rig-each-scale": "the common zoom and the common shift in space: the rig does not know what was cut out, nor at "
     "which scale",
 }
@@ -80,7 +80,7 @@ def _check_units(match: RigMatch, corrected: Stated) -> None:
     for camera, scale in zip(match.cameras, scales.tolist(), strict=True):
         if not _SCALES[0] <= scale <= _SCALES[1]:
             raise CalibrationError(
-                f"{camera}: fx = {camera.K[0, 0]:g}: the dataset's pictures would have been scaled by {scale:.3g}; "
+                f"{camera}: fx = {camera.K[0, 0]:g}: the dataset's images would have been scaled by {scale:.3g}; "
                 f"expected {_SCALES[0]:.2g} to {_SCALES[1]:g}. Is the focal length in millimetres? It must be in pixels"
             )
 
@@ -125,7 +125,7 @@ def _focal0(match: RigMatch) -> Float64[Array, "v 2"]:
 
 
 def _whole_frames(match: RigMatch, corrected: Stated) -> tuple[np.ndarray, np.ndarray] | None:
-    """(focal, principal) of the rig's whole frames resized to the pictures; None where a frame's size is not known."""
+    """(focal, principal) of the rig's whole frames resized to the images; None where a frame's size is not known."""
     sizes = [camera.size for camera in match.cameras]
     known = [size for size in sizes if size is not None]
     if len(known) < len(sizes):
@@ -189,19 +189,19 @@ def _warnings(match: RigMatch, best: Fit, corrected: Stated, hulls: Hulls) -> tu
     outside = _outside(match, found, hulls)
     if outside:
         out.append(
-            f"the outlines of {', '.join(outside)} would lie outside the rig's pictures: another rig, or frame size"
+            f"the outlines of {', '.join(outside)} would lie outside the rig's images: another rig, or frame size"
         )
     return tuple(out)
 
 
 def _odd_scale(match: RigMatch, best: Fit, found: Stated) -> str:
-    """All pictures but one have one scale: that camera's focal length is suspect."""
+    """All images but one have one scale: that camera's focal length is suspect."""
     log_scale = np.log(found.focal / _focal0(match)).mean(axis=1)
     odd = best.candidate.views[0]
     rest = float(np.median(np.delete(log_scale, odd)))
     camera, off = match.cameras[odd], 100 * (np.exp(float(log_scale[odd]) - rest) - 1)
     return (
-        f"all pictures but {camera.name}'s have one scale ({np.exp(rest):.4f}), its own is {off:+.2f} % off: its "
+        f"all images but {camera.name}'s have one scale ({np.exp(rest):.4f}), its own is {off:+.2f} % off: its "
         f"focal length in {camera.source} is suspect"
     )
 

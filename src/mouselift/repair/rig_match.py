@@ -141,7 +141,7 @@ def _why(rig: Rig, found: RigMatch, stated: Stated) -> str:
         rest = [i for i in range(views) if i != k]
         if _good(_compared([cameras[i] for i in rest], stated.take(rest), found.how)):
             return text + f" Without {cameras[k].name!r} all others agree: its entry, here or in the rig, is wrong."
-    return text + " Is it the calibration that the pictures were prepared with?"
+    return text + " Is it the calibration that the images were prepared with?"
 
 
 def _centres(cameras: Sequence[RigCamera]) -> np.ndarray:

@@ -126,7 +126,7 @@ def _with_rig(
         return corrected, gauge, f"{match.sentence}; nothing was left open for it to fix"
     found: RigFit | None = with_rig(match, corrected, hulls, undone)
     if found is None:
-        text = "the silhouettes contradict every way in which pictures come from it: the free fit stands"
+        text = "the silhouettes contradict every way in which images come from it: the free fit stands"
         return corrected, gauge, f"{match.sentence}; {text}"
     candidate = found.fit.candidate
     kept = Gauge(0.0, 0.0) if candidate.basis is None else _gauge(found.fit, corrected, hulls)

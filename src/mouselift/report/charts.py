@@ -50,7 +50,7 @@ class Axis:
 
 @dataclass
 class Chart:
-    """Parts of one picture; `str()` of it is the SVG."""
+    """Parts of one image; `str()` of it is the SVG."""
 
     alt: str  # what a reader who cannot see it should know
     x_label: str = ""
@@ -91,7 +91,7 @@ class Chart:
         self.text(self.width - _RIGHT, y - 5, words, "end", "note")
 
     def svg(self) -> Markup:
-        """The whole picture."""
+        """The whole image."""
         self.text((self.left + self.width - _RIGHT) / 2, self.height - 5, self.x_label, "middle", "axis")
         middle = (self.height - _BOTTOM + _TOP) / 2
         label = (

@@ -28,7 +28,7 @@ from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record
 from mouselift.prepare.select import Selection, Split
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.run_folder import read_manifest
 
@@ -151,7 +151,7 @@ def compare(
             folder, hull=True, profile=profile, workers=workers, progress=_stage(progress, f"audit {way.name}")
         )
         results.append(_result(way, folder, made, audit))
-        sheets[way.name] = picture_uri(_sheet(folder))
+        sheets[way.name] = image_uri(_sheet(folder))
     page = out / "compare.html"
     found = Comparison(str(capture.path), str(out), frames, profile.name, results, str(page))
     render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)

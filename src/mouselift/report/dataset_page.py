@@ -19,7 +19,7 @@ from mouselift.errors import DatasetError
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
 from mouselift.report.finding_list import Group, finding_groups
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.plots import bars
 from mouselift.report.scene_data import scene_json
 from mouselift.report.sheet import contact_sheet, tile_of_sample
@@ -69,12 +69,12 @@ def write_report(
     groups = finding_groups(audit, lambda sample: folders.get(sample))
     sheets, scenes = [], []
     for done, shown in enumerate(large):
-        progress("pictures", done, len(large) + len(small))
+        progress("images", done, len(large) + len(small))
         sample = load_sample(folders[shown.id], colours=True).sample
         if sample.views:
             sheets.append({"role": shown.role, "drawing": tangent_sheet(sample)})
             scenes.append({"role": shown.role, "title": sample.id, "json": scene_json(scene_of(sample))})
-    contact = _contact(audit, small, folders, lambda k: progress("pictures", len(large) + k, len(large) + len(small)))
+    contact = _contact(audit, small, folders, lambda k: progress("images", len(large) + k, len(large) + len(small)))
     rays, ray_samples = ray_charts([folders[sample] for sample in audit.ids], profile)
     render_page(
         "report.html.j2",
@@ -184,7 +184,7 @@ def _contact(
             labels.append(_short(shown.id))
     if not rows:
         return ""
-    return picture_uri(contact_sheet(rows, labels, audit.cameras))
+    return image_uri(contact_sheet(rows, labels, audit.cameras))
 
 
 def _row(sample: SampleViews) -> list[np.ndarray]:
@@ -210,7 +210,7 @@ def _bars(groups: Sequence[Group], audit: DatasetAudit) -> str:
 
 
 def _profile_focal(profile: Profile) -> str:
-    """In the pixels of a 512 px picture."""
+    """In the pixels of a 512 px image."""
     fields = profile.cameras.get("fov_deg")
     if fields is None:
         return "none stated"

@@ -25,7 +25,7 @@ from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
 from mouselift.report.dataset_page import write_report
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.check import check_dataset, sample_world
@@ -90,9 +90,9 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
             capture, dataset, recipe, Selection(), Split(), workers, lambda _, k, n, name=name: progress(name, k, n)
         )
         results.append(_result(name, dataset, truth, workers, progress))
-        sheets[name] = picture_uri(_sheet(dataset, truth))
+        sheets[name] = image_uri(_sheet(dataset, truth))
     page = out / "index.html"
-    source_sheet = picture_uri(_source_sheet(CaptureSource(capture)))
+    source_sheet = image_uri(_source_sheet(CaptureSource(capture)))
     render_page(
         "demo.html.j2",
         page,
@@ -175,7 +175,7 @@ def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
 
 def _source_sheet(source: CaptureSource) -> np.ndarray:
     rows = [
-        [tile_of_source(view.picture, view.mask, _TILE) for view in frameset.views if view.picture is not None]
+        [tile_of_source(view.image, view.mask, _TILE) for view in frameset.views if view.image is not None]
         for frameset in source.read(_SHOWN)
     ]
     source.close()

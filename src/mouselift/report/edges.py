@@ -32,10 +32,10 @@ _JOINS: dict[int, tuple[tuple[int, int], ...]] = {
 
 
 def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> list[Polyline]:
-    """Polylines along the half level, pixels of the picture (centres at +0.5), in no particular order.
+    """Polylines along the half level, pixels of the image (centres at +0.5), in no particular order.
 
     tolerance: corners that matter less than this many pixels are left out. shortest: lines with fewer corners than
-    this before that are specks and left out. A line that reaches the picture's border ends there; closed ones repeat
+    this before that are specks and left out. A line that reaches the image's border ends there; closed ones repeat
     their first point. (Marching squares: Lorensen and Cline 1987, in two dimensions.)
     """
     values = alpha.astype(np.float64)

@@ -19,10 +19,10 @@ from mouselift.reconstruct.scores import ROLES, WORDS, Group, Role, SampleRecord
 from mouselift.reconstruct.sheet import MOST
 from mouselift.report.charts import Values
 from mouselift.report.dataset_page import Fact
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.plots import by_view, legend, over_frames
 
-_WORST, _MIDDLE = 3, 1  # samples with pictures
+_WORST, _MIDDLE = 3, 1  # samples with images
 _MOST_ROWS = 200  # of the table; the file has all
 _FEWEST = 3  # samples worth a chart
 _MOST_SERIES = 8  # lines of one chart
@@ -36,7 +36,7 @@ class ShownChart:
 
 @dataclass(frozen=True)
 class Head:
-    """Above a column of pictures."""
+    """Above a column of images."""
 
     view: str
     words: str
@@ -45,18 +45,18 @@ class Head:
 
 @dataclass(frozen=True)
 class Shot:
-    """One sample's pictures."""
+    """One sample's images."""
 
     id: str
     role: str
-    picture: str  # data URI
+    image: str  # data URI
     heads: list[Head]
     words: str
     alt: str
 
 
 def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
-    """The page of an evaluation whose sheets of pictures lie in `folder`; an older page of it is replaced.
+    """The page of an evaluation whose sheets of images lie in `folder`; an older page of it is replaced.
 
     DatasetError where a sheet is not there.
     """
@@ -75,7 +75,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         view_columns=table.columns(result.by_view),
         by_view=table.rows(result.by_view),
         without_mask=result.without_mask,
-        pictures=result.pictures,
+        images=result.images,
         charts=_charts(result),
         over=over,
         over_words=f"{WORDS['foreground_psnr']} of {judged} views, by the number at the end of their names.",
@@ -90,8 +90,8 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
 
 
 def _lead(result: Evaluation) -> str:
-    samples, pictures = table.counted(result.samples, "sample"), table.counted(result.pictures, "picture")
-    return f"{samples}, {pictures} drawn and compared; {result.held_out}."
+    samples, images = table.counted(result.samples, "sample"), table.counted(result.images, "image")
+    return f"{samples}, {images} drawn and compared; {result.held_out}."
 
 
 def _facts(result: Evaluation) -> list[Fact]:
@@ -169,9 +169,9 @@ def _chosen(ordered: Sequence[SampleRecord]) -> list[tuple[SampleRecord, str]]:
 
 def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
     file = folder / record.id / SHEET
-    picture = cv2.imread(str(file))
-    if picture is None:
-        raise DatasetError(f"{file}: expected the pictures of a sample, got no readable file; remove it and run again")
+    image = cv2.imread(str(file))
+    if image is None:
+        raise DatasetError(f"{file}: expected the images of a sample, got no readable file; remove it and run again")
     heads = []
     seen: set[str] = set()
     for row in sorted(record.views, key=lambda row: ROLES.index(row.role)):
@@ -183,8 +183,8 @@ def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
     more = len({row.view for row in record.views}) - len(heads)
     words = f"{record.gaussians:,} Gaussians." + (f" {more} more views are not shown." if more else "")
     said = ", ".join(f"{head.view} {head.words}" for head in heads)
-    alt = f"Prepared pictures, renders and differences of sample {record.id}, foreground PSNR by view: {said}"
-    return Shot(record.id, role, picture_uri(np.ascontiguousarray(picture[:, :, ::-1])), heads, words, alt)
+    alt = f"Prepared images, renders and differences of sample {record.id}, foreground PSNR by view: {said}"
+    return Shot(record.id, role, image_uri(np.ascontiguousarray(image[:, :, ::-1])), heads, words, alt)
 
 
 def _sample_rows(ordered: Sequence[SampleRecord], figures: Sequence[str]) -> list[list[str]]:
@@ -199,8 +199,8 @@ def _sample_rows(ordered: Sequence[SampleRecord], figures: Sequence[str]) -> lis
 def _table_words(count: int) -> str:
     first = "Means over each sample's views, worst sample first."
     if count <= _MOST_ROWS:
-        return f"{first} All pictures one by one: {VIEWS_CSV}."
-    return f"{first} The worst {_MOST_ROWS} of {count:,}; all of them: {SAMPLES_CSV}, all pictures: {VIEWS_CSV}."
+        return f"{first} All images one by one: {VIEWS_CSV}."
+    return f"{first} The worst {_MOST_ROWS} of {count:,}; all of them: {SAMPLES_CSV}, all images: {VIEWS_CSV}."
 
 
 def _made(result: Evaluation) -> list[tuple[str, str]]:
@@ -211,7 +211,7 @@ def _made(result: Evaluation) -> list[tuple[str, str]]:
         ("Dataset", result.dataset),
         *result.notes.items(),
         ("Views", result.held_out),
-        ("Pictures", size),
+        ("Images", size),
         ("Background", f"RGB {levels}"),
         ("Time", f"{seconds:,.0f} s, {seconds / max(result.samples, 1):.1f} s a sample"),
     ]

@@ -12,19 +12,19 @@ from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.loading import load_sample
 from mouselift.dataset.sample import SampleViews
 from mouselift.findings import Finding, Severity
-from mouselift.report.page import picture_uri
+from mouselift.report.page import image_uri
 from mouselift.report.sheet import tile_of_sample
 
 _THUMBNAIL = 132
 _WORST = 3  # a code
-_MOST_PICTURES = 45  # a page: about 5 kB each
+_MOST_IMAGES = 45  # a page: about 5 kB each
 _ORDER: tuple[Severity, ...] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True)
 class Item:
     finding: Finding
-    picture: str  # data URI; "" where the finding names no view that can be shown
+    image: str  # data URI; "" where the finding names no view that can be shown
     alt: str
 
     @property
@@ -43,16 +43,16 @@ class Group:
 
 def finding_groups(audit: DatasetAudit, folder_of: Callable[[str], Path | None]) -> list[Group]:
     """One group a code; `folder_of` answers a sample's folder."""
-    pictures = _Thumbnails(folder_of)
+    images = _Thumbnails(folder_of)
     ordered = sorted(audit.counts.items(), key=lambda item: (_ORDER.index(item[1].severity), -item[1].samples, item[0]))
     return [
-        Group(code, count.severity, count.samples, tuple(pictures.item(finding) for finding in count.worst[:_WORST]))
+        Group(code, count.severity, count.samples, tuple(images.item(finding) for finding in count.worst[:_WORST]))
         for code, count in ordered
     ]
 
 
 class _Thumbnails:
-    """Reads each sample once, and stops when the page has enough pictures."""
+    """Reads each sample once, and stops when the page has enough images."""
 
     def __init__(self, folder_of: Callable[[str], Path | None]) -> None:
         self.folder_of = folder_of
@@ -61,7 +61,7 @@ class _Thumbnails:
 
     def item(self, finding: Finding) -> Item:
         folder = None if finding.sample is None else self.folder_of(finding.sample)
-        if folder is None or finding.camera is None or self.made >= _MOST_PICTURES:
+        if folder is None or finding.camera is None or self.made >= _MOST_IMAGES:
             return Item(finding, "", "")
         if folder.name not in self.loaded:
             self.loaded = {folder.name: load_sample(folder, colours=True).sample}  # one at a time: memory stays flat
@@ -71,4 +71,4 @@ class _Thumbnails:
             return Item(finding, "", "")
         self.made += 1
         tile = tile_of_sample(np.dstack([view.colours, view.alpha]), _THUMBNAIL)
-        return Item(finding, picture_uri(tile), f"View {view.name} of {finding.sample} with the edge of its alpha")
+        return Item(finding, image_uri(tile), f"View {view.name} of {finding.sample} with the edge of its alpha")

@@ -1,4 +1,4 @@
-"""Pictures of a recording's facts: the rig from above and from the side, the subject's path, lag by offset."""
+"""Images of a recording's facts: the rig from above and from the side, the subject's path, lag by offset."""
 
 from __future__ import annotations
 

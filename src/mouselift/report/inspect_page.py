@@ -1,4 +1,4 @@
-"""The page of `mouselift inspect`: one HTML file, pictures inside, opens offline."""
+"""The page of `mouselift inspect`: one HTML file, images inside, opens offline."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mouselift.capture.source import open_source
 from mouselift.inspect.facts import Inspection
 from mouselift.report.charts import Values
 from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side, world_axes
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.plots import legend, over_frames
 from mouselift.report.sheet import contact_sheet, tile_of_source
 
@@ -33,7 +33,7 @@ class Fact:
 
 
 def write_inspect_page(found: Inspection, page: Path) -> None:
-    """Write `page` (replaced if there), atomically. The recording is opened again for its pictures."""
+    """Write `page` (replaced if there), atomically. The recording is opened again for its images."""
     sheet, alt = _contact(found)
     residuals, areas = _over_time(found)
     names = [camera.name for camera in found.cameras]
@@ -106,17 +106,17 @@ def _contact(found: Inspection) -> tuple[str, str]:
             row = []
             for name in source.cameras:
                 view = by_name.get(name)
-                if view is None or view.picture is None:
+                if view is None or view.image is None:
                     row.append(np.full((_TILE, _TILE, 3), 226, np.uint8))
                 else:
-                    row.append(tile_of_source(view.picture, view.mask, _TILE))
+                    row.append(tile_of_source(view.image, view.mask, _TILE))
             tiles.append(row)
     finally:
         source.close()
     sheet = contact_sheet(tiles, [str(frame) for frame in frames], list(source.cameras))
     drawn = "with the outline of each mask" if found.instants else "as recorded; there are no masks"
     alt = f"All {len(source.cameras)} cameras at frames {', '.join(map(str, frames))}, {drawn}"
-    return picture_uri(np.ascontiguousarray(sheet)), alt
+    return image_uri(np.ascontiguousarray(sheet)), alt
 
 
 def _whole(found: Inspection) -> set[int]:

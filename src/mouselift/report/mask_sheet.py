@@ -1,4 +1,4 @@
-"""A contact sheet of masks on their source pictures."""
+"""A contact sheet of masks on their source images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = _TILE, seed:
         at = np.sort(np.random.default_rng(seed).choice(len(frames), min(rows, len(frames)), replace=False))
     chosen = [frames[int(i)] for i in at]
     tiles = [
-        [tile_of_source(view.picture, view.mask, tile) for view in frameset.views if view.picture is not None]
+        [tile_of_source(view.image, view.mask, tile) for view in frameset.views if view.image is not None]
         for frameset in source.read(chosen)
     ]
     source.close()

@@ -1,4 +1,4 @@
-"""Self-contained HTML pages: pictures inside, no network, no script needed to read them."""
+"""Self-contained HTML pages: images inside, no network, no script needed to read them."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mouselift.atomic import write_whole
 _JPEG_QUALITY = 88
 
 
-def picture_uri(image: ImageRGB) -> str:
-    """A picture as a data URI (JPEG: contact sheets are photographs)."""
+def image_uri(image: ImageRGB) -> str:
+    """An image as a data URI (JPEG: contact sheets are photographs)."""
     good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not good:
-        raise ValueError("picture_uri: the picture cannot be encoded")
+        raise ValueError("image_uri: the image cannot be encoded")
     return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
 
 

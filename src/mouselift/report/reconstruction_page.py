@@ -16,7 +16,7 @@ from mouselift.reconstruct.record import SCORES, Record, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.scores import WORDS, Role
 from mouselift.report.dataset_page import Fact
-from mouselift.report.page import picture_uri, render_page
+from mouselift.report.page import image_uri, render_page
 from mouselift.report.scene_data import scene_json
 from mouselift.view.scene import on_ground
 from mouselift.view.splats import splat_scene
@@ -32,7 +32,7 @@ _FORMS = {"foreground_psnr": "%.2f", "foreground_ssim": "%.3f", "iou": "%.3f", "
 
 @dataclass(frozen=True)
 class ShownView:
-    """One view's pictures, as data URIs, and its scores."""
+    """One view's images, as data URIs, and its scores."""
 
     name: str
     wanted: str
@@ -86,7 +86,7 @@ def facts_of(record: Record) -> list[Fact]:
     return facts
 
 
-def difference_picture(a: ImageRGB, b: ImageRGB) -> ImageRGB:
+def difference_image(a: ImageRGB, b: ImageRGB) -> ImageRGB:
     """White where equal, red where the channels' mean absolute difference is a quarter of full scale or more."""
     away = np.abs(a.astype(np.float32) - b.astype(np.float32)).mean(axis=2, keepdims=True) / 255
     share = np.clip(_GAIN * away, 0.0, 1.0)
@@ -114,9 +114,9 @@ def _shown(shot: Shot) -> ShownView:
     wanted, drawn = shot.wanted[region], shot.drawn[region]
     return ShownView(
         name,
-        picture_uri(_at_most(wanted, _SIDE)),
-        picture_uri(_at_most(drawn, _SIDE)),
-        picture_uri(_at_most(difference_picture(wanted, drawn), _SIDE)),
+        image_uri(_at_most(wanted, _SIDE)),
+        image_uri(_at_most(drawn, _SIDE)),
+        image_uri(_at_most(difference_image(wanted, drawn), _SIDE)),
         shot.scores,
         _values({score: getattr(shot.scores, score) for score in SCORES}),
         shot.camera.height / len(wanted),

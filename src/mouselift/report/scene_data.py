@@ -8,7 +8,7 @@ import json
 import numpy as np
 from markupsafe import Markup
 
-from mouselift.report.page import picture_uri
+from mouselift.report.page import image_uri
 from mouselift.view.hull_surface import HullSurface
 from mouselift.view.scene import Scene
 
@@ -30,7 +30,7 @@ def scene_json(scene: Scene) -> Markup:
                 "name": camera.name,
                 "centre": _rounded(scene.local(camera.camera.centre[None])[0]),
                 "corners": [_rounded(corner) for corner in scene.local(camera.corners)],
-                "picture": None if camera.picture is None else picture_uri(camera.picture),
+                "image": None if camera.image is None else image_uri(camera.image),
             }
             for camera in scene.cameras
         ],

@@ -1,4 +1,4 @@
-"""Contact sheets: many small pictures with their outlines, to be looked at by a person."""
+"""Contact sheets: many small images with their outlines, to be looked at by a person."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.atomic import write_whole
 from mouselift.geometry.silhouette import HALF_LEVEL
-from mouselift.media.frames import Picture
+from mouselift.media.frames import Image
 
 Tile = UInt8[Array, "tile tile 3"]
 
@@ -30,23 +30,23 @@ def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> Tile:
     small = _resize(rgba, side, premultiply=True)
     alpha = small[:, :, 3:].astype(np.float32) / 255
     ground = np.full((side, side, 3), 226, np.float32)
-    picture = (small[:, :, :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
+    image = (small[:, :, :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
     if outline:
-        outline_on(picture, np.ascontiguousarray(small[:, :, 3]))
-    return picture
+        outline_on(image, np.ascontiguousarray(small[:, :, 3]))
+    return image
 
 
-def tile_of_source(picture: Picture, mask: Levels | None, side: int) -> Tile:
-    """The region of a source picture around its mask, the outline drawn on it; the whole picture without one."""
+def tile_of_source(image: Image, mask: Levels | None, side: int) -> Tile:
+    """The region of a source image around its mask, the outline drawn on it; the whole image without one."""
     if mask is None or not (mask >= HALF_LEVEL).any():
-        whole = _pad_square(picture.rgb())
+        whole = _pad_square(image.rgb())
         tile = _resize(whole, side)
         caption(tile, "no mask" if mask is None else "empty mask", (6, side - 8), (220, 60, 40))
         return tile
     x, y, w, h = cv2.boundingRect((mask >= HALF_LEVEL).astype(np.uint8))
     region = max(_MIN_REGION, round(max(w, h) * _CONTEXT))
     x0, y0 = x + w // 2 - region // 2, y + h // 2 - region // 2
-    crop, levels = _square_region(picture, mask, x0, y0, region)
+    crop, levels = _square_region(image, mask, x0, y0, region)
     tile = _resize(crop, side)
     outline_on(tile, levels)
     return tile
@@ -75,10 +75,10 @@ def contact_sheet(
 
 
 def write_png(path: Path, image: ImageRGB) -> None:
-    """Atomically, so that a page never shows half a picture."""
+    """Atomically, so that a page never shows half an image."""
     good, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     if not good:
-        raise ValueError(f"{path}: the picture cannot be encoded as PNG")
+        raise ValueError(f"{path}: the image cannot be encoded as PNG")
     write_whole(path, data.tobytes(), replace=True)
 
 
@@ -114,15 +114,13 @@ def _pad_square(image: ImageRGB) -> Tile:
     return out
 
 
-def _square_region(
-    picture: Picture, mask: Levels, x0: int, y0: int, side: int
-) -> tuple[Tile, UInt8[Array, "tile tile"]]:
-    """A square of a picture and its mask; what lies outside the picture is grey and unmasked."""
+def _square_region(image: Image, mask: Levels, x0: int, y0: int, side: int) -> tuple[Tile, UInt8[Array, "tile tile"]]:
+    """A square of an image and its mask; what lies outside the image is grey and unmasked."""
     left, top = max(x0, 0), max(y0, 0)
-    right, bottom = min(x0 + side, picture.width), min(y0 + side, picture.height)
+    right, bottom = min(x0 + side, image.width), min(y0 + side, image.height)
     colours = np.full((side, side, 3), 226, np.uint8)
     levels = np.zeros((side, side), np.uint8)
     inner = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
-    colours[inner] = picture.rgb((left, top, right, bottom))
+    colours[inner] = image.rgb((left, top, right, bottom))
     levels[inner] = mask[top:bottom, left:right]
     return colours, levels

@@ -1,6 +1,6 @@
-"""The picture that convinces: all views of a sample, their edges, and the tangents of one view drawn across the others.
+"""The image that convinces: all views of a sample, their edges, and the tangents of one view drawn across the others.
 
-Inline SVG whose coordinates are the picture's pixels: [0, w] x [0, h], pixel centres at +0.5, as everywhere here. The
+Inline SVG whose coordinates are the image's pixels: [0, w] x [0, h], pixel centres at +0.5, as everywhere here. The
 inset shows the same drawing through a smaller window, so nothing is drawn twice and nothing can differ.
 """
 
@@ -14,19 +14,19 @@ import numpy as np
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.report.edges import edge_lines, path_data
-from mouselift.report.page import picture_uri
+from mouselift.report.page import image_uri
 from mouselift.report.tangents import Point, Tangent, best_reference, tangents
 from mouselift.view.scene import on_ground
 
 GAP_LIMIT_PX = 1.0  # a gap from here on is drawn in red; below, the line touches as far as an eye can tell
-_INSET = 0.36  # side of the inset / the picture's
-_WINDOW_PX = 16.0  # the inset shows at least this much of the picture
+_INSET = 0.36  # side of the inset / the image's
+_WINDOW_PX = 16.0  # the inset shows at least this much of the image
 _MARGIN = 6.0
 
 
 @dataclass(frozen=True)
 class Line:
-    """One tangent, ready for the template. Numbers are pixels of the picture."""
+    """One tangent, ready for the template. Numbers are pixels of the image."""
 
     trace: tuple[float, ...] | None  # x1 y1 x2 y2
     touch: tuple[float, ...]  # x y
@@ -37,7 +37,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Inset:
-    """A magnified window of the picture; `x y side` in the picture, the window's corner and side beside it."""
+    """A magnified window of the image; `x y side` in the image, the window's corner and side beside it."""
 
     x: float
     y: float
@@ -49,7 +49,7 @@ class Inset:
 
 @dataclass(frozen=True)
 class Crossing:
-    """The tangents of one other view, in one picture."""
+    """The tangents of one other view, in one image."""
 
     other: str
     lines: tuple[Line, ...]
@@ -64,7 +64,7 @@ class Panel:
     name: str
     width: int
     height: int
-    picture: str  # data URI
+    image: str  # data URI
     edge: str  # path data
     crossings: tuple[Crossing, ...]  # one for each view, in order; empty ones where nothing can be said
     note: str
@@ -83,7 +83,7 @@ class TangentSheet:
 def tangent_sheet(
     sample: SampleViews, limit_px: float = GAP_LIMIT_PX, reference: int | None = None, side: int = 512
 ) -> TangentSheet:
-    """All views of one sample. `side`: longest edge of the embedded pictures, pixels."""
+    """All views of one sample. `side`: longest edge of the embedded images, pixels."""
     outlines = [outline_of(view.alpha) for view in sample.views]
     found = tangents([view.camera for view in sample.views], outlines)
     chosen = best_reference(found, len(sample.views)) if reference is None else reference
@@ -107,15 +107,15 @@ def _panel(
         _crossing(j, index, sample.names, view, outline, [t for t in found if t.other == j], limit_px)
         for j in range(len(sample.views))
     )
-    note = "no subject in this picture" if outline is None else "cut by the border" if outline.border.any() else ""
-    return Panel(view.name, width, height, _picture(view, side), path_data(edge_lines(view.alpha)), crossings, note)
+    note = "no subject in this image" if outline is None else "cut by the border" if outline.border.any() else ""
+    return Panel(view.name, width, height, _image(view, side), path_data(edge_lines(view.alpha)), crossings, note)
 
 
-def _picture(view: View, side: int) -> str:
+def _image(view: View, side: int) -> str:
     colours = view.colours
     if colours is None:  # only the alpha is there: the subject in grey
         colours = np.full((*view.alpha.shape, 3), 90, np.uint8)
-    return picture_uri(on_ground(colours, view.alpha, side))
+    return image_uri(on_ground(colours, view.alpha, side))
 
 
 def _crossing(

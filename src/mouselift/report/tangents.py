@@ -27,7 +27,7 @@ class Tangent:
     view: int
     other: int
     side: int  # 0: smallest plane angle, 1: largest
-    line: Float64[Array, "2 2"] | None  # the plane's trace across the picture; None where it misses the picture
+    line: Float64[Array, "2 2"] | None  # the plane's trace across the image; None where it misses the image
     touch: Point  # the outline's own extreme point
     foot: Point  # the trace's point nearest to it
     gap_px: float  # signed, Tangency.pixels[view, other, side]
@@ -36,7 +36,7 @@ class Tangent:
 def tangents(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> list[Tangent]:
     """All pairs' tangents, in both views; pairs that say nothing (cut outline, epipole in the subject) have none.
 
-    Cameras without a lens or skew: a plane through the centre is then a straight line in the picture.
+    Cameras without a lens or skew: a plane through the centre is then a straight line in the image.
     """
     found = contacts(cameras, outlines)
     out: list[Tangent] = []

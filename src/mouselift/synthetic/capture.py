@@ -40,7 +40,7 @@ class CaptureSpec:
     seed: int = 0
     fps: float = 25.0
     start: float = 0.0  # seconds into the animal's motion
-    pictures: Literal["video", "png"] = "video"
+    images: Literal["video", "png"] = "video"
     masks: Literal["video", "png", "none"] = "video"
     gop: int = 30  # frames from key frame to key frame
     crf: int = 18  # H.264 quality: 0 lossless .. 51
@@ -63,12 +63,12 @@ class CaptureSpec:
             if not (0 <= x0 < x1 <= camera.width and 0 <= y0 < y1 <= camera.height):
                 raise CaptureError(
                     f"noise: cut {(x0, y0, x1, y1)} of camera {camera.name!r} does not lie in its "
-                    f"{camera.width} x {camera.height} picture"
+                    f"{camera.width} x {camera.height} image"
                 )
 
 
 def cameras_of(spec: CaptureSpec) -> tuple[Camera, ...]:
-    """The cameras of the written pictures: the rig's, less what `noise.cut` takes away."""
+    """The cameras of the written images: the rig's, less what `noise.cut` takes away."""
     out = list(spec.rig.cameras)
     for view, (x0, y0, x1, y1) in spec.noise.cut.items():
         out[view] = out[view].cropped(float(x0), float(y0), (x1 - x0, y1 - y0))
@@ -139,8 +139,8 @@ class _View:
     def __init__(self, folder: Path, index: int, camera: Camera, spec: CaptureSpec, stack: ExitStack) -> None:
         self._index, self._camera, self._spec = index, camera, spec
         self._renderer = ViewRenderer(camera, spec.rig.arena, spec.seed, spec.supersample)
-        files = files_of(spec.layout, index, camera.name, spec.pictures, spec.masks)
-        self._pictures = stack.enter_context(self._writer(folder / files.picture, spec.pictures, spec.crf))
+        files = files_of(spec.layout, index, camera.name, spec.images, spec.masks)
+        self._images = stack.enter_context(self._writer(folder / files.image, spec.images, spec.crf))
         self._masks: FrameWriter | None = None
         if spec.masks != "none":
             self._masks = stack.enter_context(self._writer(folder / files.mask, spec.masks, spec.mask_crf))
@@ -155,8 +155,8 @@ class _View:
         noise, seed = self._spec.noise, self._spec.seed
         shown = frame - noise.lag.get(self._index, 0)
         rendering = self._renderer.render(stage.posed(shown), stage.shadow(shown))
-        picture: ImageRGB = noise.spoil_picture(rendering.rgb, self._index, frame, seed)
-        self._pictures.write(picture)
+        image: ImageRGB = noise.spoil_image(rendering.rgb, self._index, frame, seed)
+        self._images.write(image)
         if self._masks is not None:
             mask: Levels = rendering.mask
             if self._index in noise.tail_missing:

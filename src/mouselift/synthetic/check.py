@@ -1,4 +1,4 @@
-"""A prepared dataset against the truth: the true shape through the written cameras, next to the written pictures."""
+"""A prepared dataset against the truth: the true shape through the written cameras, next to the written images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from mouselift.synthetic.truth import Truth
 
 @dataclass(frozen=True)
 class ViewCheck:
-    """One written picture against the truth."""
+    """One written image against the truth."""
 
     sample: str
     camera: str

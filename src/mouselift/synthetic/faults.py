@@ -1,7 +1,7 @@
-"""Faults put into exact samples by editing what their files state; no picture is ever resampled.
+"""Faults put into exact samples by editing what their files state; no image is ever resampled.
 
-A pipeline that scales a picture and forgets the intrinsics leaves a file whose camera belongs to the unscaled picture.
-So the pixels here stay as they are, and the written camera becomes that of the picture "before". Each function draws
+A pipeline that scales an image and forgets the intrinsics leaves a file whose camera belongs to the unscaled image.
+So the pixels here stay as they are, and the written camera becomes that of the image "before". Each function draws
 realistic values where none are given and answers what it did (`Injected`). `rough` spoils masks and leaves cameras.
 """
 
@@ -22,7 +22,7 @@ from mouselift.synthetic.rough_masks import Roughness, roughen
 class Injected:
     """A spoiled sample and the truth about it.
 
-    `values`, for changes of pictures p' = middle + scale (p - middle) + (dx, dy): "scale", "dx", "dy" (pixels) of the
+    `values`, for changes of images p' = middle + scale (p - middle) + (dx, dy): "scale", "dx", "dy" (pixels) of the
     one guilty view, or "scale[k]", "dx[k]", "dy[k]" of view k.
     """
 
@@ -33,7 +33,7 @@ class Injected:
 
 
 def unscaled(camera: Camera, scale: float, dx: float = 0.0, dy: float = 0.0) -> Camera:
-    """The camera of the picture before p' = middle + scale (p - middle) + (dx, dy), middle = (w/2, h/2).
+    """The camera of the image before p' = middle + scale (p - middle) + (dx, dy), middle = (w/2, h/2).
 
     `camera` is that of p'. Writing the answer next to p' is the fault; the inverse change is the repair.
     """
@@ -50,7 +50,7 @@ def unscaled(camera: Camera, scale: float, dx: float = 0.0, dy: float = 0.0) -> 
 def view_scale(
     sample: SampleViews, rng: np.random.Generator, *, scale: float | None = None, view: int | None = None
 ) -> Injected:
-    """One view's pixels scaled about the picture's middle, fx, fy, cx, cy not. Drawn: 0.7 .. 1.4, either sign."""
+    """One view's pixels scaled about the image's middle, fx, fy, cx, cy not. Drawn: 0.7 .. 1.4, either sign."""
     k = _one(sample, rng, view)
     s = scale if scale is not None else float(np.exp(rng.uniform(np.log(0.7), np.log(1.4))))
     return _one_camera(sample, k, unscaled(sample.views[k].camera, s), {"scale": s}, "view_scale")
@@ -86,7 +86,7 @@ def views_rescaled(sample: SampleViews, rng: np.random.Generator, *, spread: flo
 def legacy(sample: SampleViews, rng: np.random.Generator, *, spread: float = 1.5) -> Injected:
     """The old pipeline: each view scaled about its centre of mass, which is shifted to the middle; intrinsics left.
 
-    The pictures are rolled by whole pixels, so the centre of mass comes to lie within half a pixel of the middle.
+    The images are rolled by whole pixels, so the centre of mass comes to lie within half a pixel of the middle.
     """
     scales = np.exp(rng.uniform(-np.log(spread), np.log(spread), len(sample.views)))
     shifts, views = np.zeros((len(sample.views), 2)), []
@@ -94,7 +94,7 @@ def legacy(sample: SampleViews, rng: np.random.Generator, *, spread: float = 1.5
         size = np.array([view.camera.width, view.camera.height], dtype=np.float64)
         rolled = _rolled(view, np.rint(size / 2 - _centre_of_mass(view)).astype(np.int64))
         views.append(rolled)
-        before = size / 2 + rng.uniform(-0.12, 0.12, 2) * size  # of the centre of mass, in the picture that was scaled
+        before = size / 2 + rng.uniform(-0.12, 0.12, 2) * size  # of the centre of mass, in the image that was scaled
         shifts[k] = _centre_of_mass(rolled) - size / 2 - scales[k] * (before - size / 2)
     return _rescaled(replace(sample, views=tuple(views)), scales, shifts, "legacy")
 
@@ -110,7 +110,7 @@ def one_intrinsics_for_all(sample: SampleViews, rng: np.random.Generator, *, sou
 def wrong_intrinsics_all(sample: SampleViews, rng: np.random.Generator, *, scale: float | None = None) -> Injected:
     """All views scaled alike about their middles (one wrong focal length). Drawn: 0.7 .. 0.9 or 1.1 .. 1.4.
 
-    Nearly a gauge: subjects in the middle of the picture hardly tell a common zoom from a smaller subject.
+    Nearly a gauge: subjects in the middle of the image hardly tell a common zoom from a smaller subject.
     """
     s = scale if scale is not None else float(rng.choice([rng.uniform(0.7, 0.9), rng.uniform(1.1, 1.4)]))
     cameras = [unscaled(view.camera, s) for view in sample.views]
@@ -118,7 +118,7 @@ def wrong_intrinsics_all(sample: SampleViews, rng: np.random.Generator, *, scale
 
 
 def anisotropic(sample: SampleViews, rng: np.random.Generator, *, ratio: float | None = None) -> Injected:
-    """All pictures stretched in x by `ratio` against y, written fx, cx not. Drawn: 0.75 .. 0.95 or its inverse."""
+    """All images stretched in x by `ratio` against y, written fx, cx not. Drawn: 0.75 .. 0.95 or its inverse."""
     drawn = float(rng.uniform(0.75, 0.95))
     a = ratio if ratio is not None else float(rng.choice([drawn, 1 / drawn]))
     cameras = [
@@ -135,7 +135,7 @@ def k_transposed(sample: SampleViews, rng: np.random.Generator) -> Injected:
 
 
 def image_size_wrong(sample: SampleViews, rng: np.random.Generator, *, factor: float | None = None) -> Injected:
-    """Intrinsics of pictures of another size: fx, fy, cx, cy all times `factor`. Drawn: usual sizes over 512."""
+    """Intrinsics of images of another size: fx, fy, cx, cy all times `factor`. Drawn: usual sizes over 512."""
     r = factor if factor is not None else float(rng.choice([224, 256, 384, 640, 720, 800, 1024]) / 512)
     cameras = [
         replace(v.camera, fx=v.camera.fx * r, fy=v.camera.fy * r, cx=v.camera.cx * r, cy=v.camera.cy * r)
@@ -161,7 +161,7 @@ def opengl_axes(sample: SampleViews, rng: np.random.Generator) -> Injected:
 
 
 def mirrored_view(sample: SampleViews, rng: np.random.Generator, *, view: int | None = None) -> Injected:
-    """One view's picture flipped left to right."""
+    """One view's image flipped left to right."""
     k = _one(sample, rng, view)
     old = sample.views[k]
     colours = None if old.colours is None else np.ascontiguousarray(old.colours[:, ::-1])
@@ -186,7 +186,7 @@ def centre_moved(sample: SampleViews, rng: np.random.Generator, *, strength: flo
 
 
 def swapped_views(sample: SampleViews, rng: np.random.Generator, *, views: tuple[int, int] | None = None) -> Injected:
-    """Two views' pictures exchanged, cameras kept."""
+    """Two views' images exchanged, cameras kept."""
     i, j = views if views is not None else sorted(rng.permutation(len(sample.views))[:2].tolist())
     a, b = sample.views[i], sample.views[j]
     spoiled = {
@@ -269,7 +269,7 @@ def _posed(sample: SampleViews, change: Callable[[Matrix4], Matrix4], fault: str
 
 
 def _centre_of_mass(view: View) -> np.ndarray:
-    """Pixels; the picture's middle where nothing is on it."""
+    """Pixels; the image's middle where nothing is on it."""
     levels = view.alpha.astype(np.float64)
     total = float(levels.sum())
     if total == 0:
@@ -279,7 +279,7 @@ def _centre_of_mass(view: View) -> np.ndarray:
 
 
 def _rolled(view: View, by: np.ndarray) -> View:
-    """Picture and camera moved by whole pixels (x, y); what leaves the frame is lost, as in the old pipeline."""
+    """Image and camera moved by whole pixels (x, y); what leaves the frame is lost, as in the old pipeline."""
     dx, dy = int(by[0]), int(by[1])
     height, width = view.alpha.shape
     source = (slice(max(0, -dy), min(height, height - dy)), slice(max(0, -dx), min(width, width - dx)))

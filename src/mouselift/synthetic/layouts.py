@@ -34,13 +34,13 @@ _MAT_HEADER = b"MATLAB 5.0 MAT-file, written by mouselift.synthetic".ljust(116) 
 class Files:
     """Where one camera's frames go, relative to the capture: a video's path, or a folder of PNGs."""
 
-    picture: Path
+    image: Path
     mask: Path
 
 
-def files_of(layout: Layout, index: int, name: str, pictures: str, masks: str) -> Files:
-    """Paths of the camera `index` (from 0); `pictures` and `masks` are "video" or "png"."""
-    as_png, mask_png = pictures == "png", masks == "png"
+def files_of(layout: Layout, index: int, name: str, images: str, masks: str) -> Files:
+    """Paths of the camera `index` (from 0); `images` and `masks` are "video" or "png"."""
+    as_png, mask_png = images == "png", masks == "png"
     if layout == "mammal":
         return Files(
             Path("images_undist", str(index)) if as_png else Path("videos_undist", f"{index}.mp4"),
@@ -139,7 +139,7 @@ def _rows(frames: np.ndarray, data_2d: np.ndarray, data_3d: np.ndarray, fps: flo
 
 
 def _mammal(camera: Camera) -> dict[str, np.ndarray]:
-    """OpenCV column convention, world to camera, millimetres; the videos hold undistorted pictures."""
+    """OpenCV column convention, world to camera, millimetres; the videos hold undistorted images."""
     if not isinstance(camera.lens, Pinhole) or camera.skew:
         raise CalibrationError(
             f"camera {camera.name!r}: new_cam.pkl belongs to undistorted videos, got {camera.lens} and "

@@ -1,6 +1,6 @@
-"""Marks on the animal: known points in the world, and a finder that measures them in pictures to 0.02 px.
+"""Marks on the animal: known points in the world, and a finder that measures them in images to 0.02 px.
 
-The finder knows nothing of how a picture was made; it serves direct renders and prepared samples alike.
+The finder knows nothing of how an image was made; it serves direct renders and prepared samples alike.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _EDGE = 1.5  # pixels around the outline in which the bead's border may lie
 class Marks:
     """Small magenta beads that stand on the skin.
 
-    Beads, not painted dots: a sphere looks the same from every side, so its picture has an exact centre.
+    Beads, not painted dots: a sphere looks the same from every side, so its image has an exact centre.
     """
 
     centres: Points3  # world
@@ -39,10 +39,10 @@ class Marks:
 
 @dataclass(frozen=True)
 class FoundMark:
-    """One bead: where the picture has it, and where the camera puts it. Pixels, centres at +0.5."""
+    """One bead: where the image has it, and where the camera puts it. Pixels, centres at +0.5."""
 
     index: int  # into the marks
-    measured: tuple[float, float]  # centroid of the bead's picture
+    measured: tuple[float, float]  # centroid of the bead's image
     expected: tuple[
         float, float
     ]  # centroid of the sphere's exact projection (not that of its centre: see `bead_outline`)
@@ -54,7 +54,7 @@ class FoundMark:
 
 
 def bead_outline(camera: Camera, centre: Vector3, radius: float) -> Points2:
-    """Outline of a sphere's picture, pixels: the circle where the viewing cone touches it, projected.
+    """Outline of a sphere's image, pixels: the circle where the viewing cone touches it, projected.
 
     Perspective (and the lens) moves the outline's centroid away from the projection of the centre, by
     up to some hundredths of a pixel here; the finder compares centroids with centroids.
@@ -82,13 +82,13 @@ def find_marks(
     ground_tolerance: float = 0.035,
     mesh: Mesh | None = None,
 ) -> list[FoundMark]:
-    """The beads that a picture shows whole, each with its measured and its expected pixel.
+    """The beads that an image shows whole, each with its measured and its expected pixel.
 
     `image`: RGB, or RGBA with straight alpha; `camera` and `marks` in one world. A bead is left out when
-    its skin looks away from the camera (cosine below `min_facing`), when its picture is not found
-    within `search_px` of the expected place, is partly hidden, touches the picture's or the alpha's
+    its skin looks away from the camera (cosine below `min_facing`), when its image is not found
+    within `search_px` of the expected place, is partly hidden, touches the image's or the alpha's
     border, lies next to another bead, or before two grounds of different colour (magenta content apart by
-    more than `ground_tolerance` of the bead's; raise it for lossy pictures). Hidden parts show as a wrong
+    more than `ground_tolerance` of the bead's; raise it for lossy images). Hidden parts show as a wrong
     area (off by more than `area_tolerance`); one per cent of it still moves the centroid by 0.05 px, so give
     the true `mesh` where that matters: then beads that anything hides in the least are left out.
     """
@@ -109,7 +109,7 @@ def find_marks(
 
 
 def whole_marks(mesh: Mesh, count: int, camera: Camera, supersample: int = 4) -> Bool[Array, " m"]:
-    """Which of the mesh's `count` beads nothing hides: each sample of the bead's own picture is the bead's.
+    """Which of the mesh's `count` beads nothing hides: each sample of the bead's own image is the bead's.
 
     The beads are the mesh's part "marks"; ValueError where it has none.
     """
@@ -174,7 +174,7 @@ def _measure(
 
 
 def _window(values: np.ndarray, outline: np.ndarray, margin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
-    """(x, y of pixel centres, values) in the outline's box plus a margin; None where it leaves the picture."""
+    """(x, y of pixel centres, values) in the outline's box plus a margin; None where it leaves the image."""
     x0, y0 = np.floor(outline.min(axis=0) - margin).astype(int)
     x1, y1 = np.ceil(outline.max(axis=0) + margin).astype(int)
     if x0 < 0 or y0 < 0 or x1 > values.shape[1] or y1 > values.shape[0]:

@@ -31,7 +31,7 @@ class Noise:
     cut: Mapping[int, Box] = field(
         default_factory=dict
     )  # view -> the sensor's part (x0, y0, x1, y1), calibrated as such
-    sensor_sigma: float = 0.0  # deviation of the pictures' noise, grey levels
+    sensor_sigma: float = 0.0  # deviation of the images' noise, grey levels
 
     def check(self, views: int, frames: int) -> None:
         """CaptureError where a view or frame does not exist."""
@@ -58,8 +58,8 @@ class Noise:
             _disc(out, int(place % mask.shape[1]), int(place // mask.shape[1]), self.speck_px, 255)
         return out
 
-    def spoil_picture(self, rgb: ImageRGB, view: int, frame: int, seed: int) -> ImageRGB:
-        """The picture with the sensor's noise."""
+    def spoil_image(self, rgb: ImageRGB, view: int, frame: int, seed: int) -> ImageRGB:
+        """The image with the sensor's noise."""
         if self.sensor_sigma <= 0:
             return rgb
         rng = np.random.default_rng([seed, 0x73656E73, view, frame])

@@ -1,6 +1,6 @@
-"""Which picture samples a mesh covers, exactly: scan conversion with half-open rules, no drawing library.
+"""Which image samples a mesh covers, exactly: scan conversion with half-open rules, no drawing library.
 
-Pictures are sampled on a regular grid of `supersample` x `supersample` points a pixel; sample k of
+Images are sampled on a regular grid of `supersample` x `supersample` points a pixel; sample k of
 pixel i lies at i + (k + 0.5) / supersample. A sample belongs to a triangle when its centre does
 (edges half open), so neighbours neither overlap nor leave gaps and no shape grows: drawing functions
 that colour every pixel touched by an edge would make each silhouette half a pixel too fat.
@@ -22,7 +22,7 @@ from mouselift.synthetic.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The part of a picture that a mesh can touch, and its sample grid."""
+    """The part of an image that a mesh can touch, and its sample grid."""
 
     x0: int  # pixels, half open
     y0: int
@@ -58,7 +58,7 @@ def project_mesh(mesh: Mesh, camera: Camera) -> Points2:
     if lost.any():
         raise CalibrationError(
             f"camera {camera.name!r}: {int(lost.sum())} of {len(pixels)} mesh vertices lie behind the camera or beyond "
-            "the fold of its lens model, so the mesh has no picture there; move the camera away from the subject"
+            "the fold of its lens model, so the mesh has no image there; move the camera away from the subject"
         )
     return pixels
 
@@ -141,7 +141,7 @@ class Visible:
     grid: Points2  # of all vertices, in sample units
 
     def interpolate(self, faces: Int64[Array, "f 3"], values: Float64[Array, "n c"]) -> Float32[Array, "s c"]:
-        """Vertex values at the samples, linear in the picture (triangles are too small for perspective to matter)."""
+        """Vertex values at the samples, linear in the image (triangles are too small for perspective to matter)."""
         used = np.flatnonzero(np.bincount(self.triangle, minlength=len(faces)))
         number = np.empty(len(faces), dtype=np.int64)
         number[used] = np.arange(len(used))
@@ -196,7 +196,7 @@ def _nearness(
     row: np.ndarray,
     left: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """1 / depth at the first sample of each span, and its change a sample: linear over a triangle's picture."""
+    """1 / depth at the first sample of each span, and its change a sample: linear over a triangle's image."""
     a, ab, ac = corners[0], corners[1] - corners[0], corners[2] - corners[0]
     det = ab[:, 0] * ac[:, 1] - ab[:, 1] * ac[:, 0]
     db, dc = inverse_depth[:, 1] - inverse_depth[:, 0], inverse_depth[:, 2] - inverse_depth[:, 0]

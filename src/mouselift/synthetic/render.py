@@ -1,4 +1,4 @@
-"""Pictures of the mouse: z-buffered, supersampled, through any lens, on a CPU."""
+"""Images of the mouse: z-buffered, supersampled, through any lens, on a CPU."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from mouselift.synthetic.scene import LIGHT, Arena, Shadow, backdrop, cast_shado
 
 @dataclass(frozen=True, eq=False)
 class Rendering:
-    """A picture and its exact coverage. Colours at the border are mixed with the background, as in a photograph."""
+    """An image and its exact coverage. Colours at the border are mixed with the background, as in a photograph."""
 
     rgb: ImageRGB
     mask: Levels  # 0 background .. 255 animal: the covered share of each pixel's samples

@@ -103,7 +103,7 @@ def markerless_rig() -> Rig:
 
 
 def demo_rig() -> Rig:
-    """`markerless_rig` at half the picture size: seconds instead of minutes, the same lenses and places."""
+    """`markerless_rig` at half the image size: seconds instead of minutes, the same lenses and places."""
     return scaled_rig(markerless_rig(), 0.5)
 
 
@@ -139,7 +139,7 @@ def ring_rig(
 
 
 def scaled_rig(rig: Rig, factor: float) -> Rig:
-    """The same rig with pictures of `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
+    """The same rig with images of `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
     return Rig(tuple(_scaled(camera, factor) for camera in rig.cameras), rig.arena)
 
 

@@ -147,7 +147,7 @@ class Shadow:
         return out
 
     def _box(self, camera: Camera) -> tuple[int, int, int, int]:
-        """Pixels that can see the shadowed floor; the whole picture where that cannot be told."""
+        """Pixels that can see the shadowed floor; the whole image where that cannot be told."""
         n = len(self.light)
         edge = np.linspace(0.0, n * _SHADOW_CELL, 24)
         zero, full = np.zeros_like(edge), np.full_like(edge, n * _SHADOW_CELL)

@@ -29,7 +29,7 @@ def contact_sheet(
     rig: Rig | None = None,
     cell: int = 280,
 ) -> ImageRGB:
-    """One row a view, one column an instant; each cell shows a square of the picture around the animal."""
+    """One row a view, one column an instant; each cell shows a square of the image around the animal."""
     rig = rig if rig is not None else markerless_rig()
     motion, mouse = Motion(rig.arena, seed), Mouse(coat, seed)
     instants = [mouse.posed(motion.pose(time)) for time in times]
@@ -39,14 +39,14 @@ def contact_sheet(
     for row, view in enumerate(views):
         renderer = ViewRenderer(rig.cameras[view], rig.arena, seed)
         for column, (posed, shadow) in enumerate(zip(instants, shadows, strict=True)):
-            picture = _around(renderer.render(posed, shadow), cell)
+            image = _around(renderer.render(posed, shadow), cell)
             top, left = _GAP + row * side, _GAP + column * side
-            sheet[top : top + cell, left : left + cell] = picture
+            sheet[top : top + cell, left : left + cell] = image
     return sheet
 
 
 def _around(rendering: Rendering, cell: int) -> ImageRGB:
-    """A square around the animal, moved back into the picture where it would leave it."""
+    """A square around the animal, moved back into the image where it would leave it."""
     height, width = rendering.mask.shape
     ys, xs = np.nonzero(rendering.mask)
     if len(xs) == 0:

@@ -28,7 +28,7 @@ class Truth:
     """What was in front of the cameras. Millimetres, +Z up, floor at z = 0; this project's pixel convention."""
 
     folder: Path  # of the truth
-    cameras: tuple[Camera, ...]  # exactly those of the written pictures
+    cameras: tuple[Camera, ...]  # exactly those of the written images
     frame_count: int
     fps: float
     lag: Mapping[int, int]  # view -> its frame k shows the animal of frame k - lag
@@ -57,7 +57,7 @@ class Truth:
             return Topology(data["faces"], tuple(parts))
 
     def mesh(self, frame: int) -> Mesh:
-        """The animal at a frame of the first camera's timeline (as the pictures of unlagged views show it)."""
+        """The animal at a frame of the first camera's timeline (as the images of unlagged views show it)."""
         with np.load(self._frame(frame)) as data:
             return Mesh(data["vertices"].astype(np.float64), self.topology)
 

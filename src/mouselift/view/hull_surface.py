@@ -1,4 +1,4 @@
-"""The visual hull's surface, coloured by the pictures: what a person looks at in the 3D scene."""
+"""The visual hull's surface, coloured by the images: what a person looks at in the 3D scene."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def _surface(hull: VisualHull) -> tuple[Points3, Points3]:
 
 
 def colours_seen(views: Sequence[View], points: Points3, normals: Points3) -> UInt8[Array, "n 3"]:
-    """Each point's colour in the picture that sees it most squarely (occlusion is not asked for); grey where none."""
+    """Each point's colour in the image that sees it most squarely (occlusion is not asked for); grey where none."""
     best = np.full(len(points), -np.inf)
     out = np.full((len(points), 3), _GREY, np.uint8)
     for view in views:

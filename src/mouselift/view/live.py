@@ -121,21 +121,21 @@ def draw(api: Any, scene: Scene) -> None:
 
 
 def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
-    """Own lines and picture plane: viser's frustum cannot say where the principal point is."""
+    """Own lines and image plane: viser's frustum cannot say where the principal point is."""
     name = f"{ROOT}/{camera.name}"
     centre, corners = scene.local(camera.camera.centre[None])[0], scene.local(camera.corners)
     ends = [(centre, corner) for corner in corners] + [(corners[k], corners[(k + 1) % 4]) for k in range(4)]
     api.add_line_segments(f"{name}/edges", np.array(ends, dtype=np.float32), _BLUE, thickness=0.003)
     api.add_label(f"{name}/name", camera.name, position=centre)
-    if camera.picture is not None:
-        plane = picture_plane(corners)
+    if camera.image is not None:
+        plane = image_plane(corners)
         api.add_image(
-            f"{name}/picture", camera.picture, plane[2], plane[3], wxyz=plane[0], position=plane[1], cast_shadow=False
+            f"{name}/image", camera.image, plane[2], plane[3], wxyz=plane[0], position=plane[1], cast_shadow=False
         )
 
 
-def picture_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Vector3, float, float]:
-    """(wxyz, middle, width, height) of the picture whose corners these are: x right, y down, z away from the camera."""
+def image_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Vector3, float, float]:
+    """(wxyz, middle, width, height) of the image whose corners these are: x right, y down, z away from the camera."""
     across, down = corners[1] - corners[0], corners[3] - corners[0]
     width, height = float(np.linalg.norm(across)), float(np.linalg.norm(down))
     x, y = across / width, down / height

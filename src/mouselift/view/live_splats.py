@@ -93,13 +93,13 @@ def sources_of(path: Path, sample: str | None = None) -> Sequence[SplatSource]:
 
 
 def cameras_of(folder: Path) -> list[tuple[Camera, ImageRGB | None]]:
-    """(camera, its picture) of a sample's folder or a reconstruction's. DatasetError as their readers."""
+    """(camera, its image) of a sample's folder or a reconstruction's. DatasetError as their readers."""
     if (folder / CAMERAS).is_file():
         try:
             views, _ = read_cameras_json(folder / CAMERAS)
         except CalibrationError as error:
             raise DatasetError(str(error)) from None
-        return [(view.camera, _picture(folder / view.file_path)) for view in views]
+        return [(view.camera, _image(folder / view.file_path)) for view in views]
     loaded = load_sample(folder, colours=True).sample.views
     if not loaded:
         raise DatasetError(f"{folder}: none of its views can be shown; `mouselift audit` says why")
@@ -108,7 +108,7 @@ def cameras_of(folder: Path) -> list[tuple[Camera, ImageRGB | None]]:
     ]
 
 
-def _picture(file: Path) -> ImageRGB | None:
+def _image(file: Path) -> ImageRGB | None:
     return np.ascontiguousarray(read_png(file)[:, :, :3]) if file.is_file() else None
 
 

@@ -1,7 +1,7 @@
-"""One sample as a scene: cameras with their pictures, and the hull of their silhouettes.
+"""One sample as a scene: cameras with their images, and the hull of their silhouettes.
 
 A plain description. The report draws it in the page (report/scene_data.py), `mouselift view` through viser (live.py).
-World: the sample's, +Z up. Pictures cover exactly [0, w] x [0, h] of their camera's pixels, whatever their own size.
+World: the sample's, +Z up. Images cover exactly [0, w] x [0, h] of their camera's pixels, whatever their own size.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from mouselift.geometry.triangulation import triangulate
 from mouselift.view.hull_surface import HullSurface, hull_surface
 
 GROUND = 226  # grey behind the subject
-PICTURE_SIDE = 192
-_FRUSTUM = 0.24  # a picture's width in the scene / the cameras' median distance from the subject
-_NEAREST = 0.5  # a picture stands no farther from its camera than this share of the way to the subject
+IMAGE_SIDE = 192
+_FRUSTUM = 0.24  # an image's width in the scene / the cameras' median distance from the subject
+_NEAREST = 0.5  # an image stands no farther from its camera than this share of the way to the subject
 
 Corners = Float64[Array, "4 3"]
 Small = UInt8[Array, "p q 3"]  # another size than the view's
-Picture = UInt8[Array, "h w 3"] | Float32[Array, "h w 3"]  # 0..255
+Image = UInt8[Array, "h w 3"] | Float32[Array, "h w 3"]  # 0..255
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,8 +35,8 @@ class SceneCamera:
     """One camera as it stands in the world."""
 
     camera: Camera
-    picture: Small | None  # on a neutral ground; small
-    depth: float  # of the picture's plane in front of the camera, world units
+    image: Small | None  # on a neutral ground; small
+    depth: float  # of the image's plane in front of the camera, world units
 
     @property
     def name(self) -> str:
@@ -44,7 +44,7 @@ class SceneCamera:
 
     @property
     def corners(self) -> Corners:
-        """The picture's corners in the world: pixels (0, 0), (w, 0), (w, h), (0, h) at `depth`."""
+        """The image's corners in the world: pixels (0, 0), (w, 0), (w, h), (0, h) at `depth`."""
         w, h = float(self.camera.width), float(self.camera.height)
         pixels = np.array([[0.0, 0.0], [w, 0.0], [w, h], [0.0, h]])
         return self.camera.unproject(pixels, np.full(4, self.depth))
@@ -66,58 +66,58 @@ class Scene:
         return (points - self.centre) / self.radius
 
 
-def scene_of(sample: SampleViews, side: int = PICTURE_SIDE, resolution: int = 72) -> Scene:
-    """The scene of one sample; `side`: pixels of its small pictures, `resolution`: voxels along the hull's cube."""
+def scene_of(sample: SampleViews, side: int = IMAGE_SIDE, resolution: int = 72) -> Scene:
+    """The scene of one sample; `side`: pixels of its small images, `resolution`: voxels along the hull's cube."""
     cameras = [view.camera for view in sample.views]
     outlines = [outline_of(view.alpha) for view in sample.views]
     centre, problem = _centre(cameras, outlines)
     hull, note = _hull(sample.views, outlines, centre, problem, resolution)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
-    pictures = [None if view.colours is None else small_picture(view, side) for view in sample.views]
-    placed = placed_cameras(cameras, pictures, distances)
+    images = [None if view.colours is None else small_image(view, side) for view in sample.views]
+    placed = placed_cameras(cameras, images, distances)
     return Scene(sample.id, placed, hull, centre, max(distances), note)
 
 
 def placed_cameras(
-    cameras: Sequence[Camera], pictures: Sequence[Small | None], distances: Sequence[float]
+    cameras: Sequence[Camera], images: Sequence[Small | None], distances: Sequence[float]
 ) -> tuple[SceneCamera, ...]:
-    """Cameras with their pictures before them, all about as wide. distances: from what is looked at, world units."""
+    """Cameras with their images before them, all about as wide. distances: from what is looked at, world units."""
     width = _FRUSTUM * float(np.median(distances)) if len(distances) else 0.0
     return tuple(
-        SceneCamera(camera, picture, min(width * camera.focal / camera.width, _NEAREST * distance))
-        for camera, picture, distance in zip(cameras, pictures, distances, strict=True)
+        SceneCamera(camera, image, min(width * camera.focal / camera.width, _NEAREST * distance))
+        for camera, image, distance in zip(cameras, images, distances, strict=True)
     )
 
 
-def small_picture(view: View, side: int) -> Small:
+def small_image(view: View, side: int) -> Small:
     """The subject on a neutral ground, at most `side` pixels along the longer edge; area-averaged, premultiplied."""
     if view.colours is None:
-        raise ValueError(f"small_picture: {view.name}: no colours were loaded")
+        raise ValueError(f"small_image: {view.name}: no colours were loaded")
     return on_ground(view.colours, view.alpha, side)
 
 
 def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND) -> Small:
     """Straight colours and alpha composited on grey `ground`, then shrunk to at most `side` pixels."""
     weight = alpha[:, :, None].astype(np.float32) / 255
-    picture = colours * weight + ground * (1 - weight)
-    return shrunk(picture, side)
+    image = colours * weight + ground * (1 - weight)
+    return shrunk(image, side)
 
 
-def shrunk(picture: Picture, side: int) -> Small:
+def shrunk(image: Image, side: int) -> Small:
     """Area-averaged to at most `side` pixels along the longer edge, rounded to levels."""
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     scale = side / max(height, width)
     if scale < 1:
         size = (max(round(width * scale), 1), max(round(height * scale), 1))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
-    return np.rint(picture).astype(np.uint8)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA))
+    return np.rint(image).astype(np.uint8)
 
 
 def _centre(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> tuple[Vector3, str]:
     """Where the rays through the masks' centroids meet; the world's origin, and why, where they do not."""
     seen = [(camera, outline) for camera, outline in zip(cameras, outlines, strict=True) if outline is not None]
     if len(seen) < 2:
-        return np.zeros(3), f"{len(seen)} of {len(cameras)} pictures show a subject; a hull needs two"
+        return np.zeros(3), f"{len(seen)} of {len(cameras)} images show a subject; a hull needs two"
     try:
         pixels = np.concatenate([outline.centroid for _, outline in seen])
         return triangulate([camera for camera, _ in seen], pixels).point, ""

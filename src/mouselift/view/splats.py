@@ -13,7 +13,7 @@ from mouselift.array_types import Array, ImageRGB, Points3
 from mouselift.gaussians.ply import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.view.hull_surface import HullSurface
-from mouselift.view.scene import PICTURE_SIDE, Scene, placed_cameras, shrunk
+from mouselift.view.scene import IMAGE_SIDE, Scene, placed_cameras, shrunk
 
 _SEEN = 1 / 255  # opacity below which a renderer leaves a Gaussian out
 _SOLID = 0.05  # opacity from which on a centre belongs to what is seen, not to haze
@@ -70,8 +70,8 @@ def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, Imag
         points, np.zeros_like(points), (colours * 255).round().astype(np.uint8), max(1.5 * size, 0.002 * radius)
     )
     note = f"Centres of {len(points):,} of the {len(splats):,} Gaussians, those that show most."
-    pictures = [None if picture is None else shrunk(picture, PICTURE_SIDE) for _, picture in cameras]
-    placed = placed_cameras([camera for camera, _ in cameras], pictures, distances)
+    images = [None if image is None else shrunk(image, IMAGE_SIDE) for _, image in cameras]
+    placed = placed_cameras([camera for camera, _ in cameras], images, distances)
     return Scene(title, placed, cloud if len(points) else None, centre, radius, note)
 
 

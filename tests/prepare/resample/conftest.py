@@ -1,4 +1,4 @@
-"""Source pictures with known content, and views planned on them."""
+"""Source images with known content, and views planned on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.geometry.similarity import look_at
-from mouselift.media.images import ImagePicture
+from mouselift.media.images import ArrayImage
 
 WIDTH, HEIGHT = 480, 420
 
@@ -87,13 +87,13 @@ def up() -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def fur() -> np.ndarray:
-    """A textured source picture, [420, 480, 3]."""
+    """A textured source image, [420, 480, 3]."""
     return texture(WIDTH, HEIGHT)
 
 
 @pytest.fixture(scope="session")
-def picture_of() -> Callable[[np.ndarray], ImagePicture]:
-    return ImagePicture
+def image_of() -> Callable[[np.ndarray], ArrayImage]:
+    return ArrayImage
 
 
 def shifted_view(view: ViewPlan, x: float, y: float, zoom: float = 1.0) -> ViewPlan:

@@ -53,7 +53,7 @@ def test_a_lens_without_rays_in_a_corner_is_mapped_pixel_by_pixel() -> None:
     where = source_map(reframe, (0, 0, 512, 512))
     assert where.polynomials is None
     map_x, _ = where.at(np.array([0.5, 256.5]), np.array([0.5, 256.5]), (0.0, 0.0), 1.0)
-    assert map_x[0, 0] < -1e5  # no ray: a place that no picture has
+    assert map_x[0, 0] < -1e5  # no ray: a place that no image has
     assert map_x[1, 1] == pytest.approx(reframe.to_source(np.array([[256.5, 256.5]]))[0, 0], abs=1e-4)
 
 

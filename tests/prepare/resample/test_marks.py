@@ -1,4 +1,4 @@
-"""Marks in a raw picture are found in the output where the written camera puts them."""
+"""Marks in a raw image are found in the output where the written camera puts them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def mark_points(camera: Camera, index: int) -> np.ndarray:
 
 
 def painted(camera: Camera, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(picture, mask): a bright Gaussian at each projection on black, integrated over pixels; the subject around."""
+    """(image, mask): a bright Gaussian at each projection on black, integrated over pixels; the subject around."""
     at = camera.project(points)
     fine = (np.arange(camera.width * 8) + 0.5) / 8, (np.arange(camera.height * 8) + 0.5) / 8
     total = np.zeros((camera.height, camera.width))
@@ -62,7 +62,7 @@ class Mark:
     """One view's marks."""
 
     points: np.ndarray  # source world
-    picture: np.ndarray
+    image: np.ndarray
     mask: np.ndarray
 
 
@@ -84,34 +84,34 @@ def planned(preset: str, shot: Any, up: Any, marks: Any, size: int = 512) -> Sam
     return framing.plan(shot.cameras, silhouettes, up)
 
 
-def found(view: ViewPlan, written: Camera, world: Similarity, mark: Mark, picture_of: Any, **how: Any) -> np.ndarray:
+def found(view: ViewPlan, written: Camera, world: Similarity, mark: Mark, image_of: Any, **how: Any) -> np.ndarray:
     """Each mark's distance from where `written`, a camera of the sample's world, puts it; output pixels."""
-    image = warp_view(view, picture_of(mark.picture), mark.mask, **how)
+    image = warp_view(view, image_of(mark.image), mark.mask, **how)
     # The window scales with the mark; too small a one would pull every centre towards the expected place.
     return errors(image, written.project(world.apply(mark.points)), max(4.0, 5.5 * SIGMA * view.scale))
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
 def test_marks_lie_where_the_written_camera_puts_them(
-    preset: str, shot: Any, up: Any, marks: Any, picture_of: Any
+    preset: str, shot: Any, up: Any, marks: Any, image_of: Any
 ) -> None:
     plan = planned(preset, shot, up, marks)
     for i, view in enumerate(plan.views):
-        assert found(view, plan.written_camera(i), plan.world, marks[i], picture_of).max() < DEFAULT_PX
+        assert found(view, plan.written_camera(i), plan.world, marks[i], image_of).max() < DEFAULT_PX
 
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic", "quintic"])
 @pytest.mark.parametrize("size", [128, 200, 280, 512])
 def test_every_interpolation_and_size(
-    interpolation: Any, size: int, shot: Any, up: Any, marks: Any, picture_of: Any
+    interpolation: Any, size: int, shot: Any, up: Any, marks: Any, image_of: Any
 ) -> None:
     plan = planned("canonical", shot, up, marks, size)
     for i, view in enumerate(plan.views):
-        off = found(view, plan.written_camera(i), plan.world, marks[i], picture_of, interpolation=interpolation)
+        off = found(view, plan.written_camera(i), plan.world, marks[i], image_of, interpolation=interpolation)
         assert off.max() < WORST_PX
 
 
-def test_scale_one_where_interpolation_is_hardest(shot: Any, up: Any, marks: Any, picture_of: Any) -> None:
+def test_scale_one_where_interpolation_is_hardest(shot: Any, up: Any, marks: Any, image_of: Any) -> None:
     """At scale 1 a mark keeps one phase of the pixel grid, and a kernel's bias shows in full."""
     plan = planned("per-sample", shot, up, marks)
     one = replace(plan.framing, zoom=Zoom("scale", "dataset"))
@@ -119,35 +119,35 @@ def test_scale_one_where_interpolation_is_hardest(shot: Any, up: Any, marks: Any
     silhouettes = [Silhouette.from_mask(mark.mask > 127) for mark in marks]
     plan = one.plan(shot.cameras, silhouettes, up, shared=DatasetZoom("scale", 1.0, 0, "cam0"))
     for i, view in enumerate(plan.views):
-        assert found(view, plan.written_camera(i), plan.world, marks[i], picture_of).max() < DEFAULT_PX
+        assert found(view, plan.written_camera(i), plan.world, marks[i], image_of).max() < DEFAULT_PX
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
 @pytest.mark.parametrize("fault", [{"x": 0.5, "y": 0.0}, {"x": 0.0, "y": -0.5}, {"x": 0.0, "y": 0.0, "zoom": 1.01}])
 def test_the_check_notices(
-    fault: dict[str, float], preset: str, shot: Any, up: Any, marks: Any, picture_of: Any, faulty: Any
+    fault: dict[str, float], preset: str, shot: Any, up: Any, marks: Any, image_of: Any, faulty: Any
 ) -> None:
     """Pixels made with a faulty camera are not where the written camera puts them."""
     plan = planned(preset, shot, up, marks)
-    off = found(faulty(plan.views[2], **fault), plan.written_camera(2), plan.world, marks[2], picture_of)
+    off = found(faulty(plan.views[2], **fault), plan.written_camera(2), plan.world, marks[2], image_of)
     assert off.max() > 0.3
 
 
-def test_the_check_notices_forgotten_lens_and_skew(shot: Any, up: Any, marks: Any, picture_of: Any) -> None:
+def test_the_check_notices_forgotten_lens_and_skew(shot: Any, up: Any, marks: Any, image_of: Any) -> None:
 
     plan = planned("per-sample", shot, up, marks)
     view = plan.views[1]
     for wrong in (replace(view.source, lens=Pinhole()), replace(view.source, skew=0.0)):
-        off = found(replace(view, source=wrong), plan.written_camera(1), plan.world, marks[1], picture_of)
+        off = found(replace(view, source=wrong), plan.written_camera(1), plan.world, marks[1], image_of)
         assert off.max() > 2 * DEFAULT_PX
 
 
 def test_legacy_pixels_are_where_the_plan_says_and_not_where_the_file_says(
-    shot: Any, up: Any, marks: Any, picture_of: Any
+    shot: Any, up: Any, marks: Any, image_of: Any
 ) -> None:
     plan = planned("legacy", shot, up, marks)
     for i, view in enumerate(plan.views):
-        assert found(view, view.target, plan.world, marks[i], picture_of).max() < DEFAULT_PX
+        assert found(view, view.target, plan.world, marks[i], image_of).max() < DEFAULT_PX
         points = marks[i].points
         gap = np.linalg.norm(plan.written_camera(i).project(points) - view.target.project(points), axis=1)
         assert gap.mean() > 10.0

@@ -1,4 +1,4 @@
-"""Samples whose pictures are drawn from Gaussians that are known, with cameras that are not centred."""
+"""Samples whose images are drawn from Gaussians that are known, with cameras that are not centred."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ring(count: int) -> list[Camera]:
     return out
 
 
-def picture(gaussians: Gaussians, camera: Camera) -> np.ndarray:
+def image(gaussians: Gaussians, camera: Camera) -> np.ndarray:
     """Straight RGBA levels."""
     drawn = CpuRenderer().render(gaussians, View.of(camera), (0.0, 0.0, 0.0))
     alpha = drawn.alpha.numpy()[..., None]
@@ -66,12 +66,12 @@ def picture(gaussians: Gaussians, camera: Camera) -> np.ndarray:
 def write_sample(
     folder: Path, gaussians: Gaussians, cameras: Sequence[Camera], change: Change | None = None, opaque: bool = False
 ) -> Path:
-    """Pictures by `cameras`; `change` spoils the cameras that are written."""
+    """Images by `cameras`; `change` spoils the cameras that are written."""
     (folder / "images").mkdir(parents=True)
     views = []
     for k, camera in enumerate(cameras):
         views.append(SampleView(change(camera) if change else camera, f"images/cam_{k:03d}.png", k))
-        rgba = picture(gaussians, camera)
+        rgba = image(gaussians, camera)
         if opaque:
             rgba[..., 3] = 255
         (folder / views[-1].file_path).write_bytes(encode_png(rgba))
@@ -81,7 +81,7 @@ def write_sample(
 
 @dataclass(frozen=True)
 class Known:
-    """A dataset, and the Gaussians that its pictures show."""
+    """A dataset, and the Gaussians that its images show."""
 
     dataset: Path
     gaussians: Path

@@ -68,10 +68,10 @@ def mean(result: Evaluation, figure: str, role: str = "input") -> float:
     return next(group.figures[figure].mean for group in result.means if group.role == role)
 
 
-def test_what_the_pictures_were_drawn_from_is_perfect(known: Known) -> None:
+def test_what_the_images_were_drawn_from_is_perfect(known: Known) -> None:
     """But for 8 bits and straight alpha in the files."""
     result = scored(known.dataset, FileSource(known.gaussians, CPU))
-    assert (result.samples, result.pictures, result.without_mask) == (3, 12, 0)
+    assert (result.samples, result.images, result.without_mask) == (3, 12, 0)
     assert mean(result, "foreground_psnr") > 50
     assert mean(result, "foreground_ssim") > 0.9995
     assert mean(result, "iou") > 0.998
@@ -94,8 +94,8 @@ def test_gaussians_moved_by_one_per_cent_cost_every_figure(known: Known, change:
     assert mean(result, "iou") < 0.99
 
 
-def test_resized_pictures_keep_their_cameras(known: Known, make_known: Any, tmp_path: Path) -> None:
-    """Twice the size: what is drawn with the resized cameras lies on the resized pictures, unless they are off."""
+def test_resized_images_keep_their_cameras(known: Known, make_known: Any, tmp_path: Path) -> None:
+    """Twice the size: what is drawn with the resized cameras lies on the resized images, unless they are off."""
     plan = make_plan(known.dataset, ALL, size=128)
     whole = evaluate(plan, FileSource(known.gaussians, CPU), Settings(size=128))
     assert mean(whole, "iou") > 0.96  # not 1: the dilation of 0.3 px^2 is of pixels, whatever their size
@@ -129,7 +129,7 @@ def test_rotation_holds_each_view_out_once(known: Known) -> None:
     ]
     held = [(row.view, row.round) for row in result.records[0].views if row.role == "held-out"]
     assert held == [("cam0", 0), ("cam1", 1), ("cam2", 2), ("cam3", 3)]
-    assert result.pictures == 3 * 16
+    assert result.images == 3 * 16
 
 
 def test_files_of_a_run(known: Known, tmp_path: Path) -> None:
@@ -207,10 +207,10 @@ def test_another_evaluation_does_not_go_on_in_the_same_folder(known: Known, tmp_
         evaluate(plan, source, settings, tmp_path / "mine")
 
 
-def test_pictures_without_masks_are_said_to_be_so(make_known: Any, tmp_path: Path) -> None:
+def test_images_without_masks_are_said_to_be_so(make_known: Any, tmp_path: Path) -> None:
     opaque = make_known(tmp_path, samples=1, opaque=True)
     result = scored(opaque.dataset, FileSource(opaque.gaussians, CPU))
-    assert (result.pictures, result.without_mask) == (4, 4)
+    assert (result.images, result.without_mask) == (4, 4)
     assert set(result.means[0].figures) == {"psnr", "ssim"}
 
 
@@ -222,7 +222,7 @@ def test_a_network(known: Known, checkpoint: Path) -> None:
 
 
 def test_what_goes_in_decides_what_comes_out(known: Known, checkpoint: Path) -> None:
-    """A held-out view's picture changes nothing about the Gaussians; an input's does."""
+    """A held-out view's image changes nothing about the Gaussians; an input's does."""
     engine = Engine.load(checkpoint, device="cpu")
     from mouselift.data.dataset import MultiViewDataset
 

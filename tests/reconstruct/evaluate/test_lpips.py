@@ -47,7 +47,7 @@ def file(state: State, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def pictures(height: int = 18, width: int = 20) -> tuple[Tensor, Tensor]:
+def images(height: int = 18, width: int = 20) -> tuple[Tensor, Tensor]:
     rng = torch.Generator().manual_seed(1)
     a = torch.rand(3, height, width, generator=rng)
     return a, (a + 0.3 * torch.rand(3, height, width, generator=rng)).clamp(0, 1)
@@ -87,12 +87,12 @@ def test_the_twin_agrees(state: State, tmp_path: Path) -> None:
     quiet = {key: value if not key.startswith(("lin2", "lin3", "lin4", "lins")) else 0 * value
              for key, value in state.items() if not key.startswith("lins")}  # fmt: skip
     torch.save(quiet, tmp_path / "two.pt")
-    assert Lpips.load(tmp_path / "two.pt")(*pictures()) == pytest.approx(twin(state, pictures()), rel=1e-4)
+    assert Lpips.load(tmp_path / "two.pt")(*images()) == pytest.approx(twin(state, images()), rel=1e-4)
 
 
 def test_equal_is_zero_and_further_is_more(file: Path) -> None:
     lpips = Lpips.load(file)
-    a, b = pictures(48, 48)
+    a, b = images(48, 48)
     assert lpips(a, a) == 0.0
     found = [lpips(a, a + share * (b - a)) for share in (0.25, 0.5, 1.0)]
     assert found == sorted(found)
@@ -100,12 +100,12 @@ def test_equal_is_zero_and_further_is_more(file: Path) -> None:
 
 
 def test_either_name_of_the_linear_layers_will_do(state: State, file: Path, tmp_path: Path) -> None:
-    whole = Lpips.load(file)(*pictures())
+    whole = Lpips.load(file)(*images())
     for name in ("lin", "lins."):
         other = "lins." if name == "lin" else "lin"
         kept = {k: v for k, v in state.items() if not (k.startswith(other) and (other == "lins." or k[3] != "s"))}
         torch.save(kept, tmp_path / "one.pt")
-        assert Lpips.load(tmp_path / "one.pt")(*pictures()) == whole
+        assert Lpips.load(tmp_path / "one.pt")(*images()) == whole
 
 
 def changed(state: State, **changes: Tensor | None) -> State:
@@ -155,6 +155,6 @@ def test_code_and_half_files_are_refused(file: Path, tmp_path: Path, monkeypatch
         Lpips.load(tmp_path / "none.pt")
 
 
-def test_too_small_a_picture_is_refused(file: Path) -> None:
+def test_too_small_a_image_is_refused(file: Path) -> None:
     with pytest.raises(ValueError, match="at least 16 x 16 pixels, got 20 x 15"):
-        Lpips.load(file)(*pictures(15, 20))
+        Lpips.load(file)(*images(15, 20))

@@ -82,7 +82,7 @@ def test_known_noise_gives_known_psnr() -> None:
     assert psnr_of(noise) == pytest.approx(20.0, abs=0.05)
 
 
-def test_equal_pictures_are_perfect_and_finite() -> None:
+def test_equal_images_are_perfect_and_finite() -> None:
     found = scored(disc(), disc())
     assert astuple(found)[:5] == (PSNR_LIMIT, pytest.approx(1.0), 1.0, PSNR_LIMIT, pytest.approx(1.0))
 
@@ -162,13 +162,13 @@ def test_another_background_is_refused() -> None:
         view_scores(disc()[:3], disc()[3], disc(), (0.0, 0.0, 0.0))
 
 
-def test_too_small_a_picture_is_refused() -> None:
+def test_too_small_a_image_is_refused() -> None:
     small = disc()[:, 20:30, 20:44]
     with pytest.raises(ValueError, match="expected at least 11 x 11 pixels, got 24 x 10"):
         scored(small, small)
 
 
-def test_lpips_gets_the_clamped_pictures() -> None:
+def test_lpips_gets_the_clamped_images() -> None:
     def distance(a: Tensor, b: Tensor) -> float:
         assert float(a.max()) <= 1
         return float((a - b).abs().mean())

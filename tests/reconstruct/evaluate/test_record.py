@@ -29,7 +29,7 @@ def test_means_are_over_samples_held_out_first() -> None:
     held, given = (group.figures["foreground_psnr"] for group in by_role)
     assert (held.mean, held.low, held.high, held.samples) == (22.0, 20.0, 24.0, 2)
     assert held.error == pytest.approx(math.sqrt(8) / math.sqrt(2))  # standard deviation 2.83 over the root of 2
-    assert given.mean == pytest.approx((32 + 40) / 2)  # of samples, not of pictures
+    assert given.mean == pytest.approx((32 + 40) / 2)  # of samples, not of images
     assert [(group.view, group.role, group.views) for group in by_view] == [
         ("b", "held-out", 2),
         ("a", "input", 2),
@@ -61,7 +61,7 @@ def test_tables() -> None:
         "foreground_ssim": "", "iou": "", "psnr": "30", "ssim": "", "lpips": "",
     }  # fmt: skip
     table = list(csv.DictReader(io.StringIO(samples_csv(RECORDS).decode())))
-    assert [(line["sample"], line["role"], line["pictures"], line["foreground_psnr"]) for line in table] == [
+    assert [(line["sample"], line["role"], line["images"], line["foreground_psnr"]) for line in table] == [
         ("one", "held-out", "1", "20"),
         ("one", "input", "2", "32"),
         ("two", "held-out", "1", "24"),

@@ -13,9 +13,9 @@ def pair(shift: int = 0) -> Pair:
     """A black square on white, and the same, shifted."""
     target, drawn = torch.ones(4, 80, 80), torch.ones(4, 80, 80)
     target[3] = drawn[3] = 0.0
-    for picture, by in ((target, 0), (drawn, shift)):
-        picture[:3, 20:50, 10 + by : 40 + by] = 0.0
-        picture[3, 20:50, 10 + by : 40 + by] = 1.0
+    for image, by in ((target, 0), (drawn, shift)):
+        image[:3, 20:50, 10 + by : 40 + by] = 0.0
+        image[3, 20:50, 10 + by : 40 + by] = 1.0
     return Pair(target, Rendering(drawn[:3], drawn[3]))
 
 

@@ -15,7 +15,7 @@ torch.set_num_threads(1)
 
 
 def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_000007") -> Sample:
-    """Random pictures; principal points well off the middle, fx != fy, cameras 2.7 from the origin."""
+    """Random images; principal points well off the middle, fx != fy, cameras 2.7 from the origin."""
     rng = torch.Generator().manual_seed(3)
     c2w = np.zeros((views, 4, 4), dtype=np.float32)
     for k in range(views):

@@ -1,4 +1,4 @@
-"""From pictures to pictures: a pixel's Gaussian falls on that pixel's centre, and on no other place."""
+"""From images to images: a pixel's Gaussian falls on that pixel's centre, and on no other place."""
 
 from __future__ import annotations
 

@@ -111,5 +111,5 @@ def decode(
 
 
 def _a_pixel(maps: Float[Tensor, "b v c h w"], patch: int) -> Float[Tensor, "b pixels c"]:
-    """Pictures as values a pixel, in token order."""
+    """Images as values a pixel, in token order."""
     return patchify(maps, patch).reshape(len(maps), -1, maps.shape[2])

@@ -113,7 +113,7 @@ class GSLRM(nn.Module):
         for name, found in (("c2w", c2w), ("fxfycxcy", fxfycxcy)):
             if found.shape[:2] != (b, v):
                 raise ModelError(
-                    f"{name}: expected a camera for each of {b} x {v} pictures (samples x views), got "
+                    f"{name}: expected a camera for each of {b} x {v} images (samples x views), got "
                     f"{' x '.join(map(str, found.shape[:2]))}; is a view missing?"
                 )
 

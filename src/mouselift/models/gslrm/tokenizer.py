@@ -1,4 +1,4 @@
-"""Pictures to tokens and back: square patches, view by view, row by row (design/gslrm.md, section 3)."""
+"""Images to tokens and back: square patches, view by view, row by row (design/gslrm.md, section 3)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def patchify(maps: Float[Tensor, "b v c h w"], patch: int) -> Float[Tensor, "b t
 def unpatchify(
     values: Float[Tensor, "b pixels c"], views: int, height: int, width: int, patch: int
 ) -> Float[Tensor, "b {views} c {height} {width}"]:
-    """Values a pixel in token order, as the per-pixel Gaussians come, back to pictures: the inverse of `patchify`."""
+    """Values a pixel in token order, as the per-pixel Gaussians come, back to images: the inverse of `patchify`."""
     b, _, c = values.shape
     grid = values.reshape(b, views, height // patch, width // patch, patch, patch, c)
     return grid.permute(0, 1, 6, 2, 4, 3, 5).reshape(b, views, c, height, width)

@@ -1,9 +1,9 @@
-// Draws the scenes of a report on 2D canvases: cameras with their pictures, hull points, axes. No library, no network.
+// Draws the scenes of a report on 2D canvases: cameras with their images, hull points, axes. No library, no network.
 "use strict";
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const CELLS = 6; // a picture is drawn as CELLS x CELLS pieces, each by an affine map: perspective to a fraction of a pixel
+  const CELLS = 6; // an image is drawn as CELLS x CELLS pieces, each by an affine map: perspective to a fraction of a pixel
 
   class Scene {
     constructor(canvas, data) {
@@ -28,11 +28,11 @@
         for (let k = 0; k < 3 * n; k++) at[k] = (view.getInt16(2 * k, true) / 32767) * data.hull.extent;
         this.hull = { n, at, normal: new Int8Array(bytes(data.hull.normals).buffer), colour: bytes(data.hull.colours), size: data.hull.size };
       }
-      this.pictures = data.cameras.map((camera) => {
-        if (!camera.picture) return null;
+      this.images = data.cameras.map((camera) => {
+        if (!camera.image) return null;
         const image = new Image();
         image.onload = () => this.later();
-        image.src = camera.picture;
+        image.src = camera.image;
         return image;
       });
       this.later();
@@ -102,15 +102,15 @@
     camera(camera, k) {
       const ink = css("--blue"), [a, b, , d] = camera.corners;
       camera.corners.forEach((corner) => this.line(camera.centre, corner, ink, 1));
-      if (this.pictures[k]?.complete && this.pictures[k].naturalWidth) this.picture(this.pictures[k], camera.corners);
+      if (this.images[k]?.complete && this.images[k].naturalWidth) this.image(this.images[k], camera.corners);
       camera.corners.forEach((corner, i) => this.line(corner, camera.corners[(i + 1) % 4], ink, 1.5));
-      // A roof over the upper edge says which way the picture stands.
+      // A roof over the upper edge says which way the image stands.
       const roof = a.map((v, i) => (v + b[i]) / 2 - 0.18 * (d[i] - a[i]));
       this.line(a, roof, ink, 1.5); this.line(b, roof, ink, 1.5);
       this.label(roof, camera.name, css("--ink"));
     }
 
-    picture(image, [a, b, c3, d]) {
+    image(image, [a, b, c3, d]) {
       const at = (u, v) => this.project(a.map((x, i) => (1 - v) * ((1 - u) * x + u * b[i]) + v * ((1 - u) * d[i] + u * c3[i])));
       const w = image.naturalWidth / CELLS, h = image.naturalHeight / CELLS;
       for (let i = 0; i < CELLS; i++) for (let j = 0; j < CELLS; j++) {

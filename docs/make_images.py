@@ -1,11 +1,11 @@
-"""Draws the pictures of README and docs.
+"""Draws the images of README and docs.
 
-python docs/make_pictures.py                           the synthetic ones
-python docs/make_pictures.py --masked CAPTURE --prepared DATASET   those of a real recording too
-python docs/make_pictures.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
-python docs/make_pictures.py --reconstructed PAGE.html that of a reconstruction
-python docs/make_pictures.py --evaluated PAGE.html     that of an evaluation
-python docs/make_pictures.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
+python docs/make_images.py                           the synthetic ones
+python docs/make_images.py --masked CAPTURE --prepared DATASET   those of a real recording too
+python docs/make_images.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
+python docs/make_images.py --reconstructed PAGE.html that of a reconstruction
+python docs/make_images.py --evaluated PAGE.html     that of an evaluation
+python docs/make_images.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ INSPECT_HEIGHT = 1560
 
 
 @dataclass
-class Pictures:
-    """Which pictures to draw; existing ones are replaced."""
+class Images:
+    """Which images to draw; existing ones are replaced."""
 
     masked: Path | None = None
     """A capture with masks: its contact sheet, 12 frames drawn at random."""
@@ -90,8 +90,8 @@ def prepared_sheet(dataset: Path) -> ImageRGB:
     rows, labels = [], []
     for start in range(0, len(chosen), PER_ROW):
         part = [folders[int(i)] for i in chosen[start : start + PER_ROW]]
-        pictures = [path for folder in part for path in sorted((folder / "images").glob("*.png"))]
-        rows.append([tile_of_sample(read_png(path), TILE) for path in pictures])
+        images = [path for folder in part for path in sorted((folder / "images").glob("*.png"))]
+        rows.append([tile_of_sample(read_png(path), TILE) for path in images])
         labels.append(" ".join(str(int(folder.name.rsplit("_", 1)[1])) for folder in part))
     return contact_sheet(rows, labels, [])
 
@@ -102,8 +102,8 @@ def compared_sheet(folder: Path) -> ImageRGB:
     rows = []
     for name in names:
         samples = find_samples(folder / name)
-        pictures = sorted((samples[len(samples) // 2] / "images").glob("*.png"))
-        rows.append([tile_of_sample(read_png(path), COMPARED_TILE) for path in pictures])
+        images = sorted((samples[len(samples) // 2] / "images").glob("*.png"))
+        rows.append([tile_of_sample(read_png(path), COMPARED_TILE) for path in images])
     return narrowed(contact_sheet(rows, names, []))
 
 
@@ -116,7 +116,7 @@ def inspect_parts(capture: Path) -> ImageRGB:
         text = page.read_text(encoding="utf-8")
         for private in {Path(found.capture).parent.parent, *(Path(camera.source).parent for camera in found.cameras)}:
             text = text.replace(f"{private}/", "")
-        head, rest = text.split('<h2 id="pictures">')
+        head, rest = text.split('<h2 id="images">')
         lag = rest[rest.index('<h2 id="lag">') : rest.index('<h2 id="agreement">')]
         page.write_text(f"{head}{lag}</main></body></html>", encoding="utf-8")
         return narrowed(screenshot(page, INSPECT_HEIGHT))
@@ -135,10 +135,10 @@ def evaluated_part(page: Path) -> ImageRGB:
 def screenshot(page: Path, height: int) -> ImageRGB:
     """A page's top, 1280 pixels wide."""
     with tempfile.TemporaryDirectory() as scratch:
-        picture = Path(scratch) / "page.png"
+        image = Path(scratch) / "page.png"
         command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size=1280,{height}"]
-        subprocess.run([*command, f"--screenshot={picture}", page.as_uri()], check=True, capture_output=True)
-        return np.ascontiguousarray(cv2.imread(str(picture))[:, :, ::-1])
+        subprocess.run([*command, f"--screenshot={image}", page.as_uri()], check=True, capture_output=True)
+        return np.ascontiguousarray(cv2.imread(str(image))[:, :, ::-1])
 
 
 def narrowed(image: ImageRGB) -> ImageRGB:
@@ -151,4 +151,4 @@ def save(path: Path, image: ImageRGB) -> None:
 
 
 if __name__ == "__main__":
-    tyro.cli(Pictures).draw()
+    tyro.cli(Images).draw()
