@@ -8,7 +8,7 @@ from typing import Literal
 Severity = Literal["note", "warning", "error"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Finding:
     """One observation about input or output. `code` never changes its meaning between releases."""
 

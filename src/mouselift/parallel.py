@@ -27,6 +27,14 @@ _QUEUED_PER_WORKER = 2  # blocks handed out ahead: enough to keep workers busy, 
 _state: Any = None  # a worker's job, set once when it starts
 
 
+def worker_count(asked: int) -> int:
+    """Processes to use: as many as asked for; 0: one a core that this process may run on."""
+    if asked < 0:
+        raise MouseliftError(f"workers: expected 0 (one a core) or more, got {asked}")
+    available = getattr(os, "sched_getaffinity", None)  # Linux: a container or a scheduler may allow fewer
+    return asked or (len(available(0)) if available is not None else os.cpu_count() or 1)
+
+
 def run_blocks(
     job: Callable[[Sequence[int]], Iterator[Result]], blocks: Sequence[Sequence[int]], workers: int
 ) -> Iterator[Result]:

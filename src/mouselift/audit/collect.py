@@ -168,7 +168,7 @@ def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> li
             text = f"{ids[index]}: cameras come in the order {', '.join(order)}, in {ids[orders[first]]} as "
             text += ", ".join(first)
             advice = "Keep one order in all samples: loaders take views by their place."
-            return [Finding("view-order", "warning", text, sample=ids[index], advice=advice)]
+            return [Finding(code="view-order", severity="warning", message=text, sample=ids[index], advice=advice)]
     return []
 
 
@@ -189,7 +189,18 @@ def repeated_findings(accused: dict[str, list[int]], ids: Sequence[str], failed:
     text += ids[doubting[0]]
     advice = "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."
     sample, limit = ids[doubting[0]], _REPEATED_SHARE
-    return [Finding("tangency-repeated", "error", text, camera or None, None, sample, share, limit, advice)]
+    return [
+        Finding(
+            code="tangency-repeated",
+            severity="error",
+            message=text,
+            camera=camera or None,
+            sample=sample,
+            value=share,
+            limit=limit,
+            advice=advice,
+        )
+    ]
 
 
 def _number(value: float | str | None) -> float:

@@ -117,5 +117,14 @@ def distribution_findings(distances: Sequence[RayDistance], profile: str) -> lis
                 "Check the world's scale (cameras about 2.7 from the subject, +Z up); if both hold, fine-tuning has "
                 "to bridge it."
             )
-            out.append(Finding("distribution", "warning", text, value=distance.wasserstein, limit=limit, advice=advice))
+            out.append(
+                Finding(
+                    code="distribution",
+                    severity="warning",
+                    message=text,
+                    value=distance.wasserstein,
+                    limit=limit,
+                    advice=advice,
+                )
+            )
     return out

@@ -57,7 +57,17 @@ def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Find
     text = f"{many} the images of an earlier one, byte for byte; the first: {name} repeats {twin}"
     advice = "Leave one of each pair out: it counts double in training."
     value = float(len(twins))
-    return [Finding("duplicate-sample", "warning", text, sample=name, value=value, limit=0.0, advice=advice)]
+    return [
+        Finding(
+            code="duplicate-sample",
+            severity="warning",
+            message=text,
+            sample=name,
+            value=value,
+            limit=0.0,
+            advice=advice,
+        )
+    ]
 
 
 def nearest_likeness(

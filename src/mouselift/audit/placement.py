@@ -75,7 +75,19 @@ def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
 
     def add(code: str, severity: Severity, text: str, value: float, limit: float, advice: str, who: str | None = None):
         message = f"{sample.id}: {text}"
-        found.append(Finding(code, severity, message, who, sample.frame, sample.id, value, limit, advice))
+        found.append(
+            Finding(
+                code=code,
+                severity=severity,
+                message=message,
+                camera=who,
+                frame=sample.frame,
+                sample=sample.id,
+                value=value,
+                limit=limit,
+                advice=advice,
+            )
+        )
 
     for view, depth in zip(sample.views, place.depths.tolist(), strict=True):
         if depth <= 0:
@@ -106,7 +118,17 @@ def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
             by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
             text = f"{sample.id}: {view.name}: the subject reaches the image's border{by[view.cut]}"
             advice = "Frame it smaller; if the sensor cut it, leave the sample out or accept it."
-            found.append(Finding("clipped", "warning", text, view.name, sample.frame, sample.id, None, None, advice))
+            found.append(
+                Finding(
+                    code="clipped",
+                    severity="warning",
+                    message=text,
+                    camera=view.name,
+                    frame=sample.frame,
+                    sample=sample.id,
+                    advice=advice,
+                )
+            )
     return found
 
 

@@ -68,7 +68,16 @@ def _report(
     if len(cameras) < 2 and not any(finding.severity == "error" for finding in findings):
         text = f"{sample.id}: expected at least two views with a camera, got {len(cameras)}"
         advice = "One view alone says nothing about its camera."
-        findings.append(Finding("too-few-views", "error", text, None, sample.frame, sample.id, advice=advice))
+        findings.append(
+            Finding(
+                code="too-few-views",
+                severity="error",
+                message=text,
+                frame=sample.frame,
+                sample=sample.id,
+                advice=advice,
+            )
+        )
     verdict = sample_verdict(findings, seen.judged)
     numbers = _sample_numbers(seen, place, apart)
     return SampleReport(sample.id, sample.frame, findings, verdict, numbers, _view_numbers(sample, seen, place))
@@ -77,7 +86,7 @@ def _report(
 def _legacy(sample: SampleViews) -> Finding:
     text = f"{sample.id}: its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
     advice = "Prepare it again with another preset; never train on it."
-    return Finding("legacy", "error", text, None, sample.frame, sample.id, advice=advice)
+    return Finding(code="legacy", severity="error", message=text, frame=sample.frame, sample=sample.id, advice=advice)
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:

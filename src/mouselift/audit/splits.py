@@ -32,14 +32,23 @@ def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
             lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         except (UnicodeDecodeError, OSError) as error:
             text = f"{file}: expected one sample folder a line, got: {error}"
-            found.append(Finding("bad-list", "error", text, advice="Write the list again."))
+            found.append(Finding(code="bad-list", severity="error", message=text, advice="Write the list again."))
             continue
         names[split] = [Path(line).name for line in lines if line]
         missing = [line for line in lines if line and not _exists(dataset, line)]
         if missing:
             text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {missing[0]}"
             advice = "Lists hold absolute paths: after moving the dataset, run `mouselift prepare` again or edit them."
-            found.append(Finding("stale-list", "warning", text, value=float(len(missing)), limit=0.0, advice=advice))
+            found.append(
+                Finding(
+                    code="stale-list",
+                    severity="warning",
+                    message=text,
+                    value=float(len(missing)),
+                    limit=0.0,
+                    advice=advice,
+                )
+            )
     return names, found
 
 
@@ -64,7 +73,15 @@ def split_findings(
         text = f"{len(both)} samples are in both {LISTS['train']} and {LISTS['val']}, the first: {both[0]}"
         advice = "Take them out of one: a score on them says nothing."
         found.append(
-            Finding("split-overlap", "error", text, sample=both[0], value=float(len(both)), limit=0.0, advice=advice)
+            Finding(
+                code="split-overlap",
+                severity="error",
+                message=text,
+                sample=both[0],
+                value=float(len(both)),
+                limit=0.0,
+                advice=advice,
+            )
         )
     place = {name: index for index, name in enumerate(ids)}
     train, val = (
@@ -105,7 +122,17 @@ def _neighbours(
     advice = "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same image."
     severity = "warning" if share > NEIGHBOUR_SHARE else "note"
     limit = NEIGHBOUR_SHARE
-    return [Finding("split-neighbours", severity, text, sample=first, value=share, limit=limit, advice=advice)]
+    return [
+        Finding(
+            code="split-neighbours",
+            severity=severity,
+            message=text,
+            sample=first,
+            value=share,
+            limit=limit,
+            advice=advice,
+        )
+    ]
 
 
 def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: list[int]) -> list[Finding]:
@@ -124,4 +151,14 @@ def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: 
     advice = "Move them to the training list: a score on them is a score on what was trained on."
     value = len(close) / len(val)
     mine = str(ids[val[first]])
-    return [Finding("split-near-duplicates", "warning", text, sample=mine, value=value, limit=0.0, advice=advice)]
+    return [
+        Finding(
+            code="split-near-duplicates",
+            severity="warning",
+            message=text,
+            sample=mine,
+            value=value,
+            limit=0.0,
+            advice=advice,
+        )
+    ]

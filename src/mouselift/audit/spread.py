@@ -59,7 +59,18 @@ def spread_findings(sample: SampleViews, found: Spread) -> list[Finding]:
 
     def add(code: str, text: str, value: float, limit: float, advice: str) -> None:
         message = f"{sample.id}: {text}"
-        out.append(Finding(code, "note", message, None, sample.frame, sample.id, value, limit, advice))
+        out.append(
+            Finding(
+                code=code,
+                severity="note",
+                message=message,
+                frame=sample.frame,
+                sample=sample.id,
+                value=value,
+                limit=limit,
+                advice=advice,
+            )
+        )
 
     if found.focal > FOCAL_SPREAD:
         text = f"largest / smallest focal length is {found.focal:.2f}"

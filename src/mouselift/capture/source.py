@@ -219,43 +219,46 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
         media = track.images.media
         if isinstance(media, VideoInfo) and media.promised > media.frames:
             yield Finding(
-                "video-truncated",
-                "warning",
-                f"camera {track.name}: {media.path}: the header promises {media.promised} frames, {media.frames} can "
+                code="video-truncated",
+                severity="warning",
+                message=f"camera {track.name}: {media.path}: the header promises {media.promised} frames, "
+                f"{media.frames} can "
                 "be read; copy the file again if more were recorded",
-                track.name,
-                media.frames,
+                camera=track.name,
+                frame=media.frames,
             )
         if isinstance(media, VideoInfo) and (gaps := time_gaps(media)).size:
             yield Finding(
-                "video-gap",
-                "warning",
-                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, first after image "
+                code="video-gap",
+                severity="warning",
+                message=f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, "
+                "first after image "
                 f"{gaps[0]}; images are counted in order, so where frames were lost, later ones lag. Record again, "
                 "or list the frame after the jump under `jumps`",
-                track.name,
-                int(gaps[0]) - track.images.shift,
+                camera=track.name,
+                frame=int(gaps[0]) - track.images.shift,
             )
         missing = longest.images.end - track.images.end
         if missing:
             yield Finding(
-                "video-short",
-                "warning",
-                f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
+                code="video-short",
+                severity="warning",
+                message=f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
                 f"(at frame {track.images.end} of {longest.images.end}); where frames were lost in between, its "
                 "images lag from there on",
-                track.name,
-                track.images.end,
+                camera=track.name,
+                frame=track.images.end,
             )
         if isinstance(media, VideoInfo) and isinstance(longest.images.media, VideoInfo):
             rate, expected = media.rate, longest.images.media.rate
             if rate and expected and abs(rate - expected) > 0.001 * expected:
                 yield Finding(
-                    "video-rate",
-                    "warning",
-                    f"camera {track.name}: {media.path}: {rate:g} frames/s, camera {longest.name} has {expected:g}; "
+                    code="video-rate",
+                    severity="warning",
+                    message=f"camera {track.name}: {media.path}: {rate:g} frames/s, camera {longest.name} has "
+                    f"{expected:g}; "
                     "frames of one number may not show one instant",
-                    track.name,
+                    camera=track.name,
                 )
 
 

@@ -105,9 +105,15 @@ def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) 
     )
     advice = "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."
     return Finding(
-        "tangency-unknown", "warning", text, None, sample.frame, sample.id,
-        float(suspicion.planes), float(limits.planes), advice,
-    )  # fmt: skip
+        code="tangency-unknown",
+        severity="warning",
+        message=text,
+        frame=sample.frame,
+        sample=sample.id,
+        value=float(suspicion.planes),
+        limit=float(limits.planes),
+        advice=advice,
+    )
 
 
 def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Finding:
@@ -117,8 +123,15 @@ def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Findi
     )
     advice = "Audit images of a higher resolution."
     return Finding(
-        "tangency-unknown", "warning", text, None, sample.frame, sample.id, smallest, limits.tiny_px, advice
-    )  # fmt: skip
+        code="tangency-unknown",
+        severity="warning",
+        message=text,
+        frame=sample.frame,
+        sample=sample.id,
+        value=smallest,
+        limit=limits.tiny_px,
+        advice=advice,
+    )
 
 
 def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
@@ -145,7 +158,15 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
     # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.
     severity = "error" if value > _SURE * limit or found.rms_px > limits.rms_px else "warning"
     return Finding(
-        "tangency", severity, f"{sample.id}: {text}", name, sample.frame, sample.id, float(value), float(limit), advice
+        code="tangency",
+        severity=severity,
+        message=f"{sample.id}: {text}",
+        camera=name,
+        frame=sample.frame,
+        sample=sample.id,
+        value=float(value),
+        limit=float(limit),
+        advice=advice,
     )
 
 
@@ -164,7 +185,15 @@ def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) ->
     advice = "Look at the outlines in the report; better masks make the audit sharper."
     severity = "note" if masks is None else "warning"
     return Finding(
-        "masks-rough", severity, text, name, sample.frame, sample.id, suspicion.noise_px, limits.rough_px, advice
+        code="masks-rough",
+        severity=severity,
+        message=text,
+        camera=name,
+        frame=sample.frame,
+        sample=sample.id,
+        value=suspicion.noise_px,
+        limit=limits.rough_px,
+        advice=advice,
     )
 
 
@@ -176,5 +205,12 @@ def _ragged(sample: SampleViews, suspicion: Suspicion, share: float, limits: Geo
     )
     advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
     return Finding(
-        "masks-rough", "warning", text, None, sample.frame, sample.id, share, limits.body_share, advice
-    )  # fmt: skip
+        code="masks-rough",
+        severity="warning",
+        message=text,
+        frame=sample.frame,
+        sample=sample.id,
+        value=share,
+        limit=limits.body_share,
+        advice=advice,
+    )

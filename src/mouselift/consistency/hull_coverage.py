@@ -107,7 +107,19 @@ def coherence_findings(
         advice = f"Look at {name}'s mask and camera first."
     severity = "warning" if rough else "error"
     value, limit = found.least, limits.coverage
-    return (Finding("coverage", severity, text, name, sample.frame, sample.id, value, limit, advice),)
+    return (
+        Finding(
+            code="coverage",
+            severity=severity,
+            message=text,
+            camera=name,
+            frame=sample.frame,
+            sample=sample.id,
+            value=value,
+            limit=limit,
+            advice=advice,
+        ),
+    )
 
 
 def _distance(mask: np.ndarray) -> np.ndarray:

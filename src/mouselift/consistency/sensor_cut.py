@@ -83,7 +83,17 @@ def without_cuts(
         advice = "No fault of the camera; drop such frames (`--on-cut drop`) if the model must not see half an animal."
         value = None if line is None else line.length
         findings.append(
-            Finding("cut-by-sensor", "note", text, view.name, sample.frame, sample.id, value, limits.cut_px, advice)
+            Finding(
+                code="cut-by-sensor",
+                severity="note",
+                message=text,
+                camera=view.name,
+                frame=sample.frame,
+                sample=sample.id,
+                value=value,
+                limit=limits.cut_px,
+                advice=advice,
+            )
         )
     return tuple(kept), tuple(findings)
 

@@ -78,7 +78,15 @@ def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[Sample
     where = f"{file}: frames[{index}]"
     name = _name(index, frame)
     found = [
-        Finding(code, severity, f"{where}: {text}", name, sample=sample, value=value, advice=advice)
+        Finding(
+            code=code,
+            severity=severity,
+            message=f"{where}: {text}",
+            camera=name,
+            sample=sample,
+            value=value,
+            advice=advice,
+        )
         for code, severity, text, value, advice in _problems(frame)
     ]
     if any(finding.severity == "error" and finding.code in FATAL for finding in found):
@@ -87,7 +95,10 @@ def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[Sample
         return view_of_frame(file, index, frame), found
     except CalibrationError as error:  # what no rule above has a name for
         advice = "Write the entry again from the calibration."
-        return None, [*found, Finding("bad-camera", "error", str(error), name, sample=sample, advice=advice)]
+        return None, [
+            *found,
+            Finding(code="bad-camera", severity="error", message=str(error), camera=name, sample=sample, advice=advice),
+        ]
 
 
 FATAL = frozenset({"missing-key", "not-finite", "bad-size", "bad-focal", "pose-shape", "mirrored", "not-rotation"})
@@ -198,10 +209,10 @@ def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
     reach = np.abs(numbers).max(axis=0) + 1e-300
     return [
         Finding(
-            "same-camera",
-            "error",
-            f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
-            cameras[b].name,
+            code="same-camera",
+            severity="error",
+            message=f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
+            camera=cameras[b].name,
             sample=sample,
             advice="One entry is a copy of the other: write the right calibration for one of the two.",
         )

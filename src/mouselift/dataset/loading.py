@@ -50,7 +50,7 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
         content = read_sample_file(file)
     except DatasetError as error:
         advice = "Write the file again, or remove the folder."
-        broken = Finding("bad-file", "error", str(error), sample=name, advice=advice)
+        broken = Finding(code="bad-file", severity="error", message=str(error), sample=name, advice=advice)
         return Loaded(SampleViews(name, (), number_of(name), folder), (), (), (broken,))
     record, preset = _own_record(content)
     frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
@@ -75,7 +75,7 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
     if len(sizes) > 1:
         advice = "The model takes one size: prepare all views at one."
         text = f"{file}: images of several sizes: {', '.join(sizes)}"
-        findings.append(Finding("sizes-differ", "warning", text, sample=name, advice=advice))
+        findings.append(Finding(code="sizes-differ", severity="warning", message=text, sample=name, advice=advice))
     sample = SampleViews(name, tuple(views), frame, folder)
     return Loaded(sample, tuple(cameras), tuple(digests), tuple(findings), preset, derived)
 
@@ -98,14 +98,23 @@ def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Fin
         if view.camera.name in {other.camera.name for other in out}:
             text = f"{file}: frames[{index}]: a second view is called {view.camera.name}"
             advice = "Give every view its own camera name and image."
-            findings.append(Finding("same-name", "error", text, view.camera.name, sample=name, advice=advice))
+            findings.append(
+                Finding(
+                    code="same-name",
+                    severity="error",
+                    message=text,
+                    camera=view.camera.name,
+                    sample=name,
+                    advice=advice,
+                )
+            )
             view = replace(view, camera=replace(view.camera, name=f"{view.camera.name}#{index}"))
         out.append(view)
     numbers = [view.view_id for view in out]
     if numbers != sorted(set(numbers)):
         text = f"{file}: view_id: expected ascending numbers, each once, got {numbers}"
         advice = "Loaders take views by their place: keep one order in all samples."
-        findings.append(Finding("view-order", "warning", text, sample=name, advice=advice))
+        findings.append(Finding(code="view-order", severity="warning", message=text, sample=name, advice=advice))
     return out
 
 
@@ -124,7 +133,17 @@ def _read_view(name: str, folder: Path, stated: SampleView, findings: list[Findi
     camera, path = stated.camera, folder / stated.file_path
 
     def note(code: str, severity: Any, text: str, advice: str, value: float | None = None) -> None:
-        findings.append(Finding(code, severity, f"{path}: {text}", camera.name, None, name, value, None, advice))
+        findings.append(
+            Finding(
+                code=code,
+                severity=severity,
+                message=f"{path}: {text}",
+                camera=camera.name,
+                sample=name,
+                value=value,
+                advice=advice,
+            )
+        )
 
     if not path.is_file():
         note("missing-image", "error", "no such image", "Put it back, or take the view out of the file.")
@@ -193,10 +212,10 @@ def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
 def _same_images(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
     return [
         Finding(
-            "same-image",
-            "error",
-            f"{names[a]} and {names[b]} have one and the same image",
-            names[b],
+            code="same-image",
+            severity="error",
+            message=f"{names[a]} and {names[b]} have one and the same image",
+            camera=names[b],
             sample=sample,
             advice="One file was copied over the other: put the right image there.",
         )

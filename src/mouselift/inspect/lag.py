@@ -111,13 +111,14 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
         if changed is not None:
             early, late = changed
             yield Finding(
-                "lag-changes",
-                "error",
-                f"camera {fact.camera}: lags by {early} frames in the first half of the moving instants (before frame "
+                code="lag-changes",
+                severity="error",
+                message=f"camera {fact.camera}: lags by {early} frames in the first half of the moving "
+                "instants (before frame "
                 f"{middle}) and by {late} in the second; expected one lag. It, or the others, lost frames on the way: "
                 "no frame_offset mends that. Find where, and prepare the parts apart (two captures)",
-                fact.camera,
-                middle,
+                camera=fact.camera,
+                frame=middle,
                 value=float(late - early),
                 limit=0.0,
                 advice="Cut the recording where frames were lost.",
@@ -126,11 +127,12 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
             yield _lags(fact, given[view], max(fact.offsets), len(whole))
         if fact.best is not None and fact.fine is not None and abs(fact.fine - fact.best) > _FRACTION:
             yield Finding(
-                "lag-fraction",
-                "note",
-                f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two frames; its "
+                code="lag-fraction",
+                severity="note",
+                message=f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two "
+                "frames; its "
                 "shutter does not open with the others'. No offset in whole frames removes that; trigger them together",
-                fact.camera,
+                camera=fact.camera,
                 value=fact.fine - fact.best,
                 limit=_FRACTION,
             )
@@ -158,13 +160,14 @@ def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
     which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
     frames = "frame" if abs(best) == 1 else "frames"
     return Finding(
-        "camera-lags",
-        "error",
-        f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = {given + best} in its "
+        code="camera-lags",
+        severity="error",
+        message=f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = "
+        f"{given + best} in its "
         f"[[camera]] table of capture.toml. Its silhouettes then lie {fact.best_px:.2f} px from the other views' "
         f"tangent planes, {fact.zero_px:.2f} px as it stands ({fact.instants} moving instants, "
         f"{fact.agree or 0:.0%} agree)",
-        fact.camera,
+        camera=fact.camera,
         value=float(best),
         limit=0.0,
         advice=f"Set frame_offset = {given + best} for {fact.camera} in capture.toml, and run inspect again.",

@@ -124,9 +124,10 @@ def jumps(places: Sequence[Place]) -> Iterator[Finding]:
     if found:
         frame, step = found[0]
         yield Finding(
-            "path-jumps",
-            "warning",
-            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) in one frame, at "
+            code="path-jumps",
+            severity="warning",
+            message=f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) "
+            "in one frame, at "
             f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` in "
             "capture.toml), or a mask holds something else",
             frame=frame,
@@ -145,9 +146,10 @@ def up_findings(
             "" if normal is None else f" The path lies in a plane; up = {[round(float(v), 3) for v in normal]} fits it."
         )
         yield Finding(
-            "up-unknown",
-            "note",
-            f"which way is up is not known: elevations and heights are left out, and `mask` refuses to work.{guess} "
+            code="up-unknown",
+            severity="note",
+            message="which way is up is not known: elevations and heights are left out, and `mask` refuses "
+            f"to work.{guess} "
             'Write up = "+z" (or the like) into capture.toml',
         )
         return
@@ -155,9 +157,10 @@ def up_findings(
     down = [camera.name for camera, cosine in zip(cameras, upright, strict=True) if cosine < -0.3]
     if len(down) > len(cameras) / 2:
         yield Finding(
-            "up-flipped",
-            "warning",
-            f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the stated up; "
+            code="up-flipped",
+            severity="warning",
+            message=f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the "
+            "stated up; "
             "expected most of them upright. Is its sign wrong?",
             value=len(down) / len(cameras),
             limit=0.5,
@@ -166,9 +169,10 @@ def up_findings(
         angle = float(np.degrees(np.arccos(min(1.0, abs(float(normal @ up))))))
         if angle > _TILT:
             yield Finding(
-                "up-tilted",
-                "warning",
-                f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against the stated up; "
+                code="up-tilted",
+                severity="warning",
+                message=f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against "
+                "the stated up; "
                 f"expected it level. Its normal is {[round(float(v), 3) for v in normal]}",
                 value=angle,
                 limit=_TILT,
@@ -179,15 +183,16 @@ def up_findings(
     below = [camera.name for camera in cameras if float((camera.centre - middle) @ up) < 0]
     if len(below) == len(cameras):
         yield Finding(
-            "cameras-below",
-            "warning",
-            "all cameras lie below the subject: right for a glass floor, else up has the wrong sign",
+            code="cameras-below",
+            severity="warning",
+            message="all cameras lie below the subject: right for a glass floor, else up has the wrong sign",
         )
     if floor is not None and path.height is not None and path.height[1] < 0:
         yield Finding(
-            "floor-above",
-            "error",
-            f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml states (floor = "
+            code="floor-above",
+            severity="error",
+            message=f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml "
+            "states (floor = "
             f"{floor:g}); expected it above. Correct floor, or up",
             value=path.height[1],
             limit=0.0,

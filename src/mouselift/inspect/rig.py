@@ -98,20 +98,22 @@ def rig_findings(
     near = [pair for pair in pairs if pair.angle < _NARROW]
     for pair in near:
         yield Finding(
-            "baseline-small",
-            "warning",
-            f"cameras {pair.first} and {pair.second}: {pair.angle:.1f} degrees apart as the subject sees them: nearly "
+            code="baseline-small",
+            severity="warning",
+            message=f"cameras {pair.first} and {pair.second}: {pair.angle:.1f} degrees apart as the subject "
+            "sees them: nearly "
             "one view, which adds little. If they stand apart in the lab, one calibration is a copy of the other",
-            pair.second,
+            camera=pair.second,
             value=pair.angle,
             limit=_NARROW,
         )
     widest = max((min(pair.angle, 180 - pair.angle) for pair in pairs), default=0.0)
     if pairs and widest < _POOR:
         yield Finding(
-            "rig-narrow",
-            "warning",
-            f"no two cameras see the subject from more than {widest:.0f} degrees apart (or from opposite sides): depth "
+            code="rig-narrow",
+            severity="warning",
+            message=f"no two cameras see the subject from more than {widest:.0f} degrees apart (or from "
+            "opposite sides): depth "
             "is poorly determined, and faults along it stay unseen",
             value=widest,
             limit=_POOR,
@@ -124,42 +126,46 @@ def _copies(cameras: Sequence[Camera]) -> Iterator[Finding]:
         same_place = float(np.abs(a.T_cam_world - b.T_cam_world).max()) < 1e-9 * max(1.0, float(np.abs(a.centre).max()))
         if same_place:
             yield Finding(
-                "calibration-copied",
-                "error",
-                f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at its own place. "
+                code="calibration-copied",
+                severity="error",
+                message=f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at "
+                "its own place. "
                 "One calibration was copied over the other: calibrate again, or leave the wrong one out",
-                b.name,
+                camera=b.name,
             )
         elif a.lens == b.lens and not isinstance(a.lens, Pinhole) and np.array_equal(a.K, b.K):
             yield Finding(
-                "intrinsics-shared",
-                "note",
-                f"cameras {a.name} and {b.name} have the same focal length, principal point and lens to the last "
+                code="intrinsics-shared",
+                severity="note",
+                message=f"cameras {a.name} and {b.name} have the same focal length, principal point and lens "
+                "to the last "
                 "digit: right where one calibration was meant for both; cameras calibrated apart never agree so",
-                b.name,
+                camera=b.name,
             )
 
 
 def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Finding]:
     if fact.folds > 0:
         yield Finding(
-            "lens-folds",
-            "warning",
-            f"camera {fact.name}: its lens model ({fact.lens}) maps two rays to one pixel in {fact.folds:.1%} of the "
+            code="lens-folds",
+            severity="warning",
+            message=f"camera {fact.name}: its lens model ({fact.lens}) maps two rays to one pixel in "
+            f"{fact.folds:.1%} of the "
             "image; expected one ray a pixel everywhere. Calibrate with the board in the corners too, or with fewer "
             "coefficients; a subject that gets there is refused",
-            fact.name,
+            camera=fact.name,
             value=fact.folds,
             limit=0.0,
         )
     if fact.principal_off > _FAR:
         yield Finding(
-            "principal-far",
-            "warning",
-            f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) in an image of "
+            code="principal-far",
+            severity="warning",
+            message=f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) "
+            "in an image of "
             f"{fact.size[0]}x{fact.size[1]}, {fact.principal_off:.0%} of its side off the middle: sound for a part of "
             "a sensor (is crop_offset right?) or a shifted lens, else a sign of another image size",
-            fact.name,
+            camera=fact.name,
             value=fact.principal_off,
             limit=_FAR,
         )
@@ -167,21 +173,22 @@ def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Fin
     spread = max(fact.focal / usual, usual / fact.focal)
     if len(focals) > 2 and spread > _FOCAL_SPREAD:
         yield Finding(
-            "focal-differs",
-            "warning",
-            f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with images of this size have about "
+            code="focal-differs",
+            severity="warning",
+            message=f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with images of this "
+            "size have about "
             f"{usual:.0f}: right for another lens, else it was calibrated at another image size",
-            fact.name,
+            camera=fact.name,
             value=spread,
             limit=_FOCAL_SPREAD,
         )
     if abs(fact.aspect - 1) > _ASPECT:
         yield Finding(
-            "pixels-not-square",
-            "warning",
-            f"camera {fact.name}: fx / fy = {fact.aspect:.4f}; sensors have square pixels, so the images were "
+            code="pixels-not-square",
+            severity="warning",
+            message=f"camera {fact.name}: fx / fy = {fact.aspect:.4f}; sensors have square pixels, so the images were "
             "stretched, or the calibration is off",
-            fact.name,
+            camera=fact.name,
             value=abs(fact.aspect - 1),
             limit=_ASPECT,
         )

@@ -309,9 +309,10 @@ def _report(
 def _about(capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty: Sequence[int]) -> Iterator[Finding]:
     if empty:
         yield Finding(
-            "mask-empty",
-            "warning",
-            f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no subject that the views "
+            code="mask-empty",
+            severity="warning",
+            message=f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no "
+            "subject that the views "
             "agree about; their masks are empty",
             frame=empty[0],
         )
@@ -319,18 +320,20 @@ def _about(capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty
         missing = [r.frame for r in records if r.views[i].state == "no-image"]
         if missing:
             yield Finding(
-                "mask-no-image",
-                "warning",
-                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask",
-                name,
-                missing[0],
+                code="mask-no-image",
+                severity="warning",
+                message=f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, "
+                "and so no mask",
+                camera=name,
+                frame=missing[0],
             )
         share = float(scene.backgrounds[i].uncovered.mean())
         if share > 0.001:
             yield Finding(
-                "mask-uncovered",
-                "warning",
-                f"camera {name}: {share:.1%} of the image was never seen without the subject; masks there rest on "
+                code="mask-uncovered",
+                severity="warning",
+                message=f"camera {name}: {share:.1%} of the image was never seen without the subject; masks "
+                "there rest on "
                 "the other views. A longer recording, or one in which the subject moves more, would help",
-                name,
+                camera=name,
             )

@@ -95,7 +95,9 @@ def _problem(view: ViewFrame, subject: Subject | None, images: bool) -> tuple[st
 
 
 def _finding(code: str, view: ViewFrame, frameset: FrameSet, text: str) -> Finding:
-    return Finding(code, "warning", f"{view.where}: {text}", view.camera.name, frameset.frame)
+    return Finding(
+        code=code, severity="warning", message=f"{view.where}: {text}", camera=view.camera.name, frame=frameset.frame
+    )
 
 
 def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str | None:
@@ -122,7 +124,11 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
             [view.camera for view in views], [subject.silhouette for subject in subjects], job.up, shared=job.shared
         )
     except (FramingError, LensFoldError) as error:
-        findings.append(Finding("no-framing", "warning", f"frame {frameset.frame}: {error}", None, frameset.frame))
+        findings.append(
+            Finding(
+                code="no-framing", severity="warning", message=f"frame {frameset.frame}: {error}", frame=frameset.frame
+            )
+        )
         return _dropped(frameset, "no-framing", findings, rate)
     findings += _plan_findings(plan, frameset)
     images: dict[str, bytes] = {}
@@ -191,11 +197,10 @@ def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
     if plan.legacy:
         found.append(
             Finding(
-                "legacy",
-                "warning",
-                "preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
-                None,
-                frameset.frame,
+                code="legacy",
+                severity="warning",
+                message="preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
+                frame=frameset.frame,
             )
         )
     for view in plan.views:
@@ -205,12 +210,13 @@ def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
         if view.residual_px > _DISAGREE_SHARE * size:
             found.append(
                 Finding(
-                    "centres-disagree",
-                    "warning",
-                    f"{view.name} frame {frameset.frame}: the mask's centre lies {view.residual_px:.1f} px from where "
+                    code="centres-disagree",
+                    severity="warning",
+                    message=f"{view.name} frame {frameset.frame}: the mask's centre lies "
+                    f"{view.residual_px:.1f} px from where "
                     f"the other views put it (subject about {size:.0f} px); a wrong mask or calibration, or a lag?",
-                    view.name,
-                    frameset.frame,
+                    camera=view.name,
+                    frame=frameset.frame,
                 )
             )
     return found
