@@ -13,11 +13,10 @@ from mouselift.consistency.hull_coverage import coherence, coherence_findings
 from mouselift.dataset.sample import SampleViews
 from mouselift.diagnosis.explain import in_order, problem_of
 from mouselift.findings import Finding
-from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.outlines import SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.tangent_planes import Tangency
 
-_SPECK_SHARE = 0.01  # of the largest part: as prepare's --speck
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +59,7 @@ def geometry(sample: SampleViews, hull: bool = False) -> Geometry:
 def _outline(alpha: Levels) -> Outline | None:
     """Without specks. Labelling parts takes twice as long as the rest: it is done where there are several only."""
     whole = outline_of(alpha)
-    return outline_of(alpha, _SPECK_SHARE) if whole is not None and _in_parts(alpha, whole) else whole
+    return outline_of(alpha, SPECK_SHARE) if whole is not None and _in_parts(alpha, whole) else whole
 
 
 def _in_parts(alpha: Levels, outline: Outline) -> bool:

@@ -17,9 +17,8 @@ from mouselift.diagnosis.cause import Diagnosis, finite
 from mouselift.diagnosis.fit import Fit, Problem, fit, in_front, judge
 from mouselift.diagnosis.words import describe
 from mouselift.errors import DatasetError
-from mouselift.geometry.outlines import outline_of
+from mouselift.geometry.outlines import SPECK_SHARE, outline_of
 
-_SPECK_SHARE = 0.01  # mask parts smaller than this share of the largest are noise, as in audit's own checks
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
 _EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
@@ -68,7 +67,7 @@ def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
 
 def look(sample: SampleViews) -> CameraCheck:
     """The audit's own check, specks of the masks left out. A view whose subject the sensor had cut says little."""
-    return check_cameras(sample, [outline_of(view.alpha, _SPECK_SHARE) for view in sample.views])
+    return check_cameras(sample, [outline_of(view.alpha, SPECK_SHARE) for view in sample.views])
 
 
 def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:

@@ -12,6 +12,7 @@ from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.silhouette import HALF_LEVEL
 
 LEVEL = HALF_LEVEL - 0.5  # of 0..255: the outline runs where the alpha crosses it
+SPECK_SHARE = 0.01  # of the largest part's area: smaller parts of a mask are noise
 _BORDER_PX = 1.0  # nearer to the image's edge than this, the outline may be the frame's
 
 
