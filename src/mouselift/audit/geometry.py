@@ -18,7 +18,6 @@ from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.tangent_planes import Tangency
 
 
-
 @dataclass(frozen=True, eq=False)
 class Geometry:
     """What silhouettes say about cameras."""
