@@ -19,7 +19,7 @@ import torch
 from mouselift.render.base import Gaussians, Renderer, View
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.orbit import orbit_camera
-from mouselift.render.torch_tiles import ReferenceRenderer
+from mouselift.render.reference import ReferenceRenderer
 
 RADIUS, DISTANCE, FOV_DEG = 0.7, 2.7, 50.0
 

@@ -16,8 +16,7 @@ import torch
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.data import dataset as dataset_module
 from mouselift.data.augment import Augmentation, ColourGains
-from mouselift.data.choice import ViewChoice
-from mouselift.data.dataset import MultiViewDataset, Shuffled, batches
+from mouselift.data.dataset import MultiViewDataset, Shuffled, ViewChoice, batches
 from mouselift.data.sample import Sample, collate
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import DatasetError

@@ -1,4 +1,4 @@
-"""Torch rays against the float64 ones of core, and the invariants of design/geometry.md, section 6."""
+"""Torch rays against the float64 ones of `geometry.rays`, and their invariants."""
 
 from __future__ import annotations
 

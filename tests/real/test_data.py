@@ -9,8 +9,7 @@ import pytest
 import torch
 
 from mouselift.data.augment import Augmentation
-from mouselift.data.choice import ViewChoice
-from mouselift.data.dataset import MultiViewDataset
+from mouselift.data.dataset import MultiViewDataset, ViewChoice
 from mouselift.data.rays import nearest_points, pixel_rays
 from mouselift.data.sample import collate
 from mouselift.models.gslrm.config import tiny

@@ -12,7 +12,7 @@ import torch
 from mouselift.render import cpu_project, cpu_tiles
 from mouselift.render.base import Gaussians, Rendering, View
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.torch_tiles import ReferenceRenderer
+from mouselift.render.reference import ReferenceRenderer
 
 VALUE, GRADIENT = 1e-4, 1e-3
 Make = Callable[..., Any]

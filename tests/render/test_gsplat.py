@@ -15,7 +15,7 @@ from mouselift.render.base import DILATION, NEAR, Gaussians, View
 from mouselift.render.choose import make_renderer
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.gsplat_backend import GsplatRenderer, load_gsplat
-from mouselift.render.torch_tiles import ReferenceRenderer
+from mouselift.render.reference import ReferenceRenderer
 
 Make = Callable[..., Any]
 

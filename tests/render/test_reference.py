@@ -17,8 +17,7 @@ from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.similarity import Similarity
 from mouselift.render.base import DILATION, NEAR, Gaussians, Renderer, View
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.project import matrices_of
-from mouselift.render.torch_tiles import ReferenceRenderer
+from mouselift.render.reference import ReferenceRenderer, matrices_of
 
 Make = Callable[..., Any]
 BOTH = pytest.mark.parametrize("renderer", [ReferenceRenderer(), CpuRenderer()], ids=["reference", "cpu"])

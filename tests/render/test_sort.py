@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.render.cpu_sort import order_by
+from mouselift.render.cpu import front_to_back
 
 RNG = np.random.default_rng(3)
 CASES = {
@@ -26,11 +26,11 @@ def test_like_a_stable_sort(case: str, unseen: float) -> None:
     depths[RNG.random(len(depths)) < unseen] = -1.0
     seen = np.flatnonzero(depths >= 0)
     want = seen[np.argsort(depths[seen], kind="stable")]
-    np.testing.assert_array_equal(order_by(depths), want)
-    np.testing.assert_array_equal(depths[order_by(depths)], np.sort(depths[seen]))
+    np.testing.assert_array_equal(front_to_back(depths), want)
+    np.testing.assert_array_equal(depths[front_to_back(depths)], np.sort(depths[seen]))
 
 
 def test_float32_would_not_do() -> None:
     """Depths that float32 cannot tell apart: sorted in float32 they keep the wrong order."""
     depths = CASES["one unit in the last place apart"]
-    assert not np.array_equal(order_by(depths), np.argsort(depths.astype(np.float32), kind="stable"))
+    assert not np.array_equal(front_to_back(depths), np.argsort(depths.astype(np.float32), kind="stable"))

@@ -11,9 +11,8 @@ import pytest
 
 from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.errors import DatasetError
-from mouselift.gaussians.files import read_splats
 from mouselift.gaussians.ply import SH_DC, Splats, write_ply
-from mouselift.gaussians.splat import write_splat
+from mouselift.gaussians.splat import read_splats, write_splat
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,7 +16,6 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mouselift.array_types import Array
 from mouselift.calibration.facelift import SampleView
 from mouselift.data.augment import Augmentation, ColourGains
-from mouselift.data.choice import ViewChoice
 from mouselift.data.decode import Box, Premultiplied, read_cutout
 from mouselift.data.moves import ViewMove, resized
 from mouselift.data.sample import Batch, Sample, collate
@@ -23,11 +23,73 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.source import DatasetSample, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.geometry.camera import Camera
+from mouselift.progress import Progress, silent
 
 WHITE = (1.0, 1.0, 1.0)
 
 _VIEWS, _COLOURS, _ORDER = 0, 1, 2  # streams of random numbers: changing one option leaves the others' draws alone
 _EACH_VIEW = 3
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Places of views in a sample's file, ascending; `inputs` and `targets` are places among `loaded`."""
+
+    loaded: tuple[int, ...]
+    inputs: tuple[int, ...]
+    targets: tuple[int, ...]
+    held_out: tuple[bool, ...]  # for every loaded view
+
+
+@dataclass(frozen=True)
+class ViewChoice:
+    """The rule. View order carries no information to the model; which views it gets does."""
+
+    inputs: int | tuple[str, ...] | None = None  # how many, or which by name; None: all that are loaded
+    views: int | None = None  # loaded a sample, inputs among them (held-out ones apart); None: all
+    draw: Literal["first", "random"] = "first"  # by the sample's file order, or anew in every epoch
+    targets: Literal["all", "others"] = "all"  # all loaded views, or only those that are no inputs
+    held_out: tuple[str, ...] = ()  # never inputs; left out altogether ...
+    show_held_out: bool = False  # ... unless asked for: then they are targets (evaluation)
+
+    def __post_init__(self) -> None:
+        if isinstance(self.inputs, tuple):
+            both = sorted(set(self.inputs) & set(self.held_out))
+            if both or not self.inputs:
+                raise ValueError(f"ViewChoice: expected inputs that are not held out, got {both or 'none'}")
+        for key in ("inputs", "views"):
+            value = getattr(self, key)
+            if isinstance(value, int) and value < 1:
+                raise ValueError(f"ViewChoice: {key}: expected at least 1, got {value}")
+
+    def choose(self, names: Sequence[str], rng: np.random.Generator) -> Chosen:
+        """For a sample with views `names`. DatasetError for a view that is not there, or too few of them."""
+        named = self.inputs if isinstance(self.inputs, tuple) else ()
+        absent = [name for name in (*named, *self.held_out) if name not in names]
+        if absent:
+            raise DatasetError(
+                f"expected the view{'s' if len(absent) > 1 else ''} {', '.join(absent)}; the sample has "
+                f"{', '.join(names)}"
+            )
+        open_views = [place for place, name in enumerate(names) if name not in self.held_out]
+        order = [int(k) for k in rng.permutation(open_views)] if self.draw == "random" else open_views
+        if named:
+            first = [names.index(name) for name in named]
+            order = first + [place for place in order if place not in first]
+        total = len(order) if self.views is None else self.views
+        count = len(named) if named else total if self.inputs is None else int(self.inputs)  # pyright: ignore
+        if max(total, count) > len(order) or count > total:
+            raise DatasetError(
+                f"expected {max(total, count)} views of which {count} go in; the sample has {len(order)} that are not "
+                f"held out: {', '.join(names[place] for place in open_views)}"
+            )
+        shown = [names.index(name) for name in self.held_out] if self.show_held_out else []
+        loaded = sorted(order[:total] + shown)
+        inputs = sorted(loaded.index(place) for place in order[:count])
+        targets = [k for k in range(len(loaded)) if self.targets == "all" or k not in inputs]
+        if not targets:
+            raise DatasetError(f"no view is left as a target: all {count} loaded ones go in; take targets='all'")
+        return Chosen(tuple(loaded), tuple(inputs), tuple(targets), tuple(names[k] in self.held_out for k in loaded))
 
 
 class MultiViewDataset(Dataset[Sample]):
@@ -82,7 +144,7 @@ class MultiViewDataset(Dataset[Sample]):
         except (MouseliftError, ValueError) as error:
             raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
 
-    def check(self, progress: Callable[[str, int, int], None] | None = None) -> None:
+    def check(self, progress: Progress = silent) -> None:
         """Reads all cameras and image headers and makes every choice of views, before hours are spent on training.
 
         DatasetError at the first sample that cannot be used. No image is decoded.
@@ -92,8 +154,7 @@ class MultiViewDataset(Dataset[Sample]):
                 self.views.choose(read_sample(folder).names, self._rng(place, _VIEWS))
             except MouseliftError as error:
                 raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
-            if progress is not None:
-                progress("samples", place + 1, len(self))
+            progress("samples", place + 1, len(self))
 
     def _read(self, found: DatasetSample, place: int) -> Sample:
         chosen = self.views.choose(found.names, self._rng(place, _VIEWS))

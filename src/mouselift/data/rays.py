@@ -51,7 +51,7 @@ def nearest_points(origins: RayMaps, directions: RayMaps) -> RayMaps:
 def input_channels(
     rgb: Float[Tensor, "*b v 3 h w"], origins: RayMaps, directions: RayMaps
 ) -> Float[Tensor, "*b v 9 h w"]:
-    """The nine channels of the released model: 2 rgb - 1, direction, nearest point (design/gslrm.md, section 2).
+    """The nine channels of the released model: 2 rgb - 1, direction, nearest point.
 
     rgb in [0, 1]. The cameras are data here: no gradient flows to them.
     """

@@ -25,7 +25,7 @@ class SplatFilter:
     * `corners`: drop what has |x| and |y| above and z below minus this: the lower corner columns of a bust.
     * `box`: keep what lies in it, borders included.
     * `near_far`: quantiles of the distances to each camera; drop what lies outside for any camera.
-    Source: `design/gslrm.md` section 9; the `facelift` presets are those of the release, head-specific.
+    The `facelift` presets are those of the release, head-specific.
     """
 
     opacity: float = 0.0

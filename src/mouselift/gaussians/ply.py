@@ -32,7 +32,7 @@ _LONGEST_HEADER = 1 << 16
 
 @dataclass(frozen=True, eq=False)
 class Splats:
-    """Gaussians as files hold them, before any activation (`design/gslrm.md` 5.2)."""
+    """Gaussians as files hold them, before any activation."""
 
     positions: Float32[Array, "n 3"]  # world
     harmonics: Float32[Array, "n k 3"]  # k = (degree + 1)^2; colour = SH_DC * harmonics[:, 0] + 0.5 for degree 0

@@ -1,4 +1,4 @@
-"""The compact `.splat` format of web viewers: read and write.
+"""The compact `.splat` format of web viewers: read and write; and files of Gaussians read by their suffix.
 
 32 bytes a Gaussian: position (3 float32), scale (3 float32, linear), colour and opacity (4 bytes, 0..255), rotation
 (4 bytes, w first: 128 + 128 q). No spherical harmonics beyond the constant one, and 8 bits only: it loses precision.
@@ -12,8 +12,9 @@ import numpy as np
 
 from mouselift.atomic import write_whole
 from mouselift.errors import DatasetError
-from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.gaussians.ply import SH_DC, Splats, read_ply
 
+SUFFIXES = (".ply", ".splat")
 _RECORD = np.dtype([("p", "<f4", (3,)), ("scale", "<f4", (3,)), ("rgba", "u1", (4,)), ("q", "u1", (4,))])
 
 
@@ -73,6 +74,18 @@ def read_splat(path: Path) -> Splats:
         np.log(table["scale"]),
         (table["q"].astype(np.float32) - 128) / 128,
     )
+
+
+def is_file_of_splats(path: Path) -> bool:
+    """By its suffix."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def read_splats(path: Path) -> Splats:
+    """A `.ply` or `.splat` of Gaussians. DatasetError as their readers, and for another suffix."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(f"{path}: expected a file of Gaussians, .ply or .splat, got {path.suffix or 'no suffix'}")
+    return read_ply(path) if path.suffix.lower() == ".ply" else read_splat(path)
 
 
 def _bytes(levels: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import torch
 
 from mouselift.data.sample import Sample
 from mouselift.errors import DatasetError
-from mouselift.gaussians.files import read_splats
+from mouselift.gaussians.splat import read_splats
 from mouselift.reconstruct.network import Engine
 from mouselift.render.base import Gaussians, Renderer
 from mouselift.render.choose import make_renderer

@@ -1,15 +1,15 @@
 """Figures of one rendered view against its prepared image: PSNR, SSIM and IoU, on the subject first.
 
-Foreground: the pixels whose alpha in the prepared image is above 0.5 (`design/gslrm.md` 14). Whole-image figures are
+Foreground: the pixels whose alpha in the prepared image is above 0.5. Whole-image figures are
 flattered by an empty background: where the animal covers 2-5 % of the frame they lie 10-13 dB above those of the
 foreground. What a render adds outside the foreground lowers IoU and the whole-image figures only.
 
 Both images lie on the same background and are clamped to 0..1 before any figure.
-PSNR: -10 log10 of the mean squared difference over pixels and channels, range 1 (`design/gslrm.md` 11, 14).
+PSNR: -10 log10 of the mean squared difference over pixels and channels, range 1.
 SSIM: Wang et al. 2004: Gaussian window of 11 x 11 pixels, sigma 1.5, K 0.01 and 0.03, range 1, windows that lie wholly
 inside the image, mean of the three channels. The foreground's is the mean of that map over foreground pixels: the
-images stay as they are, so the outline counts too. (The fork of 14 greys both images outside instead, and averages
-over the whole frame: most of its figure is grey that agrees with grey.)
+images stay as they are, so the outline counts too. (Greying both images outside instead, and averaging over
+the whole frame, would mostly compare grey with grey.)
 IoU: of the pixels above 0.5 in both alphas.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +14,9 @@ from mouselift.geometry.camera import Camera
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.memory import check_memory
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.progress import Progress, silent
 from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
 from mouselift.render.choose import make_renderer
-
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
 _DTYPES = (torch.float32, torch.bfloat16)
 
@@ -69,7 +68,7 @@ class Engine:
             )
 
     def reconstruct(
-        self, sample: Sample, inputs: Sequence[int] | None = None, progress: Progress | None = None
+        self, sample: Sample, inputs: Sequence[int] | None = None, progress: Progress = silent
     ) -> Gaussians:
         """Gaussians in the sample's world, from its views as they are loaded: on `sample.background`.
 

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from mouselift.data.choice import ViewChoice
-from mouselift.data.dataset import WHITE
+from mouselift.data.dataset import WHITE, ViewChoice
 from mouselift.errors import ModelError
 from mouselift.gaussians.filters import FILTERS
 from mouselift.render.base import Colour

@@ -18,6 +18,7 @@ from mouselift.dataset.source import read_sample
 from mouselift.gaussians.filters import FILTERS
 from mouselift.gaussians.ply import Splats
 from mouselift.geometry.camera import Camera
+from mouselift.progress import Progress, silent
 from mouselift.reconstruct.metrics import view_scores
 from mouselift.reconstruct.network import Engine, background_of, draw, view_of
 from mouselift.reconstruct.options import Options
@@ -64,7 +65,7 @@ def make(
     folder: Path,
     options: Options,
     network: str,
-    blocks: Callable[[str, int, int], None] | None = None,
+    blocks: Progress = silent,
     drawn: Callable[[], None] = lambda: None,
 ) -> Made:
     """Gaussians of the sample's inputs, and all of its views drawn. `blocks` and `drawn` hear of progress.

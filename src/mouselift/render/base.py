@@ -1,6 +1,6 @@
 """What every renderer shares: Gaussians, the view, the image, and the conventions as numbers.
 
-Conventions (`design/gslrm.md` section 10): OpenCV axes; pixel (j, i) has its centre at (i + 0.5, j + 0.5), so a point
+Conventions: OpenCV axes; pixel (j, i) has its centre at (i + 0.5, j + 0.5), so a point
 (x, y, z) of the camera's frame falls on (fx x/z + cx, fy y/z + cy) wherever the principal point lies. Each Gaussian is
 projected to first order (EWA: Zwicker et al. 2001), its image's covariance is dilated by 0.3 px^2 without changing
 its opacity, and the Gaussians are laid over one another front to back by the depth z of their centres; equal depths
@@ -16,6 +16,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import torch
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mouselift.errors import CalibrationError
@@ -66,7 +67,7 @@ class Gaussians:
         scales: Float[Tensor, "n 3"],
         rotations: Float[Tensor, "n 4"],
     ) -> Gaussians:
-        """From what models give and files hold (`design/gslrm.md` 5.2): opacities are logits, scales natural logs."""
+        """From what models give and files hold: opacities are logits, scales natural logs."""
         return cls(positions, scales.exp(), rotations, opacities.sigmoid(), harmonics)
 
     @classmethod
@@ -105,13 +106,7 @@ class Gaussians:
 
 def _turned(R_new_old: np.ndarray, rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 4"]:
     """Quaternions of R times the given rotations."""
-    # the quaternion of R: the eigenvector of its symmetric 4x4 form for the largest eigenvalue (Bar-Itzhack 2000)
-    (a, b, c), (d, e, f), (g, h, i) = R_new_old.tolist()
-    form = np.array(
-        [[a + e + i, h - f, c - g, d - b], [h - f, a - e - i, b + d, c + g],
-         [c - g, b + d, e - a - i, f + h], [d - b, c + g, f + h, i - a - e]]
-    )  # fmt: skip
-    w, x, y, z = np.linalg.eigh(form)[1][:, -1].tolist()
+    x, y, z, w = Rotation.from_matrix(R_new_old).as_quat().tolist()
     left = [[w, -x, -y, -z], [x, w, -z, y], [y, z, w, -x], [z, -y, x, w]]
     return rotations @ torch.tensor(left).to(rotations).T
 

@@ -1,4 +1,4 @@
-"""Which renderer: by name, or the fastest that this machine can run."""
+"""Drawing Gaussians: by a renderer's name, or by the fastest that this machine can run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import Renderer
+from mouselift.geometry.camera import Camera
+from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
 
 RendererName = Literal["auto", "cpu", "gsplat", "reference"]
 
@@ -24,7 +25,7 @@ def make_renderer(name: RendererName = "auto") -> Renderer:
 
         return GsplatRenderer.load()
     if name == "reference":
-        from mouselift.render.torch_tiles import ReferenceRenderer
+        from mouselift.render.reference import ReferenceRenderer
 
         return ReferenceRenderer()
     try:
@@ -34,3 +35,21 @@ def make_renderer(name: RendererName = "auto") -> Renderer:
             f"the `cpu` renderer needs numba ({error}); install it with: pip install 'mouselift[train]'"
         ) from None
     return CpuRenderer()
+
+
+def renderer_for(device: torch.device) -> Renderer:
+    """The fastest for Gaussians that live on `device`. MissingExtraError as `make_renderer`."""
+    return make_renderer("gsplat" if device.type == "cuda" else "cpu")
+
+
+def render_gaussians(gaussians: Gaussians, camera: Camera, *, background: Colour = WHITE) -> Rendering:
+    """Draws Gaussians as a pinhole camera sees them, on the device that they live on.
+
+    `colour` [3, h, w] lies over `background` (red, green, blue in 0..1), `alpha` [h, w] is 0..1; pixel (j, i) has its
+    centre at (i + 0.5, j + 0.5). Gradients flow to the Gaussians. CalibrationError for a lens or a skew;
+    MissingExtraError where numba (CPU) or gsplat (CUDA) is missing.
+
+        gaussians = Gaussians.from_splats(read_splats(Path("sample_000007/gaussians.ply")))
+        image = render_gaussians(gaussians, orbit_camera(azimuth_deg=270, size=512)).colour
+    """
+    return renderer_for(gaussians.positions.device).render(gaussians, View.of(camera), background)

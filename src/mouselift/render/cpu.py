@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Int32
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from mouselift.array_types import Array
 from mouselift.render import cpu_project, cpu_tiles
 from mouselift.render.base import WHITE, Colour, Gaussians, Rendering, View
-from mouselift.render.cpu_sort import order_by
 from mouselift.render.cpu_tiles import TILE
 
 _PART = 8192  # Gaussians taken together: decides how the gradient of the pose is rounded, so it is fixed
@@ -75,7 +76,7 @@ class _Scene:
         spans = cpu_tiles.count_tiles(flat, depths, tiles_x, tiles_y, starts[1:], spans_of)
         starts = np.cumsum(starts)
         entries = np.empty(starts[-1], dtype=np.int32)
-        cpu_tiles.fill_tiles(order_by(depths), spans_of, spans, starts[:-1].copy(), entries)
+        cpu_tiles.fill_tiles(front_to_back(depths), spans_of, spans, starts[:-1].copy(), entries)
         behind = np.array(background, dtype=np.float32)
         return cls(tuple(inputs), pose, flat, behind, starts, entries)
 
@@ -86,6 +87,12 @@ class _Scene:
         _at_once(
             lambda first: kernel((first, first + tiles_x), *shared, *more), range(0, len(self.starts) - 1, tiles_x)
         )
+
+
+def front_to_back(depths: Float64[Array, " n"]) -> Int32[Array, " m"]:
+    """Indices of the depths that are not negative, in their order; equal depths keep theirs."""
+    seen = np.flatnonzero(depths >= 0).astype(np.int32)
+    return seen[np.argsort(depths[seen], kind="stable")]
 
 
 def _arrays(tensors: list[Tensor]) -> list[np.ndarray]:

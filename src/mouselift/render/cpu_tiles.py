@@ -186,14 +186,6 @@ def _fetch(which, flat, near):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _fetch(which, flat, near):
-    """Brings some Gaussians into the cache, all at once: one at a time, each would be waited for."""
-    for i in range(len(which)):
-        near[i] = flat[which[i]]
-
-
-@njit(**COMPILE, inline="always")
-@no_type_check
 def _lay_all(strips, ends, live, g, top, left, place):
     """Lays a Gaussian over a tile; answers the rows it touched, in bits, and how many rows it closed."""
     touched, closed, shade = 0, 0, _shade(g)

@@ -37,7 +37,7 @@ def orbit_camera(
 ) -> Camera:
     """A square camera that looks at `target` (the origin by default), world +Z up, counter-clockwise about +Z.
 
-    `fov_deg` is the full horizontal field, so f = size / 2 / tan(fov / 2). Source: `design/gslrm.md` section 9.
+    `fov_deg` is the full horizontal field, so f = size / 2 / tan(fov / 2). The defaults are those of the release.
     ValueError straight above or below, where "up" says nothing.
     """
     azimuth, elevation = math.radians(azimuth_deg), math.radians(elevation_deg)

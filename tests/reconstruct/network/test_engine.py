@@ -16,7 +16,7 @@ from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.tokenizer import unpatchify
 from mouselift.reconstruct.network import Engine, background_of, draw, view_of
 from mouselift.render.base import Gaussians, View
-from mouselift.render.torch_tiles import ReferenceRenderer
+from mouselift.render.reference import ReferenceRenderer
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What a GS-LRM is made of, as values (design/gslrm.md, section 1)."""
+"""What a GS-LRM is made of, as values."""
 
 from __future__ import annotations
 

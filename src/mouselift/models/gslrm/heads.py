@@ -1,4 +1,4 @@
-"""Tokens to Gaussians (design/gslrm.md, section 5). Everything here is float32, also under autocast.
+"""Tokens to Gaussians. Everything here is float32, also under autocast.
 
 In bfloat16 the depth would take only 333 values, steps of up to 0.016 world units (three pixels at the origin).
 """
@@ -91,7 +91,7 @@ def decode(
 
     Position: depth = (2 sigmoid(mean(x0, x1, x2)) - 1) * depth_range + t0 along the unit ray, t0 = -(o . d); that of a
     global Gaussian is taken as it is. Log scale: min(x + shift, limit). Opacity logit: x + shift. Nothing is clamped
-    to a box: the release's clamp never ran (design/gslrm.md, 5.4).
+    to a box: the release's clamp never ran.
     """
     k, count = config.coefficients, config.global_gaussians
     with torch.autocast(raw.device.type, enabled=False):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -15,8 +13,7 @@ from mouselift.models.gslrm.config import IMAGE_CHANNELS, GSLRMConfig
 from mouselift.models.gslrm.heads import GlobalHead, PixelHead, StoredGaussians, decode
 from mouselift.models.gslrm.tokenizer import global_tokens, patch_embedder
 from mouselift.models.gslrm.transformer import Block, layer_norm
-
-Progress = Callable[[str, int, int], None]  # stage, done, total
+from mouselift.progress import Progress, silent
 
 _INIT_STD = 0.02
 
@@ -46,7 +43,7 @@ class GSLRM(nn.Module):
         image: Float[Tensor, "b v c h w"],
         c2w: Float[Tensor, "_ _ 4 4"],  # [b, v, 4, 4]; `_check` says which sample or view has no camera
         fxfycxcy: Float[Tensor, "_ _ 4"],
-        progress: Progress | None = None,
+        progress: Progress = silent,
     ) -> StoredGaussians:
         """Gaussians of every sample, one a pixel after the global ones.
 
@@ -65,8 +62,7 @@ class GSLRM(nn.Module):
                 tokens = checkpoint(block, tokens, use_reentrant=False)
             else:
                 tokens = block(tokens)
-            if progress is not None:
-                progress("transformer", index + 1, len(self.transformer_layers))
+            progress("transformer", index + 1, len(self.transformer_layers))
 
         return decode(self.config, self.raw_parameters(tokens), origins, directions)
 

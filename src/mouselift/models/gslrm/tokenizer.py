@@ -1,4 +1,4 @@
-"""Images to tokens and back: square patches, view by view, row by row (design/gslrm.md, section 3)."""
+"""Images to tokens and back: square patches, view by view, row by row."""
 
 from __future__ import annotations
 

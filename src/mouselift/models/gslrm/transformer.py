@@ -1,4 +1,4 @@
-"""Pre-norm transformer blocks (design/gslrm.md, section 4).
+"""Pre-norm transformer blocks.
 
 Module names give the released checkpoint's keys. Between blocks the tokens stay float32 whatever the linear layers'
 precision is: they are sums over all layers, and bfloat16 would round away what late layers add.
