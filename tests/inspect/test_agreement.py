@@ -60,7 +60,7 @@ def test_exact_cameras_are_not_accused(samples: list[SampleViews]) -> None:
     ],
 )
 def test_a_wrong_camera_is(samples: list[SampleViews], change: Callable[[Camera], Camera]) -> None:
-    assert accused(samples, change) == [("camera-disagrees", "Camera3")]
+    assert accused(samples, change) == [("views-disagree", "Camera3")]
 
 
 def _transposed(camera: Camera) -> np.ndarray:

@@ -109,7 +109,7 @@ def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], s
     stated = list(small_rig.cameras)
     stated[2] = replace(stated[2], cx=stated[2].cx + 9.0)
     found = inspect_capture(record(TIMES, stated=stated), lag=0)
-    assert ("camera-disagrees", "Camera3") in codes(found)
+    assert ("views-disagree", "Camera3") in codes(found)
     assert found.failed
 
 
@@ -117,7 +117,7 @@ def test_masks_that_are_missing_or_cut(record: Callable[..., Path], small_rig: R
     cameras = list(small_rig.cameras)
     cameras[1] = cameras[1].cropped(0.0, 0.0, (140, 256))
     found = inspect_capture(record(TIMES, rig=Rig(tuple(cameras), small_rig.arena)), lag=0)
-    assert ("sensor-cuts", "Camera2") in codes(found)
+    assert ("cut-by-sensor", "Camera2") in codes(found)
     assert found.masks[1].cut == len(found.instants)
     assert found.masks[0].cut == 0
 

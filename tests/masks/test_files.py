@@ -174,7 +174,7 @@ def test_run_writes_masks_that_the_capture_reads_back(capture, finished, recordi
 def test_run_reports_quality_and_the_empty_frame(finished):
     out, report = finished
     assert report.empty == (38,)
-    assert any("mask-empty" in finding and "first: 38" in finding for finding in report.findings)
+    assert any("empty-mask" in finding and "first: 38" in finding for finding in report.findings)
     assert not read_mask(out / "cam1" / png_name(38)).any()
     assert report.centroid_px is not None
     assert report.centroid_px < 4
@@ -265,7 +265,7 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
     report = segment_capture(filmed, out, MaskOptions(samples=30))
     assert report.masks == {name: f"{name}.mkv" for name in ("cam0", "cam1", "cam2")}
     assert [probe(path).frames for path in report.paths(out).values()] == [41, 40, 38]
-    assert any("mask-no-image" in finding and "cam2" in finding for finding in report.findings)
+    assert any("missing-image" in finding and "cam2" in finding for finding in report.findings)
     masked = tuple(replace(camera, mask=report.paths(out)[camera.name]) for camera in cameras)
     for frame in CaptureSource(replace(filmed, cameras=masked)).read([5, 33]):
         for view, seen in enumerate(frame.views):

@@ -167,8 +167,7 @@ def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> li
         if known != sorted(known):
             text = f"{ids[index]}: cameras come in the order {', '.join(order)}, in {ids[orders[first]]} as "
             text += ", ".join(first)
-            advice = "Keep one order in all samples: loaders take views by their place."
-            return [Finding(code="view-order", severity="warning", message=text, sample=ids[index], advice=advice)]
+            return [Finding.of("view-order", text, sample=ids[index])]
     return []
 
 
@@ -187,20 +186,8 @@ def repeated_findings(accused: dict[str, list[int]], ids: Sequence[str], failed:
     who = f"the camera of {camera}" if camera else "the cameras together"
     text = f"{len(doubting)} of {len(ids)} samples, each barely above the limit, doubt {who}; the first: "
     text += ids[doubting[0]]
-    advice = "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."
     sample, limit = ids[doubting[0]], _REPEATED_SHARE
-    return [
-        Finding(
-            code="tangency-repeated",
-            severity="error",
-            message=text,
-            camera=camera or None,
-            sample=sample,
-            value=share,
-            limit=limit,
-            advice=advice,
-        )
-    ]
+    return [Finding.of("tangency-repeated", text, camera=camera or None, sample=sample, value=share, limit=limit)]
 
 
 def _number(value: float | str | None) -> float:

@@ -113,18 +113,5 @@ def distribution_findings(distances: Sequence[RayDistance], profile: str) -> lis
                 f"profile {profile} {distance.profile_mean:.2f} and {distance.profile_deviation:.2f} (Wasserstein "
                 f"distance {distance.wasserstein:.2f}, limit {limit})"
             )
-            advice = (
-                "Check the world's scale (cameras about 2.7 from the subject, +Z up); if both hold, fine-tuning has "
-                "to bridge it."
-            )
-            out.append(
-                Finding(
-                    code="distribution",
-                    severity="warning",
-                    message=text,
-                    value=distance.wasserstein,
-                    limit=limit,
-                    advice=advice,
-                )
-            )
+            out.append(Finding.of("distribution", text, value=distance.wasserstein, limit=limit))
     return out

@@ -55,19 +55,8 @@ def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Find
     name, twin = twins[0]
     many = f"{len(twins)} samples repeat" if len(twins) > 1 else "1 sample repeats"
     text = f"{many} the images of an earlier one, byte for byte; the first: {name} repeats {twin}"
-    advice = "Leave one of each pair out: it counts double in training."
     value = float(len(twins))
-    return [
-        Finding(
-            code="duplicate-sample",
-            severity="warning",
-            message=text,
-            sample=name,
-            value=value,
-            limit=0.0,
-            advice=advice,
-        )
-    ]
+    return [Finding.of("duplicate-sample", text, sample=name, value=value, limit=0.0)]
 
 
 def nearest_likeness(

@@ -14,7 +14,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Points3, Vector3
 from mouselift.dataset.sample import SampleViews
-from mouselift.findings import Finding, Severity
+from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.triangulation import meeting_point
@@ -73,40 +73,28 @@ def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
     """Errors: behind a camera, out of the model's reach. Warnings: off the origin, clipped. Note: outside the cube."""
     found: list[Finding] = []
 
-    def add(code: str, severity: Severity, text: str, value: float, limit: float, advice: str, who: str | None = None):
-        message = f"{sample.id}: {text}"
+    def add(code: str, text: str, value: float, limit: float, camera: str | None = None) -> None:
+        text = f"{sample.id}: {text}"
         found.append(
-            Finding(
-                code=code,
-                severity=severity,
-                message=message,
-                camera=who,
-                frame=sample.frame,
-                sample=sample.id,
-                value=value,
-                limit=limit,
-                advice=advice,
-            )
+            Finding.of(code, text, camera=camera, frame=sample.frame, sample=sample.id, value=value, limit=limit)
         )
 
     for view, depth in zip(sample.views, place.depths.tolist(), strict=True):
         if depth <= 0:
             text = f"{view.name}: the subject lies {-depth:.3g} behind the camera"
-            advice = "Is w2c a c2w, or are its axes OpenGL's (z backwards)?"
-            add("behind-camera", "error", text, depth, 0.0, advice, view.name)
+            add("behind-camera", text, depth, 0.0, view.name)
     if place.off_origin > REACH:
         text = f"the subject's centre lies {place.off_origin:.4g} from the origin; the model reaches {REACH}"
-        advice = "One similarity for all cameras of the sample: subject at the origin, cameras about 2.7 away."
-        add("out-of-reach", "error", text, place.off_origin, REACH, advice)
+        add("out-of-reach", text, place.off_origin, REACH)
     elif place.off_origin > OFF_ORIGIN:
         text = f"the subject's centre lies {place.off_origin:.2f} from the origin (expected below {OFF_ORIGIN})"
-        add("off-origin", "warning", text, place.off_origin, OFF_ORIGIN, "Move the sample's world to the subject.")
+        add("off-origin", text, place.off_origin, OFF_ORIGIN)
     if place.extent > BOX:
         text = f"the subject reaches {place.extent:.3g} along a world axis; training clamps Gaussians at {BOX:g}"
-        add("outside-box", "note", text, place.extent, BOX, "Scale the sample's world down, all cameras alike.")
+        add("outside-box", text, place.extent, BOX)
     if place.depth > REACH:
         text = f"the subject lies up to {place.depth:.3g} from the point of its ray that is nearest the origin"
-        add("depth-range", "warning", text, place.depth, REACH, f"The model reaches {REACH}: scale or move the world.")
+        add("depth-range", text, place.depth, REACH)
     return found + border_findings(sample, place)
 
 
@@ -117,18 +105,7 @@ def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
         if border:
             by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
             text = f"{sample.id}: {view.name}: the subject reaches the image's border{by[view.cut]}"
-            advice = "Frame it smaller; if the sensor cut it, leave the sample out or accept it."
-            found.append(
-                Finding(
-                    code="clipped",
-                    severity="warning",
-                    message=text,
-                    camera=view.name,
-                    frame=sample.frame,
-                    sample=sample.id,
-                    advice=advice,
-                )
-            )
+            found.append(Finding.of("clipped", text, camera=view.name, frame=sample.frame, sample=sample.id))
     return found
 
 

@@ -67,17 +67,7 @@ def _report(
         findings += spread_findings(sample, apart)
     if len(cameras) < 2 and not any(finding.severity == "error" for finding in findings):
         text = f"{sample.id}: expected at least two views with a camera, got {len(cameras)}"
-        advice = "One view alone says nothing about its camera."
-        findings.append(
-            Finding(
-                code="too-few-views",
-                severity="error",
-                message=text,
-                frame=sample.frame,
-                sample=sample.id,
-                advice=advice,
-            )
-        )
+        findings.append(Finding.of("too-few-views", text, frame=sample.frame, sample=sample.id))
     verdict = sample_verdict(findings, seen.judged)
     numbers = _sample_numbers(seen, place, apart)
     return SampleReport(sample.id, sample.frame, findings, verdict, numbers, _view_numbers(sample, seen, place))
@@ -85,8 +75,7 @@ def _report(
 
 def _legacy(sample: SampleViews) -> Finding:
     text = f"{sample.id}: its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
-    advice = "Prepare it again with another preset; never train on it."
-    return Finding(code="legacy", severity="error", message=text, frame=sample.frame, sample=sample.id, advice=advice)
+    return Finding.of("legacy", text, frame=sample.frame, sample=sample.id)
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:

@@ -32,23 +32,13 @@ def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
             lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines()]
         except (UnicodeDecodeError, OSError) as error:
             text = f"{file}: expected one sample folder a line, got: {error}"
-            found.append(Finding(code="bad-list", severity="error", message=text, advice="Write the list again."))
+            found.append(Finding.of("bad-list", text))
             continue
         names[split] = [Path(line).name for line in lines if line]
         missing = [line for line in lines if line and not _exists(dataset, line)]
         if missing:
             text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {missing[0]}"
-            advice = "Lists hold absolute paths: after moving the dataset, run `mouselift prepare` again or edit them."
-            found.append(
-                Finding(
-                    code="stale-list",
-                    severity="warning",
-                    message=text,
-                    value=float(len(missing)),
-                    limit=0.0,
-                    advice=advice,
-                )
-            )
+            found.append(Finding.of("stale-list", text, value=float(len(missing)), limit=0.0))
     return names, found
 
 
@@ -71,18 +61,7 @@ def split_findings(
     found: list[Finding] = []
     if both:
         text = f"{len(both)} samples are in both {LISTS['train']} and {LISTS['val']}, the first: {both[0]}"
-        advice = "Take them out of one: a score on them says nothing."
-        found.append(
-            Finding(
-                code="split-overlap",
-                severity="error",
-                message=text,
-                sample=both[0],
-                value=float(len(both)),
-                limit=0.0,
-                advice=advice,
-            )
-        )
+        found.append(Finding.of("split-overlap", text, sample=both[0], value=float(len(both)), limit=0.0))
     place = {name: index for index, name in enumerate(ids)}
     train, val = (
         [place[n] for n in lists.get(split, ()) if n in place and n not in both] for split in ("train", "val")
@@ -119,20 +98,9 @@ def _neighbours(
         f"{len(near)} of {len(mine)} validation samples lie within {reach} frames of a training sample, the first: "
         f"{first}"
     )
-    advice = "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same image."
     severity = "warning" if share > NEIGHBOUR_SHARE else "note"
     limit = NEIGHBOUR_SHARE
-    return [
-        Finding(
-            code="split-neighbours",
-            severity=severity,
-            message=text,
-            sample=first,
-            value=share,
-            limit=limit,
-            advice=advice,
-        )
-    ]
+    return [Finding.of("split-neighbours", text, severity=severity, sample=first, value=share, limit=limit)]
 
 
 def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: list[int]) -> list[Finding]:
@@ -148,17 +116,6 @@ def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: 
         f"{len(close)} of {len(val)} validation samples look like a training sample; the most alike: "
         f"{ids[val[first]]} and{other} ({distance[first]:.1f} levels apart)"
     )
-    advice = "Move them to the training list: a score on them is a score on what was trained on."
     value = len(close) / len(val)
     mine = str(ids[val[first]])
-    return [
-        Finding(
-            code="split-near-duplicates",
-            severity="warning",
-            message=text,
-            sample=mine,
-            value=value,
-            limit=0.0,
-            advice=advice,
-        )
-    ]
+    return [Finding.of("split-near-duplicates", text, sample=mine, value=value, limit=0.0)]

@@ -57,32 +57,19 @@ def spread_findings(sample: SampleViews, found: Spread) -> list[Finding]:
     """Notes and warnings where the spread is far from what the model was trained on."""
     out: list[Finding] = []
 
-    def add(code: str, text: str, value: float, limit: float, advice: str) -> None:
-        message = f"{sample.id}: {text}"
-        out.append(
-            Finding(
-                code=code,
-                severity="note",
-                message=message,
-                frame=sample.frame,
-                sample=sample.id,
-                value=value,
-                limit=limit,
-                advice=advice,
-            )
-        )
+    def add(code: str, text: str, value: float, limit: float) -> None:
+        text = f"{sample.id}: {text}"
+        out.append(Finding.of(code, text, frame=sample.frame, sample=sample.id, value=value, limit=limit))
 
     if found.focal > FOCAL_SPREAD:
-        text = f"largest / smallest focal length is {found.focal:.2f}"
-        add("focal-spread", text, found.focal, FOCAL_SPREAD, "`--preset per-sample` or `canonical` keeps it lower.")
+        add("focal-spread", f"largest / smallest focal length is {found.focal:.2f}", found.focal, FOCAL_SPREAD)
     if found.principal_share > PRINCIPAL_SHARE:
         text = f"a principal point lies {found.principal_px:.0f} px from its image's middle"
-        advice = "`--preset canonical` turns the cameras to the subject and centres them."
-        add("principal-spread", text, found.principal_share, PRINCIPAL_SHARE, advice)
+        add("principal-spread", text, found.principal_share, PRINCIPAL_SHARE)
     if found.size > SIZE_SPREAD:
         text = f"the subject is {found.size:.2f} times as large in one view as in another"
-        add("size-spread", text, found.size, SIZE_SPREAD, "`--preset canonical` shows it equally large in all views.")
+        add("size-spread", text, found.size, SIZE_SPREAD)
     if found.smallest_share < SMALLEST_SHARE:
         text = f"the smallest subject measures {found.smallest_px:.0f} px (square root of its area)"
-        add("small-subject", text, found.smallest_share, SMALLEST_SHARE, "Frame it larger (`--fill`).")
+        add("small-subject", text, found.smallest_share, SMALLEST_SHARE)
     return out

@@ -218,20 +218,18 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
     for track in tracks:
         media = track.images.media
         if isinstance(media, VideoInfo) and media.promised > media.frames:
-            yield Finding(
-                code="video-truncated",
-                severity="warning",
-                message=f"camera {track.name}: {media.path}: the header promises {media.promised} frames, "
+            yield Finding.of(
+                "video-truncated",
+                f"camera {track.name}: {media.path}: the header promises {media.promised} frames, "
                 f"{media.frames} can "
                 "be read; copy the file again if more were recorded",
                 camera=track.name,
                 frame=media.frames,
             )
         if isinstance(media, VideoInfo) and (gaps := time_gaps(media)).size:
-            yield Finding(
-                code="video-gap",
-                severity="warning",
-                message=f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, "
+            yield Finding.of(
+                "video-gap",
+                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, "
                 "first after image "
                 f"{gaps[0]}; images are counted in order, so where frames were lost, later ones lag. Record again, "
                 "or list the frame after the jump under `jumps`",
@@ -240,10 +238,9 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
             )
         missing = longest.images.end - track.images.end
         if missing:
-            yield Finding(
-                code="video-short",
-                severity="warning",
-                message=f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
+            yield Finding.of(
+                "video-short",
+                f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
                 f"(at frame {track.images.end} of {longest.images.end}); where frames were lost in between, its "
                 "images lag from there on",
                 camera=track.name,
@@ -252,10 +249,9 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
         if isinstance(media, VideoInfo) and isinstance(longest.images.media, VideoInfo):
             rate, expected = media.rate, longest.images.media.rate
             if rate and expected and abs(rate - expected) > 0.001 * expected:
-                yield Finding(
-                    code="video-rate",
-                    severity="warning",
-                    message=f"camera {track.name}: {media.path}: {rate:g} frames/s, camera {longest.name} has "
+                yield Finding.of(
+                    "video-rate",
+                    f"camera {track.name}: {media.path}: {rate:g} frames/s, camera {longest.name} has "
                     f"{expected:g}; "
                     "frames of one number may not show one instant",
                     camera=track.name,

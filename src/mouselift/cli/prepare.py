@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.findings import CODES
 
 if TYPE_CHECKING:
     from mouselift.framing.framing import Framing
@@ -118,18 +119,6 @@ class Prepare:
         )
 
 
-_MEANING = {
-    "missing-image": "a camera's image is missing or damaged",
-    "missing-mask": "a view has no mask (`mouselift mask` makes them)",
-    "empty-mask": "a mask is empty",
-    "cut-by-sensor": "a sensor's border cuts the subject (--on-cut keep keeps them)",
-    "no-framing": "the masks' centres determine no point, or it lies outside a lens",
-    "too-few-views": "fewer than two views remain",
-    "centres-disagree": "a mask's centre is far from where the other views put it",
-    "legacy": "cameras do not belong to the pixels, on purpose",
-}
-
-
 def show(summary: Summary) -> None:
     """The summary for a person."""
     for finding in summary.findings:
@@ -137,8 +126,8 @@ def show(summary: Summary) -> None:
         say(finding.message, markup=False)
     rows = [["samples kept", str(summary.kept), f"{summary.made} frames worked on by this run"]]
     rows += [[f"  {split}", str(count), ""] for split, count in sorted(summary.splits.items())]
-    rows += [[f"dropped: {code}", str(n), _MEANING.get(code, "")] for code, n in sorted(summary.dropped.items())]
-    rows += [[f"noticed: {code}", str(n), _MEANING.get(code, "")] for code, n in sorted(summary.noticed.items())]
+    rows += [[f"dropped: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.dropped.items())]
+    rows += [[f"noticed: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.noticed.items())]
     table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", " "], rows)
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)

@@ -103,16 +103,13 @@ def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) 
         f"{sample.id}: only {suspicion.planes} tangent planes have a say (expected at least {limits.planes}): "
         "whether cameras and silhouettes agree is not known"
     )
-    advice = "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."
-    return Finding(
-        code="tangency-unknown",
-        severity="warning",
-        message=text,
+    return Finding.of(
+        "tangency-unknown",
+        text,
         frame=sample.frame,
         sample=sample.id,
         value=float(suspicion.planes),
         limit=float(limits.planes),
-        advice=advice,
     )
 
 
@@ -122,10 +119,9 @@ def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Findi
         f"expected at least {limits.tiny_px:g} px): whether cameras or too few pixels are the reason is not known"
     )
     advice = "Audit images of a higher resolution."
-    return Finding(
-        code="tangency-unknown",
-        severity="warning",
-        message=text,
+    return Finding.of(
+        "tangency-unknown",
+        text,
         frame=sample.frame,
         sample=sample.id,
         value=smallest,
@@ -154,19 +150,17 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
     else:
         text = f"cameras and silhouettes disagree in a way that scaling and shifting images does not explain: {rms}"
         value, limit = found.rms_px, limits.rms_px
-    advice = "`mouselift audit` names the cause over the whole dataset; `mouselift repair` undoes what can be undone."
     # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.
     severity = "error" if value > _SURE * limit or found.rms_px > limits.rms_px else "warning"
-    return Finding(
-        code="tangency",
+    return Finding.of(
+        "tangency",
+        f"{sample.id}: {text}",
         severity=severity,
-        message=f"{sample.id}: {text}",
         camera=name,
         frame=sample.frame,
         sample=sample.id,
         value=float(value),
         limit=float(limit),
-        advice=advice,
     )
 
 
@@ -182,18 +176,16 @@ def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) ->
         name = sample.views[view].name
         parts.append(f"the mask of {name} lacks a part that other views see (a tail?)")
     text = f"{sample.id}: rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
-    advice = "Look at the outlines in the report; better masks make the audit sharper."
     severity = "note" if masks is None else "warning"
-    return Finding(
-        code="masks-rough",
+    return Finding.of(
+        "masks-rough",
+        text,
         severity=severity,
-        message=text,
         camera=name,
         frame=sample.frame,
         sample=sample.id,
         value=suspicion.noise_px,
         limit=limits.rough_px,
-        advice=advice,
     )
 
 
@@ -204,13 +196,6 @@ def _ragged(sample: SampleViews, suspicion: Suspicion, share: float, limits: Geo
         "match to that and no finer"
     )
     advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
-    return Finding(
-        code="masks-rough",
-        severity="warning",
-        message=text,
-        frame=sample.frame,
-        sample=sample.id,
-        value=share,
-        limit=limits.body_share,
-        advice=advice,
+    return Finding.of(
+        "masks-rough", text, frame=sample.frame, sample=sample.id, value=share, limit=limits.body_share, advice=advice
     )

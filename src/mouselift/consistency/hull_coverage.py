@@ -108,10 +108,10 @@ def coherence_findings(
     severity = "warning" if rough else "error"
     value, limit = found.least, limits.coverage
     return (
-        Finding(
-            code="coverage",
+        Finding.of(
+            "coverage",
+            text,
             severity=severity,
-            message=text,
             camera=name,
             frame=sample.frame,
             sample=sample.id,

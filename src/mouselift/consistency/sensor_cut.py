@@ -80,19 +80,16 @@ def without_cuts(
             kept.append(outline)
             continue
         text = f"{sample.id}: {view.name}: the sensor had cut the subject before any framing: {how}"
-        advice = "No fault of the camera; drop such frames (`--on-cut drop`) if the model must not see half an animal."
         value = None if line is None else line.length
         findings.append(
-            Finding(
-                code="cut-by-sensor",
-                severity="note",
-                message=text,
+            Finding.of(
+                "cut-by-sensor",
+                text,
                 camera=view.name,
                 frame=sample.frame,
                 sample=sample.id,
                 value=value,
                 limit=limits.cut_px,
-                advice=advice,
             )
         )
     return tuple(kept), tuple(findings)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from mouselift.calibration.facelift import SampleView, view_of_frame
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.findings import Finding, Severity
+from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 
 _NUMBERS = ("fx", "fy", "cx", "cy")
@@ -78,42 +79,42 @@ def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[Sample
     where = f"{file}: frames[{index}]"
     name = _name(index, frame)
     found = [
-        Finding(
-            code=code,
-            severity=severity,
-            message=f"{where}: {text}",
-            camera=name,
-            sample=sample,
-            value=value,
-            advice=advice,
-        )
-        for code, severity, text, value, advice in _problems(frame)
+        Finding.of(p.code, f"{where}: {p.text}", camera=name, sample=sample, value=p.value, advice=p.advice)
+        for p in _problems(frame)
     ]
     if any(finding.severity == "error" and finding.code in FATAL for finding in found):
         return None, found
     try:
         return view_of_frame(file, index, frame), found
     except CalibrationError as error:  # what no rule above has a name for
-        advice = "Write the entry again from the calibration."
         return None, [
             *found,
-            Finding(code="bad-camera", severity="error", message=str(error), camera=name, sample=sample, advice=advice),
+            Finding.of("bad-camera", str(error), camera=name, sample=sample),
         ]
 
 
 FATAL = frozenset({"missing-key", "not-finite", "bad-size", "bad-focal", "pose-shape", "mirrored", "not-rotation"})
-_Problem = tuple[str, Severity, str, float | None, str]  # code, severity, text, value, advice
+
+
+@dataclass(frozen=True)
+class _Problem:
+    code: str
+    text: str
+    value: float | None = None
+    advice: str | None = None  # None: the registry's
 
 
 def _problems(frame: Any) -> Iterator[_Problem]:
     if not isinstance(frame, Mapping):
-        advice = "Write one object a view."
-        yield "missing-key", "error", f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}", None, advice
+        yield _Problem(
+            "missing-key",
+            f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}",
+            advice="Write one object a view.",
+        )
         return
     missing = [key for key in _KEYS if key not in frame]
     if missing:
-        advice = "Write the key with its value for this image; nothing is guessed."
-        yield "missing-key", "error", f"missing {', '.join(missing)}; expected {', '.join(_KEYS)}", None, advice
+        yield _Problem("missing-key", f"missing {', '.join(missing)}; expected {', '.join(_KEYS)}")
         return
     yield from _size_problems(frame)
     yield from _intrinsic_problems(frame)
@@ -126,30 +127,29 @@ def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
         value = frame[key]
         if not _finite(value) or value != int(value) or value < 1:
             text = f"{key}: expected a whole number of pixels, got {_short(value)}"
-            yield "bad-size", "error", text, None, "Write the image's size."
+            yield _Problem("bad-size", text)
 
 
 def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     lost = [key for key in _NUMBERS if not _finite(frame[key])]
     if lost:
         text = ", ".join(f"{key} = {_short(frame[key])}" for key in lost) + ": expected finite numbers"
-        yield "not-finite", "error", text, None, "Find where the calibration lost its numbers, and write them again."
+        yield _Problem("not-finite", text)
         return
     fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
     if fx <= 0 or fy <= 0:
         text = f"expected positive focal lengths in pixels, got fx = {fx:g}, fy = {fy:g}"
-        yield "bad-focal", "error", text, min(fx, fy), "A negative focal length mirrors the image: undo the flip."
+        yield _Problem("bad-focal", text, min(fx, fy))
         return
     if cx == 0 and cy == 0:
         text = "cx = cy = 0: the principal point lies in the image's corner"
-        advice = "Was it read from a transposed K? A MATLAB K has its principal point in the last row."
-        yield "principal-lost", "warning", text, None, advice
+        yield _Problem("principal-lost", text)
     elif _finite(frame["w"]) and _finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
         text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} image"
-        yield "principal-outside", "note", text, None, "Right for a strong crop to one side; else a wrong size or unit."
+        yield _Problem("principal-outside", text)
     if abs(fx / fy - 1) > _SQUARE:
         text = f"fx / fy = {fx / fy:.4f}: pixels are not square"
-        yield "pixels-not-square", "note", text, fx / fy, "The model was trained on square pixels: resample if you can."
+        yield _Problem("pixels-not-square", text, fx / fy)
 
 
 def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
@@ -159,46 +159,40 @@ def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
         K = _matrix(frame[key])
         if K.shape != (3, 3) or not np.isfinite(K).all():
             text = f"{key}: expected 3 rows of 3 finite numbers, got {_short(frame[key])}"
-            yield "k-shape", "error", text, None, "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out."
+            yield _Problem("k-shape", text, advice="Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out.")
         elif K[2, :2].any() or K[1, 0] != 0 or K[2, 2] != 1:
             turned = " It is transposed: the principal point is in its last row." if K[2, :2].any() else ""
             text = f"{key}: expected upper triangular with last row 0 0 1, got {K.tolist()}.{turned}"
-            yield "k-shape", "error", text, None, "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."
+            yield _Problem("k-shape", text)
         elif all(_finite(frame[n]) for n in _NUMBERS):
             four = np.array([frame[n] for n in _NUMBERS], dtype=np.float64)
             if not np.allclose(four, [K[0, 0], K[1, 1], K[0, 2], K[1, 2]], rtol=1e-6):
                 text = f"{key} says fx fy cx cy = {[K[0, 0], K[1, 1], K[0, 2], K[1, 2]]}, the keys {four.tolist()}"
-                yield "k-shape", "error", text, None, "Only one of the two is read by a loader: make them agree."
+                yield _Problem("k-shape", text, advice="Only one of the two is read by a loader: make them agree.")
 
 
 def _pose_problems(value: Any) -> Iterator[_Problem]:
     T = _matrix(value)
     if T.shape != (4, 4):
         text = f"w2c: expected 4 rows of 4 numbers, got {_short(value)}"
-        yield "pose-shape", "error", text, None, "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
+        yield _Problem("pose-shape", text)
         return
     if not np.isfinite(T).all():
-        yield "not-finite", "error", "w2c holds NaN or infinity", None, "Find where the calibration lost its numbers."
+        yield _Problem("not-finite", "w2c holds NaN or infinity", advice="Find where the calibration lost its numbers.")
         return
     if (np.abs(T[3] - np.array([0.0, 0.0, 0.0, 1.0])) > 1e-9).any():
         hint = "; the translation is in the last row: transposed?" if T[3, :3].any() else ""
         text = f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}"
-        yield "pose-shape", "error", text, None, "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
+        yield _Problem("pose-shape", text)
         return
     R = T[:3, :3]
     det, off = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
     if det < 0 and off <= _ROUNDED:
         text = f"w2c: det R = {det:.3f}, expected +1: the camera is mirrored"
-        yield "mirrored", "error", text, det, "Undo the flip of axes or image, in both image and calibration."
+        yield _Problem("mirrored", text, det)
     elif off > _ROUNDED:
         text = f"w2c: R is no rotation (det {det:.3g}, |R R^T - 1| = {off:.2g}, expected below {_ROUNDED:g})"
-        yield (
-            "not-rotation",
-            "error",
-            text,
-            off,
-            "Scaled, singular, or written with too few digits? Write R with all of them.",
-        )
+        yield _Problem("not-rotation", text, off)
 
 
 def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
@@ -208,13 +202,11 @@ def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
     numbers = np.stack([np.array([*camera.T_cam_world[:3].ravel(), camera.fx, camera.cx]) for camera in cameras])
     reach = np.abs(numbers).max(axis=0) + 1e-300
     return [
-        Finding(
-            code="same-camera",
-            severity="error",
-            message=f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
+        Finding.of(
+            "same-camera",
+            f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
             camera=cameras[b].name,
             sample=sample,
-            advice="One entry is a copy of the other: write the right calibration for one of the two.",
         )
         for a, b in combinations(range(len(cameras)), 2)
         if (np.abs(numbers[a] - numbers[b]) <= _SAME_POSE * reach).all()

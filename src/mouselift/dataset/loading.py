@@ -49,8 +49,7 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
     try:
         content = read_sample_file(file)
     except DatasetError as error:
-        advice = "Write the file again, or remove the folder."
-        broken = Finding(code="bad-file", severity="error", message=str(error), sample=name, advice=advice)
+        broken = Finding.of("bad-file", str(error), sample=name)
         return Loaded(SampleViews(name, (), number_of(name), folder), (), (), (broken,))
     record, preset = _own_record(content)
     frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
@@ -73,9 +72,8 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
     findings += _same_images(name, [view.name for view in views], digests)
     sizes = sorted({f"{camera.width}x{camera.height}" for camera in cameras})
     if len(sizes) > 1:
-        advice = "The model takes one size: prepare all views at one."
         text = f"{file}: images of several sizes: {', '.join(sizes)}"
-        findings.append(Finding(code="sizes-differ", severity="warning", message=text, sample=name, advice=advice))
+        findings.append(Finding.of("sizes-differ", text, sample=name))
     sample = SampleViews(name, tuple(views), frame, folder)
     return Loaded(sample, tuple(cameras), tuple(digests), tuple(findings), preset, derived)
 
@@ -97,24 +95,14 @@ def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Fin
             continue
         if view.camera.name in {other.camera.name for other in out}:
             text = f"{file}: frames[{index}]: a second view is called {view.camera.name}"
-            advice = "Give every view its own camera name and image."
-            findings.append(
-                Finding(
-                    code="same-name",
-                    severity="error",
-                    message=text,
-                    camera=view.camera.name,
-                    sample=name,
-                    advice=advice,
-                )
-            )
+            findings.append(Finding.of("same-name", text, camera=view.camera.name, sample=name))
             view = replace(view, camera=replace(view.camera, name=f"{view.camera.name}#{index}"))
         out.append(view)
     numbers = [view.view_id for view in out]
     if numbers != sorted(set(numbers)):
         text = f"{file}: view_id: expected ascending numbers, each once, got {numbers}"
         advice = "Loaders take views by their place: keep one order in all samples."
-        findings.append(Finding(code="view-order", severity="warning", message=text, sample=name, advice=advice))
+        findings.append(Finding.of("view-order", text, sample=name, advice=advice))
     return out
 
 
@@ -132,34 +120,25 @@ def _read_view(name: str, folder: Path, stated: SampleView, findings: list[Findi
     """The image of a view; `alpha` is None where it gives no silhouette, and a finding says why."""
     camera, path = stated.camera, folder / stated.file_path
 
-    def note(code: str, severity: Any, text: str, advice: str, value: float | None = None) -> None:
-        findings.append(
-            Finding(
-                code=code,
-                severity=severity,
-                message=f"{path}: {text}",
-                camera=camera.name,
-                sample=name,
-                value=value,
-                advice=advice,
-            )
-        )
+    def note(code: str, text: str, advice: str | None = None, value: float | None = None) -> None:
+        text = f"{path}: {text}"
+        findings.append(Finding.of(code, text, camera=camera.name, sample=name, value=value, advice=advice))
 
     if not path.is_file():
-        note("missing-image", "error", "no such image", "Put it back, or take the view out of the file.")
+        note("missing-image", "no such image")
         return _Read(camera, path)
     try:
         image = read_alpha(path)
     except DatasetError as error:
         text = str(error).removeprefix(f"{path}: ")
-        note("bad-image", "error", text, "Copy or make the image again.")
+        note("bad-image", text)
         return _Read(camera, path)
     if (image.width, image.height) != (camera.width, camera.height):
         text = f"is {image.width}x{image.height}, its camera says w = {camera.width}, h = {camera.height}"
-        note("size-mismatch", "error", text, "A resized image needs fx, fy, cx, cy resized with it, and w, h.")
+        note("size-mismatch", text)
         camera = replace(camera, width=image.width, height=image.height)
     if image.width != image.height:
-        note("not-square", "warning", f"{image.width}x{image.height}", "The model's loaders want square images.")
+        note("not-square", f"{image.width}x{image.height}")
     alpha, derived = _silhouette(image, path, note)
     if alpha is None:
         return _Read(camera, path)
@@ -171,22 +150,22 @@ def _silhouette(image: AlphaImage, path: Path, note: Any) -> tuple[Levels | None
     alpha = image.alpha
     highest = 255 if alpha is None else int(alpha.max())
     if alpha is not None and highest == 0:
-        note("empty-mask", "warning", "nothing is opaque: the subject is not there", "Leave the view out.")
+        note("empty-mask", "nothing is opaque: the subject is not there")
         return None, False
     if alpha is not None and highest < HALF_LEVEL:
         text = f"no alpha reaches one half (highest {highest} of 255)"
-        note("empty-mask", "warning", text, "Write alpha from 0 to 255.", float(highest))
+        note("empty-mask", text, "Write alpha from 0 to 255.", float(highest))
         return None, False
     if alpha is not None and int(alpha.min()) < 255:
         return alpha, False
     derived = mask_from_ground(read_colours(path))
     if derived is None:
         text = "opaque, on no ground of exactly white or black: there is no silhouette to compare"
-        note("no-alpha", "warning", text, "Write RGBA images; `mouselift mask` makes masks from the recording.")
+        note("no-alpha", text)
         return None, False
     ground, mask = derived
     text = f"opaque: the mask was derived from its exactly {ground} ground"
-    note("mask-derived", "note", text, "Edges are true to about a pixel only; alpha says more.")
+    note("mask-derived", text)
     return mask, True
 
 
@@ -211,13 +190,8 @@ def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
 
 def _same_images(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
     return [
-        Finding(
-            code="same-image",
-            severity="error",
-            message=f"{names[a]} and {names[b]} have one and the same image",
-            camera=names[b],
-            sample=sample,
-            advice="One file was copied over the other: put the right image there.",
+        Finding.of(
+            "same-image", f"{names[a]} and {names[b]} have one and the same image", camera=names[b], sample=sample
         )
         for a, b in combinations(range(len(names)), 2)
         if digests[a] == digests[b]

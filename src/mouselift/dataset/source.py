@@ -158,7 +158,7 @@ def _usable(
         try:
             yield number, read_sample(folder)
         except DatasetError as error:
-            findings.append(Finding(code="sample-unusable", severity="error", message=str(error), frame=number))
+            findings.append(Finding.of("sample-unusable", str(error), frame=number))
 
 
 def _frame_numbers(folders: Sequence[Path]) -> list[int]:

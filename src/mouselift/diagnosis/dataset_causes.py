@@ -27,7 +27,7 @@ VOTERS = 24  # failing samples that vote
 _POOLED_SHARE = 0.3  # one transform a camera may leave this share of the residual; more: it differs between samples
 _IN_COMMON = 0.5  # share of the samples that must name a cause which leaves more than _CLEAN_PX
 _CLEAN_PX = 1.0  # what a cause leaves that is believed in a single sample: rough masks leave more
-_NO_CAUSE = ("unexplained", "view-disagrees")
+_NO_CAUSE = ("unexplained", "views-disagree")
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -77,7 +77,7 @@ def _spread(folders: Sequence[Path], limit: int) -> list[Path]:
 def _believed(members: Sequence[tuple[SampleViews, Cause]], looked_at: int) -> bool:
     """Whether a cause that some of the samples name is one: shared by half of them, or leaving next to nothing."""
     if members[0][1].code in _NO_CAUSE:
-        return members[0][1].code == "view-disagrees" and len(members) >= _IN_COMMON * looked_at
+        return members[0][1].code == "views-disagree" and len(members) >= _IN_COMMON * looked_at
     left = [cause.residual_after_px for _, cause in members]
     clean = any(value is not None and value < _CLEAN_PX for value in left)
     return looked_at == 1 or clean or len(members) >= _IN_COMMON * looked_at

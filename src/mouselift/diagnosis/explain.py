@@ -28,7 +28,7 @@ _LOUD_PX = 1.0  # residuals that the audit puts down to masks are looked at for 
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
 _COMMON = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "distance", "centre", "anisotropic")
-_LEFT_OUT = ("view-disagrees", "calibration-copied")
+_LEFT_OUT = ("views-disagree", "calibration-copied")
 _LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
 _LEFT_LOSS = 0.5  # or more than this share of the robust loss
 # Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
@@ -211,7 +211,7 @@ def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]
         hulls = [silenced(h, view) for _, h in problem]
         left = judge([s for s, _ in problem], hulls)
         lost = max(nothing.left.rows - left.rows, 1)
-        code = "calibration-copied" if view in copied else "view-disagrees"
+        code = "calibration-copied" if view in copied else "views-disagree"
         candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(stated))
         x = np.zeros(candidate.parameters)
         out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(left, rows=nothing.left.rows), True))

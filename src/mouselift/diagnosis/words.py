@@ -22,7 +22,7 @@ _FIXED = {
     "mirrored": "the image is mirrored; no camera can say that, so the image itself must be flipped",
     "xy-swapped": "fx, cx and fy, cy are exchanged (rows for columns)",
     "all-half-pixel": "off by half a pixel: pixel centres at whole numbers on one side, at +0.5 on the other",
-    "view-disagrees": "the other views agree without it, and no change of its intrinsics or centre explains it: a "
+    "views-disagree": "the other views agree without it, and no change of its intrinsics or centre explains it: a "
     "wrong calibration, a wrong mask, or a video that lags (`mouselift inspect` on the capture decides)",
     "unexplained": "the views disagree, and no single cause explains it",
 }
@@ -37,7 +37,7 @@ _DECIDED = {
     "anisotropic": "the size of the source images",
     "scale": "the size of the source images and crops",
     "shift": "the crop that was cut out",
-    "disagrees": "neighbouring frames (a lag follows the movement), or the original calibration",
+    "disagree": "neighbouring frames (a lag follows the movement), or the original calibration",
 }
 
 

@@ -193,25 +193,25 @@ def agreement_findings(
         if guilty in late:
             return
         serious = ratios[guilty] > limits.sure and own > limits.serious_px
-        yield Finding(
-            code="camera-disagrees",
-            severity="error" if serious else "warning",
-            message=f"camera {guilty}: its silhouettes lie {own:.2f} px from the other views' tangent planes; "
+        yield Finding.of(
+            "views-disagree",
+            f"camera {guilty}: its silhouettes lie {own:.2f} px from the other views' tangent planes; "
             "the others agree "
             f"among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, "
             "its images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
+            severity="error" if serious else "warning",
             camera=guilty,
             value=own,
             limit=rest,
             advice=f"Check the masks of {guilty}, then its calibration and crop_offset.",
         )
     elif facts.all_px > limits.rough_px and not late:
-        yield Finding(
-            code="views-disagree",
-            severity="error" if facts.all_px > limits.wrong_px else "warning",
-            message=f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and "
+        yield Finding.of(
+            "views-disagree",
+            f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and "
             "no single camera "
             "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? image size?)",
+            severity="error" if facts.all_px > limits.wrong_px else "warning",
             value=facts.all_px,
             limit=limits.rough_px,
         )
@@ -222,32 +222,32 @@ def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
     for fact in masks:
         there = fact.instants - fact.no_mask - fact.no_image
         if there == 0:
-            yield Finding(
-                code="mask-missing",
-                severity="warning",
-                message=f"camera {fact.camera}: no masks at the {fact.instants} sampled instants; `mouselift "
+            yield Finding.of(
+                "missing-mask",
+                f"camera {fact.camera}: no masks at the {fact.instants} sampled instants; `mouselift "
                 "mask CAPTURE` "
                 "makes them",
                 camera=fact.camera,
             )
             continue
         if fact.empty > _EMPTY_SHARE * there:
-            yield Finding(
-                code="mask-empty",
-                severity="warning",
-                message=f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants",
+            yield Finding.of(
+                "empty-mask",
+                f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants",
                 camera=fact.camera,
                 value=fact.empty / there,
                 limit=_EMPTY_SHARE,
+                advice="",
             )
         if fact.cut > _CUT_SHARE * there:
-            yield Finding(
-                code="sensor-cuts",
-                severity="warning",
-                message=f"camera {fact.camera}: the image's border cuts the subject in {fact.cut} of {there} instants "
+            yield Finding.of(
+                "cut-by-sensor",
+                f"camera {fact.camera}: the image's border cuts the subject in {fact.cut} of {there} instants "
                 f"({fact.cut / there:.0%}); `prepare` drops them unless --on-cut keep. Move the camera back, or "
                 "leave it out ([rig] unused)",
+                severity="warning",
                 camera=fact.camera,
                 value=fact.cut / there,
                 limit=_CUT_SHARE,
+                advice="",
             )

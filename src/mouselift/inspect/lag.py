@@ -110,10 +110,9 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
         changed = _change(parts, offsets, view) if parts else None
         if changed is not None:
             early, late = changed
-            yield Finding(
-                code="lag-changes",
-                severity="error",
-                message=f"camera {fact.camera}: lags by {early} frames in the first half of the moving "
+            yield Finding.of(
+                "lag-changes",
+                f"camera {fact.camera}: lags by {early} frames in the first half of the moving "
                 "instants (before frame "
                 f"{middle}) and by {late} in the second; expected one lag. It, or the others, lost frames on the way: "
                 "no frame_offset mends that. Find where, and prepare the parts apart (two captures)",
@@ -121,15 +120,13 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
                 frame=middle,
                 value=float(late - early),
                 limit=0.0,
-                advice="Cut the recording where frames were lost.",
             )
         elif fact.best:
             yield _lags(fact, given[view], max(fact.offsets), len(whole))
         if fact.best is not None and fact.fine is not None and abs(fact.fine - fact.best) > _FRACTION:
-            yield Finding(
-                code="lag-fraction",
-                severity="note",
-                message=f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two "
+            yield Finding.of(
+                "lag-fraction",
+                f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two "
                 "frames; its "
                 "shutter does not open with the others'. No offset in whole frames removes that; trigger them together",
                 camera=fact.camera,
@@ -159,10 +156,9 @@ def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
     more += also if fact.also else ""
     which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
     frames = "frame" if abs(best) == 1 else "frames"
-    return Finding(
-        code="camera-lags",
-        severity="error",
-        message=f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = "
+    return Finding.of(
+        "camera-lags",
+        f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = "
         f"{given + best} in its "
         f"[[camera]] table of capture.toml. Its silhouettes then lie {fact.best_px:.2f} px from the other views' "
         f"tangent planes, {fact.zero_px:.2f} px as it stands ({fact.instants} moving instants, "

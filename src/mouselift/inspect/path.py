@@ -123,10 +123,9 @@ def jumps(places: Sequence[Place]) -> Iterator[Finding]:
     ]
     if found:
         frame, step = found[0]
-        yield Finding(
-            code="path-jumps",
-            severity="warning",
-            message=f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) "
+        yield Finding.of(
+            "path-jumps",
+            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) "
             "in one frame, at "
             f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` in "
             "capture.toml), or a mask holds something else",
@@ -145,10 +144,9 @@ def up_findings(
         guess = (
             "" if normal is None else f" The path lies in a plane; up = {[round(float(v), 3) for v in normal]} fits it."
         )
-        yield Finding(
-            code="up-unknown",
-            severity="note",
-            message="which way is up is not known: elevations and heights are left out, and `mask` refuses "
+        yield Finding.of(
+            "up-unknown",
+            "which way is up is not known: elevations and heights are left out, and `mask` refuses "
             f"to work.{guess} "
             'Write up = "+z" (or the like) into capture.toml',
         )
@@ -156,10 +154,9 @@ def up_findings(
     upright = np.array([-camera.R_cam_world[1] @ up for camera in cameras])
     down = [camera.name for camera, cosine in zip(cameras, upright, strict=True) if cosine < -0.3]
     if len(down) > len(cameras) / 2:
-        yield Finding(
-            code="up-flipped",
-            severity="warning",
-            message=f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the "
+        yield Finding.of(
+            "up-flipped",
+            f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the "
             "stated up; "
             "expected most of them upright. Is its sign wrong?",
             value=len(down) / len(cameras),
@@ -168,10 +165,9 @@ def up_findings(
     if normal is not None:
         angle = float(np.degrees(np.arccos(min(1.0, abs(float(normal @ up))))))
         if angle > _TILT:
-            yield Finding(
-                code="up-tilted",
-                severity="warning",
-                message=f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against "
+            yield Finding.of(
+                "up-tilted",
+                f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against "
                 "the stated up; "
                 f"expected it level. Its normal is {[round(float(v), 3) for v in normal]}",
                 value=angle,
@@ -182,16 +178,13 @@ def up_findings(
     middle = np.median([point.position for point in path.points], axis=0)
     below = [camera.name for camera in cameras if float((camera.centre - middle) @ up) < 0]
     if len(below) == len(cameras):
-        yield Finding(
-            code="cameras-below",
-            severity="warning",
-            message="all cameras lie below the subject: right for a glass floor, else up has the wrong sign",
+        yield Finding.of(
+            "cameras-below", "all cameras lie below the subject: right for a glass floor, else up has the wrong sign"
         )
     if floor is not None and path.height is not None and path.height[1] < 0:
-        yield Finding(
-            code="floor-above",
-            severity="error",
-            message=f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml "
+        yield Finding.of(
+            "floor-above",
+            f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml "
             "states (floor = "
             f"{floor:g}); expected it above. Correct floor, or up",
             value=path.height[1],

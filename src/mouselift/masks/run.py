@@ -308,31 +308,30 @@ def _report(
 
 def _about(capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty: Sequence[int]) -> Iterator[Finding]:
     if empty:
-        yield Finding(
-            code="mask-empty",
-            severity="warning",
-            message=f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no "
+        yield Finding.of(
+            "empty-mask",
+            f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no "
             "subject that the views "
             "agree about; their masks are empty",
             frame=empty[0],
+            advice="",
         )
     for i, name in enumerate(scene.names):
         missing = [r.frame for r in records if r.views[i].state == "no-image"]
         if missing:
-            yield Finding(
-                code="mask-no-image",
+            yield Finding.of(
+                "missing-image",
+                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask",
                 severity="warning",
-                message=f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, "
-                "and so no mask",
                 camera=name,
                 frame=missing[0],
+                advice="",
             )
         share = float(scene.backgrounds[i].uncovered.mean())
         if share > 0.001:
-            yield Finding(
-                code="mask-uncovered",
-                severity="warning",
-                message=f"camera {name}: {share:.1%} of the image was never seen without the subject; masks "
+            yield Finding.of(
+                "mask-uncovered",
+                f"camera {name}: {share:.1%} of the image was never seen without the subject; masks "
                 "there rest on "
                 "the other views. A longer recording, or one in which the subject moves more, would help",
                 camera=name,

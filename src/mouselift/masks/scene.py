@@ -93,11 +93,9 @@ def learn_scene(
         )
     colours = _colours(read, samples, comparers, halves, cut, found, volume.voxel)
     findings = [
-        Finding(
-            code="mask-colours",
-            severity="warning",
-            message=f"camera {name}: too little of the subject was seen to learn its colours; its masks show "
-            "whatever changed",
+        Finding.of(
+            "mask-colours",
+            f"camera {name}: too little of the subject was seen to learn its colours; its masks show whatever changed",
             camera=name,
         )
         for name, model in zip(names, colours, strict=True)

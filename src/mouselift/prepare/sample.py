@@ -95,9 +95,8 @@ def _problem(view: ViewFrame, subject: Subject | None, images: bool) -> tuple[st
 
 
 def _finding(code: str, view: ViewFrame, frameset: FrameSet, text: str) -> Finding:
-    return Finding(
-        code=code, severity="warning", message=f"{view.where}: {text}", camera=view.camera.name, frame=frameset.frame
-    )
+    text = f"{view.where}: {text}"
+    return Finding.of(code, text, severity="warning", camera=view.camera.name, frame=frameset.frame, advice="")
 
 
 def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str | None:
@@ -124,11 +123,7 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
             [view.camera for view in views], [subject.silhouette for subject in subjects], job.up, shared=job.shared
         )
     except (FramingError, LensFoldError) as error:
-        findings.append(
-            Finding(
-                code="no-framing", severity="warning", message=f"frame {frameset.frame}: {error}", frame=frameset.frame
-            )
-        )
+        findings.append(Finding.of("no-framing", f"frame {frameset.frame}: {error}", frame=frameset.frame))
         return _dropped(frameset, "no-framing", findings, rate)
     findings += _plan_findings(plan, frameset)
     images: dict[str, bytes] = {}
@@ -196,11 +191,12 @@ def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
     found: list[Finding] = []
     if plan.legacy:
         found.append(
-            Finding(
-                code="legacy",
+            Finding.of(
+                "legacy",
+                "preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
                 severity="warning",
-                message="preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
                 frame=frameset.frame,
+                advice="",
             )
         )
     for view in plan.views:
@@ -209,10 +205,9 @@ def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
         size = view.fill_before.area * (view.source.width * view.source.height) ** 0.5
         if view.residual_px > _DISAGREE_SHARE * size:
             found.append(
-                Finding(
-                    code="centres-disagree",
-                    severity="warning",
-                    message=f"{view.name} frame {frameset.frame}: the mask's centre lies "
+                Finding.of(
+                    "centres-disagree",
+                    f"{view.name} frame {frameset.frame}: the mask's centre lies "
                     f"{view.residual_px:.1f} px from where "
                     f"the other views put it (subject about {size:.0f} px); a wrong mask or calibration, or a lag?",
                     camera=view.name,
