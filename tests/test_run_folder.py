@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from mouselift.errors import DatasetError
-from mouselift.run_folder import JOURNAL, MANIFEST, FolderStore, read_manifest
+from mouselift.run_folder import JOURNAL, MANIFEST, RunFolder, read_manifest
 
 
 class Line(msgspec.Struct):
@@ -16,18 +16,18 @@ class Line(msgspec.Struct):
     number: int
 
 
-def store(root: Path, **identity: object) -> FolderStore[Line]:
-    return FolderStore(root, identity, description="it.json", record=Line, verb="make")
+def store(root: Path, **identity: object) -> RunFolder[Line]:
+    return RunFolder(root, identity, description="it.json", record=Line, verb="make")
 
 
-def fill(one: FolderStore[Line], *names: str) -> None:
+def fill(one: RunFolder[Line], *names: str) -> None:
     for name in names:
         with one.writing(name) as folder:
             (folder / "data").write_text(name)
         one.log([Line(name, len(name))])
 
 
-def stop_halfway(one: FolderStore[Line], name: str) -> None:
+def stop_halfway(one: RunFolder[Line], name: str) -> None:
     with one.writing(name) as folder:
         (folder / "data").write_text("half")
         raise KeyboardInterrupt

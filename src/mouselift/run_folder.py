@@ -45,7 +45,7 @@ def file_digest(path: Path) -> str:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
-class FolderStore(Generic[R]):
+class RunFolder(Generic[R]):
     """One folder on disk.
 
     identity: what must be equal for two runs to share it. description: name of the file that says so. verb: the

@@ -9,7 +9,7 @@ import msgspec
 
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.prepare.sample import Record, Sample
-from mouselift.run_folder import FolderStore
+from mouselift.run_folder import RunFolder
 
 DESCRIPTION = "dataset.json"
 
@@ -22,7 +22,7 @@ class _CamerasFile(msgspec.Struct):
     mouselift: _Provenance
 
 
-class DatasetStore(FolderStore[Record]):
+class DatasetStore(RunFolder[Record]):
     """One prepared dataset on disk."""
 
     def __init__(self, root: Path, identity: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from mouselift.reconstruct.scores import Group, Role, SampleRecord, ViewRecord, 
 from mouselift.reconstruct.sheet import MOST, Pair, jpeg, sheet
 from mouselift.reconstruct.tables import samples_csv, views_csv
 from mouselift.render.base import WHITE, Colour, Renderer
-from mouselift.run_folder import FolderStore, file_digest
+from mouselift.run_folder import RunFolder, file_digest
 
 DESCRIPTION, SHEET = "evaluation.json", "sheet.jpg"
 VIEWS_CSV, SAMPLES_CSV = "views.csv", "samples.csv"
@@ -123,7 +123,7 @@ def evaluate(
         "background": settings.background,
         "lpips": settings.lpips_digest,
     }
-    store = FolderStore(out, identity, description=DESCRIPTION, record=SampleRecord, verb="evaluate")
+    store = RunFolder(out, identity, description=DESCRIPTION, record=SampleRecord, verb="evaluate")
     with store.locked():
         store.open()
         records = _records(plan, source, settings, store, progress)
@@ -138,7 +138,7 @@ def evaluate(
 
 
 def _records(
-    plan: Plan, source: Source, settings: Settings, store: FolderStore[SampleRecord] | None, progress: Progress
+    plan: Plan, source: Source, settings: Settings, store: RunFolder[SampleRecord] | None, progress: Progress
 ) -> list[SampleRecord]:
     known = _known(store) if store else {}
     data = MultiViewDataset(plan.folders, size=settings.size, background=settings.background)
@@ -158,7 +158,7 @@ def _records(
     return records
 
 
-def _known(store: FolderStore[SampleRecord]) -> dict[str, SampleRecord]:
+def _known(store: RunFolder[SampleRecord]) -> dict[str, SampleRecord]:
     """Finished samples."""
     return {record.id: record for record in store.records() if (store.root / record.id / SHEET).is_file()}
 

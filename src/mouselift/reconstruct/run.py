@@ -17,7 +17,7 @@ from mouselift.reconstruct.record import Record, metrics_csv
 from mouselift.reconstruct.sample import Made, make
 from mouselift.reconstruct.write import Page, write_made
 from mouselift.render.base import Renderer
-from mouselift.run_folder import FolderStore, file_digest
+from mouselift.run_folder import RunFolder, file_digest
 
 Progress = Callable[[str, int, int], None]  # stage, done, total
 
@@ -63,7 +63,7 @@ class Run:
             "options": options.identity,
             "mouselift": __version__,
         }
-        self.store = FolderStore(out, identity, description=DESCRIPTION, record=Record, verb="reconstruct")
+        self.store = RunFolder(out, identity, description=DESCRIPTION, record=Record, verb="reconstruct")
 
     def known(self) -> dict[str, Record]:
         """Whole samples that are there already."""

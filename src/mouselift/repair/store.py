@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from mouselift.dataset.layout import CAMERAS_FILE
-from mouselift.run_folder import FolderStore
+from mouselift.run_folder import RunFolder
 
 DESCRIPTION = "repair.json"
 
@@ -34,7 +34,7 @@ class RepairRecord(msgspec.Struct):
     rig: str = ""  # what the rig said, where one was given
 
 
-class RepairStore(FolderStore[RepairRecord]):
+class RepairStore(RunFolder[RepairRecord]):
     """One repaired dataset on disk."""
 
     def __init__(self, root: Path, identity: dict[str, Any]) -> None:
