@@ -1,4 +1,4 @@
-"""Calibrated limits of the geometric checks, each with the run that gave it (docs/reference/audit-rates.md)."""
+"""Calibrated limits of the geometric checks, each with the run that gave it (docs/evidence/audit-rates.md)."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class Bodies:
         """Mean |tangency residual| between the bodies in units of `breadth_px`; NaN where no plane has a say.
 
         Exact cameras and masks: 0.03 (what opening adds); ragged masks of a real recording: 0.05 to 0.10; two cameras
-        exchanged: 0.09 to 0.9 (docs/reference/audit-rates.md). ValueError unless there is one camera a view.
+        exchanged: 0.09 to 0.9 (docs/evidence/audit-rates.md). ValueError unless there is one camera a view.
         """
         return self.share_of(contacts(cameras, self.outlines))
 

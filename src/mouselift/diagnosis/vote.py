@@ -3,7 +3,7 @@
 One sample whose masks lack feet and tails does not tell two exchanged cameras from masks worse still. Twenty do: a
 reading undoes one fault in all samples, and masks do not repeat themselves. Medians only, over the tangent planes that
 a reading changes and then over samples: lost parts are outliers, and nothing is fitted. Limits:
-`benchmarks/naming_together.py`, docs/reference/audit-rates.md.
+`benchmarks/naming_together.py`, docs/evidence/audit-rates.md.
 """
 
 from __future__ import annotations
