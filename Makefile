@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check format clean
+.PHONY: demo test docs format clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mouselift demo demo
@@ -14,6 +14,11 @@ test: $(VENV)/.test-installed
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/pytest
+	$(MAKE) --no-print-directory docs
+
+docs: $(VENV)/.docs-installed
+	PYTHONWARNINGS=ignore NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open site/index.html"
 
 format: $(VENV)/.test-installed
 	$(BIN)/ruff format .
@@ -29,5 +34,9 @@ $(VENV)/.test-installed: $(VENV)/.installed constraints.txt
 	$(BIN)/python -m pip install --quiet --group test --editable '.[train,view]' --constraint constraints.txt
 	touch $@
 
+$(VENV)/.docs-installed: $(VENV)/.installed constraints.txt
+	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) demo
+	rm -rf $(VENV) demo site

@@ -1,10 +1,11 @@
-"""Fit Gaussians to six prepared views, no model: a second witness that the written cameras belong to the pixels.
+"""Fit Gaussians to the views of one sample, without a network: another check that the cameras belong to the pixels.
 
     python examples/fit_gaussians.py OUT [--presets per-sample ...] [--size 256] [--steps 1000] [--without CAMERA]
+    python examples/fit_gaussians.py OUT --sample DATASET/sample_000123 [--steps 1000] [--without CAMERA]
 
-Makes one instant of a synthetic recording (once), prepares it with each preset, and fits Gaussians that start inside
-the masks' common volume to the views. Prints foreground PSNR and IoU (`mouselift.reconstruct.metrics`) of the very
-views that were fitted; writes a sheet (the views above what was fitted) and a `.ply` for each preset. With cameras
+Without --sample: makes one instant of a synthetic recording (once) and prepares it with each preset. Gaussians start
+inside the masks' common volume and are fitted to the views. Prints foreground PSNR and IoU of the very views that were
+fitted; writes a sheet (the views above what was fitted) and a `.ply`, named by the preset or the sample. With cameras
 that match their pixels one shape explains all views; with `legacy` none does. Runs on one CPU core.
 """
 
@@ -58,8 +59,8 @@ class Photo:
         return colour * alpha + 1 - alpha, alpha
 
 
-def photos_of(preset: str, out: Path, size: int) -> list[Photo]:
-    """One prepared sample."""
+def synthetic_photos(preset: str, out: Path, size: int) -> list[Photo]:
+    """One prepared sample of the synthetic recording."""
     capture = out / "capture"
     if not (capture / "capture.toml").is_file():
         write_capture(capture, CaptureSpec(frames=1, fps=1.6, start=0.5, seed=3, images="png", masks="png"))
@@ -67,7 +68,12 @@ def photos_of(preset: str, out: Path, size: int) -> list[Photo]:
     dataset = out / preset
     recipe = Recipe(replace(PRESETS[preset], size=size), on_cut="keep")
     prepare(load_capture(capture), dataset, recipe, Selection(), Split(), 1, lambda *_: None)
-    sample = read_sample(find_samples(dataset)[0])
+    return photos_of(find_samples(dataset)[0])
+
+
+def photos_of(folder: Path) -> list[Photo]:
+    """The views of a prepared sample."""
+    sample = read_sample(folder)
     return [Photo(read_png(sample.folder / view.file_path), view.camera) for view in sample.views]
 
 
@@ -140,13 +146,19 @@ def scores(photos: list[Photo], gaussians: Gaussians) -> tuple[list[ViewScores],
 
 
 def fit(preset: str, out: Path, size: int, steps: int, without: str | None = None) -> dict[str, ViewScores]:
-    """One preset: prepares, fits all views but `without`, writes the sheet and the `.ply`; every view's figures."""
-    photos = photos_of(preset, out, size)
+    """One preset of the synthetic recording; every view's figures."""
+    return fit_photos(synthetic_photos(preset, out, size), preset, out, steps, without)
+
+
+def fit_photos(
+    photos: list[Photo], name: str, out: Path, steps: int, without: str | None = None
+) -> dict[str, ViewScores]:
+    """Fits all views but `without`, writes OUT/NAME.png and OUT/NAME.ply; every view's figures."""
     gaussians = fitted([photo for photo in photos if photo.camera.name != without], steps)
     found, drawn = scores(photos, gaussians)
     originals = [(255 * photo.target[0]).round().byte().permute(1, 2, 0).numpy() for photo in photos]
-    (out / f"{preset}.png").write_bytes(encode_png(still_sheet([*originals, *drawn], columns=len(photos))))
-    ply = out / f"{preset}.ply"
+    (out / f"{name}.png").write_bytes(encode_png(still_sheet([*originals, *drawn], columns=len(photos))))
+    ply = out / f"{name}.ply"
     ply.unlink(missing_ok=True)
     write_ply(ply, gaussians.to_splats())
     return {photo.camera.name: its for photo, its in zip(photos, found, strict=True)}
@@ -160,17 +172,22 @@ def means(found: list[ViewScores]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--sample", type=Path, help="a prepared sample's folder, instead of a synthetic recording")
     parser.add_argument("--presets", nargs="+", default=["per-sample", "canonical", "legacy"], choices=list(PRESETS))
     parser.add_argument("--size", type=int, default=256, help="pixels a side")
     parser.add_argument("--steps", type=int, default=1000)
-    parser.add_argument("--without", metavar="CAMERA", help="leave this view out of the fit (Camera1 .. Camera6)")
+    parser.add_argument("--without", metavar="CAMERA", help="leave this view out of the fit")
     options = parser.parse_args()
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    for preset in options.presets:
-        found = fit(preset, options.out, options.size, options.steps, options.without)
+    options.out.mkdir(parents=True, exist_ok=True)
+    for name in [options.sample.name] if options.sample else options.presets:
+        if options.sample:
+            found = fit_photos(photos_of(options.sample), name, options.out, options.steps, options.without)
+        else:
+            found = fit(name, options.out, options.size, options.steps, options.without)
         apart = found.pop(options.without, None)
-        print(f"{preset:12s} {means(list(found.values()))} (means of {len(found)} views)", flush=True)
+        print(f"{name:12s} {means(list(found.values()))} (means of {len(found)} views)", flush=True)
         if apart is not None:
             print(f"{'':12s} {means([apart])} ({options.without}, not fitted)", flush=True)
 
