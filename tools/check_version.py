@@ -1,4 +1,4 @@
-"""Fails unless a tag, the package, CITATION.cff and CHANGELOG.md name one version: python tools/check_version.py v0.1.0"""
+"""Fails unless tag, package, CITATION.cff and CHANGELOG.md name one version: python tools/check_version.py v0.1.0"""
 
 from __future__ import annotations
 
