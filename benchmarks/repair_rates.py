@@ -18,10 +18,10 @@ import numpy as np
 
 from corpus import corpus
 from mouselift.dataset.sample import SampleViews, View
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.explain import explain, look, problem_of
 from mouselift.framing.framing import PRESETS
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.prepare.subject import find_subject
 from mouselift.repair.gauge import gauge_directions
 from mouselift.repair.sample import Repaired, repair_sample
@@ -36,11 +36,13 @@ _FILLS = (0.25, 0.3, 0.42, 0.6)  # of the legacy preset; 0.6 is its default
 _SIZE_PX = 150.0  # typical subject: turns a relative scale into pixels where both are weighed together
 
 
-def without_gauge(true: Sequence[Camera], found: Sequence[Camera], hulls: Hulls) -> tuple[np.ndarray, np.ndarray]:
+def without_gauge(
+    true: Sequence[Camera], found: Sequence[Camera], outlines: ConvexOutlines
+) -> tuple[np.ndarray, np.ndarray]:
     """(raw, gauge taken out) errors [v, 3]: log f, cx, cy."""
-    a, b = Stated.of(true), Stated.of(found)
+    a, b = CameraArrays.of(true), CameraArrays.of(found)
     raw = np.concatenate([np.log(b.focal[:, :1] / a.focal[:, :1]), b.principal - a.principal], axis=1)
-    directions = gauge_directions(a, hulls)
+    directions = gauge_directions(a, outlines)
     assert directions is not None
     weight = np.tile([_SIZE_PX, 1.0, 1.0], len(raw))
     G = directions.reshape(-1, 4) * weight[:, None]
@@ -48,7 +50,7 @@ def without_gauge(true: Sequence[Camera], found: Sequence[Camera], hulls: Hulls)
     return raw, raw - (part / weight).reshape(-1, 3)
 
 
-def hulls_of(sample: SampleViews) -> Hulls:
+def outlines_of(sample: SampleViews) -> ConvexOutlines:
     return problem_of(sample, look(sample))[1]
 
 
@@ -87,7 +89,7 @@ def single(name: str, samples: Sequence[SampleViews], fault: Callable, limits: t
             refused += 1
             continue
         true = cameras_of_pixels(sample, injected)
-        raw, error = without_gauge(true, found.cameras, hulls_of(injected.sample))
+        raw, error = without_gauge(true, found.cameras, outlines_of(injected.sample))
         kept.append(error)
         raws.append(raw)
         sigmas += standardised(found, injected.sample, injected.values)
@@ -205,7 +207,7 @@ def preset(fill: float, first: int, count: int) -> None:
         repaired = repair_sample(sample)
         few += "tangency equations are left" in repaired.reason
         if repaired.status == "repaired":
-            errors.append(without_gauge([v.target for v in plan.views], repaired.cameras, hulls_of(sample))[1])
+            errors.append(without_gauge([v.target for v in plan.views], repaired.cameras, outlines_of(sample))[1])
     row(f"--preset legacy --fill {fill:g}", errors, [], len(errors), (3.0, 6.0))
     print(
         f"  {len(errors)} of {count} repaired, {few} refused for too few equations; "

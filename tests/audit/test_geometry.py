@@ -49,8 +49,8 @@ def test_one_fat_mask_is_not_taken_for_distances(
     sample = rough(make_exact(time), np.random.default_rng(seed), what=only_fat).sample
     found = geometry(sample)
     assert (found.check.suspicion.kind, found.check.faulty) == ("masks", False)
-    stated, hulls = problem_of(sample, found.check)
-    distances = [fit(candidate, [(stated, hulls)]) for candidate in moved_centres(stated)]
+    cameras, outlines = problem_of(sample, found.check)
+    distances = [fit(candidate, [(cameras, outlines)]) for candidate in moved_centres(cameras)]
     assert min(each.rms_px for each in distances) < 0.3  # else this sample shows nothing
 
 

@@ -113,7 +113,7 @@ def test_too_few_planes_is_unknown_never_a_pass(exact: SampleViews) -> None:
 def test_one_plane_alone_decides_nothing(exact: SampleViews) -> None:
     """A single tangent point off by pixels (an ear that one mask lacks) blames no camera of the exact sample."""
     found = check(exact)
-    contacts = found.tangency.contacts
-    angle = contacts.angle.copy()
-    angle[4] += 1.5 * float(np.linalg.norm(contacts.gradient[4]))
-    assert suspect(replace(contacts, angle=angle), found.outlines).kind in ("none", "masks")
+    planes = found.tangency.planes
+    angle = planes.angle.copy()
+    angle[4] += 1.5 * float(np.linalg.norm(planes.gradient[4]))
+    assert suspect(replace(planes, angle=angle), found.outlines).kind in ("none", "masks")

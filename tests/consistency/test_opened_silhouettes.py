@@ -31,7 +31,7 @@ def test_a_convex_body_keeps_its_outline() -> None:
     found = bodies([alpha], [whole])
     (body,) = found.outlines
     assert body is not None
-    assert np.array_equal(body.hull, whole.hull)
+    assert np.array_equal(body.convex, whole.convex)
     assert found.breadth_px == pytest.approx(RADIUS, abs=1.0)
 
 
@@ -41,10 +41,10 @@ def test_a_thin_tail_goes_and_a_thick_one_stays(tail_px: float, stays: bool) -> 
     outline = outline_of(alpha)
     (body,) = bodies([alpha], [outline]).outlines
     assert body is not None
-    far = float(np.linalg.norm(body.hull - CENTRE, axis=1).max())
+    far = float(np.linalg.norm(body.convex - CENTRE, axis=1).max())
     assert (far > RADIUS + 20) == stays
     # Half a pixel of bias would show here: what is left is the disc's own outline, and the tail's stump.
-    left = body.hull[body.hull[:, 0] < CENTRE[0]]
+    left = body.convex[body.convex[:, 0] < CENTRE[0]]
     assert np.linalg.norm(left - CENTRE, axis=1) == pytest.approx(RADIUS, abs=0.1)
     if not stays:
         assert far < RADIUS + 2.5
@@ -54,11 +54,11 @@ def test_marks_of_cuts_are_carried_over() -> None:
     alpha = disc()
     outline = outline_of(alpha)
     assert outline is not None
-    low = outline.hull[:, 1] > CENTRE[1] + 30
+    low = outline.convex[:, 1] > CENTRE[1] + 30
     (body,) = bodies([alpha], [outline.leaving_out(low)]).outlines
     assert body is not None
-    assert body.border[body.hull[:, 1] > CENTRE[1] + 30].all()
-    assert not body.border[body.hull[:, 1] < CENTRE[1] + 25].any()
+    assert body.uninformative[body.convex[:, 1] > CENTRE[1] + 30].all()
+    assert not body.uninformative[body.convex[:, 1] < CENTRE[1] + 25].any()
 
 
 def test_bodies_agree_though_tails_are_gone_and_disagree_when_cameras_are_exchanged(

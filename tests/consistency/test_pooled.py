@@ -11,7 +11,7 @@ from mouselift.consistency.hypotheses import deviations
 from mouselift.consistency.pooled import Pool
 from mouselift.dataset.sample import SampleViews
 from mouselift.geometry.outlines import outline_of
-from mouselift.geometry.tangent_planes import contacts
+from mouselift.geometry.tangent_planes import tangent_planes
 from mouselift.synthetic import faults
 
 TIMES = (0.5, 1.3, 2.1, 3.4)
@@ -21,7 +21,7 @@ def pool_of(samples: list[SampleViews]) -> Pool:
     pool = Pool(samples[0].names)
     for sample in samples:
         outlines = [outline_of(view.alpha) for view in sample.views]
-        found = contacts([view.camera for view in sample.views], outlines)
+        found = tangent_planes([view.camera for view in sample.views], outlines)
         pool.add(sample.names, found, deviations(found, outlines))
     return pool
 

@@ -35,7 +35,7 @@ def ragged_views(sample: SampleViews, seed: int = 0) -> SampleViews:
         out = alpha.copy()
         outline = outline_of(alpha)
         assert outline is not None
-        for at in outline.hull[rng.uniform(size=len(outline.hull)) < 0.5]:
+        for at in outline.convex[rng.uniform(size=len(outline.convex)) < 0.5]:
             cv2.circle(out, (int(at[0]), int(at[1])), int(rng.integers(4, 13)), (0,), cv2.FILLED)
         return out
 
@@ -90,9 +90,9 @@ def test_masks_do_not_excuse_what_no_mask_does(fault: str, time: float, make_exa
 
 
 def test_one_stretch_of_all_images_is_told_from_rags(exact: SampleViews) -> None:
-    stretched = check(faults.anisotropic(exact, RNG(0), ratio=1.2).sample).tangency.contacts
+    stretched = check(faults.anisotropic(exact, RNG(0), ratio=1.2).sample).tangency.planes
     assert least_stretched(stretched) < 0.5
-    rags = check(ragged_views(exact)).tangency.contacts
+    rags = check(ragged_views(exact)).tangency.planes
     assert least_stretched(rags) > 0.8
 
 

@@ -64,7 +64,7 @@ def test_what_the_file_says_counts(exact: SampleViews) -> None:
     told = replace(exact, views=(replace(exact.views[0], cut=True), *exact.views[1:]))
     kept, findings = without_cuts(told, outlines)
     assert kept[0] is not None
-    assert kept[0].border.all()
+    assert kept[0].uninformative.all()
     assert len(findings) == 1
     uncut = replace(exact, views=(replace(cut_view(exact.views[0], 0.0), cut=False), *exact.views[1:]))
     assert without_cuts(uncut, [outline_of(v.alpha) for v in uncut.views])[1] == ()
@@ -75,5 +75,5 @@ def test_the_images_own_border_is_not_an_old_edge() -> None:
     cv2.circle(alpha, (128, 250), 90, (255,), cv2.FILLED)
     outline = outline_of(alpha)
     assert outline is not None
-    assert outline.border.any()
+    assert outline.uninformative.any()
     assert cut_line(outline) is None

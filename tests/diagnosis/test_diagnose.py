@@ -75,8 +75,8 @@ def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tu
     for step in (0.5, -0.5):
         found = diagnose(faults.half_pixel_all(exact_postures[0], np.random.default_rng(0), pixels=step).sample)
         assert found.undone is not None
-        stated = exact_postures[0].views[0].camera
-        assert found.undone.corrected[0].principal[0, 0] == pytest.approx(stated.cx)
+        cameras = exact_postures[0].views[0].camera
+        assert found.undone.corrected[0].principal[0, 0] == pytest.approx(cameras.cx)
 
 
 def test_one_moved_centre_is_told_from_a_moved_image(exact_postures: tuple[SampleViews, ...]) -> None:

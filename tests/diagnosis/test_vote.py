@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mouselift.dataset.sample import SampleViews
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit import Problem
 from mouselift.diagnosis.vote import LEAST, Vote, elected, votes
+from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.synthetic.faults import FAULTS, rough
 
 TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5, 5.3)
@@ -77,7 +77,7 @@ def test_the_vote_notices_half_a_pixel_one_per_cent_and_a_transposed_rotation(
     right = elected(given)
     assert right is not None
     for spoil in (_half_pixel, _one_per_cent, _transposed):
-        worse = _vote_for(right, [(spoil(stated), hulls) for stated, hulls in given])
+        worse = _vote_for(right, [(spoil(cameras), outlines) for cameras, outlines in given])
         assert worse.after_px > 2 * right.after_px
 
 
@@ -86,15 +86,15 @@ def _vote_for(vote: Vote, given: Problem) -> Vote:
     return next(v for v in votes(given) if (v.candidate.code, v.candidate.views) == same)
 
 
-def _half_pixel(stated: Stated) -> Stated:
-    return replace(stated, principal=stated.principal + 0.5)
+def _half_pixel(cameras: CameraArrays) -> CameraArrays:
+    return replace(cameras, principal=cameras.principal + 0.5)
 
 
-def _one_per_cent(stated: Stated) -> Stated:
-    focal = stated.focal.copy()
+def _one_per_cent(cameras: CameraArrays) -> CameraArrays:
+    focal = cameras.focal.copy()
     focal[::2] *= 1.01
-    return replace(stated, focal=focal)
+    return replace(cameras, focal=focal)
 
 
-def _transposed(stated: Stated) -> Stated:
-    return replace(stated, R_cam_world=np.swapaxes(stated.R_cam_world, 1, 2).copy())
+def _transposed(cameras: CameraArrays) -> CameraArrays:
+    return replace(cameras, R_cam_world=np.swapaxes(cameras.R_cam_world, 1, 2).copy())

@@ -43,7 +43,7 @@ def test_disc_outline_lies_on_the_circle() -> None:
     assert np.abs(offset(outline.points)).max() < 0.02
     assert outline.area == pytest.approx(np.pi * RADIUS**2, rel=1e-3)
     assert np.allclose(outline.centroid, CENTRE, atol=5e-3)
-    assert not outline.border.any()
+    assert not outline.uninformative.any()
 
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "level"])
@@ -68,9 +68,9 @@ def test_hull_is_that_of_all_points() -> None:
     outline = outline_of(disc())
     assert outline is not None
     slow = {tuple(p) for p in np.round(convex_hull(outline.points), 3).tolist()}
-    fast = {tuple(p) for p in np.round(outline.hull, 3).tolist()}
+    fast = {tuple(p) for p in np.round(outline.convex, 3).tolist()}
     assert len(fast ^ slow) <= 4  # nearly collinear corners may differ
-    area = abs(float(cv2.contourArea(outline.hull.astype(np.float32))))
+    area = abs(float(cv2.contourArea(outline.convex.astype(np.float32))))
     assert area == pytest.approx(np.pi * RADIUS**2, rel=5e-3)
 
 
@@ -86,7 +86,7 @@ def test_single_pixel() -> None:
     assert outline is not None
     assert outline.box == (5, 3, 6, 4)
     assert np.allclose(outline.centroid, [[5.5, 3.5]])
-    assert np.allclose(sorted(outline.hull.tolist()), [[5.0, 3.5], [5.5, 3.0], [5.5, 4.0], [6.0, 3.5]])
+    assert np.allclose(sorted(outline.convex.tolist()), [[5.0, 3.5], [5.5, 3.0], [5.5, 4.0], [6.0, 3.5]])
     assert outline.area == 1.0
     assert LEVEL == 127.5
 
@@ -94,7 +94,7 @@ def test_single_pixel() -> None:
 def test_single_pixel_images() -> None:
     outline = outline_of(np.full((1, 1), 255, np.uint8))
     assert outline is not None
-    assert outline.border.all()
+    assert outline.uninformative.all()
 
 
 @pytest.mark.parametrize("side", range(4))
@@ -103,10 +103,10 @@ def test_subject_on_the_border(side: int) -> None:
     alpha = np.rot90(disc(np.array([10.0, 60.0])), side).copy()
     outline = outline_of(alpha)
     assert outline is not None
-    assert outline.border.any()
-    assert not outline.border.all()
-    on_edge = np.minimum(outline.hull, 128 - outline.hull).min(axis=1) <= 1.0
-    assert (on_edge == outline.border).all()
+    assert outline.uninformative.any()
+    assert not outline.uninformative.all()
+    on_edge = np.minimum(outline.convex, 128 - outline.convex).min(axis=1) <= 1.0
+    assert (on_edge == outline.uninformative).all()
     assert np.minimum(outline.points, 128 - outline.points).min() == 0.0
 
 
@@ -117,14 +117,14 @@ def test_holes_and_several_components_count() -> None:
     assert outline is not None
     assert whole is not None
     assert len(outline.points) > len(whole.points)
-    assert np.allclose(outline.hull, whole.hull)
+    assert np.allclose(outline.convex, whole.convex)
     alpha[5, 120] = 200
     with_speck, cleaned = outline_of(alpha), outline_of(alpha, speck_share=0.01)
     assert with_speck is not None
     assert cleaned is not None
     assert with_speck.box[2] == 121
-    assert with_speck.hull[:, 0].max() > 120
-    assert np.allclose(cleaned.hull, whole.hull)
+    assert with_speck.convex[:, 0].max() > 120
+    assert np.allclose(cleaned.convex, whole.convex)
     assert cleaned.box == whole.box
     assert cleaned.area == pytest.approx(outline.area)
 
@@ -132,8 +132,8 @@ def test_holes_and_several_components_count() -> None:
 def test_leaving_out_adds_to_the_border() -> None:
     outline = outline_of(disc(np.array([10.0, 60.0])))
     assert outline is not None
-    low = outline.hull[:, 1] > 80
-    assert (outline.leaving_out(low).border == (outline.border | low)).all()
+    low = outline.convex[:, 1] > 80
+    assert (outline.leaving_out(low).uninformative == (outline.uninformative | low)).all()
 
 
 def test_speed() -> None:

@@ -27,7 +27,9 @@ def cameras_of(sample: SampleViews) -> list[Camera]:
 
 def slow(cameras: list[Camera], outlines: list[Outline | None]) -> np.ndarray:
     """The slow twin's residuals in the fast one's layout."""
-    rays = [OutlineRays(c, o.hull, c.rays(o.hull), o.border) for c, o in zip(cameras, outlines, strict=True) if o]
+    rays = [
+        OutlineRays(c, o.convex, c.rays(o.convex), o.uninformative) for c, o in zip(cameras, outlines, strict=True) if o
+    ]
     out = np.full((len(cameras), len(cameras), 2), np.nan)
     for r in tangency_residuals(rays):
         out[r.first, r.second, r.side] = r.pixels
@@ -48,7 +50,7 @@ def test_exact_samples_agree_and_so_does_the_slow_twin(preset: str, make_exact: 
     sample = make_exact(1.3, preset)
     found = tangency(cameras_of(sample), outlines_of(sample))
     assert found.view_rms_px.max() < 0.25
-    assert found.planes >= 20
+    assert found.count >= 20
     assert agree(found, slow(cameras_of(sample), outlines_of(sample)), 1e-3)
 
 
@@ -77,7 +79,7 @@ def test_faults_are_seen(fault: str, exact: SampleViews) -> None:
     if fault in ("half a pixel", "one per cent"):
         assert wrong.rms_px > 2.5 * clean.rms_px
     else:
-        assert wrong.rms_px > 20 * clean.rms_px or wrong.planes < clean.planes
+        assert wrong.rms_px > 20 * clean.rms_px or wrong.count < clean.count
 
 
 def test_sign_and_size(exact: SampleViews) -> None:
@@ -87,10 +89,10 @@ def test_sign_and_size(exact: SampleViews) -> None:
     for shift in (np.array([1.0, 0.0]), np.array([0.0, 1.0])):
         old = outlines[4]
         assert old is not None
-        moved = [*outlines[:4], replace(old, hull=old.hull + shift), *outlines[5:]]
+        moved = [*outlines[:4], replace(old, convex=old.convex + shift), *outlines[5:]]
         after = tangency(cameras, moved)
-        change = after.contacts.residual - before.contacts.residual
-        modelled = before.contacts.jacobian()[:, 4, 1:] @ shift
+        change = after.planes.residual - before.planes.residual
+        modelled = before.planes.jacobian()[:, 4, 1:] @ shift
         assert np.abs(change - modelled).max() < 0.06
         own = (after.pixels - before.pixels)[4]
         assert np.nanmax(np.abs(own)) <= 1.05
@@ -100,7 +102,7 @@ def test_sign_and_size(exact: SampleViews) -> None:
 def test_jacobian_is_the_residuals_derivative(exact: SampleViews) -> None:
     """Small changes of one view's camera, as the docstring words them, against the linear model."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
-    before = tangency(cameras, outlines).contacts
+    before = tangency(cameras, outlines).planes
     J = before.jacobian()
     s, dx, dy = 1e-3, 0.05, -0.03
     for k, camera in enumerate(cameras):
@@ -110,7 +112,7 @@ def test_jacobian_is_the_residuals_derivative(exact: SampleViews) -> None:
             cameras, k, fx=camera.fx * small, fy=camera.fy * small,
             cx=half + small * (camera.cx - half - dx), cy=half + small * (camera.cy - half - dy),
         )  # fmt: skip
-        change = tangency(changed, outlines).contacts.residual - before.residual
+        change = tangency(changed, outlines).planes.residual - before.residual
         modelled = J[:, k] @ np.array([s, dx, dy])
         assert np.abs(change - modelled).max() < 5e-3
         assert np.abs(modelled).max() > 0.05
@@ -119,8 +121,8 @@ def test_jacobian_is_the_residuals_derivative(exact: SampleViews) -> None:
 
 
 def test_gauge_a_common_zoom_is_invisible(exact: SampleViews) -> None:
-    contacts = tangency(cameras_of(exact), outlines_of(exact)).contacts
-    J = contacts.jacobian()
+    planes = tangency(cameras_of(exact), outlines_of(exact)).planes
+    J = planes.jacobian()
     zoom = J[:, :, 0].sum(axis=1)
     single = np.linalg.norm(J[:, 0, 0])
     assert np.linalg.norm(zoom) < 0.35 * single
@@ -128,9 +130,9 @@ def test_gauge_a_common_zoom_is_invisible(exact: SampleViews) -> None:
 
 def test_residual_noise_is_one_for_one(exact: SampleViews) -> None:
     """Outline noise of deviation s at the touching points makes residuals of deviation s."""
-    contacts = tangency(cameras_of(exact), outlines_of(exact)).contacts
+    planes = tangency(cameras_of(exact), outlines_of(exact)).planes
     rng = np.random.default_rng(0)
-    noise = np.concatenate([contacts.moved(0.3 * rng.standard_normal(contacts.points.shape)) for _ in range(200)])
+    noise = np.concatenate([planes.moved(0.3 * rng.standard_normal(planes.points.shape)) for _ in range(200)])
     assert np.std(noise) == pytest.approx(0.3, rel=0.05)
 
 
@@ -143,10 +145,10 @@ def test_views_that_say_nothing(exact: SampleViews) -> None:
     assert np.isnan(without.pixels[0]).all()
     assert np.isnan(without.pixels[:, 0]).all()
     assert without.view_rms_px[1:].max() < 0.5
-    assert not without.contacts.touching(0).any()
+    assert not without.planes.of_view(0).any()
     assert np.isnan(tangency(cameras[:1], outlines[:1]).rms_px)
     assert np.isnan(tangency([], []).rms_px)
-    assert tangency([cameras[0]] * 2, [outlines[0]] * 2).planes == 0  # one centre
+    assert tangency([cameras[0]] * 2, [outlines[0]] * 2).count == 0  # one centre
     with pytest.raises(ValueError, match="one outline"):
         tangency(cameras, outlines[:2])
 
@@ -161,10 +163,10 @@ def test_a_touched_border_leaves_the_plane_out(exact: SampleViews) -> None:
     camera = cameras[0].cropped(0.0, 0.0, (edge, 512))
     cut = outline_of(np.ascontiguousarray(alpha[:, :edge]))
     assert cut is not None
-    assert cut.border.any()
+    assert cut.uninformative.any()
     marked = tangency([camera, *cameras[1:]], [cut, *outlines[1:]])
     assert np.nanmax(marked.view_rms_px) < 0.5
-    naive = replace(cut, border=np.zeros_like(cut.border))
+    naive = replace(cut, uninformative=np.zeros_like(cut.uninformative))
     assert np.nanmax(tangency([camera, *cameras[1:]], [naive, *outlines[1:]]).view_rms_px) > 1.5
 
 

@@ -59,7 +59,7 @@ def test_equal_to_the_slow_twin(cameras: tuple[Camera, ...], masks: list[list[np
     assert fast is not None
     for i, a in enumerate(first):
         for j, b in enumerate(second):
-            rays = [OutlineRays(v.camera, v.pixels, v.rays, v.border) for v in (a, b)]
+            rays = [OutlineRays(v.camera, v.pixels, v.rays, v.uninformative) for v in (a, b)]
             for here, side, pixels in slow_residuals(*rays):
                 assert fast[here, side, i, j] == pytest.approx(pixels, rel=2e-3, abs=1e-4)
 

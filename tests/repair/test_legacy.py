@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mouselift.dataset.sample import SampleViews, View
-from mouselift.diagnosis.camera_arrays import Stated, subject_point
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit_starts import Placed, starts_from_places
 from mouselift.framing.framing import PRESETS
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera_arrays import CameraArrays, subject_point
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
@@ -64,9 +64,9 @@ def test_clipped_images_are_refused_though_a_fit_would_leave_nothing() -> None:
 
 def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
     sample, true, _ = small
-    stated, hulls = problem_of(sample, look(sample))
+    cameras, outlines = problem_of(sample, look(sample))
     log_scale = np.log([a.fx / view.camera.fx for a, view in zip(true, sample.views, strict=True)])
-    off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_places(stated, hulls)]
+    off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_places(cameras, outlines)]
     assert 0 < len(off) <= 5
     assert min(off) < 0.5  # of a grid whose steps are 0.4
 
@@ -74,17 +74,17 @@ def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tu
 def test_values_put_the_place_where_the_images_show_it(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
     """With the true cameras as stated, the values of the true place are those of no change; half a pixel is seen."""
     sample, true, _ = small
-    _, hulls = problem_of(sample, look(sample))
-    stated = Stated.of(true)
-    point = subject_point(stated, hulls)
+    _, outlines = problem_of(sample, look(sample))
+    cameras = CameraArrays.of(true)
+    point = subject_point(cameras, outlines)
     assert point is not None
-    placed = Placed.of(stated, hulls)
-    values = placed.values(stated, point, 0.0)
+    placed = Placed.of(cameras, outlines)
+    values = placed.values(cameras, point, 0.0)
     at = np.array([camera.project(point[None])[0] for camera in true])
     scale = np.exp(values[:, :1])
-    middle = stated.size / 2
+    middle = cameras.size / 2
     np.testing.assert_allclose(middle + scale * (at - middle) + values[:, 1:], placed.anchor, atol=1e-9)
-    shifted = replace(stated, principal=stated.principal + 0.5)
+    shifted = replace(cameras, principal=cameras.principal + 0.5)
     assert np.abs(placed.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
 
 

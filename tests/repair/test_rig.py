@@ -11,11 +11,11 @@ import pytest
 
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.dataset.sample import SampleViews
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.diagnosis.cause import Diagnosis
 from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.geometry.similarity import Similarity
 from mouselift.repair.rig_match import match_rig, similarity_of
 from mouselift.repair.sample import Repaired, repair_sample
@@ -68,14 +68,14 @@ def found_once(spoiled: SampleViews) -> Diagnosis:
 
 def test_the_similarity_comes_back(exact_postures: tuple[SampleViews, ...]) -> None:
     rig = rig_of(cameras_of(exact_postures[0]))
-    stated = Stated.of(cameras_of(exact_postures[0]))
-    world = similarity_of(rig.cameras, stated)
+    cameras = CameraArrays.of(cameras_of(exact_postures[0]))
+    world = similarity_of(rig.cameras, cameras)
     assert world.scale == pytest.approx(_WORLD.scale, rel=1e-9)
     np.testing.assert_allclose(world.R_new_old, _WORLD.R_new_old, atol=1e-9)
-    match = match_rig(rig, exact_postures[0].names, stated)
+    match = match_rig(rig, exact_postures[0].names, cameras)
     assert match.turn_deg < 1e-6
     assert match.moved < 1e-9
-    np.testing.assert_allclose(match.centres(), stated.centre, atol=1e-9)
+    np.testing.assert_allclose(match.centres(), cameras.centre, atol=1e-9)
 
 
 def test_one_scale_fixes_the_shift_and_leaves_the_zoom(
@@ -186,27 +186,27 @@ def test_the_match_notices_small_errors_of_a_pose(exact_postures: tuple[SampleVi
 
     rig = rig_of(cameras_of(exact_postures[0]), _SCALE, wrong)
     with pytest.raises(CalibrationError, match=f"Without '{exact_postures[0].names[1]}' all others agree"):
-        match_rig(rig, exact_postures[0].names, Stated.of(cameras_of(exact_postures[0])))
+        match_rig(rig, exact_postures[0].names, CameraArrays.of(cameras_of(exact_postures[0])))
 
 
 def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact_postures: tuple[SampleViews, ...]) -> None:
-    stated, names = Stated.of(cameras_of(exact_postures[0])), exact_postures[0].names
+    cameras, names = CameraArrays.of(cameras_of(exact_postures[0])), exact_postures[0].names
     right = rig_of(cameras_of(exact_postures[0]))
     renamed = replace(right, cameras=tuple(replace(c, name=f"hires_{k}") for k, c in enumerate(right.cameras[::-1])))
-    match = match_rig(renamed, names, stated)
+    match = match_rig(renamed, names, cameras)
     assert "by pose" in match.how
     assert [c.name for c in match.cameras] == [f"hires_{5 - k}" for k in range(6)]
     a, b = right.cameras[0], right.cameras[1]
     exchanged = replace(right, cameras=(replace(a, name=b.name), replace(b, name=a.name), *right.cameras[2:]))
     with pytest.raises(CalibrationError, match="under other names"):
-        match_rig(exchanged, names, stated)
+        match_rig(exchanged, names, cameras)
 
 
 def test_centres_set_to_one_distance_come_back_exactly(exact_postures: tuple[SampleViews, ...]) -> None:
     sample = faults.centre_moved(exact_postures[0], np.random.default_rng(0)).sample
     found = repair_sample(sample, rig=rig_of(cameras_of(exact_postures[0])))
     assert "rig-centres" in found.rig
-    world = similarity_of(rig_of(cameras_of(exact_postures[0])).cameras, Stated.of(found.cameras))
+    world = similarity_of(rig_of(cameras_of(exact_postures[0])).cameras, CameraArrays.of(found.cameras))
     true = np.array([c.centre for c in cameras_of(exact_postures[0])])
     centres = np.array([c.centre for c in found.cameras])
     ratio = np.linalg.norm(centres - centres[0], axis=1)[1:] / np.linalg.norm(true - true[0], axis=1)[1:]

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 from mouselift.dataset.sample import SampleViews
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.diagnosis.explain import look, problem_of
+from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.repair.gauge import gauge_directions, unobservable
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
 from mouselift.synthetic.rough_masks import Roughness
 
 
-def without_gauge(true: Stated, found: Stated, directions: np.ndarray) -> np.ndarray:
+def without_gauge(true: CameraArrays, found: CameraArrays, directions: np.ndarray) -> np.ndarray:
     """Errors [v, 3] of log f, cx, cy that no common zoom or shift explains."""
     raw = np.concatenate([np.log(found.focal[:, :1] / true.focal[:, :1]), found.principal - true.principal], axis=1)
     weight = np.tile([150.0, 1.0, 1.0], len(raw))
@@ -32,10 +32,10 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[SampleVi
     assert found.residual_before_px is not None
     assert found.residual_after_px is not None
     assert found.residual_after_px < 0.01 * found.residual_before_px
-    true, hulls = problem_of(sample, look(sample))
-    directions = gauge_directions(true, hulls)
+    true, outlines = problem_of(sample, look(sample))
+    directions = gauge_directions(true, outlines)
     assert directions is not None
-    error = without_gauge(true, Stated.of(found.cameras), directions)
+    error = without_gauge(true, CameraArrays.of(found.cameras), directions)
     assert np.abs(error[:, 0]).max() < 0.01
     assert np.hypot(error[:, 1], error[:, 2]).max() < 2.0
     assert found.gauge is not None
@@ -44,8 +44,8 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[SampleVi
 
 def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[SampleViews, ...]) -> None:
     """In one view: the gauge, which is common, must not swallow them."""
-    true, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
-    directions = gauge_directions(true, hulls)
+    true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    directions = gauge_directions(true, outlines)
     assert directions is not None
     for column, size, least in ((0, 0.01, 0.003), (2, 0.5, 0.1)):
         change = np.zeros((6, 7))
@@ -58,12 +58,12 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
     exact_postures: tuple[SampleViews, ...],
 ) -> None:
     """A point of a larger subject, seen by the changed cameras, is where the old one was: to first order."""
-    true, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
-    directions = gauge_directions(true, hulls)
+    true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    directions = gauge_directions(true, outlines)
     assert directions is not None
-    from mouselift.diagnosis.camera_arrays import subject_point
+    from mouselift.geometry.camera_arrays import subject_point
 
-    point = subject_point(true, hulls)
+    point = subject_point(true, outlines)
     assert point is not None
     distance = float(np.linalg.norm(point - true.centre, axis=1).mean())
     near = point + np.array([0.02, -0.01, 0.015])
@@ -128,10 +128,10 @@ def test_two_views_are_too_few(exact_postures: tuple[SampleViews, ...]) -> None:
 
 
 def test_views_from_one_side_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
-    stated, hulls = problem_of(exact_postures[0], look(exact_postures[0]))
-    one = stated.take([0] * 6)
+    cameras, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    one = cameras.take([0] * 6)
     together = replace(one, centre=one.centre + 1e-3 * np.arange(18).reshape(6, 3))
-    reason = unobservable(together, hulls)
+    reason = unobservable(together, outlines)
     assert reason is not None
     assert "one line" in reason
 

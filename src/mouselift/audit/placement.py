@@ -47,7 +47,7 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
     nothing = Placement(None, np.nan, np.nan, np.nan, np.full(len(cameras), np.nan), border)
     if len(seen) < 2:
         return nothing
-    rays = [camera.rays(np.concatenate([outline.centroid, outline.hull])) for camera, outline in seen]
+    rays = [camera.rays(np.concatenate([outline.centroid, outline.convex])) for camera, outline in seen]
     centres = np.stack([camera.centre for camera, _ in seen])
     try:
         centre = meeting_point(centres, np.stack([own[0] for own in rays]))

@@ -63,7 +63,7 @@ def check_cameras(
     def body() -> Witness:
         return Witness.of([view.alpha for view in sample.views], kept, cameras)
 
-    suspicion = suspect(found.contacts, kept, limits, body)
+    suspicion = suspect(found.planes, kept, limits, body)
     findings = [*notes]
     # Long residuals at thin tips alone are what the half level does to them, most of all at low resolution.
     loud = found.rms_px > limits.rms_px and suspicion.noise_px > limits.rough_px
@@ -100,7 +100,7 @@ def accused(sample: SampleViews, check: CameraCheck) -> CameraCheck:
 
 def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     text = (
-        f"{sample.id}: only {suspicion.planes} tangent planes have a say (expected at least {limits.planes}): "
+        f"{sample.id}: only {suspicion.planes_used} tangent planes have a say (expected at least {limits.min_planes}): "
         "whether cameras and silhouettes agree is not known"
     )
     return Finding.of(
@@ -108,8 +108,8 @@ def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) 
         text,
         frame=sample.frame,
         sample=sample.id,
-        value=float(suspicion.planes),
-        limit=float(limits.planes),
+        value=float(suspicion.planes_used),
+        limit=float(limits.min_planes),
     )
 
 

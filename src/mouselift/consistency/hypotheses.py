@@ -1,6 +1,6 @@
 """Which camera is wrong: hypotheses about small changes of the images, against the noise of the outlines.
 
-Each hypothesis is linear in the signed tangency residuals (`Contacts.jacobian`): one view scaled and shifted (3
+Each hypothesis is linear in the signed tangency residuals (`TangentPlanes.jacobian`): one view scaled and shifted (3
 numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
 the residuals' squares it explains, in units of the noise: the outlines' known noise, or what the best explanation
 leaves where that is more (rough masks); no single tangent plane may decide. An F-test with a floor under the noise, in
@@ -21,7 +21,7 @@ from mouselift.consistency.limits import LIMITS, GeometryLimits
 from mouselift.consistency.mask_errors import AskBodies, MaskFault, mask_fault
 from mouselift.consistency.rough_outlines import ragged
 from mouselift.geometry.outlines import Outline
-from mouselift.geometry.tangent_planes import Contacts
+from mouselift.geometry.tangent_planes import TangentPlanes
 
 Kind = Literal["none", "masks", "view", "all", "several", "unknown"]
 _TIP_RADIUS_PX = 5.0  # the outline's sharpness at a touching point is judged within this
@@ -44,30 +44,30 @@ class Suspicion:
     noise_px: float  # deviation that the chosen hypothesis leaves, at well-defined outline points
     scores: Float64[Array, " v"]  # each view's
     best: tuple[float, float, float]  # of the hypotheses one view, all views alike, several views
-    planes: int
+    planes_used: int
     body_share: float | None = None  # disagreement of the bodies, where they decided that masks are ragged everywhere
     masks: MaskFault | None = None  # masks' faults that explain the residuals (kind "masks"), or most of them
 
 
 def deviations(
-    contacts: Contacts, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
+    planes: TangentPlanes, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
 ) -> Float64[Array, " m"]:
     """Expected deviation of each residual on exact samples, pixels: more where a sharp or thin tip is touched.
 
     The half level cuts tips short, by an amount that depends on the direction one looks from.
     """
-    outward = contacts.gradient * np.where(contacts.side == 1, 1.0, -1.0)[:, None, None]
+    outward = planes.gradient * np.where(planes.side == 1, 1.0, -1.0)[:, None, None]
     outward = outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
-    spread = np.full((len(contacts.angle), 2), limits.noise_px)
-    both = np.stack([contacts.first, contacts.second], axis=1)
+    spread = np.full((len(planes.angle), 2), limits.noise_px)
+    both = np.stack([planes.first, planes.second], axis=1)
     for k, outline in enumerate(outlines):
         if outline is None:
             continue
         here = np.nonzero(both == k)
-        sharp, width = _tips(outline.points, contacts.points[here], outward[here])
+        sharp, width = _tips(outline.points, planes.points[here], outward[here])
         tip = limits.sharp_px * np.maximum(sharp - _BLUNT, 0.0)
         spread[here] = np.sqrt(limits.noise_px**2 + tip**2 + (limits.thin_px / width**2) ** 2)
-    slope = (contacts.gradient**2).sum(axis=2)
+    slope = (planes.gradient**2).sum(axis=2)
     return np.sqrt((slope * spread**2).sum(axis=1) / np.maximum(slope.sum(axis=1), 1e-300))
 
 
@@ -91,7 +91,7 @@ def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple
 
 
 def suspect(
-    contacts: Contacts,
+    planes: TangentPlanes,
     outlines: Sequence[Outline | None],
     limits: GeometryLimits = LIMITS,
     body: AskBodies | None = None,
@@ -101,17 +101,25 @@ def suspect(
     What looks like a wrong camera is compared with faults of masks (`mask_faults`) before it is blamed; `body` is asked
     only where that is close.
     """
-    planes, views = len(contacts.angle), contacts.views
-    if planes < limits.planes:
+    planes_used, views = len(planes.angle), planes.views
+    if planes_used < limits.min_planes:
         nothing = np.full(views, np.nan)
         return Suspicion(
-            "unknown", None, float("nan"), float("nan"), (0.0, 0.0, 0.0), float("nan"), nothing, (0.0, 0.0, 0.0), planes
+            "unknown",
+            None,
+            float("nan"),
+            float("nan"),
+            (0.0, 0.0, 0.0),
+            float("nan"),
+            nothing,
+            (0.0, 0.0, 0.0),
+            planes_used,
         )
-    spread = deviations(contacts, outlines, limits)
-    z, J = contacts.residual / spread, contacts.jacobian() / spread[:, None, None]
+    spread = deviations(planes, outlines, limits)
+    z, J = planes.residual / spread, planes.jacobian() / spread[:, None, None]
     fits = [_Fit.of(J[:, k], z) for k in range(views)]
     common = _Fit.of(J[:, :, 1:].sum(axis=1), z)
-    whole = _Fit.of(J.reshape(planes, -1), z)
+    whole = _Fit.of(J.reshape(planes_used, -1), z)
     scores = np.array([fit.score(whole) for fit in fits])
     best = int(scores.argmax())
     candidates: list[tuple[Kind, _Fit, float]] = [
@@ -119,7 +127,7 @@ def suspect(
         ("all", common, limits.all_score),
         ("several", whole, limits.several_score),
     ]
-    far = float(np.sqrt(np.mean(contacts.residual**2))) > limits.few_px
+    far = float(np.sqrt(np.mean(planes.residual**2))) > limits.few_px
     kind, fit, limit = _choice(candidates, whole, far)
     loudest = (candidates[0][1].score(whole), candidates[1][1].score(whole), candidates[2][1].score(whole))
     numbers = fit.values.tolist()
@@ -128,17 +136,17 @@ def suspect(
         change = (0.0, numbers[0], numbers[1])
     left = float(np.sum(z**2)) if kind == "none" else fit.left
     used = 0 if kind == "none" else fit.rank
-    noise = limits.noise_px * float(np.sqrt(left / max(planes - used, 1)))
+    noise = limits.noise_px * float(np.sqrt(left / max(planes_used - used, 1)))
     view = best if kind == "view" else None
-    plain = Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes)
+    plain = Suspicion(kind, view, fit.score(whole), limit, change, noise, scores, loudest, planes_used)
     quiet = kind == "none" and noise <= limits.rough_px
-    masks = None if quiet else mask_fault(contacts, spread, body, limits)
+    masks = None if quiet else mask_fault(planes, spread, body, limits)
     if masks is not None:
         return _with_masks(plain, masks, views)
     if quiet or body is None:
         return plain
-    left_px = (z - J.reshape(planes, -1) @ whole.values) * spread
-    return _with_bodies(plain, body, limits) if ragged(contacts, z, left_px, whole.free, limits) else plain
+    left_px = (z - J.reshape(planes_used, -1) @ whole.values) * spread
+    return _with_bodies(plain, body, limits) if ragged(planes, z, left_px, whole.free, limits) else plain
 
 
 def _with_bodies(plain: Suspicion, body: AskBodies, limits: GeometryLimits) -> Suspicion:
@@ -147,14 +155,14 @@ def _with_bodies(plain: Suspicion, body: AskBodies, limits: GeometryLimits) -> S
     The bodies must agree better than with any two cameras exchanged.
     """
     witness = body()
-    if len(witness.contacts.angle) < limits.planes:
+    if len(witness.planes.angle) < limits.min_planes:
         return plain
     share = witness.share
     if share > limits.body_share or witness.best_exchange() < share:
         return plain
     return replace(
         plain, kind="masks", view=None, change=(0.0, 0.0, 0.0), score=share, limit=limits.body_share,
-        noise_px=float(np.sqrt(np.mean(witness.contacts.residual**2))), body_share=share,
+        noise_px=float(np.sqrt(np.mean(witness.planes.residual**2))), body_share=share,
     )  # fmt: skip
 
 

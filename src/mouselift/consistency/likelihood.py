@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array
-from mouselift.geometry.tangent_planes import Contacts
+from mouselift.geometry.tangent_planes import TangentPlanes
 
 _NOISES = np.array([1.0, 1.4, 2.0, 2.8, 4.0, 5.7, 8.0, 11.3, 16.0, 32.0, 64.0])  # times the deviation of exact masks
 _RANGE_PX = 40.0  # of what a view lacks; longer tails are as likely
@@ -30,7 +30,7 @@ _KEPT = 3  # starts that are refined
 
 
 @dataclass(frozen=True, eq=False)
-class Planes:
+class PlaneResiduals:
     """A sample's tangent planes in units of their expected deviations on exact masks."""
 
     z: Float64[Array, " m"]
@@ -40,11 +40,11 @@ class Planes:
     views: int
 
     @classmethod
-    def of(cls, contacts: Contacts, spread: Float64[Array, " m"]) -> Planes:
-        outer = contacts.side == 1
-        positive = np.where(outer, contacts.second, contacts.first)
-        negative = np.where(outer, contacts.first, contacts.second)
-        return cls(contacts.residual / spread, spread, positive, negative, contacts.views)
+    def of(cls, planes: TangentPlanes, spread: Float64[Array, " m"]) -> PlaneResiduals:
+        outer = planes.side == 1
+        positive = np.where(outer, planes.second, planes.first)
+        negative = np.where(outer, planes.first, planes.second)
+        return cls(planes.residual / spread, spread, positive, negative, planes.views)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,58 +59,60 @@ class Explained:
     strays: int  # of them, those of no lacking view
 
 
-def likelihoods(planes: Planes, z: Float64[Array, "n m"]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
+def likelihoods(
+    residuals: PlaneResiduals, z: Float64[Array, "n m"]
+) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
     """(log-likelihood at the best noise, that noise) of n explanations that leave the residuals z."""
     total, noise = np.full(len(z), -np.inf), np.ones(len(z))
-    lacks = np.where(z > 0, planes.lacking_if_positive, planes.lacking_if_negative)
-    slot = (np.arange(len(z))[:, None] * planes.views + lacks).ravel()
-    stray, lost = _lost(planes, _STRAY), _lost(planes, _LACKS)
+    lacks = np.where(z > 0, residuals.lacking_if_positive, residuals.lacking_if_negative)
+    slot = (np.arange(len(z))[:, None] * residuals.views + lacks).ravel()
+    stray, lost = _lost(residuals, _STRAY), _lost(residuals, _LACKS)
     for sigma in _NOISES:
         fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
         alone, together = np.maximum(fine, stray), np.maximum(fine, lost)
-        saved = np.bincount(slot, (together - alone).ravel(), len(z) * planes.views).reshape(len(z), planes.views)
+        saved = np.bincount(slot, (together - alone).ravel(), len(z) * residuals.views).reshape(len(z), residuals.views)
         here = alone.sum(axis=1) + np.maximum(saved - _LACKING_COST, 0.0).sum(axis=1)
         better = here > total
         total, noise = np.where(better, here, total), np.where(better, sigma, noise)
     return total, noise
 
 
-def _lost(planes: Planes, share: float) -> Float64[Array, " m"]:
-    """Log density of a lost plane's residual, in the units of `Planes.z` and less that of a normal deviate's peak."""
-    return np.log(share / _RANGE_PX * planes.spread_px * np.sqrt(2 * np.pi))
+def _lost(residuals: PlaneResiduals, share: float) -> Float64[Array, " m"]:
+    """Log density of a lost plane's residual, in units of `PlaneResiduals.z`, less that of a normal deviate's peak."""
+    return np.log(share / _RANGE_PX * residuals.spread_px * np.sqrt(2 * np.pi))
 
 
-def explained(planes: Planes, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> Explained:
+def explained(residuals: PlaneResiduals, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> Explained:
     """The likeliest values of `columns` (d z / d value): refined from the likeliest of some starts."""
-    score, noise = likelihoods(planes, planes.z - starts @ columns.T)
+    score, noise = likelihoods(residuals, residuals.z - starts @ columns.T)
     order = np.argsort(-score)[:_KEPT]
     best, value, sigma = float(score[order[0]]), starts[order[0]], float(noise[order[0]])
     for start in order if columns.shape[1] else ():
         values, level = starts[start], float(noise[start])
         for _ in range(_ROUNDS):
-            agree = ~_parts(planes, planes.z - columns @ values, level)[0]
+            agree = ~_parts(residuals, residuals.z - columns @ values, level)[0]
             if int(agree.sum()) < columns.shape[1]:
                 break
-            values = np.linalg.lstsq(columns[agree], planes.z[agree], rcond=None)[0]
-            found, levels = likelihoods(planes, (planes.z - columns @ values)[None])
+            values = np.linalg.lstsq(columns[agree], residuals.z[agree], rcond=None)[0]
+            found, levels = likelihoods(residuals, (residuals.z - columns @ values)[None])
             level = float(levels[0])
             if found[0] > best:
                 best, value, sigma = float(found[0]), values, level
-    lost, lacking = _parts(planes, planes.z - columns @ value, sigma)
-    strays = lost & ~np.isin(_lacks(planes, planes.z - columns @ value), lacking)
+    lost, lacking = _parts(residuals, residuals.z - columns @ value, sigma)
+    strays = lost & ~np.isin(_lacks(residuals, residuals.z - columns @ value), lacking)
     return Explained(best, value, sigma, tuple(lacking), int(lost.sum()), int(strays.sum()))
 
 
-def _lacks(planes: Planes, z: Float64[Array, " m"]) -> Int64[Array, " m"]:
-    return np.where(z > 0, planes.lacking_if_positive, planes.lacking_if_negative)
+def _lacks(residuals: PlaneResiduals, z: Float64[Array, " m"]) -> Int64[Array, " m"]:
+    return np.where(z > 0, residuals.lacking_if_positive, residuals.lacking_if_negative)
 
 
-def _parts(planes: Planes, z: Float64[Array, " m"], sigma: float) -> tuple[np.ndarray, list[int]]:
+def _parts(residuals: PlaneResiduals, z: Float64[Array, " m"], sigma: float) -> tuple[np.ndarray, list[int]]:
     """(whether each plane is lost, the views that lack parts)."""
     fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
-    stray, lost = _lost(planes, _STRAY), _lost(planes, _LACKS)
-    lacks = _lacks(planes, z)
-    saved = np.bincount(lacks, np.maximum(fine, lost) - np.maximum(fine, stray), planes.views)
+    stray, lost = _lost(residuals, _STRAY), _lost(residuals, _LACKS)
+    lacks = _lacks(residuals, z)
+    saved = np.bincount(lacks, np.maximum(fine, lost) - np.maximum(fine, stray), residuals.views)
     lacking = [int(k) for k in np.flatnonzero(saved > _LACKING_COST)]
     return np.asarray(np.where(np.isin(lacks, lacking), lost, stray) > fine), lacking
 
@@ -139,14 +141,15 @@ def _choices(rows: Sequence[int] | np.ndarray, p: int) -> np.ndarray:
     return every[step] if len(every) else every
 
 
-def without_a_view(planes: Planes) -> tuple[float, int]:
+def without_a_view(residuals: PlaneResiduals) -> tuple[float, int]:
     """(log-likelihood, view) of "one view's camera is wrong, whatever it is": all its planes lost, to either side."""
     found: list[tuple[float, int]] = []
-    for k in range(planes.views):
-        own = (planes.lacking_if_positive == k) | (planes.lacking_if_negative == k)
+    for k in range(residuals.views):
+        own = (residuals.lacking_if_positive == k) | (residuals.lacking_if_negative == k)
         rest = replace(
-            planes, z=planes.z[~own], spread_px=planes.spread_px[~own],
-            lacking_if_positive=planes.lacking_if_positive[~own], lacking_if_negative=planes.lacking_if_negative[~own],
+            residuals, z=residuals.z[~own], spread_px=residuals.spread_px[~own],
+            lacking_if_positive=residuals.lacking_if_positive[~own],
+            lacking_if_negative=residuals.lacking_if_negative[~own],
         )  # fmt: skip
-        found.append((float(likelihoods(rest, rest.z[None])[0][0]) + float(_lost(planes, 0.5)[own].sum()), k))
+        found.append((float(likelihoods(rest, rest.z[None])[0][0]) + float(_lost(residuals, 0.5)[own].sum()), k))
     return max(found)

@@ -25,7 +25,7 @@ class GeometryLimits:
     body_share: float = 0.14  # mean |residual| between bodies in units of their breadth: ragged masks leave less
     mask_noise_px: float = 0.6  # of what masks' faults leave: above it, they do not explain the residuals
     tiny_px: float = 20.0  # square root of the smallest subject's area: below it, no disagreement blames a camera
-    planes: int = 8  # fewer tangent planes than this say nothing about one view
+    min_planes: int = 8  # fewer tangent planes than this say nothing about one view
     cut_px: float = 45.0  # straight outline at least so long, with corners at its ends, is an old frame edge
     coverage: float = 0.985  # share of a mask that the visual hull of all views covers
     coverage_gain: float = 0.02  # by which leaving a guilty view out lifts the coverage of the others

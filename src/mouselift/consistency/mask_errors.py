@@ -15,10 +15,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.consistency.likelihood import Explained, Planes, explained, starts_of, without_a_view
+from mouselift.consistency.likelihood import Explained, PlaneResiduals, explained, starts_of, without_a_view
 from mouselift.consistency.limits import LIMITS, GeometryLimits
 from mouselift.consistency.opened_silhouettes import Witness
-from mouselift.geometry.tangent_planes import Contacts
+from mouselift.geometry.tangent_planes import TangentPlanes
 
 AskBodies = Callable[[], Witness]  # opening silhouettes takes 12 ms a sample: only where it decides
 
@@ -63,77 +63,77 @@ class _Model:
     def fat_px(self) -> float:
         return float(self.fit.values[-1]) if self.fat is not None else 0.0
 
-    def plausible(self, planes: Planes, limits: GeometryLimits) -> bool:
+    def plausible(self, residuals: PlaneResiduals, limits: GeometryLimits) -> bool:
         """Most planes agree, to the noise that rough masks have."""
-        few = self.fit.lost <= _LOST_SHARE * len(planes.z) and len(self.fit.lacking) <= _LACKING
+        few = self.fit.lost <= _LOST_SHARE * len(residuals.z) and len(self.fit.lacking) <= _LACKING
         return few and self.fit.noise * limits.noise_px <= limits.mask_noise_px
 
 
 def mask_fault(
-    contacts: Contacts, spread: Float64[Array, " m"], body: AskBodies | None = None, limits: GeometryLimits = LIMITS
+    planes: TangentPlanes, spread: Float64[Array, " m"], body: AskBodies | None = None, limits: GeometryLimits = LIMITS
 ) -> MaskFault | None:
     """Masks' faults, with at most one camera's beside them or instead; None where nothing of the kind explains it.
 
     spread: expected deviations of exact masks (`suspect.deviations`). body: asked only where it decides.
     """
-    planes = Planes.of(contacts, spread)
-    growth = _growth(contacts) / spread[:, None]
-    as_it_is = explained(planes, np.zeros((len(spread), 0)), np.zeros((1, 0)))
-    if len(planes.z) - as_it_is.lost < _SILENT_SHARE * len(planes.z):
+    residuals = PlaneResiduals.of(planes, spread)
+    growth = _growth(planes) / spread[:, None]
+    as_it_is = explained(residuals, np.zeros((len(spread), 0)), np.zeros((1, 0)))
+    if len(residuals.z) - as_it_is.lost < _SILENT_SHARE * len(residuals.z):
         return None
-    masks = max([_Model(as_it_is.likelihood, as_it_is), *_fat(planes, growth)], key=lambda model: model.likelihood)
-    jacobian = contacts.jacobian() / spread[:, None, None]
-    cameras = _cameras(planes, jacobian, growth, masks)
+    masks = max([_Model(as_it_is.likelihood, as_it_is), *_fat(residuals, growth)], key=lambda model: model.likelihood)
+    jacobian = planes.jacobian() / spread[:, None, None]
+    cameras = _cameras(residuals, jacobian, growth, masks)
     fuller = max(cameras, key=lambda model: model.likelihood)
     clean = fuller.fat is None and fuller.fit.lost == 0
     score = fuller.likelihood - masks.likelihood
     limit = limits.clean_likelihood if clean else limits.rough_likelihood
-    small = not clean and _effect(contacts, fuller) < limits.rough_change_px
+    small = not clean and _effect(planes, fuller) < limits.rough_change_px
     if not clean and not small and body is not None and score > limits.clean_likelihood:
         score += _bodies_say(fuller, body())
     blamed = score > limit and not small
     chosen = fuller if blamed else masks
-    if not chosen.plausible(planes, limits):
+    if not chosen.plausible(residuals, limits):
         return None
-    if not blamed and _one_view_is_wrong(planes, masks, body):
+    if not blamed and _one_view_is_wrong(residuals, masks, body):
         return None
     instead = (masks.fat, masks.fat_px) if blamed and masks.fat is not None and masks.fat != fuller.fat else None
     return MaskFault(
         chosen.fat, chosen.fat_px, chosen.fit.lacking, chosen.fit.noise * limits.noise_px,
-        fuller.camera if blamed else None, _change(chosen, contacts.views), float(score), limit, instead,
+        fuller.camera if blamed else None, _change(chosen, planes.views), float(score), limit, instead,
     )  # fmt: skip
 
 
-def _fat(planes: Planes, growth: Float64[Array, "m v"]) -> list[_Model]:
+def _fat(residuals: PlaneResiduals, growth: Float64[Array, "m v"]) -> list[_Model]:
     """Each view's mask too fat, where that explains anything."""
     out: list[_Model] = []
-    for k in range(planes.views):
+    for k in range(residuals.views):
         column = growth[:, k : k + 1]
-        starts = starts_of(column, planes.z)
+        starts = starts_of(column, residuals.z)
         starts = starts[(starts[:, 0] >= _FAT_PX) & (starts[:, 0] <= _FATTEST_PX)]
         if len(starts) == 0:
             continue
-        fit = explained(planes, column, starts)
+        fit = explained(residuals, column, starts)
         if _FAT_PX <= fit.values[0] <= _FATTEST_PX:
             out.append(_Model(fit.likelihood - _FAT_COST, fit, None, k))
     return out
 
 
 def _cameras(
-    planes: Planes, jacobian: Float64[Array, "m v 3"], growth: Float64[Array, "m v"], masks: _Model
+    residuals: PlaneResiduals, jacobian: Float64[Array, "m v 3"], growth: Float64[Array, "m v"], masks: _Model
 ) -> list[_Model]:
     """Each camera, and all shifted alike; each with and without the fat mask that masks alone would have."""
     out: list[_Model] = []
-    for k in range(planes.views + 1):
-        columns = jacobian[:, k] if k < planes.views else jacobian[:, :, 1:].sum(axis=1)
-        fit = explained(planes, columns, starts_of(columns, planes.z))
+    for k in range(residuals.views + 1):
+        columns = jacobian[:, k] if k < residuals.views else jacobian[:, :, 1:].sum(axis=1)
+        fit = explained(residuals, columns, starts_of(columns, residuals.z))
         out.append(_Model(fit.likelihood, fit, k))
         if masks.fat is None or masks.fat == k:
             continue
         grown = growth[:, masks.fat : masks.fat + 1]
-        starts = starts_of(columns, planes.z - grown[:, 0] * masks.fat_px)
+        starts = starts_of(columns, residuals.z - grown[:, 0] * masks.fat_px)
         starts = np.concatenate([starts, np.full((len(starts), 1), masks.fat_px)], axis=1)
-        fit = explained(planes, np.concatenate([columns, grown], axis=1), starts)
+        fit = explained(residuals, np.concatenate([columns, grown], axis=1), starts)
         if _FAT_PX <= fit.values[-1] <= _FATTEST_PX:
             out.append(_Model(fit.likelihood - _FAT_COST, fit, k, masks.fat))
     return out
@@ -141,25 +141,25 @@ def _cameras(
 
 def _bodies_say(model: _Model, witness: Witness) -> float:
     """Log-likelihood that a camera's change gains (or loses) between the bodies, which have no tails to lack."""
-    contacts = witness.contacts
-    if len(contacts.angle) == 0:
+    planes = witness.planes
+    if len(planes.angle) == 0:
         return 0.0
-    jacobian, (s, dx, dy) = contacts.jacobian(), _change(model, contacts.views)
-    if model.camera == contacts.views:
+    jacobian, (s, dx, dy) = planes.jacobian(), _change(model, planes.views)
+    if model.camera == planes.views:
         moved = jacobian[:, :, 1:].sum(axis=1) @ np.array([dx, dy])
     else:
         moved = jacobian[:, model.camera] @ np.array([s, dx, dy])
     width = _BODY_NOISE * witness.breadth_px
-    return float(np.sum(_cauchy(contacts.residual - moved, width) - _cauchy(contacts.residual, width)))
+    return float(np.sum(_cauchy(planes.residual - moved, width) - _cauchy(planes.residual, width)))
 
 
-def _one_view_is_wrong(planes: Planes, masks: _Model, body: AskBodies | None) -> bool:
+def _one_view_is_wrong(residuals: PlaneResiduals, masks: _Model, body: AskBodies | None) -> bool:
     """Whether a camera that is wrong in another way than by scale and shift explains more than masks do."""
-    apart, view = without_a_view(planes)
+    apart, view = without_a_view(residuals)
     score = apart - masks.likelihood
     if body is not None and masks.fit.lost:
         witness = body()
-        share = witness.contacts.residual[witness.contacts.touching(view)] / witness.breadth_px
+        share = witness.planes.residual[witness.planes.of_view(view)] / witness.breadth_px
         score += float(np.sum(_cauchy(share, _BODY_WRONG) - _cauchy(share, _BODY_NOISE)))
     return score > 0
 
@@ -177,27 +177,27 @@ def _change(model: _Model, views: int) -> tuple[float, float, float]:
     return (0.0, numbers[0], numbers[1]) if model.camera == views else (numbers[0], numbers[1], numbers[2])
 
 
-def _effect(contacts: Contacts, model: _Model) -> float:
+def _effect(planes: TangentPlanes, model: _Model) -> float:
     """Pixels by which a camera's change moves the outline: RMS over its touching points of the scale, and the shift."""
-    s, dx, dy = _change(model, contacts.views)
-    if model.camera == contacts.views:
+    s, dx, dy = _change(model, planes.views)
+    if model.camera == planes.views:
         return float(np.hypot(dx, dy))
-    rows, places = np.nonzero(np.stack([contacts.first, contacts.second], axis=1) == model.camera)
+    rows, places = np.nonzero(np.stack([planes.first, planes.second], axis=1) == model.camera)
     if len(rows) == 0:
         return 0.0
-    arms = np.linalg.norm(contacts.points[rows, places] - contacts.points[rows, places].mean(axis=0), axis=1)
-    shift = (contacts.points[rows, places] - contacts.middle[model.camera]).mean(axis=0) * s + np.array([dx, dy])
+    arms = np.linalg.norm(planes.points[rows, places] - planes.points[rows, places].mean(axis=0), axis=1)
+    shift = (planes.points[rows, places] - planes.middle[model.camera]).mean(axis=0) * s + np.array([dx, dy])
     return float(np.hypot(abs(s) * float(np.sqrt(np.mean(arms**2))), float(np.linalg.norm(shift))))
 
 
-def _growth(contacts: Contacts) -> Float64[Array, "m v"]:
+def _growth(planes: TangentPlanes) -> Float64[Array, "m v"]:
     """d residual / d pixels by which each view's mask is too fat."""
-    outward = contacts.gradient * np.where(contacts.side == 1, 1.0, -1.0)[:, None, None]
+    outward = planes.gradient * np.where(planes.side == 1, 1.0, -1.0)[:, None, None]
     outward = outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
-    out = np.zeros((len(contacts.angle), contacts.views))
-    rows = np.arange(len(contacts.angle))
-    for place, view in ((0, contacts.first), (1, contacts.second)):
+    out = np.zeros((len(planes.angle), planes.views))
+    rows = np.arange(len(planes.angle))
+    for place, view in ((0, planes.first), (1, planes.second)):
         shift = np.zeros_like(outward)
         shift[:, place] = outward[:, place]
-        out[rows, view] += contacts.moved(shift)
+        out[rows, view] += planes.moved(shift)
     return out

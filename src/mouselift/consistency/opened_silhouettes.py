@@ -24,7 +24,7 @@ from mouselift.array_types import Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.silhouette import HALF_LEVEL
-from mouselift.geometry.tangent_planes import Contacts, contacts
+from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
 
 RADIUS_SHARE = 0.2  # of the largest inscribed disc's radius: parts thinner than a fifth of the subject's breadth go
 _RIM = 2  # pixels of background around the crop
@@ -45,9 +45,9 @@ class Bodies:
         Exact cameras and masks: 0.03 (what opening adds); ragged masks of a real recording: 0.05 to 0.10; two cameras
         exchanged: 0.09 to 0.9 (docs/evidence/audit-rates.md). ValueError unless there is one camera a view.
         """
-        return self.share_of(contacts(cameras, self.outlines))
+        return self.share_of(tangent_planes(cameras, self.outlines))
 
-    def share_of(self, planes: Contacts) -> float:
+    def share_of(self, planes: TangentPlanes) -> float:
         """`disagreement` from tangent planes that are known already."""
         residual = planes.residual
         return float(np.abs(residual).mean()) / self.breadth_px if len(residual) else float("nan")
@@ -59,13 +59,13 @@ class Witness:
 
     bodies: Bodies
     cameras: tuple[Camera, ...]
-    contacts: Contacts  # tangent planes of the bodies
+    planes: TangentPlanes  # of the bodies
 
     @classmethod
     def of(cls, alphas: Sequence[Levels], outlines: Sequence[Outline | None], cameras: Sequence[Camera]) -> Witness:
         """Of one sample. ValueError where the numbers differ."""
         found = bodies(alphas, outlines)
-        return cls(found, tuple(cameras), contacts(cameras, found.outlines))
+        return cls(found, tuple(cameras), tangent_planes(cameras, found.outlines))
 
     @property
     def breadth_px(self) -> float:
@@ -74,7 +74,7 @@ class Witness:
     @property
     def share(self) -> float:
         """`Bodies.disagreement` of the cameras as stated."""
-        return self.bodies.share_of(self.contacts)
+        return self.bodies.share_of(self.planes)
 
     def best_exchange(self) -> float:
         """Least disagreement with the cameras of two views exchanged: more than `share` where they are right."""
@@ -115,7 +115,7 @@ def _opened(outline: Outline, depth: np.ndarray) -> Outline | None:
     if len(points) < 3:
         return None
     corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
-    return replace(outline, points=points, hull=points[corners], border=_marked(points[corners], outline))
+    return replace(outline, points=points, convex=points[corners], uninformative=_marked(points[corners], outline))
 
 
 def _depth(alpha: Levels, outline: Outline) -> np.ndarray:
@@ -130,11 +130,11 @@ def _depth(alpha: Levels, outline: Outline) -> np.ndarray:
 
 def _marked(hull: Points2, outline: Outline) -> np.ndarray:
     """[m] body corners on what the whole outline marks as saying nothing: its marked corners and edges between them."""
-    if outline.border.all():
+    if outline.uninformative.all():
         return np.ones(len(hull), dtype=bool)
-    start, end = outline.hull, np.roll(outline.hull, -1, axis=0)
-    both = outline.border & np.roll(outline.border, -1)
-    marked = _near(hull, start[outline.border], start[outline.border])
+    start, end = outline.convex, np.roll(outline.convex, -1, axis=0)
+    both = outline.uninformative & np.roll(outline.uninformative, -1)
+    marked = _near(hull, start[outline.uninformative], start[outline.uninformative])
     return marked | _near(hull, start[both], end[both])
 
 

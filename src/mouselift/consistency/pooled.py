@@ -10,7 +10,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.limits import LIMITS, GeometryLimits
-from mouselift.geometry.tangent_planes import Contacts
+from mouselift.geometry.tangent_planes import TangentPlanes
 
 _SHARE_OF_A_SAMPLE = 9.0  # a sample whose best one-view change explains more has its say scaled down to this
 
@@ -39,15 +39,15 @@ class Pool:
         self.right: Float64[Array, "v 3"] = np.zeros((len(self.cameras), 3))
         self.samples = np.zeros(len(self.cameras), dtype=np.int64)
 
-    def add(self, names: Sequence[str], contacts: Contacts, spread: Float64[Array, " m"]) -> None:
-        """One sample: its views' camera names, its contacts and their deviations (`suspect.deviations`)."""
-        if len(contacts.angle) == 0:
+    def add(self, names: Sequence[str], planes: TangentPlanes, spread: Float64[Array, " m"]) -> None:
+        """One sample: its views' camera names, its tangent planes and their deviations (`suspect.deviations`)."""
+        if len(planes.angle) == 0:
             return
-        z, J = contacts.residual / spread, contacts.jacobian() / spread[:, None, None]
+        z, J = planes.residual / spread, planes.jacobian() / spread[:, None, None]
         weight = 1.0 / max(1.0, float(z @ z) / (_SHARE_OF_A_SAMPLE * len(z)))
         for k, name in enumerate(names):
             place = self.cameras.index(name)
-            if contacts.touching(k).any():
+            if planes.of_view(k).any():
                 self.normal[place] += weight * (J[:, k].T @ J[:, k])
                 self.right[place] += weight * (J[:, k].T @ z)
                 self.samples[place] += 1

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.limits import LIMITS, GeometryLimits
-from mouselift.geometry.tangent_planes import Contacts
+from mouselift.geometry.tangent_planes import TangentPlanes
 
 _AGREE = 4.0  # deviations of exact masks within which a plane agrees
 _AGREE_SHARE = 0.25  # of the planes: two exchanged views of six leave more
@@ -21,7 +21,7 @@ _STRETCHED = 0.8  # of the residuals: what one stretch leaves where it is the ca
 
 
 def ragged(
-    contacts: Contacts,
+    planes: TangentPlanes,
     z: Float64[Array, " m"],
     left_px: Float64[Array, " m"],
     free: int,
@@ -31,18 +31,18 @@ def ragged(
     if free < _FREE or float(np.mean(np.abs(z) < _AGREE)) > _AGREE_SHARE:
         return False
     noise_px = float(np.sqrt(np.sum(left_px**2) / free))
-    return noise_px > limits.mask_noise_px and least_stretched(contacts) > _STRETCHED
+    return noise_px > limits.mask_noise_px and least_stretched(planes) > _STRETCHED
 
 
-def least_stretched(contacts: Contacts) -> float:
+def least_stretched(planes: TangentPlanes) -> float:
     """Share of the mean |residual| that the best stretch of all images, along x, y or both, leaves.
 
     In units of the stretched image: shrinking all images to nothing explains nothing.
     """
-    if len(contacts.angle) == 0:
+    if len(planes.angle) == 0:
         return 1.0
-    views = np.stack([contacts.first, contacts.second], axis=1)
-    arm, residual = contacts.points - contacts.middle[views], contacts.residual
-    moved = [contacts.moved(arm * np.array(along)) for along in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
+    views = np.stack([planes.first, planes.second], axis=1)
+    arm, residual = planes.points - planes.middle[views], planes.residual
+    moved = [planes.moved(arm * np.array(along)) for along in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
     left = [np.abs(residual - s * m).mean() / (1 - abs(s)) for m in moved for s in _STRETCHES]
     return float(min(left) / max(float(np.abs(residual).mean()), 1e-12))

@@ -44,7 +44,7 @@ class CutLine:
 
 def cut_line(outline: Outline, limits: GeometryLimits = LIMITS) -> CutLine | None:
     """The longest run that looks like an old frame edge, where there is one; the image's own border is none."""
-    hull = outline.hull.astype(np.float32)
+    hull = outline.convex.astype(np.float32)
     if len(hull) < 3:
         return None
     corners = np.asarray(cv2.approxPolyDP(hull, _SIMPLIFY_PX, True), dtype=np.float64).reshape(-1, 2)
@@ -71,10 +71,10 @@ def without_cuts(
     for view, outline in zip(sample.views, outlines, strict=True):
         line = None if outline is None or view.cut is False else cut_line(outline, limits)
         if outline is not None and line is not None:
-            kept.append(outline.leaving_out(_on(outline.hull, line)))
+            kept.append(outline.leaving_out(_on(outline.convex, line)))
             how = f"its outline is straight over {line.length:.0f} px (limit {limits.cut_px:g} px): an old frame edge"
-        elif outline is not None and view.cut and not outline.border.any():
-            kept.append(outline.leaving_out(np.ones(len(outline.hull), dtype=bool)))
+        elif outline is not None and view.cut and not outline.uninformative.any():
+            kept.append(outline.leaving_out(np.ones(len(outline.convex), dtype=bool)))
             how = "its file says so"
         else:
             kept.append(outline)
@@ -109,7 +109,7 @@ def _frame(points: np.ndarray, line: CutLine) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _is_cut(outline: Outline, line: CutLine, limits: GeometryLimits) -> bool:
-    if (_on(outline.hull, line) & outline.border).any():
+    if (_on(outline.convex, line) & outline.uninformative).any():
         return False
     along, away = _frame(outline.points, line)
     near = (np.abs(away) < 2 * _SIMPLIFY_PX) & (along > -0.5) & (along < line.length + 0.5)
@@ -123,10 +123,10 @@ def _is_cut(outline: Outline, line: CutLine, limits: GeometryLimits) -> bool:
     rest = away[inner] - bend @ np.linalg.lstsq(bend, away[inner], rcond=None)[0]
     if float(np.sqrt(np.mean(rest**2))) > _BEND_PX:
         return False
-    turns = sorted(_turn(outline.hull, line, end) for end in (0.0, line.length))
+    turns = sorted(_turn(outline.convex, line, end) for end in (0.0, line.length))
     if turns[0] < _CORNERS_RAD[0] or turns[1] < _CORNERS_RAD[1]:
         return False
-    inwards = away * np.sign(np.median(_frame(outline.hull, line)[1]))
+    inwards = away * np.sign(np.median(_frame(outline.convex, line)[1]))
     hollow = (inwards > _BEHIND_PX[0]) & (inwards < _BEHIND_PX[1]) & (along > 3) & (along < line.length - 3)
     return 1 - len(np.unique(np.round(along[hollow]))) / max(line.length - 6, 1.0) > _SOLID
 

@@ -10,11 +10,11 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
-Basis = Callable[[Stated], np.ndarray]  # [v, 7, k]: what each parameter does to every view
-Start = Callable[[Stated, Hulls], np.ndarray]  # [k]: a guess from the silhouettes' centroids and areas
-Starts = Callable[[Stated, Hulls], list[np.ndarray]]  # several [k], the likeliest first: for one sample alone
+Basis = Callable[[CameraArrays], np.ndarray]  # [v, 7, k]: what each parameter does to every view
+Start = Callable[[CameraArrays, ConvexOutlines], np.ndarray]  # [k]: a guess from the silhouettes' centroids and areas
+Starts = Callable[[CameraArrays, ConvexOutlines], list[np.ndarray]]  # several [k], the likeliest first: of one sample
 About = Literal["middle", "corner", "principal"]
 
 LOG_SCALE_DEVIATION = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
@@ -22,9 +22,9 @@ SHIFT_DEVIATION = 0.25  # of a shift, share of the image's width
 CENTRE_DEVIATION = 0.5  # of a camera centre, share of its distance
 
 
-def as_stated(stated: Stated) -> Stated:
+def as_stated(cameras: CameraArrays) -> CameraArrays:
     """Nothing discrete to undo."""
-    return stated
+    return cameras
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ class Candidate:
 
     code: str  # stable, e.g. "view-scale-shift"
     views: tuple[int, ...]  # guilty ones
-    apply: Callable[[Stated], Stated] = as_stated
+    apply: Callable[[CameraArrays], CameraArrays] = as_stated
     basis: Basis | None = None
     deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the image's width
     about: About = "middle"
@@ -53,19 +53,19 @@ class Candidate:
 
 
 def change_of(
-    candidate: Candidate, stated: Stated, x: Float64[Array, " k"]
+    candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]
 ) -> tuple[Float64[Array, "v 7"], Float64[Array, "v 7 k"]]:
-    """The change of `Stated.moved` that undoes the cause with parameters x, and its derivative."""
+    """The change of `CameraArrays.moved` that undoes the cause with parameters x, and its derivative."""
     assert candidate.basis is not None
-    basis = candidate.basis(stated)
+    basis = candidate.basis(cameras)
     y = basis @ x
-    about = {"middle": stated.size / 2, "corner": np.zeros_like(stated.size), "principal": stated.principal}
-    arm = stated.principal - about[candidate.about]
+    about = {"middle": cameras.size / 2, "corner": np.zeros_like(cameras.size), "principal": cameras.principal}
+    arm = cameras.principal - about[candidate.about]
     grow = np.exp(y[:, :2])
     change, slope = y.copy(), basis.copy()
     change[:, 2:4] += (grow - 1) * arm
     slope[:, 2:4] += (grow * arm)[:, :, None] * basis[:, :2]
-    distance = np.linalg.norm(stated.centre - stated.centre.mean(axis=0), axis=1).mean()
+    distance = np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).mean()
     change[:, 4:] *= distance
     slope[:, 4:] *= distance
     return change, slope
@@ -80,7 +80,7 @@ class Columns:
     rows: tuple[tuple[int, ...], ...]
     shared: bool
 
-    def __call__(self, stated: Stated) -> np.ndarray:
+    def __call__(self, cameras: CameraArrays) -> np.ndarray:
         count = len(self.rows)
         out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.guilty))))
         for n, view in enumerate(self.guilty):

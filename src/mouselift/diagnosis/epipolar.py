@@ -15,13 +15,13 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
 COLUMNS = 7  # per view: log fx, log fy, cx, cy, camera centre x, y, z
 
 
 @dataclass(frozen=True, eq=False)
-class Touch:
+class TangentCorners:
     """Tangent points of every pair and side; rows that say nothing have `good` False."""
 
     pair: Int64[Array, "r 2"]
@@ -29,17 +29,17 @@ class Touch:
     good: Bool[Array, " r"]
 
 
-def world_rays(stated: Stated, hulls: Hulls) -> tuple[np.ndarray, np.ndarray]:
+def world_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[np.ndarray, np.ndarray]:
     """(camera rays [v, m, 3] with z = 1, the same in the world): not of unit length."""
-    xy = (hulls.points - stated.principal[:, None]) / stated.focal[:, None]
+    xy = (outlines.points - cameras.principal[:, None]) / cameras.focal[:, None]
     x = np.concatenate([xy, np.ones((*xy.shape[:2], 1))], axis=2)
-    return x, x @ stated.R_cam_world
+    return x, x @ cameras.R_cam_world
 
 
-def touching(stated: Stated, hulls: Hulls, world: np.ndarray) -> Touch:
+def tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: np.ndarray) -> TangentCorners:
     """Tangent points of all pairs. A pair whose epipole lies in or near a silhouette says nothing."""
-    first, second = _pairs(len(stated))
-    baseline = stated.centre[second] - stated.centre[first]
+    first, second = _pairs(len(cameras))
+    baseline = cameras.centre[second] - cameras.centre[first]
     length = np.linalg.norm(baseline, axis=1, keepdims=True)
     axis = baseline / np.maximum(length, 1e-300)
     unit = world / np.linalg.norm(world, axis=2, keepdims=True)
@@ -49,59 +49,67 @@ def touching(stated: Stated, hulls: Hulls, world: np.ndarray) -> Touch:
     u = u / np.maximum(np.linalg.norm(u, axis=1, keepdims=True), 1e-300)
     frame = np.stack([u, _cross(axis, u)], axis=2)  # [p, 3, 2]
     at = np.empty((len(first), 2, 2), dtype=np.int64)  # [p, side, which view]
-    good = np.broadcast_to((length > 1e-12) & hulls.seen[first, None] & hulls.seen[second, None], at.shape[:2]).copy()
+    good = np.broadcast_to(
+        (length > 1e-12) & outlines.seen[first, None] & outlines.seen[second, None], at.shape[:2]
+    ).copy()
     for k, view in enumerate((first, second)):
         along = unit[view] @ frame  # [p, m, 2]
         good &= (along[:, :, 0] > 0.02).all(axis=1)[:, None]
         slope = along[:, :, 1] / np.maximum(along[:, :, 0], 1e-9)
         at[:, 0, k], at[:, 1, k] = slope.argmin(axis=1), slope.argmax(axis=1)
-        good &= ~np.take_along_axis(hulls.silent[view], at[:, :, k], axis=1)
+        good &= ~np.take_along_axis(outlines.uninformative[view], at[:, :, k], axis=1)
     pair = np.repeat(np.stack([first, second], axis=1), 2, axis=0)
-    return Touch(pair, at.reshape(-1, 2), good.reshape(-1))
+    return TangentCorners(pair, at.reshape(-1, 2), good.reshape(-1))
 
 
-def residuals(stated: Stated, hulls: Hulls) -> tuple[Float64[Array, " r"], Float64[Array, "r 2"], Touch]:
+def residuals(
+    cameras: CameraArrays, outlines: ConvexOutlines
+) -> tuple[Float64[Array, " r"], Float64[Array, "r 2"], TangentCorners]:
     """(Sampson residual, residual as pixels of either view, tangent points); NaN where a row says nothing.
 
     Two rows a pair (i < j): smallest and largest plane angle. Signed.
     """
-    x, world = world_rays(stated, hulls)
-    touch = touching(stated, hulls, world)
-    g, slope_i, slope_j, *_ = _bilinear(stated, touch, x, world)
+    x, world = world_rays(cameras, outlines)
+    corners = tangent_corners(cameras, outlines, world)
+    g, slope_i, slope_j, *_ = _bilinear(cameras, corners, x, world)
     size = np.stack([np.hypot(*slope_i.T), np.hypot(*slope_j.T)], axis=1)
     with np.errstate(divide="ignore", invalid="ignore"):
-        each = np.where(touch.good[:, None], g[:, None] / size, np.nan)
-        sampson = np.where(touch.good, g / np.hypot(size[:, 0], size[:, 1]), np.nan)
-    return sampson, each, touch
+        each = np.where(corners.good[:, None], g[:, None] / size, np.nan)
+        sampson = np.where(corners.good, g / np.hypot(size[:, 0], size[:, 1]), np.nan)
+    return sampson, each, corners
 
 
-def linearised(stated: Stated, hulls: Hulls) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], Bool[Array, " r"]]:
+def linearised(
+    cameras: CameraArrays, outlines: ConvexOutlines
+) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], Bool[Array, " r"]]:
     """(Sampson residual, its derivative by each view's seven numbers, which rows count); 0 where none counts."""
-    x, world = world_rays(stated, hulls)
-    touch = touching(stated, hulls, world)
-    g, slope_i, slope_j, xi, xj, wi, wj = _bilinear(stated, touch, x, world)
-    norm = np.where(touch.good, np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1)), np.inf)
-    J = np.zeros((len(g), len(stated), COLUMNS))
+    x, world = world_rays(cameras, outlines)
+    corners = tangent_corners(cameras, outlines, world)
+    g, slope_i, slope_j, xi, xj, wi, wj = _bilinear(cameras, corners, x, world)
+    norm = np.where(corners.good, np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1)), np.inf)
+    J = np.zeros((len(g), len(cameras), COLUMNS))
     rows = np.arange(len(g))
     cross = _cross(wj, wi)
     for k, (slope, x_k) in enumerate(((slope_i, xi), (slope_j, xj))):
-        view = touch.pair[:, k]
-        J[rows, view, :2] = -slope * x_k[:, :2] * stated.focal[view]
+        view = corners.pair[:, k]
+        J[rows, view, :2] = -slope * x_k[:, :2] * cameras.focal[view]
         J[rows, view, 2:4] = -slope
         J[rows, view, 4:] = cross if k == 1 else -cross
-    return g / norm, J / norm[:, None, None], touch.good
+    return g / norm, J / norm[:, None, None], corners.good
 
 
-def _bilinear(stated: Stated, touch: Touch, x: np.ndarray, world: np.ndarray) -> tuple[np.ndarray, ...]:
+def _bilinear(
+    cameras: CameraArrays, corners: TangentCorners, x: np.ndarray, world: np.ndarray
+) -> tuple[np.ndarray, ...]:
     """g, its derivative by the pixel of either view, the camera rays and the world rays of the tangent points."""
-    i, j = touch.pair.T
-    xi, xj = x[i, touch.at[:, 0]], x[j, touch.at[:, 1]]
-    wi, wj = world[i, touch.at[:, 0]], world[j, touch.at[:, 1]]
-    baseline = stated.centre[j] - stated.centre[i]
+    i, j = corners.pair.T
+    xi, xj = x[i, corners.at[:, 0]], x[j, corners.at[:, 1]]
+    wi, wj = world[i, corners.at[:, 0]], world[j, corners.at[:, 1]]
+    baseline = cameras.centre[j] - cameras.centre[i]
     by_wi, by_wj = _cross(baseline, wj), _cross(wi, baseline)
     g = (wi * by_wi).sum(axis=1)
-    slope_i = np.einsum("rab,rb->ra", stated.R_cam_world[i], by_wi)[:, :2] / stated.focal[i]
-    slope_j = np.einsum("rab,rb->ra", stated.R_cam_world[j], by_wj)[:, :2] / stated.focal[j]
+    slope_i = np.einsum("rab,rb->ra", cameras.R_cam_world[i], by_wi)[:, :2] / cameras.focal[i]
+    slope_j = np.einsum("rab,rb->ra", cameras.R_cam_world[j], by_wj)[:, :2] / cameras.focal[j]
     return g, slope_i, slope_j, xi, xj, wi, wj
 
 

@@ -11,12 +11,12 @@ from mouselift.consistency.camera_check import CameraCheck, check_cameras
 from mouselift.dataset.sample import SampleViews
 from mouselift.diagnosis import image_changes as images
 from mouselift.diagnosis import mixups, poses
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, finite
 from mouselift.diagnosis.fit import Fit, Problem, fit, in_front, judge
 from mouselift.diagnosis.words import describe
 from mouselift.errors import DatasetError
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.geometry.outlines import SPECK_SHARE, outline_of
 
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
@@ -70,12 +70,12 @@ def look(sample: SampleViews) -> CameraCheck:
     return check_cameras(sample, [outline_of(view.alpha, SPECK_SHARE) for view in sample.views])
 
 
-def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[Stated, Hulls]:
+def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[CameraArrays, ConvexOutlines]:
     """What a fit needs of a sample."""
-    return Stated.of([view.camera for view in sample.views]), Hulls.of(check.outlines)
+    return CameraArrays.of([view.camera for view in sample.views]), ConvexOutlines.of(check.outlines)
 
 
-def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
+def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck) -> bool:
     """Whether the audit's limits find nothing wrong, the subject is in front of all cameras, and none is a copy.
 
     What the audit puts down to spoiled masks is a fault of the cameras where undoing a mix-up, one change of all views
@@ -83,18 +83,18 @@ def in_order(stated: Stated, hulls: Hulls, check: CameraCheck) -> bool:
     masks explain everything (one of them fat): with six to choose, they come near. Of one change of all views alike it
     is enough that most planes agree: a single number does not bring that about by chance.
     """
-    if not check.judged or check.faulty or not in_front(stated, hulls) or mixups.copies(stated):
+    if not check.judged or check.faulty or not in_front(cameras, outlines) or mixups.copies(cameras):
         return False
     if not check.tangency.rms_px > _LOUD_PX:
         return True
     masks = check.suspicion.masks
     explained = masks is not None and masks.noise_px <= check.limits.rough_px
-    problem = [(stated, hulls)]
-    alike = _fits((c for c in images.all_views_alike(stated) if c.parameters == 1), problem)
-    most = min(_EXPLAINED_PX, _MOST_SHARE * judge([stated], [hulls]).typical_px)
+    problem = [(cameras, outlines)]
+    alike = _fits((c for c in images.all_views_alike(cameras) if c.parameters == 1), problem)
+    most = min(_EXPLAINED_PX, _MOST_SHARE * judge([cameras], [outlines]).typical_px)
     if any(f.left.typical_px <= most for f in alike):
         return False
-    tried = (*_discrete(stated), *(() if explained else poses.moved_centres(stated)))
+    tried = (*_discrete(cameras), *(() if explained else poses.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
 
 
@@ -111,13 +111,13 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
             return Diagnosis(found.causes, before)
         whole = fit(found.undone.candidate, problem)
         return Diagnosis((describe(whole, found.rivals, names, before, problem),), before, whole, found.rivals)
-    stated = problem[0][0]
+    cameras = problem[0][0]
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
-    discrete = _fits(_discrete(stated), problem)
+    discrete = _fits(_discrete(cameras), problem)
     possible = max(f.left.rows for f in (nothing, *discrete))
     nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
-    found = [*discrete, *_without_a_view(stated, problem, nothing)]
+    found = [*discrete, *_without_a_view(cameras, problem, nothing)]
     best = min(discrete, key=lambda f: f.score)
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
@@ -168,23 +168,23 @@ def _extends(rival: Fit, best: Fit) -> bool:
     return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
 
 
-def _discrete(stated: Stated) -> Iterable[Candidate]:
-    yield from mixups.readings(stated)
-    yield from images.half_pixels(stated)
+def _discrete(cameras: CameraArrays) -> Iterable[Candidate]:
+    yield from mixups.readings(cameras)
+    yield from images.half_pixels(cameras)
 
 
 def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
     """Fits of the causes with values: coarse ones of all that may be, then fine ones of the best."""
-    stated = problem[0][0]
+    cameras = problem[0][0]
     left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.left.loss)
     suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
-    simple = [*images.all_views_alike(stated), *poses.moved_centres(stated)]
+    simple = [*images.all_views_alike(cameras), *poses.moved_centres(cameras)]
     for view in suspects[:2]:
-        simple += [*images.one_view(len(stated), view), *poses.moved_centre(len(stated), view)]
+        simple += [*images.one_view(len(cameras), view), *poses.moved_centre(len(cameras), view)]
     coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
     fine = _refined(coarse, problem, possible)
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
-        rest = [*images.two_views(stated, suspects), *images.each_view(stated)]
+        rest = [*images.two_views(cameras, suspects), *images.each_view(cameras)]
         fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
     return fine
 
@@ -200,26 +200,26 @@ def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
 
 def _again(found: Fit, problem: Problem, possible: int) -> Fit:
     """The same fit, judged by the number of rows that could speak."""
-    return replace(found, left=judge(found.corrected, [hulls for _, hulls in problem], possible))
+    return replace(found, left=judge(found.corrected, [outlines for _, outlines in problem], possible))
 
 
-def _without_a_view(stated: Stated, problem: Problem, nothing: Fit) -> list[Fit]:
+def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> list[Fit]:
     """A view left out, as a cause that takes a parameter for every residual that it silences."""
-    copied = {view for pair in mixups.copies(stated) for view in pair}
+    copied = {view for pair in mixups.copies(cameras) for view in pair}
     out = []
-    for view in range(len(stated)):
-        hulls = [silenced(h, view) for _, h in problem]
-        left = judge([s for s, _ in problem], hulls)
+    for view in range(len(cameras)):
+        outlines = [silenced(o, view) for _, o in problem]
+        left = judge([c for c, _ in problem], outlines)
         lost = max(nothing.left.rows - left.rows, 1)
         code = "calibration-copied" if view in copied else "views-disagree"
-        candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(stated))
+        candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(cameras))
         x = np.zeros(candidate.parameters)
         out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(left, rows=nothing.left.rows), True))
     return out
 
 
-def silenced(hulls: Hulls, view: int) -> Hulls:
+def silenced(outlines: ConvexOutlines, view: int) -> ConvexOutlines:
     """The same outlines without one view's."""
-    area, centroid = hulls.area.copy(), hulls.centroid.copy()
+    area, centroid = outlines.area.copy(), outlines.centroid.copy()
     area[view], centroid[view] = 0.0, np.nan
-    return replace(hulls, area=area, centroid=centroid)
+    return replace(outlines, area=area, centroid=centroid)

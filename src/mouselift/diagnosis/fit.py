@@ -9,10 +9,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import Candidate, change_of
 from mouselift.diagnosis.epipolar import linearised, residuals, world_rays
 from mouselift.diagnosis.levenberg_marquardt import Evaluate, Solution, minimise
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
@@ -28,7 +28,7 @@ _MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, 
 _SILENCE_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
 _LIMIT_PX = 60.0  # larger residuals say no more than this
 
-Problem = Sequence[tuple[Stated, Hulls]]
+Problem = Sequence[tuple[CameraArrays, ConvexOutlines]]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Fit:
     candidate: Candidate
     x: Float64[Array, " k"]
     covariance: Float64[Array, "k k"]
-    corrected: tuple[Stated, ...]  # one a sample
+    corrected: tuple[CameraArrays, ...]  # one a sample
     left: Left
     converged: bool
     redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
@@ -71,19 +71,19 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
 
     quick: a few coarse steps, enough to tell candidates apart; parameters and covariance are rough.
     """
-    applied = [(candidate.apply(stated), hulls) for stated, hulls in problem]
+    applied = [(candidate.apply(cameras), outlines) for cameras, outlines in problem]
     if candidate.basis is None:
         x, covariance, converged, redundancy = np.zeros(0), np.zeros((0, 0)), True, 0
     else:
         x, covariance, converged, redundancy = _search(candidate, applied, quick)
-    corrected = tuple(undo(candidate, stated, x) for stated, _ in problem)
-    left = judge(corrected, [hulls for _, hulls in applied], possible)
+    corrected = tuple(undo(candidate, cameras, x) for cameras, _ in problem)
+    left = judge(corrected, [outlines for _, outlines in applied], possible)
     return Fit(candidate, x, covariance, corrected, left, converged, redundancy)
 
 
-def undo(candidate: Candidate, stated: Stated, x: Float64[Array, " k"]) -> Stated:
+def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
     """The cameras without the cause of parameters x."""
-    applied = candidate.apply(stated)
+    applied = candidate.apply(cameras)
     return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
@@ -106,7 +106,7 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
     starts = [] if candidate.start is None else [candidate.start]
     for start in starts:
         if _loss_left(best) > _ARRIVED_PX**2:
-            guess = np.median([start(stated, hulls) for stated, hulls in applied], axis=0)
+            guess = np.median([start(cameras, outlines) for cameras, outlines in applied], axis=0)
             best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
     if (
         not quick and _loss_left(best) > _ARRIVED_PX**2
@@ -132,17 +132,17 @@ def _with_silence(found: Solution) -> float:
     return found.cost + _SILENCE_PX**2 * int((found.residuals == 0.0).sum())
 
 
-def _is_shift(candidate: Candidate, stated: Stated, k: int) -> bool:
+def _is_shift(candidate: Candidate, cameras: CameraArrays, k: int) -> bool:
     assert candidate.basis is not None
-    return bool(candidate.basis(stated)[:, 2:4, k].any())
+    return bool(candidate.basis(cameras)[:, 2:4, k].any())
 
 
 def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
     def evaluate(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         r_all, J_all = [], []
-        for stated, hulls in applied:
-            change, slope = change_of(candidate, stated, x)
-            r, J, _ = linearised(stated.moved(change), hulls)
+        for cameras, outlines in applied:
+            change, slope = change_of(candidate, cameras, x)
+            r, J, _ = linearised(cameras.moved(change), outlines)
             r_all.append(r)
             J_all.append(J.reshape(len(r), -1) @ slope.reshape(-1, slope.shape[2]))
         return np.concatenate(r_all), np.concatenate(J_all)
@@ -150,13 +150,13 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
     return evaluate
 
 
-def judge(corrected: Sequence[Stated], hulls: Sequence[Hulls], possible: int | None = None) -> Left:
+def judge(corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines], possible: int | None = None) -> Left:
     """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
     found, clipped = [], 0  # rows that the image's border silences are no candidate's doing
-    for stated, hull in zip(corrected, hulls, strict=True):
-        r, _, touch = residuals(stated, hull)
-        found.append(r if in_front(stated, hull) else np.full_like(r, np.nan))
-        clipped += int((~touch.good & hull.silent[touch.pair, touch.at].any(axis=1)).sum())
+    for cameras, outline in zip(corrected, outlines, strict=True):
+        r, _, corners = residuals(cameras, outline)
+        found.append(r if in_front(cameras, outline) else np.full_like(r, np.nan))
+        clipped += int((~corners.good & outline.uninformative[corners.pair, corners.at].any(axis=1)).sum())
     r = np.concatenate(found)
     r = r[np.isfinite(r)]
     missing = 0 if possible is None else max(possible - clipped - len(r), 0)
@@ -176,10 +176,10 @@ def _robust(r: np.ndarray) -> np.ndarray:
     return np.log1p(np.minimum(np.abs(r), _LIMIT_PX) ** 2)
 
 
-def in_front(stated: Stated, hulls: Hulls) -> bool:
+def in_front(cameras: CameraArrays, outlines: ConvexOutlines) -> bool:
     """Whether the point where the silhouettes' rays meet lies in front of every camera that sees it."""
-    _, world = world_rays(stated, hulls)
-    seen = np.flatnonzero(hulls.seen)
+    _, world = world_rays(cameras, outlines)
+    seen = np.flatnonzero(outlines.seen)
     if len(seen) < 2:
         return False
     d = world[seen].mean(axis=1)
@@ -188,5 +188,5 @@ def in_front(stated: Stated, hulls: Hulls) -> bool:
     A = across.sum(axis=0)
     if np.linalg.cond(A) > 1e8:
         return False
-    point = np.linalg.solve(A, np.einsum("vij,vj->i", across, stated.centre[seen]))
-    return bool((((point - stated.centre[seen]) * d).sum(axis=1) > 0).all())
+    point = np.linalg.solve(A, np.einsum("vij,vj->i", across, cameras.centre[seen]))
+    return bool((((point - cameras.centre[seen]) * d).sum(axis=1) > 0).all())

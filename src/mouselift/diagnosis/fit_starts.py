@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array, Points2, Vector3
-from mouselift.diagnosis.camera_arrays import Hulls, Stated, optical_axes, subject_point
 from mouselift.diagnosis.epipolar import residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, optical_axes, subject_point
 
 _PLACES = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
 _ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom
@@ -36,52 +36,52 @@ class Placed:
     seen: Bool[Array, " v"]
 
     @classmethod
-    def of(cls, stated: Stated, hulls: Hulls) -> Placed:
+    def of(cls, cameras: CameraArrays, outlines: ConvexOutlines) -> Placed:
         """A clipped silhouette tells neither: where the whole ones are centred and alike, it was made so too."""
-        clipped = (hulls.silent & hulls.real).any(axis=1)
-        whole = hulls.seen & ~clipped
-        anchor, size = hulls.centroid.copy(), np.sqrt(np.maximum(hulls.area, 1e-9))
-        middle = stated.size / 2
+        clipped = (outlines.uninformative & outlines.real).any(axis=1)
+        whole = outlines.seen & ~clipped
+        anchor, size = outlines.centroid.copy(), np.sqrt(np.maximum(outlines.area, 1e-9))
+        middle = cameras.size / 2
         off = np.abs(anchor - middle)[whole]
-        if not whole.any() or float(off.max()) <= _CENTRED * float(stated.size[0, 0]):
+        if not whole.any() or float(off.max()) <= _CENTRED * float(cameras.size[0, 0]):
             anchor[clipped] = middle[clipped]
         if whole.any():
             size[clipped] = np.maximum(size[clipped], float(np.median(size[whole])))
-        return cls(anchor, np.log(size), hulls.seen)
+        return cls(anchor, np.log(size), outlines.seen)
 
-    def values(self, stated: Stated, point: Vector3, zoom: float) -> Float64[Array, "v 3"]:
+    def values(self, cameras: CameraArrays, point: Vector3, zoom: float) -> Float64[Array, "v 3"]:
         """(log scale, dx, dy) of every image about its middle, for the subject at `point` (world) and a common zoom.
 
         The scales' mean over the views is `zoom`. Views without a silhouette get zeros.
         """
-        at = np.einsum("vij,vj->vi", stated.R_cam_world, point - stated.centre)
+        at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
         depth = np.maximum(at[:, 2], 1e-9)
-        log_scale = self.log_size + np.log(depth) - np.log(np.abs(stated.focal)).mean(axis=1)
+        log_scale = self.log_size + np.log(depth) - np.log(np.abs(cameras.focal)).mean(axis=1)
         log_scale = log_scale - log_scale[self.seen].mean() + zoom
         scale = np.exp(log_scale)[:, None]
-        middle = stated.size / 2
-        lies = scale * (stated.focal * at[:, :2] / depth[:, None] + stated.principal - middle) + middle
+        middle = cameras.size / 2
+        lies = scale * (cameras.focal * at[:, :2] / depth[:, None] + cameras.principal - middle) + middle
         out = np.concatenate([log_scale[:, None], self.anchor - lies], axis=1)
         return np.where(self.seen[:, None], out, 0.0)
 
 
-def starts_from_places(stated: Stated, hulls: Hulls) -> list[Float64[Array, " k"]]:
+def starts_from_places(cameras: CameraArrays, outlines: ConvexOutlines) -> list[Float64[Array, " k"]]:
     """Values (log scale, dx, dy of every view, flat) to start from, the likeliest first; none without a place to begin.
 
     A grid of places about the point where the optical axes meet, and of common zooms, judged by tangency.
     """
-    middle = _axes_meet(stated)
-    if middle is None or int(hulls.seen.sum()) < 3:
+    middle = _axes_meet(cameras)
+    if middle is None or int(outlines.seen.sum()) < 3:
         return []
-    placed = Placed.of(stated, hulls)
-    distance = float(np.linalg.norm(stated.centre - middle, axis=1).mean())
+    placed = Placed.of(cameras, outlines)
+    distance = float(np.linalg.norm(cameras.centre - middle, axis=1).mean())
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     for dx, dy, dz, zoom in product(_PLACES, _PLACES, _PLACES, _ZOOMS):
         point = middle + distance * np.array([dx, dy, dz])
-        if float(np.einsum("vj,vj->v", optical_axes(stated), point - stated.centre).min()) <= 0:
+        if float(np.einsum("vj,vj->v", optical_axes(cameras), point - cameras.centre).min()) <= 0:
             continue
-        values = placed.values(stated, point, zoom)
-        found.append((_loss(stated, hulls, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))
+        values = placed.values(cameras, point, zoom)
+        found.append((_loss(cameras, outlines, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))
     found.sort(key=lambda item: item[0])
     chosen: list[tuple[np.ndarray, np.ndarray]] = []
     reach = np.array([_NEAR[0]] * 3 + [_NEAR[1]])
@@ -93,21 +93,21 @@ def starts_from_places(stated: Stated, hulls: Hulls) -> list[Float64[Array, " k"
     return [values for _, values in chosen]
 
 
-def _axes_meet(stated: Stated) -> Vector3 | None:
+def _axes_meet(cameras: CameraArrays) -> Vector3 | None:
     """Where the optical axes meet, in the least-squares sense; None for parallel ones."""
-    views = len(stated)
-    on_axis = Hulls(
+    views = len(cameras)
+    on_axis = ConvexOutlines(
         np.zeros((views, 1, 2)), np.zeros((views, 1), dtype=bool), np.zeros((views, 1), dtype=bool),
-        stated.principal, np.ones(views),
+        cameras.principal, np.ones(views),
     )  # fmt: skip
-    return subject_point(stated, on_axis)
+    return subject_point(cameras, on_axis)
 
 
-def _loss(stated: Stated, hulls: Hulls, values: np.ndarray) -> float:
+def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: np.ndarray) -> float:
     """Robust tangency loss of the images changed by `values`."""
-    change = np.zeros((len(stated), 7))
+    change = np.zeros((len(cameras), 7))
     change[:, :2] = values[:, :1]
-    change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (stated.principal - stated.size / 2)
-    r, _, _ = residuals(stated.moved(change), hulls)
+    change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (cameras.principal - cameras.size / 2)
+    r, _, _ = residuals(cameras.moved(change), outlines)
     spoken = r[np.isfinite(r)]
     return float(np.log1p((spoken / _COARSE_PX) ** 2).sum()) + _SILENT * (len(r) - len(spoken))

@@ -8,7 +8,6 @@ from itertools import combinations
 
 import numpy as np
 
-from mouselift.diagnosis.camera_arrays import Hulls, Stated, subject_point
 from mouselift.diagnosis.candidate import (
     SCALE,
     SCALE_X,
@@ -21,6 +20,7 @@ from mouselift.diagnosis.candidate import (
     deviations,
 )  # fmt: skip
 from mouselift.diagnosis.fit_starts import starts_from_places
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
 
 _Rows = tuple[tuple[int, ...], ...]
 
@@ -31,30 +31,30 @@ def one_view(views: int, view: int) -> Iterator[Candidate]:
         yield _candidate(f"view-{code}", views, (view,), rows, about, False, views * _variants(code))
 
 
-def two_views(stated: Stated, suspects: Sequence[int]) -> Iterator[Candidate]:
+def two_views(cameras: CameraArrays, suspects: Sequence[int]) -> Iterator[Candidate]:
     """Two of the suspected views' images were, each in its own way."""
-    pairs = list(combinations(range(len(stated)), 2))
+    pairs = list(combinations(range(len(cameras)), 2))
     for pair in combinations(sorted(suspects), 2):
-        yield _candidate("view-scale-shift", len(stated), pair, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, len(pairs))
+        yield _candidate("view-scale-shift", len(cameras), pair, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, len(pairs))
 
 
-def all_views_alike(stated: Stated) -> Iterator[Candidate]:
+def all_views_alike(cameras: CameraArrays) -> Iterator[Candidate]:
     """One wrong intrinsics for all views."""
-    views = len(stated)
+    views = len(cameras)
     everyone = tuple(range(views))
     for code, rows, about in _KINDS:
         yield _candidate(f"all-{code}", views, everyone, rows, about, True, _variants(code))
 
 
-def half_pixels(stated: Stated) -> Iterator[Candidate]:
+def half_pixels(cameras: CameraArrays) -> Iterator[Candidate]:
     """All pixel centres taken at integers, or moved the wrong way: exactly half a pixel."""
     for step in (0.5, -0.5):
-        yield Candidate("all-half-pixel", tuple(range(len(stated))), apply=_Shifted(step), options=2)
+        yield Candidate("all-half-pixel", tuple(range(len(cameras))), apply=_Shifted(step), options=2)
 
 
-def each_view(stated: Stated) -> Iterator[Candidate]:
+def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
     """Every view's image was stretched, or stretched and shifted, in its own way."""
-    views = len(stated)
+    views = len(cameras)
     everyone = tuple(range(views))
     yield _candidate("each-scale", views, everyone, (SCALE,), "principal", False, 1)
     yield _candidate("each-scale", views, everyone, (SCALE,), "middle", False, 1)
@@ -91,10 +91,10 @@ class _Shifted:
     def __init__(self, step: float) -> None:
         self.step = step
 
-    def __call__(self, stated: Stated) -> Stated:
-        change = np.zeros((len(stated), 7))
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        change = np.zeros((len(cameras), 7))
         change[:, 2:4] = self.step
-        return stated.moved(change)
+        return cameras.moved(change)
 
 
 def _candidate(
@@ -114,27 +114,29 @@ class _FromCentroids:
 
     guilty: tuple[int, ...]
 
-    def __call__(self, stated: Stated, hulls: Hulls) -> np.ndarray:
+    def __call__(self, cameras: CameraArrays, outlines: ConvexOutlines) -> np.ndarray:
         y = np.zeros((len(self.guilty), 3))
-        rest = [i for i in range(len(stated)) if i not in self.guilty and hulls.seen[i]]
-        use = rest if len(rest) >= 2 else [i for i in range(len(stated)) if hulls.seen[i]]
-        point = subject_point(stated.take(use), _views(hulls, use)) if len(use) >= 2 else None
+        rest = [i for i in range(len(cameras)) if i not in self.guilty and outlines.seen[i]]
+        use = rest if len(rest) >= 2 else [i for i in range(len(cameras)) if outlines.seen[i]]
+        point = subject_point(cameras.take(use), _views(outlines, use)) if len(use) >= 2 else None
         if point is None:
             return y.reshape(-1)
-        at = np.einsum("vij,vj->vi", stated.R_cam_world, point - stated.centre)
+        at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
         depth = np.where(np.abs(at[:, 2]) > 1e-9, at[:, 2], 1e-9)
         with np.errstate(divide="ignore"):
-            size = np.log(np.sqrt(hulls.area) * np.abs(depth) / np.abs(stated.focal).mean(axis=1))
-        middle = stated.size / 2
+            size = np.log(np.sqrt(outlines.area) * np.abs(depth) / np.abs(cameras.focal).mean(axis=1))
+        middle = cameras.size / 2
         for n, view in enumerate(self.guilty):
-            if hulls.seen[view]:
+            if outlines.seen[view]:
                 y[n, 0] = np.clip(size[view] - size[use].mean(), -1.0, 1.0)
                 grow = np.exp(y[n, 0])
-                seen_at = grow * stated.focal[view] * at[view, :2] / depth[view]
-                seen_at = seen_at + middle[view] + grow * (stated.principal[view] - middle[view])
-                y[n, 1:] = hulls.centroid[view] - seen_at
+                seen_at = grow * cameras.focal[view] * at[view, :2] / depth[view]
+                seen_at = seen_at + middle[view] + grow * (cameras.principal[view] - middle[view])
+                y[n, 1:] = outlines.centroid[view] - seen_at
         return y.reshape(-1)
 
 
-def _views(hulls: Hulls, at: list[int]) -> Hulls:
-    return Hulls(hulls.points[at], hulls.real[at], hulls.silent[at], hulls.centroid[at], hulls.area[at])
+def _views(outlines: ConvexOutlines, at: list[int]) -> ConvexOutlines:
+    return ConvexOutlines(
+        outlines.points[at], outlines.real[at], outlines.uninformative[at], outlines.centroid[at], outlines.area[at]
+    )

@@ -10,23 +10,23 @@ from typing import Literal
 import numpy as np
 
 from mouselift.diagnosis import poses
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.diagnosis.candidate import SHIFT_X, SHIFT_Y, Candidate, Columns, deviations
+from mouselift.geometry.camera_arrays import CameraArrays
 
 _What = Literal["all", "pose", "intrinsics"]
 
 
-def readings(stated: Stated) -> Iterator[Candidate]:
+def readings(cameras: CameraArrays) -> Iterator[Candidate]:
     """Every way to read the stated numbers otherwise: no value is fitted, but for the point of a transposed K."""
-    yield from poses.conventions(stated)
-    yield from swaps(stated)
-    yield from mirrors(stated)
-    yield from intrinsics(stated)
+    yield from poses.conventions(cameras)
+    yield from swaps(cameras)
+    yield from mirrors(cameras)
+    yield from intrinsics(cameras)
 
 
-def swaps(stated: Stated) -> Iterator[Candidate]:
+def swaps(cameras: CameraArrays) -> Iterator[Candidate]:
     """Two views' cameras exchanged, whole or in part; all views turned round by some places, or in reverse."""
-    views = len(stated)
+    views = len(cameras)
     pairs = list(combinations(range(views), 2))
     parts: tuple[tuple[str, _What], ...] = (
         ("views-swapped", "all"), ("poses-swapped", "pose"), ("intrinsics-swapped", "intrinsics"),
@@ -46,9 +46,9 @@ def swaps(stated: Stated) -> Iterator[Candidate]:
         )
 
 
-def mirrors(stated: Stated) -> Iterator[Candidate]:
+def mirrors(cameras: CameraArrays) -> Iterator[Candidate]:
     """Images flipped left to right (or, the same but for half a turn, top to bottom)."""
-    views = len(stated)
+    views = len(cameras)
     everyone = tuple(range(views))
     for axis in (0, 1):
         yield Candidate("mirrored", everyone, apply=_Mirrored(axis, everyone), options=2)
@@ -56,14 +56,14 @@ def mirrors(stated: Stated) -> Iterator[Candidate]:
             yield Candidate("mirrored", (view,), apply=_Mirrored(axis, (view,)), options=2 * views)
 
 
-def intrinsics(stated: Stated) -> Iterator[Candidate]:
+def intrinsics(cameras: CameraArrays) -> Iterator[Candidate]:
     """x and y exchanged, or a K read from its transpose (principal points of zero)."""
-    views = len(stated)
+    views = len(cameras)
     everyone = tuple(range(views))
     yield Candidate("xy-swapped", everyone, apply=_Exchanged(everyone))
     for view in everyone:
         yield Candidate("xy-swapped", (view,), apply=_Exchanged((view,)), options=views)
-    lost = tuple(int(i) for i in np.flatnonzero((np.abs(stated.principal) < 1.5).all(axis=1)))
+    lost = tuple(int(i) for i in np.flatnonzero((np.abs(cameras.principal) < 1.5).all(axis=1)))
     if lost:
         # A transposed K leaves zero where the principal point was: fit it, from the image's middle.
         rows = (SHIFT_X, SHIFT_Y)
@@ -74,14 +74,14 @@ def intrinsics(stated: Stated) -> Iterator[Candidate]:
         )  # fmt: skip
 
 
-def copies(stated: Stated) -> list[tuple[int, int]]:
+def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
     """Pairs of views whose poses are the same to a thousandth of the cameras' spread: one is a copy of the other."""
-    spread = float(np.linalg.norm(stated.centre - stated.centre.mean(axis=0), axis=1).max())
+    spread = float(np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).max())
     return [
         (a, b)
-        for a, b in combinations(range(len(stated)), 2)
-        if np.linalg.norm(stated.centre[a] - stated.centre[b]) < 1e-3 * max(spread, 1e-300)
-        and np.abs(stated.R_cam_world[a] - stated.R_cam_world[b]).max() < 1e-2
+        for a, b in combinations(range(len(cameras)), 2)
+        if np.linalg.norm(cameras.centre[a] - cameras.centre[b]) < 1e-3 * max(spread, 1e-300)
+        and np.abs(cameras.R_cam_world[a] - cameras.R_cam_world[b]).max() < 1e-2
     ]
 
 
@@ -89,13 +89,13 @@ class _Reordered:
     def __init__(self, order: list[int], what: _What) -> None:
         self.order, self.what = order, what
 
-    def __call__(self, stated: Stated) -> Stated:
-        moved = stated.take(self.order)
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        moved = cameras.take(self.order)
         if self.what == "pose":
-            return replace(stated, R_cam_world=moved.R_cam_world, centre=moved.centre)
+            return replace(cameras, R_cam_world=moved.R_cam_world, centre=moved.centre)
         if self.what == "intrinsics":
-            return replace(stated, focal=moved.focal, principal=moved.principal)
-        return replace(moved, size=stated.size)
+            return replace(cameras, focal=moved.focal, principal=moved.principal)
+        return replace(moved, size=cameras.size)
 
 
 class _Mirrored:
@@ -104,28 +104,28 @@ class _Mirrored:
     def __init__(self, axis: int, guilty: tuple[int, ...]) -> None:
         self.axis, self.guilty = axis, list(guilty)
 
-    def __call__(self, stated: Stated) -> Stated:
-        focal, principal = stated.focal.copy(), stated.principal.copy()
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        focal, principal = cameras.focal.copy(), cameras.principal.copy()
         focal[self.guilty, self.axis] *= -1
-        principal[self.guilty, self.axis] = (stated.size - stated.principal)[self.guilty, self.axis]
-        return replace(stated, focal=focal, principal=principal)
+        principal[self.guilty, self.axis] = (cameras.size - cameras.principal)[self.guilty, self.axis]
+        return replace(cameras, focal=focal, principal=principal)
 
 
 class _Exchanged:
     def __init__(self, guilty: tuple[int, ...]) -> None:
         self.guilty = list(guilty)
 
-    def __call__(self, stated: Stated) -> Stated:
-        focal, principal = stated.focal.copy(), stated.principal.copy()
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        focal, principal = cameras.focal.copy(), cameras.principal.copy()
         focal[self.guilty], principal[self.guilty] = focal[self.guilty, ::-1], principal[self.guilty, ::-1]
-        return replace(stated, focal=focal, principal=principal)
+        return replace(cameras, focal=focal, principal=principal)
 
 
 class _Middle:
     def __init__(self, guilty: tuple[int, ...]) -> None:
         self.guilty = list(guilty)
 
-    def __call__(self, stated: Stated) -> Stated:
-        principal = stated.principal.copy()
-        principal[self.guilty] = stated.size[self.guilty] / 2
-        return replace(stated, principal=principal)
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        principal = cameras.principal.copy()
+        principal[self.guilty] = cameras.size[self.guilty] / 2
+        return replace(cameras, principal=principal)

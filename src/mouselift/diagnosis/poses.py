@@ -7,15 +7,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.diagnosis.candidate import Candidate, Columns, deviations
+from mouselift.geometry.camera_arrays import CameraArrays
 
 _Poses = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (R, C) [v, 3, 3], [v, 3] -> the same
 
 
-def conventions(stated: Stated) -> Iterator[Candidate]:
+def conventions(cameras: CameraArrays) -> Iterator[Candidate]:
     """Each misreading, undone in all cameras and in each alone."""
-    views = len(stated)
+    views = len(cameras)
     for code, change in _MISREADINGS.items():
         yield Candidate(code, tuple(range(views)), apply=_InPoses(change, tuple(range(views))))
         for view in range(views):
@@ -34,10 +34,10 @@ def moved_centre(views: int, view: int) -> Iterator[Candidate]:
         )
 
 
-def moved_centres(stated: Stated) -> Iterator[Candidate]:
+def moved_centres(cameras: CameraArrays) -> Iterator[Candidate]:
     """All cameras' centres moved, each on its own, towards the origin or along their axes."""
     for along_axis in (False, True):
-        yield distances(tuple(range(len(stated))), along_axis)
+        yield distances(tuple(range(len(cameras))), along_axis)
 
 
 def distances(views: tuple[int, ...], along_axis: bool = False) -> Candidate:
@@ -82,30 +82,30 @@ class _InPoses:
     def __init__(self, change: _Poses, guilty: tuple[int, ...]) -> None:
         self.change, self.guilty = change, list(guilty)
 
-    def __call__(self, stated: Stated) -> Stated:
-        R, C = stated.R_cam_world.copy(), stated.centre.copy()
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        R, C = cameras.R_cam_world.copy(), cameras.centre.copy()
         R[self.guilty], C[self.guilty] = self.change(R[self.guilty], C[self.guilty])
-        return replace(stated, R_cam_world=R, centre=C)
+        return replace(cameras, R_cam_world=R, centre=C)
 
 
-def _to_origin(stated: Stated) -> np.ndarray:
-    return stated.centre
+def _to_origin(cameras: CameraArrays) -> np.ndarray:
+    return cameras.centre
 
 
-def _along_axis(stated: Stated) -> np.ndarray:
-    return -stated.R_cam_world[:, 2]
+def _along_axis(cameras: CameraArrays) -> np.ndarray:
+    return -cameras.R_cam_world[:, 2]
 
 
 class _Along:
     """One parameter a guilty view: its centre moves along a direction of its own."""
 
-    def __init__(self, way: Callable[[Stated], np.ndarray], guilty: tuple[int, ...]) -> None:
+    def __init__(self, way: Callable[[CameraArrays], np.ndarray], guilty: tuple[int, ...]) -> None:
         self.way, self.guilty = way, guilty
 
-    def __call__(self, stated: Stated) -> np.ndarray:
-        direction = self.way(stated)
+    def __call__(self, cameras: CameraArrays) -> np.ndarray:
+        direction = self.way(cameras)
         direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-300)
-        out = np.zeros((len(stated), 7, len(self.guilty)))
+        out = np.zeros((len(cameras), 7, len(self.guilty)))
         for n, view in enumerate(self.guilty):
             out[view, 4:, n] = direction[view]
         return out

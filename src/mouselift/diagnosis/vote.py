@@ -15,12 +15,12 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.epipolar import residuals
 from mouselift.diagnosis.fit import Problem, in_front, undo
 from mouselift.diagnosis.image_changes import each_view
 from mouselift.diagnosis.mixups import copies, readings
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
 LEAST = 6  # samples that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
@@ -77,7 +77,7 @@ def elected(problem: Problem) -> Vote | None:
 
 def votes(problem: Problem) -> Iterator[Vote]:
     """One vote a reading; samples that agree under several readings count for all of them."""
-    as_stated = [_planes(stated, hulls) for stated, hulls in problem]
+    as_stated = [_planes(cameras, outlines) for cameras, outlines in problem]
     for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem)):
         if candidate.basis is not None and candidate.start is None:
             continue
@@ -86,8 +86,8 @@ def votes(problem: Problem) -> Iterator[Vote]:
 
 def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.ndarray, np.ndarray]]) -> Vote:
     rows = []
-    for (stated, hulls), (before, pair) in zip(problem, as_stated, strict=True):
-        after, _ = _planes(_undone(candidate, stated, hulls), hulls)
+    for (cameras, outlines), (before, pair) in zip(problem, as_stated, strict=True):
+        after, _ = _planes(_undone(candidate, cameras, outlines), outlines)
         touched = np.isin(pair, candidate.views).any(axis=1)
         rows.append((_median(before[touched]), _median(after[touched]), _median(after[~touched])))
     before, after, others = np.array(rows).T
@@ -100,10 +100,10 @@ def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.n
     )  # fmt: skip
 
 
-def _undone(candidate: Candidate, stated: Stated, hulls: Hulls) -> Stated:
+def _undone(candidate: Candidate, cameras: CameraArrays, outlines: ConvexOutlines) -> CameraArrays:
     """The guess from centroids and areas stands for a fit: it is far better than what it is compared with, or wrong."""
-    x = np.zeros(0) if candidate.start is None else candidate.start(stated, hulls)
-    return undo(candidate, stated, x)
+    x = np.zeros(0) if candidate.start is None else candidate.start(cameras, outlines)
+    return undo(candidate, cameras, x)
 
 
 def _same(a: Vote, b: Vote) -> bool:
@@ -115,7 +115,7 @@ def _same(a: Vote, b: Vote) -> bool:
 
 def _one_intrinsics(problem: Problem) -> Iterator[Candidate]:
     """Where every sample states the same intrinsics for all its views: each view's own, guessed from its silhouette."""
-    numbers = [np.concatenate([stated.focal, stated.principal], axis=1) for stated, _ in problem]
+    numbers = [np.concatenate([cameras.focal, cameras.principal], axis=1) for cameras, _ in problem]
     if max(float(np.ptp(rows, axis=0).max()) for rows in numbers) < 1e-6:
         for candidate in each_view(problem[0][0]):
             if candidate.start is not None:
@@ -124,13 +124,13 @@ def _one_intrinsics(problem: Problem) -> Iterator[Candidate]:
 
 def _copied(problem: Problem) -> Vote | None:
     """A pose that stands twice in every sample. Which is the copy: the one whose other planes are off more."""
-    pairs = set(copies(problem[0][0])).intersection(*(copies(stated) for stated, _ in problem))
+    pairs = set(copies(problem[0][0])).intersection(*(copies(cameras) for cameras, _ in problem))
     if not pairs:
         return None
     a, b = min(pairs)
     off = []
-    for stated, hulls in problem:
-        r, pair = _planes(stated, hulls)
+    for cameras, outlines in problem:
+        r, pair = _planes(cameras, outlines)
         mine, theirs = (pair == a).any(axis=1), (pair == b).any(axis=1)
         off.append((_median(r[mine & ~theirs]), _median(r[theirs & ~mine]), _median(r[~mine & ~theirs])))
     of_a, of_b, others = (_middle(column) for column in np.array(off).T)
@@ -140,10 +140,10 @@ def _copied(problem: Problem) -> Vote | None:
     return Vote(Candidate("calibration-copied", guilty), ratio, 1.0, before, others, others, len(problem))
 
 
-def _planes(stated: Stated, hulls: Hulls) -> tuple[Float64[Array, " r"], np.ndarray]:
+def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Array, " r"], np.ndarray]:
     """(|residual| of every plane, its pair of views); NaN where it says nothing or the subject is behind a camera."""
-    r, _, touch = residuals(stated, hulls)
-    return (np.abs(r) if in_front(stated, hulls) else np.full_like(r, np.nan)), touch.pair
+    r, _, corners = residuals(cameras, outlines)
+    return (np.abs(r) if in_front(cameras, outlines) else np.full_like(r, np.nan)), corners.pair
 
 
 def _median(r: np.ndarray) -> float:

@@ -148,11 +148,11 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
     candidate = found.candidate
     if candidate.basis is None:
         return {}
-    stated = candidate.apply(problem[0][0])
-    basis = candidate.basis(stated)
+    cameras = candidate.apply(problem[0][0])
+    basis = candidate.basis(cameras)
     y = basis @ found.x
     spread = np.sqrt(np.maximum(np.einsum("vak,kl,val->va", basis, found.covariance, basis), 0.0))
-    change, _ = change_of(candidate, stated, found.x)
+    change, _ = change_of(candidate, cameras, found.x)
     used = np.abs(basis).sum(axis=2) > 0
     out: dict[str, float] = {}
     for view in candidate.views:
@@ -170,7 +170,7 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
                 out[f"{name}.{key}"] = float(y[view, axis])
                 out[f"{name}.{key}_sigma"] = float(spread[view, axis])
         if used[view, 4:].any():
-            out |= _centre_values(name, stated.centre[view], change[view, 4:], spread[view, 4:], candidate.code)
+            out |= _centre_values(name, cameras.centre[view], change[view, 4:], spread[view, 4:], candidate.code)
     return out
 
 

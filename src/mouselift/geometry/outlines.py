@@ -25,15 +25,15 @@ class Outline:
     """
 
     points: Points2  # crossings of the half level along rows and columns
-    hull: Float64[Array, "m 2"]  # convex hull corners of `points`, in order
-    border: Bool[Array, " m"]  # hull corners that say nothing about the subject: on the image's edge, on a cut
+    convex: Float64[Array, "m 2"]  # convex hull corners of `points`, in order
+    uninformative: Bool[Array, " m"]  # hull corners that say nothing about the subject: on the image's edge, on a cut
     area: float  # sum(alpha) / 255, pixels
     centroid: Float64[Array, "1 2"]  # of alpha
     box: tuple[int, int, int, int]  # x0, y0, x1, y1 of the pixels from the half level on: half open
 
     def leaving_out(self, corners: Bool[Array, " m"]) -> Outline:
         """The same outline with more hull corners marked as saying nothing (an old frame edge, say)."""
-        return replace(self, border=self.border | corners)
+        return replace(self, uninformative=self.uninformative | corners)
 
 
 def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
@@ -52,13 +52,13 @@ def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
     box = (left + x, top + y, left + x + w, top + y + h)
     points = _crossings(alpha, box)
     corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
-    hull = points[corners]
+    convex = points[corners]
     far = np.array([alpha.shape[1], alpha.shape[0]]) - _BORDER_PX
-    border = np.asarray(((hull <= _BORDER_PX) | (hull >= far)).any(axis=1))
+    uninformative = np.asarray(((convex <= _BORDER_PX) | (convex >= far)).any(axis=1))
     moments = cv2.moments(shown)
     middle = np.array([[moments["m10"], moments["m01"]]]) / moments["m00"] + 0.5
     area = float(moments["m00"] / 255)
-    return Outline(points, hull, border, area, middle + np.array([left, top]), box)
+    return Outline(points, convex, uninformative, area, middle + np.array([left, top]), box)
 
 
 def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:

@@ -25,7 +25,7 @@ _HIDDEN_SHARE = 0.25  # of sqrt(area): so far beyond a cut its hidden part may r
 
 
 @dataclass(frozen=True, eq=False)
-class Contacts:
+class TangentPlanes:
     """Tangent planes that two views share: at most two a pair (first < second), m in all.
 
     The two views' residuals of one plane say the same thing in different pixels, so this is all that is known.
@@ -35,9 +35,9 @@ class Contacts:
     first: Int64[Array, " m"]
     second: Int64[Array, " m"]
     side: Int64[Array, " m"]  # 0: smallest plane angle, 1: largest
-    points: Float64[Array, "m 2 2"]  # pixels of the touching points: [contact, first or second view, xy]
+    points: Float64[Array, "m 2 2"]  # pixels of the touching points: [plane, first or second view, xy]
     angle: Float64[Array, " m"]  # rad, plane angle in `first` less that in `second`
-    gradient: Float64[Array, "m 2 2"]  # rad / px: of each view's plane angle at its point, [contact, view, xy]
+    gradient: Float64[Array, "m 2 2"]  # rad / px: of each view's plane angle at its point, [plane, view, xy]
     distance: Float64[Array, "m 2"]  # px, signed, of each view's point from the other view's plane
     middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
 
@@ -54,7 +54,7 @@ class Contacts:
         return np.maximum(np.sqrt((self.gradient**2).sum(axis=(1, 2))), 1e-300)
 
     def moved(self, shift: Float64[Array, "m 2 2"]) -> Float64[Array, " m"]:
-        """First-order change of `residual` when the touching points move by `shift` pixels ([contact, view, xy]).
+        """First-order change of `residual` when the touching points move by `shift` pixels ([plane, view, xy]).
 
         To first order the extreme point stays the extreme one, so any smooth change of the images goes through here.
         """
@@ -76,8 +76,8 @@ class Contacts:
             out[rows, view] += np.concatenate([(slope * arm).sum(axis=1, keepdims=True), slope], axis=1)
         return out
 
-    def touching(self, view: int) -> Bool[Array, " m"]:
-        """Contacts that a view takes part in."""
+    def of_view(self, view: int) -> Bool[Array, " m"]:
+        """Planes that a view takes part in."""
         return np.asarray((self.first == view) | (self.second == view))
 
 
@@ -88,17 +88,17 @@ class Tangency:
     pixels: Float64[Array, "v v 2"]  # [i, j, side]: of i's point from the plane that touches j; NaN: says nothing
     rms_px: float  # over all; NaN where there is none
     view_rms_px: Float64[Array, " v"]
-    contacts: Contacts
+    planes: TangentPlanes
 
     @property
-    def planes(self) -> int:
+    def count(self) -> int:
         """How many tangent planes had a say."""
-        return len(self.contacts.angle)
+        return len(self.planes.angle)
 
 
 def tangency(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Tangency:
-    """Residuals of all pairs. Views without an outline, and pairs that say nothing, are NaN (see `contacts`)."""
-    found = contacts(cameras, outlines)
+    """Residuals of all pairs. Views without an outline, and pairs that say nothing, are NaN (see `tangent_planes`)."""
+    found = tangent_planes(cameras, outlines)
     count = len(cameras)
     pixels = np.full((count, count, 2), np.nan)
     pixels[found.first, found.second, found.side] = found.distance[:, 0]
@@ -111,39 +111,38 @@ def tangency(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> T
     return Tangency(pixels, total, per_view, found)
 
 
-def contacts(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Contacts:
+def tangent_planes(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> TangentPlanes:
     """The tangent planes of all pairs.
 
-    Left out: pairs with one centre, pairs whose epipole lies in a silhouette, planes that touch a hull corner that says
-    nothing (`Outline.border`), and planes that pass so near to such a corner that what was cut off there may stick out
-    beyond them. ValueError where cameras and outlines differ in number; LensFoldError as
-    `Camera.rays`.
+    Left out: pairs with one centre, pairs whose epipole lies in a silhouette, planes that touch a corner that says
+    nothing (`Outline.uninformative`), and planes that pass so near to such a corner that what was cut off there may
+    stick out beyond them. ValueError where cameras and outlines differ in number; LensFoldError as `Camera.rays`.
     """
     if len(cameras) != len(outlines):
         raise ValueError(f"tangency: expected one outline (or None) a camera, got {len(outlines)} for {len(cameras)}")
     seen = [i for i, outline in enumerate(outlines) if outline is not None]
     middle = np.array([[camera.width / 2, camera.height / 2] for camera in cameras]).reshape(-1, 2)
-    hulls = _Hulls.of([cameras[i] for i in seen], [o for o in outlines if o is not None])
+    views = _OutlineRays.of([cameras[i] for i in seen], [o for o in outlines if o is not None])
     a, b = np.triu_indices(len(seen), 1)
-    axis = hulls.centres[b] - hulls.centres[a]
+    axis = views.centres[b] - views.centres[a]
     length = np.linalg.norm(axis, axis=1)
-    mean = hulls.mean[a] + hulls.mean[b]
+    mean = views.mean[a] + views.mean[b]
     with np.errstate(invalid="ignore", divide="ignore"):
         axis = axis / length[:, None]
         u = mean - axis * (axis * mean).sum(axis=1, keepdims=True)
         u = u / np.linalg.norm(u, axis=1, keepdims=True)
     speaks = np.asarray((length >= 1e-12) & np.isfinite(u).all(axis=1))
     a, b, axis, u = a[speaks], b[speaks], axis[speaks], u[speaks]
-    return _touch(hulls, np.array(seen, dtype=np.int64), a, b, u, np.cross(axis, u), middle)
+    return _touch(views, np.array(seen, dtype=np.int64), a, b, u, np.cross(axis, u), middle)
 
 
 @dataclass(frozen=True, eq=False)
-class _Hulls:
-    """Hulls of the views that have one, padded to one length k by repeating their first corner."""
+class _OutlineRays:
+    """Convex outlines of the views that have one, padded to one length k by repeating their first corner."""
 
     points: np.ndarray  # [v, k, 2]
     rays: np.ndarray  # [v, k, 3], world, z = 1 in the camera
-    border: np.ndarray  # [v, k]
+    uninformative: np.ndarray  # [v, k]
     slope: np.ndarray  # [v, k, 2, 2]: d (x/z, y/z) / d pixel
     mean: np.ndarray  # [v, 3], of the unit rays
     reach: np.ndarray  # [v], px: see _HIDDEN_SHARE
@@ -151,15 +150,15 @@ class _Hulls:
     turns: np.ndarray  # [v, 3, 3], R_cam_world
 
     @classmethod
-    def of(cls, cameras: Sequence[Camera], outlines: Sequence[Outline]) -> _Hulls:
-        longest = max((len(outline.hull) for outline in outlines), default=1)
-        points, border = np.zeros((len(cameras), longest, 2)), np.zeros((len(cameras), longest), dtype=bool)
+    def of(cls, cameras: Sequence[Camera], outlines: Sequence[Outline]) -> _OutlineRays:
+        longest = max((len(outline.convex) for outline in outlines), default=1)
+        points, uninformative = np.zeros((len(cameras), longest, 2)), np.zeros((len(cameras), longest), dtype=bool)
         rays, mean = np.ones((len(cameras), longest, 3)), np.zeros((len(cameras), 3))
         slope = np.zeros((len(cameras), longest, 2, 2))
         for i, (camera, outline) in enumerate(zip(cameras, outlines, strict=True)):
-            n = len(outline.hull)
-            points[i], border[i] = outline.hull[0], outline.border[0]
-            points[i, :n], border[i, :n] = outline.hull, outline.border
+            n = len(outline.convex)
+            points[i], uninformative[i] = outline.convex[0], outline.uninformative[0]
+            points[i, :n], uninformative[i, :n] = outline.convex, outline.uninformative
             if isinstance(camera.lens, Pinhole):
                 inverse = np.linalg.inv(camera.K)
                 xy = points[i] @ inverse[:2, :2].T + inverse[:2, 2]
@@ -173,7 +172,7 @@ class _Hulls:
         reach = _HIDDEN_SHARE * np.sqrt(np.array([outline.area for outline in outlines]))
         centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)
         turns = np.array([camera.R_cam_world for camera in cameras]).reshape(-1, 3, 3)
-        return cls(points, rays, border, slope, mean, reach, centres, turns)
+        return cls(points, rays, uninformative, slope, mean, reach, centres, turns)
 
 
 def _lens_slope(camera: Camera, pixels: np.ndarray) -> np.ndarray:
@@ -186,43 +185,51 @@ def _lens_slope(camera: Camera, pixels: np.ndarray) -> np.ndarray:
 
 
 def _touch(
-    hulls: _Hulls, seen: np.ndarray, a: np.ndarray, b: np.ndarray, u: np.ndarray, v: np.ndarray, middle: np.ndarray
-) -> Contacts:
-    """Contacts of the pairs (a, b) of `hulls`, with the frame (u, v) across each pair's baseline."""
+    views: _OutlineRays,
+    seen: np.ndarray,
+    a: np.ndarray,
+    b: np.ndarray,
+    u: np.ndarray,
+    v: np.ndarray,
+    middle: np.ndarray,
+) -> TangentPlanes:
+    """Tangent planes of the pairs (a, b) of `views`, with the frame (u, v) across each pair's baseline."""
     pair = np.stack([a, b], axis=1)  # [p, 2]
-    rays = hulls.rays[pair]  # [p, 2, k, 3]
+    rays = views.rays[pair]  # [p, 2, k, 3]
     x, y = (np.matmul(rays, d[:, None, :, None])[..., 0] for d in (u, v))
     angles = np.arctan2(y, x)  # [p, 2, k]
     low, high = angles.argmin(axis=2), angles.argmax(axis=2)
     pick = np.stack([low, high], axis=1)  # [p, side, 2]
     at = np.take_along_axis(angles[:, None], pick[..., None], axis=3)[..., 0]  # [p, side, 2]
     fine = np.asarray((at[:, 1] - at[:, 0] <= np.pi - _WRAP_MARGIN).all(axis=1))
-    keep = fine[:, None] & ~hulls.border[pair[:, None, :], pick].any(axis=2)
+    keep = fine[:, None] & ~views.uninformative[pair[:, None, :], pick].any(axis=2)
     row, side = np.nonzero(keep)
     pick, at, who = pick[row, side], at[row, side], pair[row]  # [m, 2]
-    ray = hulls.rays[who, pick]  # [m, 2, 3]
+    ray = views.rays[who, pick]  # [m, 2, 3]
     distance, gradient = np.empty((len(row), 2)), np.empty((len(row), 2, 2))
     for here in (0, 1):
-        slope, turn = hulls.slope[who[:, here], pick[:, here]], hulls.turns[who[:, here]]
+        slope, turn = views.slope[who[:, here], pick[:, here]], views.turns[who[:, here]]
         far = _normal(at[:, 1 - here], u[row], v[row])
         off = (far * ray[:, here]).sum(axis=1)
         distance[:, here] = off / np.maximum(np.linalg.norm(_in_pixels(far, turn, slope), axis=1), 1e-300)
         near = _in_pixels(_normal(at[:, here], u[row], v[row]), turn, slope)
         arm = np.hypot((u[row] * ray[:, here]).sum(axis=1), (v[row] * ray[:, here]).sum(axis=1))
         gradient[:, here] = near / np.maximum(arm, 1e-300)[:, None]
-    sure = ~_may_hide(hulls, who, angles[row], at, gradient)
+    sure = ~_may_hide(views, who, angles[row], at, gradient)
     first, second = (seen[who[sure, k]].astype(np.int64) for k in (0, 1))
-    points, angle, which = hulls.points[who, pick][sure], (at[:, 0] - at[:, 1])[sure], side[sure].astype(np.int64)
-    return Contacts(len(middle), first, second, which, points, angle, gradient[sure], distance[sure], middle)
+    points, angle, which = views.points[who, pick][sure], (at[:, 0] - at[:, 1])[sure], side[sure].astype(np.int64)
+    return TangentPlanes(len(middle), first, second, which, points, angle, gradient[sure], distance[sure], middle)
 
 
-def _may_hide(hulls: _Hulls, who: np.ndarray, angles: np.ndarray, at: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+def _may_hide(
+    views: _OutlineRays, who: np.ndarray, angles: np.ndarray, at: np.ndarray, gradient: np.ndarray
+) -> np.ndarray:
     """[m] whether a cut lies so near to the touching plane that the hidden part may cross it, in either view."""
-    if not hulls.border.any():
+    if not views.uninformative.any():
         return np.zeros(len(who), dtype=bool)
     depth = np.abs(angles - at[:, :, None]) / np.maximum(np.linalg.norm(gradient, axis=2), 1e-300)[:, :, None]
-    near = np.where(hulls.border[who], depth, np.inf).min(axis=2)
-    return np.asarray((near < hulls.reach[who]).any(axis=1))
+    near = np.where(views.uninformative[who], depth, np.inf).min(axis=2)
+    return np.asarray((near < views.reach[who]).any(axis=1))
 
 
 def _normal(angle: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

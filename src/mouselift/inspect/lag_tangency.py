@@ -31,7 +31,7 @@ class _Tangents:
     reach: Float64[Array, "w 2"]  # length of the tangent ray across the baseline
     du: Float64[Array, "w 2 2"]  # d (ray.u) / d pixel
     dv: Float64[Array, "w 2 2"]
-    silent: Bool[Array, "w 2"]  # on the image's border, or so near to it that a hidden part may stick out beyond
+    uninformative: Bool[Array, "w 2"]  # on the image's border, or so near to it that a hidden part may stick out beyond
 
 
 def pair_residuals(first: Sequence[SeenView], second: Sequence[SeenView]) -> Residuals | None:
@@ -72,25 +72,25 @@ def _basis(a: SeenView, b: SeenView) -> tuple[Vector3, Vector3] | None:
 def _tangents(window: Sequence[SeenView], u: Vector3, v: Vector3) -> _Tangents | None:
     """None where a silhouette surrounds the epipole."""
     n = len(window)
-    angle, reach, silent = np.empty((n, 2)), np.empty((n, 2)), np.empty((n, 2), dtype=bool)
+    angle, reach, uninformative = np.empty((n, 2)), np.empty((n, 2)), np.empty((n, 2), dtype=bool)
     du, dv = np.empty((n, 2, 2)), np.empty((n, 2, 2))
     for k, view in enumerate(window):
         along, across = view.rays @ u, view.rays @ v
         angles = np.arctan2(across, along)
         if np.ptp(angles) > np.pi - _WRAP_MARGIN:
             return None
-        touch = [int(angles.argmin()), int(angles.argmax())]
-        angle[k] = angles[touch]
-        reach[k] = np.hypot(along[touch], across[touch])
-        du[k] = np.einsum("tij,i->tj", view.slopes[touch], u)
-        dv[k] = np.einsum("tij,i->tj", view.slopes[touch], v)
-        silent[k] = view.border[touch]
-        if view.border.any():
+        corners = [int(angles.argmin()), int(angles.argmax())]
+        angle[k] = angles[corners]
+        reach[k] = np.hypot(along[corners], across[corners])
+        du[k] = np.einsum("tij,i->tj", view.slopes[corners], u)
+        dv[k] = np.einsum("tij,i->tj", view.slopes[corners], v)
+        uninformative[k] = view.uninformative[corners]
+        if view.uninformative.any():
             turn = np.cos(angle[k])[:, None] * dv[k] - np.sin(angle[k])[:, None] * du[k]
             a_pixel = np.linalg.norm(turn, axis=1) / reach[k]  # rad
-            depth = np.abs(angles[view.border] - angle[k][:, None]).min(axis=1) / np.maximum(a_pixel, 1e-300)
-            silent[k] |= depth < _HIDDEN_SHARE * np.sqrt(view.outline.area)
-    return _Tangents(angle, reach, du, dv, silent)
+            depth = np.abs(angles[view.uninformative] - angle[k][:, None]).min(axis=1) / np.maximum(a_pixel, 1e-300)
+            uninformative[k] |= depth < _HIDDEN_SHARE * np.sqrt(view.outline.area)
+    return _Tangents(angle, reach, du, dv, uninformative)
 
 
 def _distances(here: _Tangents, there: _Tangents, side: int) -> Float64[Array, "a b"]:
@@ -99,5 +99,5 @@ def _distances(here: _Tangents, there: _Tangents, side: int) -> Float64[Array, "
     sine, cosine = np.sin(target)[None, :, None], np.cos(target)[None, :, None]
     gradient = np.linalg.norm(cosine * here.dv[:, None, side] - sine * here.du[:, None, side], axis=2)
     value = here.reach[:, None, side] * np.sin(here.angle[:, None, side] - target[None])
-    silent = here.silent[:, None, side] | there.silent[None, :, side]
-    return np.where(silent, np.nan, value / np.maximum(gradient, 1e-300))
+    uninformative = here.uninformative[:, None, side] | there.uninformative[None, :, side]
+    return np.where(uninformative, np.nan, value / np.maximum(gradient, 1e-300))

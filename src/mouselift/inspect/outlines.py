@@ -30,7 +30,7 @@ class SeenView:
     pixels: Float64[Array, "m 2"]  # hull corners
     rays: Float64[Array, "m 3"]  # unit, world
     slopes: Float64[Array, "m 3 2"]  # d ray / d pixel
-    border: Bool[Array, " m"]
+    uninformative: Bool[Array, " m"]
     parts: int  # components of at least SPECK x the largest
 
 
@@ -66,7 +66,7 @@ def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
     outline = outline_of(mask, SPECK if specks else 0.0)
     if outline is None:
         return None, "empty"
-    pixels = outline.hull
+    pixels = outline.convex
     step = np.array([[_STEP, 0.0], [-_STEP, 0.0], [0.0, _STEP], [0.0, -_STEP]])
     try:
         rays = camera.rays(pixels)
@@ -74,7 +74,7 @@ def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
     except LensFoldError:
         return None, "outside-lens"
     slopes = np.stack([near[:, 0] - near[:, 1], near[:, 2] - near[:, 3]], axis=2)
-    return SeenView(camera, outline, pixels, rays, slopes, outline.border, parts), "ok"
+    return SeenView(camera, outline, pixels, rays, slopes, outline.uninformative, parts), "ok"
 
 
 def _parts(mask: Levels) -> tuple[int, bool]:

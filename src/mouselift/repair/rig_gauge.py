@@ -16,10 +16,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, deviations
 from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.repair.rig_match import RigMatch
 
 _SCALES = (1 / 30, 30.0)  # of images: beyond it the rig's focal lengths are not in pixels
@@ -58,7 +58,7 @@ class RigFit:
         return "; ".join((said, *self.warnings))
 
 
-def with_rig(match: RigMatch, corrected: Stated, hulls: Hulls, free: Fit) -> RigFit | None:
+def with_rig(match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines, free: Fit) -> RigFit | None:
     """The strictest of the rig's hypotheses that leaves about what the free fit left; None where none does.
 
     corrected: the free fit's cameras. CalibrationError where the rig's focal lengths cannot be pixels.
@@ -68,14 +68,14 @@ def with_rig(match: RigMatch, corrected: Stated, hulls: Hulls, free: Fit) -> Rig
     limit = _WORSE * (free.left.loss + NOISE_PX**2)
     moved = free.candidate.code.endswith(("distance", "centre"))
     for candidates in _centres(match, corrected) if moved else _hypotheses(match, corrected):
-        tried = [fit(candidate, [(corrected, hulls)], possible) for candidate in candidates]
+        tried = [fit(candidate, [(corrected, outlines)], possible) for candidate in candidates]
         best = min(tried, key=lambda f: f.score)
         if best.left.loss + NOISE_PX**2 <= limit:
-            return RigFit(best, match, _warnings(match, best, corrected, hulls))
+            return RigFit(best, match, _warnings(match, best, corrected, outlines))
     return None
 
 
-def _check_units(match: RigMatch, corrected: Stated) -> None:
+def _check_units(match: RigMatch, corrected: CameraArrays) -> None:
     scales = np.exp(np.log(np.abs(corrected.focal)).mean(axis=1) - np.log(_focal0(match)).mean(axis=1))
     for camera, scale in zip(match.cameras, scales.tolist(), strict=True):
         if not _SCALES[0] <= scale <= _SCALES[1]:
@@ -85,7 +85,7 @@ def _check_units(match: RigMatch, corrected: Stated) -> None:
             )
 
 
-def _hypotheses(match: RigMatch, corrected: Stated) -> Iterator[list[Candidate]]:
+def _hypotheses(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candidate]]:
     """From the strictest: whole frames; the sensor's own scale; one scale; a scale a view."""
     views = len(corrected)
     everyone = tuple(range(views))
@@ -114,7 +114,7 @@ def _hypotheses(match: RigMatch, corrected: Stated) -> Iterator[list[Candidate]]
     yield list(made("rig-each-scale", Columns(views, everyone, each, False), deviations(each, views), everyone))
 
 
-def _centres(match: RigMatch, corrected: Stated) -> Iterator[list[Candidate]]:
+def _centres(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candidate]]:
     """Centres that had been moved on their own are the rig's, intrinsics as stated."""
     given = _Given(corrected.focal, corrected.principal, match.centres())
     yield [Candidate("rig-centres", tuple(range(len(corrected))), apply=given)]
@@ -124,7 +124,7 @@ def _focal0(match: RigMatch) -> Float64[Array, "v 2"]:
     return np.array([[camera.K[0, 0], camera.K[1, 1]] for camera in match.cameras])
 
 
-def _whole_frames(match: RigMatch, corrected: Stated) -> tuple[np.ndarray, np.ndarray] | None:
+def _whole_frames(match: RigMatch, corrected: CameraArrays) -> tuple[np.ndarray, np.ndarray] | None:
     """(focal, principal) of the rig's whole frames resized to the images; None where a frame's size is not known."""
     sizes = [camera.size for camera in match.cameras]
     known = [size for size in sizes if size is not None]
@@ -135,7 +135,7 @@ def _whole_frames(match: RigMatch, corrected: Stated) -> tuple[np.ndarray, np.nd
     return _focal0(match) * ratio, principal * ratio
 
 
-def _aspects(match: RigMatch, corrected: Stated) -> list[Float64[Array, "v 2"]]:
+def _aspects(match: RigMatch, corrected: CameraArrays) -> list[Float64[Array, "v 2"]]:
     """The rig's focal lengths at scale one: pixels as they were, made square, or stretched with the whole frame."""
     focal = _focal0(match)
     mean = np.sqrt(focal.prod(axis=1, keepdims=True))
@@ -156,9 +156,9 @@ class _Given:
     def __init__(self, focal: np.ndarray, principal: np.ndarray, centre: np.ndarray | None = None) -> None:
         self.focal, self.principal, self.centre = focal, principal, centre
 
-    def __call__(self, stated: Stated) -> Stated:
-        centre = stated.centre if self.centre is None else self.centre
-        return replace(stated, focal=self.focal, principal=self.principal, centre=centre)
+    def __call__(self, cameras: CameraArrays) -> CameraArrays:
+        centre = cameras.centre if self.centre is None else self.centre
+        return replace(cameras, focal=self.focal, principal=self.principal, centre=centre)
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class _OneScale:
     views: int
     odd: int | None = None  # a view with a scale of its own
 
-    def __call__(self, stated: Stated) -> np.ndarray:
+    def __call__(self, cameras: CameraArrays) -> np.ndarray:
         first = 1 if self.odd is None else 2
         out = np.zeros((self.views, 7, first + 2 * self.views))
         out[:, :2, 0] = 1.0
@@ -179,14 +179,14 @@ class _OneScale:
         return out
 
 
-def _warnings(match: RigMatch, best: Fit, corrected: Stated, hulls: Hulls) -> tuple[str, ...]:
+def _warnings(match: RigMatch, best: Fit, corrected: CameraArrays, outlines: ConvexOutlines) -> tuple[str, ...]:
     found = best.corrected[0]
     out: list[str] = []
     if best.candidate.code == "rig-one-scale-but-one":
         out.append(_odd_scale(match, best, found))
     if best.candidate.code == "rig-resized":
-        out += _half_pixel(match, best, corrected, hulls)
-    outside = _outside(match, found, hulls)
+        out += _half_pixel(match, best, corrected, outlines)
+    outside = _outside(match, found, outlines)
     if outside:
         out.append(
             f"the outlines of {', '.join(outside)} would lie outside the rig's images: another rig, or frame size"
@@ -194,7 +194,7 @@ def _warnings(match: RigMatch, best: Fit, corrected: Stated, hulls: Hulls) -> tu
     return tuple(out)
 
 
-def _odd_scale(match: RigMatch, best: Fit, found: Stated) -> str:
+def _odd_scale(match: RigMatch, best: Fit, found: CameraArrays) -> str:
     """All images but one have one scale: that camera's focal length is suspect."""
     log_scale = np.log(found.focal / _focal0(match)).mean(axis=1)
     odd = best.candidate.views[0]
@@ -206,14 +206,14 @@ def _odd_scale(match: RigMatch, best: Fit, found: Stated) -> str:
     )
 
 
-def _half_pixel(match: RigMatch, best: Fit, corrected: Stated, hulls: Hulls) -> list[str]:
+def _half_pixel(match: RigMatch, best: Fit, corrected: CameraArrays, outlines: ConvexOutlines) -> list[str]:
     """Whether another convention of the rig's pixel centres fits the whole frames clearly better."""
     whole = _whole_frames(match, corrected)
     assert whole is not None
     step = 0.5 * whole[0] / _focal0(match)
     for sign in (-1.0, 1.0):
         other = Candidate("rig-resized", best.candidate.views, apply=_Given(whole[0], whole[1] + sign * step))
-        if fit(other, [(corrected, hulls)], best.left.rows).score < best.score - _HALF_BETTER:
+        if fit(other, [(corrected, outlines)], best.left.rows).score < best.score - _HALF_BETTER:
             return [
                 f"the silhouettes fit better with principal points {sign * 0.5:+g} source pixels from the rig's: is "
                 "its pixel convention (centres at whole numbers or at +0.5) what its format says?"
@@ -221,13 +221,13 @@ def _half_pixel(match: RigMatch, best: Fit, corrected: Stated, hulls: Hulls) -> 
     return []
 
 
-def _outside(match: RigMatch, found: Stated, hulls: Hulls) -> list[str]:
+def _outside(match: RigMatch, found: CameraArrays, outlines: ConvexOutlines) -> list[str]:
     """Views whose outline comes from beyond the source frame."""
     out = []
     for k, camera in enumerate(match.cameras):
-        if camera.size is None or not hulls.seen[k]:
+        if camera.size is None or not outlines.seen[k]:
             continue
-        points = hulls.points[k][hulls.real[k] & ~hulls.silent[k]]
+        points = outlines.points[k][outlines.real[k] & ~outlines.uninformative[k]]
         source = camera.camera(camera.size)
         pixels = source.pixels_of((points - found.principal[k]) / found.focal[k])
         size = np.array(camera.size, dtype=np.float64)

@@ -15,8 +15,8 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Matrix3
 from mouselift.calibration.rig import Rig, RigCamera
-from mouselift.diagnosis.camera_arrays import Stated
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.geometry.similarity import Similarity
 
 TURN_DEG = 0.1  # of a rotation from the rig's: about a pixel at the usual focal lengths
@@ -47,8 +47,8 @@ class RigMatch:
         return self.world.apply(_centres(self.cameras))
 
 
-def match_rig(rig: Rig, names: Sequence[str], stated: Stated) -> RigMatch:
-    """The rig's cameras for the views `names`, whose poses are `stated`'s.
+def match_rig(rig: Rig, names: Sequence[str], arrays: CameraArrays) -> RigMatch:
+    """The rig's cameras for the views `names`, whose poses are `arrays`'.
 
     By name where every view's name is in the rig; else by pose, which `how` says aloud. CalibrationError where the
     poses are not one similarity of the rig's (with the camera that stands out), fewer than three views are given, or
@@ -57,20 +57,20 @@ def match_rig(rig: Rig, names: Sequence[str], stated: Stated) -> RigMatch:
     if len(names) < _MIN_VIEWS:
         raise CalibrationError(f"{rig.file}: {len(names)} views are given; expected at least {_MIN_VIEWS} to compare")
     if set(names) <= set(rig.names):
-        found = _compared([rig[name] for name in names], stated, "by name")
+        found = _compared([rig[name] for name in names], arrays, "by name")
         if _good(found):
             return found
-        other = _by_pose(rig, stated)
-        text = _why(rig, found, stated)
+        other = _by_pose(rig, arrays)
+        text = _why(rig, found, arrays)
         if other is not None:
             pairs = [f"{n} -> {c.name}" for n, c in zip(names, other.cameras, strict=True) if n != c.name]
             text += f" Poses alone match under other names: {', '.join(pairs)}."
         raise CalibrationError(text)
-    found = _by_pose(rig, stated)
+    found = _by_pose(rig, arrays)
     if found is not None:
         return found
     if len(rig.cameras) == len(names):
-        raise CalibrationError(_why(rig, _compared(list(rig.cameras), stated, "by order"), stated))
+        raise CalibrationError(_why(rig, _compared(list(rig.cameras), arrays, "by order"), arrays))
     raise CalibrationError(
         f"{rig.file}: no choice of its cameras ({', '.join(rig.names)}) has the poses of the views "
         f"({', '.join(names)}), up to one similarity: another rig, or another calibration of it"
@@ -81,44 +81,44 @@ def _good(found: RigMatch) -> bool:
     return found.turn_deg <= TURN_DEG and found.moved <= MOVED
 
 
-def _compared(cameras: list[RigCamera], stated: Stated, how: str) -> RigMatch:
-    world = similarity_of(cameras, stated)
-    turns, moves = _residuals(cameras, stated, world)
+def _compared(cameras: list[RigCamera], arrays: CameraArrays, how: str) -> RigMatch:
+    world = similarity_of(cameras, arrays)
+    turns, moves = _residuals(cameras, arrays, world)
     return RigMatch(tuple(cameras), how, world, float(turns.max()), float(moves.max()))
 
 
-def similarity_of(cameras: Sequence[RigCamera], stated: Stated) -> Similarity:
+def similarity_of(cameras: Sequence[RigCamera], arrays: CameraArrays) -> Similarity:
     """Least squares: Q from the rotations, then scale and origin from the centres."""
     R_rig = np.array([camera.R_cam_world for camera in cameras])
-    Q = _nearest_rotation(np.einsum("vji,vjk->ik", stated.R_cam_world, R_rig))
+    Q = _nearest_rotation(np.einsum("vji,vjk->ik", arrays.R_cam_world, R_rig))
     C = _centres(cameras)
-    a, b = (C - C.mean(axis=0)) @ Q.T, stated.centre - stated.centre.mean(axis=0)
+    a, b = (C - C.mean(axis=0)) @ Q.T, arrays.centre - arrays.centre.mean(axis=0)
     scale = max(float((a * b).sum()) / max(float((a * a).sum()), 1e-300), 1e-12)
-    return Similarity(scale, Q, C.mean(axis=0) - Q.T @ stated.centre.mean(axis=0) / scale)
+    return Similarity(scale, Q, C.mean(axis=0) - Q.T @ arrays.centre.mean(axis=0) / scale)
 
 
-def _residuals(cameras: Sequence[RigCamera], stated: Stated, world: Similarity) -> tuple[np.ndarray, np.ndarray]:
+def _residuals(cameras: Sequence[RigCamera], arrays: CameraArrays, world: Similarity) -> tuple[np.ndarray, np.ndarray]:
     """(degrees, share of the mean distance) of every view."""
     R = np.array([camera.R_cam_world @ world.R_new_old.T for camera in cameras])
     # The chord |R - R'| = 2 sqrt(2) sin(angle / 2) keeps its digits where the trace's arc cosine loses them.
-    chord = np.linalg.norm(R - stated.R_cam_world, axis=(1, 2))
+    chord = np.linalg.norm(R - arrays.R_cam_world, axis=(1, 2))
     turns = np.degrees(2 * np.arcsin(np.clip(chord / (2 * np.sqrt(2.0)), 0.0, 1.0)))
-    off = np.linalg.norm(world.apply(_centres(cameras)) - stated.centre, axis=1)
-    return turns, off / max(_reach(stated), 1e-300)
+    off = np.linalg.norm(world.apply(_centres(cameras)) - arrays.centre, axis=1)
+    return turns, off / max(_reach(arrays), 1e-300)
 
 
-def _by_pose(rig: Rig, stated: Stated) -> RigMatch | None:
+def _by_pose(rig: Rig, arrays: CameraArrays) -> RigMatch | None:
     """The one assignment whose poses agree; None where there is none. CalibrationError where there are several."""
     R_rig = np.array([camera.R_cam_world for camera in rig.cameras])
     found: dict[tuple[str, ...], RigMatch] = {}
     for first in range(len(rig.cameras)):
-        expected = R_rig @ (R_rig[first].T @ stated.R_cam_world[0])  # every rig camera's rotation, were `first` view 0
-        turns = np.linalg.norm(expected[None] - stated.R_cam_world[:, None], axis=(2, 3))  # [view, camera]
+        expected = R_rig @ (R_rig[first].T @ arrays.R_cam_world[0])  # every rig camera's rotation, were `first` view 0
+        turns = np.linalg.norm(expected[None] - arrays.R_cam_world[:, None], axis=(2, 3))  # [view, camera]
         chosen = turns.argmin(axis=1).tolist()
         if len(set(chosen)) < len(chosen):
             continue
         cameras = [rig.cameras[k] for k in chosen]
-        match = _compared(cameras, stated, f"by pose ({', '.join(camera.name for camera in cameras)}), not by name")
+        match = _compared(cameras, arrays, f"by pose ({', '.join(camera.name for camera in cameras)}), not by name")
         if _good(match):
             found[tuple(camera.name for camera in cameras)] = match
     if len(found) > 1:
@@ -129,17 +129,17 @@ def _by_pose(rig: Rig, stated: Stated) -> RigMatch | None:
     return next(iter(found.values()), None)
 
 
-def _why(rig: Rig, found: RigMatch, stated: Stated) -> str:
+def _why(rig: Rig, found: RigMatch, arrays: CameraArrays) -> str:
     """What does not fit, and the camera without which all others do."""
     text = (
         f"{rig.file}: the dataset's poses are not one similarity of this rig's ({found.how}): up to "
         f"{found.turn_deg:.3g} degrees and {100 * found.moved:.3g} % of the cameras' distance are left, expected at "
         f"most {TURN_DEG:g} and {100 * MOVED:g} %."
     )
-    cameras, views = list(found.cameras), len(stated)
+    cameras, views = list(found.cameras), len(arrays)
     for k in range(views) if views > _MIN_VIEWS else ():
         rest = [i for i in range(views) if i != k]
-        if _good(_compared([cameras[i] for i in rest], stated.take(rest), found.how)):
+        if _good(_compared([cameras[i] for i in rest], arrays.take(rest), found.how)):
             return text + f" Without {cameras[k].name!r} all others agree: its entry, here or in the rig, is wrong."
     return text + " Is it the calibration that the images were prepared with?"
 
@@ -148,8 +148,8 @@ def _centres(cameras: Sequence[RigCamera]) -> np.ndarray:
     return np.array([-camera.R_cam_world.T @ camera.t_cam_world for camera in cameras])
 
 
-def _reach(stated: Stated) -> float:
-    return float(np.linalg.norm(stated.centre - stated.centre.mean(axis=0), axis=1).mean())
+def _reach(arrays: CameraArrays) -> float:
+    return float(np.linalg.norm(arrays.centre - arrays.centre.mean(axis=0), axis=1).mean())
 
 
 def _nearest_rotation(M: np.ndarray) -> Matrix3:

@@ -9,13 +9,13 @@ import numpy as np
 
 from mouselift.calibration.rig import Rig
 from mouselift.dataset.sample import SampleViews
-from mouselift.diagnosis.camera_arrays import Hulls, Stated
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, look, problem_of
 from mouselift.diagnosis.fit import Fit, Left, in_front, judge, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.repair.gauge import Gauge, gauge_of, unobservable
 from mouselift.repair.rig_gauge import RigFit, with_rig
 from mouselift.repair.rig_match import RigMatch, match_rig
@@ -53,43 +53,45 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig
     if not cameras:
         return Repaired("refused", cameras, None, "no view has a camera and a silhouette", None, None)
     check = look(sample)
-    stated, hulls = problem_of(sample, check)
-    stays = judge([stated], [hulls])
+    arrays, outlines = problem_of(sample, check)
+    stays = judge([arrays], [outlines])
     before = finite(stays.rms_px)
-    if in_order(stated, hulls, check):
+    if in_order(arrays, outlines, check):
         text = "in order: cameras and silhouettes agree"
-        said = "" if rig is None else _compared(rig, sample.names, stated)
+        said = "" if rig is None else _compared(rig, sample.names, arrays)
         return Repaired("good", cameras, None, text, before, before, rig=said)
-    hindrance = unobservable(stated, hulls)
+    hindrance = unobservable(arrays, outlines)
     if hindrance is not None:
         return Repaired("refused", cameras, None, hindrance, before, None)
-    found = explain([(stated, hulls)], sample.names) if shared is None else shared
+    found = explain([(arrays, outlines)], sample.names) if shared is None else shared
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
-        text += _too_few_equations(hulls, stays) if cause is not None and cause.code == "unexplained" else ""
+        text += _too_few_equations(outlines, stays) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
-    made = _applied(sample, cause, undone, stated, hulls, rig)
+    made = _applied(sample, cause, undone, arrays, outlines, rig)
     alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
     return _unless_doubtful(sample, made, cause, undone.candidate.parameters) if alone else made
 
 
-def _applied(sample: SampleViews, cause: Cause, undone: Fit, stated: Stated, hulls: Hulls, rig: Rig | None) -> Repaired:
+def _applied(
+    sample: SampleViews, cause: Cause, undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines, rig: Rig | None
+) -> Repaired:
     """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
     cameras = tuple(view.camera for view in sample.views)
-    stays = judge([stated], [hulls])
+    stays = judge([arrays], [outlines])
     before = finite(stays.rms_px)
-    corrected, gauge, said = undo(undone.candidate, stated, undone.x), _gauge(undone, stated, hulls), ""
+    corrected, gauge, said = undo(undone.candidate, arrays, undone.x), _gauge(undone, arrays, outlines), ""
     try:
         if rig is not None:
             match = match_rig(rig, _names(sample, cause), corrected)
-            corrected, gauge, said = _with_rig(match, corrected, hulls, undone, gauge)
+            corrected, gauge, said = _with_rig(match, corrected, outlines, undone, gauge)
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
         return Repaired("refused", cameras, cause, f"{cause.sentence}; {error}", before, None)
-    left = judge([corrected], [hulls])
+    left = judge([corrected], [outlines])
     after = finite(left.rms_px)
-    if not in_front(corrected, hulls) or not _clearly_less(undone, stays, left):
+    if not in_front(corrected, outlines) or not _clearly_less(undone, stays, left):
         text = (
             f"{cause.sentence}: undoing it would leave {_px(after)} of {_px(before)}, which is not clearly less, so "
             "the sample stays as it was"
@@ -118,18 +120,18 @@ def _unless_doubtful(sample: SampleViews, made: Repaired, cause: Cause, paramete
 
 
 def _with_rig(
-    match: RigMatch, corrected: Stated, hulls: Hulls, undone: Fit, gauge: Gauge | None
-) -> tuple[Stated, Gauge | None, str]:
+    match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines, undone: Fit, gauge: Gauge | None
+) -> tuple[CameraArrays, Gauge | None, str]:
     """(cameras, what is left of the gauge, what the rig said). Causes that leave no gauge open change nothing."""
     everyone = len(undone.candidate.views) == len(corrected)
     if undone.candidate.basis is None or not everyone:
         return corrected, gauge, f"{match.sentence}; nothing was left open for it to fix"
-    found: RigFit | None = with_rig(match, corrected, hulls, undone)
+    found: RigFit | None = with_rig(match, corrected, outlines, undone)
     if found is None:
         text = "the silhouettes contradict every way in which images come from it: the free fit stands"
         return corrected, gauge, f"{match.sentence}; {text}"
     candidate = found.fit.candidate
-    kept = Gauge(0.0, 0.0) if candidate.basis is None else _gauge(found.fit, corrected, hulls)
+    kept = Gauge(0.0, 0.0) if candidate.basis is None else _gauge(found.fit, corrected, outlines)
     return found.fit.corrected[0], kept, found.sentence
 
 
@@ -138,22 +140,22 @@ def _names(sample: SampleViews, cause: Cause) -> tuple[str, ...]:
     return tuple("" for _ in sample.names) if cause.code in _MIXED_UP else sample.names
 
 
-def _compared(rig: Rig, names: tuple[str, ...], stated: Stated) -> str:
+def _compared(rig: Rig, names: tuple[str, ...], arrays: CameraArrays) -> str:
     try:
-        return match_rig(rig, names, stated).sentence
+        return match_rig(rig, names, arrays).sentence
     except CalibrationError as error:
         return str(error)
 
 
-def _too_few_equations(hulls: Hulls, stays: Left) -> str:
+def _too_few_equations(outlines: ConvexOutlines, stays: Left) -> str:
     """Why clipped outlines do not determine scales and shifts of all views; empty where they might have."""
-    needed = 3 * len(hulls) + REDUNDANT
-    clipped = int((hulls.silent & hulls.real).any(axis=1).sum())
+    needed = 3 * len(outlines) + REDUNDANT
+    clipped = int((outlines.uninformative & outlines.real).any(axis=1).sum())
     if clipped == 0 or stays.rows >= needed:
         return ""
     return (
-        f"; borders cut {clipped} of {len(hulls)} outlines, and {stays.rows} tangency equations are left: scales and "
-        f"shifts of all views need at least {needed}. Prepare the recording again, or with a smaller --fill"
+        f"; borders cut {clipped} of {len(outlines)} outlines, and {stays.rows} tangency equations are left: scales "
+        f"and shifts of all views need at least {needed}. Prepare the recording again, or with a smaller --fill"
     )
 
 
@@ -164,16 +166,16 @@ def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:
     return undone.candidate.basis is None or left.rms_px <= _CLEARLY * stays.rms_px
 
 
-def _gauge(undone: Fit, stated: Stated, hulls: Hulls) -> Gauge | None:
+def _gauge(undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines) -> Gauge | None:
     candidate = undone.candidate
     if candidate.basis is None:
         return None
-    _, slope = change_of(candidate, candidate.apply(stated), undone.x)
+    _, slope = change_of(candidate, candidate.apply(arrays), undone.x)
     if np.abs(slope[:, 4:]).max() > 0:
         return None
     to_intrinsics = slope[:, [0, 2, 3]].reshape(-1, slope.shape[2])
     spread = to_intrinsics @ undone.covariance @ to_intrinsics.T
-    return gauge_of(undo(candidate, stated, undone.x), hulls, spread)
+    return gauge_of(undo(candidate, arrays, undone.x), outlines, spread)
 
 
 def _px(value: float | None) -> str:

@@ -107,7 +107,7 @@ def _panel(
         _crossing(j, index, sample.names, view, outline, [t for t in found if t.other == j], limit_px)
         for j in range(len(sample.views))
     )
-    note = "no subject in this image" if outline is None else "cut by the border" if outline.border.any() else ""
+    note = "no subject in this image" if outline is None else "cut by the border" if outline.uninformative.any() else ""
     return Panel(view.name, width, height, _image(view, side), path_data(edge_lines(view.alpha)), crossings, note)
 
 
@@ -171,7 +171,7 @@ def _inset(worst: Tangent, outline: Outline, view: View) -> Inset | None:
 def _room(corner: tuple[float, float], side: float, outline: Outline, middle: Point) -> float:
     """How far a square is from the outline and, more so, from the place that it magnifies."""
     centre = np.array(corner) + side / 2
-    near = float(np.abs(outline.hull - centre).max(axis=1).min())
+    near = float(np.abs(outline.convex - centre).max(axis=1).min())
     return near + 0.5 * float(np.linalg.norm(middle - centre))
 
 

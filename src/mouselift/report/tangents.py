@@ -15,7 +15,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, Vector3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
-from mouselift.geometry.tangent_planes import contacts
+from mouselift.geometry.tangent_planes import tangent_planes
 
 Point = Float64[Array, "2"]
 
@@ -38,7 +38,7 @@ def tangents(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> l
 
     Cameras without a lens or skew: a plane through the centre is then a straight line in the image.
     """
-    found = contacts(cameras, outlines)
+    found = tangent_planes(cameras, outlines)
     out: list[Tangent] = []
     for k in range(len(found.angle)):
         pair = (int(found.first[k]), int(found.second[k]))

@@ -140,5 +140,5 @@ def _hull(
 
 def _radius(camera: Camera, outline: Outline, centre: Vector3) -> float:
     """World units from `centre` that hold the outline, at the centre's depth; behind the camera: at its distance."""
-    reach = float(np.linalg.norm(outline.hull - outline.centroid, axis=1).max())
+    reach = float(np.linalg.norm(outline.convex - outline.centroid, axis=1).max())
     return reach * float(np.linalg.norm(camera.centre - centre)) / camera.focal

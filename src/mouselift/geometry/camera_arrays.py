@@ -14,7 +14,7 @@ from mouselift.geometry.outlines import Outline
 
 
 @dataclass(frozen=True, eq=False)
-class Stated:
+class CameraArrays:
     """What a sample's file states about its views, as arrays over the views.
 
     A negative focal length stands for a mirrored image: no `Camera` can say that.
@@ -27,7 +27,7 @@ class Stated:
     size: Float64[Array, "v 2"]  # width, height
 
     @classmethod
-    def of(cls, cameras: Sequence[Camera]) -> Stated:
+    def of(cls, cameras: Sequence[Camera]) -> CameraArrays:
         """Of pinhole cameras without skew (prepared samples have no others)."""
         return cls(
             np.array([[c.fx, c.fy] for c in cameras]),
@@ -40,12 +40,12 @@ class Stated:
     def __len__(self) -> int:
         return len(self.focal)
 
-    def take(self, order: Sequence[int]) -> Stated:
+    def take(self, order: Sequence[int]) -> CameraArrays:
         """View k of the result has the numbers of view order[k]."""
         at = list(order)
-        return Stated(self.focal[at], self.principal[at], self.R_cam_world[at], self.centre[at], self.size[at])
+        return CameraArrays(self.focal[at], self.principal[at], self.R_cam_world[at], self.centre[at], self.size[at])
 
-    def moved(self, change: Float64[Array, "v 7"]) -> Stated:
+    def moved(self, change: Float64[Array, "v 7"]) -> CameraArrays:
         """With (log fx, log fy, cx, cy, camera centre) changed by `change`, the parameters of every fit."""
         return replace(
             self,
@@ -71,30 +71,30 @@ class Stated:
 
 
 @dataclass(frozen=True, eq=False)
-class Hulls:
+class ConvexOutlines:
     """The outlines' convex hulls of one sample, padded to one length; unseen views have no points."""
 
     points: Float64[Array, "v m 2"]  # pixels
     real: Bool[Array, "v m"]  # not padding
-    silent: Bool[Array, "v m"]  # on the image's border or a cut: says nothing about the subject
+    uninformative: Bool[Array, "v m"]  # on the image's border or a cut: says nothing about the subject
     centroid: Float64[Array, "v 2"]  # of alpha; NaN where unseen
     area: Float64[Array, " v"]  # pixels; 0 where unseen
 
     @classmethod
-    def of(cls, outlines: Sequence[Outline | None]) -> Hulls:
-        views, longest = len(outlines), max((len(o.hull) for o in outlines if o is not None), default=1)
+    def of(cls, outlines: Sequence[Outline | None]) -> ConvexOutlines:
+        views, longest = len(outlines), max((len(o.convex) for o in outlines if o is not None), default=1)
         points = np.zeros((views, longest, 2))
-        real, silent = np.zeros((views, longest), dtype=bool), np.zeros((views, longest), dtype=bool)
+        real, uninformative = np.zeros((views, longest), dtype=bool), np.zeros((views, longest), dtype=bool)
         centroid, area = np.full((views, 2), np.nan), np.zeros(views)
         for i, outline in enumerate(outlines):
             if outline is None:
                 continue
-            n = len(outline.hull)
-            points[i, :n], points[i, n:] = outline.hull, outline.hull[0]
-            real[i, :n], silent[i, :n] = True, outline.border
-            silent[i, n:] = outline.border[0]
+            n = len(outline.convex)
+            points[i, :n], points[i, n:] = outline.convex, outline.convex[0]
+            real[i, :n], uninformative[i, :n] = True, outline.uninformative
+            uninformative[i, n:] = outline.uninformative[0]
             centroid[i], area[i] = outline.centroid[0], outline.area
-        return cls(points, real, silent, centroid, area)
+        return cls(points, real, uninformative, centroid, area)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -104,22 +104,22 @@ class Hulls:
         return self.area > 0
 
 
-def optical_axes(stated: Stated) -> Float64[Array, "v 3"]:
+def optical_axes(cameras: CameraArrays) -> Float64[Array, "v 3"]:
     """World directions of the cameras' z axes."""
-    return stated.R_cam_world[:, 2]
+    return cameras.R_cam_world[:, 2]
 
 
-def subject_point(stated: Stated, hulls: Hulls) -> Vector3 | None:
+def subject_point(cameras: CameraArrays, outlines: ConvexOutlines) -> Vector3 | None:
     """Least-squares meeting point of the rays through the silhouettes' centroids; None where there is none."""
-    seen = np.flatnonzero(hulls.seen)
+    seen = np.flatnonzero(outlines.seen)
     if len(seen) < 2:
         return None
-    xy = (hulls.centroid[seen] - stated.principal[seen]) / stated.focal[seen]
+    xy = (outlines.centroid[seen] - cameras.principal[seen]) / cameras.focal[seen]
     ray = np.concatenate([xy, np.ones((len(seen), 1))], axis=1)
-    d = np.einsum("vji,vj->vi", stated.R_cam_world[seen], ray)
+    d = np.einsum("vji,vj->vi", cameras.R_cam_world[seen], ray)
     d = d / np.linalg.norm(d, axis=1, keepdims=True)
     across = np.eye(3) - d[:, :, None] * d[:, None, :]
     A = across.sum(axis=0)
     if np.linalg.cond(A) > 1e8:
         return None
-    return np.linalg.solve(A, np.einsum("vij,vj->i", across, stated.centre[seen]))
+    return np.linalg.solve(A, np.einsum("vij,vj->i", across, cameras.centre[seen]))
