@@ -1,26 +1,52 @@
 """Writes the parts of the documentation that are made from the code: `python docs/generate.py [--check]`.
 
+--compared FOLDER adds the table of framings in docs/guides/per-view-or-per-sample.md, from what `mouselift demo demo`
+and then `mouselift compare demo/capture FOLDER --samples 12` wrote.
+
 --check writes nothing, and exits with 1 where a page differs from what the code says now.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from mouselift.findings import CAUSES, CODES, GUIDES
+from mouselift.framing.framing import PRESETS
 
 DOCS = Path(__file__).resolve().parent
+USE = {
+    "per-sample": "you want the views' relative sizes kept, as the cameras saw them; the default",
+    "per-view": "every view should fill its frame; focal lengths then differ from view to view",
+    "canonical": "you want cameras as near as possible to those that the model was trained with",
+    "legacy": "never for training: pixels scaled per view, intrinsics left alone",
+}
+COMPARED = (
+    "framing",
+    "verdict",
+    "tangency, px",
+    "hull coverage, worst",
+    "views clipped",
+    "area, largest / smallest",
+    "smallest animal, px",
+    "focal length, largest / smallest",
+    "principal point off the middle, px",
+    "rays: directions, nearest points",
+)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a page is stale")
-    check = parser.parse_args().check
-    stale = {path: text for path, text in pages().items() if not path.is_file() or path.read_text("utf-8") != text}
+    parser.add_argument("--compared", type=Path, help="folder of `mouselift compare` on the demo's recording")
+    options = parser.parse_args()
+    check = options.check
+    made = pages() | (compared_page(options.compared) if options.compared else {})
+    stale = {path: text for path, text in made.items() if not path.is_file() or path.read_text("utf-8") != text}
     for path, text in stale.items():
         sys.stdout.write(f"{path}: {'differs from the code: run python docs/generate.py' if check else 'written'}\n")
         if not check:
@@ -33,6 +59,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "reference/findings.md": findings_page(),
         DOCS / "guides/audit.md": with_part(DOCS / "guides/audit.md", "findings", audit_table()),
+        DOCS / "concepts/framing.md": with_part(DOCS / "concepts/framing.md", "presets", presets_table()),
         DOCS / "guides/repair.md": with_part(DOCS / "guides/repair.md", "causes", causes_table()),
     }
 
@@ -72,6 +99,42 @@ def audit_table() -> str:
 def causes_table() -> str:
     rows = [(f"`{code}`", cause.sentence, cause.repair) for code, cause in CAUSES.items()]
     return table(("code", "in words", "repair"), rows)
+
+
+def presets_table() -> str:
+    """The choices of every preset, from the code, and when to use it."""
+    rows = [
+        (f"`{name}`", framing.aim, f"{framing.zoom.quantity}, {framing.zoom.scope}", framing.world, USE[name])
+        for name, framing in PRESETS.items()
+    ]
+    return table(("preset", "aim", "zoom: what is equal, over what", "world", "use it when"), rows)
+
+
+def compared_page(folder: Path) -> dict[Path, str]:
+    """The guide's page with the table of a comparison that was just made."""
+    page = DOCS / "guides/per-view-or-per-sample.md"
+    return {page: with_part(page, "comparison", comparison_table(folder))}
+
+
+def comparison_table(folder: Path) -> str:
+    found = json.loads((folder / "compare.json").read_text(encoding="utf-8"))
+    views = len(json.loads(next(folder.glob("*/sample_*/opencv_cameras.json")).read_text("utf-8"))["frames"])
+    rows = [
+        (
+            f"`{way['name']}`",
+            way["verdict"] if way["verdict"] == "pass" else f"**{way['verdict']}**",
+            f"{way['tangency_px']:.2f}",
+            f"{way['coverage']:.3f}",
+            f"{way['clipped']} of {way['samples'] * views}",
+            f"{way['size_ratio']:.2f}",
+            f"{way['smallest_px']:.0f}",
+            f"{way['focal_ratio']:.2f}",
+            f"{way['principal_px']:.0f}",
+            f"{way['ray_direction']:.3f}, {way['ray_nearest']:.3f}",
+        )
+        for way in found["ways"]
+    ]
+    return table(COMPARED, rows)
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

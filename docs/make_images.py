@@ -5,6 +5,7 @@ python docs/make_images.py --masked CAPTURE --prepared DATASET   those of a real
 python docs/make_images.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
 python docs/make_images.py --reconstructed PAGE.html that of a reconstruction
 python docs/make_images.py --evaluated PAGE.html     that of an evaluation
+python docs/make_images.py --tutorial FOLDER         those of the tutorial: where docs/run_commands.py ran its commands
 python docs/make_images.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
 """
 
@@ -39,6 +40,7 @@ EVALUATED_HEIGHT = 700
 COMPARED_TILE = 190
 TILE, PER_ROW, SAMPLES = 104, 2, 50
 INSPECT_HEIGHT = 1560
+TUTORIAL_HEIGHT = 1200
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Images:
     """A page that `mouselift reconstruct` or examples/fitted_page.py wrote."""
     evaluated: Path | None = None
     """A page that `mouselift evaluate` wrote: its worst sample."""
+    tutorial: Path | None = None
+    """Folder in which the commands of docs/tutorial/index.md were run."""
     compared: tuple[Path, ...] = ()
     """Folders that `mouselift compare` made: one instant of each, a row a framing."""
 
@@ -64,11 +68,15 @@ class Images:
         IMAGES.mkdir(exist_ok=True)
         save(IMAGES / "synthetic.jpg", narrowed(mouse_sheet()))
         if self.masked is not None:
-            scratch = mask_sheet(load_capture(self.masked), IMAGES / "masks.png", rows=12, tile=160, seed=0)
-            save(IMAGES / "masks.jpg", np.ascontiguousarray(cv2.imread(str(scratch))[:, :, ::-1]))
-            scratch.unlink()
+            save(IMAGES / "masks.jpg", masked_sheet(self.masked, rows=12))
         if self.prepared is not None:
-            save(IMAGES / "prepared.jpg", prepared_sheet(self.prepared))
+            save(IMAGES / "prepared.jpg", prepared_sheet(self.prepared, SAMPLES))
+        if self.tutorial is not None:
+            save(IMAGES / "tutorial_masks.jpg", masked_sheet(self.tutorial / "recordings/mouse_cylinder", rows=5))
+            save(IMAGES / "tutorial_samples.jpg", prepared_sheet(self.tutorial / "out/mouse_cylinder", 8))
+            save(IMAGES / "tutorial_report.jpg", narrowed(screenshot(self.tutorial / "mouse.html", TUTORIAL_HEIGHT)))
+            (fitted,) = (self.tutorial / "fitted").glob("*.png")
+            save(IMAGES / "tutorial_fitted.jpg", narrowed(read_png(fitted)[..., :3]))
         if self.report is not None:
             save(IMAGES / "report.jpg", screenshot(self.report.resolve(), REPORT_HEIGHT))
         if self.reconstructed is not None:
@@ -83,10 +91,17 @@ class Images:
             save(IMAGES / "inspect.jpg", inspect_parts(self.inspected))
 
 
-def prepared_sheet(dataset: Path) -> ImageRGB:
+def masked_sheet(capture: Path, rows: int) -> ImageRGB:
+    """Frames drawn at random, one a row."""
+    with tempfile.TemporaryDirectory() as scratch:
+        path = mask_sheet(load_capture(capture), Path(scratch) / "masks.png", rows=rows, tile=160, seed=0)
+        return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
+
+
+def prepared_sheet(dataset: Path, count: int) -> ImageRGB:
     """Samples drawn at random, two a row."""
     folders = find_samples(dataset)
-    chosen = np.sort(np.random.default_rng(0).choice(len(folders), min(SAMPLES, len(folders)), replace=False))
+    chosen = np.sort(np.random.default_rng(0).choice(len(folders), min(count, len(folders)), replace=False))
     rows, labels = [], []
     for start in range(0, len(chosen), PER_ROW):
         part = [folders[int(i)] for i in chosen[start : start + PER_ROW]]
