@@ -22,8 +22,8 @@ sys.path.insert(0, str(HERE))
 
 from mouselift.masks.background import learn_background  # noqa: E402
 from mouselift.masks.options import MaskOptions  # noqa: E402
-from mouselift.masks.run import spread  # noqa: E402
 from mouselift.media.video import VideoReader, probe  # noqa: E402  (after the path above, like its siblings)
+from mouselift.sampling import evenly_spaced  # noqa: E402
 
 
 def decode(path: Path) -> float:
@@ -42,7 +42,7 @@ def learn(path: Path, samples: int) -> float:
     start = time.process_time()
     info = probe(path)
     reader = VideoReader(info)
-    learn_background((image for _, image in reader.read(spread(range(info.frames), samples))), str(path))
+    learn_background((image for _, image in reader.read(evenly_spaced(range(info.frames), samples))), str(path))
     reader.close()
     return time.process_time() - start
 

@@ -133,6 +133,16 @@ class RunFolder(Generic[R]):
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
 
+    def move_in(self, source: Path, name: str) -> None:
+        """The finished folder `source` under its final name, unless a killed run moved it there already."""
+        final = self.root / name
+        try:
+            source.mkdir(parents=True, exist_ok=True)
+            if not final.exists():
+                source.rename(final)
+        except OSError as error:
+            raise _storage_error(final, error) from error
+
     def log(self, records: Iterable[R]) -> None:
         """Appends to the journal."""
         try:
@@ -142,10 +152,14 @@ class RunFolder(Generic[R]):
             raise _storage_error(self.root / JOURNAL, error) from error
 
     def finish(self, records: Sequence[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
-        """Manifest, lists (file name -> samples) and the complete description; then the journal goes."""
+        """Manifest, lists (file name -> samples), and `close`."""
         self.write(MANIFEST, _lines(records))
         for name, samples in lists.items():
             self.write(name, "".join(f"{(self.root / sample).resolve()}\n" for sample in samples).encode())
+        self.close(summary)
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """The complete description; then the journal goes, and all that has a hidden name."""
         self._describe({"complete": True, **summary})
         (self.root / JOURNAL).unlink(missing_ok=True)
         for leftover in self.root.glob(f"{TEMPORARY}*"):

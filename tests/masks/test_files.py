@@ -11,14 +11,16 @@ import pytest
 
 from mouselift.capture.capture import Capture, CaptureCamera
 from mouselift.capture.source import CaptureSource
-from mouselift.errors import CaptureError, MaskError, OutputError
+from mouselift.errors import CaptureError, DatasetError, MaskError, MouseliftError, OutputError
+from mouselift.masks.mask_files import png_name, read_mask, write_mask, write_video
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import FrameRecord, measure, summarise
-from mouselift.masks.run import MaskReport, one_process, segment_capture, spread
-from mouselift.masks.write import png_name, read_mask, write_mask, write_video
+from mouselift.masks.segment_capture import MaskReport, segment_capture
 from mouselift.media.images import ImageFolder
 from mouselift.media.png import encode_png
 from mouselift.media.video import VideoReader, probe
+from mouselift.parallel import run_blocks
+from mouselift.run_folder import JOURNAL
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -67,7 +69,6 @@ def test_pngs_carry_the_frame_number(tmp_path: Path):
         ({"every": 0}, "every"),
         ({"start": 5, "stop": 5}, "start"),
         ({"samples": 300}, "8 to 255"),
-        ({"workers": 0}, "work"),
     ],
 )
 def test_impossible_options_are_refused(wrong, said):
@@ -75,9 +76,10 @@ def test_impossible_options_are_refused(wrong, said):
         MaskOptions(**wrong)
 
 
-def test_spread_takes_the_ends_and_never_more_than_there_are():
-    assert spread(range(100), 4) == [0, 33, 66, 99]
-    assert spread(range(3), 10) == [0, 1, 2]
+def test_impossible_numbers_of_workers_are_refused(capture, tmp_path):
+    with pytest.raises(MouseliftError, match="work"):
+        segment_capture(capture, tmp_path / "o", workers=-1)
+    assert not (tmp_path / "o").exists()
 
 
 # Quality
@@ -150,8 +152,8 @@ def contents(folder: Path) -> dict[str, bytes]:
 def finished(capture, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MaskReport]:
     out = tmp_path_factory.mktemp("out") / "masks"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mouselift.masks.run._BLOCK", 10)
-        return out, segment_capture(capture, out, MaskOptions(every=2))
+        patch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
+        return out, segment_capture(capture, out, MaskOptions(every=2), workers=1)
 
 
 def test_run_writes_masks_that_the_capture_reads_back(capture, finished, recording):
@@ -180,12 +182,12 @@ def test_run_reports_quality_and_the_empty_frame(finished):
     assert report.centroid_px < 4
     assert report.tangency_px is not None
     assert report.tangency_px < 4
-    assert not (out / ".mask-work").exists()
+    assert sorted(p.name for p in out.iterdir()) == [*(f"cam{i}" for i in range(5)), "job.json", "masks.json"]
     assert msgspec.json.decode((out / "masks.json").read_bytes(), type=MaskReport) == report
 
 
 def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr("mouselift.masks.run._BLOCK", 10)
+    monkeypatch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
     whole, _ = finished
     assert contents(whole / "cam3") != {}
 
@@ -195,41 +197,52 @@ def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monke
 
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        segment_capture(capture, out, MaskOptions(every=2), killed)
-    assert len(list((out / ".mask-work").glob("block-*.json"))) == 2
+        segment_capture(capture, out, MaskOptions(every=2), workers=1, progress=killed)
+    journal = [msgspec.json.decode(line, type=FrameRecord) for line in (out / JOURNAL).read_bytes().splitlines()]
+    assert [record.frame for record in journal] == list(range(0, 24, 2))  # two whole blocks, and part of a third
     stages: list[tuple[str, int]] = []
-    segment_capture(capture, out, MaskOptions(every=2), lambda stage, done, total: stages.append((stage, done)))
+    report = lambda stage, done, total: stages.append((stage, done))  # noqa: E731
+    segment_capture(capture, out, MaskOptions(every=2), workers=1, progress=report)
     assert ("masks", 10) in stages
     assert ("masks", 2) not in stages
     assert contents(out) == contents(whole)
 
 
 def test_order_and_division_of_the_work_do_not_matter(capture, finished, tmp_path, monkeypatch):
-    monkeypatch.setattr("mouselift.masks.run._BLOCK", 10)
+    monkeypatch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
 
     def backwards(job, blocks, workers):
-        yield from one_process(job, list(reversed(blocks)), workers)
+        assert workers == 3
+        yield from run_blocks(job, list(reversed(blocks)), 1)
 
-    segment_capture(capture, tmp_path / "b", MaskOptions(every=2, workers=3), runner=backwards)
+    monkeypatch.setattr("mouselift.masks.segment_capture.run_blocks", backwards)
+    segment_capture(capture, tmp_path / "b", MaskOptions(every=2), workers=3)
     assert contents(tmp_path / "b") == contents(finished[0])
 
 
 def test_finished_run_is_not_done_again(capture, finished):
     out, report = finished
     stages: list[str] = []
-    again = segment_capture(capture, out, MaskOptions(every=2), lambda stage, done, total: stages.append(stage))
+    report_stage = lambda stage, done, total: stages.append(stage)  # noqa: E731
+    again = segment_capture(capture, out, MaskOptions(every=2), progress=report_stage)
     assert again == report
     assert stages == []
 
 
 def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
     out, _ = finished
-    with pytest.raises(MaskError, match="other options"):
+    with pytest.raises(DatasetError, match=r"another run of `mouselift mask` made \(every: there 2, now 3\)"):
         segment_capture(capture, out, MaskOptions(every=3))
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(MaskError, match="not empty"):
+    with pytest.raises(DatasetError, match="not empty"):
         segment_capture(capture, tmp_path, MaskOptions(every=2))
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+    former = tmp_path / "former"  # as a former release described its folders
+    former.mkdir()
+    (former / "job.json").write_text('{"schema": 1, "every": 2}')
+    with pytest.raises(DatasetError, match="was not written by `mouselift mask`"):
+        segment_capture(capture, former, MaskOptions(every=2))
+    assert [p.name for p in former.iterdir()] == ["job.json"]
 
 
 def test_dataset_and_empty_selection_are_refused(capture, tmp_path):
@@ -243,11 +256,11 @@ def test_unknown_up_and_a_full_disk_are_errors_that_say_so(capture, tmp_path, mo
     with pytest.raises(CaptureError, match="which way is up"):
         segment_capture(replace(capture, up=None), tmp_path / "o")
 
-    def full(self: Path, data: bytes) -> int:
+    def full(descriptor: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(MaskError, match=r"job\.json: cannot be written .*No space left"):
+    monkeypatch.setattr("mouselift.atomic.os.fsync", full)
+    with pytest.raises(OutputError, match=r"job\.json: the disk is full.*goes on"):
         segment_capture(capture, tmp_path / "o")
 
 
@@ -262,7 +275,7 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
         cameras.append(replace(capture.cameras[view], video=tmp_path / f"{name}.mkv", images=None, frame_offset=early))
     filmed = replace(capture, cameras=tuple(cameras), floor=0.0)
     out = tmp_path / "masks"
-    report = segment_capture(filmed, out, MaskOptions(samples=30))
+    report = segment_capture(filmed, out, MaskOptions(samples=30), workers=1)
     assert report.masks == {name: f"{name}.mkv" for name in ("cam0", "cam1", "cam2")}
     assert [probe(path).frames for path in report.paths(out).values()] == [41, 40, 38]
     assert any("missing-image" in finding and "cam2" in finding for finding in report.findings)

@@ -1,4 +1,4 @@
-"""The small pieces: order statistics, half-size maps, light, hulls and their shadows."""
+"""The small pieces: order statistics, half-size maps, light, hulls and their footprints."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import pytest
 
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.masks.agree import Place, shadow, subject_cluster
-from mouselift.masks.light import light_gain, relit
-from mouselift.masks.planes import doubled, halved
+from mouselift.masks.background import quantile, tightest
 from mouselift.masks.segment import cleaned, softened
-from mouselift.masks.statistics import quantile, tightest
+from mouselift.masks.subject import Extent, footprint, subject_cluster
 from mouselift.masks.volume import Carver, Volume, common_field, half_camera
+from mouselift.masks.yuv_images import doubled, halved, light_gain, relit
 
 
 def test_quantile_is_the_order_statistic():
@@ -110,35 +109,35 @@ def test_carved_sphere_has_its_centre_and_size(halves):
     assert len(moved.points) < 0.9 * len(hull.points)
 
 
-def test_shadow_of_the_hull_is_the_silhouette(halves):
+def test_footprint_of_the_hull_is_the_silhouette(halves):
     centre = np.array([0.0, 10.0, 20.0])
     masks = _sphere_masks(halves, centre, 20.0)
     hull = Carver(halves, Volume(centre - 40, centre + 40, 1.0)).carve(masks, tolerance=0.0)[0]
     apart, moved = [], []
     for camera, mask in zip(halves, masks, strict=True):
-        trace = shadow(hull, camera, mask.shape)
+        trace = footprint(hull, camera, mask.shape)
         assert (trace & mask).sum() / mask.sum() > 0.97
         assert (trace & mask).sum() / (trace | mask).sum() > 0.75  # up to a pixel wider; the sphere's radius is 11
         there = Silhouette.from_mask(mask).centroid
         apart.append(Silhouette.from_mask(trace).centroid - there)
-        half_off = shadow(hull, camera.cropped(0.5, 0.5), mask.shape)
+        half_off = footprint(hull, camera.cropped(0.5, 0.5), mask.shape)
         moved.append(Silhouette.from_mask(half_off).centroid - there)
     assert np.abs(np.mean(apart, axis=0)).max() < 0.12
     assert np.mean(moved, axis=0).max() < -0.3  # half a pixel put in fails the line above
 
 
-def test_a_blind_camera_neither_objects_nor_supports(halves):
+def test_a_camera_that_says_nothing_neither_objects_nor_supports(halves):
     centre = np.array([0.0, 0.0, 20.0])
     masks = _sphere_masks(halves, centre, 20.0)
     carver = Carver(halves, Volume(centre - 40, centre + 40, 3.0))
     nothing = np.zeros_like(masks[0])
     missing = [nothing, *masks[1:]]
     assert not len(carver.carve(missing)[0].points)
-    excused = carver.carve(missing, blind=[~nothing, None, None, None, None])[0]
+    excused = carver.carve(missing, unknown=[~nothing, None, None, None, None])[0]
     assert np.abs(excused.centroid - centre).max() < 4
     two = [nothing, nothing, nothing, *masks[3:]]
-    blind = [~nothing, ~nothing, ~nothing, None, None]
-    assert not len(carver.carve(two, blind=blind)[0].points)  # two of five are too few
+    unknown = [~nothing, ~nothing, ~nothing, None, None]
+    assert not len(carver.carve(two, unknown=unknown)[0].points)  # two of five are too few
     one_objects = carver.carve(missing, objections=(0, 1))
     assert not len(one_objects[0].points)
     assert len(one_objects[1].points)
@@ -157,12 +156,12 @@ def _block(x: float, n: int) -> np.ndarray:
 def test_the_largest_cluster_wins_unless_a_near_one_is_similar(halves):
     carver = Carver(halves, Volume(np.full(3, -80.0), np.full(3, 80.0), 2.0))
     near, far, huge = _block(-40.0, 6), _block(40.0, 7), _block(40.0, 9)
-    place = Place(near.min(axis=0), near.max(axis=0))
+    extent = Extent(near.min(axis=0), near.max(axis=0))
     points = np.concatenate([near, far])
     assert len(subject_cluster(carver, points, None)) == 7**3
-    assert len(subject_cluster(carver, points, place)) == 6**3
+    assert len(subject_cluster(carver, points, extent)) == 6**3
     points = np.concatenate([near, huge])
-    assert len(subject_cluster(carver, points, place)) == 9**3  # a prior, not a trap
+    assert len(subject_cluster(carver, points, extent)) == 9**3  # a prior, not a trap
     assert len(subject_cluster(carver, points, None, largest=500)) == 6**3  # a visitor is larger than the subject
     assert len(subject_cluster(carver, huge, None, largest=500)) == 9**3  # but better than nothing
 
@@ -204,5 +203,5 @@ def test_softened_outline_stays_where_it_was():
     assert np.array_equal(softened(mask) >= 128, mask.astype(bool))
 
 
-def test_shadow_of_nothing_is_nothing(halves):
-    assert not shadow(VisualHull(np.zeros((0, 3)), 2.0), halves[0], (160, 200)).any()
+def test_footprint_of_nothing_is_nothing(halves):
+    assert not footprint(VisualHull(np.zeros((0, 3)), 2.0), halves[0], (160, 200)).any()

@@ -43,7 +43,7 @@ def scene(recording, backgrounds):
 
 
 def masks_of(segmenter, frame: FrameSet) -> list[Any]:
-    levels = segmenter.segment([view.image for view in frame.views]).levels
+    levels = segmenter.segment([view.image for view in frame.views])
     return [None if level is None else level >= 128 for level in levels]
 
 
@@ -85,7 +85,7 @@ def test_background_refuses_too_few_or_unequal_images(recording):
 def test_floor_is_found(scene):
     assert abs(scene.floor.height) < 2.5
     assert np.degrees(np.arccos(scene.floor.normal @ UP)) < 1.0
-    assert "floor found at" in scene.floor.say("mm")
+    assert "floor found at" in scene.floor.describe("mm")
 
 
 def test_floor_follows_the_recording_and_notices_a_wrong_camera(recording, make_recording):
@@ -192,7 +192,7 @@ def test_a_missing_image_costs_only_its_view(recording, scene):
 
 def test_same_images_same_masks(recording, scene):
     frame = recording.arena.frame(recording.poses[30], 30)
-    one, two = (Segmenter(scene).segment([v.image for v in frame.views]).levels for _ in range(2))
+    one, two = (Segmenter(scene).segment([v.image for v in frame.views]) for _ in range(2))
     for a, b in zip(one, two, strict=True):
         assert a is not None
         assert b is not None

@@ -12,7 +12,7 @@ from mouselift.audit.run import audit_dataset, audit_folder
 from mouselift.capture.capture import load_capture
 from mouselift.framing.framing import PRESETS
 from mouselift.masks.options import MaskOptions
-from mouselift.masks.run import segment_capture
+from mouselift.masks.segment_capture import segment_capture
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split

@@ -14,7 +14,7 @@ from mouselift.capture.discovery import discover
 from mouselift.errors import CalibrationError
 from mouselift.inspect.run import inspect_capture
 from mouselift.masks.options import MaskOptions
-from mouselift.masks.run import segment_capture
+from mouselift.masks.segment_capture import segment_capture
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 ANIPOSE = DATA / "calibrations/anipose"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,10 +10,11 @@ import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
 from mouselift.errors import MaskError
+from mouselift.masks.options import MaskOptions
 
 if TYPE_CHECKING:
     from mouselift.capture.capture import Capture
-    from mouselift.masks.run import MaskReport
+    from mouselift.masks.segment_capture import MaskReport
 
 
 @dataclass
@@ -31,14 +31,7 @@ class Mask:
     """Folder with a capture.toml (`mouselift init` writes one), or that file."""
     out: Path | None = None
     """Folder for the masks (default: masks/ beside capture.toml)."""
-    every: int = 1
-    """Every n-th frame only: PNGs named by frame number instead of videos."""
-    start: int = 0
-    """First frame."""
-    stop: int | None = None
-    """One past the last frame."""
-    samples: int = 48
-    """Images a camera from which background, floor and colours are learned."""
+    options: Annotated[MaskOptions, tyro.conf.arg(name="")] = field(default_factory=MaskOptions)
     replace: bool = False
     """Let capture.toml name these masks in place of those that it names now (their files stay)."""
     sheet_rows: int = 12
@@ -51,17 +44,13 @@ class Mask:
     def run(self) -> int:
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
-        from mouselift.masks.options import MaskOptions
-        from mouselift.masks.run import segment_capture
-        from mouselift.parallel import run_blocks
+        from mouselift.masks.segment_capture import segment_capture
 
         capture = load_capture(self.capture)
         out = self.out if self.out is not None else capture.path.parent / "masks"
         self._keep_others(capture, out)
-        workers = self.workers or os.cpu_count() or 1
-        options = MaskOptions(self.every, self.start, self.stop, self.samples, workers)
         with progress_bar(self.json) as progress:
-            report = segment_capture(capture, out, options, progress, run_blocks)
+            report = segment_capture(capture, out, self.options, workers=self.workers, progress=progress)
         set_masks(capture.path, report.paths(out))
         sheet = self._sheet(out)
         if self.json:

@@ -57,7 +57,7 @@ class Floor:
     def mirrored(self, points: Points3) -> Points3:
         return points - 2 * self.above(points)[:, None] * self.normal
 
-    def say(self, unit: str) -> str:
+    def describe(self, unit: str) -> str:
         """In words."""
         if self.given:
             return f"floor at {self.height:.1f} {unit}, as given"

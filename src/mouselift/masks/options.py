@@ -1,4 +1,4 @@
-"""What a mask run may be told."""
+"""What a mask run may be told. Read by `--help`: nothing heavy is imported here."""
 
 from __future__ import annotations
 
@@ -13,11 +13,14 @@ _MOST_SAMPLES = 255
 class MaskOptions:
     """Defaults suit a recording of any length with one moving subject and static cameras."""
 
-    every: int = 1  # segment every n-th frame; 1: all, and the masks become videos
-    start: int = 0  # first frame on the common timeline
-    stop: int | None = None  # one past the last; None: to the end
-    samples: int = 48  # images a camera that background, floor and colours are learned from
-    workers: int = 1  # processes; the result does not depend on it
+    every: int = 1
+    """Every n-th frame only: PNGs named by frame number instead of videos."""
+    start: int = 0
+    """First frame."""
+    stop: int | None = None
+    """One past the last frame."""
+    samples: int = 48
+    """Images a camera from which background, floor and colours are learned."""
 
     def __post_init__(self) -> None:
         if self.every < 1:
@@ -26,10 +29,8 @@ class MaskOptions:
             raise MaskError(f"expected 0 <= start < stop, got start {self.start}, stop {self.stop}")
         if not 8 <= self.samples <= _MOST_SAMPLES:
             raise MaskError(f"samples: expected 8 to {_MOST_SAMPLES}, got {self.samples}")
-        if self.workers < 1:
-            raise MaskError(f"workers: expected at least 1, got {self.workers}")
 
     @property
-    def everything(self) -> bool:
+    def whole_recording(self) -> bool:
         """Whether every frame of the recording is asked for."""
         return self.every == 1 and self.start == 0 and self.stop is None

@@ -2,7 +2,7 @@
 
 Per frame: rays through the mask centroids should meet, tangent planes should touch both silhouettes of
 a pair (`geometry.tangency`), and the hull of all masks should fill every mask again. A subject that the
-sensor's border cuts has another centroid and outline than its whole: such views are counted, not judged.
+sensor's border cuts has another centroid and outline than its whole: such views are counted, not measured.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
 from mouselift.geometry.tangency import OutlineRays, tangency_residuals
 from mouselift.geometry.triangulation import triangulate
-from mouselift.masks.agree import shadow
-from mouselift.masks.planes import halved
+from mouselift.masks.subject import footprint
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
+from mouselift.masks.yuv_images import halved
 
 _CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
@@ -114,16 +114,16 @@ def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) ->
 
 def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, float]:
     small: list[ViewMask] = []
-    blind: list[ViewMask | None] = []
+    unknown: list[ViewMask | None] = []
     for camera, mask in zip(carver.cameras, masks, strict=True):
         none = np.zeros((camera.height, camera.width), dtype=bool)
         small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL)
-        blind.append(~none if mask is None else None)
-    hull = carver.carve(small, blind=blind)[0]
+        unknown.append(~none if mask is None else None)
+    hull = carver.carve(small, unknown=unknown)[0]
     out: dict[int, float] = {}
     for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True)):
         if mask.any():
-            out[i] = round(float((shadow(hull, camera, mask.shape) & mask).sum() / mask.sum()), 4)
+            out[i] = round(float((footprint(hull, camera, mask.shape) & mask).sum() / mask.sum()), 4)
     return out
 
 
@@ -154,27 +154,27 @@ def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
         round(float((change > _STEADY).mean()), 4) if change.size else None,
         "",
     )
-    return msgspec.structs.replace(quality, verdict=_verdict(quality))
+    return msgspec.structs.replace(quality, verdict=_verdict_words(quality))
 
 
 def _median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 3) if len(values) else None
 
 
-def _verdict(q: CameraQuality) -> str:
+def _verdict_words(q: CameraQuality) -> str:
     """In plain words: good, or what to look at."""
-    doubts: list[str] = []
+    concerns: list[str] = []
     if q.frames and q.empty > _GOOD_EMPTY * q.frames:
-        doubts.append(f"no subject in {q.empty} of {q.frames} frames")
+        concerns.append(f"no subject in {q.empty} of {q.frames} frames")
     if q.centroid_px is not None and q.centroid_px > _GOOD_CENTROID:
-        doubts.append(f"its centre is {q.centroid_px:.1f} px from where the other views put it")
+        concerns.append(f"its centre is {q.centroid_px:.1f} px from where the other views put it")
     if q.tangency_px is not None and q.tangency_px > _GOOD_TANGENCY:
-        doubts.append(f"its outline is {q.tangency_px:.1f} px from the other views' tangent planes")
+        concerns.append(f"its outline is {q.tangency_px:.1f} px from the other views' tangent planes")
     if q.coverage is not None and q.coverage < _GOOD_COVERAGE:
-        doubts.append(f"the other views support only {q.coverage:.0%} of it")
+        concerns.append(f"the other views support only {q.coverage:.0%} of it")
     if q.centroid_px is None and q.tangency_px is None:
-        doubts.append("nothing to compare it with")
-    said = "good" if not doubts else "look at it: " + "; ".join(doubts)
+        concerns.append("nothing to compare it with")
+    said = "good" if not concerns else "look at it: " + "; ".join(concerns)
     if q.cut:
         said += f" (cut by the image's border in {q.cut} of {q.frames} frames)"
     return said

@@ -18,16 +18,16 @@ from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.masks.agree import Views, shadow, subject_cluster
 from mouselift.masks.background import Background
-from mouselift.masks.colour import ColourModel, ColourTally
-from mouselift.masks.evidence import Comparer, Evidence
+from mouselift.masks.changes import Changes, Comparer
 from mouselift.masks.floor import Floor, find_floor, given_floor
-from mouselift.masks.planes import halved, image_planes
+from mouselift.masks.subject import SceneViews, footprint, subject_cluster
+from mouselift.masks.subject_colours import ColourModel, ColourTally
 from mouselift.masks.volume import Carver, Cloud, ViewMask, Volume, common_field, dilated, fine_voxel, half_camera
+from mouselift.masks.yuv_images import halved, yuv_image
 from mouselift.media.frames import FrameSet
 
-_SOLID = 50  # voxels of a hull that is evidence
+_SOLID = 50  # voxels: smaller hulls are not counted
 _OUTLIERS = 0.005  # share of all hull voxels beyond the working volume, each side
 _ROOM = 0.6  # of the subject's size, added around the volume: samples miss the farthest places
 _ABOVE, _BELOW = 1.0, 1.5  # voxels about the floor that neither class learns from
@@ -52,14 +52,16 @@ class Scene:
     typical: float  # voxels of the subject's hull, median over the sample frames
     findings: tuple[Finding, ...]
 
-    def views(self) -> Views:
+    def views(self) -> SceneViews:
         carver = Carver([half_camera(camera) for camera in self.cameras], self.volume)
-        return Views(carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)), int(_LARGEST * self.typical))
+        return SceneViews(
+            carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)), int(_LARGEST * self.typical)
+        )
 
 
-def changed_map(evidence: Evidence) -> Mask:
+def changed_map(changes: Changes) -> Mask:
     """Changed pixels without single ones."""
-    return np.asarray(cv2.morphologyEx(evidence.changed.view(np.uint8), cv2.MORPH_OPEN, _SPECK)).astype(bool)
+    return np.asarray(cv2.morphologyEx(changes.changed.view(np.uint8), cv2.MORPH_OPEN, _SPECK)).astype(bool)
 
 
 def learn_scene(
@@ -123,22 +125,22 @@ def _packed(frame: FrameSet, comparers: Sequence[Comparer]) -> Packed:
         if view.image is None:
             out.append(None)
         else:
-            out.append(np.packbits(changed_map(comparer.half(image_planes(view.image)))))
+            out.append(np.packbits(changed_map(comparer.half(yuv_image(view.image)))))
     return out
 
 
 def _unpacked(packed: Packed, shapes: Sequence[tuple[int, int]]) -> tuple[list[ViewMask], list[ViewMask | None]]:
-    """(changed, blind) per view."""
+    """(changed, unknown) per view."""
     changed: list[ViewMask] = []
-    blind: list[ViewMask | None] = []
+    unknown: list[ViewMask | None] = []
     for bits, (height, width) in zip(packed, shapes, strict=True):
         if bits is None:
             changed.append(np.zeros((height, width), dtype=bool))
-            blind.append(np.ones((height, width), dtype=bool))
+            unknown.append(np.ones((height, width), dtype=bool))
         else:
             changed.append(np.unpackbits(bits, count=height * width).reshape(height, width).view(bool))
-            blind.append(None)
-    return changed, blind
+            unknown.append(None)
+    return changed, unknown
 
 
 def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: Sequence[tuple[int, int]]) -> Volume:
@@ -167,7 +169,7 @@ def _subject(
     maps: tuple[list[ViewMask], list[ViewMask | None]],
     floor: Floor | None = None,
 ) -> Points3:
-    points = carver.carve(maps[0], blind=maps[1])[0].points
+    points = carver.carve(maps[0], unknown=maps[1])[0].points
     if floor is not None:
         points = points[floor.above(points) >= 0]
     return subject_cluster(carver, points, None)
@@ -194,11 +196,11 @@ def _colours(
         for view, comparer, camera, tally in zip(frame.views, comparers, cameras, tallies, strict=True):
             if view.image is None:
                 continue
-            evidence = comparer.half(image_planes(view.image))
-            body, around, mirror = (shadow(part, camera, evidence.luma.shape) for part in (inner, outer, below))
+            changes = comparer.half(yuv_image(view.image))
+            subject, around, mirror = (footprint(part, camera, changes.luma.shape) for part in (inner, outer, below))
             near = dilated(around, 3)
-            # Where body and mirror image can both be, few views leave it open which is seen: learn from neither.
-            tally.add(evidence, body & ~mirror, mirror & ~near, ~near & _surroundings(near))
+            # Where subject and mirror image can both be, few views tell which is seen: learn from neither.
+            tally.add(changes, subject & ~mirror, mirror & ~near, ~near & _surroundings(near))
     return tuple(tally.model() for tally in tallies)
 
 

@@ -1,9 +1,8 @@
-"""One frame's masks: evidence per view, agreement of the views, and the outline at full size."""
+"""One frame's masks: what changed in each view, where all views place the subject, its outline at full size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -11,12 +10,12 @@ from jaxtyping import UInt8
 
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.geometry.silhouette import HALF_LEVEL
-from mouselift.masks.agree import Agreement, Place, agree
-from mouselift.masks.colour import ColourModel
-from mouselift.masks.evidence import Comparer, Evidence
-from mouselift.masks.planes import Planes, image_planes
+from mouselift.masks.changes import Changes, Comparer
 from mouselift.masks.scene import Scene, changed_map
+from mouselift.masks.subject import Extent, LocatedSubject, locate_subject
+from mouselift.masks.subject_colours import ColourModel
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
+from mouselift.masks.yuv_images import YuvImage, yuv_image
 from mouselift.media.frames import Box, Image
 
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
@@ -24,23 +23,15 @@ _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint 
 _FAINT = 0.6
 _LOOKS_ALIKE = 6.0  # levels beyond the subject's middle half: a background so dark (or bright) tells nothing
 _BROAD = 13  # full-size pixels: wider parts are not thin
-_LONG = 24.0  # full-size pixels: shorter changed bits beyond the limit are noise, not a tail
+_LONG = 24.0  # full-size pixels: shorter changed bits beyond the footprint are noise, not a tail
 _THIN = np.ones((5, 5), np.uint8)  # full-size pixels: narrower parts inside the mirror image are paws
 _PAD = 8  # full-size pixels about the hull's projection that are worked on
 _HOLE = 0.01  # of the mask's area: smaller holes are closed
 _SPECK = 0.01  # of the largest part: smaller parts are dropped
 _GAP = 6  # pixels: parts nearer than twice this hang together
 _PART = 0.1  # of the largest: groups of parts that stand apart and are smaller are dropped
-_INNER = np.ones((7, 7), np.uint8)  # off the limit, which is wide, where only the other views speak
+_INNER = np.ones((7, 7), np.uint8)  # off the footprint, which is wide, where only the other views speak
 _EDGE = 0.8  # pixels: softness of the outline
-
-
-@dataclass(frozen=True, eq=False)
-class FrameMasks:
-    """Masks of one frame; None for a view without an image. All empty where the views support no subject."""
-
-    levels: tuple[ViewLevels | None, ...]
-    place: Place | None
 
 
 class Segmenter:
@@ -50,7 +41,7 @@ class Segmenter:
         self.scene = scene
         self._views = scene.views()
         self._comparers = [Comparer(b, self._views.carver.window(i)) for i, b in enumerate(scene.backgrounds)]
-        self._last: Place | None = None
+        self._last: Extent | None = None
 
     @property
     def carver(self) -> Carver:
@@ -60,80 +51,84 @@ class Segmenter:
     def reset(self) -> None:
         self._last = None
 
-    def segment(self, images: Sequence[Image | None]) -> FrameMasks:
-        """Images of one instant, in the scene's order of cameras."""
-        planes = [None if image is None else image_planes(image) for image in images]
-        found = self._agree(planes)
-        self._last = None if found is None else found.place
+    def segment(self, images: Sequence[Image | None]) -> tuple[ViewLevels | None, ...]:
+        """Masks of one instant's images, in the scene's order of cameras; None for a view without an image.
+
+        All are empty where the views support no subject.
+        """
+        colours = [None if image is None else yuv_image(image) for image in images]
+        found = self._located(colours)
+        self._last = None if found is None else found.extent
         levels: list[ViewLevels | None] = []
-        for view, plane in enumerate(planes):
-            if plane is None:
+        for view, image in enumerate(colours):
+            if image is None:
                 levels.append(None)
             elif found is None:
-                levels.append(np.zeros_like(plane.luma))
+                levels.append(np.zeros_like(image.luma))
             else:
-                levels.append(self._outline(view, plane, found))
-        return FrameMasks(tuple(levels), self._last)
+                levels.append(self._full_size_mask(view, image, found))
+        return tuple(levels)
 
-    def _agree(self, planes: Sequence[Planes | None]) -> Agreement | None:
+    def _located(self, images: Sequence[YuvImage | None]) -> LocatedSubject | None:
         changed: list[ViewMask] = []
-        blind: list[ViewMask | None] = []
-        for plane, comparer, camera, model in zip(
-            planes, self._comparers, self._views.cameras, self.scene.colours, strict=True
+        unknown: list[ViewMask | None] = []
+        for image, comparer, camera, model in zip(
+            images, self._comparers, self._views.cameras, self.scene.colours, strict=True
         ):
-            if plane is None:
+            if image is None:
                 changed.append(np.zeros((camera.height, camera.width), dtype=bool))
-                blind.append(np.ones((camera.height, camera.width), dtype=bool))
+                unknown.append(np.ones((camera.height, camera.width), dtype=bool))
                 continue
-            evidence = comparer.half(plane)
-            changed.append(comparer.whole(changed_map(evidence)))
-            blind.append(comparer.whole(looks_alike(evidence, model)))
-        return agree(self._views, changed, blind, self._last)
+            changes = comparer.half(image)
+            changed.append(comparer.whole(changed_map(changes)))
+            unknown.append(comparer.whole(looks_alike(changes, model)))
+        return locate_subject(self._views, changed, unknown, self._last)
 
-    def _outline(self, view: int, planes: Planes, found: Agreement) -> Levels:
+    def _full_size_mask(self, view: int, image: YuvImage, found: LocatedSubject) -> Levels:
         """Levels of one view at full size."""
-        full = np.zeros_like(planes.luma)
-        box = _box(found.limits[view] | found.reaches[view], full.shape)
+        full = np.zeros_like(image.luma)
+        box = _box(found.footprints[view] | found.thin_footprints[view], full.shape)
         if box is None:
             return full
         x0, y0, x1, y1 = box
         model = self.scene.colours[view]
-        evidence = self._comparers[view].region(planes, box)
-        limit, reach, mirror = (_doubled(m[view], box) for m in (found.limits, found.reaches, found.mirrors))
-        mask = subject_pixels(evidence, limit, mirror, model)
-        mask = with_thin_parts(mask, evidence, reach & ~limit & ~mirror)
+        changes = self._comparers[view].region(image, box)
+        maps = (found.footprints, found.thin_footprints, found.mirror_footprints)
+        own, thin, mirror = (_doubled(m[view], box) for m in maps)
+        mask = subject_pixels(changes, own, mirror, model)
+        mask = with_thin_parts(mask, changes, thin & ~own & ~mirror)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
         return full
 
 
-def looks_alike(evidence: Evidence, model: ColourModel | None) -> Mask:
+def looks_alike(changes: Changes, model: ColourModel | None) -> Mask:
     """Where the background is as dark (or bright) as the subject, or unknown: no change says nothing there."""
     if model is None:
-        return evidence.uncovered
-    lit = evidence.lit
+        return changes.uncovered
+    lit = changes.lit
     alike = (lit >= model.low - _LOOKS_ALIKE) & (lit <= model.high + _LOOKS_ALIKE)
-    return alike | evidence.uncovered
+    return alike | changes.uncovered
 
 
-def subject_pixels(evidence: Evidence, limit: Mask, mirror: Mask, model: ColourModel | None) -> Mask:
-    """Inside the limit: changed in brightness and no reflection, or changed in colour for sure, or hidden.
+def subject_pixels(changes: Changes, footprint: Mask, mirror: Mask, model: ColourModel | None) -> Mask:
+    """Inside the footprint: changed in brightness and no reflection, or changed in colour for sure, or hidden.
 
     Reflections are broad: thin parts inside the mirror image stay, or paws would go with it.
     """
-    hidden = looks_alike(evidence, model) & cv2.erode(limit.view(np.uint8), _INNER).astype(bool)
+    hidden = looks_alike(changes, model) & cv2.erode(footprint.view(np.uint8), _INNER).astype(bool)
     if model is None:
-        return (limit & evidence.changed) | hidden
-    bright = evidence.bright > 1
+        return (footprint & changes.changed) | hidden
+    bright = changes.bright > 1
     if model.mirror is not None:
-        alike = (mirror & (model.mirror.of(evidence) > _REFLECTION)).view(np.uint8)
+        alike = (mirror & (model.mirror.of(changes) > _REFLECTION)).view(np.uint8)
         bright &= ~cv2.morphologyEx(alike, cv2.MORPH_OPEN, _THIN).astype(bool)
-    coloured = (evidence.colour > 1) & (evidence.bright > _FAINT) & (model.subject.of(evidence) > _SURE)
-    return (limit & (bright | coloured)) | hidden
+    coloured = (changes.colour > 1) & (changes.bright > _FAINT) & (model.subject.of(changes) > _SURE)
+    return (footprint & (bright | coloured)) | hidden
 
 
-def with_thin_parts(mask: Mask, evidence: Evidence, reach: Mask) -> Mask:
+def with_thin_parts(mask: Mask, changes: Changes, reach: Mask) -> Mask:
     """Thin changed parts within reach that hang together with the mask: tail, paws, whiskers."""
-    changed = (evidence.bright > 1).view(np.uint8)
+    changed = (changes.bright > 1).view(np.uint8)
     broad = cv2.morphologyEx(changed, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_BROAD, _BROAD)))
     thin = changed.astype(bool) & ~broad.astype(bool) & reach
     _, labels, stats, _ = cv2.connectedComponentsWithStats(thin.view(np.uint8), connectivity=8)
@@ -182,9 +177,9 @@ def softened(mask: UInt8[Array, "h w"]) -> Levels:
     return np.asarray(cv2.GaussianBlur(mask * np.uint8(255), (0, 0), _EDGE), dtype=np.uint8)
 
 
-def _box(limit: Mask, shape: tuple[int, ...]) -> Box | None:
+def _box(footprint: Mask, shape: tuple[int, ...]) -> Box | None:
     """Full-size box with even corners around a half-size map, padded."""
-    rows, columns = np.flatnonzero(limit.any(axis=1)), np.flatnonzero(limit.any(axis=0))
+    rows, columns = np.flatnonzero(footprint.any(axis=1)), np.flatnonzero(footprint.any(axis=0))
     if not rows.size:
         return None
     x0, y0 = (max(2 * int(v[0]) - _PAD, 0) for v in (columns, rows))

@@ -125,20 +125,20 @@ class Carver:
     def carve(
         self,
         masks: Sequence[ViewMask],
-        blind: Sequence[ViewMask | None] | None = None,
+        unknown: Sequence[ViewMask | None] | None = None,
         tolerance: float = 1.0,
         objections: Sequence[int] = (0,),
     ) -> list[VisualHull]:
-        """Places that touch the masks, widened by `tolerance` pixels, of all cameras that see them but n.
+        """Voxels that touch the masks, widened by `tolerance` pixels, of all cameras that see them but n.
 
-        One hull for each n of `objections`. A camera does not object where it is `blind` (half-size map; None:
-        nowhere), but that is no support either: half of the cameras, at least two, must show the subject there. From
-        coarse to fine: a voxel stays while its ball meets the masks; at the finest only its centre counts.
+        One hull for each n of `objections`. Where `unknown` (half-size map; None: nowhere) a camera neither objects
+        nor supports: half of the cameras, at least two, must show the subject there. From coarse to fine: a voxel
+        stays while its ball meets the masks; at the finest only its centre counts.
         """
-        if blind is None:
-            blind = [None] * len(masks)
+        if unknown is None:
+            unknown = [None] * len(masks)
         near = [_outside_distance(mask) for mask in masks]
-        excuse = [None if b is None else _outside_distance(b) for b in blind]
+        excuse = [None if b is None else _outside_distance(b) for b in unknown]
         return [self._carve(near, excuse, tolerance, allowed) for allowed in objections]
 
     def _carve(

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from mouselift.array_types import Array, Mask
-from mouselift.masks.evidence import Evidence
+from mouselift.masks.changes import Changes
 
 _BINS = 32
 _SMOOTH = 0.8  # bins
@@ -32,9 +32,9 @@ class LogRatio(NamedTuple):
     by_brightness: Float32[Array, " bins"]
     by_colour: Float32[Array, " bins"]
 
-    def of(self, evidence: Evidence) -> Float32[Array, "h w"]:
-        raw = self.by_brightness[_brightness_bins(evidence)]
-        raw = raw + np.float32(_COLOUR_WEIGHT) * self.by_colour[_colour_bins(evidence)]
+    def of(self, changes: Changes) -> Float32[Array, "h w"]:
+        raw = self.by_brightness[_brightness_bins(changes)]
+        raw = raw + np.float32(_COLOUR_WEIGHT) * self.by_colour[_colour_bins(changes)]
         return np.asarray(cv2.GaussianBlur(raw, (0, 0), _SMOOTH), dtype=np.float32)
 
 
@@ -56,16 +56,16 @@ class ColourTally:
     colour: np.ndarray = field(default_factory=lambda: np.zeros((4, _BINS * _BINS)))
     levels: np.ndarray = field(default_factory=lambda: np.zeros(256))
 
-    def add(self, evidence: Evidence, subject: Mask, mirror: Mask, background: Mask) -> None:
+    def add(self, changes: Changes, subject: Mask, mirror: Mask, background: Mask) -> None:
         """Pixels in no mask are of unknown class and not counted; changed ones of `mirror` show the mirror image."""
-        by_brightness, by_colour = _brightness_bins(evidence), _colour_bins(evidence)
-        changed = evidence.changed
-        steady = background & ~changed & ~evidence.uncovered
+        by_brightness, by_colour = _brightness_bins(changes), _colour_bins(changes)
+        changed = changes.changed
+        steady = background & ~changed & ~changes.uncovered
         classes = (subject & changed, mirror & changed, background & changed, steady)
         for row, chosen in enumerate(classes):
             self.brightness[row] += np.bincount(by_brightness[chosen], minlength=_BINS**2)
             self.colour[row] += np.bincount(by_colour[chosen], minlength=_BINS**2)
-        self.levels += np.bincount(evidence.luma[classes[_SUBJECT]], minlength=256)
+        self.levels += np.bincount(changes.luma[classes[_SUBJECT]], minlength=256)
 
     def model(self) -> ColourModel | None:
         """None with too few pixels of the subject."""
@@ -106,11 +106,11 @@ def _log(above: np.ndarray, below: np.ndarray) -> Float32[Array, " bins"]:
     return np.log(above / below).astype(np.float32)
 
 
-def _brightness_bins(evidence: Evidence) -> np.ndarray:
-    difference = evidence.luma.astype(np.int16) - evidence.lit + 256
-    return (evidence.luma >> 3).astype(np.int16) * _BINS + (difference >> 4)
+def _brightness_bins(changes: Changes) -> np.ndarray:
+    difference = changes.luma.astype(np.int16) - changes.lit + 256
+    return (changes.luma >> 3).astype(np.int16) * _BINS + (difference >> 4)
 
 
-def _colour_bins(evidence: Evidence) -> np.ndarray:
-    near = (evidence.away.astype(np.int16) - 64).clip(0, 127) >> 2
+def _colour_bins(changes: Changes) -> np.ndarray:
+    near = (changes.away.astype(np.int16) - 64).clip(0, 127) >> 2
     return near[..., 0] * _BINS + near[..., 1]

@@ -1,10 +1,10 @@
-"""The views decide together: where in the world the subject is, and what of each image it can explain.
+"""Where in the world the subject is, and where each view can show it: all views decide together.
 
 * A hull is carved from what changed in each view. Where a camera's background looks like the subject, or
-  is not known, the camera has no say (`blind`); the others decide.
+  is not known, that camera says nothing (`unknown`); the others decide.
 * The mirror image in the floor is a consistent object below it: the hull is cut at the floor.
 * The largest cluster of voxels is the subject. A cluster near the last frame's counts double, but a
-  much larger one elsewhere wins: the last frame is a prior, never a trap.
+  much larger one elsewhere wins, so that one wrong frame does not spoil all that follow.
 * Projected back, the hull limits each view's mask; its mirror image tells where reflections lie.
 """
 
@@ -31,13 +31,13 @@ _BRIDGE = 3  # voxels: parts of the subject that are nearer than twice this belo
 _PRIOR = 2.0  # weight of a cluster that continues the last frame's
 _NEAR = 0.5  # of the last hull's size: how far it may have moved to continue
 _SPARE = 4  # cameras from which on thin parts need not be seen by all
-_SHADOW = 0.5  # of a voxel's edge: half of the square that a voxel covers in `shadow`
-_LIMIT = 1  # half-size pixels added to the hull's projection
+_HALF_VOXEL = 0.5  # of a voxel's edge: half of the square that a voxel covers in `footprint`
+_GROWN = 1  # half-size pixels added to the hull's projection
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Where the subject was in a frame: what the next frame starts from."""
+class Extent:
+    """The box around the subject in one frame: what the next frame starts from."""
 
     low: Vector3
     high: Vector3
@@ -50,18 +50,17 @@ class Place:
 
 
 @dataclass(frozen=True, eq=False)
-class Agreement:
-    """The subject of one frame in the world, and its traces in the half-size views."""
+class LocatedSubject:
+    """The subject of one frame in the world, and its footprints in the half-size views."""
 
-    hull: VisualHull
-    place: Place
-    limits: tuple[ViewMask, ...]  # where the subject can be, per view
-    reaches: tuple[ViewMask, ...]  # where thin parts can be that one view misses
-    mirrors: tuple[ViewMask, ...]  # where its mirror image in the floor can be, per view
+    extent: Extent
+    footprints: tuple[ViewMask, ...]  # where the subject can be, per view
+    thin_footprints: tuple[ViewMask, ...]  # where thin parts can be that one view misses
+    mirror_footprints: tuple[ViewMask, ...]  # where its mirror image in the floor can be
 
 
 @dataclass(frozen=True, eq=False)
-class Views:
+class SceneViews:
     """What does not change over the recording."""
 
     carver: Carver
@@ -74,40 +73,40 @@ class Views:
         return self.carver.cameras
 
 
-def agree(
-    views: Views, changed: Sequence[ViewMask], blind: Sequence[ViewMask | None], last: Place | None
-) -> Agreement | None:
+def locate_subject(
+    views: SceneViews, changed: Sequence[ViewMask], unknown: Sequence[ViewMask | None], last: Extent | None
+) -> LocatedSubject | None:
     """The subject that all views support; None where there is none.
 
-    `changed`, `blind`: half-size maps per view. A view whose image is missing is blind everywhere.
+    `changed`, `unknown`: half-size maps per view. A view whose image is missing is unknown everywhere.
     """
     carver = views.carver
     allowed = (0, 1) if len(changed) >= _SPARE else (0,)
-    hulls = carver.carve(changed, blind=blind, tolerance=_TOLERANCE, objections=allowed)
+    hulls = carver.carve(changed, unknown=unknown, tolerance=_TOLERANCE, objections=allowed)
     solid = subject_cluster(carver, _above(views, hulls[0].points), last, views.largest)
     if len(solid) < views.smallest:
         return None
     hull = VisualHull(solid, carver.volume.voxel)
     mirrored = VisualHull(views.floor.mirrored(solid), carver.volume.voxel)
-    place = Place(solid.min(axis=0), solid.max(axis=0))
+    extent = Extent(solid.min(axis=0), solid.max(axis=0))
     thin = _above(views, hulls[-1].points)
-    loose = VisualHull(thin[place.near(thin)], carver.volume.voxel)
-    limits, reaches, mirrors = [], [], []
+    loose = VisualHull(thin[extent.near(thin)], carver.volume.voxel)
+    footprints, thin_footprints, mirror_footprints = [], [], []
     for camera, mask in zip(views.cameras, changed, strict=True):
-        trace, mirror = shadow(hull, camera, mask.shape), shadow(mirrored, camera, mask.shape)
-        below = mirror & ~trace
-        limits.append(dilated(trace, _LIMIT) & ~below)
-        reaches.append(shadow(loose, camera, mask.shape) & ~below)
-        mirrors.append(mirror)
-    return Agreement(hull, place, tuple(limits), tuple(reaches), tuple(mirrors))
+        own, mirror = footprint(hull, camera, mask.shape), footprint(mirrored, camera, mask.shape)
+        below = mirror & ~own
+        footprints.append(dilated(own, _GROWN) & ~below)
+        thin_footprints.append(footprint(loose, camera, mask.shape) & ~below)
+        mirror_footprints.append(mirror)
+    return LocatedSubject(extent, tuple(footprints), tuple(thin_footprints), tuple(mirror_footprints))
 
 
-def _above(views: Views, points: Points3) -> Kept3:
+def _above(views: SceneViews, points: Points3) -> Kept3:
     return points[views.floor.above(points) >= 0]
 
 
-def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
-    """The hull's projection: a square for each voxel, gaps closed. Faster and tighter than `hull.shadow`."""
+def footprint(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
+    """The hull's projection: a square for each voxel, gaps closed. Faster and tighter than `VisualHull.shadow`."""
     mask = np.zeros(shape, dtype=np.uint8)
     if not len(hull.points):
         return mask.astype(bool)
@@ -118,7 +117,7 @@ def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
         return mask.astype(bool)
     cell = np.floor(pixels[inside]).astype(np.int64)
     mask[cell[:, 1], cell[:, 0]] = 1
-    half = round(camera.focal * hull.voxel * _SHADOW / float(np.median(depth[inside])))
+    half = round(camera.focal * hull.voxel * _HALF_VOXEL / float(np.median(depth[inside])))
     low, high = np.maximum(cell.min(axis=0) - half - 3, 0), cell.max(axis=0) + half + 4
     part = np.s_[int(low[1]) : int(high[1]), int(low[0]) : int(high[0])]
     grown = cv2.dilate(mask[part], np.ones((2 * half + 1, 2 * half + 1), np.uint8))
@@ -126,7 +125,7 @@ def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
     return mask.astype(bool)
 
 
-def subject_cluster(carver: Carver, points: Points3, last: Place | None, largest: int | None = None) -> Kept3:
+def subject_cluster(carver: Carver, points: Points3, last: Extent | None, largest: int | None = None) -> Kept3:
     """The cluster of voxels that is the subject.
 
     The largest, where a voxel counts by the (cubed) share of the cameras that see it: what few cameras see, few

@@ -11,8 +11,7 @@ from jaxtyping import Bool, Float32, UInt8
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.masks.background import Background
-from mouselift.masks.light import light_gain, relit
-from mouselift.masks.planes import Planes, halved
+from mouselift.masks.yuv_images import YuvImage, halved, light_gain, relit
 from mouselift.media.frames import Box
 
 _CHANGE = 12.0  # levels of brightness: smaller differences are no change
@@ -21,7 +20,7 @@ _COLOUR = 14.0  # levels of colour difference, likewise: chroma is coarse and sm
 _NOISE_FACTOR = 3.0  # times the pixel's own spread
 
 
-class Evidence(NamedTuple):
+class Changes(NamedTuple):
     """Brightness and colour of image and background, one grid."""
 
     luma: Levels  # [h, w]
@@ -48,23 +47,23 @@ class Comparer:
         height, width = self._small.shape
         self.window = window if window is not None else (0, 0, width, height)
 
-    def half(self, planes: Planes) -> Evidence:
+    def half(self, image: YuvImage) -> Changes:
         """The window at half size."""
         x0, y0, x1, y1 = self.window
         at = np.s_[y0:y1, x0:x1]
-        small = halved(planes.luma[2 * y0 : 2 * y1, 2 * x0 : 2 * x1])
-        lit = relit(self._small, light_gain(planes.luma, self.background.luma), self.window)
-        chroma, before = planes.chroma[at], self.background.chroma[at]
-        return _evidence(small, lit, chroma, before, self._small_spread[at], self._small_uncovered[at])
+        small = halved(image.luma[2 * y0 : 2 * y1, 2 * x0 : 2 * x1])
+        lit = relit(self._small, light_gain(image.luma, self.background.luma), self.window)
+        chroma, before = image.chroma[at], self.background.chroma[at]
+        return _changes(small, lit, chroma, before, self._small_spread[at], self._small_uncovered[at])
 
-    def region(self, planes: Planes, box: Box) -> Evidence:
+    def region(self, image: YuvImage, box: Box) -> Changes:
         """A box (x0, y0, x1, y1) with even corners, at full size."""
         x0, y0, x1, y1 = box
         at, small = np.s_[y0:y1, x0:x1], np.s_[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2]
-        lit = relit(self.background.luma, light_gain(planes.luma, self.background.luma), box)
-        chroma, before = (_enlarged(c[small], x1 - x0, y1 - y0) for c in (planes.chroma, self.background.chroma))
+        lit = relit(self.background.luma, light_gain(image.luma, self.background.luma), box)
+        chroma, before = (_enlarged(c[small], x1 - x0, y1 - y0) for c in (image.chroma, self.background.chroma))
         back = self.background
-        return _evidence(planes.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
+        return _changes(image.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
 
     def whole(self, mask: Mask) -> Bool[Array, "rows columns"]:
         """A map of the window's size as one of the half-size image's; nothing outside."""
@@ -79,14 +78,14 @@ def _enlarged(chroma: np.ndarray, width: int, height: int) -> np.ndarray:
     return np.asarray(cv2.resize(chroma, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR))[:height, :width]
 
 
-def _evidence(
+def _changes(
     luma: Levels,
     lit: Levels,
     chroma: UInt8[Array, "h w 2"],
     before: UInt8[Array, "h w 2"],
     spread: Levels,
     uncovered: Mask,
-) -> Evidence:
+) -> Changes:
     unit = np.maximum(spread * np.float32(_NOISE_FACTOR), lit * np.float32(_CONTRAST))
     np.maximum(unit, np.float32(_CHANGE), out=unit)
     brightness = np.asarray(cv2.divide(cv2.absdiff(luma, lit), unit, dtype=cv2.CV_32F), dtype=np.float32)
@@ -95,4 +94,4 @@ def _evidence(
     brightness[uncovered] = 0
     colour[uncovered] = 0
     away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
-    return Evidence(luma, lit, away, brightness, colour, uncovered)
+    return Changes(luma, lit, away, brightness, colour, uncovered)

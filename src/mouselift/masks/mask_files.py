@@ -5,7 +5,6 @@ Both are written under a hidden name and renamed when whole.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -66,13 +65,3 @@ def _encode(path: Path, images: Iterable[Levels], size: tuple[int, int], rate: f
             frame.time_base = 1 / steps
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-
-
-def move_folder(source: Path, target: Path) -> None:
-    """A finished folder to its place. MaskError where something is there already."""
-    if target.exists():
-        raise MaskError(f"{target}: is there already and was not made by this run; move it away")
-    try:
-        shutil.move(source, target)
-    except OSError as error:
-        raise MaskError(f"{target}: cannot be written ({error})") from error

@@ -1,0 +1,308 @@
+"""A capture in, masks out: learn the scene, segment block by block, write, measure.
+
+Blocks are cut at fixed frame numbers, and what is known of the last frame is forgotten at the start of each. So the
+masks do not depend on the number of workers, or on where a run was interrupted. Finished frames are kept in a hidden
+work folder inside the output folder until all are done.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from mouselift.atomic import hidden
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CameraTracks, CaptureSource
+from mouselift.errors import MaskError
+from mouselift.findings import Finding
+from mouselift.masks.background import Background, learn_background
+from mouselift.masks.mask_files import png_name, read_mask, write_mask, write_video
+from mouselift.masks.options import MaskOptions
+from mouselift.masks.quality import CameraQuality, FrameRecord, measure, summarise
+from mouselift.masks.scene import Scene, learn_scene
+from mouselift.masks.segment import Segmenter
+from mouselift.media.video import VideoInfo
+from mouselift.parallel import run_blocks, worker_count
+from mouselift.progress import Progress, silent
+from mouselift.run_folder import RunFolder
+from mouselift.sampling import evenly_spaced
+
+_BLOCK = 250  # frames of the recording
+_COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
+_UNCOVERED = 0.001  # share of an image that was never seen without the subject: below, it is not worth a warning
+_REPORT = "masks.json"
+_DEFAULTS = MaskOptions()
+
+
+class MaskReport(msgspec.Struct, frozen=True):
+    """What was made, and how good it is."""
+
+    masks: dict[str, str]  # camera: video or folder of PNGs, relative to the output folder
+    frames: int
+    floor: str  # in words
+    cameras: tuple[CameraQuality, ...]
+    centroid_px: float | None  # median over all views that are not cut
+    tangency_px: float | None
+    empty: tuple[int, ...]  # frames in which the views support no subject
+    findings: tuple[str, ...]
+    schema: int = 1
+
+    def paths(self, out: Path) -> dict[str, Path]:
+        """For `capture.capture_toml.set_masks`."""
+        return {camera: out / name for camera, name in self.masks.items()}
+
+
+class _MaskFolder(RunFolder[FrameRecord]):
+    """The output folder: masks and report when all is done, a hidden work folder and the journal until then."""
+
+    def __init__(self, root: Path, identity: Mapping[str, object]) -> None:
+        super().__init__(root, identity, description="job.json", record=FrameRecord, verb="mask")
+        self.work = hidden(root / "work")
+
+    def report(self) -> MaskReport | None:
+        """Of a finished run."""
+        path = self.root / _REPORT
+        return msgspec.json.decode(path.read_bytes(), type=MaskReport) if path.exists() else None
+
+
+def segment_capture(
+    capture: Capture,
+    out: Path,
+    options: MaskOptions = _DEFAULTS,
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> MaskReport:
+    """Masks for every camera of `capture` in the folder `out`; an interrupted run goes on when called again.
+
+    workers: processes, 0: one a core; the result does not depend on it. Raises MaskError where the recording cannot
+    be segmented, DatasetError where the folder belongs to something else, CaptureError where the up direction is not
+    known, OutputError where `out` cannot be written.
+
+    Example:
+        capture = load_capture(Path("recordings/mouse7"))
+        report = segment_capture(capture, Path("recordings/mouse7/masks"), MaskOptions(every=10))
+    """
+    if capture.dataset is not None:
+        raise MaskError(f"{capture.path}: is a dataset of finished samples; its images' alpha is their mask")
+    up = capture.require_up()
+    workers = worker_count(workers)
+    capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
+    source = CaptureSource(capture)
+    frames = _selected(source, options)
+    folder = _MaskFolder(out, _identity(capture, source, options))
+    with folder.locked():
+        folder.open()
+        finished = folder.report()
+        if finished is not None:
+            return finished
+        samples = evenly_spaced(source.frames, options.samples)
+        backgrounds = _backgrounds(capture, source, folder, samples, workers, progress)
+        progress("scene", 0, 1)
+        scene = learn_scene(source.read, samples, backgrounds, [t.camera for t in source.tracks], up, capture.floor)
+        source.close()
+        progress("scene", 1, 1)
+        records = _segmented(capture, scene, folder, frames, workers, progress)
+        return _finish(capture, source, scene, folder, [records[frame] for frame in frames], options, progress)
+
+
+def _selected(source: CaptureSource, options: MaskOptions) -> list[int]:
+    stop = len(source.frames) if options.stop is None else min(options.stop, len(source.frames))
+    frames = list(range(options.start, stop, options.every))
+    if not frames:
+        raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
+    return frames
+
+
+def _blocks(frames: Sequence[int]) -> list[list[int]]:
+    edges = np.flatnonzero(np.diff(np.asarray(frames) // _BLOCK)) + 1
+    return [part.tolist() for part in np.split(np.asarray(frames), edges)]
+
+
+def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> dict[str, object]:
+    """What must be equal for two runs to share a folder: cameras, files, options."""
+    digest = hashlib.sha256()
+    for track in source.tracks:
+        c = track.camera
+        digest.update(repr((track.name, c.width, c.height, c.K.tolist(), c.T_cam_world.tolist(), c.lens)).encode())
+        digest.update(repr((track.images.path.name, track.images.end, track.images.shift)).encode())
+    digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
+    return {
+        "cameras": list(source.cameras),
+        "recording": digest.hexdigest(),
+        "every": options.every,
+        "start": options.start,
+        "stop": options.stop,
+        "samples": options.samples,
+    }
+
+
+def _backgrounds(
+    capture: Capture,
+    source: CaptureSource,
+    folder: _MaskFolder,
+    samples: Sequence[int],
+    workers: int,
+    progress: Progress,
+) -> list[Background]:
+    paths = [folder.work / f"background-{name}.npz" for name in source.cameras]
+    todo = [[i] for i, path in enumerate(paths) if not path.exists()]
+    progress("background", len(paths) - len(todo), len(paths))
+    job = _BackgroundJob(capture, list(samples), tuple(paths))
+    for done, _ in enumerate(run_blocks(job, todo, workers), 1):
+        progress("background", len(paths) - len(todo) + done, len(paths))
+    return [Background.load(path) for path in paths]
+
+
+@dataclass(frozen=True, eq=False)
+class _BackgroundJob:
+    """Numbers are cameras: each is read alone, so that one camera's samples are in memory at a time."""
+
+    capture: Capture
+    samples: list[int]
+    paths: tuple[Path, ...]
+
+    def __call__(self, block: Sequence[int]) -> Iterator[int]:
+        for number in block:
+            camera = self.capture.cameras[number]
+            source = CaptureSource(replace(self.capture, cameras=(camera,)))
+            images = (frame.views[0].image for frame in source.read(self.samples))
+            background = learn_background(images, f"{self.capture.path}: camera {camera.name}")
+            source.close()
+            background.save(self.paths[number])
+            yield number
+
+
+def _segmented(
+    capture: Capture, scene: Scene, folder: _MaskFolder, frames: Sequence[int], workers: int, progress: Progress
+) -> dict[int, FrameRecord]:
+    """A record of each frame; those of whole blocks in the journal are not made again."""
+    records = {record.frame: record for record in folder.records()}
+    todo = [block for block in _blocks(frames) if not all(frame in records for frame in block)]
+    done = len(frames) - sum(len(block) for block in todo)
+    progress("masks", done, len(frames))
+    for record in run_blocks(_BlockJob(capture, scene, folder.work), todo, workers):
+        records[record.frame] = record
+        folder.log([record])
+        done += 1
+        progress("masks", done, len(frames))
+    return records
+
+
+@dataclass(eq=False)
+class _BlockJob:
+    """Numbers are frames of one block."""
+
+    capture: Capture
+    scene: Scene
+    work: Path
+    _segmenter: Segmenter | None = field(default=None, repr=False)
+
+    def __call__(self, block: Sequence[int]) -> Iterator[FrameRecord]:
+        segmenter = self._segmenter = self._segmenter or Segmenter(self.scene)
+        segmenter.reset()
+        source = CaptureSource(self.capture)
+        for index, frame in enumerate(source.read(list(block))):
+            levels = segmenter.segment([view.image for view in frame.views])
+            for track, level in zip(source.tracks, levels, strict=True):
+                if level is not None:
+                    write_mask(self.work / track.name, frame.frame + track.images.shift, level)
+            carver = segmenter.carver if index % _COVERAGE_EVERY == 0 else None
+            yield measure(self.scene.cameras, levels, frame.frame, carver)
+        source.close()
+
+
+def _finish(
+    capture: Capture,
+    source: CaptureSource,
+    scene: Scene,
+    folder: _MaskFolder,
+    records: Sequence[FrameRecord],
+    options: MaskOptions,
+    progress: Progress,
+) -> MaskReport:
+    """All masks under their final names, and the report."""
+    masks: dict[str, str] = {}
+    for index, track in enumerate(source.tracks):
+        progress("writing", index, len(source.tracks))
+        media = track.images.media
+        if options.whole_recording and isinstance(media, VideoInfo):
+            masks[track.name] = f"{track.name}.mkv"
+            _write_mask_video(track, media, folder, source.rate)
+        else:
+            masks[track.name] = track.name
+            folder.move_in(folder.work / track.name, track.name)
+    report = _report(capture, source, scene, masks, records)
+    folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
+    folder.close({})
+    progress("writing", len(source.tracks), len(source.tracks))
+    return report
+
+
+def _write_mask_video(track: CameraTracks, media: VideoInfo, folder: _MaskFolder, rate: float) -> None:
+    """One camera's masks as a video as long as its own; images that were not segmented get an empty mask."""
+    width, height = track.images.size
+    empty = np.zeros((height, width), dtype=np.uint8)
+
+    def images() -> Iterator[np.ndarray]:
+        for number in range(media.frames):
+            path = folder.work / track.name / png_name(number)
+            yield read_mask(path) if path.exists() else empty
+
+    write_video(folder.root / f"{track.name}.mkv", images(), (width, height), rate)
+
+
+def _report(
+    capture: Capture, source: CaptureSource, scene: Scene, masks: dict[str, str], records: Sequence[FrameRecord]
+) -> MaskReport:
+    empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
+    findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
+    centroid = [v.centroid_px for r in records for v in r.views if v.centroid_px is not None]
+    tangency = [px for r in records for v in r.views for px in v.tangency_px]
+    return MaskReport(
+        masks=masks,
+        frames=len(records),
+        floor=scene.floor.describe(capture.unit),
+        cameras=summarise(scene.names, records),
+        centroid_px=round(float(np.median(centroid)), 3) if centroid else None,
+        tangency_px=round(float(np.median(tangency)), 3) if tangency else None,
+        empty=empty,
+        findings=tuple(str(finding) for finding in findings),
+    )
+
+
+def _findings(
+    capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty: Sequence[int]
+) -> Iterator[Finding]:
+    if empty:
+        yield Finding.of(
+            "empty-mask",
+            f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no subject that the views "
+            "agree about; their masks are empty",
+            frame=empty[0],
+            advice="",
+        )
+    for i, name in enumerate(scene.names):
+        missing = [r.frame for r in records if r.views[i].state == "no-image"]
+        if missing:
+            yield Finding.of(
+                "missing-image",
+                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask",
+                severity="warning",
+                camera=name,
+                frame=missing[0],
+                advice="",
+            )
+        share = float(scene.backgrounds[i].uncovered.mean())
+        if share > _UNCOVERED:
+            yield Finding.of(
+                "mask-uncovered",
+                f"camera {name}: {share:.1%} of the image was never seen without the subject; masks there rest on "
+                "the other views. A longer recording, or one in which the subject moves more, would help",
+                camera=name,
+            )
