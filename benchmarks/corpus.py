@@ -32,6 +32,7 @@ from threadpoolctl import threadpool_limits
 from mouselift.array_types import Levels
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
@@ -156,7 +157,7 @@ def _write(
     target: Path, index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[Subject]
 ) -> None:
     framing = PRESETS[FRAMINGS[index % len(FRAMINGS)]]
-    plan = framing.plan(cameras, [s.silhouette for s in subjects], _UP)
+    plan = plan_sample(framing, cameras, [s.silhouette for s in subjects], _UP)
     blank = _stage()[1]
     arrays: dict[str, np.ndarray] = {"names": np.array([camera.name for camera in cameras])}
     for k, (view, subject) in enumerate(zip(plan.views, subjects, strict=True)):

@@ -20,6 +20,7 @@ from corpus import corpus
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.diagnosis.explain import explain, look, problem_of
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.prepare.subject import find_subject
@@ -197,7 +198,7 @@ def preset(fill: float, first: int, count: int) -> None:
         mesh = mouse.posed(Motion(rig.arena, 50 + index // 100).pose(index % 100 * 0.73)).mesh
         found = [find_subject(render_silhouette(mesh, camera, 2), 0.05) for camera in rig.cameras]
         outlines = [None if subject is None else subject.silhouette for subject in found]
-        plan = replace(PRESETS["legacy"], fill=fill).plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+        plan = plan_sample(replace(PRESETS["legacy"], fill=fill), rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
         views = [
             View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4), cut=bool(v.cut))
             for k, v in enumerate(plan.views)

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
 from mouselift.synthetic.mouse import Mouse
@@ -169,7 +170,7 @@ def exact_postures() -> tuple[SampleViews, ...]:
         mesh = mouse.posed(pose).mesh
         outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) >= HALF_LEVEL) for camera in rig.cameras]
         framing = PRESETS["per-sample"]
-        plan = framing.plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+        plan = plan_sample(framing, rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
         views = tuple(
             View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 4))
             for k, view in enumerate(plan.views)

@@ -12,6 +12,7 @@ import pytest
 from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.dataset.sample import SampleViews, View
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.media.png import encode_png
 from mouselift.synthetic.motion import Motion
@@ -26,7 +27,7 @@ def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> Sam
     mesh = Mouse().posed(Motion(rig.arena, 3).pose(time)).mesh
     outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) > 0) for camera in rig.cameras]
     framing = replace(PRESETS[preset], size=size)
-    plan = framing.plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+    plan = plan_sample(framing, rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
     views = [
         View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 6), cut=view.cut)
         for k, view in enumerate(plan.views)

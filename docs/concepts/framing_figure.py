@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 
 from mouselift.framing.framing import PRESETS, Framing
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
@@ -29,7 +30,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 def row(framing: Framing, rig: Rig, shots: list[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
     """One preset's six images, each with its marks and focal length."""
     silhouettes = [Silhouette.from_mask(mask > 127) for _, mask in shots]
-    plan = framing.plan(rig.cameras, silhouettes, np.array([0.0, 0.0, 1.0]))
+    plan = plan_sample(framing, rig.cameras, silhouettes, np.array([0.0, 0.0, 1.0]))
     images = []
     for i, (view, (rgb, mask)) in enumerate(zip(plan.views, shots, strict=True)):
         image = warp_view(view, ArrayImage(rgb), mask, background=(255, 255, 255))[..., :3].copy()

@@ -13,9 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.errors import FramingError
-from mouselift.framing.framing import PRESETS, PRETRAINED_EXTENT, Framing
+from mouselift.framing.framing import PRESETS, PRETRAINED_EXTENT, DatasetZoom, Framing, Zoom
 from mouselift.framing.plan import SamplePlan, ViewPlan
-from mouselift.framing.zoom import DatasetZoom, Zoom
+from mouselift.framing.planning import plan_sample, wanted_zoom
 from mouselift.geometry.camera import Camera
 
 EXACT = ("per-sample", "per-view", "canonical")
@@ -38,7 +38,7 @@ def room(view: ViewPlan, outline: np.ndarray) -> float:
 def test_no_preset_clips(seed: int, preset: str, fill: float, margin: float, scenes: Any, up: Any) -> None:
     scene = scenes(seed)
     framing = replace(PRESETS[preset], fill=fill, margin=margin)
-    plan = framing.plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(framing, scene.cameras, scene.silhouettes, up)
     for view, silhouette in zip(plan.views, scene.silhouettes, strict=True):
         assert room(view, silhouette.outline) >= framing.margin_px - TOLERANCE_PX
         assert view.clipped is False
@@ -49,7 +49,7 @@ def test_no_view_is_clipped_in_a_thousand_samples(scenes: Any, up: Any) -> None:
     for seed in range(1000):
         scene = scenes(seed)
         for preset in EXACT:
-            plan = PRESETS[preset].plan(scene.cameras, scene.silhouettes, up)
+            plan = plan_sample(PRESETS[preset], scene.cameras, scene.silhouettes, up)
             for view, silhouette in zip(plan.views, scene.silhouettes, strict=True):
                 assert room(view, silhouette.outline) >= plan.framing.margin_px - TOLERANCE_PX, (seed, preset)
 
@@ -64,7 +64,7 @@ def binding(plan: SamplePlan, outlines: list[np.ndarray]) -> float:
 def test_the_zoom_is_the_largest_that_fits(preset: str, scenes: Any, up: Any) -> None:
     for seed in range(5):
         scene = scenes(seed)
-        plan = replace(PRESETS[preset], fill=1.0).plan(scene.cameras, scene.silhouettes, up)
+        plan = plan_sample(replace(PRESETS[preset], fill=1.0), scene.cameras, scene.silhouettes, up)
         assert binding(plan, [s.outline for s in scene.silhouettes]) < TOLERANCE_PX
 
 
@@ -97,14 +97,14 @@ FAULTS: dict[str, Callable[[SamplePlan, list[np.ndarray]], tuple[SamplePlan, lis
 @pytest.mark.parametrize("fault", FAULTS)
 def test_the_check_notices(fault: str, preset: str, scenes: Any, up: Any) -> None:
     scene = scenes(3)
-    plan = replace(PRESETS[preset], fill=1.0).plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(replace(PRESETS[preset], fill=1.0), scene.cameras, scene.silhouettes, up)
     assert binding(*FAULTS[fault](plan, [s.outline for s in scene.silhouettes])) > 1e-3
     if fault != "skew forgotten":  # half a pixel and one per cent show in full
         assert binding(*FAULTS[fault](plan, [s.outline for s in scene.silhouettes])) > 0.1
 
 
 def test_the_check_notices_a_transposed_rotation(scene: Any, up: Any) -> None:
-    plan = replace(PRESETS["canonical"], fill=1.0).plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(replace(PRESETS["canonical"], fill=1.0), scene.cameras, scene.silhouettes, up)
 
     def transposed(camera: Camera) -> Camera:
         T = camera.T_cam_world.copy()
@@ -136,8 +136,8 @@ def test_every_combination_plans(scope: Any, measure: Any, scene: Any, up: Any) 
         if (s, m) != (scope, measure):
             continue
         framing = Framing(aim, Zoom(quantity, scope), world, 256, fill=0.5, fill_measure=measure, written=written)  # type: ignore[arg-type]
-        shared = framing.want(scene.cameras, scene.silhouettes, 0) if scope == "dataset" else None
-        plan = framing.plan(scene.cameras, scene.silhouettes, up, shared=shared)
+        shared = wanted_zoom(framing, scene.cameras, scene.silhouettes, 0) if scope == "dataset" else None
+        plan = plan_sample(framing, scene.cameras, scene.silhouettes, up, shared=shared)
         values = [getattr(view, quantity) for view in plan.views]
         if scope != "view":
             assert np.ptp(values) <= 1e-12 * max(values)
@@ -152,7 +152,7 @@ def test_every_combination_plans(scope: Any, measure: Any, scene: Any, up: Any) 
 
 @pytest.mark.parametrize("preset", EXACT)
 def test_the_subject_is_at_the_origin_and_in_the_middle(preset: str, scene: Any, up: Any) -> None:
-    plan = PRESETS[preset].plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(PRESETS[preset], scene.cameras, scene.silhouettes, up)
     for i in range(len(plan.views)):
         camera = plan.written_camera(i)
         assert np.abs(camera.project(np.zeros((1, 3))) - 256.0).max() < 1e-9
@@ -161,7 +161,7 @@ def test_the_subject_is_at_the_origin_and_in_the_middle(preset: str, scene: Any,
 
 @pytest.mark.parametrize("preset", EXACT)
 def test_written_cameras_see_what_the_source_cameras_see(preset: str, scene: Any, up: Any) -> None:
-    plan = PRESETS[preset].plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(PRESETS[preset], scene.cameras, scene.silhouettes, up)
     points = scene.subject + np.random.default_rng(0).uniform(-20, 20, (50, 3))
     for i, camera in enumerate(scene.cameras):
         through_pixels = plan.reframe(i).to_target(camera.project(points))
@@ -170,30 +170,30 @@ def test_written_cameras_see_what_the_source_cameras_see(preset: str, scene: Any
 
 
 def test_world_scales(scene: Any, up: Any) -> None:
-    canonical = PRESETS["canonical"].plan(scene.cameras, scene.silhouettes, up)
+    canonical = plan_sample(PRESETS["canonical"], scene.cameras, scene.silhouettes, up)
     cameras = [canonical.written_camera(i) for i in range(6)]
     seen = [np.linalg.norm(c.centre) * 256 / c.fx for c in cameras]
     assert np.median(seen) == pytest.approx(PRETRAINED_EXTENT, rel=1e-12)
     assert pytest.approx(1.2590, abs=5e-5) == PRETRAINED_EXTENT
-    per_sample = PRESETS["per-sample"].plan(scene.cameras, scene.silhouettes, up)
+    per_sample = plan_sample(PRESETS["per-sample"], scene.cameras, scene.silhouettes, up)
     distance = [float(np.linalg.norm(per_sample.written_camera(i).centre)) for i in range(6)]
     assert np.median(distance) == pytest.approx(2.7, rel=1e-12)
 
 
 def test_up_becomes_z(scene: Any) -> None:
     up = np.array([0.3, -2.0, 0.4])
-    plan = PRESETS["per-sample"].plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(PRESETS["per-sample"], scene.cameras, scene.silhouettes, up)
     turned = plan.world.R_new_old @ up / np.linalg.norm(up)
     assert np.abs(turned - [0, 0, 1]).max() < 1e-12
     with pytest.raises(FramingError, match="up direction"):
-        PRESETS["per-sample"].plan(scene.cameras, scene.silhouettes, np.zeros(3))
+        plan_sample(PRESETS["per-sample"], scene.cameras, scene.silhouettes, np.zeros(3))
 
 
 def test_crop_does_not_turn_and_look_at_turns_least(scene: Any, up: Any) -> None:
-    crop = PRESETS["per-view"].plan(scene.cameras, scene.silhouettes, up)
+    crop = plan_sample(PRESETS["per-view"], scene.cameras, scene.silhouettes, up)
     for view in crop.views:
         assert np.array_equal(view.target.T_cam_world, view.source.T_cam_world)
-    for view in PRESETS["canonical"].plan(scene.cameras, scene.silhouettes, up).views:
+    for view in plan_sample(PRESETS["canonical"], scene.cameras, scene.silhouettes, up).views:
         R_new, R_old = view.target.R_cam_world, view.source.R_cam_world
         turn = R_new @ R_old.T
         # No roll: the turn's axis is at right angles to both optical axes.
@@ -204,15 +204,17 @@ def test_crop_does_not_turn_and_look_at_turns_least(scene: Any, up: Any) -> None
 
 def test_focal_spread_is_zero_where_the_definition_says_so(scene: Any, up: Any) -> None:
     focal = replace(PRESETS["per-sample"], zoom=Zoom("focal", "sample"))
-    assert len({v.focal for v in focal.plan(scene.cameras, scene.silhouettes, up).views}) == 1
-    scales = [v.scale for v in PRESETS["per-sample"].plan(scene.cameras, scene.silhouettes, up).views]
+    assert len({v.focal for v in plan_sample(focal, scene.cameras, scene.silhouettes, up).views}) == 1
+    scales = [v.scale for v in plan_sample(PRESETS["per-sample"], scene.cameras, scene.silhouettes, up).views]
     assert np.ptp(scales) < 1e-15
 
 
 def test_fill_is_what_a_mask_shows(scenes: Any, up: Any) -> None:
     scene = scenes(1, spread=8.0)
     for measure in ("area", "bbox"):
-        plan = replace(PRESETS["per-view"], fill=0.3, fill_measure=measure).plan(scene.cameras, scene.silhouettes, up)
+        plan = plan_sample(
+            replace(PRESETS["per-view"], fill=0.3, fill_measure=measure), scene.cameras, scene.silhouettes, up
+        )
         for view, silhouette in zip(plan.views, scene.silhouettes, strict=True):
             assert view.fill_after is not None
             assert getattr(view.fill_after, measure) == pytest.approx(0.3, rel=1e-12)
@@ -224,9 +226,9 @@ def test_fill_is_what_a_mask_shows(scenes: Any, up: Any) -> None:
 
 
 def test_legacy_writes_cameras_that_do_not_belong_and_says_so(scene: Any, up: Any) -> None:
-    plan = PRESETS["legacy"].plan(scene.cameras, scene.silhouettes, up)
+    plan = plan_sample(PRESETS["legacy"], scene.cameras, scene.silhouettes, up)
     assert b'"preset":"legacy","legacy":true' in plan.to_json()
-    assert b'"legacy":false' in PRESETS["per-view"].plan(scene.cameras, scene.silhouettes, up).to_json()
+    assert b'"legacy":false' in plan_sample(PRESETS["per-view"], scene.cameras, scene.silhouettes, up).to_json()
     for i, (camera, silhouette) in enumerate(zip(scene.cameras, scene.silhouettes, strict=True)):
         written, target = plan.written_camera(i), plan.views[i].target
         assert written.fx == pytest.approx(camera.fx * 512 / 1152, rel=1e-15)
@@ -252,7 +254,7 @@ def test_impossible_options_are_refused(field: str, value: float) -> None:
 @pytest.mark.parametrize("preset", [*EXACT, "legacy"])
 def test_a_missing_mask_is_framed_by_the_others(preset: str, scene: Any, up: Any) -> None:
     views = [None, *scene.silhouettes[1:]]
-    plan = PRESETS[preset].plan(scene.cameras, views, up)
+    plan = plan_sample(PRESETS[preset], scene.cameras, views, up)
     first, rest = plan.views[0], plan.views[1:]
     quantity = plan.framing.zoom.quantity
     if plan.framing.zoom.scope == "view":
@@ -268,15 +270,18 @@ def test_a_missing_mask_is_framed_by_the_others(preset: str, scene: Any, up: Any
 def test_dataset_scope_shares_the_smallest(scenes: Any, up: Any) -> None:
     framing = replace(PRESETS["per-sample"], zoom=Zoom("scale", "dataset"))
     samples = {seed: scenes(seed) for seed in range(6)}
-    wants = [framing.want(s.cameras, s.silhouettes, seed) for seed, s in samples.items()]
+    wants = [wanted_zoom(framing, s.cameras, s.silhouettes, seed) for seed, s in samples.items()]
     shared = DatasetZoom.of(wants)
     assert shared.samples == 6
-    own = [replace(framing, zoom=Zoom("scale", "sample")).plan(s.cameras, s.silhouettes, up) for s in samples.values()]
+    own = [
+        plan_sample(replace(framing, zoom=Zoom("scale", "sample")), s.cameras, s.silhouettes, up)
+        for s in samples.values()
+    ]
     assert shared.value == pytest.approx(min(plan.views[0].scale for plan in own), rel=1e-12)
     scales = {
         round(v.scale, 12)
         for s in samples.values()
-        for v in framing.plan(s.cameras, s.silhouettes, up, shared=shared).views
+        for v in plan_sample(framing, s.cameras, s.silhouettes, up, shared=shared).views
     }
     assert len(scales) == 1
     decisive = samples[shared.frame]
@@ -286,8 +291,8 @@ def test_dataset_scope_shares_the_smallest(scenes: Any, up: Any) -> None:
 def test_dataset_scope_refuses_what_does_not_fit(scene: Any, up: Any) -> None:
     framing = replace(PRESETS["per-sample"], zoom=Zoom("scale", "dataset"))
     with pytest.raises(FramingError, match="needs the value shared by all samples"):
-        framing.plan(scene.cameras, scene.silhouettes, up)
+        plan_sample(framing, scene.cameras, scene.silhouettes, up)
     with pytest.raises(FramingError, match="expected a shared 'scale', got a shared 'focal'"):
-        framing.plan(scene.cameras, scene.silhouettes, up, shared=DatasetZoom("focal", 500.0, 0, "cam0"))
+        plan_sample(framing, scene.cameras, scene.silhouettes, up, shared=DatasetZoom("focal", 500.0, 0, "cam0"))
     with pytest.raises(FramingError, match=r"cam\d: the shared scale 50 would clip this view"):
-        framing.plan(scene.cameras, scene.silhouettes, up, shared=DatasetZoom("scale", 50.0, 0, "cam0"))
+        plan_sample(framing, scene.cameras, scene.silhouettes, up, shared=DatasetZoom("scale", 50.0, 0, "cam0"))

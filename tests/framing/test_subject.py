@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import FramingError
-from mouselift.framing.subject import find_subject
+from mouselift.framing.subject import locate_subject
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import look_at
 
@@ -28,7 +28,7 @@ def exact(scene: Any) -> list[Any]:
 
 
 def test_exact_rays_meet_at_the_point(scene: Any) -> None:
-    found = find_subject(scene.cameras, exact(scene))
+    found = locate_subject(scene.cameras, exact(scene))
     assert np.abs(found.centre - scene.subject).max() < 1e-8
     assert found.rms_px < 1e-8
     assert all(found.trusted)
@@ -36,14 +36,14 @@ def test_exact_rays_meet_at_the_point(scene: Any) -> None:
 
 @pytest.mark.parametrize("shift", [0.5, -0.5])
 def test_half_a_pixel_in_every_view_is_seen(scene: Any, shift: float) -> None:
-    found = find_subject(scene.cameras, [moved(s, shift, shift) for s in exact(scene)])
+    found = locate_subject(scene.cameras, [moved(s, shift, shift) for s in exact(scene)])
     assert found.rms_px > 0.05
 
 
 def test_one_wrong_mask_is_left_out(scene: Any) -> None:
     views = exact(scene)
     views[2] = moved(views[2], 120.0, -90.0)
-    found = find_subject(scene.cameras, views)
+    found = locate_subject(scene.cameras, views)
     assert found.trusted == (True, True, False, True, True, True)
     assert np.abs(found.centre - scene.subject).max() < 1e-8
     assert found.residual_px[2] == pytest.approx(150.0, abs=1e-6)
@@ -55,7 +55,7 @@ def test_cut_views_are_not_believed_when_two_others_remain(scene: Any) -> None:
     for i in (0, 1, 3):
         box = views[i].box
         views[i] = replace(moved(views[i], 20.0, 0.0), box=(0, *box[1:]))
-    found = find_subject(scene.cameras, views)
+    found = locate_subject(scene.cameras, views)
     assert found.trusted == (False, False, True, False, True, True)
     assert np.abs(found.centre - scene.subject).max() < 1e-8
 
@@ -63,7 +63,7 @@ def test_cut_views_are_not_believed_when_two_others_remain(scene: Any) -> None:
 def test_cut_views_count_when_too_few_others_remain(scene: Any) -> None:
     views = [replace(s, box=(0, *s.box[1:])) for s in exact(scene)]
     views[0] = exact(scene)[0]
-    assert all(find_subject(scene.cameras, views).trusted)
+    assert all(locate_subject(scene.cameras, views).trusted)
 
 
 def towards_origin(centre: np.ndarray, name: str) -> Camera:
@@ -79,17 +79,17 @@ def test_two_uncut_views_from_opposite_sides_fix_no_depth(scene: Any, blobs: Any
     point = np.array([[4.0, 2.0, 1.0]])
     views = [replace(blobs(c.project(point), 40.0, (640, 480)), centroid=c.project(point)) for c in cameras]
     views[2] = replace(views[2], box=(0, *views[2].box[1:]))
-    found = find_subject(cameras, views)
+    found = locate_subject(cameras, views)
     assert all(found.trusted)
     assert np.abs(found.centre - point[0]).max() < 1e-8
     axis = [blobs(np.array([[320.0, 240.0]]), 40.0, (640, 480))] * 2
     with pytest.raises(FramingError, match=r"\(a, b\) fix no 3D centre: their rays are parallel"):
-        find_subject(cameras[:2], axis)
+        locate_subject(cameras[:2], axis)
 
 
 def test_a_given_centre_is_taken(scene: Any) -> None:
     centre = scene.subject + 1.0
-    found = find_subject(scene.cameras, exact(scene), centre)
+    found = locate_subject(scene.cameras, exact(scene), centre)
     assert np.array_equal(found.centre, centre)
     assert found.given
     assert not any(found.trusted)
@@ -99,12 +99,12 @@ def test_a_given_centre_is_taken(scene: Any) -> None:
 def test_faults_name_the_camera(scene: Any) -> None:
     views = exact(scene)
     with pytest.raises(FramingError, match=r"at least 2 of 6 views, got 1 \(cam3\)"):
-        find_subject(scene.cameras, [None, None, None, views[3], None, None])
+        locate_subject(scene.cameras, [None, None, None, views[3], None, None])
     with pytest.raises(FramingError, match="got 5 for 6 cameras"):
-        find_subject(scene.cameras, views[:5])
+        locate_subject(scene.cameras, views[:5])
     small = replace(views[1], width=576)
     with pytest.raises(FramingError, match="cam1: expected a mask of the calibrated size 1152 x 1024, got 576 x 1024"):
-        find_subject(scene.cameras, [views[0], small, *views[2:]])
+        locate_subject(scene.cameras, [views[0], small, *views[2:]])
     behind = scene.cameras[4].centre * 3
     with pytest.raises(FramingError, match=r"cam\d: the subject's centre .* lies behind this camera"):
-        find_subject(scene.cameras, views, behind)
+        locate_subject(scene.cameras, views, behind)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.errors import FramingError
-from mouselift.framing.zoom import DatasetZoom, Zoom
+from mouselift.framing.framing import DatasetZoom, Zoom
 
 one = st.builds(
     DatasetZoom,

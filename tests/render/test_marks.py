@@ -17,6 +17,7 @@ import torch
 from mouselift.calibration.facelift import SampleView, read_cameras_json, sample_json
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import SamplePlan
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.silhouette import Silhouette
@@ -71,7 +72,7 @@ def plans() -> dict[str, SamplePlan]:
     silhouettes = [outline(camera) for camera in cameras]
     up = np.array([0.0, 0.0, 1.0])
     return {
-        name: replace(framing, size=SIZE).plan(cameras, silhouettes, up)
+        name: plan_sample(replace(framing, size=SIZE), cameras, silhouettes, up)
         for name, framing in PRESETS.items()
         if framing.zoom.scope != "dataset"
     }

@@ -11,6 +11,7 @@ from mouselift.dataset.sample import SampleViews, View
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit_starts import Placed, starts_from_places
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, subject_point
 from mouselift.geometry.silhouette import Silhouette
@@ -29,7 +30,7 @@ def prepared(fill: float) -> tuple[SampleViews, tuple[Camera, ...], int]:
     rig = unskewed_rig(undistorted_rig(markerless_rig()))
     mesh = Mouse().posed(_POSE).mesh
     outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) >= 128) for camera in rig.cameras]
-    plan = replace(PRESETS["legacy"], fill=fill).plan(rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
+    plan = plan_sample(replace(PRESETS["legacy"], fill=fill), rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
     views = tuple(
         View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4)) for k, v in enumerate(plan.views)
     )

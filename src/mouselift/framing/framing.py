@@ -6,20 +6,14 @@ scope, and how the world is normalised. Everything else follows from them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from functools import reduce
+from typing import Literal
 
 import numpy as np
 
-from mouselift.array_types import Vector3
 from mouselift.errors import FramingError
-from mouselift.framing.zoom import DatasetZoom, Zoom
-from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette
-
-if TYPE_CHECKING:
-    from mouselift.framing.plan import SamplePlan
 
 MIN_SIZE = 16  # output pixels: below this the margin alone is less than a pixel
 
@@ -28,6 +22,58 @@ _REASONS = {
     "margin": "a share of the frame in [0, 0.5)",
     "fill": "a share of the frame in (0, 1]",
 }
+
+
+Quantity = Literal["scale", "focal", "magnification"]
+Scope = Literal["view", "sample", "dataset"]
+
+
+@dataclass(frozen=True)
+class Zoom:
+    """The quantity that every view of the scope gets exactly alike.
+
+    `scale`: output pixels per source pixel, s = f / f0 with f0 = sqrt(fx fy) of the source.
+    `focal`: f in output pixels. `magnification`: m = f / d, output pixels per world unit at the
+    subject, d the distance from the camera centre to the subject's centre.
+    """
+
+    quantity: Quantity
+    scope: Scope
+
+    def unit(self, focal0: float, distance: float) -> float:
+        """The focal length of a view at which the quantity is one: f = value * unit."""
+        return {"scale": focal0, "focal": 1.0, "magnification": distance}[self.quantity]
+
+
+@dataclass(frozen=True)
+class DatasetZoom:
+    """The value that all samples so far can take: a minimum, so samples may come in any order and grouping.
+
+    `frame` and `camera` name the view that set it: one bad mask there shrinks the whole dataset.
+    """
+
+    quantity: Quantity
+    value: float
+    frame: int
+    camera: str
+    samples: int = 1
+
+    def merged(self, other: DatasetZoom) -> DatasetZoom:
+        """The reduction of two. Ties go to the lower frame, then to the camera's name."""
+        if other.quantity != self.quantity:
+            raise FramingError(
+                f"dataset zoom: expected one quantity in all samples, got {self.quantity!r} and {other.quantity!r}"
+            )
+        first = min(self, other, key=lambda zoom: (zoom.value, zoom.frame, zoom.camera))
+        return DatasetZoom(self.quantity, first.value, first.frame, first.camera, self.samples + other.samples)
+
+    @staticmethod
+    def of(samples: Iterable[DatasetZoom]) -> DatasetZoom:
+        """All merged. FramingError where there is none."""
+        found = list(samples)
+        if not found:
+            raise FramingError("dataset zoom: expected at least one sample that can be framed, got none")
+        return reduce(lambda a, b: a.merged(b), found)
 
 
 @dataclass(frozen=True)
@@ -49,7 +95,7 @@ class Framing:
       middle, while the file gets the source's intrinsics, merely rescaled to the frame. For tests and
       comparisons only.
 
-    Example: `PRESETS["per-sample"].plan(cameras, silhouettes, up=np.array([0.0, 0.0, 1.0]))`.
+    Example: `plan_sample(PRESETS["per-sample"], cameras, silhouettes, up=np.array([0.0, 0.0, 1.0]))`.
     """
 
     aim: Literal["crop", "look-at"]
@@ -79,43 +125,6 @@ class Framing:
             if key == (known.aim, known.zoom, known.world, known.written):
                 return name
         return "custom"
-
-    def plan(
-        self,
-        cameras: Sequence[Camera],
-        silhouettes: Sequence[Silhouette | None],
-        up: Vector3,
-        *,
-        shared: DatasetZoom | None = None,
-        centre: Vector3 | None = None,
-    ) -> SamplePlan:
-        """The plan of one sample.
-
-        cameras: of the source images, named. silhouettes: in source pixels, None where a view has no
-        mask: it is then framed by the scope's value, about the projected centre. up: in the source
-        world, any length. shared: the reduction over all samples, for scope `dataset` only. centre:
-        the subject's centre in the source world where it is known better than from these silhouettes.
-
-        Raises FramingError where fewer than two silhouettes exist, they determine no common point, or
-        the subject lies behind a camera or outside its lens model.
-        """
-        # Imported here because a plan records its Framing.
-        from mouselift.framing.build import build_plan
-
-        return build_plan(self, cameras, silhouettes, up, shared, centre)
-
-    def want(
-        self,
-        cameras: Sequence[Camera],
-        silhouettes: Sequence[Silhouette | None],
-        frame: int,
-        *,
-        centre: Vector3 | None = None,
-    ) -> DatasetZoom:
-        """One sample's say in a zoom of scope `dataset`: merge them all, then pass the result to `plan`."""
-        from mouselift.framing.build import sample_want
-
-        return sample_want(self, cameras, silhouettes, frame, centre)
 
     @property
     def margin_px(self) -> float:

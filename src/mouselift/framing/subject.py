@@ -19,7 +19,7 @@ _MIN_SPREAD = 1 - np.cos(np.deg2rad(10.0))  # uncut views nearer to one line tha
 
 
 @dataclass(frozen=True, eq=False)
-class Subject:
+class SubjectCentre:
     """The subject's centre in the source world, with what is left over in each view."""
 
     centre: Vector3
@@ -35,9 +35,9 @@ class Subject:
         return float(np.sqrt(np.mean(np.square(used))))
 
 
-def find_subject(
+def locate_subject(
     cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None], centre: Vector3 | None = None
-) -> Subject:
+) -> SubjectCentre:
     """The meeting point of the rays through the centroids, or `centre` with its residuals.
 
     Views whose silhouette the sensor cut have a biased centroid: they are left out where the uncut ones
@@ -65,7 +65,7 @@ def find_subject(
                 f"(depth {depth:.3g}); expected it in front. Check the rig's pose convention and the masks."
             )
     residuals = [_residual(camera, s, point) for camera, s in zip(cameras, silhouettes, strict=True)]
-    return Subject(point, centre is not None, tuple(bool(t) for t in trusted), tuple(residuals))
+    return SubjectCentre(point, centre is not None, tuple(bool(t) for t in trusted), tuple(residuals))
 
 
 def _check(cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None]) -> None:

@@ -22,7 +22,8 @@ from mouselift.capture.source import CaptureSource, open_source
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError, FramingError, LensFoldError
 from mouselift.findings import Finding
-from mouselift.framing.zoom import DatasetZoom
+from mouselift.framing.framing import DatasetZoom
+from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import run_blocks
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
@@ -129,7 +130,7 @@ class _WantJob:
                 continue
             silhouettes = [subject.silhouette for subject in subjects]
             try:
-                yield self.recipe.framing.want([v.camera for v in views], silhouettes, frameset.frame)
+                yield wanted_zoom(self.recipe.framing, [v.camera for v in views], silhouettes, frameset.frame)
             except (FramingError, LensFoldError):
                 yield None
 

@@ -12,8 +12,9 @@ from mouselift.array_types import Vector3
 from mouselift.calibration.facelift import SampleView, sample_json
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.findings import Finding
+from mouselift.framing.framing import DatasetZoom
 from mouselift.framing.plan import SamplePlan, ViewPlan
-from mouselift.framing.zoom import DatasetZoom
+from mouselift.framing.planning import plan_sample
 from mouselift.media.frames import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
 from mouselift.prepare.recipe import Policy, Recipe
@@ -119,8 +120,12 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
     if dropped is not None:
         return _dropped(frameset, dropped, findings, rate)
     try:
-        plan = recipe.framing.plan(
-            [view.camera for view in views], [subject.silhouette for subject in subjects], job.up, shared=job.shared
+        plan = plan_sample(
+            recipe.framing,
+            [view.camera for view in views],
+            [subject.silhouette for subject in subjects],
+            job.up,
+            shared=job.shared,
         )
     except (FramingError, LensFoldError) as error:
         findings.append(Finding.of("no-framing", f"frame {frameset.frame}: {error}", frame=frameset.frame))

@@ -20,8 +20,7 @@ from mouselift.capture.source import open_source
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.source import read_sample
 from mouselift.errors import FramingError, MaskError
-from mouselift.framing.framing import PRESETS, Framing
-from mouselift.framing.zoom import Zoom
+from mouselift.framing.framing import PRESETS, Framing, Zoom
 from mouselift.inspect.run import masked_frames
 from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import Summary, prepare

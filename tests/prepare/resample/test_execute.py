@@ -12,6 +12,7 @@ import pytest
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import ViewPlan
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.prepare.resample import ALPHA_FLOOR, composited, straight, warp_view
 from mouselift.prepare.resample_reference import reference_view
@@ -22,7 +23,7 @@ BOX_LEVELS = 2 if int(cv2.__version__.split(".")[0]) >= 5 else 8
 
 def view_at(scale: float, shot: Any, up: Any) -> ViewPlan:
     """A look-at view of the shot at a given scale, the frame just large enough."""
-    plan = PRESETS["canonical"].plan(shot.cameras, shot.silhouettes, up)
+    plan = plan_sample(PRESETS["canonical"], shot.cameras, shot.silhouettes, up)
     view = plan.views[1]
     size = int(110 * scale) + 16
     target = view.source.turned(view.target.R_cam_world @ view.source.R_cam_world.T).pinhole(
@@ -97,7 +98,7 @@ def test_edges_on_white_do_not_brighten(scale: float, shot: Any, up: Any, image_
 
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_background_is_exactly_nothing(preset: str, shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    plan = PRESETS[preset].plan(shot.cameras, shot.silhouettes, up)
+    plan = plan_sample(PRESETS[preset], shot.cameras, shot.silhouettes, up)
     for view, mask in zip(plan.views, shot.masks, strict=True):
         image = warp_view(view, image_of(fur), mask)
         assert image.shape == (512, 512, 4)
@@ -113,7 +114,7 @@ def test_the_box_loses_nothing(interpolation: Any, shot: Any, up: Any, fur: Any,
     """Resampling the subject's box or the whole frame: the same image."""
     for size in (512, 150):
         framing = replace(PRESETS["per-view"], size=size)
-        for view, mask in zip(framing.plan(shot.cameras, shot.silhouettes, up).views, shot.masks, strict=True):
+        for view, mask in zip(plan_sample(framing, shot.cameras, shot.silhouettes, up).views, shot.masks, strict=True):
             part = warp_view(view, image_of(fur), mask, interpolation=interpolation).astype(int)
             whole = warp_view(replace(view, box=None), image_of(fur), mask, interpolation=interpolation)
             assert np.array_equal(part[..., 3] > 0, whole[..., 3] > 0)
@@ -123,7 +124,7 @@ def test_the_box_loses_nothing(interpolation: Any, shot: Any, up: Any, fur: Any,
 
 
 def test_a_colour_as_background(shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    view = PRESETS["per-sample"].plan(shot.cameras, shot.silhouettes, up).views[0]
+    view = plan_sample(PRESETS["per-sample"], shot.cameras, shot.silhouettes, up).views[0]
     bare = warp_view(view, image_of(fur), shot.masks[0])
     white = warp_view(view, image_of(fur), shot.masks[0], background=(255, 200, 0))
     assert (white[..., 3] == 255).all()
@@ -133,7 +134,7 @@ def test_a_colour_as_background(shot: Any, up: Any, fur: Any, image_of: Any) -> 
 
 
 def test_noise_of_lossy_masks_is_not_the_subject(shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    view = PRESETS["per-sample"].plan(shot.cameras, shot.silhouettes, up).views[0]
+    view = plan_sample(PRESETS["per-sample"], shot.cameras, shot.silhouettes, up).views[0]
     noisy = np.maximum(shot.masks[0], np.random.default_rng(0).integers(0, 4, shot.masks[0].shape, dtype=np.uint8))
     clean = warp_view(view, image_of(fur), shot.masks[0])[..., 3]
     near = cv2.dilate((clean > 0).astype(np.uint8), np.ones((5, 5), dtype=np.uint8)) > 0
@@ -148,7 +149,7 @@ def test_a_subject_at_the_sensor_border(shot: Any, up: Any, fur: Any, image_of: 
     mask = np.zeros(fur.shape[:2], dtype=np.uint8)
     mask[100:300, :120] = 255
     silhouettes = [Silhouette.from_mask(mask > 127), *shot.silhouettes[1:]]
-    view = PRESETS["per-view"].plan(shot.cameras, silhouettes, up).views[0]
+    view = plan_sample(PRESETS["per-view"], shot.cameras, silhouettes, up).views[0]
     assert view.cut
     image = warp_view(view, image_of(fur), mask)
     edge = view.reframe.to_target(np.array([[-1.5, 150.0], [-1.5, 250.0], [3.0, 200.0]]))
@@ -159,14 +160,14 @@ def test_a_subject_at_the_sensor_border(shot: Any, up: Any, fur: Any, image_of: 
 
 
 def test_a_subject_outside_the_frame_is_an_empty_image(shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    view = PRESETS["per-sample"].plan(shot.cameras, shot.silhouettes, up).views[0]
+    view = plan_sample(PRESETS["per-sample"], shot.cameras, shot.silhouettes, up).views[0]
     away = replace(view, target=replace(view.target, cx=5000.0), box=(512, 0, 512, 300))
     assert not warp_view(away, image_of(fur), shot.masks[0]).any()
     assert not warp_view(replace(away, box=None), image_of(fur), shot.masks[0]).any()
 
 
 def test_sizes_must_agree(shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    view = PRESETS["per-sample"].plan(shot.cameras, shot.silhouettes, up).views[2]
+    view = plan_sample(PRESETS["per-sample"], shot.cameras, shot.silhouettes, up).views[2]
     with pytest.raises(VideoError, match="cam2: expected an image of the calibrated size 480 x 420, got 420 x 480"):
         warp_view(view, image_of(np.ascontiguousarray(fur.transpose(1, 0, 2))), shot.masks[2])
     with pytest.raises(MaskError, match="cam2: expected a mask of the image's size 480 x 420, got 420 x 480"):
@@ -179,6 +180,6 @@ def test_straight_alpha() -> None:
 
 
 def test_the_same_view_twice_is_the_same_image(shot: Any, up: Any, fur: Any, image_of: Any) -> None:
-    view = PRESETS["canonical"].plan(shot.cameras, shot.silhouettes, up).views[3]
+    view = plan_sample(PRESETS["canonical"], shot.cameras, shot.silhouettes, up).views[3]
     first, second = (warp_view(view, image_of(fur), shot.masks[3]) for _ in range(2))
     assert np.array_equal(first, second)

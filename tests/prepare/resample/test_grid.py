@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.framing.framing import PRESETS
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye
 from mouselift.geometry.reframe import Reframe
@@ -30,7 +31,7 @@ def worst(reframe: Reframe, box: tuple[int, int, int, int], origin: tuple[float,
 
 @pytest.mark.parametrize("preset", list(PRESETS))
 def test_the_map_is_exact(preset: str, shot: Any, up: Any) -> None:
-    plan = PRESETS[preset].plan(shot.cameras, shot.silhouettes, up)
+    plan = plan_sample(PRESETS[preset], shot.cameras, shot.silhouettes, up)
     for view in plan.views:
         assert view.box is not None
         x0, y0, _, _ = source_map(view.reframe, view.box).bounds
@@ -58,7 +59,7 @@ def test_a_lens_without_rays_in_a_corner_is_mapped_pixel_by_pixel() -> None:
 
 
 def test_the_check_notices_half_a_pixel_and_one_per_cent(shot: Any, up: Any, faulty: Any) -> None:
-    view = PRESETS["canonical"].plan(shot.cameras, shot.silhouettes, up).views[1]
+    view = plan_sample(PRESETS["canonical"], shot.cameras, shot.silhouettes, up).views[1]
     assert view.box is not None
     for wrong in (faulty(view, 0.5, 0.0), faulty(view, 0.0, 0.0, 1.01)):
         where = source_map(wrong.reframe, view.box)
@@ -72,7 +73,7 @@ def test_the_check_notices_half_a_pixel_and_one_per_cent(shot: Any, up: Any, fau
 def test_the_local_scale(shot: Any, up: Any) -> None:
     for size in (128, 512):
         framing = replace(PRESETS["per-sample"], size=size)
-        for view in framing.plan(shot.cameras, shot.silhouettes, up).views:
+        for view in plan_sample(framing, shot.cameras, shot.silhouettes, up).views:
             assert view.box is not None
             middle = np.array([[(view.box[0] + view.box[2]) / 2, (view.box[1] + view.box[3]) / 2]])
             expected = view.reframe.scale_at(view.reframe.to_source(middle))

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mouselift.framing.framing import PRESETS
+from mouselift.framing.framing import PRESETS, DatasetZoom, Zoom
 from mouselift.framing.plan import SamplePlan, ViewPlan
-from mouselift.framing.zoom import DatasetZoom, Zoom
+from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.silhouette import Silhouette
@@ -81,7 +81,7 @@ def planned(preset: str, shot: Any, up: Any, marks: Any, size: int = 512) -> Sam
     framing = replace(PRESETS[preset], size=size)
     if preset == "legacy":
         framing = replace(framing, fill=0.45)  # the old scripts clip; marks must stay inside
-    return framing.plan(shot.cameras, silhouettes, up)
+    return plan_sample(framing, shot.cameras, silhouettes, up)
 
 
 def found(view: ViewPlan, written: Camera, world: Similarity, mark: Mark, image_of: Any, **how: Any) -> np.ndarray:
@@ -117,7 +117,7 @@ def test_scale_one_where_interpolation_is_hardest(shot: Any, up: Any, marks: Any
     one = replace(plan.framing, zoom=Zoom("scale", "dataset"))
 
     silhouettes = [Silhouette.from_mask(mark.mask > 127) for mark in marks]
-    plan = one.plan(shot.cameras, silhouettes, up, shared=DatasetZoom("scale", 1.0, 0, "cam0"))
+    plan = plan_sample(one, shot.cameras, silhouettes, up, shared=DatasetZoom("scale", 1.0, 0, "cam0"))
     for i, view in enumerate(plan.views):
         assert found(view, plan.written_camera(i), plan.world, marks[i], image_of).max() < DEFAULT_PX
 

@@ -9,11 +9,10 @@ import numpy as np
 
 from mouselift.array_types import Vector3
 from mouselift.errors import FramingError
-from mouselift.framing.framing import PRETRAINED_DISTANCE, PRETRAINED_EXTENT, Framing
-from mouselift.framing.limits import ViewGeometry, view_geometry
+from mouselift.framing.framing import PRETRAINED_DISTANCE, PRETRAINED_EXTENT, DatasetZoom, Framing
 from mouselift.framing.plan import Box, Fill, SamplePlan, ViewPlan
-from mouselift.framing.subject import Subject, find_subject
-from mouselift.framing.zoom import DatasetZoom
+from mouselift.framing.subject import SubjectCentre, locate_subject
+from mouselift.framing.view_zoom import ViewGeometry, view_geometry
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.geometry.similarity import Similarity, shortest_turn
@@ -35,15 +34,25 @@ class _Want:
         return min((value, i) for i, value in enumerate(self.values) if value is not None)
 
 
-def build_plan(
+def plan_sample(
     framing: Framing,
     cameras: Sequence[Camera],
     silhouettes: Sequence[Silhouette | None],
     up: Vector3,
-    shared: DatasetZoom | None,
-    centre: Vector3 | None,
+    *,
+    shared: DatasetZoom | None = None,
+    centre: Vector3 | None = None,
 ) -> SamplePlan:
-    """See `Framing.plan`."""
+    """The plan of one sample. Pure: the same cameras and silhouettes give the same plan.
+
+    cameras: of the source images, named. silhouettes: in source pixels, None where a view has no mask: it is then
+    framed by the scope's value, about the projected centre. up: in the source world, any length. shared: the reduction
+    over all samples (`wanted_zoom`), for scope `dataset` only. centre: the subject's centre in the source world where
+    it is known better than from these silhouettes.
+
+    FramingError: fewer than two silhouettes, silhouettes that determine no common point, or a subject that lies behind
+    a camera or outside its lens model.
+    """
     subject, views = _views(framing, cameras, silhouettes, centre)
     focals = _focals(framing, views, shared)
     world = _world(framing, up, subject.centre, views, focals)
@@ -54,14 +63,15 @@ def build_plan(
     return SamplePlan(framing, subject.centre, subject.given, subject.rms_px, world, tuple(plans))
 
 
-def sample_want(
+def wanted_zoom(
     framing: Framing,
     cameras: Sequence[Camera],
     silhouettes: Sequence[Silhouette | None],
     frame: int,
-    centre: Vector3 | None,
+    *,
+    centre: Vector3 | None = None,
 ) -> DatasetZoom:
-    """See `Framing.want`."""
+    """One sample's say in a zoom of scope `dataset`: merge them all, then pass the result to `plan_sample`."""
     _, views = _views(framing, cameras, silhouettes, centre)
     value, view = _want(framing, views).smallest
     return DatasetZoom(framing.zoom.quantity, value, frame, cameras[view].name)
@@ -69,8 +79,8 @@ def sample_want(
 
 def _views(
     framing: Framing, cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None], centre: Vector3 | None
-) -> tuple[Subject, list[ViewGeometry]]:
-    subject = find_subject(cameras, silhouettes, centre)
+) -> tuple[SubjectCentre, list[ViewGeometry]]:
+    subject = locate_subject(cameras, silhouettes, centre)
     pairs = zip(cameras, silhouettes, strict=True)
     return subject, [view_geometry(framing, camera, s, subject.centre) for camera, s in pairs]
 
@@ -110,7 +120,7 @@ def _shared_value(framing: Framing, views: Sequence[ViewGeometry], want: _Want, 
     if shared is None:
         raise FramingError(
             "framing: zoom scope `dataset` needs the value shared by all samples; expected `shared`, got none. "
-            "Merge `Framing.want` over the dataset's masks first."
+            "Merge `wanted_zoom` over the dataset's masks first."
         )
     if shared.quantity != framing.zoom.quantity:
         raise FramingError(
@@ -145,7 +155,12 @@ def _world(
 
 
 def _view_plan(
-    framing: Framing, view: ViewGeometry, silhouette: Silhouette | None, focal: float, subject: Subject, index: int
+    framing: Framing,
+    view: ViewGeometry,
+    silhouette: Silhouette | None,
+    focal: float,
+    subject: SubjectCentre,
+    index: int,
 ) -> ViewPlan:
     box, clipped, after = _landing(view, focal, framing.size)
     return ViewPlan(

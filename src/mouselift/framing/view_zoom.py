@@ -29,7 +29,7 @@ _FIT = np.linalg.pinv(_with_one(_UNIT_GRID))
 
 
 @dataclass(frozen=True, eq=False)
-class Outline:
+class FramedOutline:
     """A silhouette on the target's normalised plane, relative to the direction that comes to the image centre.
 
     Times the focal length, that is output pixels from the image centre.
@@ -56,7 +56,7 @@ class ViewGeometry:
     aim: Points2  # [1, 2], direction on the target's normalised plane that comes to the image centre
     stretch: Points2  # [1, 2], fx / f and fy / f: (1, 1) but for `written="source"`
     distance: float  # camera centre to subject centre, world units
-    outline: Outline | None
+    outline: FramedOutline | None
 
     def target(self, focal: float, size: int) -> Camera:
         """The output's camera in the source world: square pixels, except where the old stretch is asked for."""
@@ -82,14 +82,14 @@ def view_geometry(framing: Framing, camera: Camera, silhouette: Silhouette | Non
 
 def _outline(
     framing: Framing, camera: Camera, silhouette: Silhouette, Q: Matrix3, aim: Points2, stretch: Points2
-) -> Outline:
+) -> FramedOutline:
     low, high, area_ratio = _extremes(camera, Q, silhouette)
     low, high = ((low - aim) * stretch)[0], ((high - aim) * stretch)[0]
     area = silhouette.area * area_ratio
     half = framing.size / 2 - framing.margin_px
     reach = float(np.maximum(-low, high).max())
     size = float(np.sqrt(area)) if framing.fill_measure == "area" else float((high - low).max())
-    return Outline(low, high, area, half / reach, framing.fill * framing.size / size)
+    return FramedOutline(low, high, area, half / reach, framing.fill * framing.size / size)
 
 
 def _extremes(camera: Camera, Q: Matrix3, silhouette: Silhouette) -> tuple[Vector2, Vector2, float]:
