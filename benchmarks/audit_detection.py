@@ -26,12 +26,12 @@ from threadpoolctl import threadpool_limits
 from corpus import Flavour, corpus
 from mouselift.audit.geometry import geometry
 from mouselift.consistency.camera_check import CameraCheck
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import Injected
 from mouselift.synthetic.rough_masks import Roughness
 
-Fault = Callable[[SampleViews, np.random.Generator], Injected]
+Fault = Callable[[Sample, np.random.Generator], Injected]
 
 
 def _either(factor: float) -> Fault:

@@ -31,7 +31,7 @@ from mouselift.audit.geometry import geometry
 from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import load_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.alpha import read_alpha
 from mouselift.prepare.pipeline import prepare

@@ -30,7 +30,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mouselift.array_types import Levels
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
@@ -57,7 +57,7 @@ def folder_of(flavour: Flavour, seed: int = 0) -> Path:
     return Path(tempfile.gettempdir()) / "mouselift-benchmarks" / f"corpus-{_FORMAT}-{flavour}{fresh}"
 
 
-class Corpus(Sequence[SampleViews]):
+class Corpus(Sequence[Sample]):
     """A list of samples whose images are decoded when they are asked for: 1,000 of them would fill 1.6 GB."""
 
     def __init__(self, files: Sequence[Path], rough: bool) -> None:
@@ -67,16 +67,16 @@ class Corpus(Sequence[SampleViews]):
         return len(self._files)
 
     @overload
-    def __getitem__(self, index: int) -> SampleViews: ...
+    def __getitem__(self, index: int) -> Sample: ...
     @overload
     def __getitem__(self, index: slice) -> Corpus: ...
-    def __getitem__(self, index: int | slice) -> SampleViews | Corpus:
+    def __getitem__(self, index: int | slice) -> Sample | Corpus:
         if isinstance(index, slice):
             return Corpus(self._files[index], self._rough)
         sample = _load(self._files[index])
         return roughened(sample, np.random.default_rng([sample.frame or 0, 7])).sample if self._rough else sample
 
-    def __iter__(self) -> Iterator[SampleViews]:
+    def __iter__(self) -> Iterator[Sample]:
         return (self[i] for i in range(len(self)))
 
 
@@ -175,7 +175,7 @@ def _write(
     part.replace(target)
 
 
-def _load(file: Path) -> SampleViews:
+def _load(file: Path) -> Sample:
     with np.load(file) as data:
         views = []
         for k, name in enumerate(data["names"].tolist()):
@@ -184,10 +184,10 @@ def _load(file: Path) -> SampleViews:
             camera = Camera(int(size), int(size), fx, fy, cx, cy, values[6:].reshape(4, 4), name=name)
             alpha = np.asarray(cv2.imdecode(data[f"png{k}"], cv2.IMREAD_UNCHANGED), dtype=np.uint8)
             views.append(View(name, camera, alpha, cut=bool(cut)))
-    return SampleViews(f"sample_{int(file.stem):06d}", tuple(views), frame=int(file.stem))
+    return Sample(f"sample_{int(file.stem):06d}", tuple(views), frame=int(file.stem))
 
 
-def without_record(sample: SampleViews) -> SampleViews:
+def without_record(sample: Sample) -> Sample:
     """The same sample as foreign data: nobody wrote down which views a sensor cut."""
     return replace(sample, views=tuple(replace(view, cut=None) for view in sample.views))
 

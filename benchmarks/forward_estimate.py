@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import torch
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.models.gslrm.config import released
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.estimate import forward_seconds
@@ -21,11 +21,11 @@ from mouselift.reconstruct.network import Engine
 from mouselift.render.orbit import turntable
 
 
-def random_sample(views: int, size: int) -> Sample:
+def random_sample(views: int, size: int) -> SampleTensors:
     """Noise, seen by cameras of the released kind."""
     cameras = turntable(views, size=size)
     T_cam_world = torch.stack([torch.tensor(camera.T_cam_world) for camera in cameras])
-    return Sample(
+    return SampleTensors(
         name="random",
         views=tuple(camera.name for camera in cameras),
         image=torch.rand(views, 4, size, size),

@@ -18,7 +18,7 @@ from itertools import product
 import cv2
 import numpy as np
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
 from mouselift.inspect.agreement import (
@@ -123,7 +123,7 @@ def cases(seed: int) -> list[Case]:
 def _seen(
     frame: int, cameras: Sequence[Camera], masks: list[np.ndarray], what: Roughness | None, rng: np.random.Generator
 ) -> SeenFrame:
-    sample = SampleViews(str(frame), tuple(View(c.name, c, mask) for c, mask in zip(cameras, masks, strict=True)))
+    sample = Sample(str(frame), tuple(View(c.name, c, mask) for c, mask in zip(cameras, masks, strict=True)))
     if what is not None:
         sample = roughen(sample, rng, what)[0]
     views = [see(view.camera, view.alpha) for view in sample.views]

@@ -23,7 +23,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
 from mouselift.inspect.offsets import LagTables, lag_table
 from mouselift.inspect.outlines import SeenFrame, SeenView, motion_a_frame, see
@@ -67,7 +67,7 @@ def _shown(
         mesh = mouse.posed(motion.pose(1.0 + moment / RATE)).mesh
         seen = [v for v in range(CAMERAS) if v == late or moment in read]
         views = [View(rig.cameras[v].name, rig.cameras[v], render_silhouette(mesh, rig.cameras[v], 3)) for v in seen]
-        exact = SampleViews(str(moment), tuple(views))
+        exact = Sample(str(moment), tuple(views))
         for kind in masks:
             what, rng = MASKS[kind], np.random.default_rng([seed, moment + LENGTH])
             got = exact if what is None else roughen(exact, rng, what)[0]

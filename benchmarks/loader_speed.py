@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE))
 
 from baseline.pil_loader import PlainDataset  # noqa: E402  (siblings, found through the line above)
-from mouselift.calibration.facelift import SampleView, sample_json  # noqa: E402
+from mouselift.calibration.facelift import ViewEntry, sample_json  # noqa: E402
 from mouselift.data.augment import Augmentation  # noqa: E402
 from mouselift.data.dataset import MultiViewDataset  # noqa: E402
 from mouselift.geometry.camera import Camera  # noqa: E402
@@ -41,7 +41,7 @@ def write_dataset(root: Path, samples: int, scene: bool) -> Path:
     T = np.eye(4)
     T[2, 3] = 2.7
     views = [
-        SampleView(Camera(SIDE, SIDE, 549.0, 549.0, 256.0 + k, 250.0, T, name=f"cam{k}"), f"images/cam_{k:03d}.png", k)
+        ViewEntry(Camera(SIDE, SIDE, 549.0, 549.0, 256.0 + k, 250.0, T, name=f"cam{k}"), f"images/cam_{k:03d}.png", k)
         for k in range(VIEWS)
     ]
     for index in range(samples):

@@ -17,8 +17,7 @@ import numpy as np
 
 from corpus import corpus
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.loading import load_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit import Problem
 from mouselift.diagnosis.vote import Vote, elected, votes
@@ -55,19 +54,19 @@ def main() -> None:
         row(fault, [[i.sample for i in each] for each in drawn], [each[0].views for each in drawn])
 
 
-def own(path: Path, count: int) -> list[SampleViews]:
+def own(path: Path, count: int) -> list[Sample]:
     folders = find_samples(path)
     at = np.unique(np.linspace(0, len(folders) - 1, min(count, len(folders))).round().astype(int)).tolist()
     samples = [load_sample(folders[k]).sample for k in at]
     return [sample for sample in samples if sample.names == samples[0].names]
 
 
-def spoiled(count: int) -> list[SampleViews]:
+def spoiled(count: int) -> list[Sample]:
     made = corpus(5 * count)
     return [rough(made[k], np.random.default_rng([k, 3])).sample for k in range(0, len(made), 5)]
 
 
-def row(fault: str, datasets: Sequence[Sequence[SampleViews]], guilty: Sequence[tuple[int, ...]]) -> None:
+def row(fault: str, datasets: Sequence[Sequence[Sample]], guilty: Sequence[tuple[int, ...]]) -> None:
     code = READINGS.get(fault)
     named, elections, right, wrong = 0, [], [], []
     width = float(datasets[0][0].views[0].camera.width)

@@ -13,7 +13,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.motion import Motion
@@ -74,7 +74,7 @@ def encode(path: Path, images: list[np.ndarray], order: list[int], gop: int, noi
 
 
 def write_rig(folder: Path, cameras: tuple[Camera, ...]) -> None:
-    views = [SampleView(camera, f"{camera.name}.png", i) for i, camera in enumerate(cameras)]
+    views = [ViewEntry(camera, f"{camera.name}.png", i) for i, camera in enumerate(cameras)]
     (folder / "opencv_cameras.json").write_bytes(sample_json("rig", views, {}))
     entries = tuple(
         CameraEntry(c.name, video=folder / "videos" / f"{c.name}.mp4", mask=folder / "masks" / f"{c.name}.mp4")

@@ -17,7 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 from corpus import corpus
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import explain, look, problem_of
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
@@ -51,7 +51,7 @@ def without_gauge(
     return raw, raw - (part / weight).reshape(-1, 3)
 
 
-def outlines_of(sample: SampleViews) -> ConvexOutlines:
+def outlines_of(sample: Sample) -> ConvexOutlines:
     return problem_of(sample, look(sample))[1]
 
 
@@ -75,7 +75,7 @@ def row(name: str, errors: list[np.ndarray], sigmas: list[float], tried: int, li
     )
 
 
-def single(name: str, samples: Sequence[SampleViews], fault: Callable, limits: tuple[float, float]) -> None:
+def single(name: str, samples: Sequence[Sample], fault: Callable, limits: tuple[float, float]) -> None:
     """One sample at a time, and nothing else."""
     kept: list[np.ndarray] = []
     raws: list[np.ndarray] = []
@@ -99,7 +99,7 @@ def single(name: str, samples: Sequence[SampleViews], fault: Callable, limits: t
     print(f"  {refused} of {len(samples)} refused; {np.median(seconds):.2f} s a sample", flush=True)
 
 
-def cameras_of_pixels(sample: SampleViews, injected: object) -> list[Camera]:
+def cameras_of_pixels(sample: Sample, injected: object) -> list[Camera]:
     """The true cameras of the spoiled sample's pixels: what was stated, with what was done to the images."""
     values: dict[str, float] = injected.values  # type: ignore[attr-defined]
     out = []
@@ -115,7 +115,7 @@ def cameras_of_pixels(sample: SampleViews, injected: object) -> list[Camera]:
     return out
 
 
-def standardised(found: Repaired, sample: SampleViews, values: dict[str, float]) -> list[float]:
+def standardised(found: Repaired, sample: Sample, values: dict[str, float]) -> list[float]:
     """(found - true) / stated deviation of every value."""
     assert found.cause is not None
     told = found.cause.values
@@ -127,7 +127,7 @@ def standardised(found: Repaired, sample: SampleViews, values: dict[str, float])
     ]
 
 
-def pooled(name: str, samples: Sequence[SampleViews], limits: tuple[float, float], groups: int) -> None:
+def pooled(name: str, samples: Sequence[Sample], limits: tuple[float, float], groups: int) -> None:
     """One transform a camera, the same in 50 samples."""
     errors: list[np.ndarray] = []
     raws: list[np.ndarray] = []
@@ -155,7 +155,7 @@ def pooled(name: str, samples: Sequence[SampleViews], limits: tuple[float, float
     row("  raw", raws, [], groups, limits)
 
 
-def _spoiled(sample: SampleViews, scales: np.ndarray, shifts: np.ndarray) -> SampleViews:
+def _spoiled(sample: Sample, scales: np.ndarray, shifts: np.ndarray) -> Sample:
     views = [
         replace(view, camera=unscaled(view.camera, float(s), float(dx), float(dy)))
         for view, s, (dx, dy) in zip(sample.views, scales, shifts, strict=True)
@@ -163,7 +163,7 @@ def _spoiled(sample: SampleViews, scales: np.ndarray, shifts: np.ndarray) -> Sam
     return replace(sample, views=tuple(views))
 
 
-def distances(name: str, samples: Sequence[SampleViews]) -> None:
+def distances(name: str, samples: Sequence[Sample]) -> None:
     """Every camera set to one distance: errors of the restored distances, up to a common factor."""
     errors: list[float] = []
     refused = unseen = 0
@@ -203,7 +203,7 @@ def preset(fill: float, first: int, count: int) -> None:
             View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4), cut=bool(v.cut))
             for k, v in enumerate(plan.views)
         ]
-        sample = SampleViews(f"{index:06d}", tuple(views), index)
+        sample = Sample(f"{index:06d}", tuple(views), index)
         clipped.append(sum(bool(v.clipped) for v in plan.views))
         repaired = repair_sample(sample)
         few += "tangency equations are left" in repaired.reason
@@ -251,7 +251,7 @@ def main() -> None:
             run()
 
 
-def unchanged(samples: Sequence[SampleViews]) -> None:
+def unchanged(samples: Sequence[Sample]) -> None:
     """Exact samples must stay as they are."""
     changed = sum(repair_sample(sample).status != "good" for sample in samples)
     print(f"{'good samples not left as they were':34} {changed} of {len(samples)}", flush=True)

@@ -23,7 +23,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.gaussians.ply import write_ply
 from mouselift.geometry.camera import Camera
@@ -74,7 +74,7 @@ def synthetic_photos(preset: str, out: Path, size: int) -> list[Photo]:
 def photos_of(folder: Path) -> list[Photo]:
     """The views of a prepared sample."""
     sample = read_sample(folder)
-    return [Photo(read_png(sample.folder / view.file_path), view.camera) for view in sample.views]
+    return [Photo(read_png(view.path), view.camera) for view in sample.views]
 
 
 def seeds(photos: list[Photo]) -> tuple[np.ndarray, float]:

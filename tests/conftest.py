@@ -14,7 +14,7 @@ import pytest
 from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
@@ -162,7 +162,7 @@ _POSES = (
 
 
 @pytest.fixture(scope="session")
-def exact_postures() -> tuple[SampleViews, ...]:
+def exact_postures() -> tuple[Sample, ...]:
     """Two postures, framed per sample."""
     rig = unskewed_rig(undistorted_rig(markerless_rig()))
     mouse, out = Mouse(), []
@@ -175,5 +175,5 @@ def exact_postures() -> tuple[SampleViews, ...]:
             View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 4))
             for k, view in enumerate(plan.views)
         )
-        out.append(SampleViews(f"{number:06d}", views, number))
+        out.append(Sample(f"{number:06d}", views, number))
     return tuple(out)

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, sample_json
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.calibration.facelift import ViewEntry, sample_json
+from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.silhouette import Silhouette
@@ -21,7 +21,7 @@ from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig
 
 
-def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> SampleViews:
+def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> Sample:
     """What prepare would write for one instant, with the alpha drawn straight from the mesh: the cameras are exact."""
     rig = markerless_rig()
     mesh = Mouse().posed(Motion(rig.arena, 3).pose(time)).mesh
@@ -32,15 +32,15 @@ def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> Sam
         View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 6), cut=view.cut)
         for k, view in enumerate(plan.views)
     ]
-    return SampleViews(f"sample_{round(time * 100):06d}", tuple(views), frame=round(time * 100))
+    return Sample(f"sample_{round(time * 100):06d}", tuple(views), frame=round(time * 100))
 
 
 @pytest.fixture(scope="session")
-def make_exact() -> Callable[..., SampleViews]:
+def make_exact() -> Callable[..., Sample]:
     """(time in seconds, preset, size) -> an exact six-view sample, made once."""
-    made: dict[tuple[object, ...], SampleViews] = {}
+    made: dict[tuple[object, ...], Sample] = {}
 
-    def make(time: float = 0.5, preset: str = "per-sample", size: int = 512) -> SampleViews:
+    def make(time: float = 0.5, preset: str = "per-sample", size: int = 512) -> Sample:
         key = (time, preset, size)
         if key not in made:
             made[key] = make_sample(time, preset, size)
@@ -50,7 +50,7 @@ def make_exact() -> Callable[..., SampleViews]:
 
 
 @pytest.fixture(scope="session")
-def exact(make_exact: Callable[..., SampleViews]) -> SampleViews:
+def exact(make_exact: Callable[..., Sample]) -> Sample:
     """One exact six-view sample."""
     return make_exact()
 
@@ -59,14 +59,14 @@ def exact(make_exact: Callable[..., SampleViews]) -> SampleViews:
 def write_sample() -> Callable[..., Path]:
     """(folder, sample) -> the folder, as mouselift's prepare writes it but without its record; grey where opaque."""
 
-    def write(folder: Path, sample: SampleViews) -> Path:
+    def write(folder: Path, sample: Sample) -> Path:
         (folder / "images").mkdir(parents=True)
-        stated: list[SampleView] = []
+        stated: list[ViewEntry] = []
         for index, view in enumerate(sample.views):
             path = f"images/cam_{index:03d}.png"
             grey = np.where(view.alpha > 0, 90, 0).astype(np.uint8)
             (folder / path).write_bytes(encode_png(np.dstack([grey, grey, grey, view.alpha])))
-            stated.append(SampleView(replace(view.camera, name=view.name), path, index))
+            stated.append(ViewEntry(replace(view.camera, name=view.name), path, index))
         (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, stated, {}))
         return folder
 

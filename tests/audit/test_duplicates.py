@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from mouselift.audit.duplicates import ALIKE, Likeness, duplicate_samples, likeness, nearest_likeness
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 
 
-def like(sample: SampleViews, digest: int = 0) -> Likeness:
+def like(sample: Sample, digest: int = 0) -> Likeness:
     return likeness([view.alpha for view in sample.views], range(digest, digest + len(sample.views)))
 
 
@@ -26,7 +26,7 @@ def test_same_bytes_are_one_finding() -> None:
     assert duplicate_samples(["a", "b"], seen[:2]) == []
 
 
-def test_a_pose_resembles_itself_and_not_another(make_exact: Callable[..., SampleViews]) -> None:
+def test_a_pose_resembles_itself_and_not_another(make_exact: Callable[..., Sample]) -> None:
     """0.01 s later the mouse has hardly moved; a second later it has."""
     now, next_frame, later = (like(make_exact(time)) for time in (0.5, 0.51, 1.5))
     distance, place = nearest_likeness([next_frame], [later, now])
@@ -36,7 +36,7 @@ def test_a_pose_resembles_itself_and_not_another(make_exact: Callable[..., Sampl
     assert distance[0] > 2 * ALIKE
 
 
-def test_alike_though_encoded_again(make_exact: Callable[..., SampleViews]) -> None:
+def test_alike_though_encoded_again(make_exact: Callable[..., Sample]) -> None:
     sample = make_exact(0.5)
     noisy = [np.clip(v.alpha + np.random.default_rng(0).integers(-3, 4, v.alpha.shape), 0, 255) for v in sample.views]
     again = likeness([alpha.astype(np.uint8) for alpha in noisy], range(6))

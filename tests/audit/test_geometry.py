@@ -9,7 +9,7 @@ import pytest
 
 from mouselift.audit.geometry import geometry
 from mouselift.consistency.camera_check import check_cameras
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import fit
 from mouselift.diagnosis.poses import moved_centres
@@ -19,7 +19,7 @@ from mouselift.synthetic.rough_masks import Roughness
 
 
 @pytest.mark.parametrize("seed", [0, 1, 5, 9])
-def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exact: Callable[..., SampleViews]) -> None:
+def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exact: Callable[..., Sample]) -> None:
     sample = wrong_intrinsics_all(make_exact(3.1), np.random.default_rng(seed)).sample
     first = check_cameras(sample, [outline_of(view.alpha) for view in sample.views])
     assert (first.suspicion.kind, first.faulty) == ("masks", False)  # else this sample shows nothing
@@ -29,7 +29,7 @@ def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exac
     assert "several views" in found.findings[0].message
 
 
-def test_spoiled_masks_stay_masks(make_exact: Callable[..., SampleViews]) -> None:
+def test_spoiled_masks_stay_masks(make_exact: Callable[..., Sample]) -> None:
     """The same sample with a fat mask and a lost tail: the second look clears the cameras."""
     spoiled = 0
     for seed in range(6):
@@ -41,9 +41,7 @@ def test_spoiled_masks_stay_masks(make_exact: Callable[..., SampleViews]) -> Non
 
 
 @pytest.mark.parametrize(("time", "seed"), [(2.0, 3), (2.5, 3), (4.0, 3)])
-def test_one_fat_mask_is_not_taken_for_distances(
-    time: float, seed: int, make_exact: Callable[..., SampleViews]
-) -> None:
+def test_one_fat_mask_is_not_taken_for_distances(time: float, seed: int, make_exact: Callable[..., Sample]) -> None:
     """Six distances to choose bring even these residuals below 0.3 px, but the fat mask explains them all."""
     only_fat = Roughness(tail_lost=0.0, holes=0, quality=None)
     sample = rough(make_exact(time), np.random.default_rng(seed), what=only_fat).sample
@@ -57,7 +55,7 @@ def test_one_fat_mask_is_not_taken_for_distances(
 @pytest.mark.parametrize("fault", [anisotropic, wrong_intrinsics_all])
 @pytest.mark.parametrize("seed", [0, 3, 4])
 def test_one_number_for_all_views_is_found_beside_a_lost_tail(
-    fault: Callable[..., Injected], seed: int, make_exact: Callable[..., SampleViews]
+    fault: Callable[..., Injected], seed: int, make_exact: Callable[..., Sample]
 ) -> None:
     """The long residuals of the tail never agree; most planes do, once the one number is right."""
     tailless = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness(grown_px=None)).sample

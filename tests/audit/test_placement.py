@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.audit.placement import OFF_ORIGIN, REACH, placement, placement_findings
 from mouselift.audit.profile import ring
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.geometry.similarity import Similarity
@@ -28,25 +28,25 @@ def sphere(camera: Camera, centre: np.ndarray, radius: float) -> np.ndarray:
     return np.rint(inside.reshape(512, 4, 512, 4).mean(axis=(1, 3)) * 255).astype(np.uint8)
 
 
-def seen(centre: list[float], radius: float, cameras: list[Camera] | None = None) -> tuple[SampleViews, list[Outline]]:
+def seen(centre: list[float], radius: float, cameras: list[Camera] | None = None) -> tuple[Sample, list[Outline]]:
     cameras = cameras if cameras is not None else CAMERAS
     alphas = [sphere(camera, np.array(centre, dtype=np.float64), radius) for camera in cameras]
     views = tuple(View(camera.name, camera, alpha) for camera, alpha in zip(cameras, alphas, strict=True))
     outlines = [outline for alpha in alphas if (outline := outline_of(alpha)) is not None]
-    return SampleViews("s", views, frame=3), outlines
+    return Sample("s", views, frame=3), outlines
 
 
 @pytest.fixture(scope="module")
-def ball() -> tuple[SampleViews, list[Outline]]:
+def ball() -> tuple[Sample, list[Outline]]:
     return seen([0.2, -0.1, 0.05], 0.4)
 
 
-def codes(sample: SampleViews, outlines: list[Outline], cameras: list[Camera] | None = None) -> list[str]:
+def codes(sample: Sample, outlines: list[Outline], cameras: list[Camera] | None = None) -> list[str]:
     place = placement(cameras or [view.camera for view in sample.views], outlines)
     return [finding.code for finding in placement_findings(sample, place)]
 
 
-def test_centre_extent_and_depth_of_a_sphere(ball: tuple[SampleViews, list[Outline]]) -> None:
+def test_centre_extent_and_depth_of_a_sphere(ball: tuple[Sample, list[Outline]]) -> None:
     place = placement(CAMERAS, ball[1])
     assert place.centre is not None
     # A sphere's projection is an ellipse whose centre is not the sphere's: up to 1 % of the offset here.
@@ -68,7 +68,7 @@ def test_centre_extent_and_depth_of_a_sphere(ball: tuple[SampleViews, list[Outli
     }.items(),
     ids=lambda item: item[0],
 )
-def test_the_centre_notices_each_fault(ball: tuple[SampleViews, list[Outline]], fault: tuple[str, Callable]) -> None:
+def test_the_centre_notices_each_fault(ball: tuple[Sample, list[Outline]], fault: tuple[str, Callable]) -> None:
     """With cameras of both sides off, the rays miss each other: the centre's projections leave the centroids."""
     right, wrong = placement(CAMERAS, ball[1]), placement([fault[1](c) for c in CAMERAS], ball[1])
     assert right.centre is not None
@@ -85,7 +85,7 @@ def test_the_centre_notices_each_fault(ball: tuple[SampleViews, list[Outline]], 
     assert moved > 1e-4 or max(np.nan_to_num(after, nan=np.inf)) > max(before) + 0.3
 
 
-def test_each_place_has_its_code(ball: tuple[SampleViews, list[Outline]]) -> None:
+def test_each_place_has_its_code(ball: tuple[Sample, list[Outline]]) -> None:
     sample, outlines = ball
 
     def moved(scale: float, shift: list[float]) -> list[str]:
@@ -101,7 +101,7 @@ def test_each_place_has_its_code(ball: tuple[SampleViews, list[Outline]]) -> Non
     assert moved(5.0, [0.2, -0.1, 0.05]) == ["outside-box", "depth-range"]
 
 
-def test_behind_a_camera(ball: tuple[SampleViews, list[Outline]]) -> None:
+def test_behind_a_camera(ball: tuple[Sample, list[Outline]]) -> None:
     """One camera turned round: its line still meets the others', but behind it."""
     sample, outlines = ball
     turned = [CAMERAS[0].turned(np.diag([1.0, -1.0, -1.0])), *CAMERAS[1:]]
@@ -125,10 +125,10 @@ def test_the_border_is_a_warning_and_says_who_cut() -> None:
     assert found[2].message.endswith("border")
 
 
-def test_too_few_views_say_nothing(ball: tuple[SampleViews, list[Outline]]) -> None:
+def test_too_few_views_say_nothing(ball: tuple[Sample, list[Outline]]) -> None:
     place = placement(CAMERAS[:2], [ball[1][0], None])
     assert place.centre is None
     assert np.isnan(place.off_origin)
-    assert placement_findings(SampleViews("s", ball[0].views[:2]), place) == []
+    assert placement_findings(Sample("s", ball[0].views[:2]), place) == []
     same = placement([CAMERAS[0], CAMERAS[0]], [ball[1][0], ball[1][0]])  # parallel rays
     assert same.centre is None

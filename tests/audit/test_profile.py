@@ -18,7 +18,7 @@ from mouselift.audit.profile import (
     profile_dataset,
     training_cameras,
 )
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 
 
@@ -42,7 +42,7 @@ def test_files_come_back(tmp_path: Path) -> None:
     assert load_profile("facelift") == facelift()
 
 
-def test_of_a_dataset(tmp_path: Path, make_exact: Callable[..., SampleViews], write_sample) -> None:
+def test_of_a_dataset(tmp_path: Path, make_exact: Callable[..., Sample], write_sample) -> None:
     for k, time in enumerate((0.5, 0.9)):
         write_sample(tmp_path / f"sample_{k}", make_exact(time, size=128))
     (tmp_path / "sample_1/images/cam_000.png").unlink()  # images are not read

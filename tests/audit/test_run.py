@@ -14,14 +14,14 @@ import pytest
 from mouselift.audit.collect import WORST
 from mouselift.audit.result import SAMPLE_NUMBERS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 
 TIMES = (0.5, 0.9, 1.5)
 
 
 @pytest.fixture(scope="module")
-def dataset(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., SampleViews], write_sample) -> Path:
+def dataset(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., Sample], write_sample) -> Path:
     """Three exact samples on disk. Read only."""
     root = tmp_path_factory.mktemp("run") / "mouse"
     for time in TIMES:
@@ -63,7 +63,7 @@ def test_exact_samples_pass(exact_audit: DatasetAudit) -> None:
     assert [audit.sample_verdict(k) for k in range(3)] == ["pass"] * 3
 
 
-def test_columns_are_the_samples(exact_audit: DatasetAudit, make_exact: Callable[..., SampleViews]) -> None:
+def test_columns_are_the_samples(exact_audit: DatasetAudit, make_exact: Callable[..., Sample]) -> None:
     audit = exact_audit
     assert set(audit.sample_columns) == {"frame", "verdict", *SAMPLE_NUMBERS}
     assert set(audit.view_columns) == {"sample", "camera", *VIEW_NUMBERS}
@@ -179,7 +179,7 @@ def test_without_alpha_the_answer_is_unknown(copy: Path) -> None:
     assert "no alpha" in audit.sentence
 
 
-def test_one_view_is_no_pass(exact: SampleViews) -> None:
+def test_one_view_is_no_pass(exact: Sample) -> None:
     report = audit_sample(replace(exact, views=exact.views[:1]))
     assert report.verdict == "fail"
     assert "too-few-views" in {f.code for f in report.findings}

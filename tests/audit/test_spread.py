@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.audit.profile import training_cameras
 from mouselift.audit.spread import spread, spread_findings
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 
 
@@ -31,7 +31,7 @@ def test_by_hand() -> None:
     assert found.smallest_px == pytest.approx(100.0)
     unseen = spread([a, b], [None, None])
     assert np.isnan(unseen.size)
-    assert spread_findings(SampleViews("s", ()), unseen) == []
+    assert spread_findings(Sample("s", ()), unseen) == []
 
 
 def test_one_per_cent_and_half_a_pixel_show() -> None:
@@ -49,14 +49,14 @@ def test_far_apart_is_noted() -> None:
     a, b = training_cameras()[:2]
     b = replace(b, fx=b.fx * 2.5, fy=b.fy * 2.5, cx=600.0)
     found = spread([a, b], [outline_of(square(20)), outline_of(square(90))])
-    notes = spread_findings(SampleViews("s", (), frame=4), found)
+    notes = spread_findings(Sample("s", (), frame=4), found)
     assert [f.code for f in notes] == ["focal-spread", "principal-spread", "size-spread", "small-subject"]
     assert {f.severity for f in notes} == {"note"}
     assert all(f.value is not None and f.limit is not None and f.advice for f in notes)
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
-def test_exact_presets_have_little_to_note(make_exact: Callable[..., SampleViews], preset: str) -> None:
+def test_exact_presets_have_little_to_note(make_exact: Callable[..., Sample], preset: str) -> None:
     sample = make_exact(preset=preset)
     found = spread([v.camera for v in sample.views], [outline_of(v.alpha) for v in sample.views])
     assert [f.code for f in spread_findings(sample, found)] == (["focal-spread"] if preset == "per-view" else [])

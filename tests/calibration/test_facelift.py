@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, read_cameras_json, read_facelift, sample_json
+from mouselift.calibration.facelift import ViewEntry, read_cameras_json, read_facelift, sample_json
 from mouselift.errors import CalibrationError
 from mouselift.geometry.lens import BrownConrady
 
 
 @pytest.fixture
-def views(straight) -> list[SampleView]:
-    return [SampleView(camera, f"images/cam_{i:03d}.png", i) for i, camera in enumerate(straight)]
+def views(straight) -> list[ViewEntry]:
+    return [ViewEntry(camera, f"images/cam_{i:03d}.png", i) for i, camera in enumerate(straight)]
 
 
 def test_round_trip_is_exact_and_bytes_are_stable(tmp_path: Path, views) -> None:

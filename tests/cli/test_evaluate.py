@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.cli.evaluate import Evaluate
 from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.geometry.camera import Camera
@@ -38,7 +38,7 @@ def write_sample(folder: Path, views: int = 4) -> Path:
     for k in range(views):
         T = np.eye(4)
         T[2, 3] = 2.7 + 0.1 * k
-        frames.append(SampleView(Camera(SIDE, SIDE, 40.0, 40.0, 16.0, 16.0, T, name=f"c{k}"), f"images/{k}.png", k))
+        frames.append(ViewEntry(Camera(SIDE, SIDE, 40.0, 40.0, 16.0, 16.0, T, name=f"c{k}"), f"images/{k}.png", k))
         (folder / frames[-1].file_path).write_bytes(encode_png(rgba))
     (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, frames, {}))
     return folder

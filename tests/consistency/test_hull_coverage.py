@@ -11,7 +11,7 @@ import pytest
 
 from mouselift.consistency.hull_coverage import Coherence, coherence, coherence_findings
 from mouselift.consistency.limits import LIMITS
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.visual_hull import carve
 from mouselift.synthetic import faults
@@ -19,12 +19,12 @@ from mouselift.synthetic import faults
 RNG = np.random.default_rng
 
 
-def of(sample: SampleViews) -> Coherence:
+def of(sample: Sample) -> Coherence:
     return coherence([view.camera for view in sample.views], [view.alpha for view in sample.views])
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
-def test_exact_samples_are_covered(preset: str, make_exact: Callable[..., SampleViews]) -> None:
+def test_exact_samples_are_covered(preset: str, make_exact: Callable[..., Sample]) -> None:
     sample = make_exact(2.1, preset)
     found = of(sample)
     assert found.least > 0.999
@@ -32,7 +32,7 @@ def test_exact_samples_are_covered(preset: str, make_exact: Callable[..., Sample
     assert coherence_findings(sample, found) == ()
 
 
-def test_slow_twin_is_covered_less_and_no_more(exact: SampleViews) -> None:
+def test_slow_twin_is_covered_less_and_no_more(exact: Sample) -> None:
     """The twin asks cell centres and loses thin parts; what it covers, the fast one covers too."""
     spoiled = faults.view_shift(exact, RNG(0), pixels=25.0, view=1).sample
     cameras = [view.camera for view in spoiled.views]
@@ -47,7 +47,7 @@ def test_slow_twin_is_covered_less_and_no_more(exact: SampleViews) -> None:
 
 @pytest.mark.parametrize("fault", ["mirrored", "scaled", "shifted"])
 @pytest.mark.parametrize("view", [0, 3])
-def test_a_wrong_view_is_named(fault: str, view: int, exact: SampleViews) -> None:
+def test_a_wrong_view_is_named(fault: str, view: int, exact: Sample) -> None:
     spoiled = {
         "mirrored": lambda: faults.mirrored_view(exact, RNG(1), view=view),
         "scaled": lambda: faults.view_scale(exact, RNG(1), scale=0.75, view=view),
@@ -64,11 +64,11 @@ def test_a_wrong_view_is_named(fault: str, view: int, exact: SampleViews) -> Non
 
 
 @pytest.mark.parametrize("fault", ["r_transposed", "c2w_for_w2c", "opengl_axes", "k_transposed", "swapped_views"])
-def test_wrong_conventions_are_not_covered(fault: str, exact: SampleViews) -> None:
+def test_wrong_conventions_are_not_covered(fault: str, exact: Sample) -> None:
     assert of(faults.FAULTS[fault](exact, RNG(2)).sample).least < 0.9
 
 
-def test_views_without_masks(exact: SampleViews) -> None:
+def test_views_without_masks(exact: Sample) -> None:
     empty = replace(exact.views[2], alpha=np.zeros_like(exact.views[2].alpha))
     sample = replace(exact, views=(*exact.views[:2], empty, *exact.views[3:]))
     found = of(sample)
@@ -79,7 +79,7 @@ def test_views_without_masks(exact: SampleViews) -> None:
         coherence([exact.views[0].camera], [])
 
 
-def test_speed(exact: SampleViews) -> None:
+def test_speed(exact: Sample) -> None:
     """At least ten six-view samples a second and core; measured 24. The limit allows for a loaded machine."""
     start = process_time()
     for _ in range(3):

@@ -11,7 +11,7 @@ import pytest
 from mouselift.consistency.camera_check import CameraCheck, check_cameras
 from mouselift.consistency.hypotheses import suspect
 from mouselift.consistency.limits import LIMITS
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic import faults
 from mouselift.synthetic.rough_masks import Roughness
@@ -20,13 +20,13 @@ RNG = np.random.default_rng
 TIMES = (0.5, 1.3, 2.1, 3.4)
 
 
-def check(sample: SampleViews) -> CameraCheck:
+def check(sample: Sample) -> CameraCheck:
     return check_cameras(sample, [outline_of(view.alpha, 0.01) for view in sample.views])
 
 
 @pytest.mark.parametrize("time", TIMES)
 @pytest.mark.parametrize("preset", ["per-sample", "canonical"])
-def test_exact_samples_are_silent(time: float, preset: str, make_exact: Callable[..., SampleViews]) -> None:
+def test_exact_samples_are_silent(time: float, preset: str, make_exact: Callable[..., Sample]) -> None:
     found = check(make_exact(time, preset))
     assert found.suspicion.kind == "none"
     assert found.findings == ()
@@ -37,7 +37,7 @@ def test_exact_samples_are_silent(time: float, preset: str, make_exact: Callable
 
 @pytest.mark.parametrize("view", range(6))
 @pytest.mark.parametrize("fault", ["half a per cent", "one pixel", "half a pixel", "eight per cent", "thirty pixels"])
-def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable[..., SampleViews]) -> None:
+def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable[..., Sample]) -> None:
     sample, rng = make_exact(1.3), RNG(view)
     injected = {
         "half a per cent": lambda: faults.view_scale(sample, rng, scale=1.005, view=view),
@@ -68,7 +68,7 @@ def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable
 
 @pytest.mark.parametrize("sign", [-0.5, 0.5])
 @pytest.mark.parametrize("time", TIMES)
-def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callable[..., SampleViews]) -> None:
+def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.half_pixel_all(make_exact(time), RNG(0), pixels=sign).sample)
     assert found.suspicion.kind == "all"
     assert found.faulty
@@ -77,13 +77,13 @@ def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callabl
 @pytest.mark.parametrize(
     "fault", ["r_transposed", "c2w_for_w2c", "swapped_views", "centre_moved", "k_transposed", "anisotropic", "legacy"]
 )
-def test_gross_faults_never_pass(fault: str, exact: SampleViews) -> None:
+def test_gross_faults_never_pass(fault: str, exact: Sample) -> None:
     found = check(faults.FAULTS[fault](exact, RNG(3)).sample)
     assert found.faulty or not found.judged
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_grown_mask_is_not_a_wrong_camera(time: float, make_exact: Callable[..., SampleViews]) -> None:
+def test_a_grown_mask_is_not_a_wrong_camera(time: float, make_exact: Callable[..., Sample]) -> None:
     """Told as what it is, with how much; a real fault beside it is still found."""
     what = Roughness(grown_px=(4.0, 4.0), tail_lost=0.0)
     injected = faults.rough(make_exact(time), RNG(1), what=what)
@@ -101,7 +101,7 @@ def test_a_grown_mask_is_not_a_wrong_camera(time: float, make_exact: Callable[..
     assert both.suspicion.view == other
 
 
-def test_too_few_planes_is_unknown_never_a_pass(exact: SampleViews) -> None:
+def test_too_few_planes_is_unknown_never_a_pass(exact: Sample) -> None:
     blank = np.zeros_like(exact.views[0].alpha)
     views = tuple(replace(v, alpha=blank) if k > 1 else v for k, v in enumerate(exact.views))
     found = check(replace(exact, views=views))
@@ -110,7 +110,7 @@ def test_too_few_planes_is_unknown_never_a_pass(exact: SampleViews) -> None:
     assert [finding.code for finding in found.findings] == ["tangency-unknown"]
 
 
-def test_one_plane_alone_decides_nothing(exact: SampleViews) -> None:
+def test_one_plane_alone_decides_nothing(exact: Sample) -> None:
     """A single tangent point off by pixels (an ear that one mask lacks) blames no camera of the exact sample."""
     found = check(exact)
     planes = found.tangency.planes

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.consistency.opened_silhouettes import RADIUS_SHARE, bodies
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic.rough_masks import without_thin_parts
 
@@ -62,7 +62,7 @@ def test_marks_of_cuts_are_carried_over() -> None:
 
 
 def test_bodies_agree_though_tails_are_gone_and_disagree_when_cameras_are_exchanged(
-    make_exact: Callable[..., SampleViews],
+    make_exact: Callable[..., Sample],
 ) -> None:
     sample = make_exact(1.3)
     views = tuple(replace(v, alpha=without_thin_parts(v.alpha)) if k % 2 else v for k, v in enumerate(sample.views))

@@ -9,7 +9,7 @@ import pytest
 
 from mouselift.consistency.hypotheses import deviations
 from mouselift.consistency.pooled import Pool
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.geometry.tangent_planes import tangent_planes
 from mouselift.synthetic import faults
@@ -17,7 +17,7 @@ from mouselift.synthetic import faults
 TIMES = (0.5, 1.3, 2.1, 3.4)
 
 
-def pool_of(samples: list[SampleViews]) -> Pool:
+def pool_of(samples: list[Sample]) -> Pool:
     pool = Pool(samples[0].names)
     for sample in samples:
         outlines = [outline_of(view.alpha) for view in sample.views]
@@ -26,7 +26,7 @@ def pool_of(samples: list[SampleViews]) -> Pool:
     return pool
 
 
-def test_exact_samples_are_silent_and_small_faults_are_not(make_exact: Callable[..., SampleViews]) -> None:
+def test_exact_samples_are_silent_and_small_faults_are_not(make_exact: Callable[..., Sample]) -> None:
     exact = [make_exact(time) for time in TIMES]
     silent = pool_of(exact).verdict()
     assert silent is not None
@@ -40,7 +40,7 @@ def test_exact_samples_are_silent_and_small_faults_are_not(make_exact: Callable[
     assert scaled.samples == len(TIMES)
 
 
-def test_pools_add_up(make_exact: Callable[..., SampleViews]) -> None:
+def test_pools_add_up(make_exact: Callable[..., Sample]) -> None:
     samples = [faults.view_shift(make_exact(t), np.random.default_rng(1), pixels=0.5, view=4).sample for t in TIMES]
     whole, first = pool_of(samples), pool_of(samples[:2])
     first.merge(pool_of(samples[2:]))

@@ -13,7 +13,7 @@ from mouselift.array_types import Levels
 from mouselift.audit.geometry import geometry
 from mouselift.consistency.camera_check import CameraCheck, check_cameras
 from mouselift.consistency.rough_outlines import least_stretched
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic import faults
 from mouselift.synthetic.rough_masks import Roughness
@@ -23,11 +23,11 @@ TIMES = (0.5, 1.3, 2.1, 3.4)
 TAILLESS = Roughness(grown_px=None)
 
 
-def check(sample: SampleViews) -> CameraCheck:
+def check(sample: Sample) -> CameraCheck:
     return check_cameras(sample, [outline_of(view.alpha, 0.01) for view in sample.views])
 
 
-def ragged_views(sample: SampleViews, seed: int = 0) -> SampleViews:
+def ragged_views(sample: Sample, seed: int = 0) -> Sample:
     """Every mask lacks discs of 4 to 12 px around half of its hull's corners: no two views lack the same."""
     rng = RNG(seed)
 
@@ -44,16 +44,14 @@ def ragged_views(sample: SampleViews, seed: int = 0) -> SampleViews:
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("time", TIMES)
-def test_a_view_without_its_tail_blames_no_camera(
-    time: float, seed: int, make_exact: Callable[..., SampleViews]
-) -> None:
+def test_a_view_without_its_tail_blames_no_camera(time: float, seed: int, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.rough(make_exact(time), RNG(seed), what=TAILLESS).sample)
     assert found.suspicion.kind in ("none", "masks")
     assert not found.faulty
 
 
 @pytest.mark.parametrize("time", TIMES)
-def test_a_camera_is_found_beside_a_lost_tail(time: float, make_exact: Callable[..., SampleViews]) -> None:
+def test_a_camera_is_found_beside_a_lost_tail(time: float, make_exact: Callable[..., Sample]) -> None:
     rough = faults.rough(make_exact(time), RNG(1), what=TAILLESS)
     other = (int(rough.values["tailless_view"]) + 2) % 6
     for spoiled in (
@@ -67,13 +65,13 @@ def test_a_camera_is_found_beside_a_lost_tail(time: float, make_exact: Callable[
 
 @pytest.mark.parametrize("view", range(6))
 @pytest.mark.parametrize("scale", [1.01, 1.02, 1 / 1.02])
-def test_a_scale_is_not_excused_by_a_fat_mask(scale: float, view: int, make_exact: Callable[..., SampleViews]) -> None:
+def test_a_scale_is_not_excused_by_a_fat_mask(scale: float, view: int, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.view_scale(make_exact(2.1), RNG(0), scale=scale, view=view).sample)
     assert found.suspicion.kind == "view"
     assert found.suspicion.view == view
 
 
-def test_what_a_fat_mask_explains_less_well_is_said(make_exact: Callable[..., SampleViews]) -> None:
+def test_what_a_fat_mask_explains_less_well_is_said(make_exact: Callable[..., Sample]) -> None:
     said = 0
     for view in range(6):
         found = check(faults.view_scale(make_exact(2.1), RNG(0), scale=1.02, view=view).sample)
@@ -84,19 +82,19 @@ def test_what_a_fat_mask_explains_less_well_is_said(make_exact: Callable[..., Sa
 
 @pytest.mark.parametrize("fault", ["mirrored_view", "copied_calibration", "anisotropic", "swapped_views"])
 @pytest.mark.parametrize("time", TIMES)
-def test_masks_do_not_excuse_what_no_mask_does(fault: str, time: float, make_exact: Callable[..., SampleViews]) -> None:
+def test_masks_do_not_excuse_what_no_mask_does(fault: str, time: float, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.FAULTS[fault](make_exact(time), RNG(4)).sample)
     assert found.faulty
 
 
-def test_one_stretch_of_all_images_is_told_from_rags(exact: SampleViews) -> None:
+def test_one_stretch_of_all_images_is_told_from_rags(exact: Sample) -> None:
     stretched = check(faults.anisotropic(exact, RNG(0), ratio=1.2).sample).tangency.planes
     assert least_stretched(stretched) < 0.5
     rags = check(ragged_views(exact)).tangency.planes
     assert least_stretched(rags) > 0.8
 
 
-def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact: Callable[..., SampleViews]) -> None:
+def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact: Callable[..., Sample]) -> None:
     """Of four samples, one may fail (a change of all cameras can explain rags by chance); exchanged ones all do."""
     passed = 0
     for seed, time in enumerate(TIMES):
@@ -114,7 +112,7 @@ def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact:
 
 
 @pytest.mark.parametrize("size", [64, 160])
-def test_tiny_subjects_blame_no_camera(size: int, make_exact: Callable[..., SampleViews]) -> None:
+def test_tiny_subjects_blame_no_camera(size: int, make_exact: Callable[..., Sample]) -> None:
     for time in (0.2, 1.1, 2.4):
         sample = make_exact(time, "per-sample", size)
         assert not check(sample).faulty

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.consistency.sensor_cut import cut_line, without_cuts
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import outline_of
 from mouselift.geometry.tangent_planes import tangency
 
@@ -27,7 +27,7 @@ def cut_view(view: View, angle_deg: float, share: float = 0.45) -> View:
     return replace(view, alpha=np.rint(levels * keep).astype(np.uint8))
 
 
-def test_whole_subjects_have_no_cut(make_exact: Callable[..., SampleViews]) -> None:
+def test_whole_subjects_have_no_cut(make_exact: Callable[..., Sample]) -> None:
     for time in (0.5, 1.3, 2.1):
         for view in make_exact(time).views:
             outline = outline_of(view.alpha)
@@ -36,7 +36,7 @@ def test_whole_subjects_have_no_cut(make_exact: Callable[..., SampleViews]) -> N
 
 
 @pytest.mark.parametrize("angle", [0.0, 17.0, 90.0, 200.0])
-def test_a_straight_cut_is_seen_at_any_angle(angle: float, exact: SampleViews) -> None:
+def test_a_straight_cut_is_seen_at_any_angle(angle: float, exact: Sample) -> None:
     outline = outline_of(cut_view(exact.views[1], angle).alpha)
     assert outline is not None
     line = cut_line(outline)
@@ -48,7 +48,7 @@ def test_a_straight_cut_is_seen_at_any_angle(angle: float, exact: SampleViews) -
     assert abs(float((line.start - line.end) @ normal)) < 1.0
 
 
-def test_cut_corners_are_left_out_and_a_note_says_so(exact: SampleViews) -> None:
+def test_cut_corners_are_left_out_and_a_note_says_so(exact: Sample) -> None:
     views = (exact.views[0], cut_view(exact.views[1], 0.0), *exact.views[2:])
     sample = replace(exact, views=tuple(replace(view, cut=None) for view in views))
     outlines = [outline_of(view.alpha) for view in sample.views]
@@ -59,7 +59,7 @@ def test_cut_corners_are_left_out_and_a_note_says_so(exact: SampleViews) -> None
     assert np.nanmax(tangency(cameras, kept).view_rms_px) < 0.6
 
 
-def test_what_the_file_says_counts(exact: SampleViews) -> None:
+def test_what_the_file_says_counts(exact: Sample) -> None:
     outlines = [outline_of(view.alpha) for view in exact.views]
     told = replace(exact, views=(replace(exact.views[0], cut=True), *exact.views[1:]))
     kept, findings = without_cuts(told, outlines)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
@@ -44,7 +44,7 @@ def marked(camera: Camera, point: np.ndarray) -> np.ndarray:
 
 def write_marked(folder: Path, cameras: list[Camera], point: np.ndarray) -> Path:
     (folder / "images").mkdir(parents=True)
-    views = [SampleView(camera, f"images/cam_{k:03d}.png", k) for k, camera in enumerate(cameras)]
+    views = [ViewEntry(camera, f"images/cam_{k:03d}.png", k) for k, camera in enumerate(cameras)]
     for view in views:
         (folder / view.file_path).write_bytes(encode_png(marked(view.camera, point)))
     (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, views, {}))

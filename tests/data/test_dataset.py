@@ -17,7 +17,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.data import dataset as dataset_module
 from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.dataset import MultiViewDataset, Shuffled, ViewChoice, batches
-from mouselift.data.sample import Sample, collate
+from mouselift.data.sample import SampleTensors, collate
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import DatasetError
 from mouselift.media.png import read_png
@@ -26,7 +26,7 @@ Marked = tuple[Path, np.ndarray]
 FULL = Augmentation(25.0, (0.8, 1.25), False, 0.2, 0.2, 0.2)
 
 
-def off_by(sample: Sample, point: np.ndarray) -> float:
+def off_by(sample: SampleTensors, point: np.ndarray) -> float:
     """Pixels, worst view: the mark's centroid in alpha against its projection by the sample's own tensors."""
     T_cam_world = torch.linalg.inv(sample.c2w.double())
     X = T_cam_world[:, :3, :3] @ torch.from_numpy(point) + T_cam_world[:, :3, 3]

@@ -10,9 +10,10 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import DatasetSource, read_sample
+from mouselift.dataset.sample import read_sample
+from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera import Camera
 from mouselift.media.frames import FrameSource
@@ -32,7 +33,7 @@ def write_sample(folder: Path, seed: int, names: tuple[str, ...] = ("left", "rig
         T = np.eye(4)
         T[:3, 3] = [seed, index, 2.7]
         camera = Camera(SIDE, SIDE, 17.0, 17.0, 8.0 + index, 8.0, T, name=name)
-        views.append(SampleView(camera, f"images/cam_{index:03d}.png", index))
+        views.append(ViewEntry(camera, f"images/cam_{index:03d}.png", index))
         image = image_of(10 * seed + index, channels)
         order = cv2.COLOR_RGBA2BGRA if channels == 4 else cv2.COLOR_RGB2BGR
         cv2.imwrite(str(folder / f"images/cam_{index:03d}.png"), cv2.cvtColor(image, order))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.dataset_causes import find_causes
 from mouselift.synthetic.faults import rough, swapped_views
 
@@ -16,13 +16,13 @@ TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5)
 
 
 @pytest.fixture(scope="module")
-def ragged(make_exact: Callable[..., SampleViews]) -> list[SampleViews]:
+def ragged(make_exact: Callable[..., Sample]) -> list[Sample]:
     return [rough(make_exact(time), np.random.default_rng(k)).sample for k, time in enumerate(TIMES)]
 
 
 @pytest.mark.slow  # five ragged samples are each searched for a cause of their own first: 80 s
 def test_an_exchange_under_rough_masks_is_named_once(
-    tmp_path: Path, ragged: list[SampleViews], write_sample: Callable[..., Path]
+    tmp_path: Path, ragged: list[Sample], write_sample: Callable[..., Path]
 ) -> None:
     rng = np.random.default_rng(0)
     swapped = [swapped_views(sample, rng, views=(1, 4)).sample for sample in ragged]
@@ -33,7 +33,7 @@ def test_an_exchange_under_rough_masks_is_named_once(
 
 
 def test_right_cameras_under_rough_masks_name_no_camera(
-    tmp_path: Path, ragged: list[SampleViews], write_sample: Callable[..., Path]
+    tmp_path: Path, ragged: list[Sample], write_sample: Callable[..., Path]
 ) -> None:
     """Called for a few samples, with all of them as witnesses: the figures are of all."""
     folders = [write_sample(tmp_path / sample.id, sample) for sample in ragged]

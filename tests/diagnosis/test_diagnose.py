@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import diagnose
 from mouselift.errors import DatasetError
 from mouselift.synthetic import faults
@@ -32,7 +32,7 @@ CODES = {
 }
 
 
-def test_exact_samples_have_no_cause(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_exact_samples_have_no_cause(exact_postures: tuple[Sample, ...]) -> None:
     for sample in exact_postures:
         found = diagnose(sample)
         assert found.cause is None
@@ -41,7 +41,7 @@ def test_exact_samples_have_no_cause(exact_postures: tuple[SampleViews, ...]) ->
 
 
 @pytest.mark.parametrize("fault", CODES)
-def test_fault_is_named(exact_postures: tuple[SampleViews, ...], fault: str) -> None:
+def test_fault_is_named(exact_postures: tuple[Sample, ...], fault: str) -> None:
     injected = FAULTS[fault](exact_postures[0], np.random.default_rng(11))
     cause = diagnose(injected.sample).cause
     assert cause is not None
@@ -50,7 +50,7 @@ def test_fault_is_named(exact_postures: tuple[SampleViews, ...], fault: str) -> 
     assert cause.residual_after_px is None or cause.residual_after_px < 0.3
 
 
-def test_one_view_scaled_has_its_value(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_one_view_scaled_has_its_value(exact_postures: tuple[Sample, ...]) -> None:
     injected = faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.42, view=3)
     cause = diagnose(injected.sample).cause
     assert cause is not None
@@ -60,7 +60,7 @@ def test_one_view_scaled_has_its_value(exact_postures: tuple[SampleViews, ...]) 
     assert "1.42" in cause.sentence
 
 
-def test_one_view_shifted_has_its_value(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_one_view_shifted_has_its_value(exact_postures: tuple[Sample, ...]) -> None:
     injected = faults.view_shift(exact_postures[1], np.random.default_rng(5), pixels=20.0, view=1)
     cause = diagnose(injected.sample).cause
     assert cause is not None
@@ -70,7 +70,7 @@ def test_one_view_shifted_has_its_value(exact_postures: tuple[SampleViews, ...])
     np.testing.assert_allclose(found, [injected.values["dx"], injected.values["dy"]], atol=0.3)
 
 
-def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tuple[Sample, ...]) -> None:
     """The sign matters: undoing half a pixel the wrong way would leave a whole one."""
     for step in (0.5, -0.5):
         found = diagnose(faults.half_pixel_all(exact_postures[0], np.random.default_rng(0), pixels=step).sample)
@@ -79,7 +79,7 @@ def test_a_check_that_knows_nothing_of_half_pixels_would_fail(exact_postures: tu
         assert found.undone.corrected[0].principal[0, 0] == pytest.approx(cameras.cx)
 
 
-def test_one_moved_centre_is_told_from_a_moved_image(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_one_moved_centre_is_told_from_a_moved_image(exact_postures: tuple[Sample, ...]) -> None:
     view = exact_postures[0].views[2]
     T = view.camera.T_cam_world.copy()
     T[:3, 3] += [0.2, -0.1, 0.15]
@@ -90,8 +90,8 @@ def test_one_moved_centre_is_told_from_a_moved_image(exact_postures: tuple[Sampl
     assert (cause.code, cause.views) == ("view-centre", (view.name,))
 
 
-def test_samples_that_share_a_transform_are_fitted_together(exact_postures: tuple[SampleViews, ...]) -> None:
-    change: Callable[[SampleViews], SampleViews] = lambda sample: (  # noqa: E731
+def test_samples_that_share_a_transform_are_fitted_together(exact_postures: tuple[Sample, ...]) -> None:
+    change: Callable[[Sample], Sample] = lambda sample: (  # noqa: E731
         faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
     )
     cause = diagnose([change(sample) for sample in exact_postures]).cause
@@ -99,6 +99,6 @@ def test_samples_that_share_a_transform_are_fitted_together(exact_postures: tupl
     assert cause.values[f"{exact_postures[0].names[5]}.scale"] == pytest.approx(0.8, rel=0.002)
 
 
-def test_samples_of_other_cameras_do_not_mix(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_samples_of_other_cameras_do_not_mix(exact_postures: tuple[Sample, ...]) -> None:
     with pytest.raises(DatasetError, match="same cameras"):
         diagnose([exact_postures[0], replace(exact_postures[1], views=exact_postures[1].views[:5])])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.epipolar import linearised, residuals
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -15,7 +15,7 @@ from mouselift.geometry.tangent_planes import tangent_planes
 
 
 @pytest.fixture(scope="module")
-def problem(exact_postures: tuple[SampleViews, ...]) -> tuple[CameraArrays, ConvexOutlines]:
+def problem(exact_postures: tuple[Sample, ...]) -> tuple[CameraArrays, ConvexOutlines]:
     return problem_of(exact_postures[0], look(exact_postures[0]))
 
 
@@ -24,7 +24,7 @@ def rms(arrays: CameraArrays, outlines: ConvexOutlines) -> float:
 
 
 def test_equals_the_audits_own_residuals(
-    exact_postures: tuple[SampleViews, ...], problem: tuple[CameraArrays, ConvexOutlines]
+    exact_postures: tuple[Sample, ...], problem: tuple[CameraArrays, ConvexOutlines]
 ) -> None:
     """Spoiled by 1 %, so that the residuals are not only noise: bilinear form against plane angles."""
     arrays, outlines = problem

@@ -7,32 +7,32 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.inconclusive import Doubt, doubt, repeated
 from mouselift.synthetic.faults import FAULTS, rough
 
 
 @pytest.fixture(scope="module")
-def ragged(make_exact: Callable[..., SampleViews]) -> list[SampleViews]:
+def ragged(make_exact: Callable[..., Sample]) -> list[Sample]:
     times = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5, 5.3)
     return [rough(make_exact(time), np.random.default_rng(k)).sample for k, time in enumerate(times)]
 
 
-def test_rough_masks_are_blamed(ragged: list[SampleViews]) -> None:
+def test_rough_masks_are_blamed(ragged: list[Sample]) -> None:
     found = doubt(ragged)
     assert found.bodies_px < 0.6 * found.outlines_px
     assert "rough masks are likelier than cameras" in found.sentence
     assert len(found.sentence) + len(found.decided_by) < 500  # three lines of a page
 
 
-def test_cameras_are_blamed_for_what_every_sample_repeats(ragged: list[SampleViews]) -> None:
+def test_cameras_are_blamed_for_what_every_sample_repeats(ragged: list[Sample]) -> None:
     wrong = [FAULTS["views_rescaled"](sample, np.random.default_rng(3)).sample for sample in ragged]
     found = doubt(wrong)
     assert found.repeated > 0.6
     assert "cameras that are slightly wrong are likelier" in found.sentence
 
 
-def test_one_sample_says_nothing_about_repetition(ragged: list[SampleViews]) -> None:
+def test_one_sample_says_nothing_about_repetition(ragged: list[Sample]) -> None:
     found = doubt(ragged[:1])
     assert np.isnan(found.repeated)
     assert "every sample" not in found.sentence

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit import Problem
 from mouselift.diagnosis.vote import LEAST, Vote, elected, votes
@@ -19,18 +19,18 @@ TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5, 5.3)
 
 
 @pytest.fixture(scope="module")
-def ragged(make_exact: Callable[..., SampleViews]) -> list[SampleViews]:
+def ragged(make_exact: Callable[..., Sample]) -> list[Sample]:
     """Samples whose masks are grown in one view, lack the tail in another and have holes; the cameras are right."""
     return [rough(make_exact(time), np.random.default_rng(k)).sample for k, time in enumerate(TIMES)]
 
 
-def problem(samples: Sequence[SampleViews], fault: str | None = None, seed: int = 4) -> Problem:
+def problem(samples: Sequence[Sample], fault: str | None = None, seed: int = 4) -> Problem:
     if fault is not None:
         samples = [FAULTS[fault](sample, np.random.default_rng(seed)).sample for sample in samples]
     return [problem_of(sample, look(sample)) for sample in samples]
 
 
-def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[SampleViews]) -> None:
+def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[Sample]) -> None:
     assert elected(problem(ragged)) is None
 
 
@@ -47,7 +47,7 @@ def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[SampleViews]
         ("copied_calibration", "calibration-copied"),
     ],
 )
-def test_a_mix_up_in_all_of_them_is_named(ragged: list[SampleViews], fault: str, code: str) -> None:
+def test_a_mix_up_in_all_of_them_is_named(ragged: list[Sample], fault: str, code: str) -> None:
     found = elected(problem(ragged, fault))
     assert found is not None
     assert found.candidate.code == code
@@ -55,22 +55,22 @@ def test_a_mix_up_in_all_of_them_is_named(ragged: list[SampleViews], fault: str,
 
 
 @pytest.mark.parametrize("fault", ["view_scale", "views_rescaled", "centre_moved", "anisotropic", "image_size_wrong"])
-def test_what_no_reading_undoes_elects_nothing(ragged: list[SampleViews], fault: str) -> None:
+def test_what_no_reading_undoes_elects_nothing(ragged: list[Sample], fault: str) -> None:
     assert elected(problem(ragged, fault)) is None
 
 
-def test_few_samples_do_not_vote(ragged: list[SampleViews]) -> None:
+def test_few_samples_do_not_vote(ragged: list[Sample]) -> None:
     assert elected(problem(ragged[: LEAST - 1], "swapped_views")) is None
 
 
-def test_a_reading_that_few_samples_share_is_not_elected(ragged: list[SampleViews]) -> None:
+def test_a_reading_that_few_samples_share_is_not_elected(ragged: list[Sample]) -> None:
     """Another pair is exchanged in every sample: no one exchange explains them."""
     mixed = [problem([sample], "swapped_views", seed=seed)[0] for seed, sample in enumerate(ragged)]
     assert elected(mixed) is None
 
 
 def test_the_vote_notices_half_a_pixel_one_per_cent_and_a_transposed_rotation(
-    make_exact: Callable[..., SampleViews],
+    make_exact: Callable[..., Sample],
 ) -> None:
     """On exact masks the medians see what a reading leaves: a swap undone with a spoiled camera is not undone."""
     given = problem([make_exact(time) for time in TIMES], "swapped_views")

@@ -9,7 +9,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.outlines import Outline, outline_of
@@ -17,11 +17,11 @@ from mouselift.geometry.tangency import OutlineRays, tangency_residuals
 from mouselift.geometry.tangent_planes import Tangency, tangency
 
 
-def outlines_of(sample: SampleViews) -> list[Outline | None]:
+def outlines_of(sample: Sample) -> list[Outline | None]:
     return [outline_of(view.alpha) for view in sample.views]
 
 
-def cameras_of(sample: SampleViews) -> list[Camera]:
+def cameras_of(sample: Sample) -> list[Camera]:
     return [view.camera for view in sample.views]
 
 
@@ -46,7 +46,7 @@ def with_view(cameras: list[Camera], k: int, **changes: object) -> list[Camera]:
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
-def test_exact_samples_agree_and_so_does_the_slow_twin(preset: str, make_exact: Callable[..., SampleViews]) -> None:
+def test_exact_samples_agree_and_so_does_the_slow_twin(preset: str, make_exact: Callable[..., Sample]) -> None:
     sample = make_exact(1.3, preset)
     found = tangency(cameras_of(sample), outlines_of(sample))
     assert found.view_rms_px.max() < 0.25
@@ -54,7 +54,7 @@ def test_exact_samples_agree_and_so_does_the_slow_twin(preset: str, make_exact: 
     assert agree(found, slow(cameras_of(sample), outlines_of(sample)), 1e-3)
 
 
-def test_the_twin_agrees_under_large_faults_and_lenses_too(exact: SampleViews) -> None:
+def test_the_twin_agrees_under_large_faults_and_lenses_too(exact: Sample) -> None:
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     moved = with_view(cameras, 2, cx=cameras[2].cx + 7, fx=cameras[2].fx * 1.1)
     assert agree(tangency(moved, outlines), slow(moved, outlines), 0.05)
@@ -64,7 +64,7 @@ def test_the_twin_agrees_under_large_faults_and_lenses_too(exact: SampleViews) -
 
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "rotation transposed", "second view as first"])
-def test_faults_are_seen(fault: str, exact: SampleViews) -> None:
+def test_faults_are_seen(fault: str, exact: Sample) -> None:
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     clean = tangency(cameras, outlines)
     if fault == "half a pixel":
@@ -82,7 +82,7 @@ def test_faults_are_seen(fault: str, exact: SampleViews) -> None:
         assert wrong.rms_px > 20 * clean.rms_px or wrong.count < clean.count
 
 
-def test_sign_and_size(exact: SampleViews) -> None:
+def test_sign_and_size(exact: Sample) -> None:
     """An image moved by d changes a view's own residuals by the tangent line's normal times d, the others' back."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     before = tangency(cameras, outlines)
@@ -99,7 +99,7 @@ def test_sign_and_size(exact: SampleViews) -> None:
         assert np.nanmax(np.abs(own)) > 0.5
 
 
-def test_jacobian_is_the_residuals_derivative(exact: SampleViews) -> None:
+def test_jacobian_is_the_residuals_derivative(exact: Sample) -> None:
     """Small changes of one view's camera, as the docstring words them, against the linear model."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     before = tangency(cameras, outlines).planes
@@ -120,7 +120,7 @@ def test_jacobian_is_the_residuals_derivative(exact: SampleViews) -> None:
         assert np.abs(change + modelled).max() > 0.05
 
 
-def test_gauge_a_common_zoom_is_invisible(exact: SampleViews) -> None:
+def test_gauge_a_common_zoom_is_invisible(exact: Sample) -> None:
     planes = tangency(cameras_of(exact), outlines_of(exact)).planes
     J = planes.jacobian()
     zoom = J[:, :, 0].sum(axis=1)
@@ -128,7 +128,7 @@ def test_gauge_a_common_zoom_is_invisible(exact: SampleViews) -> None:
     assert np.linalg.norm(zoom) < 0.35 * single
 
 
-def test_residual_noise_is_one_for_one(exact: SampleViews) -> None:
+def test_residual_noise_is_one_for_one(exact: Sample) -> None:
     """Outline noise of deviation s at the touching points makes residuals of deviation s."""
     planes = tangency(cameras_of(exact), outlines_of(exact)).planes
     rng = np.random.default_rng(0)
@@ -136,7 +136,7 @@ def test_residual_noise_is_one_for_one(exact: SampleViews) -> None:
     assert np.std(noise) == pytest.approx(0.3, rel=0.05)
 
 
-def test_views_that_say_nothing(exact: SampleViews) -> None:
+def test_views_that_say_nothing(exact: Sample) -> None:
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     nothing = tangency(cameras, [None] * 6)
     assert np.isnan(nothing.rms_px)
@@ -153,7 +153,7 @@ def test_views_that_say_nothing(exact: SampleViews) -> None:
         tangency(cameras, outlines[:2])
 
 
-def test_a_touched_border_leaves_the_plane_out(exact: SampleViews) -> None:
+def test_a_touched_border_leaves_the_plane_out(exact: Sample) -> None:
     """A frame edge through the subject is not its outline: marked corners do not speak, unmarked ones are off."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     alpha = exact.views[0].alpha
@@ -170,7 +170,7 @@ def test_a_touched_border_leaves_the_plane_out(exact: SampleViews) -> None:
     assert np.nanmax(tangency([camera, *cameras[1:]], [naive, *outlines[1:]]).view_rms_px) > 1.5
 
 
-def test_speed(exact: SampleViews) -> None:
+def test_speed(exact: Sample) -> None:
     """About 1 ms a six-view sample; the limit is generous for a loaded machine and for type checks."""
     cameras, outlines = cameras_of(exact), outlines_of(exact)
     tangency(cameras, outlines)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.tangent_planes import tangency
 from mouselift.inspect.agreement import LIMITS, agreement_findings, agreement_of, by_pair, distances
@@ -23,18 +23,18 @@ INSTANTS = 10
 
 
 @pytest.fixture(scope="module")
-def samples() -> list[SampleViews]:
+def samples() -> list[Sample]:
     """Ten instants of five cameras, 288 x 256, exact masks."""
     rig = scaled_rig(ring_rig(5, (15.0, 35.0), jitter_deg=3.0), 0.25)
     mouse, motion = Mouse(), Motion(rig.arena, 2)
     meshes = [mouse.posed(motion.pose(1.0 + 0.4 * k)).mesh for k in range(INSTANTS)]
     return [
-        SampleViews(str(k), tuple(View(c.name, c, render_silhouette(mesh, c, 3)) for c in rig.cameras))
+        Sample(str(k), tuple(View(c.name, c, render_silhouette(mesh, c, 3)) for c in rig.cameras))
         for k, mesh in enumerate(meshes)
     ]
 
 
-def accused(samples: Sequence[SampleViews], change: Callable[[Camera], Camera] | None = None) -> list[tuple]:
+def accused(samples: Sequence[Sample], change: Callable[[Camera], Camera] | None = None) -> list[tuple]:
     """(code, camera) of the findings, with the third camera's calibration changed."""
     residuals = []
     for sample in samples:
@@ -47,7 +47,7 @@ def accused(samples: Sequence[SampleViews], change: Callable[[Camera], Camera] |
     return [(finding.code, finding.camera) for finding in agreement_findings(facts, len(samples), ())]
 
 
-def test_exact_cameras_are_not_accused(samples: list[SampleViews]) -> None:
+def test_exact_cameras_are_not_accused(samples: list[Sample]) -> None:
     assert accused(samples) == []
 
 
@@ -59,7 +59,7 @@ def test_exact_cameras_are_not_accused(samples: list[SampleViews]) -> None:
         lambda camera: replace(camera, T_cam_world=_transposed(camera)),
     ],
 )
-def test_a_wrong_camera_is(samples: list[SampleViews], change: Callable[[Camera], Camera]) -> None:
+def test_a_wrong_camera_is(samples: list[Sample], change: Callable[[Camera], Camera]) -> None:
     assert accused(samples, change) == [("views-disagree", "Camera3")]
 
 
@@ -73,7 +73,7 @@ def _transposed(camera: Camera) -> np.ndarray:
     return T
 
 
-def test_masks_with_bad_moments_accuse_no_camera(samples: list[SampleViews]) -> None:
+def test_masks_with_bad_moments_accuse_no_camera(samples: list[Sample]) -> None:
     """At each instant another view is too fat and another lacks its tail: a ratio of medians alone blames one."""
     blamed = 0
     for seed in range(4):
@@ -89,7 +89,7 @@ def test_masks_with_bad_moments_accuse_no_camera(samples: list[SampleViews]) -> 
     assert blamed > 0
 
 
-def test_distances_are_the_audits_and_views_without_masks_are_left_out(samples: list[SampleViews]) -> None:
+def test_distances_are_the_audits_and_views_without_masks_are_left_out(samples: list[Sample]) -> None:
     views = samples[0].views
     seen = [see(view.camera, view.alpha)[0] for view in views]
     seen[1] = None

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
@@ -47,7 +47,7 @@ def blob(camera: Camera) -> np.ndarray:
 
 def write(folder: Path, views: int = 3, side: int = SIDE) -> Path:
     (folder / "images").mkdir(parents=True)
-    found = [SampleView(camera, f"images/cam_{k:03d}.png", k) for k, camera in enumerate(ring(views, side))]
+    found = [ViewEntry(camera, f"images/cam_{k:03d}.png", k) for k, camera in enumerate(ring(views, side))]
     for view in found:
         (folder / view.file_path).write_bytes(encode_png(blob(view.camera)))
     (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, found, {}))

@@ -18,7 +18,7 @@ import tyro
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.cli import reconstruct as command
 from mouselift.cli.reconstruct import Reconstruct
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import CheckpointError, DatasetError, ModelError, MouseliftError, OutputError
 from mouselift.gaussians.ply import read_ply
 from mouselift.geometry.camera import Camera

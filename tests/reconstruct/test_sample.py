@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.data.sample import Sample
-from mouselift.dataset.source import read_sample
+from mouselift.data.sample import SampleTensors
+from mouselift.dataset.sample import read_sample
 from mouselift.reconstruct.options import Options
 from mouselift.reconstruct.sample import Made, assess, turn
 from mouselift.render.base import Gaussians
@@ -33,11 +33,13 @@ def ball(extra: int = 0) -> Gaussians:
     )
 
 
-def loaded(folder: Path, options: Options) -> Sample:
+def loaded(folder: Path, options: Options) -> SampleTensors:
     return MultiViewDataset([folder], size=options.size, views=options.choice, background=options.background)[0]
 
 
-def made_of(folder: Path, options: Options, sample: Sample | None = None, gaussians: Gaussians | None = None) -> Made:
+def made_of(
+    folder: Path, options: Options, sample: SampleTensors | None = None, gaussians: Gaussians | None = None
+) -> Made:
     given = sample if sample is not None else loaded(folder, options)
     return assess(gaussians or ball(), make_renderer("cpu"), given, folder, options, "a ball")
 

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.calibration.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import SamplePlan
 from mouselift.framing.planning import plan_sample
@@ -80,7 +80,7 @@ def plans() -> dict[str, SamplePlan]:
 
 def written(plan: SamplePlan, folder: Path) -> list[Camera]:
     """The cameras of the sample's file, written and read back."""
-    views = [SampleView(plan.written_camera(i), f"images/cam_{i:03d}.png", i) for i in range(len(plan.views))]
+    views = [ViewEntry(plan.written_camera(i), f"images/cam_{i:03d}.png", i) for i in range(len(plan.views))]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "opencv_cameras.json").write_bytes(sample_json("sample", views, {}))
     return [view.camera for view in read_cameras_json(folder / "opencv_cameras.json")[0]]

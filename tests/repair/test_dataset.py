@@ -8,28 +8,28 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, read_cameras_json, sample_json
+from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
 from mouselift.calibration.registry import read_rig
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset
 from mouselift.synthetic import faults
 
 
-def write(folder: Path, sample: SampleViews, name: str) -> None:
+def write(folder: Path, sample: Sample, name: str) -> None:
     (folder / name / "images").mkdir(parents=True)
     listed = []
     for k, view in enumerate(sample.views):
         path = f"images/cam_{k:03d}.png"
         rgba = np.repeat(view.alpha[:, :, None], 4, axis=2)
         (folder / name / path).write_bytes(encode_png(rgba))
-        listed.append(SampleView(view.camera, path, k))
+        listed.append(ViewEntry(view.camera, path, k))
     (folder / name / "opencv_cameras.json").write_bytes(sample_json(name, listed, {"note": "kept"}))
 
 
 @pytest.fixture
-def dataset(tmp_path: Path, exact_postures: tuple[SampleViews, ...]) -> Path:
+def dataset(tmp_path: Path, exact_postures: tuple[Sample, ...]) -> Path:
     """A good sample, one with exchanged views, one with a mirrored image; all listed for training."""
     root = tmp_path / "old"
     write(root, exact_postures[0], "000000")
@@ -99,7 +99,7 @@ def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
         repair_dataset(dataset, tmp_path / "one")
 
 
-def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:
     root = tmp_path / "old"
     for number, sample in enumerate(exact_postures):
         spoiled = faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
@@ -112,11 +112,9 @@ def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_pos
         assert views[5].camera.fx == pytest.approx(sample.views[5].camera.fx, rel=0.003)
 
 
-def test_a_rig_has_its_say_in_every_sample(
-    dataset: Path, tmp_path: Path, exact_postures: tuple[SampleViews, ...]
-) -> None:
+def test_a_rig_has_its_say_in_every_sample(dataset: Path, tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:
     (tmp_path / "rig").mkdir()
-    listed = [SampleView(view.camera, f"{k}.png", k) for k, view in enumerate(exact_postures[0].views)]
+    listed = [ViewEntry(view.camera, f"{k}.png", k) for k, view in enumerate(exact_postures[0].views)]
     file = tmp_path / "rig" / "opencv_cameras.json"
     file.write_bytes(sample_json("rig", listed, {}))
     rig = read_rig(file, "facelift")

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.diagnosis.fit_starts import Placed, starts_from_places
 from mouselift.framing.framing import PRESETS
@@ -25,7 +25,7 @@ from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_r
 _POSE = Pose(x=66.0, y=44.0, heading=2.2, rear=0.7, tail_bend=-0.5, spine_bend=0.3)
 
 
-def prepared(fill: float) -> tuple[SampleViews, tuple[Camera, ...], int]:
+def prepared(fill: float) -> tuple[Sample, tuple[Camera, ...], int]:
     """(sample with the cameras that the old scripts wrote, the true ones, views clipped)."""
     rig = unskewed_rig(undistorted_rig(markerless_rig()))
     mesh = Mouse().posed(_POSE).mesh
@@ -34,15 +34,15 @@ def prepared(fill: float) -> tuple[SampleViews, tuple[Camera, ...], int]:
     views = tuple(
         View(v.name, plan.written_camera(k), render_silhouette(mesh, v.target, 4)) for k, v in enumerate(plan.views)
     )
-    return SampleViews("000000", views), tuple(v.target for v in plan.views), sum(bool(v.clipped) for v in plan.views)
+    return Sample("000000", views), tuple(v.target for v in plan.views), sum(bool(v.clipped) for v in plan.views)
 
 
 @pytest.fixture(scope="module")
-def small() -> tuple[SampleViews, tuple[Camera, ...], int]:
+def small() -> tuple[Sample, tuple[Camera, ...], int]:
     return prepared(0.22)
 
 
-def test_images_with_whole_outlines_are_repaired(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+def test_images_with_whole_outlines_are_repaired(small: tuple[Sample, tuple[Camera, ...], int]) -> None:
     sample, true, _ = small
     found = repair_sample(sample)
     assert found.status == "repaired"
@@ -63,7 +63,7 @@ def test_clipped_images_are_refused_though_a_fit_would_leave_nothing() -> None:
     assert found.cameras == tuple(view.camera for view in sample.views)
 
 
-def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+def test_a_start_near_the_truth_is_among_the_places(small: tuple[Sample, tuple[Camera, ...], int]) -> None:
     sample, true, _ = small
     cameras, outlines = problem_of(sample, look(sample))
     log_scale = np.log([a.fx / view.camera.fx for a, view in zip(true, sample.views, strict=True)])
@@ -72,7 +72,7 @@ def test_a_start_near_the_truth_is_among_the_places(small: tuple[SampleViews, tu
     assert min(off) < 0.5  # of a grid whose steps are 0.4
 
 
-def test_values_put_the_place_where_the_images_show_it(small: tuple[SampleViews, tuple[Camera, ...], int]) -> None:
+def test_values_put_the_place_where_the_images_show_it(small: tuple[Sample, tuple[Camera, ...], int]) -> None:
     """With the true cameras as stated, the values of the true place are those of no change; half a pixel is seen."""
     sample, true, _ = small
     _, outlines = problem_of(sample, look(sample))
@@ -89,7 +89,7 @@ def test_values_put_the_place_where_the_images_show_it(small: tuple[SampleViews,
     assert np.abs(placed.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
 
 
-def test_rough_masks_with_right_cameras_are_left_alone(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_rough_masks_with_right_cameras_are_left_alone(exact_postures: tuple[Sample, ...]) -> None:
     for number, sample in enumerate(exact_postures):
         rough = faults.rough(sample, np.random.default_rng(number)).sample
         found = repair_sample(rough)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.calibration.rig import Rig, RigCamera
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.cause import Diagnosis
 from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import CalibrationError
@@ -43,11 +43,11 @@ def rig_of(
     return Rig(Path("rig.toml"), "anipose", tuple(out))
 
 
-def cameras_of(sample: SampleViews) -> tuple[Camera, ...]:
+def cameras_of(sample: Sample) -> tuple[Camera, ...]:
     return tuple(view.camera for view in sample.views)
 
 
-def errors(sample: SampleViews, found: Repaired) -> tuple[float, float]:
+def errors(sample: Sample, found: Repaired) -> tuple[float, float]:
     """Largest error of a scale (share) and of a principal point (pixels), gauge and all."""
     scales = [abs(np.log(a.fx / b.fx)) for a, b in zip(cameras_of(sample), found.cameras, strict=True)]
     shifts = [np.hypot(a.cx - b.cx, a.cy - b.cy) for a, b in zip(cameras_of(sample), found.cameras, strict=True)]
@@ -55,18 +55,18 @@ def errors(sample: SampleViews, found: Repaired) -> tuple[float, float]:
 
 
 @pytest.fixture(scope="module")
-def spoiled(exact_postures: tuple[SampleViews, ...]) -> SampleViews:
+def spoiled(exact_postures: tuple[Sample, ...]) -> Sample:
     """Every view's scale and shift lost."""
     return faults.views_rescaled(exact_postures[0], np.random.default_rng(2)).sample
 
 
 @pytest.fixture(scope="module")
-def found_once(spoiled: SampleViews) -> Diagnosis:
+def found_once(spoiled: Sample) -> Diagnosis:
     """Its free fit, which all tests share."""
     return diagnose(spoiled)
 
 
-def test_the_similarity_comes_back(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_the_similarity_comes_back(exact_postures: tuple[Sample, ...]) -> None:
     rig = rig_of(cameras_of(exact_postures[0]))
     cameras = CameraArrays.of(cameras_of(exact_postures[0]))
     world = similarity_of(rig.cameras, cameras)
@@ -79,7 +79,7 @@ def test_the_similarity_comes_back(exact_postures: tuple[SampleViews, ...]) -> N
 
 
 def test_one_scale_fixes_the_shift_and_leaves_the_zoom(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     """Per-sample images: the rig knows all focal lengths up to one factor."""
     free = repair_sample(spoiled, found_once)
@@ -96,7 +96,7 @@ def test_one_scale_fixes_the_shift_and_leaves_the_zoom(
 
 
 def test_the_sensor_s_own_scale_fixes_everything(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), 1.0))
     assert "rig-cropped" in found.rig
@@ -106,7 +106,7 @@ def test_the_sensor_s_own_scale_fixes_everything(
 
 
 def test_whole_frames_come_back_exactly(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     """Images that are the rig's whole frames, resized: no silhouette is needed for a number."""
     cameras = cameras_of(exact_postures[0])
@@ -125,7 +125,7 @@ def test_whole_frames_come_back_exactly(
 
 
 def test_a_scale_of_every_view_s_own_leaves_the_gauge_open(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     scales = np.array([0.5, 0.7, 0.62, 0.81, 0.55, 0.9])
     found = repair_sample(spoiled, found_once, rig_of(cameras_of(exact_postures[0]), scales))
@@ -135,7 +135,7 @@ def test_a_scale_of_every_view_s_own_leaves_the_gauge_open(
 
 
 def test_one_per_cent_in_one_focal_length_is_named(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     names = exact_postures[0].names
 
@@ -150,7 +150,7 @@ def test_one_per_cent_in_one_focal_length_is_named(
 
 
 def test_a_copied_entry_and_millimetres_are_refused(
-    exact_postures: tuple[SampleViews, ...], spoiled: SampleViews, found_once: Diagnosis
+    exact_postures: tuple[Sample, ...], spoiled: Sample, found_once: Diagnosis
 ) -> None:
     names = exact_postures[0].names
     right = rig_of(cameras_of(exact_postures[0]))
@@ -170,7 +170,7 @@ def test_a_copied_entry_and_millimetres_are_refused(
 
 
 @pytest.mark.parametrize("what", ["turned", "moved", "transposed"])
-def test_the_match_notices_small_errors_of_a_pose(exact_postures: tuple[SampleViews, ...], what: str) -> None:
+def test_the_match_notices_small_errors_of_a_pose(exact_postures: tuple[Sample, ...], what: str) -> None:
     def wrong(camera: RigCamera) -> RigCamera:
         if camera.name != exact_postures[0].names[1]:
             return camera
@@ -189,7 +189,7 @@ def test_the_match_notices_small_errors_of_a_pose(exact_postures: tuple[SampleVi
         match_rig(rig, exact_postures[0].names, CameraArrays.of(cameras_of(exact_postures[0])))
 
 
-def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact_postures: tuple[Sample, ...]) -> None:
     cameras, names = CameraArrays.of(cameras_of(exact_postures[0])), exact_postures[0].names
     right = rig_of(cameras_of(exact_postures[0]))
     renamed = replace(right, cameras=tuple(replace(c, name=f"hires_{k}") for k, c in enumerate(right.cameras[::-1])))
@@ -202,7 +202,7 @@ def test_other_names_are_matched_by_pose_and_exchanged_ones_are_said(exact_postu
         match_rig(exchanged, names, cameras)
 
 
-def test_centres_set_to_one_distance_come_back_exactly(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_centres_set_to_one_distance_come_back_exactly(exact_postures: tuple[Sample, ...]) -> None:
     sample = faults.centre_moved(exact_postures[0], np.random.default_rng(0)).sample
     found = repair_sample(sample, rig=rig_of(cameras_of(exact_postures[0])))
     assert "rig-centres" in found.rig
@@ -214,14 +214,14 @@ def test_centres_set_to_one_distance_come_back_exactly(exact_postures: tuple[Sam
     assert world.scale > 0
 
 
-def test_swapped_views_are_matched_by_pose(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_swapped_views_are_matched_by_pose(exact_postures: tuple[Sample, ...]) -> None:
     sample = faults.swapped_views(exact_postures[1], np.random.default_rng(8)).sample
     found = repair_sample(sample, rig=rig_of(cameras_of(exact_postures[1])))
     assert found.status == "repaired"
     assert "by pose" in found.rig
 
 
-def test_a_good_sample_is_left_alone_whatever_the_rig(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_good_sample_is_left_alone_whatever_the_rig(exact_postures: tuple[Sample, ...]) -> None:
     right = rig_of(cameras_of(exact_postures[0]))
     wrong = replace(right, cameras=(*right.cameras[:5], replace(right.cameras[2], name=exact_postures[0].names[5])))
     for rig, word in ((right, "poses are its own"), (wrong, "are not one similarity")):

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.repair.gauge import gauge_directions, unobservable
@@ -25,7 +25,7 @@ def without_gauge(true: CameraArrays, found: CameraArrays, directions: np.ndarra
     return raw - (part / weight).reshape(-1, 3)
 
 
-def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[Sample, ...]) -> None:
     sample = exact_postures[0]
     found = repair_sample(faults.views_rescaled(sample, np.random.default_rng(2)).sample)
     assert found.status == "repaired"
@@ -42,7 +42,7 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[SampleVi
     assert 0 < found.gauge.zoom < 0.05
 
 
-def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[Sample, ...]) -> None:
     """In one view: the gauge, which is common, must not swallow them."""
     true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
     directions = gauge_directions(true, outlines)
@@ -55,7 +55,7 @@ def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple
 
 
 def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
-    exact_postures: tuple[SampleViews, ...],
+    exact_postures: tuple[Sample, ...],
 ) -> None:
     """A point of a larger subject, seen by the changed cameras, is where the old one was: to first order."""
     true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
@@ -83,7 +83,7 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
 @pytest.mark.parametrize(
     "fault", ["swapped_views", "opengl_axes", "r_transposed", "half_pixel_all", "image_size_wrong"]
 )
-def test_undone_exactly(exact_postures: tuple[SampleViews, ...], fault: str) -> None:
+def test_undone_exactly(exact_postures: tuple[Sample, ...], fault: str) -> None:
     injected = faults.FAULTS[fault](exact_postures[1], np.random.default_rng(8))
     found = repair_sample(injected.sample)
     assert found.status == "repaired"
@@ -96,7 +96,7 @@ def test_undone_exactly(exact_postures: tuple[SampleViews, ...], fault: str) -> 
         np.testing.assert_allclose([a.fx, a.cx], [b.fx, b.cx], rtol=2e-3)
 
 
-def test_distances_come_back_up_to_a_common_factor(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_distances_come_back_up_to_a_common_factor(exact_postures: tuple[Sample, ...]) -> None:
     found = repair_sample(faults.centre_moved(exact_postures[0], np.random.default_rng(0)).sample)
     assert found.status == "repaired"
     true = np.array([np.linalg.norm(view.camera.centre) for view in exact_postures[0].views])
@@ -104,14 +104,14 @@ def test_distances_come_back_up_to_a_common_factor(exact_postures: tuple[SampleV
     assert np.abs(ratio - ratio.mean()).max() < 0.005
 
 
-def test_a_good_sample_stays_as_it_is(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_good_sample_stays_as_it_is(exact_postures: tuple[Sample, ...]) -> None:
     for sample in exact_postures:
         found = repair_sample(sample)
         assert found.status == "good"
         assert found.cameras == tuple(view.camera for view in sample.views)
 
 
-def test_a_mirrored_image_and_a_copied_calibration_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_a_mirrored_image_and_a_copied_calibration_are_refused(exact_postures: tuple[Sample, ...]) -> None:
     for fault, word in ((faults.mirrored_view, "flipped"), (faults.copied_calibration, "copy")):
         spoiled = fault(exact_postures[0], np.random.default_rng(1)).sample
         found = repair_sample(spoiled)
@@ -120,14 +120,14 @@ def test_a_mirrored_image_and_a_copied_calibration_are_refused(exact_postures: t
         assert found.cameras == tuple(view.camera for view in spoiled.views)
 
 
-def test_two_views_are_too_few(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_two_views_are_too_few(exact_postures: tuple[Sample, ...]) -> None:
     spoiled = faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.3, view=0).sample
     found = repair_sample(replace(spoiled, views=spoiled.views[:2]))
     assert found.status == "refused"
     assert "at least 3" in found.reason
 
 
-def test_views_from_one_side_are_refused(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_views_from_one_side_are_refused(exact_postures: tuple[Sample, ...]) -> None:
     cameras, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
     one = cameras.take([0] * 6)
     together = replace(one, centre=one.centre + 1e-3 * np.arange(18).reshape(6, 3))
@@ -138,7 +138,7 @@ def test_views_from_one_side_are_refused(exact_postures: tuple[SampleViews, ...]
 
 @pytest.mark.parametrize(("posture", "seed"), [(0, 11), (1, 0)])
 def test_values_of_all_views_are_not_taken_from_spoiled_masks(
-    posture: int, seed: int, exact_postures: tuple[SampleViews, ...]
+    posture: int, seed: int, exact_postures: tuple[Sample, ...]
 ) -> None:
     """Distances that bring residuals down by half, because masks lack parts: without the rule, wrong cameras."""
     spoiled = Roughness(holes=0, quality=None)
@@ -154,7 +154,7 @@ def test_values_of_all_views_are_not_taken_from_spoiled_masks(
     assert found.residual_after_px < 0.5 * found.residual_before_px
 
 
-def test_one_aspect_is_taken_from_lossy_masks(exact_postures: tuple[SampleViews, ...]) -> None:
+def test_one_aspect_is_taken_from_lossy_masks(exact_postures: tuple[Sample, ...]) -> None:
     lossy = Roughness(grown_px=None, tail_lost=0.0)
     rough = faults.rough(exact_postures[0], np.random.default_rng(1), what=lossy).sample
     assert repair_sample(faults.anisotropic(rough, np.random.default_rng(1)).sample).status == "repaired"

@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, sample_json
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.calibration.facelift import ViewEntry, sample_json
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 
@@ -41,17 +41,17 @@ def cameras() -> tuple[Camera, ...]:
 
 
 @pytest.fixture(scope="session")
-def sample(cameras: tuple[Camera, ...]) -> SampleViews:
+def sample(cameras: tuple[Camera, ...]) -> Sample:
     """Exact cameras, exact alphas, colours that differ from view to view."""
     axes = np.array([0.55, 0.35, 0.3])
     views = []
     for k, camera in enumerate(cameras):
         colours = np.full((SIZE, SIZE, 3), (200 - 20 * k, 60 + 25 * k, 90), np.uint8)
         views.append(View(camera.name, camera, ellipsoid_alpha(camera, axes), colours))
-    return SampleViews("sample_000007", tuple(views), 7)
+    return Sample("sample_000007", tuple(views), 7)
 
 
-def write_sample(folder: Path, sample: SampleViews) -> Path:
+def write_sample(folder: Path, sample: Sample) -> Path:
     """The sample as a folder in FaceLift's format."""
     (folder / "images").mkdir(parents=True)
     views = []
@@ -59,13 +59,13 @@ def write_sample(folder: Path, sample: SampleViews) -> Path:
         name = f"images/cam_{k:03d}.png"
         assert view.colours is not None
         cv2.imwrite(str(folder / name), np.dstack([view.colours[:, :, ::-1], view.alpha]))
-        views.append(SampleView(view.camera, name, k))
+        views.append(ViewEntry(view.camera, name, k))
     (folder / "opencv_cameras.json").write_bytes(sample_json(folder.name, views, {}))
     return folder
 
 
 @pytest.fixture(scope="session")
-def dataset(sample: SampleViews, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def dataset(sample: Sample, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three samples on disk; in the last, the image of cam2 is a pixel and a half off its camera."""
     from dataclasses import replace
 

@@ -13,7 +13,7 @@ import pytest
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit
 from mouselift.audit.run import audit_dataset
-from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import load_sample
 from mouselift.errors import DatasetError, OutputError
 from mouselift.report.choose import drawn_large, drawn_small
 from mouselift.report.dataset_charts import along_samples, per_camera

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import outline_of
 from mouselift.geometry.tangent_planes import tangency
@@ -18,11 +18,11 @@ Change = Callable[[Camera], Camera]
 EXACT_PX = 0.15  # alpha has 8 x 8 sub-pixels: tangents are true to a tenth
 
 
-def found(cameras: list[Camera], sample: SampleViews) -> list[Tangent]:
+def found(cameras: list[Camera], sample: Sample) -> list[Tangent]:
     return tangents(cameras, [outline_of(view.alpha) for view in sample.views])
 
 
-def worst(cameras: list[Camera], sample: SampleViews) -> dict[int, float]:
+def worst(cameras: list[Camera], sample: Sample) -> dict[int, float]:
     """View -> median absolute gap of all planes drawn in it."""
     gaps: dict[int, list[float]] = {}
     for t in found(cameras, sample):
@@ -30,13 +30,13 @@ def worst(cameras: list[Camera], sample: SampleViews) -> dict[int, float]:
     return {view: float(np.median(values)) for view, values in gaps.items()}
 
 
-def test_exact_cameras_touch_everywhere(sample: SampleViews) -> None:
+def test_exact_cameras_touch_everywhere(sample: Sample) -> None:
     tangent = found([view.camera for view in sample.views], sample)
     assert len(tangent) == 6 * 5 * 2
     assert max(abs(t.gap_px) for t in tangent) < EXACT_PX
 
 
-def test_gap_is_the_audits(sample: SampleViews) -> None:
+def test_gap_is_the_audits(sample: Sample) -> None:
     cameras = [view.camera for view in sample.views]
     cameras[2] = replace(cameras[2], cx=cameras[2].cx + 3)
     pixels = tangency(cameras, [outline_of(view.alpha) for view in sample.views]).pixels
@@ -44,7 +44,7 @@ def test_gap_is_the_audits(sample: SampleViews) -> None:
         assert t.gap_px == pytest.approx(pixels[t.view, t.other, t.side], abs=1e-9)
 
 
-def test_drawn_gap_is_the_stated_one(sample: SampleViews) -> None:
+def test_drawn_gap_is_the_stated_one(sample: Sample) -> None:
     """The distance between the circle and the line on the page is the number beside it."""
     cameras = [view.camera for view in sample.views]
     cameras[4] = replace(cameras[4], fy=cameras[4].fy * 1.03)
@@ -74,7 +74,7 @@ def test_trace_holds_every_point_of_the_ray(cameras: tuple[Camera, ...]) -> None
         ("transposed", lambda c: replace(c, T_cam_world=transposed(c.T_cam_world))),
     ],
 )
-def test_a_fault_in_one_view_shows_there(sample: SampleViews, fault: str, change: Change) -> None:
+def test_a_fault_in_one_view_shows_there(sample: Sample, fault: str, change: Change) -> None:
     cameras = [view.camera for view in sample.views]
     exact = worst(cameras, sample)
     cameras[3] = change(cameras[3])
@@ -102,7 +102,7 @@ def test_across_the_frame() -> None:
     np.testing.assert_allclose(sorted(diagonal.tolist()), [[0, 0], [50, 50]], atol=1e-9)
 
 
-def test_reference_is_a_view_that_is_right(sample: SampleViews) -> None:
+def test_reference_is_a_view_that_is_right(sample: Sample) -> None:
     cameras = [view.camera for view in sample.views]
     cameras[0] = replace(cameras[0], cx=cameras[0].cx + 8)
     assert best_reference(found(cameras, sample), 6) != 0

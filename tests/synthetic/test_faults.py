@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic import faults
@@ -16,7 +16,7 @@ RNG = np.random.default_rng
 
 
 @pytest.fixture(scope="module")
-def sample() -> SampleViews:
+def sample() -> Sample:
     """Four cameras around a disc with a thin tail."""
     axis = np.arange(256) + 0.5
     alpha = ((axis[None] - 120) ** 2 + (axis[:, None] - 140) ** 2 < 40**2).astype(np.uint8) * 255
@@ -28,11 +28,11 @@ def sample() -> SampleViews:
         views.append(
             View(f"cam{k}", Camera(256, 256, 300.0 + k, 300.0 + k, 130.0 + k, 126.0, T, name=f"cam{k}"), alpha)
         )
-    return SampleViews("sample_000007", tuple(views), 7)
+    return Sample("sample_000007", tuple(views), 7)
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_faults_spoil_what_they_name(name: str, sample: SampleViews) -> None:
+def test_faults_spoil_what_they_name(name: str, sample: Sample) -> None:
     injected = FAULTS[name](sample, RNG(1))
     assert injected.fault == name
     changed = {
@@ -52,7 +52,7 @@ def test_faults_spoil_what_they_name(name: str, sample: SampleViews) -> None:
     assert again.values == injected.values
 
 
-def test_unscaled_is_the_camera_of_the_image_before(sample: SampleViews) -> None:
+def test_unscaled_is_the_camera_of_the_image_before(sample: Sample) -> None:
     """A point's pixel in the image before, scaled and shifted, is its pixel now; half a pixel would be seen."""
     now = sample.views[2].camera
     before = unscaled(now, 1.3, 4.0, -7.0)
@@ -63,7 +63,7 @@ def test_unscaled_is_the_camera_of_the_image_before(sample: SampleViews) -> None
     assert not np.allclose(moved + 0.5, now.project(points), atol=1e-3)
 
 
-def test_values_are_those_of_the_image(sample: SampleViews) -> None:
+def test_values_are_those_of_the_image(sample: Sample) -> None:
     injected = faults.legacy(sample, RNG(4))
     points = RNG(0).uniform(-0.3, 0.3, (20, 3))
     middle = np.array([128.0, 128.0])
@@ -80,7 +80,7 @@ def test_values_are_those_of_the_image(sample: SampleViews) -> None:
         assert np.abs(com - middle).max() <= 0.5
 
 
-def test_moved_centres_keep_their_direction(sample: SampleViews) -> None:
+def test_moved_centres_keep_their_direction(sample: Sample) -> None:
     injected = faults.centre_moved(sample, RNG(0))
     distances = [float(np.linalg.norm(view.camera.centre)) for view in injected.sample.views]
     assert np.ptp(distances) < 1e-9
@@ -89,14 +89,14 @@ def test_moved_centres_keep_their_direction(sample: SampleViews) -> None:
         assert np.array_equal(new.camera.R_cam_world, old.camera.R_cam_world)
 
 
-def test_rough_masks_leave_cameras_alone(sample: SampleViews) -> None:
+def test_rough_masks_leave_cameras_alone(sample: Sample) -> None:
     injected = faults.rough(sample, RNG(3))
     for old, new in zip(sample.views, injected.sample.views, strict=True):
         assert new.camera is old.camera
     assert set(injected.values) == {"grown_px", "grown_view", "tailless_view"}
 
 
-def test_growth_is_in_pixels(sample: SampleViews) -> None:
+def test_growth_is_in_pixels(sample: Sample) -> None:
     alpha = sample.views[0].alpha
     area = float(alpha.sum() / 255)
     disc = np.where(np.arange(256)[None] < 158, alpha, 0).astype(np.uint8)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.view.live import image_plane
@@ -36,12 +36,12 @@ def ball(camera: Camera, radius: float = RADIUS) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def sample() -> SampleViews:
+def sample() -> Sample:
     views = []
     for k, camera in enumerate(ring()):
         colours = np.full((SIZE, SIZE, 3), (40 * k, 90, 200 - 30 * k), np.uint8)
         views.append(View(camera.name, camera, ball(camera), colours))
-    return SampleViews("s", tuple(views), 0)
+    return Sample("s", tuple(views), 0)
 
 
 def corner_error(camera: Camera, corners: np.ndarray) -> float:
@@ -50,7 +50,7 @@ def corner_error(camera: Camera, corners: np.ndarray) -> float:
     return float(np.abs(camera.project(corners) - wanted).max())
 
 
-def test_images_stand_where_the_intrinsics_say(sample: SampleViews) -> None:
+def test_images_stand_where_the_intrinsics_say(sample: Sample) -> None:
     for camera in scene_of(sample).cameras:
         assert corner_error(camera.camera, camera.corners) < 1e-9
 
@@ -63,13 +63,13 @@ def test_images_stand_where_the_intrinsics_say(sample: SampleViews) -> None:
         ("principal point taken for the middle", lambda c: replace(c, cx=c.width / 2, cy=c.height / 2)),
     ],
 )
-def test_the_check_notices(sample: SampleViews, fault: str, wrong) -> None:
+def test_the_check_notices(sample: Sample, fault: str, wrong) -> None:
     for view in sample.views:
         drawn = SceneCamera(wrong(view.camera), None, 0.3)
         assert corner_error(view.camera, drawn.corners) > 0.4, fault
 
 
-def test_transposed_rotation_is_noticed(sample: SampleViews) -> None:
+def test_transposed_rotation_is_noticed(sample: Sample) -> None:
     camera = sample.views[1].camera
     T = camera.T_cam_world.copy()
     T[:3, :3] = T[:3, :3].T
@@ -77,7 +77,7 @@ def test_transposed_rotation_is_noticed(sample: SampleViews) -> None:
     assert not corner_error(camera, corners) < 1
 
 
-def test_hull_is_the_ball(sample: SampleViews) -> None:
+def test_hull_is_the_ball(sample: Sample) -> None:
     scene = scene_of(sample)
     assert scene.hull is not None
     distance = np.linalg.norm(scene.hull.points, axis=1)
@@ -90,7 +90,7 @@ def test_hull_is_the_ball(sample: SampleViews) -> None:
     assert scene.hull.normals[top, 2] > 0.5
 
 
-def test_hull_has_the_images_colours(sample: SampleViews) -> None:
+def test_hull_has_the_images_colours(sample: Sample) -> None:
     scene = scene_of(sample)
     assert scene.hull is not None
     seen = {tuple(colour) for colour in scene.hull.colours.tolist()}
@@ -101,7 +101,7 @@ def test_hull_has_the_images_colours(sample: SampleViews) -> None:
         assert tuple(scene.hull.colours[nearest].tolist()) == (40 * k, 90, 200 - 30 * k)
 
 
-def test_contradiction_is_told(sample: SampleViews) -> None:
+def test_contradiction_is_told(sample: Sample) -> None:
     views = []
     for k, view in enumerate(sample.views):  # some say that it lies higher, some lower, by more than its size
         camera = replace(view.camera, cy=view.camera.cy + (-20 if k % 2 else 20))
@@ -111,7 +111,7 @@ def test_contradiction_is_told(sample: SampleViews) -> None:
     assert "contradict" in scene.note
 
 
-def test_one_view_has_no_hull(sample: SampleViews) -> None:
+def test_one_view_has_no_hull(sample: Sample) -> None:
     scene = scene_of(replace(sample, views=sample.views[:1]))
     assert scene.hull is None
     assert "needs two" in scene.note
@@ -132,7 +132,7 @@ def test_on_ground_keeps_colours_straight() -> None:
     assert cv2.countNonZero((small[:, :, 0] == 10).astype(np.uint8)) == 16 * 8
 
 
-def test_image_plane_has_the_corners(sample: SampleViews) -> None:
+def test_image_plane_has_the_corners(sample: Sample) -> None:
     """viser's image node: x right, y down from its middle."""
     corners = scene_of(sample).cameras[2].corners
     wxyz, middle, width, height = image_plane(corners)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import DatasetError
 from mouselift.gaussians.ply import SH_DC, Splats, write_ply
 from mouselift.gaussians.splat import read_splats, write_splat
@@ -46,7 +46,7 @@ def sample_folder(tmp_path: Path) -> Callable[..., Path]:
         (folder / "images").mkdir(parents=True)
         image = np.zeros((32, 32, 4), np.uint8)
         image[8:24, 8:24] = (200, 90, 30, 255)
-        found = [SampleView(camera(f"cam{k}", 2.5 + k), f"images/cam_{k:03d}.png", k) for k in range(views)]
+        found = [ViewEntry(camera(f"cam{k}", 2.5 + k), f"images/cam_{k:03d}.png", k) for k in range(views)]
         for view in found:
             (folder / view.file_path).write_bytes(encode_png(image))
         (folder / file).write_bytes(sample_json(folder.name, found, {}))

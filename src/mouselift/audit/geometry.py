@@ -10,7 +10,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, Levels
 from mouselift.consistency.camera_check import CameraCheck, accused, check_cameras
 from mouselift.consistency.hull_coverage import coherence, coherence_findings
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import in_order, problem_of
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import SPECK_SHARE, Outline, outline_of
@@ -39,7 +39,7 @@ class Geometry:
         return self.check.judged and (blamed or quiet)
 
 
-def geometry(sample: SampleViews, hull: bool = False) -> Geometry:
+def geometry(sample: Sample, hull: bool = False) -> Geometry:
     """A sample without views is not judged, and has no finding: what left them out has said why."""
     raw = [_outline(view.alpha) for view in sample.views]
     check = check_cameras(sample, raw)

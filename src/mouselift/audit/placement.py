@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Points3, Vector3
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
@@ -69,7 +69,7 @@ def touches_edge(camera: Camera, outline: Outline) -> bool:
     return x0 <= 0 or y0 <= 0 or x1 >= camera.width or y1 >= camera.height
 
 
-def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
+def placement_findings(sample: Sample, place: Placement) -> list[Finding]:
     """Errors: behind a camera, out of the model's reach. Warnings: off the origin, clipped. Note: outside the cube."""
     found: list[Finding] = []
 
@@ -98,7 +98,7 @@ def placement_findings(sample: SampleViews, place: Placement) -> list[Finding]:
     return found + border_findings(sample, place)
 
 
-def border_findings(sample: SampleViews, place: Placement) -> list[Finding]:
+def border_findings(sample: Sample, place: Placement) -> list[Finding]:
     """Views whose subject reaches the image's edge. An error never: what the sensor cut, no framing brings back."""
     found: list[Finding] = []
     for view, border in zip(sample.views, place.border, strict=True):

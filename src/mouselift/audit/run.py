@@ -25,8 +25,7 @@ from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.spread import Spread, spread, spread_findings
 from mouselift.audit.verdict import dataset_verdict, in_words, sample_verdict
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.loading import Loaded, load_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Loaded, Sample, load_sample
 from mouselift.diagnosis.cause import CauseFound
 from mouselift.diagnosis.dataset_causes import find_causes
 from mouselift.errors import DatasetError
@@ -40,7 +39,7 @@ _BLOCK = 16  # samples a worker takes at a time
 _LEGACY = "legacy"
 
 
-def audit_sample(sample: SampleViews, hull: bool = False) -> SampleReport:
+def audit_sample(sample: Sample, hull: bool = False) -> SampleReport:
     """One sample's verdict, from its views alone. hull: also carve the visual hull and compare (ten times slower)."""
     return _report(sample, [view.camera for view in sample.views], (), None, hull)
 
@@ -52,7 +51,7 @@ def audit_folder(folder: Path, hull: bool = False) -> SampleReport:
 
 
 def _report(
-    sample: SampleViews, cameras: Sequence[Camera], before: Sequence[Finding], preset: str | None, hull: bool
+    sample: Sample, cameras: Sequence[Camera], before: Sequence[Finding], preset: str | None, hull: bool
 ) -> SampleReport:
     """cameras: of all views, those without a silhouette included."""
     findings = list(before)
@@ -73,7 +72,7 @@ def _report(
     return SampleReport(sample.id, sample.frame, findings, verdict, numbers, _view_numbers(sample, seen, place))
 
 
-def _legacy(sample: SampleViews) -> Finding:
+def _legacy(sample: Sample) -> Finding:
     text = f"{sample.id}: its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
     return Finding.of("legacy", text, frame=sample.frame, sample=sample.id)
 
@@ -99,7 +98,7 @@ def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> d
     return {key: _known(value) for key, value in numbers.items()}
 
 
-def _view_numbers(sample: SampleViews, seen: Geometry, place: Placement) -> list[dict[str, float | str | None]]:
+def _view_numbers(sample: Sample, seen: Geometry, place: Placement) -> list[dict[str, float | str | None]]:
     facts = camera_facts([view.camera for view in sample.views])
     out: list[dict[str, float | str | None]] = []
     for k, view in enumerate(sample.views):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
@@ -53,7 +53,7 @@ def spread(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Spr
     )
 
 
-def spread_findings(sample: SampleViews, found: Spread) -> list[Finding]:
+def spread_findings(sample: Sample, found: Spread) -> list[Finding]:
     """Notes and warnings where the spread is far from what the model was trained on."""
     out: list[Finding] = []
 

@@ -27,7 +27,7 @@ _LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
-class SampleView:
+class ViewEntry:
     """One view of a sample: its camera, and its image relative to the sample's folder."""
 
     camera: Camera  # pinhole, no skew; `camera.name` is the source camera's
@@ -42,7 +42,7 @@ def read_facelift(path: Path, variant: str | None = None) -> Rig:
     return Rig(path, "facelift", tuple(_rig_camera(path, view.camera) for view in views))
 
 
-def read_cameras_json(path: Path) -> tuple[list[SampleView], dict[str, Any]]:
+def read_cameras_json(path: Path) -> tuple[list[ViewEntry], dict[str, Any]]:
     """The views of an `opencv_cameras.json`, and the whole content.
 
     Rotations rounded in the file (off by up to 1e-4) are replaced by the nearest one. CalibrationError names file,
@@ -55,7 +55,7 @@ def read_cameras_json(path: Path) -> tuple[list[SampleView], dict[str, Any]]:
     return [view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
 
 
-def sample_json(sample_id: str, views: Sequence[SampleView], provenance: Mapping[str, Any]) -> bytes:
+def sample_json(sample_id: str, views: Sequence[ViewEntry], provenance: Mapping[str, Any]) -> bytes:
     """The bytes of an `opencv_cameras.json`: equal input, equal bytes; every float reads back as it was.
 
     `provenance` (anything that msgspec encodes) goes under "mouselift". CalibrationError where a camera has a lens or
@@ -65,7 +65,7 @@ def sample_json(sample_id: str, views: Sequence[SampleView], provenance: Mapping
     return msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
 
 
-def _entry(view: SampleView) -> dict[str, Any]:
+def _entry(view: ViewEntry) -> dict[str, Any]:
     camera = view.camera
     if not isinstance(camera.lens, Pinhole) or camera.skew != 0.0:
         raise CalibrationError(
@@ -108,7 +108,7 @@ def _lenient(path: Path, data: bytes) -> Any:
         raise CalibrationError(f"{path}: not valid JSON: {error}") from None
 
 
-def view_of_frame(path: Path, index: int, frame: Any) -> SampleView:
+def view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
     """The view of one entry of "frames". CalibrationError names file, entry and key."""
     where = f"{path}: frames[{index}]"
     if not isinstance(frame, dict):
@@ -135,7 +135,7 @@ def view_of_frame(path: Path, index: int, frame: Any) -> SampleView:
         raise CalibrationError(f"camera {name!r} ({path}): {error}") from None
     camera = Camera(int(size[0]), int(size[1]), fx, fy, cx, cy, T, name=name)
     view_id = frame.get("view_id", index)
-    return SampleView(camera, file_path, view_id if isinstance(view_id, int) else index)
+    return ViewEntry(camera, file_path, view_id if isinstance(view_id, int) else index)
 
 
 def _number(where: str, key: str, value: Any) -> float:

@@ -12,7 +12,7 @@ from mouselift.consistency.hypotheses import Suspicion, suspect
 from mouselift.consistency.limits import LIMITS, GeometryLimits
 from mouselift.consistency.opened_silhouettes import Witness
 from mouselift.consistency.sensor_cut import without_cuts
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import Tangency, tangency
@@ -51,9 +51,7 @@ class CameraCheck:
         return any(finding.code == "masks-rough" for finding in self.findings)
 
 
-def check_cameras(
-    sample: SampleViews, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
-) -> CameraCheck:
+def check_cameras(sample: Sample, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS) -> CameraCheck:
     """Findings: `tangency` (a warning where barely so), `tangency-unknown`, `masks-rough`, `cut-by-sensor`."""
     kept, notes = without_cuts(sample, outlines, limits)
     cameras = [view.camera for view in sample.views]
@@ -81,7 +79,7 @@ def check_cameras(
     return CameraCheck(kept, found, suspicion, tuple(findings), limits)
 
 
-def accused(sample: SampleViews, check: CameraCheck) -> CameraCheck:
+def accused(sample: Sample, check: CameraCheck) -> CameraCheck:
     """The same where masks were at fault at first sight, but cameras are: what was said of masks goes."""
     score = check.suspicion.best[2]
     suspicion = replace(
@@ -98,7 +96,7 @@ def accused(sample: SampleViews, check: CameraCheck) -> CameraCheck:
     return replace(check, suspicion=suspicion, findings=(*others, found))
 
 
-def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+def _unknown(sample: Sample, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     text = (
         f"{sample.id}: only {suspicion.planes_used} tangent planes have a say (expected at least {limits.min_planes}): "
         "whether cameras and silhouettes agree is not known"
@@ -113,7 +111,7 @@ def _unknown(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) 
     )
 
 
-def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Finding:
+def _tiny(sample: Sample, smallest: float, limits: GeometryLimits) -> Finding:
     text = (
         f"{sample.id}: outlines disagree, but the smallest subject is only {smallest:.0f} px (square root of its area; "
         f"expected at least {limits.tiny_px:g} px): whether cameras or too few pixels are the reason is not known"
@@ -130,7 +128,7 @@ def _tiny(sample: SampleViews, smallest: float, limits: GeometryLimits) -> Findi
     )
 
 
-def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+def _disagreement(sample: Sample, found: Tangency, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     rms = f"tangency {found.rms_px:.2f} px RMS"
     name, value, limit = None, suspicion.score, suspicion.limit
     s, dx, dy = suspicion.change
@@ -164,7 +162,7 @@ def _disagreement(sample: SampleViews, found: Tangency, suspicion: Suspicion, li
     )
 
 
-def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
+def _rough(sample: Sample, suspicion: Suspicion, limits: GeometryLimits) -> Finding:
     masks, name = suspicion.masks, None
     if suspicion.body_share is not None:
         return _ragged(sample, suspicion, suspicion.body_share, limits)
@@ -189,7 +187,7 @@ def _rough(sample: SampleViews, suspicion: Suspicion, limits: GeometryLimits) ->
     )
 
 
-def _ragged(sample: SampleViews, suspicion: Suspicion, share: float, limits: GeometryLimits) -> Finding:
+def _ragged(sample: Sample, suspicion: Suspicion, share: float, limits: GeometryLimits) -> Finding:
     text = (
         f"{sample.id}: ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
         f"agree to {100 * share:.0f} % of the subject's half breadth ({suspicion.noise_px:.1f} px RMS): the cameras "

@@ -20,7 +20,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
 from mouselift.consistency.limits import LIMITS, GeometryLimits
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import HALF_LEVEL
@@ -85,7 +85,7 @@ def coherence(cameras: Sequence[Camera], alphas: Sequence[Levels], limits: Geome
 
 
 def coherence_findings(
-    sample: SampleViews, found: Coherence, limits: GeometryLimits = LIMITS, *, cut: bool = False, rough: bool = False
+    sample: Sample, found: Coherence, limits: GeometryLimits = LIMITS, *, cut: bool = False, rough: bool = False
 ) -> tuple[Finding, ...]:
     """`coverage`: masks and cameras contradict each other, with the guilty view where there is one.
 

@@ -16,7 +16,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.limits import LIMITS, GeometryLimits
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import Outline
 
@@ -60,7 +60,7 @@ def cut_line(outline: Outline, limits: GeometryLimits = LIMITS) -> CutLine | Non
 
 
 def without_cuts(
-    sample: SampleViews, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
+    sample: Sample, outlines: Sequence[Outline | None], limits: GeometryLimits = LIMITS
 ) -> tuple[tuple[Outline | None, ...], tuple[Finding, ...]]:
     """Outlines whose corners on old frame edges say nothing, and a note for each view that the sensor had cut.
 

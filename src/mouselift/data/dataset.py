@@ -14,13 +14,12 @@ from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mouselift.array_types import Array
-from mouselift.calibration.facelift import SampleView
 from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.decode import Box, Premultiplied, read_cutout
 from mouselift.data.moves import ViewMove, resized
-from mouselift.data.sample import Batch, Sample, collate
+from mouselift.data.sample import Batch, SampleTensors, collate
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import DatasetSample, read_sample
+from mouselift.dataset.sample import Sample, View, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.geometry.camera import Camera
 from mouselift.progress import Progress, silent
@@ -92,7 +91,7 @@ class ViewChoice:
         return Chosen(tuple(loaded), tuple(inputs), tuple(targets), tuple(names[k] in self.held_out for k in loaded))
 
 
-class MultiViewDataset(Dataset[Sample]):
+class MultiViewDataset(Dataset[SampleTensors]):
     """Samples of prepared folders (FaceLift format), read when asked for.
 
     samples: a list file, a folder of samples, one sample's folder, or such folders (`dataset.layout.split_samples`).
@@ -136,7 +135,7 @@ class MultiViewDataset(Dataset[Sample]):
         """Another epoch: other draws. Call it before iterating, not while."""
         self._epoch.fill_(epoch)
 
-    def __getitem__(self, index: int) -> Sample:
+    def __getitem__(self, index: int) -> SampleTensors:
         folder = self.folders[index]
         place = range(len(self))[index]
         try:
@@ -156,7 +155,7 @@ class MultiViewDataset(Dataset[Sample]):
                 raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
             progress("samples", place + 1, len(self))
 
-    def _read(self, found: DatasetSample, place: int) -> Sample:
+    def _read(self, found: Sample, place: int) -> SampleTensors:
         chosen = self.views.choose(found.names, self._rng(place, _VIEWS))
         gains = None if self.augment is None else self.augment.gains(self._rng(place, _COLOURS))
         side = self.size or found.views[0].camera.width
@@ -164,10 +163,10 @@ class MultiViewDataset(Dataset[Sample]):
         cameras = []
         for out, k in zip(image, chosen.loaded, strict=True):
             target = self._target(found.views[k].camera, place, k)
-            self._fill(out, found.folder, found.views[k], target, gains)
+            self._fill(out, found.views[k], target, gains)
             cameras.append(target)
-        return Sample(
-            name=found.folder.name,
+        return SampleTensors(
+            name=found.id,
             views=tuple(camera.name for camera in cameras),
             image=torch.from_numpy(image),
             c2w=torch.from_numpy(np.stack([_c2w(camera) for camera in cameras])),
@@ -190,13 +189,12 @@ class MultiViewDataset(Dataset[Sample]):
     def _fill(
         self,
         out: Float32[Array, "4 h w"],
-        folder: Path,
-        view: SampleView,
+        view: View,
         target: Camera,
         gains: ColourGains | None,
     ) -> None:
         """Decodes, moves and colours one view into `out`, on the background."""
-        file = folder / view.file_path
+        file = view.path
         cutout = read_cutout(file)
         if (cutout.width, cutout.height) != (view.camera.width, view.camera.height):
             raise DatasetError(

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from mouselift.errors import DatasetError
 
-T = TypeVar("T", "Sample", "Batch")
+T = TypeVar("T", "SampleTensors", "Batch")
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class SampleTensors:
     """One instant. Convention: pixel centres at +0.5, OpenCV camera axes, c2w = T_world_cam in the sample's world."""
 
     name: str  # of its folder
@@ -45,7 +45,7 @@ class Views:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Samples of equal size and number of views; fields as `Sample`."""
+    """Samples of equal size and number of views; fields as `SampleTensors`."""
 
     names: tuple[str, ...]
     views: tuple[tuple[str, ...], ...]
@@ -82,7 +82,7 @@ class Batch:
         return Views(self.image[rows, places], self.c2w[rows, places], self.fxfycxcy[rows, places])
 
 
-def collate(samples: Sequence[Sample]) -> Batch:
+def collate(samples: Sequence[SampleTensors]) -> Batch:
     """Samples as a batch. DatasetError names the first sample whose number of views or size differs."""
     for sample in samples[1:]:
         for key in ("image", "inputs", "targets"):
@@ -94,7 +94,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
                 )
     joined = {
         field.name: torch.stack([getattr(sample, field.name) for sample in samples])
-        for field in fields(Sample)
+        for field in fields(SampleTensors)
         if field.name not in ("name", "views")
     }
     return Batch(tuple(sample.name for sample in samples), tuple(sample.views for sample in samples), **joined)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mouselift.calibration.facelift import SampleView, view_of_frame
+from mouselift.calibration.facelift import ViewEntry, view_of_frame
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
@@ -74,7 +74,7 @@ def _lenient(file: Path, data: bytes) -> SampleFile:
     return SampleFile(content.get("frames"), None)
 
 
-def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[SampleView | None, list[Finding]]:
+def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[ViewEntry | None, list[Finding]]:
     """(view, findings) of entry `index` of "frames"; None where no camera can exist with these numbers."""
     where = f"{file}: frames[{index}]"
     name = _name(index, frame)

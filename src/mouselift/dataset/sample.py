@@ -1,12 +1,36 @@
-"""What an audit looks at: the views of one sample, from memory or from any FaceLift-format folder."""
+"""One sample and its views, from memory or from any folder in FaceLift's format: home of a sample for everyone.
+
+`load_sample` reads whatever tool wrote the folder: what is broken becomes findings, not a crash. Views whose camera
+cannot exist, and views without a usable silhouette, are left out of `Loaded.sample` and named in `Loaded.findings`. An
+image's real size counts, not the `w` and `h` of its file. `read_sample` wants the sample whole, and decodes nothing.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
 
 from mouselift.array_types import ImageRGB, Levels
+from mouselift.calibration.facelift import ViewEntry, read_cameras_json
+from mouselift.dataset.cameras_check import SampleFile, check_frame, read_sample_file, same_cameras
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.errors import CalibrationError, DatasetError
+from mouselift.findings import Finding, Severity
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.media.alpha import AlphaImage, read_alpha, read_colours
+from mouselift.media.frames import number_of
+
+_GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
+_GROUNDS = {"white": 255, "black": 0}
+_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, eq=False)
@@ -15,15 +39,21 @@ class View:
 
     name: str  # of the camera
     camera: Camera  # pinhole, sample world, of the image's real size
-    alpha: Levels  # [h, w], 0 background .. 255 subject
+    alpha: Levels = field(default_factory=lambda: np.zeros((0, 0), dtype=np.uint8))
+    """[h, w], 0 background .. 255 subject; [0, 0] from `read_sample`"""
     colours: ImageRGB | None = None  # only where a check asks for them
     cut: bool | None = None  # the sensor had cut the subject before any framing; None: nobody wrote it down
-    path: Path | None = None  # of the image
+    path: Path = Path()  # of the image; Path() where it is in memory only
 
 
 @dataclass(frozen=True, eq=False)
-class SampleViews:
-    """One sample. `frame` is the source frame where it is known: neighbouring samples are near in time."""
+class Sample:
+    """One instant from all sides. `frame` is the source frame where it is known: neighbours are near in time.
+
+    >>> sample = load_sample(Path("out/mouse7/sample_000786")).sample  # doctest: +SKIP
+    >>> sample.views[0].alpha.shape  # doctest: +SKIP
+    (512, 512)
+    """
 
     id: str
     views: tuple[View, ...]
@@ -33,3 +63,245 @@ class SampleViews:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(view.name for view in self.views)
+
+    def finding(
+        self,
+        code: str,
+        text: str,
+        *,
+        severity: Severity | None = None,
+        camera: str | None = None,
+        value: float | None = None,
+        limit: float | None = None,
+        advice: str | None = None,
+    ) -> Finding:
+        """`Finding.of` about this sample, which its message names first."""
+        return Finding.of(
+            code,
+            f"{self.id}: {text}",
+            severity=severity,
+            camera=camera,
+            frame=self.frame,
+            sample=self.id,
+            value=value,
+            limit=limit,
+            advice=advice,
+        )
+
+
+def read_sample(folder: Path) -> Sample:
+    """A sample for code that needs every view: its images' sizes are compared with its cameras, nothing is decoded.
+
+    DatasetError names file, frame and key: malformed cameras, a missing image, an image that is not square or not
+    of the size that its camera says.
+    """
+    file = folder / CAMERAS_FILE
+    if not file.is_file():
+        raise DatasetError(f"{folder}: expected a sample, a folder with {CAMERAS_FILE}, which is not there")
+    try:
+        views, _ = read_cameras_json(file)
+    except CalibrationError as error:
+        raise DatasetError(str(error)) from None
+    names = [view.camera.name for view in views]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DatasetError(f"{file}: expected every view once, got {', '.join(twice)} more than once")
+    for index, view in enumerate(views):
+        where = f"{file}: frames[{index}]"
+        if view.camera.width != view.camera.height:
+            raise DatasetError(
+                f"{where}: expected a square image (the model's loaders do), got w = {view.camera.width}, "
+                f"h = {view.camera.height}"
+            )
+        image = folder / view.file_path
+        if not image.is_file():
+            raise DatasetError(f"{where}: file_path: no such image: {image}")
+        check_size(where, image, view.camera, _png_size(image))
+    found = tuple(View(v.camera.name, v.camera, path=folder / v.file_path) for v in views)
+    return Sample(folder.name, found, number_of(folder.name), folder)
+
+
+def check_size(where: str, image: Path, camera: Camera, size: tuple[int, int] | None) -> None:
+    """DatasetError where an image is known to have another size than its camera says."""
+    expected = (camera.width, camera.height)
+    if size is not None and size != expected:
+        raise DatasetError(
+            f"{where}: {image} is {size[0]}x{size[1]}, its camera says w = {expected[0]}, h = {expected[1]}"
+        )
+
+
+def _png_size(file: Path) -> tuple[int, int] | None:
+    """(width, height) from a PNG's header; None for other formats, which are compared when they are decoded."""
+    with file.open("rb") as stream:
+        head = stream.read(24)
+    if len(head) < 24 or not head.startswith(_PNG_HEAD):
+        return None
+    width, height = struct.unpack(">II", head[16:24])
+    return int(width), int(height)
+
+
+@dataclass(frozen=True, eq=False)
+class Loaded:
+    """One sample as its files state it."""
+
+    sample: Sample  # views with a camera and a silhouette; may be empty
+    cameras: tuple[Camera, ...]  # of every view whose camera can exist, in the file's order
+    digests: tuple[int, ...]  # of the images of `sample.views`: equal for equal files
+    findings: tuple[Finding, ...]
+    preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
+    derived: bool = False  # masks were derived from the images' ground, not read
+
+
+def load_sample(folder: Path, colours: bool = False) -> Loaded:
+    """Reads one sample folder. `colours`: keep the images' colours in `View.colours` (slower by a decode a view)."""
+    name, file = folder.name, folder / CAMERAS_FILE
+    try:
+        content = read_sample_file(file)
+    except DatasetError as error:
+        broken = Finding.of("bad-file", str(error), sample=name)
+        return Loaded(Sample(name, (), number_of(name), folder), (), (), (broken,))
+    record, preset = _own_record(content)
+    frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
+    cut = {v.get("camera"): v.get("cut") for v in record.get("views", []) if isinstance(v, dict)}
+    findings: list[Finding] = []
+    cameras: list[Camera] = []
+    views: list[View] = []
+    digests: list[int] = []
+    derived = False
+    for stated in _stated_views(name, file, content, findings):
+        view = _read_view(name, folder, stated, findings, colours)
+        cameras.append(view.camera)
+        if view.alpha is not None:
+            known = cut.get(stated.camera.name)
+            known = known if isinstance(known, bool) else None
+            views.append(View(view.camera.name, view.camera, view.alpha, view.colours, known, view.path))
+            digests.append(view.digest)
+            derived = derived or view.derived
+    findings += same_cameras(name, cameras)
+    findings += _same_images(name, [view.name for view in views], digests)
+    sizes = sorted({f"{camera.width}x{camera.height}" for camera in cameras})
+    if len(sizes) > 1:
+        text = f"{file}: images of several sizes: {', '.join(sizes)}"
+        findings.append(Finding.of("sizes-differ", text, sample=name))
+    sample = Sample(name, tuple(views), frame, folder)
+    return Loaded(sample, tuple(cameras), tuple(digests), tuple(findings), preset, derived)
+
+
+def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
+    if content.mouselift is None:
+        return {}, None
+    preset = content.mouselift.provenance.get("preset") if content.mouselift.repair is None else None
+    return content.mouselift.record, preset if isinstance(preset, str) else None
+
+
+def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Finding]) -> list[ViewEntry]:
+    """The entries whose camera can exist, with names made distinct."""
+    out: list[ViewEntry] = []
+    for index, entry in enumerate(content.frames):
+        view, found = check_frame(name, file, index, entry)
+        findings += found
+        if view is None:
+            continue
+        if view.camera.name in {other.camera.name for other in out}:
+            text = f"{file}: frames[{index}]: a second view is called {view.camera.name}"
+            findings.append(Finding.of("same-name", text, camera=view.camera.name, sample=name))
+            view = replace(view, camera=replace(view.camera, name=f"{view.camera.name}#{index}"))
+        out.append(view)
+    numbers = [view.view_id for view in out]
+    if numbers != sorted(set(numbers)):
+        text = f"{file}: view_id: expected ascending numbers, each once, got {numbers}"
+        advice = "Loaders take views by their place: keep one order in all samples."
+        findings.append(Finding.of("view-order", text, sample=name, advice=advice))
+    return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Read:
+    camera: Camera  # of the image's real size
+    path: Path
+    alpha: Levels | None = None
+    colours: ImageRGB | None = None
+    digest: int = 0
+    derived: bool = False
+
+
+def _read_view(name: str, folder: Path, stated: ViewEntry, findings: list[Finding], colours: bool) -> _Read:
+    """The image of a view; `alpha` is None where it gives no silhouette, and a finding says why."""
+    camera, path = stated.camera, folder / stated.file_path
+
+    def note(code: str, text: str, advice: str | None = None, value: float | None = None) -> None:
+        text = f"{path}: {text}"
+        findings.append(Finding.of(code, text, camera=camera.name, sample=name, value=value, advice=advice))
+
+    if not path.is_file():
+        note("missing-image", "no such image")
+        return _Read(camera, path)
+    try:
+        image = read_alpha(path)
+    except DatasetError as error:
+        text = str(error).removeprefix(f"{path}: ")
+        note("bad-image", text)
+        return _Read(camera, path)
+    if (image.width, image.height) != (camera.width, camera.height):
+        text = f"is {image.width}x{image.height}, its camera says w = {camera.width}, h = {camera.height}"
+        note("size-mismatch", text)
+        camera = replace(camera, width=image.width, height=image.height)
+    if image.width != image.height:
+        note("not-square", f"{image.width}x{image.height}")
+    alpha, derived = _silhouette(image, path, note)
+    if alpha is None:
+        return _Read(camera, path)
+    return _Read(camera, path, alpha, read_colours(path) if colours else None, image.digest, derived)
+
+
+def _silhouette(image: AlphaImage, path: Path, note: Any) -> tuple[Levels | None, bool]:
+    """(alpha, whether it was derived from the colours); None where the image shows no silhouette."""
+    alpha = image.alpha
+    highest = 255 if alpha is None else int(alpha.max())
+    if alpha is not None and highest == 0:
+        note("empty-mask", "nothing is opaque: the subject is not there")
+        return None, False
+    if alpha is not None and highest < HALF_LEVEL:
+        text = f"no alpha reaches one half (highest {highest} of 255)"
+        note("empty-mask", text, "Write alpha from 0 to 255.", float(highest))
+        return None, False
+    if alpha is not None and int(alpha.min()) < 255:
+        return alpha, False
+    derived = mask_from_ground(read_colours(path))
+    if derived is None:
+        text = "opaque, on no ground of exactly white or black: there is no silhouette to compare"
+        note("no-alpha", text)
+        return None, False
+    ground, mask = derived
+    text = f"opaque: the mask was derived from its exactly {ground} ground"
+    note("mask-derived", text)
+    return mask, True
+
+
+def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
+    """(ground, hard mask) of an opaque image whose border is mostly exactly white or black; None for others.
+
+    The ground is what is exactly of that colour and joined to the image's border.
+    """
+    rim = np.concatenate([colours[0], colours[-1], colours[:, 0], colours[:, -1]])
+    for name, level in _GROUNDS.items():
+        if float((rim == level).all(axis=1).mean()) < _GROUND_SHARE:
+            continue
+        exact = (colours == level).all(axis=2).astype(np.uint8)
+        _, labels = cv2.connectedComponents(exact, connectivity=4)
+        labels = np.asarray(labels)
+        outer = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+        ground = np.isin(labels, outer[outer > 0])
+        mask = np.where(ground, 0, 255).astype(np.uint8)
+        return (name, mask) if 0 < int(ground.sum()) < ground.size else None
+    return None
+
+
+def _same_images(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
+    return [
+        Finding.of(
+            "same-image", f"{names[a]} and {names[b]} have one and the same image", camera=names[b], sample=sample
+        )
+        for a, b in combinations(range(len(names)), 2)
+        if digests[a] == digests[b]
+    ]

@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.dataset.loading import load_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import Cause, CauseFound, finite
 from mouselift.diagnosis.explain import diagnose, look, problem_of
 from mouselift.diagnosis.inconclusive import doubt
@@ -47,7 +46,7 @@ def find_causes(
     witnesses = _spread(folders if len(folders) >= LEAST or not among else among, VOTERS)
     few = _spread(folders, LOOKED_AT)
     total = len(few) + 2
-    groups: dict[tuple[str, tuple[str, ...]], list[tuple[SampleViews, Cause]]] = {}
+    groups: dict[tuple[str, tuple[str, ...]], list[tuple[Sample, Cause]]] = {}
     for number, folder in enumerate(few):
         progress("causes", number, total)
         sample = load_sample(folder).sample
@@ -74,7 +73,7 @@ def _spread(folders: Sequence[Path], limit: int) -> list[Path]:
     return [folders[k] for k in np.linspace(0, len(folders) - 1, limit).round().astype(int).tolist()]
 
 
-def _believed(members: Sequence[tuple[SampleViews, Cause]], looked_at: int) -> bool:
+def _believed(members: Sequence[tuple[Sample, Cause]], looked_at: int) -> bool:
     """Whether a cause that some of the samples name is one: shared by half of them, or leaving next to nothing."""
     if members[0][1].code in _NO_CAUSE:
         return members[0][1].code == "views-disagree" and len(members) >= _IN_COMMON * looked_at
@@ -83,7 +82,7 @@ def _believed(members: Sequence[tuple[SampleViews, Cause]], looked_at: int) -> b
     return looked_at == 1 or clean or len(members) >= _IN_COMMON * looked_at
 
 
-def _alike(folders: Sequence[Path]) -> list[SampleViews]:
+def _alike(folders: Sequence[Path]) -> list[Sample]:
     """Those of the samples that have the commonest cameras."""
     samples = [load_sample(folder).sample for folder in folders]
     names = Counter(sample.names for sample in samples if len(sample.views) > 1).most_common(1)
@@ -107,7 +106,7 @@ def _voted(folders: Sequence[Path]) -> list[CauseFound]:
     return [CauseFound(candidate.code, text, views, {}, finite(vote.before_px), finite(vote.after_px))]
 
 
-def _unexplained(ranked: Sequence[Sequence[tuple[SampleViews, Cause]]], folders: Sequence[Path]) -> CauseFound:
+def _unexplained(ranked: Sequence[Sequence[tuple[Sample, Cause]]], folders: Sequence[Path]) -> CauseFound:
     """Nothing explains it: what argues for masks, and what for cameras."""
     samples = _alike(folders) or [ranked[0][0][0]]
     found = doubt(samples)
@@ -118,7 +117,7 @@ def _unexplained(ranked: Sequence[Sequence[tuple[SampleViews, Cause]]], folders:
     )  # fmt: skip
 
 
-def _found(members: Sequence[tuple[SampleViews, Cause]], looked_at: int) -> CauseFound:
+def _found(members: Sequence[tuple[Sample, Cause]], looked_at: int) -> CauseFound:
     samples = [sample for sample, _ in members]
     cause, where = members[0][1], f"{samples[0].id}: " if looked_at > 1 else ""
     if len(members) > 1 and len({sample.names for sample in samples}) == 1:

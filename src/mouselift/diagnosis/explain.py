@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mouselift.consistency.camera_check import CameraCheck, check_cameras
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import image_changes as images
 from mouselift.diagnosis import mixups, poses
 from mouselift.diagnosis.candidate import Candidate
@@ -37,13 +37,13 @@ REDUNDANT = 5
 _LEFT_PX = 0.5  # unless what is left is less than this
 
 
-def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
+def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     """Why the cameras of a sample, or of several with one common fault, do not agree with its silhouettes.
 
     A sample that the audit's calibrated limits pass has no cause. Several samples are taken to share one fault with
     the same values (one transform a camera). DatasetError where they have different cameras.
     """
-    given = [samples] if isinstance(samples, SampleViews) else list(samples)
+    given = [samples] if isinstance(samples, Sample) else list(samples)
     names = common_names(given)
     checks = [look(sample) for sample in given]
     problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
@@ -52,7 +52,7 @@ def diagnose(samples: SampleViews | Sequence[SampleViews]) -> Diagnosis:
     return explain(problem, names)
 
 
-def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
+def common_names(samples: Sequence[Sample]) -> tuple[str, ...]:
     """The cameras that all samples have, in one order. DatasetError where they differ."""
     if not samples:
         raise DatasetError("diagnose: expected at least one sample, got none")
@@ -65,12 +65,12 @@ def common_names(samples: Sequence[SampleViews]) -> tuple[str, ...]:
     return samples[0].names
 
 
-def look(sample: SampleViews) -> CameraCheck:
+def look(sample: Sample) -> CameraCheck:
     """The audit's own check, specks of the masks left out. A view whose subject the sensor had cut says little."""
     return check_cameras(sample, [outline_of(view.alpha, SPECK_SHARE) for view in sample.views])
 
 
-def problem_of(sample: SampleViews, check: CameraCheck) -> tuple[CameraArrays, ConvexOutlines]:
+def problem_of(sample: Sample, check: CameraCheck) -> tuple[CameraArrays, ConvexOutlines]:
     """What a fit needs of a sample."""
     return CameraArrays.of([view.camera for view in sample.views]), ConvexOutlines.of(check.outlines)
 

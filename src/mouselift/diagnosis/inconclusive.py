@@ -17,7 +17,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.opened_silhouettes import bodies
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.epipolar import residuals
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.geometry.camera_arrays import ConvexOutlines
@@ -69,7 +69,7 @@ class Doubt:
         return {key: value for key, value in found.items() if np.isfinite(value)}
 
 
-def doubt(samples: Sequence[SampleViews]) -> Doubt:
+def doubt(samples: Sequence[Sample]) -> Doubt:
     """Of samples with the same cameras in the same order. DatasetError where they differ is the diagnosis' own."""
     whole, trunk = [], []
     for sample in samples:

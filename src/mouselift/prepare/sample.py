@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from mouselift.array_types import Vector3
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom
@@ -41,7 +41,7 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 @dataclass(frozen=True, eq=False)
-class Sample:
+class PreparedSample:
     """A sample's files, not yet written. A dropped one has none."""
 
     record: Record
@@ -112,7 +112,7 @@ def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str 
     return None if remaining >= 2 else "too-few-views"
 
 
-def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
+def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> PreparedSample:
     """Plan and execute one sample. Depends on its arguments only, so any run makes the same bytes."""
     rate, names = job.rate, job.cameras
     views, subjects, findings = usable_views(frameset, recipe)
@@ -132,7 +132,7 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
         return _dropped(frameset, "no-framing", findings, rate)
     findings += _plan_findings(plan, frameset)
     images: dict[str, bytes] = {}
-    cameras: list[SampleView] = []
+    cameras: list[ViewEntry] = []
     for index, (view, subject) in enumerate(zip(views, subjects, strict=True)):
         assert view.image is not None  # `usable_views` leaves out views without one
         rgba = warp_view(
@@ -145,17 +145,17 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> Sample:
         number = names.index(view.camera.name)  # a view keeps its number when others are missing
         path = f"images/cam_{number:03d}.png"
         images[path] = encode_png(rgba)
-        cameras.append(SampleView(plan.written_camera(index), path, number))
+        cameras.append(ViewEntry(plan.written_camera(index), path, number))
     record = _record(frameset, plan, findings, rate)
     extra = {"provenance": job.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
-    return Sample(record, images, sample_json(record.id, cameras, extra))
+    return PreparedSample(record, images, sample_json(record.id, cameras, extra))
 
 
-def _dropped(frameset: FrameSet, reason: str, findings: list[Finding], rate: float) -> Sample:
+def _dropped(frameset: FrameSet, reason: str, findings: list[Finding], rate: float) -> PreparedSample:
     record = Record(
         sample_id(frameset.frame), frameset.frame, "dropped", _time(frameset.frame, rate), reason, findings=findings
     )
-    return Sample(record, {}, b"")
+    return PreparedSample(record, {}, b"")
 
 
 def _time(frame: int, rate: float) -> float | None:

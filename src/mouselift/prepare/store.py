@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
-from mouselift.prepare.sample import Record, Sample
+from mouselift.prepare.sample import PreparedSample, Record
 from mouselift.run_folder import RunFolder
 
 DESCRIPTION = "dataset.json"
@@ -43,7 +43,7 @@ class DatasetStore(RunFolder[Record]):
             return None
         return msgspec.json.decode(path.read_bytes(), type=_CamerasFile).mouselift.record
 
-    def add(self, sample: Sample) -> None:
+    def add(self, sample: PreparedSample) -> None:
         """All files of a sample, whole or absent."""
         with self.writing(sample.record.id) as folder:
             (folder / "images").mkdir()

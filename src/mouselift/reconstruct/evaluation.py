@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.reconstruct.gaussian_source import Progress, Source
 from mouselift.reconstruct.hold_out import HoldOut, Round
@@ -164,7 +164,7 @@ def _known(store: RunFolder[SampleRecord]) -> dict[str, SampleRecord]:
 
 
 def _scored(
-    sample: Sample,
+    sample: SampleTensors,
     made_from: str,
     source: Source,
     rule: HoldOut,

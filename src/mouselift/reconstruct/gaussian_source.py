@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError
 from mouselift.gaussians.splat import read_splats
 from mouselift.reconstruct.network import Engine
@@ -42,7 +42,7 @@ class Source(Protocol):
         """That draws them."""
         ...
 
-    def gaussians(self, sample: Sample, inputs: Sequence[int], progress: Progress) -> Gaussians:
+    def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
         """In the sample's world, from these of its views."""
         ...
 
@@ -68,7 +68,7 @@ class NetworkSource:
     def renderer(self) -> Renderer:
         return self.engine.renderer()
 
-    def gaussians(self, sample: Sample, inputs: Sequence[int], progress: Progress) -> Gaussians:
+    def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
         """ModelError: a size that the network does not take, or more than the memory holds."""
         return self.engine.reconstruct(sample, inputs, progress)
 
@@ -113,5 +113,5 @@ class FileSource:
         for sample in samples:
             self.file(sample)
 
-    def gaussians(self, sample: Sample, inputs: Sequence[int], progress: Progress) -> Gaussians:
+    def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
         return Gaussians.from_splats(read_splats(self.file(sample.name)), self.device)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.errors import ModelError
 from mouselift.geometry.camera import Camera
 from mouselift.models.gslrm.facelift import load_gslrm
@@ -68,7 +68,7 @@ class Engine:
             )
 
     def reconstruct(
-        self, sample: Sample, inputs: Sequence[int] | None = None, progress: Progress = silent
+        self, sample: SampleTensors, inputs: Sequence[int] | None = None, progress: Progress = silent
     ) -> Gaussians:
         """Gaussians in the sample's world, from its views as they are loaded: on `sample.background`.
 
@@ -105,14 +105,14 @@ def draw(renderer: Renderer, gaussians: Gaussians, camera: Camera | View, backgr
         return renderer.render(gaussians, view, background)
 
 
-def view_of(sample: Sample, place: int) -> View:
+def view_of(sample: SampleTensors, place: int) -> View:
     """The camera of one of a sample's views, for renderers."""
     height, width = sample.image.shape[-2:]
     T_cam_world = torch.linalg.inv(sample.c2w[place].double())
     return View(T_cam_world, sample.fxfycxcy[place].double(), width, height)
 
 
-def background_of(sample: Sample) -> Colour:
+def background_of(sample: SampleTensors) -> Colour:
     """What a sample's views were laid on."""
     red, green, blue = sample.background.tolist()
     return red, green, blue

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, ModelError
 from mouselift.models.gslrm.memory import available_bytes
 from mouselift.reconstruct.estimate import forward_seconds

@@ -12,9 +12,9 @@ import torch
 
 from mouselift.array_types import ImageRGB, Levels
 from mouselift.data.moves import resized
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.gaussians.filters import FILTERS
 from mouselift.gaussians.ply import Splats
 from mouselift.geometry.camera import Camera
@@ -61,7 +61,7 @@ class Made:
 def make(
     engine: Engine,
     renderer: Renderer,
-    sample: Sample,
+    sample: SampleTensors,
     folder: Path,
     options: Options,
     network: str,
@@ -81,7 +81,7 @@ def make(
 def assess(
     whole: Gaussians,
     renderer: Renderer,
-    sample: Sample,
+    sample: SampleTensors,
     folder: Path,
     options: Options,
     network: str,
@@ -137,7 +137,7 @@ def turn(renderer: Renderer, made: Made, frames: int) -> Iterator[ImageRGB]:
     return images(renderer, made.gaussians, path, made.background)
 
 
-def _shot(renderer: Renderer, gaussians: Gaussians, sample: Sample, place: int, camera: Camera) -> Shot:
+def _shot(renderer: Renderer, gaussians: Gaussians, sample: SampleTensors, place: int, camera: Camera) -> Shot:
     background = background_of(sample)
     rendering = draw(renderer, gaussians, view_of(sample, place), background)
     target = sample.image[place]
@@ -153,7 +153,7 @@ def _shot(renderer: Renderer, gaussians: Gaussians, sample: Sample, place: int, 
     )
 
 
-def _cameras(folder: Path, sample: Sample) -> list[Camera]:
+def _cameras(folder: Path, sample: SampleTensors) -> list[Camera]:
     """In float64, as the file says, at the size of the sample's images."""
     by_name = {view.camera.name: view.camera for view in read_sample(folder).views}
     height, width = sample.image.shape[-2:]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import ImageRGB
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.ply import write_ply
 from mouselift.media.png import encode_png
 from mouselift.reconstruct.files import CAMERAS, METRICS, RENDERS, SPLATS, STILLS, VIDEO
@@ -44,7 +44,7 @@ def write_made(
     for shot in made.shots:
         file = f"{RENDERS}/cam_{shot.scores.place:03d}.png"
         (folder / file).write_bytes(encode_png(shot.drawn))
-        views.append(SampleView(shot.camera, file, shot.scores.place))
+        views.append(ViewEntry(shot.camera, file, shot.scores.place))
     (folder / CAMERAS).write_bytes(sample_json(made.record.id, views, {"source": made.record.source}))
     if frames:
         write_turn(made, folder, renderer, frames, drawn)

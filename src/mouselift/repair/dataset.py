@@ -16,7 +16,7 @@ from mouselift import __version__
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.calibration.rig import Rig
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
-from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, look, problem_of
 from mouselift.errors import CalibrationError, DatasetError

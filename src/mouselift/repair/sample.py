@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.calibration.rig import Rig
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, look, problem_of
@@ -42,7 +42,7 @@ class Repaired:
     rig: str = ""  # what the rig said, where one was given: matches, what it fixed, what stays open, warnings
 
 
-def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig | None = None) -> Repaired:
+def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | None = None) -> Repaired:
     """Cameras that agree with the silhouettes, pixels untouched.
 
     shared: the diagnosis of several samples of one pipeline, whose values are applied here instead of fitted. rig: the
@@ -75,7 +75,7 @@ def repair_sample(sample: SampleViews, shared: Diagnosis | None = None, rig: Rig
 
 
 def _applied(
-    sample: SampleViews, cause: Cause, undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines, rig: Rig | None
+    sample: Sample, cause: Cause, undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines, rig: Rig | None
 ) -> Repaired:
     """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
     cameras = tuple(view.camera for view in sample.views)
@@ -100,7 +100,7 @@ def _applied(
     return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
 
 
-def _unless_doubtful(sample: SampleViews, made: Repaired, cause: Cause, parameters: int) -> Repaired:
+def _unless_doubtful(sample: Sample, made: Repaired, cause: Cause, parameters: int) -> Repaired:
     """Refused where the audit would fail the repaired cameras, or many values were fitted to spoiled masks.
 
     Values of one sample alone: with many of them, each takes its share of what masks lack. Few (one view's scale and
@@ -135,7 +135,7 @@ def _with_rig(
     return found.fit.corrected[0], kept, found.sentence
 
 
-def _names(sample: SampleViews, cause: Cause) -> tuple[str, ...]:
+def _names(sample: Sample, cause: Cause) -> tuple[str, ...]:
     """Of the cameras after the repair; unknown where the cause had mixed them up."""
     return tuple("" for _ in sample.names) if cause.code in _MIXED_UP else sample.names
 

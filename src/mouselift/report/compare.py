@@ -18,7 +18,7 @@ from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
 from mouselift.capture.source import open_source
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Framing, Zoom
 from mouselift.inspect.run import masked_frames
@@ -221,7 +221,7 @@ def _sheet(folder: Path) -> np.ndarray:
     rows, labels, names = [], [], []
     for sample in chosen:
         views = read_sample(sample).views
-        rows.append([tile_of_sample(read_png(sample / view.file_path), _TILE) for view in views])
+        rows.append([tile_of_sample(read_png(view.path), _TILE) for view in views])
         labels.append(sample.name.replace("sample_", "").lstrip("0") or "0")
         names = [view.camera.name for view in views]
     return contact_sheet(rows, labels, names)

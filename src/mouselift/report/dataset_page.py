@@ -12,8 +12,7 @@ from mouselift.atomic import check_output
 from mouselift.audit.profile import Profile
 from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.loading import load_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import CauseFound
 from mouselift.errors import DatasetError
 from mouselift.report.choose import Shown, drawn_large, drawn_small
@@ -187,7 +186,7 @@ def _contact(
     return image_uri(contact_sheet(rows, labels, audit.cameras))
 
 
-def _row(sample: SampleViews) -> list[np.ndarray]:
+def _row(sample: Sample) -> list[np.ndarray]:
     tiles = []
     for view in sample.views:
         colours = view.colours if view.colours is not None else np.full((*view.alpha.shape, 3), 90, np.uint8)

@@ -18,7 +18,7 @@ from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.capture.source import CaptureSource
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import prepare
@@ -165,7 +165,7 @@ def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
         views = read_sample(folder).views
         row = []
         for view in views:
-            tile = tile_of_sample(read_png(folder / view.file_path), _TILE)
+            tile = tile_of_sample(read_png(view.path), _TILE)
             outline_on(tile, render_silhouette(moved, view.camera, 2), TRUE_OUTLINE)
             row.append(tile)
         rows.append(row)

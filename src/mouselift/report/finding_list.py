@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.audit.result import DatasetAudit
-from mouselift.dataset.loading import load_sample
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.findings import Finding, Severity
 from mouselift.report.page import image_uri
 from mouselift.report.sheet import tile_of_sample
@@ -56,7 +55,7 @@ class _Thumbnails:
 
     def __init__(self, folder_of: Callable[[str], Path | None]) -> None:
         self.folder_of = folder_of
-        self.loaded: dict[str, SampleViews] = {}
+        self.loaded: dict[str, Sample] = {}
         self.made = 0
 
     def item(self, finding: Finding) -> Item:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.report.edges import edge_lines, path_data
 from mouselift.report.page import image_uri
@@ -81,7 +81,7 @@ class TangentSheet:
 
 
 def tangent_sheet(
-    sample: SampleViews, limit_px: float = GAP_LIMIT_PX, reference: int | None = None, side: int = 512
+    sample: Sample, limit_px: float = GAP_LIMIT_PX, reference: int | None = None, side: int = 512
 ) -> TangentSheet:
     """All views of one sample. `side`: longest edge of the embedded images, pixels."""
     outlines = [outline_of(view.alpha) for view in sample.views]
@@ -99,7 +99,7 @@ def tangent_sheet(
 
 
 def _panel(
-    index: int, sample: SampleViews, outline: Outline | None, found: Sequence[Tangent], limit_px: float, side: int
+    index: int, sample: Sample, outline: Outline | None, found: Sequence[Tangent], limit_px: float, side: int
 ) -> Panel:
     view = sample.views[index]
     height, width = view.alpha.shape

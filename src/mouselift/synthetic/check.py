@@ -11,7 +11,7 @@ import msgspec
 from mouselift.array_types import Levels
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.source import read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.framing.plan import SamplePlan
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.similarity import Similarity
@@ -40,7 +40,7 @@ def check_dataset(dataset: Path, truth: Truth, supersample: int = 4, marks: bool
         mesh = truth.mesh(frame)
         moved = Mesh(world.apply(mesh.vertices), mesh.topology)
         for view in read_sample(folder).views:
-            rgba = read_png(folder / view.file_path)
+            rgba = read_png(view.path)
             distances: tuple[float, ...] = ()
             if marks:
                 beads = truth.marks(frame).in_world(world)

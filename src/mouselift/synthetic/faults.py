@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mouselift.array_types import Matrix4
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.rough_masks import Roughness, roughen
 
@@ -26,7 +26,7 @@ class Injected:
     one guilty view, or "scale[k]", "dx[k]", "dy[k]" of view k.
     """
 
-    sample: SampleViews
+    sample: Sample
     views: tuple[int, ...]  # the guilty ones; all of them where no single view is
     values: dict[str, float]
     fault: str
@@ -48,7 +48,7 @@ def unscaled(camera: Camera, scale: float, dx: float = 0.0, dy: float = 0.0) -> 
 
 
 def view_scale(
-    sample: SampleViews, rng: np.random.Generator, *, scale: float | None = None, view: int | None = None
+    sample: Sample, rng: np.random.Generator, *, scale: float | None = None, view: int | None = None
 ) -> Injected:
     """One view's pixels scaled about the image's middle, fx, fy, cx, cy not. Drawn: 0.7 .. 1.4, either sign."""
     k = _one(sample, rng, view)
@@ -57,7 +57,7 @@ def view_scale(
 
 
 def view_shift(
-    sample: SampleViews, rng: np.random.Generator, *, pixels: float | None = None, view: int | None = None
+    sample: Sample, rng: np.random.Generator, *, pixels: float | None = None, view: int | None = None
 ) -> Injected:
     """One view's pixels shifted by `pixels` in a random direction, cx, cy not. Drawn: 1 .. 40 px."""
     k = _one(sample, rng, view)
@@ -69,21 +69,21 @@ def view_shift(
     )  # fmt: skip
 
 
-def half_pixel_all(sample: SampleViews, rng: np.random.Generator, *, pixels: float | None = None) -> Injected:
+def half_pixel_all(sample: Sample, rng: np.random.Generator, *, pixels: float | None = None) -> Injected:
     """All principal points off by (0.5, 0.5): another tool's pixel centres. Drawn: either sign."""
     d = pixels if pixels is not None else float(rng.choice([-0.5, 0.5]))
     cameras = [unscaled(view.camera, 1.0, d, d) for view in sample.views]
     return _all_cameras(sample, cameras, {"dx": d, "dy": d}, "half_pixel_all")
 
 
-def views_rescaled(sample: SampleViews, rng: np.random.Generator, *, spread: float = 1.5) -> Injected:
+def views_rescaled(sample: Sample, rng: np.random.Generator, *, spread: float = 1.5) -> Injected:
     """Every view's pixels scaled (1/spread .. spread) and shifted (up to 40 px) on its own, intrinsics not."""
     scales = np.exp(rng.uniform(-np.log(spread), np.log(spread), len(sample.views)))
     shifts = rng.uniform(-40.0, 40.0, (len(sample.views), 2))
     return _rescaled(sample, scales, shifts, "views_rescaled")
 
 
-def legacy(sample: SampleViews, rng: np.random.Generator, *, spread: float = 1.5) -> Injected:
+def legacy(sample: Sample, rng: np.random.Generator, *, spread: float = 1.5) -> Injected:
     """The old pipeline: each view scaled about its centre of mass, which is shifted to the middle; intrinsics left.
 
     The images are rolled by whole pixels, so the centre of mass comes to lie within half a pixel of the middle.
@@ -99,7 +99,7 @@ def legacy(sample: SampleViews, rng: np.random.Generator, *, spread: float = 1.5
     return _rescaled(replace(sample, views=tuple(views)), scales, shifts, "legacy")
 
 
-def one_intrinsics_for_all(sample: SampleViews, rng: np.random.Generator, *, source: int | None = None) -> Injected:
+def one_intrinsics_for_all(sample: Sample, rng: np.random.Generator, *, source: int | None = None) -> Injected:
     """All views get one view's fx, fy, cx, cy."""
     k = _one(sample, rng, source)
     given = sample.views[k].camera
@@ -107,7 +107,7 @@ def one_intrinsics_for_all(sample: SampleViews, rng: np.random.Generator, *, sou
     return _all_cameras(sample, cameras, {"source": float(k)}, "one_intrinsics_for_all")
 
 
-def wrong_intrinsics_all(sample: SampleViews, rng: np.random.Generator, *, scale: float | None = None) -> Injected:
+def wrong_intrinsics_all(sample: Sample, rng: np.random.Generator, *, scale: float | None = None) -> Injected:
     """All views scaled alike about their middles (one wrong focal length). Drawn: 0.7 .. 0.9 or 1.1 .. 1.4.
 
     Nearly a gauge: subjects in the middle of the image hardly tell a common zoom from a smaller subject.
@@ -117,7 +117,7 @@ def wrong_intrinsics_all(sample: SampleViews, rng: np.random.Generator, *, scale
     return _all_cameras(sample, cameras, {"scale": s}, "wrong_intrinsics_all")
 
 
-def anisotropic(sample: SampleViews, rng: np.random.Generator, *, ratio: float | None = None) -> Injected:
+def anisotropic(sample: Sample, rng: np.random.Generator, *, ratio: float | None = None) -> Injected:
     """All images stretched in x by `ratio` against y, written fx, cx not. Drawn: 0.75 .. 0.95 or its inverse."""
     drawn = float(rng.uniform(0.75, 0.95))
     a = ratio if ratio is not None else float(rng.choice([drawn, 1 / drawn]))
@@ -128,13 +128,13 @@ def anisotropic(sample: SampleViews, rng: np.random.Generator, *, ratio: float |
     return _all_cameras(sample, cameras, {"ratio": a}, "anisotropic")
 
 
-def k_transposed(sample: SampleViews, rng: np.random.Generator) -> Injected:
+def k_transposed(sample: Sample, rng: np.random.Generator) -> Injected:
     """K read transposed: the principal point is lost, cx = cy = 0."""
     cameras = [replace(view.camera, cx=0.0, cy=0.0) for view in sample.views]
     return _all_cameras(sample, cameras, {}, "k_transposed")
 
 
-def image_size_wrong(sample: SampleViews, rng: np.random.Generator, *, factor: float | None = None) -> Injected:
+def image_size_wrong(sample: Sample, rng: np.random.Generator, *, factor: float | None = None) -> Injected:
     """Intrinsics of images of another size: fx, fy, cx, cy all times `factor`. Drawn: usual sizes over 512."""
     r = factor if factor is not None else float(rng.choice([224, 256, 384, 640, 720, 800, 1024]) / 512)
     cameras = [
@@ -144,23 +144,23 @@ def image_size_wrong(sample: SampleViews, rng: np.random.Generator, *, factor: f
     return _all_cameras(sample, cameras, {"factor": r}, "image_size_wrong")
 
 
-def r_transposed(sample: SampleViews, rng: np.random.Generator) -> Injected:
+def r_transposed(sample: Sample, rng: np.random.Generator) -> Injected:
     """R^T in place of R in all views, t kept."""
     return _posed(sample, lambda T: _pose(T[:3, :3].T, T[:3, 3]), "r_transposed")
 
 
-def c2w_for_w2c(sample: SampleViews, rng: np.random.Generator) -> Injected:
+def c2w_for_w2c(sample: Sample, rng: np.random.Generator) -> Injected:
     """The inverse pose under the name of w2c, in all views."""
     return _posed(sample, lambda T: _pose(T[:3, :3].T, -T[:3, :3].T @ T[:3, 3]), "c2w_for_w2c")
 
 
-def opengl_axes(sample: SampleViews, rng: np.random.Generator) -> Injected:
+def opengl_axes(sample: Sample, rng: np.random.Generator) -> Injected:
     """Camera axes y up, z backward (OpenGL, Blender), in all views."""
     flip = np.diag([1.0, -1.0, -1.0])
     return _posed(sample, lambda T: _pose(flip @ T[:3, :3], flip @ T[:3, 3]), "opengl_axes")
 
 
-def mirrored_view(sample: SampleViews, rng: np.random.Generator, *, view: int | None = None) -> Injected:
+def mirrored_view(sample: Sample, rng: np.random.Generator, *, view: int | None = None) -> Injected:
     """One view's image flipped left to right."""
     k = _one(sample, rng, view)
     old = sample.views[k]
@@ -169,7 +169,7 @@ def mirrored_view(sample: SampleViews, rng: np.random.Generator, *, view: int | 
     return Injected(_with(sample, {k: flipped}), (k,), {}, "mirrored_view")
 
 
-def centre_moved(sample: SampleViews, rng: np.random.Generator, *, strength: float = 1.0) -> Injected:
+def centre_moved(sample: Sample, rng: np.random.Generator, *, strength: float = 1.0) -> Injected:
     """Every camera set to one distance (the median) from the world's origin on its own; R and pixels kept.
 
     strength: 1 moves all the way; values "ratio[k]": written distance over the true one.
@@ -185,7 +185,7 @@ def centre_moved(sample: SampleViews, rng: np.random.Generator, *, strength: flo
     return _all_cameras(sample, cameras, values, "centre_moved")
 
 
-def swapped_views(sample: SampleViews, rng: np.random.Generator, *, views: tuple[int, int] | None = None) -> Injected:
+def swapped_views(sample: Sample, rng: np.random.Generator, *, views: tuple[int, int] | None = None) -> Injected:
     """Two views' images exchanged, cameras kept."""
     i, j = views if views is not None else sorted(rng.permutation(len(sample.views))[:2].tolist())
     a, b = sample.views[i], sample.views[j]
@@ -196,22 +196,20 @@ def swapped_views(sample: SampleViews, rng: np.random.Generator, *, views: tuple
     return Injected(_with(sample, spoiled), (i, j), {}, "swapped_views")
 
 
-def copied_calibration(
-    sample: SampleViews, rng: np.random.Generator, *, pair: tuple[int, int] | None = None
-) -> Injected:
+def copied_calibration(sample: Sample, rng: np.random.Generator, *, pair: tuple[int, int] | None = None) -> Injected:
     """One camera's entry is a copy of another's: `pair` = (guilty, whose entry it got)."""
     k, other = pair if pair is not None else tuple(rng.permutation(len(sample.views))[:2].tolist())
     camera = replace(sample.views[other].camera, name=sample.views[k].camera.name)
     return _one_camera(sample, k, camera, {"copy_of": float(other)}, "copied_calibration")
 
 
-def rough(sample: SampleViews, rng: np.random.Generator, *, what: Roughness | None = None) -> Injected:
+def rough(sample: Sample, rng: np.random.Generator, *, what: Roughness | None = None) -> Injected:
     """Masks spoiled, cameras exact: no fault of geometry. `views`: whose outline is off by pixels."""
     spoiled, views, values = roughen(sample, rng, what)
     return Injected(spoiled, views, values, "rough")
 
 
-FAULTS: dict[str, Callable[[SampleViews, np.random.Generator], Injected]] = {
+FAULTS: dict[str, Callable[[Sample, np.random.Generator], Injected]] = {
     "view_scale": view_scale,
     "view_shift": view_shift,
     "half_pixel_all": half_pixel_all,
@@ -232,24 +230,24 @@ FAULTS: dict[str, Callable[[SampleViews, np.random.Generator], Injected]] = {
 }
 
 
-def _one(sample: SampleViews, rng: np.random.Generator, view: int | None) -> int:
+def _one(sample: Sample, rng: np.random.Generator, view: int | None) -> int:
     return int(rng.integers(len(sample.views))) if view is None else view
 
 
-def _with(sample: SampleViews, changed: dict[int, View]) -> SampleViews:
+def _with(sample: Sample, changed: dict[int, View]) -> Sample:
     return replace(sample, views=tuple(changed.get(k, view) for k, view in enumerate(sample.views)))
 
 
-def _one_camera(sample: SampleViews, k: int, camera: Camera, values: dict[str, float], fault: str) -> Injected:
+def _one_camera(sample: Sample, k: int, camera: Camera, values: dict[str, float], fault: str) -> Injected:
     return Injected(_with(sample, {k: replace(sample.views[k], camera=camera)}), (k,), values, fault)
 
 
-def _all_cameras(sample: SampleViews, cameras: Sequence[Camera], values: dict[str, float], fault: str) -> Injected:
+def _all_cameras(sample: Sample, cameras: Sequence[Camera], values: dict[str, float], fault: str) -> Injected:
     spoiled = {k: replace(sample.views[k], camera=camera) for k, camera in enumerate(cameras)}
     return Injected(_with(sample, spoiled), tuple(range(len(cameras))), values, fault)
 
 
-def _rescaled(sample: SampleViews, scales: np.ndarray, shifts: np.ndarray, fault: str) -> Injected:
+def _rescaled(sample: Sample, scales: np.ndarray, shifts: np.ndarray, fault: str) -> Injected:
     cameras, values = [], {}
     for k, (view, scale, (dx, dy)) in enumerate(zip(sample.views, scales.tolist(), shifts.tolist(), strict=True)):
         cameras.append(unscaled(view.camera, scale, dx, dy))
@@ -263,7 +261,7 @@ def _pose(R: np.ndarray, t: np.ndarray) -> Matrix4:
     return T
 
 
-def _posed(sample: SampleViews, change: Callable[[Matrix4], Matrix4], fault: str) -> Injected:
+def _posed(sample: Sample, change: Callable[[Matrix4], Matrix4], fault: str) -> Injected:
     cameras = [replace(view.camera, T_cam_world=change(view.camera.T_cam_world)) for view in sample.views]
     return _all_cameras(sample, cameras, {}, fault)
 

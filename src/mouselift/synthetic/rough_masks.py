@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Levels
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Sample
 from mouselift.geometry.silhouette import HALF_LEVEL
 
 _FLOOR = 8  # of 255: as prepare.resample.ALPHA_FLOOR, below it lies what compression leaves around a subject
@@ -25,8 +25,8 @@ class Roughness:
 
 
 def roughen(
-    sample: SampleViews, rng: np.random.Generator, what: Roughness | None = None
-) -> tuple[SampleViews, tuple[int, ...], dict[str, float]]:
+    sample: Sample, rng: np.random.Generator, what: Roughness | None = None
+) -> tuple[Sample, tuple[int, ...], dict[str, float]]:
     """(the sample, the views whose masks were grown or lost their tail, values "grown_px" and the two views)."""
     what = what if what is not None else Roughness()
     order = rng.permutation(len(sample.views)).tolist()

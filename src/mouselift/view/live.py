@@ -18,7 +18,7 @@ from scipy.spatial.transform import Rotation
 
 from mouselift.array_types import Array, Vector3
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import load_sample
 from mouselift.errors import DatasetError, MissingExtraError, MouseliftError
 from mouselift.view.scene import Scene, SceneCamera, scene_of
 

@@ -12,7 +12,7 @@ import numpy as np
 from mouselift.array_types import ImageRGB
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import CAMERAS_FILE
-from mouselift.dataset.loading import load_sample
+from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.gaussians.splat import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera

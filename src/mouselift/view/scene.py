@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Float32, Float64, UInt8
 
 from mouselift.array_types import Array, ImageRGB, Levels, Points3, Vector3
-from mouselift.dataset.sample import SampleViews, View
+from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.geometry.triangulation import triangulate
@@ -66,7 +66,7 @@ class Scene:
         return (points - self.centre) / self.radius
 
 
-def scene_of(sample: SampleViews, side: int = IMAGE_SIDE, resolution: int = 72) -> Scene:
+def scene_of(sample: Sample, side: int = IMAGE_SIDE, resolution: int = 72) -> Scene:
     """The scene of one sample; `side`: pixels of its small images, `resolution`: voxels along the hull's cube."""
     cameras = [view.camera for view in sample.views]
     outlines = [outline_of(view.alpha) for view in sample.views]

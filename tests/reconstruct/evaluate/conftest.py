@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.calibration.facelift import SampleView, sample_json
+from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.ply import write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
@@ -70,7 +70,7 @@ def write_sample(
     (folder / "images").mkdir(parents=True)
     views = []
     for k, camera in enumerate(cameras):
-        views.append(SampleView(change(camera) if change else camera, f"images/cam_{k:03d}.png", k))
+        views.append(ViewEntry(change(camera) if change else camera, f"images/cam_{k:03d}.png", k))
         rgba = image(gaussians, camera)
         if opaque:
             rgba[..., 3] = 255

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError, ModelError
 from mouselift.geometry.similarity import Similarity
 from mouselift.reconstruct.evaluation import SHEET, Evaluation, Plan, Settings, evaluate, make_plan
@@ -52,7 +52,9 @@ class Counted:
     def renderer(self) -> Renderer:
         return make_renderer("cpu")
 
-    def gaussians(self, sample: Sample, inputs: Sequence[int], progress: Callable[[str, int, int], None]) -> Gaussians:
+    def gaussians(
+        self, sample: SampleTensors, inputs: Sequence[int], progress: Callable[[str, int, int], None]
+    ) -> Gaussians:
         if len(self.asked) == self.stop_after:
             raise KeyboardInterrupt
         self.asked.append((sample.name, tuple(inputs)))

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.geometry.similarity import look_at
 
 torch.set_num_threads(1)
 
 
-def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_000007") -> Sample:
+def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_000007") -> SampleTensors:
     """Random images; principal points well off the middle, fx != fy, cameras 2.7 from the origin."""
     rng = torch.Generator().manual_seed(3)
     c2w = np.zeros((views, 4, 4), dtype=np.float32)
@@ -24,7 +24,7 @@ def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_
         c2w[k, :3, :3] = look_at(-centre, np.array([0.0, 0.0, -1.0])).T
         c2w[k, :3, 3], c2w[k, 3, 3] = centre, 1.0
     K = [[34.0 + k, 36.0, width / 2 + 3.3 - k, height / 2 - 2.7 + k] for k in range(views)]
-    return Sample(
+    return SampleTensors(
         name=name,
         views=tuple(f"cam{k}" for k in range(views)),
         image=torch.rand(views, 4, height, width, generator=rng),
@@ -39,5 +39,5 @@ def make(views: int = 3, height: int = 24, width: int = 32, name: str = "sample_
 
 
 @pytest.fixture(scope="session")
-def make_sample() -> Callable[..., Sample]:
+def make_sample() -> Callable[..., SampleTensors]:
     return make

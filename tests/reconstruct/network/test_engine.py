@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, ModelError
 from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.tokenizer import unpatchify
@@ -24,7 +24,7 @@ def engine(checkpoint: Path) -> Engine:
     return Engine.load(checkpoint, device="cpu")
 
 
-def of_view(engine: Engine, gaussians: Gaussians, sample: Sample, place: int) -> Tensor:
+def of_view(engine: Engine, gaussians: Gaussians, sample: SampleTensors, place: int) -> Tensor:
     """Positions [h, w, 3] of the Gaussians of one view's pixels."""
     count = engine.model.config.global_gaussians
     height, width = sample.image.shape[-2:]
@@ -42,7 +42,7 @@ def pixel_error(positions: Tensor, view: View) -> float:
     return float(torch.maximum((x - i - 0.5).abs(), (y - j - 0.5).abs()).max())
 
 
-def test_a_pixels_gaussian_falls_on_its_centre(engine: Engine, make_sample: Callable[..., Sample]) -> None:
+def test_a_pixels_gaussian_falls_on_its_centre(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:
     sample = make_sample()
     gaussians = engine.reconstruct(sample)
     assert len(gaussians) == 2 + 3 * 24 * 32
@@ -51,7 +51,7 @@ def test_a_pixels_gaussian_falls_on_its_centre(engine: Engine, make_sample: Call
 
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "transposed", "centred", "views swapped"])
-def test_the_check_notices(engine: Engine, make_sample: Callable[..., Sample], fault: str) -> None:
+def test_the_check_notices(engine: Engine, make_sample: Callable[..., SampleTensors], fault: str) -> None:
     sample = make_sample()
     positions = of_view(engine, engine.reconstruct(sample), sample, 0)
     view = view_of(sample, 0)
@@ -71,7 +71,7 @@ def test_the_check_notices(engine: Engine, make_sample: Callable[..., Sample], f
 
 @pytest.mark.parametrize("place", [0, 2])
 def test_drawn_with_the_input_camera_it_stands_on_its_pixel(
-    engine: Engine, make_sample: Callable[..., Sample], place: int
+    engine: Engine, make_sample: Callable[..., SampleTensors], place: int
 ) -> None:
     """One pixel's Gaussian alone, small: the light it draws is centred on (i + 0.5, j + 0.5)."""
     sample = make_sample()
@@ -92,7 +92,7 @@ def test_drawn_with_the_input_camera_it_stands_on_its_pixel(
     assert centroid == pytest.approx((column + 0.5, row + 0.5), abs=0.01)
 
 
-def test_the_compiled_renderer_draws_it_alike(engine: Engine, make_sample: Callable[..., Sample]) -> None:
+def test_the_compiled_renderer_draws_it_alike(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:
     sample = make_sample()
     gaussians = engine.reconstruct(sample)
     view, ground = view_of(sample, 1), background_of(sample)
@@ -102,7 +102,7 @@ def test_the_compiled_renderer_draws_it_alike(engine: Engine, make_sample: Calla
     assert not fast.colour.requires_grad
 
 
-def test_chosen_views_only(engine: Engine, make_sample: Callable[..., Sample]) -> None:
+def test_chosen_views_only(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:
     """None means the sample's inputs: what is held out never goes in."""
     sample = make_sample()
     two = engine.reconstruct(sample, [0, 2])
@@ -115,12 +115,12 @@ def test_chosen_views_only(engine: Engine, make_sample: Callable[..., Sample]) -
 
 
 @pytest.mark.parametrize("inputs", [[], [3], [-1], [0, 0]])
-def test_views_that_are_none(engine: Engine, make_sample: Callable[..., Sample], inputs: list[int]) -> None:
+def test_views_that_are_none(engine: Engine, make_sample: Callable[..., SampleTensors], inputs: list[int]) -> None:
     with pytest.raises(ModelError, match=r"sample_000007: expected different input views among 0 \.\. 2"):
         engine.reconstruct(make_sample(), inputs)
 
 
-def test_bfloat16_stays_near(engine: Engine, checkpoint: Path, make_sample: Callable[..., Sample]) -> None:
+def test_bfloat16_stays_near(engine: Engine, checkpoint: Path, make_sample: Callable[..., SampleTensors]) -> None:
     sample = make_sample()
     coarse = Engine.load(checkpoint, dtype=torch.bfloat16, device="cpu")
     assert coarse.held < engine.held
@@ -130,13 +130,15 @@ def test_bfloat16_stays_near(engine: Engine, checkpoint: Path, make_sample: Call
     assert pixel_error(of_view(coarse, b, sample, 0), view_of(sample, 0)) < 0.01, "on the rays in any precision"
 
 
-def test_progress_hears_of_blocks(engine: Engine, make_sample: Callable[..., Sample]) -> None:
+def test_progress_hears_of_blocks(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:
     heard: list[tuple[str, int, int]] = []
     engine.reconstruct(make_sample(), progress=lambda *said: heard.append(said))
     assert heard == [("transformer", 1, 2), ("transformer", 2, 2)]
 
 
-def test_sizes_and_memory(engine: Engine, make_sample: Callable[..., Sample], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sizes_and_memory(
+    engine: Engine, make_sample: Callable[..., SampleTensors], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert engine.memory(3, 24, 32) < engine.memory(6, 24, 32)
     with pytest.raises(ModelError, match=r"sample_000007.*divisible by 8, got 36 x 36 .*--size 32"):
         engine.reconstruct(make_sample(height=36, width=36))

@@ -11,7 +11,7 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from mouselift.data.sample import Sample
+from mouselift.data.sample import SampleTensors
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.estimate import block_flops, forward_flops, forward_seconds
@@ -38,7 +38,7 @@ def test_attention_grows_with_the_square() -> None:
     assert 9 < large / small < 11, "four times the tokens, ten times the work"
 
 
-def test_an_estimate_of_the_right_order(make_sample: Callable[..., Sample]) -> None:
+def test_an_estimate_of_the_right_order(make_sample: Callable[..., SampleTensors]) -> None:
     config = GSLRMConfig(width=256, head_width=32, layers=6)
     engine = Engine(GSLRM(config).eval(), torch.device("cpu"), torch.float32)
     sample = make_sample(4, 128, 128)

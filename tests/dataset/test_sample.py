@@ -12,15 +12,14 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.dataset.loading import Loaded, load_sample, mask_from_ground
-from mouselift.dataset.sample import SampleViews
+from mouselift.dataset.sample import Loaded, Sample, load_sample, mask_from_ground
 from mouselift.geometry.outlines import outline_of
 
 Edit = Callable[[list[dict[str, Any]]], object]
 
 
 @pytest.fixture(scope="module")
-def good(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., SampleViews], write_sample) -> Path:
+def good(tmp_path_factory: pytest.TempPathFactory, make_exact: Callable[..., Sample], write_sample) -> Path:
     """A six-view sample of 128 px on disk. Read only."""
     return write_sample(tmp_path_factory.mktemp("load") / "sample_000050", make_exact(size=128))
 
@@ -42,7 +41,7 @@ def codes(loaded: Loaded) -> list[str]:
     return [finding.code for finding in loaded.findings]
 
 
-def test_what_was_written_comes_back(good: Path, make_exact: Callable[..., SampleViews]) -> None:
+def test_what_was_written_comes_back(good: Path, make_exact: Callable[..., Sample]) -> None:
     made, loaded = make_exact(size=128), load_sample(good)
     assert loaded.findings == ()
     assert loaded.sample.id == "sample_000050"
