@@ -95,7 +95,7 @@ def masked_sheet(capture: Path, rows: int) -> ImageRGB:
     """Frames drawn at random, one a row."""
     with tempfile.TemporaryDirectory() as scratch:
         path = mask_sheet(load_capture(capture), Path(scratch) / "masks.png", rows=rows, tile=160, seed=0)
-        return np.ascontiguousarray(cv2.imread(str(path))[:, :, ::-1])
+        return np.ascontiguousarray(read_png(path)[..., :3])
 
 
 def prepared_sheet(dataset: Path, count: int) -> ImageRGB:
@@ -153,7 +153,7 @@ def screenshot(page: Path, height: int) -> ImageRGB:
         image = Path(scratch) / "page.png"
         command = ["chromium", "--headless", "--no-sandbox", "--hide-scrollbars", f"--window-size=1280,{height}"]
         subprocess.run([*command, f"--screenshot={image}", page.as_uri()], check=True, capture_output=True)
-        return np.ascontiguousarray(cv2.imread(str(image))[:, :, ::-1])
+        return np.ascontiguousarray(read_png(image)[..., :3])
 
 
 def narrowed(image: ImageRGB) -> ImageRGB:
