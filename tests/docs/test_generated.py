@@ -1,4 +1,4 @@
-"""Tables in the pages are what the code gives today. Cheap ones: tests/test_findings.py; here the one that takes minutes."""
+"""Tables in the pages are what the code gives today: the one that takes minutes (others: tests/test_findings.py)."""
 
 from __future__ import annotations
 
