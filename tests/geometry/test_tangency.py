@@ -12,7 +12,7 @@ import pytest
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import Silhouette
 from mouselift.geometry.similarity import looking_at
-from mouselift.geometry.tangency import OutlineRays, pair_residuals, rms_per_view, tangency_residuals
+from tangency_reference import OutlineRays, pair_residuals, rms_per_view, tangency_residuals
 
 
 def rms(cameras: list[Camera], silhouettes: list[Silhouette]) -> np.ndarray:

@@ -13,8 +13,8 @@ from mouselift.dataset.sample import Sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.outlines import Outline, outline_of
-from mouselift.geometry.tangency import OutlineRays, tangency_residuals
 from mouselift.geometry.tangent_planes import Tangency, tangency
+from tangency_reference import OutlineRays, tangency_residuals
 
 
 def outlines_of(sample: Sample) -> list[Outline | None]:

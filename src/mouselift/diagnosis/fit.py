@@ -10,9 +10,10 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate, change_of
-from mouselift.diagnosis.epipolar import linearised, residuals, world_rays
 from mouselift.diagnosis.levenberg_marquardt import Evaluate, Solution, minimise
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
+from mouselift.geometry.sampson import linearised, sampson_residuals, world_rays
+from mouselift.geometry.triangulation import meeting_point
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
@@ -154,9 +155,9 @@ def judge(corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines],
     """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
     found, clipped = [], 0  # rows that the image's border silences are no candidate's doing
     for cameras, outline in zip(corrected, outlines, strict=True):
-        r, _, corners = residuals(cameras, outline)
+        r, corners = sampson_residuals(cameras, outline)
         found.append(r if in_front(cameras, outline) else np.full_like(r, np.nan))
-        clipped += int((~corners.good & outline.uninformative[corners.pair, corners.at].any(axis=1)).sum())
+        clipped += int((~corners.usable & outline.uninformative[corners.pair, corners.at].any(axis=1)).sum())
     r = np.concatenate(found)
     r = r[np.isfinite(r)]
     missing = 0 if possible is None else max(possible - clipped - len(r), 0)
@@ -184,9 +185,8 @@ def in_front(cameras: CameraArrays, outlines: ConvexOutlines) -> bool:
         return False
     d = world[seen].mean(axis=1)
     d = d / np.linalg.norm(d, axis=1, keepdims=True)
-    across = np.eye(3) - d[:, :, None] * d[:, None, :]
-    A = across.sum(axis=0)
-    if np.linalg.cond(A) > 1e8:
+    try:
+        point = meeting_point(cameras.centre[seen], d)
+    except ValueError:  # parallel rays
         return False
-    point = np.linalg.solve(A, np.einsum("vij,vj->i", across, cameras.centre[seen]))
     return bool((((point - cameras.centre[seen]) * d).sum(axis=1) > 0).all())

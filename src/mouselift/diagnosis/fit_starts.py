@@ -15,8 +15,8 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array, Points2, Vector3
-from mouselift.diagnosis.epipolar import residuals
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, optical_axes, subject_point
+from mouselift.geometry.sampson import sampson_residuals
 
 _PLACES = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
 _ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom
@@ -108,6 +108,6 @@ def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: np.ndarray) -
     change = np.zeros((len(cameras), 7))
     change[:, :2] = values[:, :1]
     change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (cameras.principal - cameras.size / 2)
-    r, _, _ = residuals(cameras.moved(change), outlines)
+    r, _ = sampson_residuals(cameras.moved(change), outlines)
     spoken = r[np.isfinite(r)]
     return float(np.log1p((spoken / _COARSE_PX) ** 2).sum()) + _SILENT * (len(r) - len(spoken))

@@ -18,9 +18,9 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.consistency.opened_silhouettes import bodies
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.epipolar import residuals
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.geometry.camera_arrays import ConvexOutlines
+from mouselift.geometry.sampson import sampson_residuals
 
 _FAR_BETTER = 0.6  # of the outlines' residual: bodies that leave less say that thin parts make up most of it
 _FEW_SAMPLES = 6  # fewer say nothing about repetition: even pure chance repeats 1.25 / sqrt(n) of its size
@@ -75,9 +75,9 @@ def doubt(samples: Sequence[Sample]) -> Doubt:
     for sample in samples:
         check = look(sample)
         cameras, outlines = problem_of(sample, check)
-        whole.append(residuals(cameras, outlines)[0])
+        whole.append(sampson_residuals(cameras, outlines)[0])
         opened = bodies([view.alpha for view in sample.views], check.outlines).outlines
-        trunk.append(residuals(cameras, ConvexOutlines.of(opened))[0])
+        trunk.append(sampson_residuals(cameras, ConvexOutlines.of(opened))[0])
     r = np.array(whole)
     return Doubt(_rms(r), _median(np.abs(r)), _rms(np.array(trunk)), repeated(r), len(samples))
 

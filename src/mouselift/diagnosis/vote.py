@@ -16,11 +16,11 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.epipolar import residuals
 from mouselift.diagnosis.fit import Problem, in_front, undo
 from mouselift.diagnosis.image_changes import each_view
 from mouselift.diagnosis.mixups import copies, readings
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
+from mouselift.geometry.sampson import sampson_residuals
 
 LEAST = 6  # samples that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
@@ -142,7 +142,7 @@ def _copied(problem: Problem) -> Vote | None:
 
 def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Array, " r"], np.ndarray]:
     """(|residual| of every plane, its pair of views); NaN where it says nothing or the subject is behind a camera."""
-    r, _, corners = residuals(cameras, outlines)
+    r, corners = sampson_residuals(cameras, outlines)
     return (np.abs(r) if in_front(cameras, outlines) else np.full_like(r, np.nan)), corners.pair
 
 

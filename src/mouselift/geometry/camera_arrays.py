@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64
 from mouselift.array_types import Array, Vector3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
+from mouselift.geometry.triangulation import meeting_point
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,8 +119,7 @@ def subject_point(cameras: CameraArrays, outlines: ConvexOutlines) -> Vector3 | 
     ray = np.concatenate([xy, np.ones((len(seen), 1))], axis=1)
     d = np.einsum("vji,vj->vi", cameras.R_cam_world[seen], ray)
     d = d / np.linalg.norm(d, axis=1, keepdims=True)
-    across = np.eye(3) - d[:, :, None] * d[:, None, :]
-    A = across.sum(axis=0)
-    if np.linalg.cond(A) > 1e8:
+    try:
+        return meeting_point(cameras.centre[seen], d)
+    except ValueError:  # parallel rays
         return None
-    return np.linalg.solve(A, np.einsum("vij,vj->i", across, cameras.centre[seen]))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 
 from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.silhouette import HALF_LEVEL
@@ -51,14 +51,18 @@ def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
         return None
     box = (left + x, top + y, left + x + w, top + y + h)
     points = _crossings(alpha, box)
-    corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
-    convex = points[corners]
+    convex = points[convex_corners(points)]
     far = np.array([alpha.shape[1], alpha.shape[0]]) - _BORDER_PX
     uninformative = np.asarray(((convex <= _BORDER_PX) | (convex >= far)).any(axis=1))
     moments = cv2.moments(shown)
     middle = np.array([[moments["m10"], moments["m01"]]]) / moments["m00"] + 0.5
     area = float(moments["m00"] / 255)
     return Outline(points, convex, uninformative, area, middle + np.array([left, top]), box)
+
+
+def convex_corners(points: Points2) -> Int64[Array, " m"]:
+    """Which points are the corners of the convex hull, in order around it."""
+    return np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.int64).ravel()
 
 
 def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:

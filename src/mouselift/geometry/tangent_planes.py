@@ -1,9 +1,12 @@
-"""Epipolar tangency of all pairs of a sample at once, and its linearised model. Slow twin: geometry/tangency.py.
+"""Epipolar tangency: do silhouettes agree with cameras? No shape is needed, nor any matching point.
 
-A plane through two camera centres that touches the subject touches both silhouettes. Around the baseline every outline
-ray has a plane angle; the smallest and the largest must agree between the two views. What is left over, in pixels, is
-the residual; what small changes of a view's image do to it is the Jacobian that detection, diagnosis and repair
-share.
+A plane through two camera centres that touches the subject touches both silhouettes. With the baseline's direction b
+and an orthonormal (b, u, v), every outline ray has a plane angle atan2(ray . v, ray . u); the smallest and the largest
+must agree between the two views. (Wong, Cipolla: "Structure and motion from silhouettes", ICCV 2001.)
+
+`tangents_about` finds the planes for everyone. On top of it are the residuals: of one instant with their derivative by
+changes of the images (`TangentPlanes`: audit, inspection, masks), of every frame of one window against every frame of
+another (`window_residuals`: lag), and by camera parameters (`geometry.sampson`: fits). Slow twin: tests/.
 """
 
 from __future__ import annotations
@@ -14,14 +17,183 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Points2, Points3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.outlines import Outline
 
-_WRAP_MARGIN = 0.05  # rad, as in geometry/tangency: a silhouette that spans more than pi - this surrounds the epipole
-_LENS_STEP = 0.5  # pixels, for the derivative of a lens model
-_HIDDEN_SHARE = 0.25  # of sqrt(area): so far beyond a cut its hidden part may reach, and be the true extreme
+_WRAP_MARGIN = 0.05  # rad: an outline whose plane angles span more than pi less this surrounds the epipole
+_LENS_STEP_PX = 0.5  # for the derivative of a lens model
+_HIDDEN_SHARE = 0.25  # of sqrt(area): so far beyond a cut the hidden part may reach, and be the true extreme
+_ONE_CENTRE = 1e-12  # world units: a shorter baseline has no direction
+_ALONG_BASELINE = 1e-6  # of two unit rays: subjects this near to the baseline lie on it
+
+
+@dataclass(frozen=True, eq=False)
+class OutlineRays:
+    """Convex outlines as rays, n of them, padded to one length k by repeating each one's first corner."""
+
+    cameras: tuple[Camera, ...]  # different ones
+    camera: Int64[Array, " n"]  # which of them
+    points: Float64[Array, "n k 2"]  # pixels
+    rays: Float64[Array, "n k 3"]  # world; z = 1 in the camera, or of unit length
+    uninformative: Bool[Array, "n k"]  # corners that say nothing about the subject
+    mean: Float64[Array, "n 3"]  # of the unit rays
+    hidden_px: Float64[Array, " n"]  # how far the subject may reach beyond a cut, unseen
+    unit_length: bool
+
+    @classmethod
+    def of(
+        cls,
+        cameras: Sequence[Camera],
+        corners: Sequence[np.ndarray],
+        uninformative: Sequence[np.ndarray],
+        *,
+        areas: Sequence[float] | None = None,
+        rays: Sequence[np.ndarray] | None = None,
+        unit_length: bool = False,
+    ) -> OutlineRays:
+        """One outline a camera: corners [m, 2] in pixels, uninformative [m]. LensFoldError as `Camera.rays`.
+
+        areas: of the subjects, px^2; a plane that passes so near to a cut that a hidden part may cross it is left out.
+        None leaves such planes in. rays: as `rays_at_depth_one` of the corners, where they are known. unit_length:
+        distances to planes are then linearised on the sphere of directions, which differs by their square over the
+        focal length; recordings (lag, masks) are measured that way.
+        """
+        different = list({id(camera): camera for camera in cameras}.values())
+        index = {id(camera): k for k, camera in enumerate(different)}
+        own = rays if rays is not None else [rays_at_depth_one(c, p) for c, p in zip(cameras, corners, strict=True)]
+        n, longest = len(corners), max((len(p) for p in corners), default=1)
+        points, padded = np.zeros((n, longest, 2)), np.ones((n, longest, 3))
+        silent, mean = np.zeros((n, longest), dtype=bool), np.zeros((n, 3))
+        for i, (p, r, s) in enumerate(zip(corners, own, uninformative, strict=True)):
+            points[i], padded[i], silent[i] = p[0], r[0], s[0]
+            points[i, : len(p)], padded[i, : len(p)], silent[i, : len(p)] = p, r, s
+            mean[i] = (r / np.linalg.norm(r, axis=1, keepdims=True)).mean(axis=0)
+        if unit_length:
+            padded /= np.linalg.norm(padded, axis=2, keepdims=True)
+        hidden = np.zeros(n) if areas is None else _HIDDEN_SHARE * np.sqrt(np.array(areas, dtype=np.float64))
+        which = np.array([index[id(camera)] for camera in cameras], dtype=np.int64)
+        return cls(tuple(different), which, points, padded, silent, mean, hidden, unit_length)
+
+    @property
+    def centre(self) -> Float64[Array, "n 3"]:
+        """Camera centres, world."""
+        return np.array([camera.centre for camera in self.cameras]).reshape(-1, 3)[self.camera]
+
+    def slopes(self, outline: Int64[Array, " m"], corner: Int64[Array, " m"]) -> Float64[Array, "m 3 2"]:
+        """d ray / d pixel at corners; NaN beside a lens's fold."""
+        out = np.empty((len(outline), 3, 2))
+        for k, camera in enumerate(self.cameras):
+            mine = np.flatnonzero(self.camera[outline] == k)
+            at = outline[mine] * self.points.shape[1] + corner[mine]
+            at, back = np.unique(at, return_inverse=True)
+            slope = _image_slopes(camera, self.points.reshape(-1, 2)[at])
+            turned = camera.R_cam_world.T[:, :2] @ slope
+            if self.unit_length:
+                ray = self.rays.reshape(-1, 3)[at]
+                along = np.einsum("mi,mij->mj", ray, turned)
+                depth = ray @ camera.R_cam_world[2]
+                turned = (turned - ray[:, :, None] * along[:, None, :]) * depth[:, None, None]
+            out[mine] = turned[back]
+        return out
+
+
+def rays_at_depth_one(camera: Camera, pixels: Points2) -> Points3:
+    """Directions in the world through pixels, z = 1 in the camera. LensFoldError as `Camera.rays`."""
+    return np.concatenate([camera.normalised(pixels), np.ones((len(pixels), 1))], axis=1) @ camera.R_cam_world
+
+
+def _image_slopes(camera: Camera, pixels: Points2) -> Float64[Array, "m 2 2"]:
+    """d (x/z, y/z) / d pixel: exact without a lens, else by central differences."""
+    if isinstance(camera.lens, Pinhole):
+        return np.broadcast_to(np.linalg.inv(camera.K)[:2, :2], (len(pixels), 2, 2))
+    across, down = (
+        (camera.normalised(pixels + step, "nan") - camera.normalised(pixels - step, "nan")) / (2 * _LENS_STEP_PX)
+        for step in np.eye(2) * _LENS_STEP_PX
+    )
+    return np.stack([across, down], axis=2)
+
+
+def view_pairs(views: int) -> Int64[Array, "p 2"]:
+    """All (i, j) with i < j, in order."""
+    return np.stack(np.triu_indices(views, 1), axis=1).astype(np.int64)
+
+
+def baseline_frames(
+    centre: Float64[Array, "v 3"], mean: Float64[Array, "v 3"], pairs: Int64[Array, "p 2"]
+) -> tuple[Float64[Array, "p 3"], Float64[Array, "p 3"], Bool[Array, " p"]]:
+    """(u towards the subject, v across, whether the pair has them): orthonormal with each pair's baseline.
+
+    mean: of each view's unit rays. A pair with one centre, or with the subject on its baseline, has none.
+    """
+    baseline = centre[pairs[:, 1]] - centre[pairs[:, 0]]
+    length = np.linalg.norm(baseline, axis=1, keepdims=True)
+    axis = baseline / np.maximum(length, 1e-300)
+    towards = mean[pairs[:, 0]] + mean[pairs[:, 1]]
+    u = towards - axis * (axis * towards).sum(axis=1, keepdims=True)
+    size = np.linalg.norm(u, axis=1, keepdims=True)
+    u = u / np.maximum(size, 1e-300)
+    return u, cross(axis, u), np.asarray((length >= _ONE_CENTRE) & (size >= _ALONG_BASELINE))[:, 0]
+
+
+def extreme_corners(along: Float64[Array, "q k 2"]) -> Int64[Array, "q 2"]:
+    """Corners of the smallest and the largest plane angle; along: (ray . u, ray . v)."""
+    x, y = along[..., 0], along[..., 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        order = y / x  # rises with the angle where all rays are on u's side; 4 times as fast as the angle
+    behind = ~(x > 0).all(axis=1)
+    order[behind] = np.arctan2(y[behind], x[behind])
+    return np.stack([order.argmin(axis=1), order.argmax(axis=1)], axis=1)
+
+
+@dataclass(frozen=True, eq=False)
+class Tangents:
+    """Of outlines about baselines: the planes at the smallest and the largest angle (side 0 and 1)."""
+
+    corner: Int64[Array, "q 2"]
+    angle: Float64[Array, "q 2"]  # rad
+    arm: Float64[Array, "q 2"]  # length of the touching ray across the baseline
+    du: Float64[Array, "q 2 2"]  # d (ray . u) / d pixel
+    dv: Float64[Array, "q 2 2"]
+    usable: Bool[Array, "q 2"]  # False: says nothing
+
+
+def tangents_about(
+    views: OutlineRays, outline: Int64[Array, " q"], u: Float64[Array, "q 3"], v: Float64[Array, "q 3"]
+) -> Tangents:
+    """The tangent planes of outlines, each about its baseline.
+
+    Not usable: planes of an outline that surrounds the epipole, planes that touch an uninformative corner, and planes
+    that pass so near to such a corner that what was cut off there may stick out beyond them (`OutlineRays.hidden_px`).
+    """
+    along = views.rays[outline] @ np.stack([u, v], axis=2)
+    corner = extreme_corners(along)
+    x, y = np.moveaxis(np.take_along_axis(along, corner[..., None], axis=1), 2, 0)
+    angle, arm = np.arctan2(y, x), np.hypot(x, y)
+    slope = views.slopes(np.repeat(outline, 2), corner.ravel()).reshape(-1, 2, 3, 2)
+    du, dv = (np.einsum("qi,qsij->qsj", d, slope) for d in (u, v))
+    silent = views.uninformative[outline]
+    usable = ~np.take_along_axis(silent, corner, axis=1) & np.isfinite(du).all(axis=2)
+    usable &= (angle[:, 1] - angle[:, 0] <= np.pi - _WRAP_MARGIN)[:, None]
+    cut = np.flatnonzero(silent.any(axis=1) & (views.hidden_px[outline] > 0))
+    if len(cut):
+        a_pixel = np.linalg.norm(_slope(angle[cut], du[cut], dv[cut]), axis=2) / arm[cut]  # rad
+        angles = np.arctan2(along[cut, :, 1], along[cut, :, 0])
+        depth = np.abs(angles[:, None] - angle[cut][..., None]) / np.maximum(a_pixel, 1e-300)[..., None]
+        near = np.where(silent[cut][:, None], depth, np.inf).min(axis=2)
+        usable[cut] &= near >= views.hidden_px[outline[cut], None]
+    return Tangents(corner, angle, arm, du, dv, np.asarray(usable))
+
+
+def _slope(angle: np.ndarray, du: np.ndarray, dv: np.ndarray) -> np.ndarray:
+    """[..., 2]: d (ray . normal) / d pixel, the normal of the plane at `angle` towards larger angles."""
+    return np.cos(angle)[..., None] * dv - np.sin(angle)[..., None] * du
+
+
+def _distance(angle: np.ndarray, arm: np.ndarray, du: np.ndarray, dv: np.ndarray, plane: np.ndarray) -> np.ndarray:
+    """Pixels from touching points to the planes at angle `plane`: f / |grad f| with f = ray . normal. Signed."""
+    return arm * np.sin(angle - plane) / np.maximum(np.linalg.norm(_slope(plane, du, dv), axis=-1), 1e-300)
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +268,13 @@ class Tangency:
         return len(self.planes.angle)
 
 
-def tangency(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Tangency:
+def tangency(
+    cameras: Sequence[Camera],
+    outlines: Sequence[Outline | None],
+    rays: Sequence[np.ndarray | None] | None = None,
+) -> Tangency:
     """Residuals of all pairs. Views without an outline, and pairs that say nothing, are NaN (see `tangent_planes`)."""
-    found = tangent_planes(cameras, outlines)
+    found = tangent_planes(cameras, outlines, rays)
     count = len(cameras)
     pixels = np.full((count, count, 2), np.nan)
     pixels[found.first, found.second, found.side] = found.distance[:, 0]
@@ -111,133 +287,79 @@ def tangency(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> T
     return Tangency(pixels, total, per_view, found)
 
 
-def tangent_planes(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> TangentPlanes:
-    """The tangent planes of all pairs.
+def tangent_planes(
+    cameras: Sequence[Camera],
+    outlines: Sequence[Outline | None],
+    rays: Sequence[np.ndarray | None] | None = None,
+) -> TangentPlanes:
+    """The tangent planes of all pairs; left out are pairs without a baseline and what `tangents_about` calls unusable.
 
-    Left out: pairs with one centre, pairs whose epipole lies in a silhouette, planes that touch a corner that says
-    nothing (`Outline.uninformative`), and planes that pass so near to such a corner that what was cut off there may
-    stick out beyond them. ValueError where cameras and outlines differ in number; LensFoldError as `Camera.rays`.
+    rays: through the convex corners (`rays_at_depth_one`), where they are known already. ValueError where cameras and
+    outlines differ in number; LensFoldError as `Camera.rays`.
     """
     if len(cameras) != len(outlines):
         raise ValueError(f"tangency: expected one outline (or None) a camera, got {len(outlines)} for {len(cameras)}")
-    seen = [i for i, outline in enumerate(outlines) if outline is not None]
-    middle = np.array([[camera.width / 2, camera.height / 2] for camera in cameras]).reshape(-1, 2)
-    views = _OutlineRays.of([cameras[i] for i in seen], [o for o in outlines if o is not None])
-    a, b = np.triu_indices(len(seen), 1)
-    axis = views.centres[b] - views.centres[a]
-    length = np.linalg.norm(axis, axis=1)
-    mean = views.mean[a] + views.mean[b]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        axis = axis / length[:, None]
-        u = mean - axis * (axis * mean).sum(axis=1, keepdims=True)
-        u = u / np.linalg.norm(u, axis=1, keepdims=True)
-    speaks = np.asarray((length >= 1e-12) & np.isfinite(u).all(axis=1))
-    a, b, axis, u = a[speaks], b[speaks], axis[speaks], u[speaks]
-    return _touch(views, np.array(seen, dtype=np.int64), a, b, u, np.cross(axis, u), middle)
-
-
-@dataclass(frozen=True, eq=False)
-class _OutlineRays:
-    """Convex outlines of the views that have one, padded to one length k by repeating their first corner."""
-
-    points: np.ndarray  # [v, k, 2]
-    rays: np.ndarray  # [v, k, 3], world, z = 1 in the camera
-    uninformative: np.ndarray  # [v, k]
-    slope: np.ndarray  # [v, k, 2, 2]: d (x/z, y/z) / d pixel
-    mean: np.ndarray  # [v, 3], of the unit rays
-    reach: np.ndarray  # [v], px: see _HIDDEN_SHARE
-    centres: np.ndarray  # [v, 3]
-    turns: np.ndarray  # [v, 3, 3], R_cam_world
-
-    @classmethod
-    def of(cls, cameras: Sequence[Camera], outlines: Sequence[Outline]) -> _OutlineRays:
-        longest = max((len(outline.convex) for outline in outlines), default=1)
-        points, uninformative = np.zeros((len(cameras), longest, 2)), np.zeros((len(cameras), longest), dtype=bool)
-        rays, mean = np.ones((len(cameras), longest, 3)), np.zeros((len(cameras), 3))
-        slope = np.zeros((len(cameras), longest, 2, 2))
-        for i, (camera, outline) in enumerate(zip(cameras, outlines, strict=True)):
-            n = len(outline.convex)
-            points[i], uninformative[i] = outline.convex[0], outline.uninformative[0]
-            points[i, :n], uninformative[i, :n] = outline.convex, outline.uninformative
-            if isinstance(camera.lens, Pinhole):
-                inverse = np.linalg.inv(camera.K)
-                xy = points[i] @ inverse[:2, :2].T + inverse[:2, 2]
-                slope[i] = inverse[:2, :2]
-            else:
-                xy = camera.normalised(points[i])
-                slope[i] = _lens_slope(camera, points[i])
-            rays[i] = np.concatenate([xy, np.ones((longest, 1))], axis=1) @ camera.R_cam_world
-            unit = rays[i, :n] / np.linalg.norm(rays[i, :n], axis=1, keepdims=True)
-            mean[i] = unit.mean(axis=0)
-        reach = _HIDDEN_SHARE * np.sqrt(np.array([outline.area for outline in outlines]))
-        centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)
-        turns = np.array([camera.R_cam_world for camera in cameras]).reshape(-1, 3, 3)
-        return cls(points, rays, uninformative, slope, mean, reach, centres, turns)
-
-
-def _lens_slope(camera: Camera, pixels: np.ndarray) -> np.ndarray:
-    """[n, 2, 2]: d (x/z, y/z) / d pixel by central differences."""
-    across, down = (
-        (camera.normalised(pixels + step) - camera.normalised(pixels - step)) / (2 * _LENS_STEP)
-        for step in np.eye(2) * _LENS_STEP
+    seen = [(k, outline) for k, outline in enumerate(outlines) if outline is not None]
+    known = None if rays is None else [own for k, _ in seen if (own := rays[k]) is not None]
+    views = OutlineRays.of(
+        [cameras[k] for k, _ in seen],
+        [outline.convex for _, outline in seen],
+        [outline.uninformative for _, outline in seen],
+        areas=[outline.area for _, outline in seen],
+        rays=known,
     )
-    return np.stack([across, down], axis=2)
+    return planes_between(views, cameras, np.array([k for k, _ in seen], dtype=np.int64))
 
 
-def _touch(
-    views: _OutlineRays,
-    seen: np.ndarray,
-    a: np.ndarray,
-    b: np.ndarray,
-    u: np.ndarray,
-    v: np.ndarray,
-    middle: np.ndarray,
-) -> TangentPlanes:
-    """Tangent planes of the pairs (a, b) of `views`, with the frame (u, v) across each pair's baseline."""
-    pair = np.stack([a, b], axis=1)  # [p, 2]
-    rays = views.rays[pair]  # [p, 2, k, 3]
-    x, y = (np.matmul(rays, d[:, None, :, None])[..., 0] for d in (u, v))
-    angles = np.arctan2(y, x)  # [p, 2, k]
-    low, high = angles.argmin(axis=2), angles.argmax(axis=2)
-    pick = np.stack([low, high], axis=1)  # [p, side, 2]
-    at = np.take_along_axis(angles[:, None], pick[..., None], axis=3)[..., 0]  # [p, side, 2]
-    fine = np.asarray((at[:, 1] - at[:, 0] <= np.pi - _WRAP_MARGIN).all(axis=1))
-    keep = fine[:, None] & ~views.uninformative[pair[:, None, :], pick].any(axis=2)
-    row, side = np.nonzero(keep)
-    pick, at, who = pick[row, side], at[row, side], pair[row]  # [m, 2]
-    ray = views.rays[who, pick]  # [m, 2, 3]
-    distance, gradient = np.empty((len(row), 2)), np.empty((len(row), 2, 2))
-    for here in (0, 1):
-        slope, turn = views.slope[who[:, here], pick[:, here]], views.turns[who[:, here]]
-        far = _normal(at[:, 1 - here], u[row], v[row])
-        off = (far * ray[:, here]).sum(axis=1)
-        distance[:, here] = off / np.maximum(np.linalg.norm(_in_pixels(far, turn, slope), axis=1), 1e-300)
-        near = _in_pixels(_normal(at[:, here], u[row], v[row]), turn, slope)
-        arm = np.hypot((u[row] * ray[:, here]).sum(axis=1), (v[row] * ray[:, here]).sum(axis=1))
-        gradient[:, here] = near / np.maximum(arm, 1e-300)[:, None]
-    sure = ~_may_hide(views, who, angles[row], at, gradient)
-    first, second = (seen[who[sure, k]].astype(np.int64) for k in (0, 1))
-    points, angle, which = views.points[who, pick][sure], (at[:, 0] - at[:, 1])[sure], side[sure].astype(np.int64)
-    return TangentPlanes(len(middle), first, second, which, points, angle, gradient[sure], distance[sure], middle)
+def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Array, " n"]) -> TangentPlanes:
+    """As `tangent_planes`, from rays; view: of each outline, its camera's number in `cameras`."""
+    pairs = view_pairs(len(view))
+    u, v, apart = baseline_frames(views.centre, views.mean, pairs)
+    pairs, u, v = pairs[apart], u[apart], v[apart]
+    found = tangents_about(views, pairs.ravel(), np.repeat(u, 2, axis=0), np.repeat(v, 2, axis=0))
+    row, side = np.nonzero(found.usable.reshape(-1, 2, 2).all(axis=1))
+    # [plane, first or second view, ...]
+    corner, angle, arm, du, dv = (
+        part.reshape(-1, 2, *part.shape[1:])[row, :, side]
+        for part in (found.corner, found.angle, found.arm, found.du, found.dv)
+    )
+    first, second = view[pairs[row]].T
+    return TangentPlanes(
+        len(cameras),
+        first,
+        second,
+        side.astype(np.int64),
+        views.points[pairs[row], corner],
+        angle[:, 0] - angle[:, 1],
+        _slope(angle, du, dv) / np.maximum(arm, 1e-300)[..., None],
+        _distance(angle, arm, du, dv, angle[:, ::-1]),
+        np.array([[camera.width / 2, camera.height / 2] for camera in cameras]).reshape(-1, 2),
+    )
 
 
-def _may_hide(
-    views: _OutlineRays, who: np.ndarray, angles: np.ndarray, at: np.ndarray, gradient: np.ndarray
-) -> np.ndarray:
-    """[m] whether a cut lies so near to the touching plane that the hidden part may cross it, in either view."""
-    if not views.uninformative.any():
-        return np.zeros(len(who), dtype=bool)
-    depth = np.abs(angles - at[:, :, None]) / np.maximum(np.linalg.norm(gradient, axis=2), 1e-300)[:, :, None]
-    near = np.where(views.uninformative[who], depth, np.inf).min(axis=2)
-    return np.asarray((near < views.reach[who]).any(axis=1))
+def window_residuals(views: OutlineRays, frames: int) -> Float64[Array, "p 2 2 f f"]:
+    """Pixels between tangent points and planes over all frames of two views: [pair, in which view, side, frame, frame].
+
+    views: all frames of the first view, then of the second, and so on, of one rig. NaN: says nothing.
+    """
+    count = len(views.camera) // frames
+    pairs, middle = view_pairs(count), np.arange(count) * frames + frames // 2
+    u, v, apart = baseline_frames(views.centre[middle], views.mean[middle], pairs)
+    outline = (pairs[:, :, None] * frames + np.arange(frames)).ravel()
+    found = tangents_about(views, outline, np.repeat(u, 2 * frames, axis=0), np.repeat(v, 2 * frames, axis=0))
+    # [pair, view, side, frame, ...], and of either view with the other's frames as a further axis
+    parts = [
+        np.moveaxis(part.reshape(-1, 2, frames, *part.shape[1:]), 3, 2)
+        for part in (found.angle, found.arm, found.du, found.dv, found.usable)
+    ]
+    angle, arm, du, dv, usable = (part[:, 0][:, :, :, None] for part in parts)
+    angle_2, arm_2, du_2, dv_2, usable_2 = (part[:, 1][:, :, None] for part in parts)
+    out = np.stack([_distance(angle, arm, du, dv, angle_2), _distance(angle_2, arm_2, du_2, dv_2, angle)], axis=1)
+    told = (usable & usable_2)[:, None] & apart[:, None, None, None, None]
+    return np.where(told, out, np.nan)
 
 
-def _normal(angle: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """[m, 3] unit normals of the planes at `angle`, towards larger angles."""
-    return -np.sin(angle)[:, None] * u + np.cos(angle)[:, None] * v
-
-
-def _in_pixels(normal: np.ndarray, turn: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """[m, 2]: change of (normal . ray) a pixel, ray with z = 1 in the camera."""
-    in_camera = np.matmul(turn, normal[:, :, None])[:, :2, 0]
-    return np.matmul(in_camera[:, None, :], slope)[:, 0]
+def cross(a: Float64[Array, "n 3"], b: Float64[Array, "n 3"]) -> Float64[Array, "n 3"]:
+    """Row by row; np.cross takes four times as long for a few rows."""
+    (ax, ay, az), (bx, by, bz) = a.T, b.T
+    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)

@@ -127,7 +127,8 @@ def distances(seen: SeenFrame) -> Float64[Array, "v v 2"]:
     known = [i for i, view in enumerate(seen.views) if view is not None]
     views = [view for view in seen.views if view is not None]
     if len(views) > 1:
-        out[np.ix_(known, known)] = np.abs(tangency([v.camera for v in views], [v.outline for v in views]).pixels)
+        found = tangency([v.camera for v in views], [v.outline for v in views], [v.rays for v in views])
+        out[np.ix_(known, known)] = np.abs(found.pixels)
     return out
 
 

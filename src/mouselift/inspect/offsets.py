@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Float64
 
 from mouselift.array_types import Array
-from mouselift.inspect.lag_tangency import pair_residuals
+from mouselift.geometry.tangent_planes import OutlineRays, view_pairs, window_residuals
 from mouselift.inspect.outlines import SeenFrame
 
 # Of each pair, by the first camera's offset less the second's, -2 reach .. 2 reach: mean sqrt |residual|, residuals in
@@ -53,17 +53,21 @@ def lag_table(window: Sequence[SeenFrame]) -> Table:
     views, size = len(window[0].views), len(window)
     pairs = list(combinations(range(views), 2))
     out = np.full((len(pairs), 2 * size - 1), np.nan, dtype=np.float32)
-    columns = [[frame.views[i] for frame in window] for i in range(views)]
-    whole = [[view for view in column if view is not None] for column in columns]
-    for p, (i, j) in enumerate(pairs):
-        if len(whole[i]) < size or len(whole[j]) < size:
-            continue
-        residuals = pair_residuals(whole[i], whole[j])
-        if residuals is None:
-            continue
+    whole = [i for i in range(views) if all(frame.views[i] is not None for frame in window)]
+    seen = [view for i in whole for frame in window if (view := frame.views[i]) is not None]
+    outlines = OutlineRays.of(
+        [view.camera for view in seen],
+        [view.outline.convex for view in seen],
+        [view.outline.uninformative for view in seen],
+        areas=[view.outline.area for view in seen],
+        rays=[view.rays for view in seen],
+        unit_length=True,
+    )
+    for (i, j), residuals in zip(view_pairs(len(whole)), window_residuals(outlines, size), strict=True):
         good = np.isfinite(residuals).all(axis=(2, 3))
         if good.any():
-            out[p] = about_the_instant(np.sqrt(np.abs(residuals[good])).mean(axis=0))
+            table = np.sqrt(np.abs(residuals[good])).mean(axis=0)
+            out[pairs.index((whole[i], whole[j]))] = about_the_instant(table)
     return out
 
 

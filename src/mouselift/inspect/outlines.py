@@ -7,30 +7,27 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.tangent_planes import rays_at_depth_one
 from mouselift.media.frames import FrameSet
 
 SPECK = 0.01  # parts smaller than this share of the largest are noise: `prepare` removes them too
 _DIRECTIONS = 16  # in which an outline's reach is compared from frame to frame
-_STEP = 0.5  # pixels, of the derivative of rays
 
 
 @dataclass(frozen=True, eq=False)
 class SeenView:
-    """One view's outline as rays, with their derivatives: what tangency needs."""
+    """One view's outline, and the rays through its convex corners."""
 
     camera: Camera
     outline: Outline
-    pixels: Float64[Array, "m 2"]  # hull corners
-    rays: Float64[Array, "m 3"]  # unit, world
-    slopes: Float64[Array, "m 3 2"]  # d ray / d pixel
-    uninformative: Bool[Array, " m"]
+    rays: Float64[Array, "m 3"]  # world, z = 1 in the camera
     parts: int  # components of at least SPECK x the largest
 
 
@@ -66,15 +63,11 @@ def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
     outline = outline_of(mask, SPECK if specks else 0.0)
     if outline is None:
         return None, "empty"
-    pixels = outline.convex
-    step = np.array([[_STEP, 0.0], [-_STEP, 0.0], [0.0, _STEP], [0.0, -_STEP]])
     try:
-        rays = camera.rays(pixels)
-        near = camera.rays((pixels[:, None] + step).reshape(-1, 2)).reshape(-1, 4, 3)
+        rays = rays_at_depth_one(camera, outline.convex)
     except LensFoldError:
         return None, "outside-lens"
-    slopes = np.stack([near[:, 0] - near[:, 1], near[:, 2] - near[:, 3]], axis=2)
-    return SeenView(camera, outline, pixels, rays, slopes, outline.uninformative, parts), "ok"
+    return SeenView(camera, outline, rays, parts), "ok"
 
 
 def _parts(mask: Levels) -> tuple[int, bool]:
@@ -102,9 +95,13 @@ def motion_px(before: SeenFrame, after: SeenFrame) -> float | None:
     """Pixels that the outline moves between two instants: RMS change of its reach in 16 directions, median view."""
     angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     directions = np.stack([np.cos(angle), np.sin(angle)])
+    corners = [
+        (early.outline.convex, late.outline.convex)
+        for early, late in zip(before.views, after.views, strict=True)
+        if early is not None and late is not None
+    ]
     moved = [
-        float(np.sqrt(np.mean(((b.pixels @ directions).max(axis=0) - (a.pixels @ directions).max(axis=0)) ** 2)))
-        for a, b in zip(before.views, after.views, strict=True)
-        if a is not None and b is not None
+        float(np.sqrt(np.mean(((late @ directions).max(axis=0) - (early @ directions).max(axis=0)) ** 2)))
+        for early, late in corners
     ]
     return float(np.median(moved)) if moved else None

@@ -34,7 +34,7 @@ class Place:
 
 def place_of(seen: SeenFrame) -> Place | None:
     """Meeting point of the rays through the centroids of the views that no border cuts; None with fewer than two."""
-    whole = [view for view in seen.views if view is not None and not view.uninformative.any()]
+    whole = [view for view in seen.views if view is not None and not view.outline.uninformative.any()]
     if len(whole) < 2:
         return None
     cameras = [view.camera for view in whole]

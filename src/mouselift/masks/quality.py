@@ -1,7 +1,7 @@
 """How good masks are, told without truth: by how well the views agree.
 
 Per frame: rays through the mask centroids should meet, tangent planes should touch both silhouettes of
-a pair (`geometry.tangency`), and the hull of all masks should fill every mask again. A subject that the
+a pair (`geometry.tangent_planes`), and the hull of all masks should fill every mask again. A subject that the
 sensor's border cuts has another centroid and outline than its whole: such views are counted, not measured.
 """
 
@@ -14,8 +14,9 @@ import numpy as np
 
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import convex_corners
 from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
-from mouselift.geometry.tangency import OutlineRays, tangency_residuals
+from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
 from mouselift.masks.subject import footprint
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask
@@ -96,19 +97,27 @@ def _centroid_residuals(
 
 
 def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) -> dict[int, list[float]]:
-    outlines: list[OutlineRays] = []
-    index: list[int] = []
+    """By view; a view whose outline leaves its lens model's field has none."""
+    views: list[int] = []
+    corners, rays, cut = [], [], []
     for i, (camera, shape) in enumerate(zip(cameras, shapes, strict=True)):
         if shape is None:
             continue
+        own = shape.outline[convex_corners(shape.outline)]
         try:
-            outlines.append(OutlineRays.from_silhouette(camera, shape, float(_CUT_MARGIN)))
+            rays.append(rays_at_depth_one(camera, own))
         except LensFoldError:
             continue
-        index.append(i)
+        far = np.array([shape.width, shape.height]) - _CUT_MARGIN
+        views.append(i)
+        corners.append(own)
+        cut.append(((own <= _CUT_MARGIN) | (own >= far)).any(axis=1))
+    outlines = OutlineRays.of([cameras[i] for i in views], corners, cut, rays=rays, unit_length=True)
+    planes = planes_between(outlines, cameras, np.array(views, dtype=np.int64))
     found: dict[int, list[float]] = {}
-    for residual in tangency_residuals(outlines):
-        found.setdefault(index[residual.first], []).append(round(abs(residual.pixels), 4))
+    for first, second, (a, b) in zip(planes.first, planes.second, np.abs(planes.distance).tolist(), strict=True):
+        found.setdefault(int(first), []).append(round(a, 4))
+        found.setdefault(int(second), []).append(round(b, 4))
     return found
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.epipolar import linearised, residuals
 from mouselift.diagnosis.explain import look, problem_of
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
+from mouselift.geometry.sampson import linearised, sampson_residuals
 from mouselift.geometry.tangent_planes import tangent_planes
 
 
@@ -20,7 +20,7 @@ def problem(exact_postures: tuple[Sample, ...]) -> tuple[CameraArrays, ConvexOut
 
 
 def rms(arrays: CameraArrays, outlines: ConvexOutlines) -> float:
-    return float(np.sqrt(np.nanmean(residuals(arrays, outlines)[0] ** 2)))
+    return float(np.sqrt(np.nanmean(sampson_residuals(arrays, outlines)[0] ** 2)))
 
 
 def test_equals_the_audits_own_residuals(
@@ -33,10 +33,10 @@ def test_equals_the_audits_own_residuals(
     spoiled = arrays.moved(change)
     cameras = [spoiled.camera(k, view.camera) for k, view in enumerate(exact_postures[0].views)]
     there = tangent_planes(cameras, look(exact_postures[0]).outlines)
-    here, _, corners = residuals(spoiled, outlines)
-    assert len(there.residual) == int(corners.good.sum())
+    here, corners = sampson_residuals(spoiled, outlines)
+    assert len(there.residual) == int(corners.usable.sum())
     np.testing.assert_allclose(
-        np.sort(np.abs(here[corners.good])), np.sort(np.abs(there.residual)), rtol=0.02, atol=1e-3
+        np.sort(np.abs(here[corners.usable])), np.sort(np.abs(there.residual)), rtol=0.02, atol=1e-3
     )  # angles against first-order distances
 
 
@@ -75,6 +75,6 @@ def test_a_view_without_a_silhouette_says_nothing(problem: tuple[CameraArrays, C
     arrays, outlines = problem
     area = outlines.area.copy()
     area[3] = 0.0
-    _, _, corners = residuals(arrays, replace(outlines, area=area))
-    assert not corners.good[(corners.pair == 3).any(axis=1)].any()
-    assert int(corners.good.sum()) == 20
+    _, corners = sampson_residuals(arrays, replace(outlines, area=area))
+    assert not corners.usable[(corners.pair == 3).any(axis=1)].any()
+    assert int(corners.usable.sum()) == 20

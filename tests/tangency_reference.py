@@ -1,4 +1,4 @@
-"""Epipolar tangency: do two silhouettes agree with two cameras, without knowing the shape?
+"""Epipolar tangency written a second time, pair by pair and slowly: what `geometry.tangent_planes` must equal.
 
 The planes through both camera centres that touch the object touch both silhouettes. With the baseline
 direction b and an orthonormal (b, u, v), every outline ray has a plane angle atan2(ray.v, ray.u); the
@@ -17,7 +17,8 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Points2, Points3
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette, convex_hull
+from mouselift.geometry.outlines import convex_corners
+from mouselift.geometry.silhouette import Silhouette
 
 _WRAP_MARGIN = 0.05  # rad: a silhouette whose plane angles span more than pi - this surrounds the epipole
 
@@ -34,7 +35,7 @@ class OutlineRays:
     @classmethod
     def from_silhouette(cls, camera: Camera, silhouette: Silhouette, border_px: float = 1.0) -> OutlineRays:
         """Raises LensFoldError where the outline lies outside the lens model's field."""
-        pixels = convex_hull(silhouette.outline)
+        pixels = silhouette.outline[convex_corners(silhouette.outline)]
         limit = np.array([silhouette.width, silhouette.height]) - border_px
         cut = np.asarray(((pixels <= border_px) | (pixels >= limit)).any(axis=1))
         return cls(camera, pixels, camera.rays(pixels), cut)
