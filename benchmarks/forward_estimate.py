@@ -1,4 +1,4 @@
-"""How near `reconstruct.estimate` comes: the time foretold for a forward pass of `released()`, and the time it took.
+"""How near `reconstruct.plan` comes: the time foretold for a forward pass of `released()`, and the time it took.
 
     python benchmarks/forward_estimate.py [--views 6] [--sizes 128 256] [--layers 24] [--dtype float32] [--threads 2]
 
@@ -16,8 +16,8 @@ import torch
 from mouselift.data.sample import SampleTensors
 from mouselift.models.gslrm.config import released
 from mouselift.models.gslrm.model import GSLRM
-from mouselift.reconstruct.estimate import forward_seconds
-from mouselift.reconstruct.network import Engine
+from mouselift.reconstruct.gaussian_source import Engine
+from mouselift.reconstruct.plan import forward_seconds
 from mouselift.render.orbit import turntable
 
 

@@ -11,13 +11,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+import torch
+
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import find_samples
-from mouselift.gaussians.ply import read_ply
-from mouselift.reconstruct.options import Options
-from mouselift.reconstruct.sample import assess
+from mouselift.reconstruct.gaussian_source import FileSource
+from mouselift.reconstruct.options import NONE, HoldOut
+from mouselift.reconstruct.plan import make_plan
+from mouselift.reconstruct.sample import reconstruct_sample
 from mouselift.reconstruct.write import write_made
-from mouselift.render.base import Gaussians
 from mouselift.render.choose import make_renderer
 from mouselift.report.reconstruction_page import write_reconstruction_page
 
@@ -30,9 +32,10 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=60, help="of the turn")
     options = parser.parse_args()
     folder = find_samples(options.dataset)[0]
-    sample, renderer = MultiViewDataset([folder])[0], make_renderer()
-    gaussians = Gaussians.from_splats(read_ply(options.splats))
-    made = assess(gaussians, renderer, sample, folder, Options(), "no network: fitted to these views")
+    source = FileSource(options.splats, torch.device("cpu"))
+    sample, renderer = MultiViewDataset([folder])[0], make_renderer("cpu")
+    (task,) = make_plan(folder, HoldOut(held_out=(NONE,))).tasks
+    made = reconstruct_sample(source, renderer, sample, task, "none")
     options.out.mkdir(parents=True)
     write_made(made, options.out, renderer, options.frames, write_reconstruction_page)
     print(options.out / "index.html")

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from mouselift.reconstruct.evaluation import SHEET, Evaluation
-from mouselift.reconstruct.scores import SampleRecord, ViewRecord, groups
-from mouselift.reconstruct.sheet import TILE, jpeg
+from mouselift.reconstruct.pipeline import Evaluation
+from mouselift.reconstruct.record import SHEET, SampleRecord, ViewRecord, groups
+from mouselift.reconstruct.write import TILE, jpeg
 from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ViewRecord(
                 view=f"camera_{v}",
                 role="input" if v else "held-out",
-                round=0,
+                place=0,
                 foreground_psnr=20.0 + k,
                 foreground_ssim=0.9,
                 iou=0.8,
@@ -35,7 +35,12 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
             for v in range(6)
         ]
-        records.append(SampleRecord(f"sample_{k:06d}", "", 1000, 1.0, rows))
+        name, count = f"sample_{k:06d}", 1000
+        records.append(
+            SampleRecord(
+                id=name, source="", cameras="", network="", side=64, views=rows, made=count, kept=count, seconds=1.0
+            )
+        )
         (folder / records[-1].id).mkdir()
         (folder / records[-1].id / SHEET).write_bytes(jpeg(np.full((3 * TILE, 6 * TILE, 3), 180, dtype=np.uint8)))
     means, by_view = groups(records)

@@ -14,10 +14,8 @@ import torch
 
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import find_samples
-from mouselift.reconstruct.network import Engine
-from mouselift.reconstruct.options import Options
-from mouselift.reconstruct.plan import tasks_of
-from mouselift.reconstruct.run import Run
+from mouselift.reconstruct.options import ReconstructOptions
+from mouselift.reconstruct.pipeline import reconstruct_samples
 from mouselift.report.reconstruction_page import write_reconstruction_page
 
 if TYPE_CHECKING:
@@ -29,12 +27,11 @@ def reconstruction(datasets: dict[str, Path], checkpoint: Path, tmp_path_factory
     """One sample by a tiny network with random weights: a cloud of nothing, and everything that a page shows."""
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("reconstruction")
-    options = Options(size=64, turntable=4, views=MultiViewDataset(datasets["per-sample"])[0].views[:5])
-    engine = Engine.load(checkpoint, device="cpu")
-    run = Run(folder / "out", checkpoint, "float32", options, write_reconstruction_page)
-    tasks = tasks_of(find_samples(datasets["per-sample"])[:1], options, engine)
-    run.go(engine, tasks, lambda *_: None)
-    return folder / "out" / tasks[0].name
+    sample = find_samples(datasets["per-sample"])[0]
+    views = MultiViewDataset(sample)[0].views[:5]
+    options = ReconstructOptions(checkpoint=checkpoint, device="cpu", size=64, turntable=4, views=views)
+    reconstruct_samples(sample, folder / "out", options, page=write_reconstruction_page)
+    return folder / "out" / sample.name
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import encode_png
 from mouselift.models.gslrm import memory
+from mouselift.reconstruct.options import EvaluateOptions
 
 SIDE = 32
 
@@ -51,11 +52,23 @@ def dataset(tmp_path: Path) -> Path:
     return tmp_path / "ds"
 
 
+def evaluate(
+    dataset: Path,
+    checkpoint: Path | None = None,
+    gaussians: Path | None = None,
+    out: Path | None = None,
+    json: bool = False,
+    **options: Any,
+) -> int:
+    asked = EvaluateOptions(checkpoint=checkpoint, gaussians=gaussians, device="cpu", **options)
+    return Evaluate(dataset, asked, out, json=json).run()
+
+
 def test_tables_page_and_words(
     dataset: Path, checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert Evaluate(dataset, checkpoint, out=out, device="cpu").run() == 0
+    assert evaluate(dataset, checkpoint, out=out) == 0
     found = {path.name for path in out.iterdir()}
     assert {"evaluation.json", "views.csv", "samples.csv", "index.html", "sample_0", "sample_1"} <= found
     said = capsys.readouterr()
@@ -67,7 +80,7 @@ def test_tables_page_and_words(
 
 
 def test_json_is_one_document(dataset: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    Evaluate(dataset, checkpoint, rotate=True, limit=1, device="cpu", json=True).run()
+    evaluate(dataset, checkpoint, rotate=True, limit=1, json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["samples"] == 1
     assert len(found["records"][0]["views"]) == 16
@@ -76,7 +89,7 @@ def test_json_is_one_document(dataset: Path, checkpoint: Path, capsys: pytest.Ca
 
 def refused(error: type[Exception], words: str, *given: Any, **options: Any) -> None:
     with pytest.raises(error, match=words):
-        Evaluate(*given, device="cpu", **options).run()
+        evaluate(*given, **options)
 
 
 def test_one_source_of_gaussians(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:
@@ -142,6 +155,6 @@ def test_options_out_of_range(dataset: Path, checkpoint: Path) -> None:
 
 def test_a_second_run_is_refused_where_it_differs(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    Evaluate(dataset, checkpoint, out=out, limit=1, device="cpu").run()
-    Evaluate(dataset, checkpoint, out=out, limit=1, device="cpu").run()
+    evaluate(dataset, checkpoint, out=out, limit=1)
+    evaluate(dataset, checkpoint, out=out, limit=1)
     refused(DatasetError, "another run of `mouselift evaluate`", dataset, checkpoint, out=out, hold_out=("c0",))

@@ -8,11 +8,9 @@ import pytest
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.reconstruct.evaluation import Settings, evaluate, make_plan
-from mouselift.reconstruct.gaussian_source import NetworkSource
-from mouselift.reconstruct.hold_out import HoldOut
 from mouselift.reconstruct.metrics import PSNR_LIMIT, view_scores
-from mouselift.reconstruct.network import Engine
+from mouselift.reconstruct.options import EvaluateOptions
+from mouselift.reconstruct.pipeline import evaluate_reconstruction
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")
@@ -33,9 +31,8 @@ def test_a_real_image_is_perfect_against_itself_only() -> None:
 
 def test_named_inputs_hold_the_others_out(tmp_path: Path, checkpoint: Path) -> None:
     names = MultiViewDataset(SAMPLE)[0].views
-    plan = make_plan(SAMPLE, HoldOut(inputs=names[:6]), size=64)
-    source = NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint)
-    result = evaluate(plan, source, Settings(size=64), tmp_path / "out")
+    options = EvaluateOptions(checkpoint=checkpoint, views=names[:6], size=64, device="cpu")
+    result = evaluate_reconstruction(SAMPLE, tmp_path / "out", options)
     assert [(group.role, group.views) for group in result.means] == [("held-out", 2), ("input", 6)]
     assert result.without_mask == 0
     assert set(result.means[0].figures) == {"foreground_psnr", "foreground_ssim", "iou", "psnr", "ssim"}

@@ -12,7 +12,8 @@ from mouselift.cli.reconstruct import Reconstruct
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.gaussians.ply import read_ply
 from mouselift.models.gslrm.tokenizer import unpatchify
-from mouselift.reconstruct.network import Engine, view_of
+from mouselift.reconstruct.gaussian_source import Engine
+from mouselift.reconstruct.sample import view_of
 from mouselift.render.base import View
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"

@@ -26,7 +26,7 @@ from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.config import GSLRMConfig, tiny
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
-from mouselift.reconstruct.network import Engine
+from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.plan import BYTES_A_SPLAT
 
 FILES = ["cameras.json", "gaussians.ply", "index.html", "metrics.json", "renders", "turntable.jpg", "turntable.mp4"]
@@ -228,7 +228,7 @@ def no_images_end(folder: Path) -> None:
         (no_images_end, [], r"sample_3.*cam_001\.png"),
         (None, ["--size", 50], r"sample_3: .*divisible by 8, got 50 x 50 .*--size 48"),
         (None, ["--views", "cam0", "top"], r"sample_3: expected the view top; the sample has cam0, cam1, cam2"),
-        (None, ["--background", "300", "0", "0"], "background: expected three numbers"),
+        (None, ["--background", "300", "0", "0"], "background: expected three levels"),
         (None, ["--threads", "0"], "--threads: expected at least 1"),
         (None, ["--device", "tpu"], "expected cpu or cuda"),
     ],

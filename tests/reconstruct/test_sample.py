@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +14,11 @@ import torch
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.data.sample import SampleTensors
 from mouselift.dataset.sample import read_sample
-from mouselift.reconstruct.options import Options
-from mouselift.reconstruct.sample import Made, assess, turn
+from mouselift.progress import Progress
+from mouselift.reconstruct.options import ReconstructOptions, colour_of
+from mouselift.reconstruct.plan import make_plan
+from mouselift.reconstruct.sample import Made, reconstruct_sample
+from mouselift.reconstruct.write import turn
 from mouselift.render.base import Gaussians
 from mouselift.render.choose import make_renderer
 
@@ -33,15 +38,35 @@ def ball(extra: int = 0) -> Gaussians:
     )
 
 
-def loaded(folder: Path, options: Options) -> SampleTensors:
-    return MultiViewDataset([folder], size=options.size, views=options.choice, background=options.background)[0]
+class Given:
+    """A source of Gaussians that are known."""
+
+    def __init__(self, gaussians: Gaussians) -> None:
+        self.known = gaussians
+        self.identity: dict[str, object] = {}
+        self.words, self.device = "a ball", torch.device("cpu")
+
+    def key(self, sample: str) -> str:
+        return ""
+
+    def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
+        return self.known
+
+
+def options_of(**more: Any) -> ReconstructOptions:
+    return ReconstructOptions(checkpoint=Path("none.pt"), **more)
+
+
+def loaded(folder: Path, options: ReconstructOptions) -> SampleTensors:
+    return MultiViewDataset([folder], size=options.size, background=colour_of(options.background))[0]
 
 
 def made_of(
-    folder: Path, options: Options, sample: SampleTensors | None = None, gaussians: Gaussians | None = None
+    folder: Path, options: ReconstructOptions, sample: SampleTensors | None = None, gaussians: Gaussians | None = None
 ) -> Made:
     given = sample if sample is not None else loaded(folder, options)
-    return assess(gaussians or ball(), make_renderer("cpu"), given, folder, options, "a ball")
+    (task,) = make_plan(folder, options.rule, options.size).tasks
+    return reconstruct_sample(Given(gaussians or ball()), make_renderer("cpu"), given, task, options.filter)
 
 
 def centre_of(image: np.ndarray) -> np.ndarray:
@@ -60,7 +85,7 @@ def miss(made: Made) -> float:
 
 @pytest.mark.parametrize("size", [None, 32, 96])
 def test_it_lands_on_the_images(sample: Path, size: int | None) -> None:
-    made = made_of(sample, Options(size=size))
+    made = made_of(sample, options_of(size=size))
     assert miss(made) < 0.1
     assert min(view.iou or 0.0 for view in made.record.views) > 0.85, "a small disc"
     assert min(view.foreground_psnr or 0.0 for view in made.record.views) > 25
@@ -68,7 +93,7 @@ def test_it_lands_on_the_images(sample: Path, size: int | None) -> None:
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "transposed"])
 def test_faults_are_noticed(sample: Path, fault: str) -> None:
-    options = Options()
+    options = options_of()
     given = loaded(sample, options)
     c2w, K = given.c2w.clone(), given.fxfycxcy.clone()
     if fault == "half a pixel":
@@ -89,15 +114,15 @@ def test_faults_are_noticed(sample: Path, fault: str) -> None:
 def test_cameras_are_those_of_the_file(sample: Path) -> None:
     """In float64, resized as the images were: half a pixel or a per cent would show."""
     own = [view.camera for view in read_sample(sample).views]
-    for camera, found in zip(own, made_of(sample, Options()).cameras, strict=True):
+    for camera, found in zip(own, made_of(sample, options_of()).cameras, strict=True):
         assert (found.fx, found.cx, found.name) == (camera.fx, camera.cx, camera.name)
         np.testing.assert_array_equal(found.T_cam_world, camera.T_cam_world)
-    for camera, found in zip(own, made_of(sample, Options(size=32)).cameras, strict=True):
+    for camera, found in zip(own, made_of(sample, options_of(size=32)).cameras, strict=True):
         assert (found.width, found.fx, found.cy) == pytest.approx((32, camera.fx * 32 / 48, camera.cy * 32 / 48))
 
 
 def test_held_out_views_are_scored_apart(sample: Path) -> None:
-    record = made_of(sample, Options(views=("cam2", "cam0"))).record
+    record = made_of(sample, options_of(views=("cam2", "cam0"))).record
     assert [view.role for view in record.views] == ["input", "held-out", "input"]
     assert record.roles == ["held-out", "input"]
     two = [view.iou for view in record.views if view.role == "input"]
@@ -107,8 +132,8 @@ def test_held_out_views_are_scored_apart(sample: Path) -> None:
 
 def test_the_filter_leaves_out_what_it_names(sample: Path) -> None:
     gaussians = ball(extra=20)
-    whole = made_of(sample, Options(), gaussians=gaussians)
-    small = made_of(sample, Options(filter="facelift"), gaussians=gaussians)
+    whole = made_of(sample, options_of(), gaussians=gaussians)
+    small = made_of(sample, options_of(filter="facelift"), gaussians=gaussians)
     assert (whole.record.kept, len(whole.splats), len(whole.gaussians)) == (21, 21, 21)
     # z > 0: the release's rule keeps long axes there; the clear ones go
     assert (small.record.kept, len(small.splats), len(small.gaussians)) == (1, 1, 1)
@@ -118,19 +143,19 @@ def test_the_filter_leaves_out_what_it_names(sample: Path) -> None:
 def test_not_finite_ones_are_counted(sample: Path) -> None:
     gaussians = ball(extra=3)
     gaussians.positions[2, 1] = float("nan")
-    record = made_of(sample, Options(), gaussians=gaussians).record
+    record = made_of(sample, options_of(), gaussians=gaussians).record
     assert (record.made, record.kept, record.not_finite) == (4, 3, 1)
 
 
 def test_nothing_left_is_drawn_as_nothing(sample: Path) -> None:
-    made = made_of(sample, Options(filter="facelift"), gaussians=replace(ball(), opacities=torch.tensor([0.01])))
+    made = made_of(sample, options_of(filter="facelift"), gaussians=replace(ball(), opacities=torch.tensor([0.01])))
     assert made.record.kept == 0
     assert all((shot.drawn == 255).all() for shot in made.shots)
     assert made.record.mean("iou", "input") == 0.0
 
 
 def test_a_turn_shows_the_ball_from_the_cameras_height(sample: Path) -> None:
-    made = made_of(sample, Options())
+    made = made_of(sample, options_of())
     frames = list(turn(make_renderer("cpu"), made, 6))
     assert len(frames) == 6
     assert {frame.shape for frame in frames} == {(48, 48, 3)}
@@ -139,7 +164,7 @@ def test_a_turn_shows_the_ball_from_the_cameras_height(sample: Path) -> None:
 
 
 def test_the_background_is_everywhere(sample: Path) -> None:
-    made = made_of(sample, Options(background=(0.0, 0.2, 1.0)))
+    made = made_of(sample, options_of(background=(0, 51, 255)))
     for shot in made.shots:
         assert tuple(shot.wanted[0, 0]) == tuple(shot.drawn[0, 0]) == (0, 51, 255)
     assert min(view.foreground_psnr or 0.0 for view in made.record.views) > 28

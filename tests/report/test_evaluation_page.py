@@ -9,19 +9,30 @@ import numpy as np
 import pytest
 
 from mouselift.errors import DatasetError
-from mouselift.reconstruct.evaluation import SHEET, Evaluation
-from mouselift.reconstruct.scores import Role, SampleRecord, ViewRecord, groups
-from mouselift.reconstruct.sheet import TILE, jpeg
+from mouselift.reconstruct.pipeline import Evaluation
+from mouselift.reconstruct.record import SHEET, Role, SampleRecord, ViewRecord, groups
+from mouselift.reconstruct.write import TILE, jpeg
 from mouselift.report.evaluation_page import write_evaluation_page
 
 
 def record(number: int, masked: bool = True) -> SampleRecord:
     def row(view: str, role: Role, value: float) -> ViewRecord:
         front = {"foreground_psnr": value, "foreground_ssim": 0.9, "iou": 0.8} if masked else {}
-        return ViewRecord(view=view, role=role, round=0, **front, psnr=value + 10, ssim=0.99)
+        return ViewRecord(view=view, role=role, place=0, round=0, **front, psnr=value + 10, ssim=0.99)
 
     rows = [row("back", "held-out", 20.0 + number), row("left", "input", 30.0), row("right", "input", 31.0)]
-    return SampleRecord(f"sample_{number:06d}", "", 1234, 2.5, rows)
+    return SampleRecord(
+        id=f"sample_{number:06d}",
+        source="",
+        cameras="",
+        network="",
+        side=64,
+        views=rows,
+        made=1234,
+        kept=1234,
+        seconds=2.5,
+        total_seconds=2.5,
+    )
 
 
 def result_of(folder: Path, count: int, masked: bool = True) -> Evaluation:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from mouselift.gaussians.ply import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
-from mouselift.reconstruct.record import SCORES, Record, ViewRecord
+from mouselift.reconstruct.record import SCORES, SampleRecord, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
-from mouselift.render.base import Gaussians
+from mouselift.render.base import Gaussians, Rendering
 from mouselift.report.reconstruction_page import difference_image, facts_of, region_of, write_reconstruction_page
 
 SIDE = 64
@@ -28,8 +29,19 @@ def shot_of(k: int, held_out: bool = False) -> Shot:
     mask = np.zeros((SIDE, SIDE), np.uint8)
     wanted[10:30, 20:40], drawn[10:30, 22:42], mask[10:30, 20:40] = 90, 90, 255
     figures = {"foreground_psnr": 31.234 + k, "foreground_ssim": 0.9, "iou": 0.75, "psnr": 40.0}
-    scores = ViewRecord(view=f"cam{k}", place=k, role="held-out" if held_out else "input", **figures)
-    return Shot(Camera(SIDE, SIDE, 70.0, 70.0, 33.0, 31.0, T, name=f"cam{k}"), scores, wanted, drawn, mask)
+    scores = ViewRecord(view=f"cam{k}", place=k, round=0, role="held-out" if held_out else "input", **figures)
+    return Shot(Camera(SIDE, SIDE, 70.0, 70.0, 33.0, 31.0, T, name=f"cam{k}"), scores, *tensors(wanted, drawn, mask))
+
+
+def tensors(wanted: np.ndarray, drawn: np.ndarray, mask: np.ndarray) -> tuple[torch.Tensor, Rendering]:
+    """Levels as what is loaded and what a renderer gives."""
+    target, colour = (torch.tensor(image).permute(2, 0, 1) / 255 for image in (np.dstack([wanted, mask]), drawn))
+    return target, Rendering(colour, torch.ones(SIDE, SIDE))
+
+
+def other(shot: Shot, drawn: np.ndarray, mask: np.ndarray) -> Shot:
+    target, rendering = tensors(shot.wanted, drawn, mask)
+    return replace(shot, target=target, rendering=rendering)
 
 
 @pytest.fixture
@@ -44,10 +56,19 @@ def made() -> Made:
     )
     splats = Splats(*(part.astype(np.float32) for part in parts))
     shots = (shot_of(0), shot_of(1), shot_of(2, held_out=True))
-    record = Record(
-        "sample_<7>", "/data/sample_7", "00", "net.pt, float32", "none", SIDE, [s.scores for s in shots], 40, 30, 2, 1.5
+    record = SampleRecord(
+        id="sample_<7>",
+        source="/data/sample_7",
+        cameras="00",
+        network="net.pt, float32",
+        side=SIDE,
+        views=[shot.scores for shot in shots],
+        made=40,
+        kept=30,
+        not_finite=2,
+        seconds=1.5,
     )
-    return Made(record, splats, Gaussians.from_splats(splats), shots, (1.0, 1.0, 1.0))
+    return Made(record, Gaussians.from_splats(splats), shots, (1.0, 1.0, 1.0))
 
 
 def test_the_page(made: Made, tmp_path: Path) -> None:
@@ -88,9 +109,12 @@ def test_facts_put_the_foreground_first(made: Made) -> None:
     assert facts_of(blank)[0].value == "\N{EN DASH}"
 
 
-def replace_scores(record: Record, value: float | None) -> Record:
-    views = [ViewRecord(view=v.view, place=v.place, role=v.role, **dict.fromkeys(SCORES, value)) for v in record.views]
-    return Record(**{**{key: getattr(record, key) for key in record.__struct_fields__}, "views": views})
+def replace_scores(record: SampleRecord, value: float | None) -> SampleRecord:
+    views = [
+        ViewRecord(view=v.view, place=v.place, round=0, role=v.role, **dict.fromkeys(SCORES, value))
+        for v in record.views
+    ]
+    return SampleRecord(**{**{key: getattr(record, key) for key in record.__struct_fields__}, "views": views})
 
 
 def test_difference_is_white_where_equal_and_red_from_a_quarter_on() -> None:
@@ -114,8 +138,8 @@ def test_region_holds_subject_and_what_was_drawn() -> None:
     assert rows.stop - rows.start < SIDE
     drawn = shot.drawn.copy()
     drawn[60, 60] = 0
-    rows, columns = region_of(replace(shot, drawn=drawn))
+    rows, columns = region_of(other(shot, drawn, shot.mask))
     assert rows.stop >= 61
     assert columns.stop >= 61
-    empty = replace(shot, drawn=np.full_like(drawn, 255), mask=np.zeros_like(shot.mask))
+    empty = other(shot, np.full_like(drawn, 255), np.zeros_like(shot.mask))
     assert region_of(empty) == (slice(0, SIDE), slice(0, SIDE))

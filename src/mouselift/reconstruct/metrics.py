@@ -23,6 +23,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mouselift.reconstruct.record import FIGURES
 from mouselift.render.base import Colour
 
 Distance = Callable[[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]], float]  # LPIPS, of two images in 0..1
@@ -75,6 +76,12 @@ def view_scores(
         _mean(similarity),
         None if lpips is None else lpips(got.float(), wanted.float()),
     )
+
+
+def known_figures(scores: ViewScores) -> dict[str, float]:
+    """Those that are defined, for a `ViewRecord`."""
+    values = {figure: getattr(scores, figure) for figure in FIGURES}
+    return {figure: value for figure, value in values.items() if value is not None and not math.isnan(value)}
 
 
 def psnr_of(difference: Float[Tensor, "3 ..."]) -> float:

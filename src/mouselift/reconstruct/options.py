@@ -1,43 +1,190 @@
-"""What a reconstruction is asked for."""
+"""What a reconstruction or an evaluation is asked for. Nothing heavy is loaded here: `--help` reads it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
 
-import msgspec
+from mouselift.errors import DatasetError, ModelError
 
-from mouselift.data.dataset import WHITE, ViewChoice
-from mouselift.errors import ModelError
-from mouselift.gaussians.filters import FILTERS
-from mouselift.render.base import Colour
+Precision = Literal["float32", "bfloat16"]
+FilterName = Literal["none", "facelift", "facelift-gradio", "facelift-training"]  # of gaussians.filters.FILTERS
+Levels3 = tuple[int, int, int]  # red, green, blue, 0..255
+
+MIN_VIEWS = 4  # of a sample, for a view to be held out unasked: three are the fewest worth reconstructing from
+NONE = "none"  # in place of a view's name: hold none out
 
 
 @dataclass(frozen=True)
-class Options:
-    """ModelError for a filter that does not exist, or numbers out of range."""
+class Round:
+    """One reconstruction of a sample: places of views in its file, ascending. All of them are drawn and scored."""
 
-    views: tuple[str, ...] = ()  # cameras that go in; all where empty. The others are held out and scored apart
-    size: int | None = None  # pixels a side that images are resized to, with their cameras
-    filter: str = "none"  # of gaussians.filters.FILTERS
-    turntable: int = 60  # frames of one turn; 0: none
-    background: Colour = WHITE
+    inputs: tuple[int, ...]
+    held_out: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """Which views go in, and which are held out to judge the result; DatasetError where more than one field is set.
+
+    Scores of input views say how well the images that went in come out again; only views that did not go in say
+    whether the shape is right.
+
+    * nothing set: the last view in the file of the first sample is held out, by its name, in every sample.
+    * held_out: these views, by name; ("none",): none, all views go in.
+    * inputs: these views go in, all others are held out.
+    * rotate: each view in turn, one reconstruction each.
+    """
+
+    held_out: tuple[str, ...] = ()
+    inputs: tuple[str, ...] = ()
+    rotate: bool = False
 
     def __post_init__(self) -> None:
-        if self.filter not in FILTERS:
-            raise ModelError(f"filter: expected one of {', '.join(FILTERS)}, got {self.filter!r}")
-        if self.size is not None and self.size < 1:
-            raise ModelError(f"size: expected a positive number of pixels, got {self.size}")
-        if self.turntable < 0:
-            raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
-        if not all(0 <= level <= 1 for level in self.background):
-            raise ModelError(f"background: expected three numbers in 0..1, got {self.background}")
+        if bool(self.held_out) + bool(self.inputs) + self.rotate > 1:
+            raise DatasetError("expected one of --hold-out, --views and --rotate, got more; each says what goes in")
+
+    def settled(self, names: Sequence[str]) -> HoldOut:
+        """The rule with its default made explicit, for a first sample with these views. DatasetError below four."""
+        if self.held_out or self.inputs or self.rotate:
+            return self
+        if len(names) < MIN_VIEWS:
+            raise DatasetError(
+                f"expected at least {MIN_VIEWS} views to hold one out, got {', '.join(names)}; say --hold-out NAME, or "
+                f"--hold-out {NONE} for figures of input views only"
+            )
+        return HoldOut(held_out=(names[-1],))
+
+    def rounds(self, names: Sequence[str]) -> tuple[Round, ...]:
+        """For a sample with these views. DatasetError for a view that it does not have, or no view left to go in."""
+        if self.rotate:
+            if len(names) < 2:
+                raise DatasetError(f"expected at least 2 views to hold each out in turn, got {', '.join(names)}")
+            every = range(len(names))
+            return tuple(Round(tuple(k for k in every if k != out), (out,)) for out in every)
+        out = () if self.held_out == (NONE,) else self.held_out
+        absent = [name for name in (*out, *self.inputs) if name not in names]
+        if absent:
+            raise DatasetError(
+                f"expected the view{'s' if len(absent) > 1 else ''} {', '.join(absent)}; the sample has "
+                f"{', '.join(names)}"
+            )
+        given = [name in self.inputs if self.inputs else name not in out for name in names]
+        if not any(given):
+            raise DatasetError(f"expected at least one view to go in; all of {', '.join(names)} are held out")
+        places = tuple(k for k, goes_in in enumerate(given) if goes_in)
+        return (Round(places, tuple(k for k, goes_in in enumerate(given) if not goes_in)),)
 
     @property
-    def choice(self) -> ViewChoice:
-        """Which views go in; all are loaded."""
-        return ViewChoice(inputs=self.views or None)
+    def words(self) -> str:
+        """For a person."""
+        if self.rotate:
+            return "each view held out in turn"
+        if self.inputs:
+            return f"{', '.join(self.inputs)} went in, all other views are held out"
+        if self.held_out == (NONE,):
+            return "no view held out: these figures do not say whether the shape is right"
+        return f"held out: {', '.join(self.held_out) or 'the last view'}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructOptions:
+    """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist or numbers out of range."""
+
+    checkpoint: Path
+    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
+    views: tuple[str, ...] = ()
+    """Cameras that go in; the others are held out and scored apart. All by default."""
+    size: int | None = None
+    """Resize images to this many pixels a side, with their cameras; 256 is a tenth of the work of 512."""
+    filter: FilterName = "none"
+    """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
+    turntable: int = 60
+    """Frames of one turn; 0: no film."""
+    background: Levels3 = (255, 255, 255)
+    """RGB levels behind the subject, in what the network sees and in what is drawn."""
+    dtype: Precision = "float32"
+    """Precision of the network's linear layers; bfloat16 halves their memory."""
+    device: str | None = None
+    """cpu, cuda or cuda:1; CUDA where there is one, by default."""
+
+    def __post_init__(self) -> None:
+        if self.filter not in get_args(FilterName):
+            raise ModelError(f"filter: expected one of {', '.join(get_args(FilterName))}, got {self.filter!r}")
+        if self.turntable < 0:
+            raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
+        _check(self.size, self.background)
+
+    @property
+    def rule(self) -> HoldOut:
+        """All views go in unless some are named."""
+        return HoldOut(inputs=self.views) if self.views else HoldOut(held_out=(NONE,))
 
     @property
     def identity(self) -> dict[str, object]:
-        """What must be equal for two runs to share a folder."""
-        return msgspec.to_builtins(self)
+        """What must be equal for two runs of one network to share a folder."""
+        own = {key: getattr(self, key) for key in ("views", "size", "filter", "turntable")}
+        return {**own, "background": colour_of(self.background)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvaluateOptions:
+    """What `evaluate_reconstruction` is asked for: a checkpoint or files of Gaussians, and what is held out.
+
+    ModelError unless one of `checkpoint` and `gaussians` is given; DatasetError where options contradict one another
+    or numbers are out of range.
+    """
+
+    checkpoint: Path | None = None
+    """GS-LRM weights: the released .pt, or a .safetensors of mouselift."""
+    gaussians: Path | None = None
+    """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
+    <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
+    hold_out: tuple[str, ...] = ()
+    """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
+    views: tuple[str, ...] = ()
+    """Instead: the views that go in; all others are held out."""
+    rotate: bool = False
+    """Instead: hold each view out in turn, one reconstruction each."""
+    size: int | None = None
+    """Resize images to this many pixels a side, with their cameras. 256 needs a quarter of the memory of 512."""
+    background: Levels3 = (255, 255, 255)
+    """RGB levels behind the subject, in what goes in, in what is drawn and in what it is compared with."""
+    dtype: Precision = "float32"
+    """Precision of the network's linear layers."""
+    device: str | None = None
+    """cpu, cuda, cuda:1; default: CUDA where there is one."""
+    limit: int | None = None
+    """This many samples, spread evenly over the dataset."""
+    lpips: Path | None = None
+    """Weights of LPIPS with VGG16 (a state dict, .pt or .safetensors): adds LPIPS to the figures."""
+
+    def __post_init__(self) -> None:
+        if (self.checkpoint is None) == (self.gaussians is None):
+            raise ModelError("expected --checkpoint FILE, or --gaussians FOLDER with files that are there already")
+        if self.gaussians is not None and self.rotate:
+            raise DatasetError("--rotate makes a reconstruction a view; expected --checkpoint with it, got --gaussians")
+        HoldOut(self.hold_out, self.views, self.rotate)
+        _check(self.size, self.background)
+
+    @property
+    def rule(self) -> HoldOut:
+        """Files do not say which views they were made from: all count as inputs unless the options say more."""
+        if self.gaussians is not None and not (self.hold_out or self.views):
+            return HoldOut(held_out=(NONE,))
+        return HoldOut(self.hold_out, self.views, self.rotate)
+
+
+def colour_of(levels: Levels3) -> tuple[float, float, float]:
+    """RGB levels as red, green, blue in 0..1."""
+    red, green, blue = (level / 255 for level in levels)
+    return red, green, blue
+
+
+def _check(size: int | None, background: Levels3) -> None:
+    if size is not None and size < 1:
+        raise ModelError(f"size: expected a positive number of pixels, got {size}")
+    if not all(0 <= level <= 255 for level in background):
+        raise DatasetError(f"--background: expected three levels 0..255, got {background}")

@@ -1,25 +1,29 @@
-"""What is about to be done, checked before it starts: samples, views, sizes, memory, time."""
+"""What is about to be done, checked before it starts: samples, views, sizes; and the memory and time that it takes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+import torch
 
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, ModelError
+from mouselift.models.gslrm.config import IMAGE_CHANNELS, GSLRMConfig
 from mouselift.models.gslrm.memory import available_bytes
-from mouselift.reconstruct.estimate import forward_seconds
-from mouselift.reconstruct.network import Engine
-from mouselift.reconstruct.options import Options
+from mouselift.models.gslrm.transformer import MLP_RATIO
+from mouselift.progress import Progress, silent
+from mouselift.reconstruct.gaussian_source import Engine
+from mouselift.reconstruct.options import HoldOut, Round
+from mouselift.sampling import evenly_spaced
 
 BYTES_A_SPLAT = 239  # of a .ply: 59 float32 numbers, 3 bytes
-_DRAWN_AND_WRITTEN = (
-    1000  # bytes a Gaussian, beside the weights: 1.54 GB measured for 1,572,866 (float32, one view a time)
-)
+# bytes a Gaussian that is drawn and written, beside the weights: 1.54 GB for 1,572,866 (float32, one view a time)
+_DRAWN_AND_WRITTEN = 1000
+_TRIAL_TOKENS = 2048  # enough to keep all threads busy
 
 
 @dataclass(frozen=True)
@@ -27,13 +31,31 @@ class Task:
     """One sample."""
 
     folder: Path
-    inputs: int  # views that go in
+    rounds: tuple[Round, ...]
     views: int  # in all
     side: int  # pixels, as the network will get them
 
     @property
     def name(self) -> str:
         return self.folder.name
+
+    @property
+    def inputs(self) -> int:
+        """Views that go in at once, at most."""
+        return max(len(each.inputs) for each in self.rounds)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Samples and which of their views go in: all cameras and image headers are read, nothing is decoded."""
+
+    tasks: tuple[Task, ...]
+    rule: HoldOut
+
+    @property
+    def rounds(self) -> int:
+        """Reconstructions in all."""
+        return sum(len(task.rounds) for task in self.tasks)
 
 
 @dataclass(frozen=True)
@@ -49,6 +71,7 @@ class Estimate:
     free: int | None  # bytes; None where nobody says
     disk: int  # bytes of one gaussians.ply
     seconds: float  # of the network's passes over all tasks
+    where: str  # device and precision, in words
 
 
 def sample_folders(paths: Sequence[Path]) -> list[Path]:
@@ -65,44 +88,57 @@ def sample_folders(paths: Sequence[Path]) -> list[Path]:
     return folders
 
 
-def tasks_of(folders: Sequence[Path], options: Options, engine: Engine) -> list[Task]:
-    """Every sample's cameras and image headers, read. Nothing is decoded.
+def make_plan(
+    samples: Path | Sequence[Path],
+    rule: HoldOut,
+    size: int | None = None,
+    limit: int | None = None,
+    progress: Progress = silent,
+) -> Plan:
+    """Of datasets, list files or samples. limit: that many samples, evenly spread.
 
-    DatasetError: a sample that cannot be used (not square, an image missing), a view that it does not have.
-    ModelError: a size that the network does not take, with one that it does.
+    DatasetError names the sample: unusable, not square, without a view that the rule names; or named as another one.
     """
+    folders = sample_folders([samples] if isinstance(samples, Path) else samples)
+    if limit is not None and limit < 1:
+        raise DatasetError(f"limit: expected at least one sample, got {limit}")
+    folders = evenly_spaced(folders, limit or len(folders))
     tasks = []
     for folder in folders:
         found = read_sample(folder)
         try:
-            chosen = options.choice.choose(found.names, np.random.default_rng(0))
+            rule = rule.settled(found.names)
+            rounds = rule.rounds(found.names)
         except DatasetError as error:
-            raise DatasetError(f"{folder}: {error}") from None
-        side = options.size or found.views[0].camera.width
-        engine.check_size(str(folder), side, side)
-        tasks.append(Task(folder, len(chosen.inputs), len(found.views), side))
-    return tasks
+            raise DatasetError(f"sample {folder.name}: {error}") from None
+        tasks.append(Task(folder, rounds, len(found.names), size or found.views[0].camera.width))
+        progress("samples checked", len(tasks), len(folders))
+    return Plan(tuple(tasks), rule)
 
 
-def estimate(engine: Engine, tasks: Sequence[Task]) -> Estimate:
-    """For at least one task. ModelError where the largest needs more memory than is free."""
+def estimate(engine: Engine, plan: Plan) -> Estimate:
+    """For at least one task. ModelError: a size that the network does not take, or more memory than is free."""
     config = engine.model.config
-    largest = max(tasks, key=lambda task: task.inputs * task.side**2)
-    kinds = {(task.inputs, task.side) for task in tasks}
+    for task in plan.tasks:
+        engine.check_size(f"sample {task.name}", task.side, task.side)
+    largest = max(plan.tasks, key=lambda task: task.inputs * task.side**2)
     gaussians = config.gaussians(largest.inputs, largest.side, largest.side)
     need = engine.memory(largest.inputs, largest.side, largest.side)
     available = available_bytes(engine.device)
     free = None if available is None else available + engine.held
-    if engine.device.type == "cpu":  # elsewhere they are drawn on the device, from much less than its free memory
+    on_cpu = engine.device.type == "cpu"
+    if on_cpu:  # elsewhere they are drawn on the device, from much less than its free memory
         need = max(need, engine.held + _DRAWN_AND_WRITTEN * gaussians)
     if free is not None and need > free:
         raise ModelError(
             f"{largest.folder}: expected at most the {free / 1e9:.1f} GB that are free, drawing and writing "
             f"{gaussians:,} Gaussians takes about {need / 1e9:.1f} GB; take fewer --views or a smaller --size"
         )
+    kinds = {(task.inputs, task.side) for task in plan.tasks}
     seconds = {kind: forward_seconds(engine, kind[0], kind[1], kind[1]) for kind in kinds}
+    threads = f", {torch.get_num_threads()} threads" if on_cpu else ""
     return Estimate(
-        len(tasks),
+        len(plan.tasks),
         largest.inputs,
         largest.side,
         config.tokens(largest.inputs, largest.side, largest.side),
@@ -110,5 +146,43 @@ def estimate(engine: Engine, tasks: Sequence[Task]) -> Estimate:
         need,
         free,
         gaussians * BYTES_A_SPLAT,
-        sum(seconds[task.inputs, task.side] for task in tasks),
+        sum(len(task.rounds) * seconds[task.inputs, task.side] for task in plan.tasks),
+        f"{engine.device}, {str(engine.dtype).removeprefix('torch.')}{threads}",
     )
+
+
+def block_flops(config: GSLRMConfig, tokens: int) -> float:
+    """Multiplications and additions of one block: linear maps 2 * 12 d^2 a token, attention 4 d a pair of tokens."""
+    d = config.width
+    return tokens * 2.0 * (4 + 2 * MLP_RATIO) * d * d + 4.0 * tokens * tokens * d
+
+
+def forward_flops(config: GSLRMConfig, views: int, height: int, width: int) -> float:
+    """Of a whole forward pass of one sample."""
+    tokens, pixels = config.tokens(views, height, width), config.patch_size**2
+    embedded = (tokens - config.global_gaussians) * pixels * (IMAGE_CHANNELS + config.parameters)
+    ends = 2.0 * config.width * (embedded + config.global_gaussians * config.parameters)
+    return config.layers * block_flops(config, tokens) + ends
+
+
+def forward_seconds(
+    engine: Engine, views: int, height: int, width: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds for one sample on this device, as busy as it is now: one block is run on part of the tokens, scaled up.
+
+    A few seconds for `released()` on a CPU. How near it comes: `benchmarks/forward_estimate.py`.
+    """
+    config = engine.model.config
+    tokens = min(_TRIAL_TOKENS, config.tokens(views, height, width))
+    block, trial = engine.model.transformer_layers[0], torch.zeros(1, tokens, config.width, device=engine.device)
+
+    def spent() -> float:
+        start = clock()
+        block(trial)
+        if engine.device.type == "cuda":
+            torch.cuda.synchronize(engine.device)
+        return clock() - start
+
+    with torch.no_grad():
+        spent()  # the first call also prepares
+        return spent() * forward_flops(config, views, height, width) / block_flops(config, tokens)

@@ -1,84 +1,244 @@
-"""What is known of a finished reconstruction: the content of its metrics.json and of the folder's manifest."""
+"""What a run leaves: the names of its files, each sample's record, means and tables.
+
+No torch here: `mouselift view` and the pages read such folders too.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 import msgspec
+import numpy as np
 
-from mouselift.reconstruct.scores import FIGURES, ROLES, Role, Scored, mean_over
+RECONSTRUCTION, METRICS_CSV = "reconstruction.json", "metrics.csv"  # of all samples that were reconstructed
+EVALUATION, VIEWS_CSV, SAMPLES_CSV = "evaluation.json", "views.csv", "samples.csv"  # of all that were evaluated
+SPLATS, CAMERAS, METRICS, PAGE = "gaussians.ply", "cameras.json", "metrics.json", "index.html"  # of each
+VIDEO, STILLS, SHEET = "turntable.mp4", "turntable.jpg", "sheet.jpg"
+RENDERS = "renders"
 
-SCORES = tuple(figure for figure in FIGURES if figure != "lpips")  # no weights come with mouselift
+Role = Literal["held-out", "input"]
+ROLES: tuple[Role, ...] = ("held-out", "input")  # what counts comes first
+
+WORDS = {
+    "foreground_psnr": "foreground PSNR, dB",
+    "foreground_ssim": "foreground SSIM",
+    "iou": "IoU",
+    "psnr": "PSNR, dB",
+    "ssim": "SSIM",
+    "lpips": "LPIPS",
+}
+FIGURES = tuple(WORDS)
+SCORES = FIGURES[:-1]  # those that need no weights: none come with mouselift
+
+Means = dict[Role, dict[str, float | None]]
 
 
-class ViewRecord(Scored, frozen=True, kw_only=True):
-    """One view's scores. Definitions: `reconstruct.metrics`."""
+class ViewRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One view of one reconstruction and its figures (`reconstruct.metrics`).
 
+    None: undefined (no subject, no mask), or no weights for LPIPS.
+    """
+
+    view: str
+    role: Role
+    foreground_psnr: float | None = None
+    foreground_ssim: float | None = None
+    iou: float | None = None
+    psnr: float | None = None
+    ssim: float | None = None
+    lpips: float | None = None
     place: int  # in the sample's file: renders/cam_<place>.png
+    round: int = 0  # which reconstruction of the sample
 
 
-class Record(msgspec.Struct, frozen=True):
-    """One sample."""
+class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One sample: all its views, of all its reconstructions."""
 
     id: str
     source: str  # the sample's folder
     cameras: str  # sha256 of its cameras file
-    network: str  # checkpoint and precision, in words
-    filter: str  # of gaussians.filters.FILTERS
+    gaussians_file: str = ""  # sha256 of the file that its Gaussians were read from
+    network: str  # what made the Gaussians, in words
+    filter: str = "none"  # of gaussians.filters.FILTERS
     side: int  # pixels a side that the network got
     views: list[ViewRecord]
-    made: int  # Gaussians that the network gave
-    kept: int  # that were written
-    not_finite: int  # left out because no viewer can show them
-    seconds: float  # of the network's pass, wall
+    made: int  # Gaussians of the first reconstruction
+    kept: int  # of them, that were drawn
+    not_finite: int = 0  # left out because no viewer can show them
+    seconds: float  # wall, of the network's passes or of reading
+    total_seconds: float = 0.0  # wall, with drawing and scoring
 
-    def mean(self, score: str, role: Role) -> float | None:
-        """Over the views of a role whose score is known; None where there is none."""
-        return mean_over(self.views, score, role)
+    def mean(self, figure: str, role: Role, view: str | None = None) -> float | None:
+        """Over the views with that role (and name) whose figure is known; None where there is none."""
+        wanted = (row for row in self.views if row.role == role and (view is None or row.view == view))
+        known = [value for row in wanted if (value := getattr(row, figure)) is not None]
+        return sum(known) / len(known) if known else None
 
     @property
     def roles(self) -> list[Role]:
-        """Those that it has, held-out first."""
+        """Those that its views have, held-out first."""
         return [role for role in ROLES if any(view.role == role for view in self.views)]
 
     @property
-    def means(self) -> dict[Role, dict[str, float | None]]:
+    def means(self) -> Means:
         """role -> score -> mean over its views."""
         return {role: {score: self.mean(score, role) for score in SCORES} for role in self.roles}
 
 
-def overall(records: Sequence[Record]) -> dict[Role, dict[str, float | None]]:
+class Mean(msgspec.Struct, frozen=True):
+    """Of one figure: the mean over samples of each sample's mean over its views."""
+
+    mean: float
+    error: float | None  # standard error: of the samples' means, as if they were independent; None of one sample
+    low: float  # smallest and largest sample
+    high: float
+    samples: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Mean:
+        array = np.array(values)
+        error = float(array.std(ddof=1) / np.sqrt(len(array))) if len(array) > 1 else None
+        return cls(float(array.mean()), error, float(array.min()), float(array.max()), len(array))
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Means of the views of one role, or of one view in that role."""
+
+    role: Role
+    view: str | None
+    views: int  # images scored
+    figures: dict[str, Mean]  # those that are known of any
+
+
+def group_of(records: Sequence[SampleRecord], role: Role, view: str | None = None) -> Group | None:
+    """None where no image has that role (and name)."""
+    count = sum(row.role == role and (view is None or row.view == view) for r in records for row in r.views)
+    if not count:
+        return None
+    known = {f: [v for record in records if (v := record.mean(f, role, view)) is not None] for f in FIGURES}
+    return Group(role, view, count, {figure: Mean.of(values) for figure, values in known.items() if values})
+
+
+def groups(records: Sequence[SampleRecord]) -> tuple[list[Group], list[Group]]:
+    """(by role, by view and role), held-out first."""
+    views = list(dict.fromkeys(row.view for record in records for row in record.views))
+    roles = [group_of(records, role) for role in ROLES]
+    each = [group_of(records, role, view) for role in ROLES for view in views]
+    return [group for group in roles if group], [group for group in each if group]
+
+
+def overall(records: Sequence[SampleRecord]) -> Means:
     """role -> score -> mean over samples of their means."""
-    out: dict[Role, dict[str, float | None]] = {}
-    for role in ROLES:
-        having = [record for record in records if role in record.roles]
-        if having:
-            means = {score: [m for r in having if (m := r.mean(score, role)) is not None] for score in SCORES}
-            out[role] = {score: sum(known) / len(known) if known else None for score, known in means.items()}
-    return out
+    by_role, _ = groups(records)
+    return {g.role: {s: g.figures[s].mean if s in g.figures else None for s in SCORES} for g in by_role}
 
 
-def with_means(record: Record) -> dict[str, Any]:
+def ranked(records: Sequence[SampleRecord]) -> list[SampleRecord]:
+    """Worst first: by foreground PSNR of held-out views, of input views where none is held out; unknown last.
+
+    By whole-image PSNR where no image has a mask.
+    """
+    role: Role = "held-out" if any("held-out" in record.roles for record in records) else "input"
+    masked = any(record.mean("foreground_psnr", role) is not None for record in records)
+    figure = "foreground_psnr" if masked else "psnr"
+
+    def key(record: SampleRecord) -> tuple[bool, float, str]:
+        value = record.mean(figure, role)
+        return value is None, 0.0 if value is None else value, record.id
+
+    return sorted(records, key=key)
+
+
+def with_means(record: SampleRecord) -> dict[str, Any]:
     """The record and its means, ready for JSON."""
     return {**msgspec.to_builtins(record), "means": record.means}
 
 
-def metrics_json(record: Record) -> bytes:
-    """For one sample's folder."""
-    return msgspec.json.format(msgspec.json.encode(with_means(record)), indent=1) + b"\n"
+def metrics_csv(records: Sequence[SampleRecord]) -> bytes:
+    """A row a view, in the sample's order; empty where a score is undefined."""
+    rows = ([r.id, row.view, row.role, *_exact(row, SCORES)] for r in records for row in r.views)
+    return _csv(["sample", "view", "role", *SCORES], rows)
 
 
-def metrics_csv(records: Sequence[Record]) -> bytes:
-    """A row a view; empty where a score is undefined."""
+def views_csv(records: Sequence[SampleRecord]) -> bytes:
+    """A row an image, held-out ones first; `reconstruction` counts those of a sample from 0."""
+    rows = (
+        [record.id, row.view, row.role, str(row.round), *_exact(row, FIGURES)]
+        for record in records
+        for row in sorted(record.views, key=lambda row: (row.round, ROLES.index(row.role)))
+    )
+    return _csv(["sample", "view", "role", "reconstruction", *FIGURES], rows)
+
+
+def samples_csv(records: Sequence[SampleRecord]) -> bytes:
+    """A row a sample and role: means over its views."""
+    rows = (
+        [record.id, role, str(count), *(_number(record.mean(figure, role)) for figure in FIGURES)]
+        for record in records
+        for role in ROLES
+        if (count := sum(row.role == role for row in record.views))
+    )
+    return _csv(["sample", "role", "images", *FIGURES], rows)
+
+
+def shown_figures(groups: Sequence[Group]) -> list[str]:
+    """Those that any group knows, in order."""
+    return [figure for figure in FIGURES if any(figure in group.figures for group in groups)]
+
+
+def columns(groups: Sequence[Group]) -> list[str]:
+    """Headings of `rows`."""
+    return ["views", "images", *(WORDS[figure] for figure in shown_figures(groups))]
+
+
+def rows(groups: Sequence[Group], errors: bool = True) -> list[list[str]]:
+    """A row a group, as text; `errors`: with standard errors."""
+    figures = shown_figures(groups)
+    return [[words_of(g), str(g.views), *(mean_words(f, g.figures.get(f), errors) for f in figures)] for g in groups]
+
+
+def figure_rows(groups: Sequence[Group]) -> list[list[str]]:
+    """The other way round: a row a figure, a column a group."""
+    return [[WORDS[f], *(mean_words(f, g.figures.get(f)) for g in groups)] for f in shown_figures(groups)]
+
+
+def counted(number: int, noun: str) -> str:
+    """With the plural's s where there is not one."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def words_of(group: Group) -> str:
+    """What a group's row is called."""
+    return f"{group.role} views" if group.view is None else f"{group.view} ({group.role})"
+
+
+def mean_words(figure: str, mean: Mean | None, errors: bool = True) -> str:
+    """Mean and standard error, rounded alike; a dash where nothing is known."""
+    if mean is None:
+        return "-"
+    error = f" ± {value_words(figure, mean.error)}" if errors and mean.error is not None else ""
+    return value_words(figure, mean.mean) + error
+
+
+def value_words(figure: str, value: float | None, unknown: str = "-") -> str:
+    """One figure: two decimals of dB, three of the others."""
+    return unknown if value is None else f"{value:.{2 if WORDS[figure].endswith('dB') else 3}f}"
+
+
+def _exact(row: ViewRecord, figures: Sequence[str]) -> list[str]:
+    return [_number(getattr(row, figure)) for figure in figures]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["sample", "view", "role", *SCORES])
-    for record in records:
-        for view in record.views:
-            values = [getattr(view, score) for score in SCORES]
-            rounded = ["" if value is None else f"{value:.6g}" for value in values]
-            writer.writerow([record.id, view.view, view.role, *rounded])
+    writer.writerow(heads)
+    writer.writerows(rows)
     return text.getvalue().encode()

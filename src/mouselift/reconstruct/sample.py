@@ -1,156 +1,191 @@
-"""One sample: the network's Gaussians, filtered, drawn with the sample's own cameras and scored."""
+"""One sample: its Gaussians, filtered, drawn with the sample's own cameras and scored."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from mouselift.array_types import ImageRGB, Levels
 from mouselift.data.moves import resized
 from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.dataset.sample import read_sample
+from mouselift.errors import DatasetError, MouseliftError
 from mouselift.gaussians.filters import FILTERS
 from mouselift.gaussians.ply import Splats
 from mouselift.geometry.camera import Camera
 from mouselift.progress import Progress, silent
-from mouselift.reconstruct.metrics import view_scores
-from mouselift.reconstruct.network import Engine, background_of, draw, view_of
-from mouselift.reconstruct.options import Options
-from mouselift.reconstruct.record import Record, ViewRecord
-from mouselift.reconstruct.scores import Role, known_figures
-from mouselift.render.base import Colour, Gaussians, Renderer
-from mouselift.render.orbit import images, levels_of, turntable
+from mouselift.reconstruct.gaussian_source import Source
+from mouselift.reconstruct.metrics import Distance, known_figures, view_scores
+from mouselift.reconstruct.options import FilterName
+from mouselift.reconstruct.plan import Task
+from mouselift.reconstruct.record import Role, SampleRecord, ViewRecord
+from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
+from mouselift.render.orbit import levels_of
 from mouselift.run_folder import file_digest
-
-_LARGEST = 512  # pixels a side of the turntable
-_STEEPEST_DEG = 75.0  # of the turntable's elevation: nearer the pole a turn is a spin
 
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """One view: what was prepared and what was drawn, both over the background, and the prepared alpha."""
+    """One view of one reconstruction: what was prepared and what was drawn, both over the background."""
 
     camera: Camera
     scores: ViewRecord
-    wanted: ImageRGB
-    drawn: ImageRGB
-    mask: Levels
+    target: Float[Tensor, "4 h w"]  # prepared colours and alpha, 0..1
+    rendering: Rendering
+
+    @cached_property
+    def wanted(self) -> ImageRGB:
+        """The prepared colours as levels."""
+        return np.ascontiguousarray(self._levels[:, :, :3])
+
+    @cached_property
+    def drawn(self) -> ImageRGB:
+        return levels_of(self.rendering)
+
+    @cached_property
+    def mask(self) -> Levels:
+        """The prepared alpha as levels."""
+        return np.ascontiguousarray(self._levels[:, :, 3])
+
+    @cached_property
+    def _levels(self) -> np.ndarray:
+        return (self.target.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
 
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A sample's reconstruction before it is written."""
+    """A sample's reconstructions before they are written: the Gaussians of the first, held-out shots of all."""
 
-    record: Record
-    splats: Splats  # as the file will hold them
-    gaussians: Gaussians  # the same, to be drawn
-    shots: tuple[Shot, ...]  # the sample's views, in its order
+    record: SampleRecord
+    gaussians: Gaussians
+    shots: tuple[Shot, ...]  # of the first reconstruction all views, in the sample's order
     background: Colour
+
+    @cached_property
+    def splats(self) -> Splats:
+        """The Gaussians as a file will hold them."""
+        return self.gaussians.to_splats()
 
     @property
     def cameras(self) -> list[Camera]:
         return [shot.camera for shot in self.shots]
 
 
-def make(
-    engine: Engine,
+def reconstruct_sample(
+    source: Source,
     renderer: Renderer,
     sample: SampleTensors,
-    folder: Path,
-    options: Options,
-    network: str,
+    task: Task,
+    filter: FilterName | None = None,
+    lpips: Distance | None = None,
     blocks: Progress = silent,
     drawn: Callable[[], None] = lambda: None,
 ) -> Made:
-    """Gaussians of the sample's inputs, and all of its views drawn. `blocks` and `drawn` hear of progress.
+    """Every reconstruction of the task: Gaussians of its inputs, and all views drawn and scored.
 
-    folder: the sample's, whose cameras the shots get (resized as the images were). network: its name, for people.
+    filter: which Gaussians to leave out, besides those that are not finite; None: none, as the source gives them.
+    `blocks` and `drawn` hear of progress. DatasetError names a view that cannot be scored.
     """
-    start = time.perf_counter()
-    gaussians = engine.reconstruct(sample, progress=blocks)
-    seconds = time.perf_counter() - start
-    return assess(gaussians, renderer, sample, folder, options, network, seconds, drawn)
+    start, seconds = time.perf_counter(), 0.0
+    cameras = _cameras(task.folder, sample)
+    rows: list[ViewRecord] = []
+    shots: list[Shot] = []
+    first, made, not_finite = None, 0, 0
+    for number, each in enumerate(task.rounds):
+        begun = time.perf_counter()
+        whole = source.gaussians(sample, each.inputs, blocks)
+        seconds += time.perf_counter() - begun
+        gaussians, lost = (whole, 0) if filter is None else _filtered(whole, filter, cameras)
+        if first is None:
+            first, made, not_finite = gaussians, len(whole), lost
+        for place, camera in enumerate(cameras):
+            role: Role = "held-out" if place in each.held_out else "input"
+            shot = _shot(renderer, gaussians, sample, place, camera, role, number, lpips)
+            rows.append(shot.scores)
+            if number == 0 or role == "held-out":
+                shots.append(shot)
+            drawn()
+    assert first is not None, "a task has at least one round"
+    record = SampleRecord(
+        id=sample.name,
+        source=str(task.folder),
+        cameras=file_digest(task.folder / CAMERAS_FILE),
+        gaussians_file=source.key(sample.name),
+        network=source.words,
+        filter=filter or "none",
+        side=int(sample.image.shape[-1]),
+        views=rows,
+        made=made,
+        kept=len(first),
+        not_finite=not_finite,
+        seconds=round(seconds, 3),
+        total_seconds=round(time.perf_counter() - start, 3),
+    )
+    return Made(record, first, tuple(shots), background_of(sample))
 
 
-def assess(
-    whole: Gaussians,
+def draw(renderer: Renderer, gaussians: Gaussians, camera: Camera | View, background: Colour = WHITE) -> Rendering:
+    """The image that a camera takes, without gradients. CalibrationError as `View.of`."""
+    view = camera if isinstance(camera, View) else View.of(camera)
+    with torch.no_grad():
+        return renderer.render(gaussians, view, background)
+
+
+def view_of(sample: SampleTensors, place: int) -> View:
+    """The camera of one of a sample's views, for renderers."""
+    height, width = sample.image.shape[-2:]
+    T_cam_world = torch.linalg.inv(sample.c2w[place].double())
+    return View(T_cam_world, sample.fxfycxcy[place].double(), width, height)
+
+
+def background_of(sample: SampleTensors) -> Colour:
+    """What a sample's views were laid on."""
+    red, green, blue = sample.background.tolist()
+    return red, green, blue
+
+
+def _shot(
     renderer: Renderer,
+    gaussians: Gaussians,
     sample: SampleTensors,
-    folder: Path,
-    options: Options,
-    network: str,
-    seconds: float = 0.0,
-    drawn: Callable[[], None] = lambda: None,
-) -> Made:
-    """Gaussians, wherever they come from, as `make` has them: filtered, drawn with the sample's cameras, scored."""
-    cameras = _cameras(folder, sample)
+    place: int,
+    camera: Camera,
+    role: Role,
+    number: int,
+    lpips: Distance | None,
+) -> Shot:
+    background, target, name = background_of(sample), sample.image[place], sample.views[place]
+    rendering = draw(renderer, gaussians, view_of(sample, place), background)
+    device = rendering.colour.device
+    try:
+        scores = view_scores(rendering.colour, rendering.alpha, target.to(device), background, lpips)
+    except (ValueError, MouseliftError) as error:
+        raise DatasetError(f"sample {sample.name}, view {name}: {error}") from error
+    in_file = int(sample.index[place, 0])
+    row = ViewRecord(view=name, role=role, place=in_file, round=number, **known_figures(scores))
+    return Shot(camera, row, target, rendering)
+
+
+def _filtered(whole: Gaussians, name: FilterName, cameras: list[Camera]) -> tuple[Gaussians, int]:
+    """(those that stay, how many were not finite)."""
     splats = whole.to_splats()
-    finite = _finite(splats)
+    parts = (splats.positions, splats.scales, splats.rotations, splats.opacities, splats.harmonics)
+    finite = np.all([np.isfinite(part).reshape(len(splats), -1).all(axis=1) for part in parts], axis=0)
     centres = np.stack([camera.centre for camera in cameras])
     kept = np.zeros(len(splats), dtype=bool)
-    kept[finite] = FILTERS[options.filter].kept(splats.taken(finite), centres)
+    kept[finite] = FILTERS[name].kept(splats.taken(finite), centres)
     which = torch.from_numpy(np.flatnonzero(kept)).to(whole.positions.device)
-    gaussians = Gaussians(
-        *(part[which] for part in (whole.positions, whole.scales, whole.rotations, whole.opacities, whole.colours))
-    )
-    shots = []
-    for place, camera in enumerate(cameras):
-        shots.append(_shot(renderer, gaussians, sample, place, camera))
-        drawn()
-    record = Record(
-        id=sample.name,
-        source=str(folder),
-        cameras=file_digest(folder / CAMERAS_FILE),
-        network=network,
-        filter=options.filter,
-        side=int(sample.image.shape[-1]),
-        views=[shot.scores for shot in shots],
-        made=len(whole),
-        kept=int(kept.sum()),
-        not_finite=int((~finite).sum()),
-        seconds=round(seconds, 3),
-    )
-    return Made(record, splats.taken(kept), gaussians, tuple(shots), background_of(sample))
-
-
-def turn(renderer: Renderer, made: Made, frames: int) -> Iterator[ImageRGB]:
-    """One turn about the world's origin, as far away, as high and as wide as the sample's cameras (medians)."""
-    cameras = made.cameras
-    centres = np.stack([camera.centre for camera in cameras])
-    distances = np.linalg.norm(centres, axis=1)
-    elevation = float(np.median(np.degrees(np.arcsin(centres[:, 2] / distances))))
-    fields = [2 * np.degrees(np.arctan(camera.width / 2 / camera.fx)) for camera in cameras]
-    side = min(_LARGEST, cameras[0].width) // 2 * 2  # H.264 halves the colours
-    path = turntable(
-        frames,
-        float(np.clip(elevation, -_STEEPEST_DEG, _STEEPEST_DEG)),
-        float(np.median(distances)),
-        float(np.median(fields)),
-        side,
-    )
-    return images(renderer, made.gaussians, path, made.background)
-
-
-def _shot(renderer: Renderer, gaussians: Gaussians, sample: SampleTensors, place: int, camera: Camera) -> Shot:
-    background = background_of(sample)
-    rendering = draw(renderer, gaussians, view_of(sample, place), background)
-    target = sample.image[place]
-    scores = view_scores(rendering.colour.cpu(), rendering.alpha.cpu(), target, background)
-    role: Role = "input" if place in sample.inputs.tolist() else "held-out"
-    levels = (target.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
-    return Shot(
-        camera,
-        ViewRecord(view=sample.views[place], role=role, place=int(sample.index[place, 0]), **known_figures(scores)),
-        np.ascontiguousarray(levels[:, :, :3]),
-        levels_of(rendering),
-        np.ascontiguousarray(levels[:, :, 3]),
-    )
+    stays = (whole.positions, whole.scales, whole.rotations, whole.opacities, whole.colours)
+    return Gaussians(*(part[which] for part in stays)), int((~finite).sum())
 
 
 def _cameras(folder: Path, sample: SampleTensors) -> list[Camera]:
@@ -159,8 +194,3 @@ def _cameras(folder: Path, sample: SampleTensors) -> list[Camera]:
     height, width = sample.image.shape[-2:]
     found = [by_name[name] for name in sample.views]
     return [c if (c.width, c.height) == (width, height) else resized(c, width, height) for c in found]
-
-
-def _finite(splats: Splats) -> np.ndarray:
-    parts = (splats.positions, splats.scales, splats.rotations, splats.opacities, splats.harmonics)
-    return np.all([np.isfinite(part).reshape(len(splats), -1).all(axis=1) for part in parts], axis=0)

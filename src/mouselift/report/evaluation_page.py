@@ -13,10 +13,10 @@ from markupsafe import Markup
 from mouselift import __version__
 from mouselift.errors import DatasetError
 from mouselift.media.frames import number_of
-from mouselift.reconstruct import tables as table
-from mouselift.reconstruct.evaluation import SAMPLES_CSV, SHEET, VIEWS_CSV, Evaluation
-from mouselift.reconstruct.scores import ROLES, WORDS, Group, Role, SampleRecord, ranked
-from mouselift.reconstruct.sheet import MOST
+from mouselift.reconstruct import record as table
+from mouselift.reconstruct.pipeline import Evaluation
+from mouselift.reconstruct.record import ROLES, SAMPLES_CSV, SHEET, VIEWS_CSV, WORDS, Group, Role, SampleRecord, ranked
+from mouselift.reconstruct.write import MOST
 from mouselift.report.charts import Values
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import image_uri, render_page
@@ -181,7 +181,7 @@ def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
             mark = "held out" if row.role == "held-out" else "input"
             heads.append(Head(row.view, f"{mark}, {value} dB", row.role == "held-out"))
     more = len({row.view for row in record.views}) - len(heads)
-    words = f"{record.gaussians:,} Gaussians." + (f" {more} more views are not shown." if more else "")
+    words = f"{record.made:,} Gaussians." + (f" {more} more views are not shown." if more else "")
     said = ", ".join(f"{head.view} {head.words}" for head in heads)
     alt = f"Prepared images, renders and differences of sample {record.id}, foreground PSNR by view: {said}"
     return Shot(record.id, role, image_uri(np.ascontiguousarray(image[:, :, ::-1])), heads, words, alt)
@@ -191,8 +191,7 @@ def _sample_rows(ordered: Sequence[SampleRecord], figures: Sequence[str]) -> lis
     return [
         [record.id, role, *(table.value_words(figure, record.mean(figure, role)) for figure in figures)]
         for record in ordered[:_MOST_ROWS]
-        for role in ROLES
-        if any(row.role == role for row in record.views)
+        for role in record.roles
     ]
 
 
@@ -206,7 +205,7 @@ def _table_words(count: int) -> str:
 def _made(result: Evaluation) -> list[tuple[str, str]]:
     levels = ", ".join(f"{round(255 * level)}" for level in result.background)
     size = "as stored" if result.size is None else f"resized to {result.size} px, with their cameras"
-    seconds = sum(record.seconds for record in result.records)
+    seconds = sum(record.total_seconds for record in result.records)
     return [
         ("Dataset", result.dataset),
         *result.notes.items(),

@@ -11,10 +11,21 @@ import numpy as np
 from mouselift import __version__
 from mouselift.array_types import ImageRGB
 from mouselift.geometry.silhouette import HALF_LEVEL
-from mouselift.reconstruct.files import PAGE, SPLATS, STILLS, VIDEO
-from mouselift.reconstruct.record import SCORES, Record, ViewRecord
+from mouselift.reconstruct.record import (
+    PAGE,
+    SCORES,
+    SPLATS,
+    STILLS,
+    VIDEO,
+    WORDS,
+    Role,
+    SampleRecord,
+    ViewRecord,
+    counted,
+    value_words,
+)
 from mouselift.reconstruct.sample import Made, Shot
-from mouselift.reconstruct.scores import WORDS, Role
+from mouselift.reconstruct.write import FULL_DIFFERENCE, RED
 from mouselift.report.dataset_page import Fact
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.scene_data import scene_json
@@ -22,12 +33,9 @@ from mouselift.view.scene import on_ground
 from mouselift.view.splats import splat_scene
 
 _SIDE = 384  # pixels of a view on the page, at most
-_RED = (179.0, 38.0, 30.0)
 _NONE = "\N{EN DASH}"  # an undefined score
-_GAIN = 4.0  # a difference of 1 / gain of full scale is wholly red
 _DRAWN_LEVELS = 12  # levels off the background from which on a pixel counts as drawn
 _LARGEST_VIDEO = 4_000_000  # bytes; a page should open at once
-_FORMS = {"foreground_psnr": "%.2f", "foreground_ssim": "%.3f", "iou": "%.3f", "psnr": "%.2f", "ssim": "%.3f"}
 
 
 @dataclass(frozen=True)
@@ -73,15 +81,15 @@ def write_reconstruction_page(made: Made, folder: Path) -> None:
     )
 
 
-def facts_of(record: Record) -> list[Fact]:
+def facts_of(record: SampleRecord) -> list[Fact]:
     """The numbers that matter, foreground first."""
     facts = []
     for role in record.roles:
         psnr, iou = record.mean("foreground_psnr", role), record.mean("iou", role)
-        count = sum(view.role == role for view in record.views)
-        views = f"{count} {role} view{'s' * (count > 1)}"
-        facts.append(Fact(_NONE if psnr is None else f"{psnr:.2f} dB", f"foreground PSNR, mean of {views}"))
-        facts.append(Fact(_NONE if iou is None else f"{iou:.3f}", f"IoU of the outlines, mean of {views}"))
+        views = counted(sum(view.role == role for view in record.views), f"{role} view")
+        unit = "" if psnr is None else " dB"
+        facts.append(Fact(value_words("psnr", psnr, _NONE) + unit, f"foreground PSNR, mean of {views}"))
+        facts.append(Fact(value_words("iou", iou, _NONE), f"IoU of the outlines, mean of {views}"))
     facts.append(Fact(f"{record.kept:,}", f"Gaussians in {SPLATS}"))
     return facts
 
@@ -89,9 +97,8 @@ def facts_of(record: Record) -> list[Fact]:
 def difference_image(a: ImageRGB, b: ImageRGB) -> ImageRGB:
     """White where equal, red where the channels' mean absolute difference is a quarter of full scale or more."""
     away = np.abs(a.astype(np.float32) - b.astype(np.float32)).mean(axis=2, keepdims=True) / 255
-    share = np.clip(_GAIN * away, 0.0, 1.0)
-    red = np.array(_RED, dtype=np.float32)
-    return ((1 - share) * 255 + share * red).round().astype(np.uint8)
+    share = np.clip(away / FULL_DIFFERENCE, 0.0, 1.0)
+    return ((1 - share) * 255 + share * np.array(RED, dtype=np.float32)).round().astype(np.uint8)
 
 
 def region_of(shot: Shot) -> tuple[slice, slice]:
@@ -128,10 +135,10 @@ def _at_most(image: ImageRGB, side: int) -> np.ndarray:
 
 
 def _values(scores: dict[str, float | None]) -> list[str]:
-    return [_NONE if (value := scores[score]) is None else _FORMS[score] % value for score in SCORES]
+    return [value_words(score, scores[score], _NONE) for score in SCORES]
 
 
-def _views_words(record: Record) -> str:
+def _views_words(record: SampleRecord) -> str:
     if record.roles == ["input"]:
         return (
             "All views went in: the scores say how well the Gaussians explain what was given, not how well they do "
@@ -140,7 +147,7 @@ def _views_words(record: Record) -> str:
     return "Views marked as held out did not go in."
 
 
-def _how(record: Record) -> list[tuple[str, str]]:
+def _how(record: SampleRecord) -> list[tuple[str, str]]:
     left_out = record.made - record.kept - record.not_finite
     rows = [
         ("sample", record.source),

@@ -17,7 +17,7 @@ from mouselift.errors import CalibrationError, DatasetError
 from mouselift.gaussians.splat import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
-from mouselift.reconstruct.files import CAMERAS, SPLATS
+from mouselift.reconstruct.record import CAMERAS, SPLATS
 from mouselift.view.live import ROOT, Served, draw, index_of
 from mouselift.view.scene import Scene, on_ground
 from mouselift.view.splats import SplatCloud, cloud_of, splat_scene

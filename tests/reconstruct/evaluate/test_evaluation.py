@@ -17,17 +17,17 @@ import torch
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError, ModelError
 from mouselift.geometry.similarity import Similarity
-from mouselift.reconstruct.evaluation import SHEET, Evaluation, Plan, Settings, evaluate, make_plan
-from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource
-from mouselift.reconstruct.hold_out import NONE, HoldOut
-from mouselift.reconstruct.network import Engine
-from mouselift.render.base import Gaussians, Renderer
-from mouselift.render.choose import make_renderer
+from mouselift.reconstruct.gaussian_source import Engine, FileSource, NetworkSource
+from mouselift.reconstruct.options import NONE, EvaluateOptions, HoldOut
+from mouselift.reconstruct.pipeline import Evaluation, evaluate_reconstruction
+from mouselift.reconstruct.plan import make_plan
+from mouselift.reconstruct.record import SHEET
+from mouselift.render.base import Gaussians
 
 if TYPE_CHECKING:
     from conftest import Known
 
-ALL = HoldOut(held_out=(NONE,))
+ALL = (NONE,)  # hold none out
 CPU = torch.device("cpu")
 
 
@@ -49,8 +49,9 @@ class Counted:
     def key(self, sample: str) -> str:
         return self.files.key(sample)
 
-    def renderer(self) -> Renderer:
-        return make_renderer("cpu")
+    @property
+    def words(self) -> str:
+        return self.files.words
 
     def gaussians(
         self, sample: SampleTensors, inputs: Sequence[int], progress: Callable[[str, int, int], None]
@@ -62,8 +63,11 @@ class Counted:
         return found.in_world(self.change) if self.change else found
 
 
-def scored(dataset: Path, source: Counted | FileSource | NetworkSource, rule: HoldOut = ALL, **more: Any) -> Evaluation:
-    return evaluate(make_plan(dataset, rule), source, Settings(**more))
+def scored(
+    dataset: Path, source: Counted | FileSource | NetworkSource, out: Path | None = None, **options: Any
+) -> Evaluation:
+    asked = EvaluateOptions(checkpoint=Path("none.pt"), **options)
+    return evaluate_reconstruction(dataset, out, asked, source=source)
 
 
 def mean(result: Evaluation, figure: str, role: str = "input") -> float:
@@ -72,7 +76,7 @@ def mean(result: Evaluation, figure: str, role: str = "input") -> float:
 
 def test_what_the_images_were_drawn_from_is_perfect(known: Known) -> None:
     """But for 8 bits and straight alpha in the files."""
-    result = scored(known.dataset, FileSource(known.gaussians, CPU))
+    result = scored(known.dataset, FileSource(known.gaussians, CPU), hold_out=ALL)
     assert (result.samples, result.images, result.without_mask) == (3, 12, 0)
     assert mean(result, "foreground_psnr") > 50
     assert mean(result, "foreground_ssim") > 0.9995
@@ -81,7 +85,7 @@ def test_what_the_images_were_drawn_from_is_perfect(known: Known) -> None:
 
 def test_faults_of_cameras_cost_every_figure(camera_fault: Any, make_known: Any, tmp_path: Path) -> None:
     spoiled = make_known(tmp_path, samples=1, change=camera_fault)
-    result = scored(spoiled.dataset, FileSource(spoiled.gaussians, CPU))
+    result = scored(spoiled.dataset, FileSource(spoiled.gaussians, CPU), hold_out=ALL)
     with pytest.raises(AssertionError):
         assert mean(result, "foreground_psnr") > 50
     assert mean(result, "foreground_psnr") < 40
@@ -91,30 +95,29 @@ def test_faults_of_cameras_cost_every_figure(camera_fault: Any, make_known: Any,
 
 @pytest.mark.parametrize("change", [Similarity(1.01), Similarity(1.0, origin_old=np.array([0.01, 0.01, 0.01]))])
 def test_gaussians_moved_by_one_per_cent_cost_every_figure(known: Known, change: Similarity) -> None:
-    result = scored(known.dataset, Counted(known.gaussians, change))
+    result = scored(known.dataset, Counted(known.gaussians, change), hold_out=ALL)
     assert mean(result, "foreground_psnr") < 40
     assert mean(result, "iou") < 0.99
 
 
 def test_resized_images_keep_their_cameras(known: Known, make_known: Any, tmp_path: Path) -> None:
     """Twice the size: what is drawn with the resized cameras lies on the resized images, unless they are off."""
-    plan = make_plan(known.dataset, ALL, size=128)
-    whole = evaluate(plan, FileSource(known.gaussians, CPU), Settings(size=128))
+    whole = scored(known.dataset, FileSource(known.gaussians, CPU), hold_out=ALL, size=128)
     assert mean(whole, "iou") > 0.96  # not 1: the dilation of 0.3 px^2 is of pixels, whatever their size
     off = make_known(tmp_path, change=lambda c: replace(c, cx=c.cx + 0.5, cy=c.cy + 0.5))
-    spoiled = evaluate(make_plan(off.dataset, ALL, size=128), FileSource(off.gaussians, CPU), Settings(size=128))
+    spoiled = scored(off.dataset, FileSource(off.gaussians, CPU), hold_out=ALL, size=128)
     assert mean(spoiled, "iou") < mean(whole, "iou") - 0.005
     assert mean(spoiled, "foreground_psnr") < mean(whole, "foreground_psnr") - 2
 
 
 def test_on_another_background(known: Known) -> None:
-    result = scored(known.dataset, FileSource(known.gaussians, CPU), background=(0.2, 0.4, 0.6))
+    result = scored(known.dataset, FileSource(known.gaussians, CPU), hold_out=ALL, background=(51, 102, 153))
     assert mean(result, "foreground_psnr") > 50
 
 
 def test_only_inputs_go_in_and_held_out_views_come_first(known: Known) -> None:
     source = Counted(known.gaussians)
-    result = scored(known.dataset, source, HoldOut(held_out=("cam1",)))
+    result = scored(known.dataset, source, hold_out=("cam1",))
     assert [inputs for _, inputs in source.asked] == [(0, 2, 3)] * 3
     assert [group.role for group in result.means] == ["held-out", "input"]
     assert {row.view for record in result.records for row in record.views if row.role == "held-out"} == {"cam1"}
@@ -122,7 +125,7 @@ def test_only_inputs_go_in_and_held_out_views_come_first(known: Known) -> None:
 
 def test_rotation_holds_each_view_out_once(known: Known) -> None:
     source = Counted(known.gaussians)
-    result = scored(known.dataset, source, HoldOut(rotate=True))
+    result = scored(known.dataset, source, rotate=True)
     assert [inputs for name, inputs in source.asked if name == "sample_000000"] == [
         (1, 2, 3),
         (0, 2, 3),
@@ -135,7 +138,7 @@ def test_rotation_holds_each_view_out_once(known: Known) -> None:
 
 
 def test_files_of_a_run(known: Known, tmp_path: Path) -> None:
-    result = evaluate(make_plan(known.dataset, HoldOut()), Counted(known.gaussians), Settings(), tmp_path / "out")
+    result = scored(known.dataset, Counted(known.gaussians), tmp_path / "out")
     out = tmp_path / "out"
     said = json.loads((out / "evaluation.json").read_text())
     assert said["complete"]
@@ -153,27 +156,26 @@ def test_files_of_a_run(known: Known, tmp_path: Path) -> None:
 
 
 def test_a_killed_run_goes_on_to_the_same(known: Known, tmp_path: Path) -> None:
-    plan = make_plan(known.dataset, HoldOut())
     with pytest.raises(KeyboardInterrupt):
-        evaluate(plan, Counted(known.gaussians, stop_after=2), Settings(), tmp_path / "out")
+        scored(known.dataset, Counted(known.gaussians, stop_after=2), tmp_path / "out")
     rest = Counted(known.gaussians)
-    evaluate(plan, rest, Settings(), tmp_path / "out")
+    scored(known.dataset, rest, tmp_path / "out")
     assert [name for name, _ in rest.asked] == ["sample_000020"]
-    evaluate(plan, Counted(known.gaussians), Settings(), tmp_path / "whole")
+    scored(known.dataset, Counted(known.gaussians), tmp_path / "whole")
     assert (tmp_path / "out/views.csv").read_bytes() == (tmp_path / "whole/views.csv").read_bytes()
 
 
 def test_what_has_changed_is_done_again(make_known: Any, tmp_path: Path) -> None:
     """New Gaussians or new cameras under the old names never get the old figures."""
     made = make_known(tmp_path, samples=3)
-    evaluate(make_plan(made.dataset, ALL), Counted(made.gaussians), Settings(), tmp_path / "out")
+    scored(made.dataset, Counted(made.gaussians), tmp_path / "out", hold_out=ALL)
     (made.gaussians / "sample_000010.ply").write_bytes((made.gaussians / "sample_000000.ply").read_bytes())
     cameras = made.dataset / "sample_000020/opencv_cameras.json"
     content = json.loads(cameras.read_text())
     content["frames"][0]["cx"] += 0.5
     cameras.write_text(json.dumps(content))
     again = Counted(made.gaussians)
-    result = evaluate(make_plan(made.dataset, ALL), again, Settings(), tmp_path / "out")
+    result = scored(made.dataset, again, tmp_path / "out", hold_out=ALL)
     assert [name for name, _ in again.asked] == ["sample_000010", "sample_000020"]
     values = [record.mean("foreground_psnr", "input") for record in result.records]
     assert values[0] is not None
@@ -183,10 +185,10 @@ def test_what_has_changed_is_done_again(make_known: Any, tmp_path: Path) -> None
 
 def test_fewer_samples_then_all(known: Known, tmp_path: Path) -> None:
     few = Counted(known.gaussians)
-    evaluate(make_plan(known.dataset, HoldOut(), limit=2), few, Settings(), tmp_path / "out")
+    scored(known.dataset, few, tmp_path / "out", limit=2)
     assert [name for name, _ in few.asked] == ["sample_000000", "sample_000020"]  # spread over the dataset
     more = Counted(known.gaussians)
-    result = evaluate(make_plan(known.dataset, HoldOut()), more, Settings(), tmp_path / "out")
+    result = scored(known.dataset, more, tmp_path / "out")
     assert [name for name, _ in more.asked] == ["sample_000010"]
     assert [record.id for record in result.records] == ["sample_000000", "sample_000010", "sample_000020"]
 
@@ -194,32 +196,30 @@ def test_fewer_samples_then_all(known: Known, tmp_path: Path) -> None:
 @pytest.mark.parametrize("other", ["rule", "size", "source"])
 def test_another_evaluation_does_not_go_on_in_the_same_folder(known: Known, tmp_path: Path, other: str) -> None:
     out = tmp_path / "out"
-    plan, source, settings = make_plan(known.dataset, HoldOut()), FileSource(known.gaussians, CPU), Settings()
-    evaluate(plan, source, settings, out)
-    changed: dict[str, tuple[Plan, FileSource, Settings]] = {
-        "rule": (make_plan(known.dataset, ALL), source, settings),
-        "size": (plan, source, Settings(size=32)),
-        "source": (plan, FileSource(known.dataset, CPU), settings),
-    }
+    scored(known.dataset, FileSource(known.gaussians, CPU), out)
+    source = Counted(known.gaussians)
+    if other == "source":
+        source.files = FileSource(known.dataset, CPU)
+    changed: dict[str, dict[str, Any]] = {"rule": {"hold_out": ALL}, "size": {"size": 32}, "source": {}}
     with pytest.raises(DatasetError, match="another run of `mouselift evaluate`"):
-        evaluate(*changed[other], out)
+        scored(known.dataset, source, out, **changed[other])
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/notes.txt").write_text("keep")
     with pytest.raises(DatasetError, match=r"is not empty and holds no evaluation.json"):
-        evaluate(plan, source, settings, tmp_path / "mine")
+        scored(known.dataset, FileSource(known.gaussians, CPU), tmp_path / "mine")
 
 
 def test_images_without_masks_are_said_to_be_so(make_known: Any, tmp_path: Path) -> None:
     opaque = make_known(tmp_path, samples=1, opaque=True)
-    result = scored(opaque.dataset, FileSource(opaque.gaussians, CPU))
+    result = scored(opaque.dataset, FileSource(opaque.gaussians, CPU), hold_out=ALL)
     assert (result.images, result.without_mask) == (4, 4)
     assert set(result.means[0].figures) == {"psnr", "ssim"}
 
 
 def test_a_network(known: Known, checkpoint: Path) -> None:
     """Random weights: the plumbing, not the quality."""
-    result = scored(known.dataset, NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint), HoldOut())
-    assert result.records[0].gaussians == 3 * 64 * 64 + 2
+    result = scored(known.dataset, NetworkSource(checkpoint, device_name="cpu"))
+    assert result.records[0].made == 3 * 64 * 64 + 2
     assert mean(result, "foreground_psnr", "held-out") < 30
 
 
@@ -228,7 +228,7 @@ def test_what_goes_in_decides_what_comes_out(known: Known, checkpoint: Path) -> 
     engine = Engine.load(checkpoint, device="cpu")
     from mouselift.data.dataset import MultiViewDataset
 
-    sample = MultiViewDataset(make_plan(known.dataset, HoldOut()).folders)[0]
+    sample = MultiViewDataset(known.dataset)[0]
     image = sample.image.clone()
     image[3] = 0.0
     spoiled = replace(sample, image=image)
@@ -254,7 +254,7 @@ def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path:
     with pytest.raises(DatasetError, match="sample sample_000000: expected the view camX"):
         make_plan(known.dataset, HoldOut(held_out=("camX",)))
     with pytest.raises(DatasetError, match="limit: expected at least one"):
-        make_plan(known.dataset, ALL, limit=0)
+        make_plan(known.dataset, HoldOut(ALL), limit=0)
     made = make_known(tmp_path, samples=2, views=4)
     file = made.dataset / "sample_000010/opencv_cameras.json"
     content = json.loads(file.read_text())
@@ -263,7 +263,8 @@ def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path:
     with pytest.raises(DatasetError, match="sample sample_000010: expected the view cam3; the sample has cam0"):
         make_plan(made.dataset, HoldOut())
     plan = make_plan(made.dataset, HoldOut(held_out=("cam0",)))
-    assert (plan.views, plan.most_inputs, plan.rounds, plan.side) == (4, 3, 2, 64)
+    assert [(task.views, task.inputs, task.side) for task in plan.tasks] == [(4, 3, 64), (3, 2, 64)]
+    assert plan.rounds == 2
 
 
 def test_memory_is_checked_for_each_sample(known: Known, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,4 +272,4 @@ def test_memory_is_checked_for_each_sample(known: Known, checkpoint: Path, monke
 
     monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match=r"3 views at 64 x 64: expected at most the"):
-        scored(known.dataset, NetworkSource(Engine.load(checkpoint, device="cpu"), checkpoint), HoldOut())
+        scored(known.dataset, NetworkSource(checkpoint, device_name="cpu"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mouselift.errors import DatasetError
-from mouselift.reconstruct.hold_out import HoldOut, Round
+from mouselift.reconstruct.options import HoldOut, Round
 
 NAMES = ("a", "b", "c", "d")
 

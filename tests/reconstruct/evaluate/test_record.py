@@ -8,18 +8,31 @@ import math
 
 import pytest
 
-from mouselift.reconstruct.metrics import ViewScores
-from mouselift.reconstruct.scores import Role, SampleRecord, ViewRecord, groups, known_figures, ranked
-from mouselift.reconstruct.tables import figure_rows, rows, samples_csv, views_csv
+from mouselift.reconstruct.metrics import ViewScores, known_figures
+from mouselift.reconstruct.record import (
+    Role,
+    SampleRecord,
+    ViewRecord,
+    figure_rows,
+    groups,
+    ranked,
+    rows,
+    samples_csv,
+    views_csv,
+)
 
 
 def row(view: str, role: Role, psnr: float | None) -> ViewRecord:
-    return ViewRecord(view=view, role=role, round=0, foreground_psnr=psnr, psnr=30.0)
+    return ViewRecord(view=view, role=role, place=0, foreground_psnr=psnr, psnr=30.0)
+
+
+def record_of(name: str, views: list[ViewRecord]) -> SampleRecord:
+    return SampleRecord(id=name, source="", cameras="", network="", side=64, views=views, made=5, kept=5, seconds=1.0)
 
 
 RECORDS = [
-    SampleRecord("one", "", 5, 1.0, [row("b", "held-out", 20.0), row("a", "input", 30.0), row("c", "input", 34.0)]),
-    SampleRecord("two", "", 5, 1.0, [row("b", "held-out", 24.0), row("a", "input", 40.0), row("c", "input", None)]),
+    record_of("one", [row("b", "held-out", 20.0), row("a", "input", 30.0), row("c", "input", 34.0)]),
+    record_of("two", [row("b", "held-out", 24.0), row("a", "input", 40.0), row("c", "input", None)]),
 ]
 
 
@@ -41,7 +54,7 @@ def test_means_are_over_samples_held_out_first() -> None:
 
 
 def test_worst_first_unknown_last() -> None:
-    third = SampleRecord("three", "", 5, 1.0, [row("b", "held-out", None)])
+    third = record_of("three", [row("b", "held-out", None)])
     assert [record.id for record in ranked([third, RECORDS[1], RECORDS[0]])] == ["one", "two", "three"]
     assert [record.id for record in ranked([third])] == ["three"]
 
@@ -49,7 +62,7 @@ def test_worst_first_unknown_last() -> None:
 def test_what_is_undefined_is_none() -> None:
     known = known_figures(ViewScores(math.nan, math.nan, 0.0, 20.0, 0.5, None))
     assert known == {"iou": 0.0, "psnr": 20.0, "ssim": 0.5}
-    made = ViewRecord(view="a", role="input", round=2, **known)
+    made = ViewRecord(view="a", role="input", place=0, round=2, **known)
     assert (made.foreground_psnr, made.iou, made.psnr, made.lpips) == (None, 0.0, 20.0, None)
 
 

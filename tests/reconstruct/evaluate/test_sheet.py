@@ -5,18 +5,26 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from mouselift.reconstruct.sheet import MOST, TILE, Pair, jpeg, sheet
+from mouselift.geometry.camera import Camera
+from mouselift.reconstruct.record import ViewRecord
+from mouselift.reconstruct.sample import Shot
+from mouselift.reconstruct.write import MOST, TILE, jpeg, sheet
 from mouselift.render.base import Rendering
 
 
-def pair(shift: int = 0) -> Pair:
+def shot(target: torch.Tensor, drawn: torch.Tensor) -> Shot:
+    scores = ViewRecord(view="a", role="input", place=0)
+    return Shot(Camera(80, 80, 70.0, 70.0, 40.0, 40.0, np.eye(4)), scores, target, Rendering(drawn[:3], drawn[3]))
+
+
+def pair(shift: int = 0) -> Shot:
     """A black square on white, and the same, shifted."""
     target, drawn = torch.ones(4, 80, 80), torch.ones(4, 80, 80)
     target[3] = drawn[3] = 0.0
     for image, by in ((target, 0), (drawn, shift)):
         image[:3, 20:50, 10 + by : 40 + by] = 0.0
         image[3, 20:50, 10 + by : 40 + by] = 1.0
-    return Pair(target, Rendering(drawn[:3], drawn[3]))
+    return shot(target, drawn)
 
 
 def test_rows_are_prepared_rendered_difference() -> None:
@@ -46,5 +54,5 @@ def test_many_views_and_none_of_a_subject() -> None:
     assert sheet([pair()] * 12).shape[1] == MOST * TILE
     empty = torch.ones(4, 80, 80)
     empty[3] = 0
-    assert sheet([Pair(empty, Rendering(empty[:3], empty[3]))]).min() == 255
+    assert sheet([shot(empty, empty)]).min() == 255
     assert jpeg(sheet([pair()])).startswith(b"\xff\xd8")

@@ -14,8 +14,10 @@ from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, ModelError
 from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.tokenizer import unpatchify
-from mouselift.reconstruct.network import Engine, background_of, draw, view_of
+from mouselift.reconstruct.gaussian_source import Engine
+from mouselift.reconstruct.sample import background_of, draw, view_of
 from mouselift.render.base import Gaussians, View
+from mouselift.render.choose import renderer_for
 from mouselift.render.reference import ReferenceRenderer
 
 
@@ -96,7 +98,7 @@ def test_the_compiled_renderer_draws_it_alike(engine: Engine, make_sample: Calla
     sample = make_sample()
     gaussians = engine.reconstruct(sample)
     view, ground = view_of(sample, 1), background_of(sample)
-    fast, slow = (draw(r, gaussians, view, ground) for r in (engine.renderer(), ReferenceRenderer()))
+    fast, slow = (draw(r, gaussians, view, ground) for r in (renderer_for(engine.device), ReferenceRenderer()))
     torch.testing.assert_close(fast.colour, slow.colour, rtol=0, atol=1e-4)
     assert fast.colour.shape == (3, 24, 32)
     assert not fast.colour.requires_grad

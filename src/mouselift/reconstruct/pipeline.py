@@ -1,0 +1,296 @@
+"""The two verbs: samples to Gaussians, renders, scores and a turntable; and the same with views held out, for scores.
+
+Samples are made one after the other; a stopped run goes on where it was. Memory does not grow with the dataset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from mouselift import __version__
+from mouselift.atomic import check_output, check_outside
+from mouselift.data.dataset import MultiViewDataset
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.errors import DatasetError
+from mouselift.gaussians.ply import write_ply
+from mouselift.progress import Progress, silent
+from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource, Source, device_of
+from mouselift.reconstruct.lpips import Lpips
+from mouselift.reconstruct.metrics import Distance
+from mouselift.reconstruct.options import EvaluateOptions, FilterName, ReconstructOptions, colour_of
+from mouselift.reconstruct.plan import Estimate, Plan, Task, estimate, make_plan, sample_folders
+from mouselift.reconstruct.record import (
+    EVALUATION,
+    METRICS,
+    METRICS_CSV,
+    RECONSTRUCTION,
+    ROLES,
+    SAMPLES_CSV,
+    SHEET,
+    VIEWS_CSV,
+    Group,
+    SampleRecord,
+    groups,
+    metrics_csv,
+    samples_csv,
+    views_csv,
+)
+from mouselift.reconstruct.sample import Made, Shot, reconstruct_sample
+from mouselift.reconstruct.write import Page, jpeg, sheet, write_made
+from mouselift.render.base import Colour
+from mouselift.render.choose import renderer_for
+from mouselift.run_folder import RunFolder, file_digest
+
+Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs
+
+
+class Evaluation(msgspec.Struct):
+    """The result of an evaluation."""
+
+    dataset: str
+    held_out: str  # the rule in words
+    size: int | None  # pixels a side that samples were resized to
+    background: Colour
+    notes: dict[str, str]  # for the description and the page: what made the Gaussians, device, ...
+    samples: int
+    images: int  # scored
+    without_mask: int  # of them, that have whole-image figures only
+    means: list[Group]  # held-out first
+    by_view: list[Group]
+    records: list[SampleRecord]
+
+
+@dataclass(frozen=True)
+class Reconstructed:
+    """The result of a reconstruction."""
+
+    records: list[SampleRecord]  # of the samples that were asked for, in their order
+    made: int  # of them, in this run; the others were there
+
+
+def reconstruct_samples(
+    samples: Path | Sequence[Path],
+    out: Path,
+    options: ReconstructOptions,
+    *,
+    progress: Progress = silent,
+    page: Page | None = None,
+    announce: Announce = lambda *_: None,
+) -> Reconstructed:
+    """Turns prepared samples into 3D Gaussians with a trained network, draws them, and scores them.
+
+    samples: folders of samples, datasets or list files. out: a folder, in which each sample gets one of its name with
+    gaussians.ply, renders, cameras.json, metrics.json and a turntable; finished samples are left as they are. Or,
+    for one sample, a .ply: that file alone. page: writes a sample's page before its folder is complete
+    (`report.reconstruction_page.write_reconstruction_page`).
+
+    DatasetError: a sample that cannot be used, or a folder of another run. OutputError: a place where nothing may be
+    written. ModelError, CheckpointError: the network cannot be used, or not on such samples.
+
+        reconstruct_samples(Path("out/mouse7"), Path("recon"), ReconstructOptions(checkpoint=Path("facelift.pt")))
+    """
+    given = [samples] if isinstance(samples, Path) else list(samples)
+    folders = sample_folders(given)
+    for folder in (*given, *folders):
+        check_outside(out, folder)
+    alone = out.suffix.lower() == ".ply"
+    if alone:
+        check_output(out, False)
+    if alone and len(folders) != 1:
+        raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
+    source = NetworkSource(options.checkpoint, options.dtype, options.device)
+    identity = {**source.identity, "options": options.identity, "mouselift": __version__}
+    store = RunFolder(out, identity, description=RECONSTRUCTION, record=SampleRecord, verb="reconstruct")
+    todo = folders if alone else _unfinished(store, folders)
+    plan = make_plan(todo, options.rule, options.size)
+    if todo:
+        announce(plan, estimate(source.engine, plan))
+    count = Counter(plan, 0 if alone else options.turntable, progress)
+    if alone:
+        (made,) = _reconstructions(plan.tasks, source, options, count, options.filter)
+        write_ply(out, made.splats)
+        return Reconstructed([made.record], 1)
+    with store.locked():
+        store.open()
+        for made in _reconstructions(plan.tasks, source, options, count, options.filter):
+            with store.writing(made.record.id) as hidden:
+                write_made(made, hidden, renderer_for(source.device), options.turntable, page, count.image)
+            store.log([made.record])
+        known = _finished(store, METRICS)
+        ordered = [known[name] for name in sorted(known)]
+        store.finish(ordered, {}, {"samples": len(ordered)})
+        store.write(METRICS_CSV, metrics_csv(ordered))
+    return Reconstructed([known[folder.name] for folder in folders], len(todo))
+
+
+def evaluate_reconstruction(
+    dataset: Path,
+    out: Path | None,
+    options: EvaluateOptions,
+    *,
+    source: Source | None = None,
+    progress: Progress = silent,
+    announce: Announce = lambda *_: None,
+) -> Evaluation:
+    """Reconstructs a dataset's samples with views held out, draws all views and scores them against their images.
+
+    out: folder for evaluation.json, views.csv, samples.csv and a sheet of images a sample; a run with the same dataset
+    and options goes on in it, another one is refused (DatasetError). None: nothing is written. source: what gives the
+    Gaussians, in place of the options' checkpoint or files. Errors as `reconstruct_samples`.
+
+        options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
+        evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
+    """
+    plan = make_plan(dataset, options.rule, options.size, options.limit, progress)
+    if source is None:
+        source = _source_of(options)
+    if isinstance(source, FileSource):
+        source.check([task.name for task in plan.tasks])
+    announce(plan, estimate(source.engine, plan) if isinstance(source, NetworkSource) else None)
+    lpips = None if options.lpips is None else Lpips.load(options.lpips, source.device)
+    identity = {
+        "dataset": str(dataset.resolve()),
+        "source": source.identity,
+        "hold_out": plan.rule,
+        "size": options.size,
+        "background": colour_of(options.background),
+        "lpips": None if options.lpips is None else file_digest(options.lpips),
+    }
+    store = None
+    if out is not None:
+        store = RunFolder(out, identity, description=EVALUATION, record=SampleRecord, verb="evaluate")
+    with store.locked() if store else nullcontext():
+        if store:
+            store.open()
+        known = _finished(store, SHEET) if store else {}
+        todo = [task for task in plan.tasks if not _same_input(known.get(task.name), task.folder, source)]
+        count = Counter(Plan(tuple(todo), plan.rule), 0, progress)
+        for made in _reconstructions(todo, source, options, count, lpips=lpips):
+            if store:
+                with store.writing(made.record.id) as hidden:
+                    (hidden / SHEET).write_bytes(jpeg(sheet(_shown(made, plan.rule.rotate))))
+                store.log([made.record])
+            known[made.record.id] = made.record
+        records = [known.pop(task.name) for task in plan.tasks]
+        result = _evaluation(dataset, options, plan, source, records)
+        if store:
+            store.write(VIEWS_CSV, views_csv(records))
+            store.write(SAMPLES_CSV, samples_csv(records))
+            keys = [key for key in result.__struct_fields__ if key not in ("records", "dataset")]
+            store.finish([*records, *known.values()], {}, {key: getattr(result, key) for key in keys})
+    return result
+
+
+class Counter:
+    """Progress over all samples of a plan: samples, blocks of the network, images drawn (`frames` more a sample)."""
+
+    def __init__(self, plan: Plan, frames: int, progress: Progress) -> None:
+        self._progress, self._rounds = progress, plan.rounds
+        self._done = {"samples": 0, "network": 0, "images": 0}
+        images = sum(task.views * len(task.rounds) + frames for task in plan.tasks)
+        self._total = {"samples": len(plan.tasks), "images": images}
+
+    def sample(self) -> None:
+        self._step("samples")
+
+    def block(self, stage: str, done: int, total: int) -> None:
+        """As the network's own progress; `total`: blocks of one pass."""
+        self._total["network"] = total * self._rounds
+        self._step("network")
+
+    def image(self) -> None:
+        self._step("images")
+
+    def _step(self, stage: str) -> None:
+        self._done[stage] += 1
+        self._progress(stage, self._done[stage], self._total[stage])
+
+
+def _reconstructions(
+    tasks: Sequence[Task],
+    source: Source,
+    options: ReconstructOptions | EvaluateOptions,
+    count: Counter,
+    filter: FilterName | None = None,
+    lpips: Distance | None = None,
+) -> Iterator[Made]:
+    """One sample after the other, each made when it is asked for."""
+    if not tasks:
+        return
+    folders = [task.folder for task in tasks]
+    data = MultiViewDataset(folders, size=options.size, background=colour_of(options.background))
+    renderer = renderer_for(source.device)
+    for index, task in enumerate(tasks):
+        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, count.block, count.image)
+        count.sample()
+
+
+def _finished(store: RunFolder[SampleRecord], file: str) -> dict[str, SampleRecord]:
+    """Samples whose folder is whole: it holds the file that is written last."""
+    return {record.id: record for record in store.records() if (store.root / record.id / file).is_file()}
+
+
+def _unfinished(store: RunFolder[SampleRecord], folders: Sequence[Path]) -> list[Path]:
+    """Those not yet done. DatasetError where the folder is another run's, or one was made from other cameras."""
+    if store.root.is_dir() and any(store.root.iterdir()):
+        store.open()
+    known = _finished(store, METRICS)
+    for folder in folders:
+        there = known.get(folder.name)
+        if there is not None and there.cameras != file_digest(folder / CAMERAS_FILE):
+            raise DatasetError(
+                f"{store.root / folder.name}: was made from other cameras (of {there.source}) than those in "
+                f"{folder / CAMERAS_FILE}; use a new folder, or remove that one. Nothing was changed"
+            )
+    return [folder for folder in folders if folder.name not in known]
+
+
+def _source_of(options: EvaluateOptions) -> Source:
+    if options.gaussians is not None:
+        return FileSource(options.gaussians, device_of(options.device))
+    assert options.checkpoint is not None, "EvaluateOptions has one of the two"
+    return NetworkSource(options.checkpoint, options.dtype, options.device)
+
+
+def _same_input(record: SampleRecord | None, folder: Path, source: Source) -> bool:
+    """Whether a finished sample was made from these cameras and Gaussians."""
+    return record is not None and (record.cameras, record.gaussians_file) == (
+        file_digest(folder / CAMERAS_FILE),
+        source.key(folder.name),
+    )
+
+
+def _shown(made: Made, rotate: bool) -> list[Shot]:
+    """What a sheet shows: held-out views first, and no view twice."""
+    shots = [shot for shot in made.shots if shot.scores.role == "held-out" or not rotate]
+    return sorted(shots, key=lambda shot: ROLES.index(shot.scores.role))
+
+
+def _evaluation(
+    dataset: Path, options: EvaluateOptions, plan: Plan, source: Source, records: list[SampleRecord]
+) -> Evaluation:
+    notes = {"Gaussians": str(options.checkpoint or options.gaussians), "Device": str(source.device)}
+    if options.checkpoint is not None:
+        notes["Precision"] = options.dtype
+    if options.lpips is not None:
+        notes["LPIPS weights"] = str(options.lpips)
+    means, by_view = groups(records)
+    rows = [row for record in records for row in record.views]
+    return Evaluation(
+        str(dataset),
+        plan.rule.words,
+        options.size,
+        colour_of(options.background),
+        notes,
+        len(records),
+        len(rows),
+        sum(row.foreground_psnr is None and row.iou is None for row in rows),
+        means,
+        by_view,
+        records,
+    )
