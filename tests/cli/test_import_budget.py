@@ -10,7 +10,7 @@ import pytest
 
 HEAVY = ("cv2", "av", "scipy", "torch", "numba", "viser", "ray", "jinja2", "zlib_ng")
 VERBS = ["demo", "init", "inspect", "mask", "prepare", "compare", "audit", "repair", "report", "view"]
-VERBS += ["profile", "doctor"]
+VERBS += ["reconstruct", "evaluate", "profile", "doctor"]
 
 
 def loaded(code: str) -> set[str]:

@@ -30,3 +30,14 @@ def test_nothing_else_heavy_is_loaded() -> None:
     heavy = ("av", "scipy", "safetensors", "viser", "numba")
     code = "import sys, mouselift.models.gslrm.facelift, mouselift.data.dataset"
     assert run(f"{code}\nprint([m for m in {heavy!r} if m in sys.modules])") == "[]"
+
+
+@pytest.mark.parametrize("verb", ["reconstruct", "evaluate"])
+def test_a_verb_without_torch_says_what_to_install(verb: str) -> None:
+    """Exit code 2, as for every error that the user can mend."""
+    arguments = [verb, "samples", *(["out"] if verb == "reconstruct" else []), "--checkpoint", "weights.pt"]
+    code = f"import sys\nsys.modules['torch'] = None\nfrom mouselift.cli.app import run\nsys.exit(run({arguments!r}))"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "pip install 'mouselift[train]'" in done.stderr
+    assert "Traceback" not in done.stderr
