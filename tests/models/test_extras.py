@@ -32,11 +32,28 @@ def test_nothing_else_heavy_is_loaded() -> None:
     assert run(f"{code}\nprint([m for m in {heavy!r} if m in sys.modules])") == "[]"
 
 
+WITHOUT_TORCH = """
+import sys
+
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
+
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
+
+    def find_spec(self, name, path=None, target=None):
+        return None if name.partition(".")[0] == "torch" else self.finder.find_spec(name, path, target)
+
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+"""
+
+
 @pytest.mark.parametrize("verb", ["reconstruct", "evaluate"])
 def test_a_verb_without_torch_says_what_to_install(verb: str) -> None:
     """Exit code 2, as for every error that the user can mend."""
     arguments = [verb, "samples", *(["out"] if verb == "reconstruct" else []), "--checkpoint", "weights.pt"]
-    code = f"import sys\nsys.modules['torch'] = None\nfrom mouselift.cli.app import run\nsys.exit(run({arguments!r}))"
+    code = f"{WITHOUT_TORCH}\nfrom mouselift.cli.app import run\nsys.exit(run({arguments!r}))"
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 2
     assert "pip install 'mouselift[train]'" in done.stderr
