@@ -25,7 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from corpus import Flavour, corpus
 from mouselift.audit.geometry import geometry
-from mouselift.consistency.camera_check import CameraCheck
+from mouselift.consistency.cameras import CameraCheck
 from mouselift.dataset.sample import Sample
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import Injected
@@ -79,8 +79,8 @@ def answer(index: int, case: str | None, rough: str | None, flavour: Flavour, se
         sample = injected.sample
     found = geometry(sample).check
     return Answer(
-        found.faulty, _named(found, injected), found.rough, found.suspicion.kind, found.suspicion.score,
-        found.suspicion.best, found.tangency.rms_px, found.suspicion.noise_px,
+        found.faulty, _named(found, injected), found.rough, found.hypothesis.kind, found.hypothesis.score,
+        found.hypothesis.best, found.tangency.rms_px, found.hypothesis.noise_px,
     )  # fmt: skip
 
 
@@ -88,8 +88,8 @@ def _named(found: CameraCheck, injected: Injected | None) -> bool:
     if injected is None:
         return not found.faulty
     if len(injected.views) == 1:
-        return found.suspicion.kind == "view" and found.suspicion.view == injected.views[0]
-    return found.faulty and found.suspicion.kind != "view"
+        return found.hypothesis.kind == "view" and found.hypothesis.view == injected.views[0]
+    return found.faulty and found.hypothesis.kind != "view"
 
 
 def run(

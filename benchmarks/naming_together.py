@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from corpus import corpus
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, load_sample
-from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import Problem
-from mouselift.diagnosis.vote import Vote, elected, votes
+from mouselift.diagnosis.vote import Vote, cast_votes, winning_vote
 from mouselift.synthetic.faults import FAULTS, rough
 
 READINGS = {
@@ -71,12 +72,12 @@ def row(fault: str, datasets: Sequence[Sequence[Sample]], guilty: Sequence[tuple
     named, elections, right, wrong = 0, [], [], []
     width = float(datasets[0][0].views[0].camera.width)
     for samples, views in zip(datasets, guilty, strict=True):
-        problem: Problem = [problem_of(sample, look(sample)) for sample in samples]
-        found = elected(problem)
+        problem: Problem = [problem_of(sample, check_sample(sample)) for sample in samples]
+        found = winning_vote(problem)
         correct = found is not None and found.candidate.code == code and found.candidate.views == views
         named += correct or (found is None and code is None)
         elections.append("nothing" if found is None else f"{found.candidate.code} {list(found.candidate.views)}")
-        every = list(votes(problem))
+        every = list(cast_votes(problem))
         mine = [v for v in every if v.candidate.code == code and v.candidate.views == views]
         right += [min(mine, key=lambda v: v.ratio)] if mine else [found] if correct and found is not None else []
         wrong.append(min((v for v in every if v not in mine), key=lambda v: not_convincing(v, width)))

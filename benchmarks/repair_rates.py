@@ -17,8 +17,9 @@ from dataclasses import replace
 import numpy as np
 
 from corpus import corpus
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
-from mouselift.diagnosis.explain import explain, look, problem_of
+from mouselift.diagnosis.explain import explain, problem_of
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
@@ -52,7 +53,7 @@ def without_gauge(
 
 
 def outlines_of(sample: Sample) -> ConvexOutlines:
-    return problem_of(sample, look(sample))[1]
+    return problem_of(sample, check_sample(sample))[1]
 
 
 def row(name: str, errors: list[np.ndarray], sigmas: list[float], tried: int, limits: tuple[float, float]) -> None:
@@ -138,7 +139,7 @@ def pooled(name: str, samples: Sequence[Sample], limits: tuple[float, float], gr
         shifts = rng.uniform(-40.0, 40.0, (views, 2))
         chosen = [samples[int(k)] for k in rng.permutation(len(samples))[:_POOLED]]
         spoiled = [_spoiled(sample, scales, shifts) for sample in chosen]
-        problem = [problem_of(sample, look(sample)) for sample in spoiled]
+        problem = [problem_of(sample, check_sample(sample)) for sample in spoiled]
         began = time.perf_counter()
         found = explain(problem, chosen[0].names)
         seconds = time.perf_counter() - began

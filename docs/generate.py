@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from mouselift.findings import CAUSES, CODES, GUIDES
+from mouselift.diagnosis.causes import CAUSES
+from mouselift.findings import CODES, GUIDES
 from mouselift.framing.framing import PRESETS
 
 DOCS = Path(__file__).resolve().parent

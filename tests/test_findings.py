@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.findings import CAUSES, CODES, GUIDES, Finding
+from mouselift.diagnosis.causes import CAUSES
+from mouselift.findings import CODES, GUIDES, Finding
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [file for file in (ROOT / "src/mouselift").rglob("*.py") if file.name != "findings.py"]
@@ -53,7 +54,10 @@ def test_findings_are_made_in_one_way() -> None:
 def test_every_cause_is_registered() -> None:
     """Causes stand in the diagnosis whole, or as `view-`, `all-` and `each-` before what was changed."""
     files = [file for file in SOURCES if file.parent.name == "diagnosis"]
-    nodes = [node for file in files for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))]
+    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in files]
+    for tree in trees:  # the registry's own keys do not count
+        tree.body = [node for node in tree.body if "CAUSES: dict" not in ast.unparse(node)]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
     named = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
     for code in CAUSES:
         kind, _, rest = code.partition("-")

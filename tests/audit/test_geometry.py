@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from mouselift.audit.geometry import geometry
-from mouselift.consistency.camera_check import check_cameras
+from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
+from mouselift.diagnosis.causes import moved_centres
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import fit
-from mouselift.diagnosis.poses import moved_centres
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic.faults import Injected, anisotropic, rough, wrong_intrinsics_all
 from mouselift.synthetic.rough_masks import Roughness
@@ -22,9 +22,9 @@ from mouselift.synthetic.rough_masks import Roughness
 def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exact: Callable[..., Sample]) -> None:
     sample = wrong_intrinsics_all(make_exact(3.1), np.random.default_rng(seed)).sample
     first = check_cameras(sample, [outline_of(view.alpha) for view in sample.views])
-    assert (first.suspicion.kind, first.faulty) == ("masks", False)  # else this sample shows nothing
+    assert (first.hypothesis.kind, first.faulty) == ("masks", False)  # else this sample shows nothing
     found = geometry(sample)
-    assert (found.check.suspicion.kind, found.check.faulty, found.check.rough) == ("several", True, False)
+    assert (found.check.hypothesis.kind, found.check.faulty, found.check.rough) == ("several", True, False)
     assert [finding.code for finding in found.findings] == ["tangency"]
     assert "several views" in found.findings[0].message
 
@@ -36,7 +36,7 @@ def test_spoiled_masks_stay_masks(make_exact: Callable[..., Sample]) -> None:
         sample = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness()).sample
         found = geometry(sample)
         assert not found.check.faulty, seed
-        spoiled += found.check.suspicion.kind == "masks"
+        spoiled += found.check.hypothesis.kind == "masks"
     assert spoiled >= 4
 
 
@@ -46,7 +46,7 @@ def test_one_fat_mask_is_not_taken_for_distances(time: float, seed: int, make_ex
     only_fat = Roughness(tail_lost=0.0, holes=0, quality=None)
     sample = rough(make_exact(time), np.random.default_rng(seed), what=only_fat).sample
     found = geometry(sample)
-    assert (found.check.suspicion.kind, found.check.faulty) == ("masks", False)
+    assert (found.check.hypothesis.kind, found.check.faulty) == ("masks", False)
     cameras, outlines = problem_of(sample, found.check)
     distances = [fit(candidate, [(cameras, outlines)]) for candidate in moved_centres(cameras)]
     assert min(each.rms_px for each in distances) < 0.3  # else this sample shows nothing

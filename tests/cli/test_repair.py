@@ -22,7 +22,7 @@ def summary(refused: int) -> RepairSummary:
 def test_exit_code_and_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], refused: int, code: int
 ) -> None:
-    monkeypatch.setattr(module, "repair_dataset", lambda *_: summary(refused))
+    monkeypatch.setattr(module, "repair_dataset", lambda *_, **__: summary(refused))
     assert Repair(Path("old"), Path("new")).run() == code
     printed = capsys.readouterr().out
     assert "views-swapped" in printed
@@ -30,7 +30,7 @@ def test_exit_code_and_words(
 
 
 def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(module, "repair_dataset", lambda *_: summary(0))
+    monkeypatch.setattr(module, "repair_dataset", lambda *_, **__: summary(0))
     Repair(Path("old"), Path("new"), json=True).run()
     assert json.loads(capsys.readouterr().out)["repaired"] == 1
 

@@ -9,8 +9,7 @@ from time import process_time
 import numpy as np
 import pytest
 
-from mouselift.consistency.hull_coverage import Coherence, coherence, coherence_findings
-from mouselift.consistency.limits import LIMITS
+from mouselift.consistency.hull_coverage import COVERAGE, HullCoverage, coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.visual_hull import carve
@@ -19,8 +18,8 @@ from mouselift.synthetic import faults
 RNG = np.random.default_rng
 
 
-def of(sample: Sample) -> Coherence:
-    return coherence([view.camera for view in sample.views], [view.alpha for view in sample.views])
+def of(sample: Sample) -> HullCoverage:
+    return hull_coverage([view.camera for view in sample.views], [view.alpha for view in sample.views])
 
 
 @pytest.mark.parametrize("preset", ["per-sample", "per-view", "canonical"])
@@ -28,8 +27,8 @@ def test_exact_samples_are_covered(preset: str, make_exact: Callable[..., Sample
     sample = make_exact(2.1, preset)
     found = of(sample)
     assert found.least > 0.999
-    assert found.guilty is None
-    assert coherence_findings(sample, found) == ()
+    assert found.faulty_view is None
+    assert coverage_findings(sample, found) == ()
 
 
 def test_slow_twin_is_covered_less_and_no_more(exact: Sample) -> None:
@@ -54,13 +53,13 @@ def test_a_wrong_view_is_named(fault: str, view: int, exact: Sample) -> None:
         "shifted": lambda: faults.view_shift(exact, RNG(1), pixels=40.0, view=view),
     }[fault]().sample
     found = of(spoiled)
-    assert found.least < LIMITS.coverage
-    assert found.guilty == view
-    (finding,) = coherence_findings(spoiled, found)
+    assert found.least < COVERAGE
+    assert found.faulty_view == view
+    (finding,) = coverage_findings(spoiled, found)
     assert finding.camera == exact.views[view].name
     assert finding.severity == "error"
-    assert coherence_findings(spoiled, found, rough=True)[0].severity == "warning"
-    assert coherence_findings(spoiled, found, cut=True) == ()
+    assert coverage_findings(spoiled, found, rough=True)[0].severity == "warning"
+    assert coverage_findings(spoiled, found, cut=True) == ()
 
 
 @pytest.mark.parametrize("fault", ["r_transposed", "c2w_for_w2c", "opengl_axes", "k_transposed", "swapped_views"])
@@ -74,9 +73,9 @@ def test_views_without_masks(exact: Sample) -> None:
     found = of(sample)
     assert np.isnan(found.coverage[2])
     assert found.least > 0.999
-    assert np.isnan(coherence([exact.views[0].camera], [exact.views[0].alpha]).least)
+    assert np.isnan(hull_coverage([exact.views[0].camera], [exact.views[0].alpha]).least)
     with pytest.raises(ValueError, match="one alpha"):
-        coherence([exact.views[0].camera], [])
+        hull_coverage([exact.views[0].camera], [])
 
 
 def test_speed(exact: Sample) -> None:

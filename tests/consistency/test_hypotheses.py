@@ -8,9 +8,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.consistency.camera_check import CameraCheck, check_cameras
-from mouselift.consistency.hypotheses import suspect
-from mouselift.consistency.limits import LIMITS
+from mouselift.consistency.cameras import CameraCheck, check_cameras
+from mouselift.consistency.hypotheses import choose_hypothesis
+from mouselift.consistency.mask_errors import NOISE_PX
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic import faults
@@ -28,11 +28,11 @@ def check(sample: Sample) -> CameraCheck:
 @pytest.mark.parametrize("preset", ["per-sample", "canonical"])
 def test_exact_samples_are_silent(time: float, preset: str, make_exact: Callable[..., Sample]) -> None:
     found = check(make_exact(time, preset))
-    assert found.suspicion.kind == "none"
+    assert found.hypothesis.kind == "none"
     assert found.findings == ()
     assert found.judged
     assert not found.faulty
-    assert found.suspicion.noise_px < 3 * LIMITS.noise_px
+    assert found.hypothesis.noise_px < 3 * NOISE_PX
 
 
 @pytest.mark.parametrize("view", range(6))
@@ -48,14 +48,14 @@ def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable
     }[fault]()
     found = check(injected.sample)
     assert found.faulty
-    assert found.suspicion.kind == "view"
-    assert found.suspicion.view == view
+    assert found.hypothesis.kind == "view"
+    assert found.hypothesis.view == view
     finding = found.findings[0]
     assert (finding.code, finding.camera) == ("tangency", sample.views[view].name)
     assert finding.value is not None
     assert finding.limit is not None
     assert finding.value > finding.limit
-    s, dx, dy = found.suspicion.change
+    s, dx, dy = found.hypothesis.change
     values = injected.values
     # First order: good for small changes, rough for large ones (the diagnosis fits those).
     moved = float(np.hypot(values.get("dx", 0.0), values.get("dy", 0.0)))
@@ -70,7 +70,7 @@ def test_one_view_is_found_and_named(fault: str, view: int, make_exact: Callable
 @pytest.mark.parametrize("time", TIMES)
 def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.half_pixel_all(make_exact(time), RNG(0), pixels=sign).sample)
-    assert found.suspicion.kind == "all"
+    assert found.hypothesis.kind == "all"
     assert found.faulty
 
 
@@ -88,24 +88,24 @@ def test_a_grown_mask_is_not_a_wrong_camera(time: float, make_exact: Callable[..
     what = Roughness(grown_px=(4.0, 4.0), tail_lost=0.0)
     injected = faults.rough(make_exact(time), RNG(1), what=what)
     found = check(injected.sample)
-    assert found.suspicion.kind == "masks"
+    assert found.hypothesis.kind == "masks"
     assert found.rough
     assert not found.faulty
-    masks = found.suspicion.masks
+    masks = found.hypothesis.masks
     assert masks is not None
     assert masks.fat_view == injected.values["grown_view"]
     assert masks.fat_px == pytest.approx(4.0, abs=0.5)
     other = (injected.views[0] + 2) % 6
     both = check(faults.view_shift(injected.sample, RNG(2), pixels=6.0, view=other).sample)
-    assert both.suspicion.kind == "view"
-    assert both.suspicion.view == other
+    assert both.hypothesis.kind == "view"
+    assert both.hypothesis.view == other
 
 
 def test_too_few_planes_is_unknown_never_a_pass(exact: Sample) -> None:
     blank = np.zeros_like(exact.views[0].alpha)
     views = tuple(replace(v, alpha=blank) if k > 1 else v for k, v in enumerate(exact.views))
     found = check(replace(exact, views=views))
-    assert found.suspicion.kind == "unknown"
+    assert found.hypothesis.kind == "unknown"
     assert not found.judged
     assert [finding.code for finding in found.findings] == ["tangency-unknown"]
 
@@ -116,4 +116,4 @@ def test_one_plane_alone_decides_nothing(exact: Sample) -> None:
     planes = found.tangency.planes
     angle = planes.angle.copy()
     angle[4] += 1.5 * float(np.linalg.norm(planes.gradient[4]))
-    assert suspect(replace(planes, angle=angle), found.outlines).kind in ("none", "masks")
+    assert choose_hypothesis(replace(planes, angle=angle), found.outlines).kind in ("none", "masks")

@@ -1,4 +1,4 @@
-"""Bodies: thin parts go, the rest of the outline stays as it was, and exchanged cameras are told from ragged masks."""
+"""Thin parts go, the rest of the outline stays as it was, and exchanged cameras are told from rough masks."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.consistency.opened_silhouettes import RADIUS_SHARE, bodies
+from mouselift.consistency.opened_silhouettes import RADIUS_SHARE, open_silhouettes
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic.rough_masks import without_thin_parts
@@ -24,14 +24,14 @@ def disc(tail_px: float = 0.0) -> np.ndarray:
     return np.rint(255 * np.maximum(alpha, tail)).astype(np.uint8)
 
 
-def test_a_convex_body_keeps_its_outline() -> None:
+def test_a_convex_silhouette_keeps_its_outline() -> None:
     alpha = disc()
     whole = outline_of(alpha)
     assert whole is not None
-    found = bodies([alpha], [whole])
-    (body,) = found.outlines
-    assert body is not None
-    assert np.array_equal(body.convex, whole.convex)
+    found = open_silhouettes([alpha], [whole])
+    (opened,) = found.outlines
+    assert opened is not None
+    assert np.array_equal(opened.convex, whole.convex)
     assert found.breadth_px == pytest.approx(RADIUS, abs=1.0)
 
 
@@ -39,12 +39,12 @@ def test_a_convex_body_keeps_its_outline() -> None:
 def test_a_thin_tail_goes_and_a_thick_one_stays(tail_px: float, stays: bool) -> None:
     alpha = disc(tail_px)
     outline = outline_of(alpha)
-    (body,) = bodies([alpha], [outline]).outlines
-    assert body is not None
-    far = float(np.linalg.norm(body.convex - CENTRE, axis=1).max())
+    (opened,) = open_silhouettes([alpha], [outline]).outlines
+    assert opened is not None
+    far = float(np.linalg.norm(opened.convex - CENTRE, axis=1).max())
     assert (far > RADIUS + 20) == stays
     # Half a pixel of bias would show here: what is left is the disc's own outline, and the tail's stump.
-    left = body.convex[body.convex[:, 0] < CENTRE[0]]
+    left = opened.convex[opened.convex[:, 0] < CENTRE[0]]
     assert np.linalg.norm(left - CENTRE, axis=1) == pytest.approx(RADIUS, abs=0.1)
     if not stays:
         assert far < RADIUS + 2.5
@@ -55,28 +55,28 @@ def test_marks_of_cuts_are_carried_over() -> None:
     outline = outline_of(alpha)
     assert outline is not None
     low = outline.convex[:, 1] > CENTRE[1] + 30
-    (body,) = bodies([alpha], [outline.leaving_out(low)]).outlines
-    assert body is not None
-    assert body.uninformative[body.convex[:, 1] > CENTRE[1] + 30].all()
-    assert not body.uninformative[body.convex[:, 1] < CENTRE[1] + 25].any()
+    (opened,) = open_silhouettes([alpha], [outline.leaving_out(low)]).outlines
+    assert opened is not None
+    assert opened.uninformative[opened.convex[:, 1] > CENTRE[1] + 30].all()
+    assert not opened.uninformative[opened.convex[:, 1] < CENTRE[1] + 25].any()
 
 
-def test_bodies_agree_though_tails_are_gone_and_disagree_when_cameras_are_exchanged(
+def test_opened_silhouettes_agree_though_tails_are_gone_and_disagree_when_cameras_are_exchanged(
     make_exact: Callable[..., Sample],
 ) -> None:
     sample = make_exact(1.3)
     views = tuple(replace(v, alpha=without_thin_parts(v.alpha)) if k % 2 else v for k, v in enumerate(sample.views))
-    found = bodies([v.alpha for v in views], [outline_of(v.alpha) for v in views])
+    found = open_silhouettes([v.alpha for v in views], [outline_of(v.alpha) for v in views])
     cameras = [view.camera for view in sample.views]
     assert found.disagreement(cameras) < 0.06
     exchanged = [cameras[1], cameras[0], *cameras[2:]]
     assert found.disagreement(exchanged) > 0.12
 
 
-def test_a_view_without_outline_has_no_body() -> None:
-    found = bodies([disc(), disc()], [outline_of(disc()), None])
+def test_a_view_without_outline_has_no_opened_silhouette() -> None:
+    found = open_silhouettes([disc(), disc()], [outline_of(disc()), None])
     assert found.outlines[1] is None
-    nothing = bodies([disc()], [None])
+    nothing = open_silhouettes([disc()], [None])
     assert np.isnan(nothing.breadth_px)
     with pytest.raises(ValueError, match="expected one alpha an outline"):
-        bodies([disc()], [])
+        open_silhouettes([disc()], [])

@@ -11,8 +11,8 @@ import pytest
 
 from mouselift.array_types import Levels
 from mouselift.audit.geometry import geometry
-from mouselift.consistency.camera_check import CameraCheck, check_cameras
-from mouselift.consistency.rough_outlines import least_stretched
+from mouselift.consistency.cameras import CameraCheck, check_cameras
+from mouselift.consistency.opened_silhouettes import least_stretched
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from mouselift.synthetic import faults
@@ -46,7 +46,7 @@ def ragged_views(sample: Sample, seed: int = 0) -> Sample:
 @pytest.mark.parametrize("time", TIMES)
 def test_a_view_without_its_tail_blames_no_camera(time: float, seed: int, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.rough(make_exact(time), RNG(seed), what=TAILLESS).sample)
-    assert found.suspicion.kind in ("none", "masks")
+    assert found.hypothesis.kind in ("none", "masks")
     assert not found.faulty
 
 
@@ -59,16 +59,16 @@ def test_a_camera_is_found_beside_a_lost_tail(time: float, make_exact: Callable[
         faults.view_scale(rough.sample, RNG(2), scale=1.05, view=other),
     ):
         found = check(spoiled.sample)
-        assert found.suspicion.kind == "view"
-        assert found.suspicion.view == other
+        assert found.hypothesis.kind == "view"
+        assert found.hypothesis.view == other
 
 
 @pytest.mark.parametrize("view", range(6))
 @pytest.mark.parametrize("scale", [1.01, 1.02, 1 / 1.02])
 def test_a_scale_is_not_excused_by_a_fat_mask(scale: float, view: int, make_exact: Callable[..., Sample]) -> None:
     found = check(faults.view_scale(make_exact(2.1), RNG(0), scale=scale, view=view).sample)
-    assert found.suspicion.kind == "view"
-    assert found.suspicion.view == view
+    assert found.hypothesis.kind == "view"
+    assert found.hypothesis.view == view
 
 
 def test_what_a_fat_mask_explains_less_well_is_said(make_exact: Callable[..., Sample]) -> None:
@@ -100,7 +100,7 @@ def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact:
     for seed, time in enumerate(TIMES):
         rags = ragged_views(make_exact(time), seed)
         seen = geometry(rags)
-        if seen.check.by_bodies:
+        if seen.check.by_opened:
             assert seen.judged
             assert not seen.check.faulty
             assert [(f.code, f.severity) for f in seen.check.findings] == [("masks-rough", "warning")]

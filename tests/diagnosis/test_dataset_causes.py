@@ -28,14 +28,14 @@ def test_an_exchange_under_rough_masks_is_named_once(
     swapped = [swapped_views(sample, rng, views=(1, 4)).sample for sample in ragged]
     found = find_causes([write_sample(tmp_path / sample.id, sample) for sample in swapped])
     assert [(cause.code, cause.views) for cause in found] == [
-        ("views-swapped", [ragged[0].names[1], ragged[0].names[4]])
+        ("views-swapped", (ragged[0].names[1], ragged[0].names[4]))
     ]
 
 
 def test_right_cameras_under_rough_masks_name_no_camera(
     tmp_path: Path, ragged: list[Sample], write_sample: Callable[..., Path]
 ) -> None:
-    """Called for a few samples, with all of them as witnesses: the figures are of all."""
+    """Called for a few samples, with all of them as voters: the figures are of all."""
     folders = [write_sample(tmp_path / sample.id, sample) for sample in ragged]
     found = find_causes(folders[:3], among=folders)
     assert all(cause.code == "unexplained" and not cause.views for cause in found)

@@ -8,10 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import Problem
-from mouselift.diagnosis.vote import LEAST, Vote, elected, votes
+from mouselift.diagnosis.vote import MIN_SAMPLES, Vote, cast_votes, winning_vote
 from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.synthetic.faults import FAULTS, rough
 
@@ -27,11 +28,11 @@ def ragged(make_exact: Callable[..., Sample]) -> list[Sample]:
 def problem(samples: Sequence[Sample], fault: str | None = None, seed: int = 4) -> Problem:
     if fault is not None:
         samples = [FAULTS[fault](sample, np.random.default_rng(seed)).sample for sample in samples]
-    return [problem_of(sample, look(sample)) for sample in samples]
+    return [problem_of(sample, check_sample(sample)) for sample in samples]
 
 
 def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[Sample]) -> None:
-    assert elected(problem(ragged)) is None
+    assert winning_vote(problem(ragged)) is None
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[Sample]) -> 
     ],
 )
 def test_a_mix_up_in_all_of_them_is_named(ragged: list[Sample], fault: str, code: str) -> None:
-    found = elected(problem(ragged, fault))
+    found = winning_vote(problem(ragged, fault))
     assert found is not None
     assert found.candidate.code == code
     assert found.candidate.views == FAULTS[fault](ragged[0], np.random.default_rng(4)).views
@@ -56,17 +57,17 @@ def test_a_mix_up_in_all_of_them_is_named(ragged: list[Sample], fault: str, code
 
 @pytest.mark.parametrize("fault", ["view_scale", "views_rescaled", "centre_moved", "anisotropic", "image_size_wrong"])
 def test_what_no_reading_undoes_elects_nothing(ragged: list[Sample], fault: str) -> None:
-    assert elected(problem(ragged, fault)) is None
+    assert winning_vote(problem(ragged, fault)) is None
 
 
 def test_few_samples_do_not_vote(ragged: list[Sample]) -> None:
-    assert elected(problem(ragged[: LEAST - 1], "swapped_views")) is None
+    assert winning_vote(problem(ragged[: MIN_SAMPLES - 1], "swapped_views")) is None
 
 
-def test_a_reading_that_few_samples_share_is_not_elected(ragged: list[Sample]) -> None:
+def test_a_reading_that_few_samples_share_does_not_win(ragged: list[Sample]) -> None:
     """Another pair is exchanged in every sample: no one exchange explains them."""
     mixed = [problem([sample], "swapped_views", seed=seed)[0] for seed, sample in enumerate(ragged)]
-    assert elected(mixed) is None
+    assert winning_vote(mixed) is None
 
 
 def test_the_vote_notices_half_a_pixel_one_per_cent_and_a_transposed_rotation(
@@ -74,7 +75,7 @@ def test_the_vote_notices_half_a_pixel_one_per_cent_and_a_transposed_rotation(
 ) -> None:
     """On exact masks the medians see what a reading leaves: a swap undone with a spoiled camera is not undone."""
     given = problem([make_exact(time) for time in TIMES], "swapped_views")
-    right = elected(given)
+    right = winning_vote(given)
     assert right is not None
     for spoil in (_half_pixel, _one_per_cent, _transposed):
         worse = _vote_for(right, [(spoil(cameras), outlines) for cameras, outlines in given])
@@ -83,7 +84,7 @@ def test_the_vote_notices_half_a_pixel_one_per_cent_and_a_transposed_rotation(
 
 def _vote_for(vote: Vote, given: Problem) -> Vote:
     same = (vote.candidate.code, vote.candidate.views)
-    return next(v for v in votes(given) if (v.candidate.code, v.candidate.views) == same)
+    return next(v for v in cast_votes(given) if (v.candidate.code, v.candidate.views) == same)
 
 
 def _half_pixel(cameras: CameraArrays) -> CameraArrays:

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.explain import problem_of
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.geometry.sampson import linearised, sampson_residuals
 from mouselift.geometry.tangent_planes import tangent_planes
@@ -16,7 +17,7 @@ from mouselift.geometry.tangent_planes import tangent_planes
 
 @pytest.fixture(scope="module")
 def problem(exact_postures: tuple[Sample, ...]) -> tuple[CameraArrays, ConvexOutlines]:
-    return problem_of(exact_postures[0], look(exact_postures[0]))
+    return problem_of(exact_postures[0], check_sample(exact_postures[0]))
 
 
 def rms(arrays: CameraArrays, outlines: ConvexOutlines) -> float:
@@ -32,7 +33,7 @@ def test_equals_the_audits_own_residuals(
     change[2, :2] = 0.01
     spoiled = arrays.moved(change)
     cameras = [spoiled.camera(k, view.camera) for k, view in enumerate(exact_postures[0].views)]
-    there = tangent_planes(cameras, look(exact_postures[0]).outlines)
+    there = tangent_planes(cameras, check_sample(exact_postures[0]).outlines)
     here, corners = sampson_residuals(spoiled, outlines)
     assert len(there.residual) == int(corners.usable.sum())
     np.testing.assert_allclose(

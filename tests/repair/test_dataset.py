@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
-from mouselift.calibration.registry import read_rig
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset
+from mouselift.repair.options import RepairOptions
 from mouselift.synthetic import faults
 
 
@@ -46,7 +46,7 @@ def pixels(root: Path) -> dict[str, bytes]:
 def test_cameras_change_and_pixels_do_not(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
     before = {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()}
-    summary = repair_dataset(dataset, out)
+    summary = repair_dataset(dataset, out, workers=1)
     assert (summary.good, summary.repaired, summary.refused) == (1, 1, 1)
     assert {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()} == before
     assert pixels(out) == pixels(dataset)
@@ -65,7 +65,7 @@ def test_cameras_change_and_pixels_do_not(dataset: Path, tmp_path: Path) -> None
 
 def test_manifest_and_lists(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
-    repair_dataset(dataset, out)
+    repair_dataset(dataset, out, workers=1)
     lines = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     assert [line["status"] for line in lines] == ["good", "repaired", "refused"]
     assert "flipped" in lines[2]["reason"]
@@ -75,12 +75,12 @@ def test_manifest_and_lists(dataset: Path, tmp_path: Path) -> None:
 
 def test_an_interrupted_run_goes_on(dataset: Path, tmp_path: Path) -> None:
     whole, again = tmp_path / "whole", tmp_path / "again"
-    repair_dataset(dataset, whole)
-    repair_dataset(dataset, again)
+    repair_dataset(dataset, whole, workers=1)
+    repair_dataset(dataset, again, workers=1)
     lines = (again / "manifest.jsonl").read_bytes().splitlines(keepends=True)
     (again / "manifest.jsonl").unlink()
     (again / ".journal.jsonl").write_bytes(lines[0] + lines[1][:20])  # killed while it wrote a line
-    repair_dataset(dataset, again)
+    repair_dataset(dataset, again, workers=1)
     assert (again / "manifest.jsonl").read_bytes() == (whole / "manifest.jsonl").read_bytes()
     assert not (again / ".journal.jsonl").exists()
 
@@ -90,13 +90,13 @@ def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
     mine.mkdir()
     (mine / "thesis.tex").write_text("dear")
     with pytest.raises(DatasetError, match="Nothing was changed"):
-        repair_dataset(dataset, mine)
+        repair_dataset(dataset, mine, workers=1)
     assert [p.name for p in mine.iterdir()] == ["thesis.tex"]
     with pytest.raises(DatasetError, match="inside the dataset"):
         repair_dataset(dataset, dataset / "out")
-    repair_dataset(dataset / "000000", tmp_path / "one")
+    repair_dataset(dataset / "000000", tmp_path / "one", workers=1)
     with pytest.raises(DatasetError, match="another run of `mouselift repair`"):
-        repair_dataset(dataset, tmp_path / "one")
+        repair_dataset(dataset, tmp_path / "one", workers=1)
 
 
 def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:
@@ -104,7 +104,7 @@ def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_pos
     for number, sample in enumerate(exact_postures):
         spoiled = faults.view_scale(sample, np.random.default_rng(0), scale=0.8, view=5).sample
         write(root, spoiled, f"{number:06d}")
-    summary = repair_dataset(root, tmp_path / "new", pool="camera")
+    summary = repair_dataset(root, tmp_path / "new", RepairOptions(pool="camera"), workers=1)
     assert summary.repaired == 2
     assert summary.pooled is not None
     for number, sample in enumerate(exact_postures):
@@ -117,13 +117,12 @@ def test_a_rig_has_its_say_in_every_sample(dataset: Path, tmp_path: Path, exact_
     listed = [ViewEntry(view.camera, f"{k}.png", k) for k, view in enumerate(exact_postures[0].views)]
     file = tmp_path / "rig" / "opencv_cameras.json"
     file.write_bytes(sample_json("rig", listed, {}))
-    rig = read_rig(file, "facelift")
-    summary = repair_dataset(dataset, tmp_path / "new", rig=rig)
+    summary = repair_dataset(dataset, tmp_path / "new", RepairOptions(rig=file, rig_format="facelift"), workers=1)
     assert (summary.good, summary.repaired, summary.refused) == (1, 1, 1)
     _, content = read_cameras_json(tmp_path / "new" / "000001" / "opencv_cameras.json")
     assert "by pose" in content["mouselift"]["repair"]["rig"]
     assert sum(summary.rig.values()) == 2
     with pytest.raises(DatasetError, match="another run"):  # the same folder without the rig
-        repair_dataset(dataset, tmp_path / "new")
+        repair_dataset(dataset, tmp_path / "new", workers=1)
     with pytest.raises(DatasetError, match="--pool sample"):
-        repair_dataset(dataset, tmp_path / "other", pool="camera", rig=rig)
+        repair_dataset(dataset, tmp_path / "other", RepairOptions(pool="camera", rig=file, rig_format="facelift"))

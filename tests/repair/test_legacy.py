@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
-from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit_starts import Placed, starts_from_places
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
@@ -65,7 +66,7 @@ def test_clipped_images_are_refused_though_a_fit_would_leave_nothing() -> None:
 
 def test_a_start_near_the_truth_is_among_the_places(small: tuple[Sample, tuple[Camera, ...], int]) -> None:
     sample, true, _ = small
-    cameras, outlines = problem_of(sample, look(sample))
+    cameras, outlines = problem_of(sample, check_sample(sample))
     log_scale = np.log([a.fx / view.camera.fx for a, view in zip(true, sample.views, strict=True)])
     off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_places(cameras, outlines)]
     assert 0 < len(off) <= 5
@@ -75,7 +76,7 @@ def test_a_start_near_the_truth_is_among_the_places(small: tuple[Sample, tuple[C
 def test_values_put_the_place_where_the_images_show_it(small: tuple[Sample, tuple[Camera, ...], int]) -> None:
     """With the true cameras as stated, the values of the true place are those of no change; half a pixel is seen."""
     sample, true, _ = small
-    _, outlines = problem_of(sample, look(sample))
+    _, outlines = problem_of(sample, check_sample(sample))
     cameras = CameraArrays.of(true)
     point = subject_point(cameras, outlines)
     assert point is not None

@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.explain import look, problem_of
+from mouselift.diagnosis.explain import problem_of
 from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.repair.gauge import gauge_directions, unobservable
 from mouselift.repair.sample import repair_sample
@@ -32,7 +33,7 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[Sample, 
     assert found.residual_before_px is not None
     assert found.residual_after_px is not None
     assert found.residual_after_px < 0.01 * found.residual_before_px
-    true, outlines = problem_of(sample, look(sample))
+    true, outlines = problem_of(sample, check_sample(sample))
     directions = gauge_directions(true, outlines)
     assert directions is not None
     error = without_gauge(true, CameraArrays.of(found.cameras), directions)
@@ -44,7 +45,7 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[Sample, 
 
 def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[Sample, ...]) -> None:
     """In one view: the gauge, which is common, must not swallow them."""
-    true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    true, outlines = problem_of(exact_postures[0], check_sample(exact_postures[0]))
     directions = gauge_directions(true, outlines)
     assert directions is not None
     for column, size, least in ((0, 0.01, 0.003), (2, 0.5, 0.1)):
@@ -58,7 +59,7 @@ def test_gauge_directions_are_those_of_a_larger_and_of_a_shifted_subject(
     exact_postures: tuple[Sample, ...],
 ) -> None:
     """A point of a larger subject, seen by the changed cameras, is where the old one was: to first order."""
-    true, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    true, outlines = problem_of(exact_postures[0], check_sample(exact_postures[0]))
     directions = gauge_directions(true, outlines)
     assert directions is not None
     from mouselift.geometry.camera_arrays import subject_point
@@ -128,7 +129,7 @@ def test_two_views_are_too_few(exact_postures: tuple[Sample, ...]) -> None:
 
 
 def test_views_from_one_side_are_refused(exact_postures: tuple[Sample, ...]) -> None:
-    cameras, outlines = problem_of(exact_postures[0], look(exact_postures[0]))
+    cameras, outlines = problem_of(exact_postures[0], check_sample(exact_postures[0]))
     one = cameras.take([0] * 6)
     together = replace(one, centre=one.centre + 1e-3 * np.arange(18).reshape(6, 3))
     reason = unobservable(together, outlines)

@@ -8,8 +8,8 @@ import cv2
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
-from mouselift.consistency.camera_check import CameraCheck, accused, check_cameras
-from mouselift.consistency.hull_coverage import coherence, coherence_findings
+from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
+from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import in_order, problem_of
 from mouselift.findings import Finding
@@ -35,7 +35,7 @@ class Geometry:
     def judged(self) -> bool:
         """Cameras and silhouettes could be compared. Not so where they are far apart and masks could be the reason."""
         blamed = any(finding.code == "tangency" for finding in self.findings)
-        quiet = self.check.by_bodies or not self.tangency.rms_px > self.check.limits.rms_px
+        quiet = self.check.by_opened or not self.tangency.rms_px > MOST_RMS_PX
         return self.check.judged and (blamed or quiet)
 
 
@@ -43,14 +43,14 @@ def geometry(sample: Sample, hull: bool = False) -> Geometry:
     """A sample without views is not judged, and has no finding: what left them out has said why."""
     raw = [_outline(view.alpha) for view in sample.views]
     check = check_cameras(sample, raw)
-    if check.suspicion.kind == "masks" and not in_order(*problem_of(sample, check), check):
-        check = accused(sample, check)
+    if check.hypothesis.kind == "masks" and not in_order(*problem_of(sample, check), check):
+        check = blame_cameras(sample, check)
     findings = list(check.findings) if sample.views else []
     coverage = None
     if hull:
-        carved = coherence([view.camera for view in sample.views], [view.alpha for view in sample.views])
+        carved = hull_coverage([view.camera for view in sample.views], [view.alpha for view in sample.views])
         cut = any(finding.code == "cut-by-sensor" for finding in findings)
-        findings += coherence_findings(sample, carved, cut=cut, rough=check.rough)
+        findings += coverage_findings(sample, carved, cut=cut, rough=check.rough)
         coverage = carved.coverage
     return Geometry(check.outlines, check, coverage, tuple(findings))
 

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import msgspec
 import numpy as np
 
-from mouselift.diagnosis.cause import CauseFound
+from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding, Severity
 
@@ -111,7 +111,7 @@ class DatasetAudit(msgspec.Struct):
     hull: bool  # coverage was computed
     counts: dict[str, CodeCount]  # findings about samples, by code
     findings: list[Finding]  # about the dataset as a whole
-    causes: list[CauseFound]
+    causes: list[Cause]
     cameras: list[str]
     pooled: list[CameraNumbers]  # one a camera
     quantiles: dict[str, list[float]]  # of SAMPLE_NUMBERS: 0, 5, 25, 50, 75, 95, 100 %

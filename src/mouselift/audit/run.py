@@ -26,7 +26,7 @@ from mouselift.audit.spread import Spread, spread, spread_findings
 from mouselift.audit.verdict import dataset_verdict, in_words, sample_verdict
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Loaded, Sample, load_sample
-from mouselift.diagnosis.cause import CauseFound
+from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding
@@ -203,7 +203,7 @@ def _summed_up(
     collected: Collected,
     profile: Profile,
     hull: bool,
-    causes: list[CauseFound],
+    causes: list[Cause],
     repeated: Sequence[Finding],
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from mouselift.audit.result import CodeCount, Verdict
-from mouselift.diagnosis.cause import CauseFound
+from mouselift.diagnosis.cause import Cause
 from mouselift.findings import Finding
 
 _CAUSES = 2  # told in the sentence; all of them are in the result
@@ -37,7 +37,7 @@ def in_words(
     unknown: int,
     counts: Mapping[str, CodeCount],
     whole: Sequence[Finding],
-    causes: Sequence[CauseFound],
+    causes: Sequence[Cause],
 ) -> str:
     """One or two sentences: what the verdict is, of how many samples, and why."""
     aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
@@ -66,7 +66,7 @@ def in_words(
     return f"{which}{' '.join(why)}{aside}"
 
 
-def _cause(cause: CauseFound) -> str:
+def _cause(cause: Cause) -> str:
     """Its sentence; where nothing explains the disagreement, also what would decide."""
     decided = f" What decides: {cause.decided_by}." if cause.code == "unexplained" and cause.decided_by else ""
     return f"{cause.sentence.rstrip('.')}.{decided}"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.repair.options import RepairOptions
 
 if TYPE_CHECKING:
-    from mouselift.calibration.rig import Rig
     from mouselift.repair.dataset import RepairSummary
 
 _SAID = 3  # of the rig's sentences, the commonest: all of them stand in the manifest
@@ -33,15 +32,7 @@ class Repair:
     """Folder of samples in FaceLift's format, a single sample, or a list file."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """New folder, or one that the same repair began."""
-    pool: Literal["sample", "camera"] = "sample"
-    """sample: each sample alone. camera: one change a camera, the same in all samples, from up to 50 of them."""
-    rig: Path | None = None
-    """The calibration that the images were prepared with (file or folder, any format that `init` reads). It fixes
-    what silhouettes leave open, as far as a rig can; samples whose poses are not its own are refused."""
-    rig_format: str | None = None
-    """Of --rig, where its file does not say: dannce, mammal, anipose, facelift, jarvis."""
-    rig_variant: str | None = None
-    """Of --rig, as in capture.toml, where its convention is ambiguous."""
+    options: Annotated[RepairOptions, tyro.conf.arg(name="")] = RepairOptions()
     workers: int = 0
     """Processes; 0: one a core. The result does not depend on it."""
     json: bool = False
@@ -50,25 +41,13 @@ class Repair:
     def run(self) -> int:
         from mouselift.repair.dataset import repair_dataset
 
-        rig = self.read_rig()
-        workers = self.workers or os.cpu_count() or 1
         with progress_bar(self.json) as progress:
-            summary = repair_dataset(self.dataset, self.out, self.pool, workers, progress, rig)
+            summary = repair_dataset(self.dataset, self.out, self.options, workers=self.workers, progress=progress)
         if self.json:
             emit_json(summary)
         else:
             show(summary)
         return EXIT_NO if summary.refused else EXIT_OK
-
-    def read_rig(self) -> Rig | None:
-        """The rig that was asked for."""
-        from mouselift.calibration.registry import read_rig
-        from mouselift.capture.discovery import rig_at
-
-        if self.rig is None:
-            return None
-        rig_format, path = (self.rig_format, self.rig) if self.rig_format else rig_at(self.rig)
-        return read_rig(path, rig_format, self.rig_variant)
 
 
 def show(summary: RepairSummary) -> None:

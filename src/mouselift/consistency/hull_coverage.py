@@ -1,7 +1,7 @@
-"""Silhouette coherence: does the visual hull of all views, projected back, cover every silhouette?
+"""Does the visual hull of all views, projected back, cover every silhouette?
 
 Coverage below one means that some view disagrees with the others; the view whose removal restores the others' coverage
-is the guilty one. (Hernandez, Schmitt, Cipolla: "Silhouette coherence for camera calibration under circular motion",
+is the faulty one. (Hernandez, Schmitt, Cipolla: "Silhouette coherence for camera calibration under circular motion",
 2007.) Coarse where tangency is fine: it sees pixels, not fractions, but looks at the whole subject and not at its
 extremes. Slow twin: geometry/visual_hull.py.
 
@@ -19,28 +19,28 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
-from mouselift.consistency.limits import LIMITS, GeometryLimits
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.silhouette import HALF_LEVEL
 from mouselift.geometry.triangulation import triangulate
 
+# Exact samples are covered to 0.999 and more (docs/evidence/audit-rates.md, Visual hull).
+COVERAGE = 0.985  # share of a mask that the visual hull of all views covers at least
+GAIN = 0.02  # by which leaving out a faulty view lifts the coverage of the others more than leaving out any other
 _COARSE = 16  # cells a side to begin with
 _HALVINGS = 3  # 128 cells a side in the end
-_MOST_CELLS = (
-    400_000  # of the finest level: beyond it, cameras so wrong that nothing is carved, the level before counts
-)
+_MOST_CELLS = 400_000  # where cameras are so wrong that nothing is carved away, halving stops before there are more
 _HALF_DIAGONAL = float(np.sqrt(3.0) / 2)
 
 
 @dataclass(frozen=True, eq=False)
-class Coherence:
+class HullCoverage:
     """One sample."""
 
     coverage: Float64[Array, " v"]  # share of each view's mask that the hull of all views covers; NaN: no mask
-    without: Float64[Array, " v"]  # least coverage of the others when a view is left out; NaN: not looked at
-    guilty: int | None  # the view that disagrees with the others, where one does
+    without: Float64[Array, " v"]  # least coverage of the others when a view is left out; NaN: not computed
+    faulty_view: int | None  # the view that disagrees with the others, where one does
 
     @property
     def least(self) -> float:
@@ -57,56 +57,56 @@ class _Seen:
     away: np.ndarray  # [h, w] float32, pixels to the mask; 0 inside
 
 
-def coherence(cameras: Sequence[Camera], alphas: Sequence[Levels], limits: GeometryLimits = LIMITS) -> Coherence:
-    """Coverage of every view, and who is to blame where it is below the limit (three views at least for that).
+def hull_coverage(cameras: Sequence[Camera], alphas: Sequence[Levels]) -> HullCoverage:
+    """Coverage of every view, and the faulty view where it is below the limit (that needs three views).
 
     Masks are the alphas' half level. ValueError where cameras and alphas differ in number.
     """
     if len(cameras) != len(alphas):
-        raise ValueError(f"coherence: expected one alpha a camera, got {len(alphas)} for {len(cameras)}")
+        raise ValueError(f"hull_coverage: expected one alpha a camera, got {len(alphas)} for {len(cameras)}")
     nothing = np.full(len(cameras), np.nan)
     masks = [alpha >= HALF_LEVEL for alpha in alphas]
     used = [k for k, mask in enumerate(masks) if mask.any()]
     if len(used) < 2:
-        return Coherence(nothing, nothing, None)
+        return HullCoverage(nothing, nothing, None)
     views = [_Seen(cameras[k], masks[k], _distance(masks[k])) for k in used]
     coverage, without = nothing.copy(), nothing.copy()
     coverage[used] = _coverage(views)
-    guilty = None
-    if len(used) > 2 and float(np.nanmin(coverage)) < limits.coverage:
+    faulty = None
+    if len(used) > 2 and float(np.nanmin(coverage)) < COVERAGE:
         for place, k in enumerate(used):
             rest = [view for other, view in enumerate(views) if other != place]
             without[k] = float(_coverage(rest).min())
         best = int(np.nanargmax(without))
         ordered = np.sort(without[np.isfinite(without)])
-        if ordered[-1] >= limits.coverage and ordered[-1] - ordered[-2] > limits.coverage_gain:
-            guilty = best
-    return Coherence(coverage, without, guilty)
+        if ordered[-1] >= COVERAGE and ordered[-1] - ordered[-2] > GAIN:
+            faulty = best
+    return HullCoverage(coverage, without, faulty)
 
 
-def coherence_findings(
-    sample: Sample, found: Coherence, limits: GeometryLimits = LIMITS, *, cut: bool = False, rough: bool = False
+def coverage_findings(
+    sample: Sample, found: HullCoverage, *, cut: bool = False, rough: bool = False
 ) -> tuple[Finding, ...]:
-    """`coverage`: masks and cameras contradict each other, with the guilty view where there is one.
+    """`coverage`: masks and cameras contradict each other, with the faulty view where there is one.
 
     cut: a sensor cut some view, which contradicts the others by right: nothing is said. rough: the outlines have
     already shown that it is the masks (`masks-rough`): a warning in place of an error.
     """
-    if cut or not found.least < limits.coverage or any(view.cut for view in sample.views):
+    if cut or not found.least < COVERAGE or any(view.cut for view in sample.views):
         return ()
     worst = int(np.nanargmin(found.coverage))
     text = (
         f"{sample.id}: the visual hull of all views covers {100 * found.least:.1f} % of {sample.views[worst].name}'s "
-        f"silhouette (expected at least {100 * limits.coverage:g} %)"
+        f"silhouette (expected at least {100 * COVERAGE:g} %)"
     )
     name = None
     advice = "A mask that lacks a part, or a wrong camera: see the outlines in the report."
-    if found.guilty is not None:
-        name = sample.views[found.guilty].name
-        text += f"; without {name} the others agree to {100 * float(found.without[found.guilty]):.1f} %"
+    if found.faulty_view is not None:
+        name = sample.views[found.faulty_view].name
+        text += f"; without {name} the others agree to {100 * float(found.without[found.faulty_view]):.1f} %"
         advice = f"Look at {name}'s mask and camera first."
     severity = "warning" if rough else "error"
-    value, limit = found.least, limits.coverage
+    value, limit = found.least, COVERAGE
     return (
         Finding.of(
             "coverage",

@@ -1,45 +1,64 @@
-"""Could rough masks explain what looks like a wrong camera? Masks too fat, masks that lack parts, against one camera.
+"""Do errors of masks explain what looks like a wrong camera? Masks too fat, masks that lack parts, against one camera.
 
-Both leave traces that no camera has: a mask that is too fat by d pixels is so in every direction, whatever the distance
-from the middle; one that lacks the tail is too short where the tail would be touched, and right elsewhere. All
-explanations are compared by their likelihood (`consensus`): masks alone, and one camera (or all shifted alike) with or
-without faults of masks beside it. Where both explain alike, the camera is blamed, and the finding says so.
+Both leave traces that no camera leaves. A mask that is too fat by d pixels is so in every direction, whatever the
+distance from the middle; one that lacks the tail is too short where the tail would be touched, and right elsewhere. All
+explanations are compared by their likelihood: masks alone, and one camera (or all shifted alike) with or without errors
+of masks beside it. Where both explain alike, the camera is blamed, and the finding says so.
+
+The likelihood forgives masks that lack parts. A plane either agrees to the noise, or one of its two views lacks the
+part that the other touches (a tail): the residual's sign says which of the two. Such lost planes are cheap together
+once their view is said to lack parts, and dear alone; a plane that agrees earns more, the less noise there is; the
+noise is the least that the explanation needs. So a camera that brings ten planes into agreement beats a mask that
+excuses them one by one, and one that would have to bend to three lost planes does not.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array
-from mouselift.consistency.likelihood import Explained, PlaneResiduals, explained, starts_of, without_a_view
-from mouselift.consistency.limits import LIMITS, GeometryLimits
-from mouselift.consistency.opened_silhouettes import Witness
+from mouselift.consistency.opened_silhouettes import MASK_NOISE_PX, OpenedTangency
 from mouselift.geometry.tangent_planes import TangentPlanes
+from mouselift.sampling import evenly_spaced
 
-AskBodies = Callable[[], Witness]  # opening silhouettes takes 12 ms a sample: only where it decides
+AskOpened = Callable[[], OpenedTangency]  # opening silhouettes takes 12 ms a sample: only where it decides
 
+# `python benchmarks/audit_detection.py --calibrate`, 1,000 exact samples; with --rough, the others.
+NOISE_PX = 0.055  # sigma of an outline point on exact masks, away from sharp and thin tips
+_CLEAN_GAIN = 11.0  # log-likelihood by which a camera alone must beat masks alone to be blamed
+_ROUGH_GAIN = 20.0  # the same where masks are wrong beside it: 13 to 27 without a faulty camera
+_ROUGH_CHANGE_PX = 1.0  # by which it must then move the outline: rough masks leave less (0.5)
 _FAT_PX = 1.0  # thinner growth is not told from a scale
 _FATTEST_PX = 12.0  # and no mask is so fat that is otherwise right
 _FAT_COST = 3.0  # log-likelihood of a mask that is too fat
 _LOST_SHARE = 0.4  # of the planes that masks may lack
-_LACKING = 3  # views that may lack parts; more, and their masks explain nothing
-_BODY_NOISE = 0.02  # of the breadth: half width of the bodies' residuals (Cauchy), exact cameras and masks
-_BODY_WRONG = 0.2  # the same of a view whose camera is wrong
-_SILENT_SHARE = 1 / 3  # of the planes must agree before masks are thought of
+_MOST_LACKING = 3  # views that may lack parts; with more, masks explain anything
+_OPENED_NOISE = 0.02  # of the breadth: half width of opened silhouettes' residuals (Cauchy), exact cameras and masks
+_OPENED_WRONG = 0.2  # the same of a view whose camera is wrong
+_AGREE_SHARE = 1 / 3  # of the planes must agree before masks are thought of
+_NOISES = np.array([1.0, 1.4, 2.0, 2.8, 4.0, 5.7, 8.0, 11.3, 16.0, 32.0, 64.0])  # times the sigma of exact masks
+_RANGE_PX = 40.0  # of what a view lacks; longer tails are as likely
+_LACKING_SHARE = 0.3  # share of a view's planes that are lost once it lacks parts
+_STRAY_SHARE = 0.01  # share of planes that are lost in a view that lacks none
+_LACKING_COST = 3.0  # log-likelihood a view that lacks parts
+_STARTS = 150  # choices of planes that start the search for one view's camera
+_ROUNDS = 4  # of refinement
+_REFINED = 3  # starts that are refined
 
 
 @dataclass(frozen=True)
-class MaskFault:
-    """What the masks would have to be, and the one camera (or all) that is wrong besides."""
+class MaskErrors:
+    """How the masks would have to be wrong, and the one camera (or all) that is wrong besides."""
 
     fat_view: int | None
     fat_px: float
     short_views: tuple[int, ...]  # that lack parts which others see
-    noise_px: float  # deviation that is left, at well-defined outline points
+    noise_px: float  # sigma that is left, at well-defined outline points
     camera: int | None  # None: masks alone explain it; the number of views: all views shifted alike
     change: tuple[float, float, float]  # of that camera's image: log-scale, dx, dy
     score: float  # log-likelihood by which the camera's change beats masks alone
@@ -47,15 +66,15 @@ class MaskFault:
     instead: tuple[int, float] | None = None  # (view, pixels): the fat mask that explains it less well
 
     @property
-    def at_fault(self) -> bool:
-        """Masks have a part in it."""
+    def found(self) -> bool:
+        """Some mask is wrong."""
         return self.fat_view is not None or bool(self.short_views)
 
 
 @dataclass(frozen=True, eq=False)
 class _Model:
     likelihood: float
-    fit: Explained
+    fit: _Likeliest
     camera: int | None = None
     fat: int | None = None
 
@@ -63,85 +82,85 @@ class _Model:
     def fat_px(self) -> float:
         return float(self.fit.values[-1]) if self.fat is not None else 0.0
 
-    def plausible(self, residuals: PlaneResiduals, limits: GeometryLimits) -> bool:
+    def plausible(self, residuals: _Residuals) -> bool:
         """Most planes agree, to the noise that rough masks have."""
-        few = self.fit.lost <= _LOST_SHARE * len(residuals.z) and len(self.fit.lacking) <= _LACKING
-        return few and self.fit.noise * limits.noise_px <= limits.mask_noise_px
+        few = self.fit.lost <= _LOST_SHARE * len(residuals.z) and len(self.fit.lacking) <= _MOST_LACKING
+        return few and self.fit.noise * NOISE_PX <= MASK_NOISE_PX
 
 
-def mask_fault(
-    planes: TangentPlanes, spread: Float64[Array, " m"], body: AskBodies | None = None, limits: GeometryLimits = LIMITS
-) -> MaskFault | None:
-    """Masks' faults, with at most one camera's beside them or instead; None where nothing of the kind explains it.
+def mask_errors(
+    planes: TangentPlanes, sigma_px: Float64[Array, " m"], opened: AskOpened | None = None
+) -> MaskErrors | None:
+    """Errors of masks, with at most one camera's beside them or instead; None where nothing of the kind explains it.
 
-    spread: expected deviations of exact masks (`suspect.deviations`). body: asked only where it decides.
+    sigma_px: of each residual on exact masks (`hypotheses.sigma_px`). opened: asked only where it decides.
     """
-    residuals = PlaneResiduals.of(planes, spread)
-    growth = _growth(planes) / spread[:, None]
-    as_it_is = explained(residuals, np.zeros((len(spread), 0)), np.zeros((1, 0)))
-    if len(residuals.z) - as_it_is.lost < _SILENT_SHARE * len(residuals.z):
+    residuals = _Residuals.of(planes, sigma_px)
+    growth = _growth(planes) / sigma_px[:, None]
+    as_it_is = _likeliest(residuals, np.zeros((len(sigma_px), 0)), np.zeros((1, 0)))
+    if len(residuals.z) - as_it_is.lost < _AGREE_SHARE * len(residuals.z):
         return None
     masks = max([_Model(as_it_is.likelihood, as_it_is), *_fat(residuals, growth)], key=lambda model: model.likelihood)
-    jacobian = planes.jacobian() / spread[:, None, None]
+    jacobian = planes.jacobian() / sigma_px[:, None, None]
     cameras = _cameras(residuals, jacobian, growth, masks)
     fuller = max(cameras, key=lambda model: model.likelihood)
     clean = fuller.fat is None and fuller.fit.lost == 0
     score = fuller.likelihood - masks.likelihood
-    limit = limits.clean_likelihood if clean else limits.rough_likelihood
-    small = not clean and _effect(planes, fuller) < limits.rough_change_px
-    if not clean and not small and body is not None and score > limits.clean_likelihood:
-        score += _bodies_say(fuller, body())
+    limit = _CLEAN_GAIN if clean else _ROUGH_GAIN
+    small = not clean and _effect(planes, fuller) < _ROUGH_CHANGE_PX
+    if not clean and not small and opened is not None and score > _CLEAN_GAIN:
+        score += _opened_gain(fuller, opened())
     blamed = score > limit and not small
     chosen = fuller if blamed else masks
-    if not chosen.plausible(residuals, limits):
+    if not chosen.plausible(residuals):
         return None
-    if not blamed and _one_view_is_wrong(residuals, masks, body):
+    if not blamed and _one_view_is_wrong(residuals, masks, opened):
         return None
     instead = (masks.fat, masks.fat_px) if blamed and masks.fat is not None and masks.fat != fuller.fat else None
-    return MaskFault(
-        chosen.fat, chosen.fat_px, chosen.fit.lacking, chosen.fit.noise * limits.noise_px,
+    return MaskErrors(
+        chosen.fat, chosen.fat_px, chosen.fit.lacking, chosen.fit.noise * NOISE_PX,
         fuller.camera if blamed else None, _change(chosen, planes.views), float(score), limit, instead,
     )  # fmt: skip
 
 
-def _fat(residuals: PlaneResiduals, growth: Float64[Array, "m v"]) -> list[_Model]:
+def _fat(residuals: _Residuals, growth: Float64[Array, "m v"]) -> list[_Model]:
     """Each view's mask too fat, where that explains anything."""
     out: list[_Model] = []
     for k in range(residuals.views):
         column = growth[:, k : k + 1]
-        starts = starts_of(column, residuals.z)
+        starts = _starts(column, residuals.z)
         starts = starts[(starts[:, 0] >= _FAT_PX) & (starts[:, 0] <= _FATTEST_PX)]
         if len(starts) == 0:
             continue
-        fit = explained(residuals, column, starts)
+        fit = _likeliest(residuals, column, starts)
         if _FAT_PX <= fit.values[0] <= _FATTEST_PX:
             out.append(_Model(fit.likelihood - _FAT_COST, fit, None, k))
     return out
 
 
 def _cameras(
-    residuals: PlaneResiduals, jacobian: Float64[Array, "m v 3"], growth: Float64[Array, "m v"], masks: _Model
+    residuals: _Residuals, jacobian: Float64[Array, "m v 3"], growth: Float64[Array, "m v"], masks: _Model
 ) -> list[_Model]:
     """Each camera, and all shifted alike; each with and without the fat mask that masks alone would have."""
     out: list[_Model] = []
     for k in range(residuals.views + 1):
         columns = jacobian[:, k] if k < residuals.views else jacobian[:, :, 1:].sum(axis=1)
-        fit = explained(residuals, columns, starts_of(columns, residuals.z))
+        fit = _likeliest(residuals, columns, _starts(columns, residuals.z))
         out.append(_Model(fit.likelihood, fit, k))
         if masks.fat is None or masks.fat == k:
             continue
         grown = growth[:, masks.fat : masks.fat + 1]
-        starts = starts_of(columns, residuals.z - grown[:, 0] * masks.fat_px)
+        starts = _starts(columns, residuals.z - grown[:, 0] * masks.fat_px)
         starts = np.concatenate([starts, np.full((len(starts), 1), masks.fat_px)], axis=1)
-        fit = explained(residuals, np.concatenate([columns, grown], axis=1), starts)
+        fit = _likeliest(residuals, np.concatenate([columns, grown], axis=1), starts)
         if _FAT_PX <= fit.values[-1] <= _FATTEST_PX:
             out.append(_Model(fit.likelihood - _FAT_COST, fit, k, masks.fat))
     return out
 
 
-def _bodies_say(model: _Model, witness: Witness) -> float:
-    """Log-likelihood that a camera's change gains (or loses) between the bodies, which have no tails to lack."""
-    planes = witness.planes
+def _opened_gain(model: _Model, opened: OpenedTangency) -> float:
+    """Log-likelihood that a camera's change gains (or loses) between opened silhouettes: they have no tails to lack."""
+    planes = opened.planes
     if len(planes.angle) == 0:
         return 0.0
     jacobian, (s, dx, dy) = planes.jacobian(), _change(model, planes.views)
@@ -149,18 +168,18 @@ def _bodies_say(model: _Model, witness: Witness) -> float:
         moved = jacobian[:, :, 1:].sum(axis=1) @ np.array([dx, dy])
     else:
         moved = jacobian[:, model.camera] @ np.array([s, dx, dy])
-    width = _BODY_NOISE * witness.breadth_px
+    width = _OPENED_NOISE * opened.breadth_px
     return float(np.sum(_cauchy(planes.residual - moved, width) - _cauchy(planes.residual, width)))
 
 
-def _one_view_is_wrong(residuals: PlaneResiduals, masks: _Model, body: AskBodies | None) -> bool:
+def _one_view_is_wrong(residuals: _Residuals, masks: _Model, opened: AskOpened | None) -> bool:
     """Whether a camera that is wrong in another way than by scale and shift explains more than masks do."""
-    apart, view = without_a_view(residuals)
+    apart, view = _without_a_view(residuals)
     score = apart - masks.likelihood
-    if body is not None and masks.fit.lost:
-        witness = body()
-        share = witness.planes.residual[witness.planes.of_view(view)] / witness.breadth_px
-        score += float(np.sum(_cauchy(share, _BODY_WRONG) - _cauchy(share, _BODY_NOISE)))
+    if opened is not None and masks.fit.lost:
+        found = opened()
+        share = found.planes.residual[found.planes.of_view(view)] / found.breadth_px
+        score += float(np.sum(_cauchy(share, _OPENED_WRONG) - _cauchy(share, _OPENED_NOISE)))
     return score > 0
 
 
@@ -201,3 +220,121 @@ def _growth(planes: TangentPlanes) -> Float64[Array, "m v"]:
         shift[:, place] = outward[:, place]
         out[rows, view] += planes.moved(shift)
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class _Residuals:
+    """A sample's tangency residuals in units of their sigma on exact masks."""
+
+    z: Float64[Array, " m"]
+    sigma_px: Float64[Array, " m"]
+    lacking_if_positive: Int64[Array, " m"]  # the view that lacks a part where the residual is above 0
+    lacking_if_negative: Int64[Array, " m"]
+    views: int
+
+    @classmethod
+    def of(cls, planes: TangentPlanes, sigma_px: Float64[Array, " m"]) -> _Residuals:
+        outer = planes.side == 1
+        positive = np.where(outer, planes.second, planes.first)
+        negative = np.where(outer, planes.first, planes.second)
+        return cls(planes.residual / sigma_px, sigma_px, positive, negative, planes.views)
+
+
+@dataclass(frozen=True, eq=False)
+class _Likeliest:
+    """One explanation at its best values."""
+
+    likelihood: float  # log, up to a constant common to all explanations of one sample
+    values: Float64[Array, " p"]  # of its columns
+    noise: float  # times the sigma of exact masks
+    lacking: tuple[int, ...]  # views that lack parts
+    lost: int  # planes that do not agree
+
+
+def _likelihoods(residuals: _Residuals, z: Float64[Array, "n m"]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
+    """(log-likelihood at the best noise, that noise) of n explanations that leave the residuals z."""
+    total, noise = np.full(len(z), -np.inf), np.ones(len(z))
+    lacks = _short_view(residuals, z)
+    slot = (np.arange(len(z))[:, None] * residuals.views + lacks).ravel()
+    stray, lost = _lost_density(residuals, _STRAY_SHARE), _lost_density(residuals, _LACKING_SHARE)
+    for sigma in _NOISES:
+        fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
+        alone, together = np.maximum(fine, stray), np.maximum(fine, lost)
+        saved = np.bincount(slot, (together - alone).ravel(), len(z) * residuals.views).reshape(len(z), residuals.views)
+        here = alone.sum(axis=1) + np.maximum(saved - _LACKING_COST, 0.0).sum(axis=1)
+        better = here > total
+        total, noise = np.where(better, here, total), np.where(better, sigma, noise)
+    return total, noise
+
+
+def _lost_density(residuals: _Residuals, share: float) -> Float64[Array, " m"]:
+    """Log density of a lost plane's residual, in units of `_Residuals.z`, less that of a normal deviate's peak."""
+    return np.log(share / _RANGE_PX * residuals.sigma_px * np.sqrt(2 * np.pi))
+
+
+def _likeliest(residuals: _Residuals, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> _Likeliest:
+    """The likeliest values of `columns` (d z / d value): refined from the likeliest of some starts."""
+    score, noise = _likelihoods(residuals, residuals.z - starts @ columns.T)
+    order = np.argsort(-score)[:_REFINED]
+    best, value, sigma = float(score[order[0]]), starts[order[0]], float(noise[order[0]])
+    for start in order if columns.shape[1] else ():
+        values, level = starts[start], float(noise[start])
+        for _ in range(_ROUNDS):
+            agree = ~_lost_planes(residuals, residuals.z - columns @ values, level)[0]
+            if int(agree.sum()) < columns.shape[1]:
+                break
+            values = np.linalg.lstsq(columns[agree], residuals.z[agree], rcond=None)[0]
+            found, levels = _likelihoods(residuals, (residuals.z - columns @ values)[None])
+            level = float(levels[0])
+            if found[0] > best:
+                best, value, sigma = float(found[0]), values, level
+    lost, lacking = _lost_planes(residuals, residuals.z - columns @ value, sigma)
+    return _Likeliest(best, value, sigma, tuple(lacking), int(lost.sum()))
+
+
+def _short_view(residuals: _Residuals, z: Float64[Array, "*n m"]) -> Int64[Array, "*n m"]:
+    """The view that lacks a part, were each plane lost."""
+    return np.where(z > 0, residuals.lacking_if_positive, residuals.lacking_if_negative)
+
+
+def _lost_planes(residuals: _Residuals, z: Float64[Array, " m"], sigma: float) -> tuple[np.ndarray, list[int]]:
+    """(whether each plane is lost, the views that lack parts)."""
+    fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
+    stray, lost = _lost_density(residuals, _STRAY_SHARE), _lost_density(residuals, _LACKING_SHARE)
+    lacks = _short_view(residuals, z)
+    saved = np.bincount(lacks, np.maximum(fine, lost) - np.maximum(fine, stray), residuals.views)
+    lacking = [int(k) for k in np.flatnonzero(saved > _LACKING_COST)]
+    return np.asarray(np.where(np.isin(lacks, lacking), lost, stray) > fine), lacking
+
+
+def _starts(columns: Float64[Array, "m p"], z: Float64[Array, " m"]) -> Float64[Array, "n p"]:
+    """Values that bring p planes into agreement, for many choices of p planes; the least squares; no change."""
+    p = columns.shape[1]
+    if p == 0:
+        return np.zeros((1, 0))
+    rows = np.flatnonzero(np.abs(columns).sum(axis=1) > 0).tolist()
+    plain = np.linalg.lstsq(columns, z, rcond=None)[0]
+    chosen = np.array(evenly_spaced(list(combinations(rows, p)), _STARTS), dtype=np.intp).reshape(-1, p)
+    if len(chosen) == 0:
+        return np.stack([plain, np.zeros(p)])
+    A, b = columns[chosen], z[chosen]
+    size = np.maximum(np.linalg.norm(A, axis=1, keepdims=True), 1e-12)
+    sound = np.abs(np.linalg.det(A / size)) > 1e-4
+    values = np.linalg.solve((A / size)[sound], b[sound][..., None])[..., 0] / size[sound][:, 0]
+    return np.concatenate([plain[None], np.zeros((1, p)), values])
+
+
+def _without_a_view(residuals: _Residuals) -> tuple[float, int]:
+    """(log-likelihood, view) of "one view's camera is wrong, whatever it is": all its planes lost, to either side."""
+    found: list[tuple[float, int]] = []
+    for k in range(residuals.views):
+        own = (residuals.lacking_if_positive == k) | (residuals.lacking_if_negative == k)
+        rest = replace(
+            residuals, z=residuals.z[~own], sigma_px=residuals.sigma_px[~own],
+            lacking_if_positive=residuals.lacking_if_positive[~own],
+            lacking_if_negative=residuals.lacking_if_negative[~own],
+        )  # fmt: skip
+        found.append(
+            (float(_likelihoods(rest, rest.z[None])[0][0]) + float(_lost_density(residuals, 0.5)[own].sum()), k)
+        )
+    return max(found)

@@ -1,14 +1,15 @@
-"""The body's outline: a silhouette opened by a disc, so that tail, ears and paws are gone from all views alike.
+"""Silhouettes opened by a disc, so that tail, ears and paws are gone from all views alike.
 
-Segmentations lose thin parts in one view and keep them in another; the trunk they keep. An opening takes every part
-thinner than the disc's diameter away, and leaves the outline of the rest as it was: what stays is a selection of the
-original outline's points, sub-pixel as they were. Radius: a share of the largest disc that the silhouette holds, so the
-answer depends on the image alone and not on the camera that is to be judged; the trunk being about as wide as it is
-high, it is nearly the same part in all views.
+Segmentations lose thin parts in one view and keep them in another; the trunk they keep. An opening takes away every
+part thinner than the disc's diameter and leaves the outline of the rest as it was: a selection of the original
+outline's points, sub-pixel as they were. The radius is a share of the largest disc that the silhouette holds, so it
+depends on the image alone and not on the camera that is to be checked. The trunk is about as wide as it is high, so
+nearly the same part of it stays in all views.
 
-Opened outlines are no silhouettes of one opened body (an ear before the trunk is trunk), so tangency between them is
-off by pixels where parts were taken away, and exact elsewhere. What it says is coarse (`Bodies.disagreement`): it tells
-two exchanged cameras from ragged masks, not a scale of a per cent.
+Opened outlines are not the silhouettes of one opened subject (an ear before the trunk is trunk), so tangency between
+them is off by pixels where parts were taken away, and exact elsewhere. They tell two exchanged cameras from rough
+masks, not a scale of one per cent. So they are used only where masks are rough in every view (`rough_everywhere`), and
+where faults of masks and of a camera explain the outlines about equally well.
 """
 
 from __future__ import annotations
@@ -19,8 +20,9 @@ from itertools import combinations
 
 import cv2
 import numpy as np
+from jaxtyping import Float64
 
-from mouselift.array_types import Levels, Points2
+from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.silhouette import HALF_LEVEL
@@ -29,78 +31,117 @@ from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
 RADIUS_SHARE = 0.2  # of the largest inscribed disc's radius: parts thinner than a fifth of the subject's breadth go
 _RIM = 2  # pixels of background around the crop
 _SLACK_PX = 1.5  # distances are between pixel centres: a straight edge is up to so much farther from the core
-_CUT_PX = 1.5  # a body's corner so near to a cut of the outline is on the cut
+_CUT_PX = 1.5  # a corner so near to a cut of the whole outline is on the cut
+
+# Set on 21 samples of mouse_cylinder (rough masks) and rough samples of `python benchmarks/audit_detection.py --rough`.
+MASK_NOISE_PX = 0.6  # the most that outlines disagree by where no mask lacks a part
+_AGREE = 4.0  # sigma of exact masks within which a plane agrees
+_AGREE_SHARE = 0.25  # of the planes: more of them agree where two views of six are exchanged
+_SPARE_RESIDUALS = 5  # residuals beyond the unknowns; with fewer, some change of the cameras explains everything
+_STRETCHES = np.linspace(-0.35, 0.35, 29)
+_STRETCHED = 0.8  # share of the residuals that one stretch leaves: 0.06 to 0.68 where it is the cause, else 0.93
 
 
 @dataclass(frozen=True, eq=False)
-class Bodies:
-    """The bodies of one sample's views. They depend on images alone: ask them about as many cameras as you like."""
+class OpenedSilhouettes:
+    """One sample's opened silhouettes. They depend on images alone and can be compared under any cameras."""
 
     outlines: tuple[Outline | None, ...]  # one a view; None: no outline, or nothing thick in it
-    breadth_px: float  # median over views of the largest inscribed disc's radius; NaN where there is no body
+    breadth_px: float  # median over views of the largest inscribed disc's radius; NaN where there is none
 
     def disagreement(self, cameras: Sequence[Camera]) -> float:
-        """Mean |tangency residual| between the bodies in units of `breadth_px`; NaN where no plane has a say.
+        """Mean |tangency residual| in units of `breadth_px`; NaN without tangent planes.
 
-        Exact cameras and masks: 0.03 (what opening adds); ragged masks of a real recording: 0.05 to 0.10; two cameras
+        Exact cameras and masks: 0.03 (what opening adds); rough masks of a real recording: 0.05 to 0.10; two cameras
         exchanged: 0.09 to 0.9 (docs/evidence/audit-rates.md). ValueError unless there is one camera a view.
         """
-        return self.share_of(tangent_planes(cameras, self.outlines))
+        return self.disagreement_of(tangent_planes(cameras, self.outlines))
 
-    def share_of(self, planes: TangentPlanes) -> float:
+    def disagreement_of(self, planes: TangentPlanes) -> float:
         """`disagreement` from tangent planes that are known already."""
         residual = planes.residual
         return float(np.abs(residual).mean()) / self.breadth_px if len(residual) else float("nan")
 
 
 @dataclass(frozen=True, eq=False)
-class Witness:
-    """What the bodies of a sample say about its cameras."""
+class OpenedTangency:
+    """Opened silhouettes under one sample's cameras."""
 
-    bodies: Bodies
+    silhouettes: OpenedSilhouettes
     cameras: tuple[Camera, ...]
-    planes: TangentPlanes  # of the bodies
+    planes: TangentPlanes
 
     @classmethod
-    def of(cls, alphas: Sequence[Levels], outlines: Sequence[Outline | None], cameras: Sequence[Camera]) -> Witness:
+    def of(
+        cls, alphas: Sequence[Levels], outlines: Sequence[Outline | None], cameras: Sequence[Camera]
+    ) -> OpenedTangency:
         """Of one sample. ValueError where the numbers differ."""
-        found = bodies(alphas, outlines)
-        return cls(found, tuple(cameras), tangent_planes(cameras, found.outlines))
+        opened = open_silhouettes(alphas, outlines)
+        return cls(opened, tuple(cameras), tangent_planes(cameras, opened.outlines))
 
     @property
     def breadth_px(self) -> float:
-        return self.bodies.breadth_px
+        return self.silhouettes.breadth_px
 
     @property
-    def share(self) -> float:
-        """`Bodies.disagreement` of the cameras as stated."""
-        return self.bodies.share_of(self.planes)
+    def disagreement(self) -> float:
+        """`OpenedSilhouettes.disagreement` of the cameras as they are."""
+        return self.silhouettes.disagreement_of(self.planes)
 
-    def best_exchange(self) -> float:
-        """Least disagreement with the cameras of two views exchanged: more than `share` where they are right."""
+    def least_exchanged(self) -> float:
+        """Least disagreement with two cameras exchanged: more than `disagreement` where the cameras are right."""
         found = [float("inf")]
         for a, b in combinations(range(len(self.cameras)), 2):
-            other = list(self.cameras)
-            other[a], other[b] = other[b], other[a]
-            found.append(self.bodies.disagreement(other))
+            exchanged = list(self.cameras)
+            exchanged[a], exchanged[b] = exchanged[b], exchanged[a]
+            found.append(self.silhouettes.disagreement(exchanged))
         return float(np.nanmin(found))
 
 
-def bodies(alphas: Sequence[Levels], outlines: Sequence[Outline | None]) -> Bodies:
-    """The bodies of all views that have an outline (as `CameraCheck.outlines`: marks of cuts are carried over).
+def rough_everywhere(
+    planes: TangentPlanes, z: Float64[Array, " m"], left_px: Float64[Array, " m"], spare_residuals: int
+) -> bool:
+    """Whether masks are so rough in all views that no outline can be trusted.
+
+    z: residuals over the sigma of exact masks. left_px: what a small change of every camera leaves of them. The masks
+    are good, and the fault is the cameras', where some planes agree as those of exact masks do, where a small change of
+    every camera explains the residuals, or where one stretch or zoom of all images does.
+    """
+    if spare_residuals < _SPARE_RESIDUALS or float(np.mean(np.abs(z) < _AGREE)) > _AGREE_SHARE:
+        return False
+    noise_px = float(np.sqrt(np.sum(left_px**2) / spare_residuals))
+    return noise_px > MASK_NOISE_PX and least_stretched(planes) > _STRETCHED
+
+
+def least_stretched(planes: TangentPlanes) -> float:
+    """Share of the mean |residual| that the best stretch of all images, along x, y or both, leaves.
+
+    In units of the stretched image: shrinking all images to nothing explains nothing.
+    """
+    if len(planes.angle) == 0:
+        return 1.0
+    views = np.stack([planes.first, planes.second], axis=1)
+    arm, residual = planes.points - planes.middle[views], planes.residual
+    moved = [planes.moved(arm * np.array(along)) for along in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
+    left = [np.abs(residual - s * m).mean() / (1 - abs(s)) for m in moved for s in _STRETCHES]
+    return float(min(left) / max(float(np.abs(residual).mean()), 1e-12))
+
+
+def open_silhouettes(alphas: Sequence[Levels], outlines: Sequence[Outline | None]) -> OpenedSilhouettes:
+    """The opened silhouettes of all views that have an outline (as `CameraCheck.outlines`: cuts stay marked).
 
     2 ms a view of 512 px. ValueError where the numbers differ.
     """
     if len(alphas) != len(outlines):
-        raise ValueError(f"bodies: expected one alpha an outline, got {len(alphas)} for {len(outlines)}")
+        raise ValueError(f"open_silhouettes: expected one alpha an outline, got {len(alphas)} for {len(outlines)}")
     depths = [None if o is None else _depth(a, o) for a, o in zip(alphas, outlines, strict=True)]
-    found = [None if o is None or d is None else _opened(o, d) for o, d in zip(outlines, depths, strict=True)]
+    opened = [None if o is None or d is None else _opened(o, d) for o, d in zip(outlines, depths, strict=True)]
     breadth = [float(d.max()) for d in depths if d is not None]
-    return Bodies(tuple(found), float(np.median(breadth)) if breadth else float("nan"))
+    return OpenedSilhouettes(tuple(opened), float(np.median(breadth)) if breadth else float("nan"))
 
 
 def _opened(outline: Outline, depth: np.ndarray) -> Outline | None:
-    """The body's outline; area, centroid and box stay those of the whole subject, marks are carried over."""
+    """The opened outline; area, centroid and box stay those of the whole subject."""
     radius = RADIUS_SHARE * float(depth.max())
     count, labels, stats, _ = cv2.connectedComponentsWithStats((depth > radius).astype(np.uint8), connectivity=8)
     if count < 2:
@@ -115,7 +156,8 @@ def _opened(outline: Outline, depth: np.ndarray) -> Outline | None:
     if len(points) < 3:
         return None
     corners = np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.intp).ravel()
-    return replace(outline, points=points, convex=points[corners], uninformative=_marked(points[corners], outline))
+    convex = points[corners]
+    return replace(outline, points=points, convex=convex, uninformative=_uninformative(convex, outline))
 
 
 def _depth(alpha: Levels, outline: Outline) -> np.ndarray:
@@ -128,14 +170,14 @@ def _depth(alpha: Levels, outline: Outline) -> np.ndarray:
     return np.asarray(cv2.distanceTransform(filled, cv2.DIST_L2, cv2.DIST_MASK_PRECISE))
 
 
-def _marked(hull: Points2, outline: Outline) -> np.ndarray:
-    """[m] body corners on what the whole outline marks as saying nothing: its marked corners and edges between them."""
+def _uninformative(corners: Points2, outline: Outline) -> np.ndarray:
+    """[m] corners that lie on uninformative corners of the whole outline, or on an edge between two of them."""
     if outline.uninformative.all():
-        return np.ones(len(hull), dtype=bool)
+        return np.ones(len(corners), dtype=bool)
     start, end = outline.convex, np.roll(outline.convex, -1, axis=0)
     both = outline.uninformative & np.roll(outline.uninformative, -1)
-    marked = _near(hull, start[outline.uninformative], start[outline.uninformative])
-    return marked | _near(hull, start[both], end[both])
+    marked = _near(corners, start[outline.uninformative], start[outline.uninformative])
+    return marked | _near(corners, start[both], end[both])
 
 
 def _near(points: np.ndarray, start: np.ndarray, end: np.ndarray) -> np.ndarray:

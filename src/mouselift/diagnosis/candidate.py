@@ -15,14 +15,15 @@ from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 Basis = Callable[[CameraArrays], np.ndarray]  # [v, 7, k]: what each parameter does to every view
 Start = Callable[[CameraArrays, ConvexOutlines], np.ndarray]  # [k]: a guess from the silhouettes' centroids and areas
 Starts = Callable[[CameraArrays, ConvexOutlines], list[np.ndarray]]  # several [k], the likeliest first: of one sample
+Rows = tuple[tuple[int, ...], ...]  # for each parameter, the numbers of y that it changes
 About = Literal["middle", "corner", "principal"]
 
-LOG_SCALE_DEVIATION = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
-SHIFT_DEVIATION = 0.25  # of a shift, share of the image's width
-CENTRE_DEVIATION = 0.5  # of a camera centre, share of its distance
+_LOG_SCALE_SIGMA = 0.5  # prior of a log scale: 0.6 to 1.6 is nothing special
+_SHIFT_SIGMA = 0.25  # of a shift, share of the image's width
+_CENTRE_SIGMA = 0.5  # of a camera centre, share of its distance
 
 
-def as_stated(cameras: CameraArrays) -> CameraArrays:
+def unchanged(cameras: CameraArrays) -> CameraArrays:
     """Nothing discrete to undo."""
     return cameras
 
@@ -38,10 +39,10 @@ class Candidate:
     """
 
     code: str  # stable, e.g. "view-scale-shift"
-    views: tuple[int, ...]  # guilty ones
-    apply: Callable[[CameraArrays], CameraArrays] = as_stated
+    views: tuple[int, ...]  # the faulty ones
+    apply: Callable[[CameraArrays], CameraArrays] = unchanged
     basis: Basis | None = None
-    deviation: tuple[float, ...] = ()  # prior of each parameter, pixels given as a share of the image's width
+    prior_sigma: tuple[float, ...] = ()  # of each parameter, pixels given as a share of the image's width
     about: About = "middle"
     start: Start | None = None
     starts: Starts | None = None
@@ -49,7 +50,7 @@ class Candidate:
 
     @property
     def parameters(self) -> int:
-        return len(self.deviation)
+        return len(self.prior_sigma)
 
 
 def change_of(
@@ -73,17 +74,17 @@ def change_of(
 
 @dataclass(frozen=True)
 class Columns:
-    """The basis of parameters that act on `rows` of y in the guilty views: one set for all of them, or one each."""
+    """The basis of parameters that act on `rows` of y in the faulty views: one set for all of them, or one each."""
 
     views: int
-    guilty: tuple[int, ...]
-    rows: tuple[tuple[int, ...], ...]
+    faulty: tuple[int, ...]
+    rows: Rows
     shared: bool
 
     def __call__(self, cameras: CameraArrays) -> np.ndarray:
         count = len(self.rows)
-        out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.guilty))))
-        for n, view in enumerate(self.guilty):
+        out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.faulty))))
+        for n, view in enumerate(self.faulty):
             for k, row in enumerate(self.rows):
                 out[view, list(row), (0 if self.shared else n) * count + k] = 1.0
         return out
@@ -93,7 +94,7 @@ SCALE, SHIFT_X, SHIFT_Y = (0, 1), (2,), (3,)
 SCALE_X, SCALE_Y = (0,), (1,)
 
 
-def deviations(rows: tuple[tuple[int, ...], ...], sets: int) -> tuple[float, ...]:
-    """Prior of the parameters that `Columns` makes."""
-    each = [LOG_SCALE_DEVIATION if r[0] < 2 else SHIFT_DEVIATION if r[0] < 4 else CENTRE_DEVIATION for r in rows]
+def prior_sigma(rows: Rows, sets: int) -> tuple[float, ...]:
+    """Prior sigma of the parameters that `Columns` makes."""
+    each = [_LOG_SCALE_SIGMA if r[0] < 2 else _SHIFT_SIGMA if r[0] < 4 else _CENTRE_SIGMA for r in rows]
     return tuple(each * sets)

@@ -1,35 +1,37 @@
-"""What a diagnosis answers."""
+"""What a diagnosis answers: causes, in words and numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
 import numpy as np
 
-from mouselift.diagnosis.fit import Fit
+from mouselift.diagnosis.candidate import Candidate, change_of
+from mouselift.diagnosis.causes import CAUSES, DECIDED_BY, VALUE_SENTENCES
+from mouselift.diagnosis.fit import Fit, Problem
 
 
-@dataclass(frozen=True)
-class Cause:
-    """One cause, in words and numbers."""
+class Cause(msgspec.Struct, frozen=True):
+    """One cause."""
 
-    code: str  # stable; docs/guides/repair.md lists them
-    views: tuple[str, ...]  # guilty cameras
-    values: dict[str, float]  # "cam4.scale", "cam4.dx" (px), "cam4.distance" (ratio), and "..._sigma" of each
+    code: str  # a key of `causes.CAUSES`
     sentence: str
-    residual_before_px: float | None  # RMS of the tangency residuals; None where no pair says anything
-    residual_after_px: float | None
+    views: tuple[str, ...]  # names of the faulty cameras
+    values: dict[str, float]  # "cam4.scale", "cam4.dx" (px), "cam4.distance" (ratio), and "..._sigma" of each
+    residual_before_px: float | None = None  # RMS of the tangency residuals; None where no pair has any
+    residual_after_px: float | None = None
     ambiguous_with: tuple[str, ...] = ()  # other causes that explain the silhouettes as well
     decided_by: str = ""  # what would tell them apart
 
 
 @dataclass(frozen=True, eq=False)
 class Diagnosis:
-    """Nothing found: no causes. Several causes never stand for one sample: the best comes alone, rivals are named."""
+    """Nothing found: no causes. Of several causes the best stands alone; rivals are named in it."""
 
     causes: tuple[Cause, ...]
-    residual_px: float | None  # as stated
+    residual_px: float | None  # RMS with the cameras as stated
     undone: Fit | None = None  # the best candidate with corrected cameras; None where nothing can be undone
     rivals: tuple[Fit, ...] = field(default=(), repr=False)  # as good as the best, to the score's grain
 
@@ -38,19 +40,115 @@ class Diagnosis:
         return self.causes[0] if self.causes else None
 
 
-class CauseFound(msgspec.Struct):
-    """A cause that the diagnosis names, as words and numbers (diagnosis)."""
-
-    code: str
-    sentence: str
-    views: list[str]
-    values: dict[str, float]
-    residual_before_px: float | None = None
-    residual_after_px: float | None = None
-    ambiguous_with: list[str] = []
-    decided_by: str = ""
-
-
 def finite(value: float) -> float | None:
-    """None for what no pair could say."""
+    """None for what no pair of views tells."""
     return value if np.isfinite(value) else None
+
+
+def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: float | None, problem: Problem) -> Cause:
+    """The cause of the best fit; rivals by name."""
+    candidate = best.candidate
+    code = candidate.code
+    views = tuple(names[i] for i in candidate.views)
+    values = _values(best, names, problem)
+    labels = tuple(dict.fromkeys(_label(rival, names) for rival in rivals))
+    own = _label(best, names)
+    labels = tuple(label for label in labels if label != own)
+    deciders = dict.fromkeys(
+        text for rival in (best, *rivals) for key, text in DECIDED_BY.items() if rival.candidate.code.endswith(key)
+    )
+    after = None if code == "unexplained" else finite(best.rms_px)
+    decided_by = "; ".join(deciders) if labels else ""
+    return Cause(code, _sentence(best, names, values), views, values, before, after, labels, decided_by)
+
+
+def in_general(candidate: Candidate, names: tuple[str, ...]) -> str:
+    """A cause that many samples have in common, without values."""
+    who = _who(candidate.views, names)
+    if candidate.code == "calibration-copied" and len(candidate.views) > 1:
+        return f"{who}: they state one pose; one is a copy of the other, and which one the silhouettes do not say"
+    sentence = CAUSES[candidate.code].sentence
+    return sentence if candidate.code == "one-intrinsics" else f"{who}: {sentence}"
+
+
+def _label(found: Fit, names: tuple[str, ...]) -> str:
+    code = found.candidate.code
+    everyone = len(found.candidate.views) in (0, len(names))
+    return code if everyone else f"{code} ({', '.join(names[i] for i in found.candidate.views)})"
+
+
+def _who(views: tuple[int, ...], names: tuple[str, ...]) -> str:
+    if len(views) == len(names):
+        return "all views"
+    return ", ".join(f"view {i} ({names[i]})" for i in views)
+
+
+def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> str:
+    code = found.candidate.code
+    who = _who(found.candidate.views, names)
+    sentence = CAUSES[code].sentence
+    if code == "one-intrinsics" or code.startswith("each-"):
+        return f"{sentence}: " + "; ".join(f"{names[i]} {_one(names[i], values)}" for i in found.candidate.views)
+    if code == "all-half-pixel" or not code.startswith(("view-", "all-")):
+        middle = "; the image's middle fits" if code == "k-transposed" and not values else ""
+        return f"{who}: {sentence}{middle}" if who else sentence
+    first = names[found.candidate.views[0]]
+    if len(found.candidate.views) == 2 and code.startswith("view-"):
+        return "; ".join(f"view {i} ({names[i]}): pixels {_one(names[i], values)}" for i in found.candidate.views)
+    what = VALUE_SENTENCES[code.split("-", 1)[1]]
+    return f"{who}: " + what.format(v=_one(first, values))
+
+
+def _one(name: str, values: dict[str, float]) -> str:
+    get = {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
+    parts = []
+    if "scale" in get:
+        parts.append(f"scaled by {get['scale']:.4f} +- {get.get('scale_sigma', 0):.4f}")
+    if "scale_x" in get:
+        parts.append(f"scaled by {get['scale_x']:.4f} across and {get['scale_y']:.4f} down")
+    if "dx" in get:
+        parts.append(f"shifted by ({get['dx']:.1f}, {get['dy']:.1f}) px")
+    if "distance" in get:
+        parts.append(f"stated distance {1 / get['distance']:.4f} times the true one")
+    elif "move_x" in get:
+        parts.append(f"true centre = stated + ({get['move_x']:.4g}, {get['move_y']:.4g}, {get['move_z']:.4g})")
+    return " and ".join(parts)
+
+
+def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, float]:
+    """What happened to the images, in the terms of the candidate's parameters."""
+    candidate = found.candidate
+    if candidate.basis is None:
+        return {}
+    cameras = candidate.apply(problem[0][0])
+    basis = candidate.basis(cameras)
+    y = basis @ found.x
+    sigma = np.sqrt(np.maximum(np.einsum("vak,kl,val->va", basis, found.covariance, basis), 0.0))
+    change, _ = change_of(candidate, cameras, found.x)
+    used = np.abs(basis).sum(axis=2) > 0
+    out: dict[str, float] = {}
+    for view in candidate.views:
+        name = names[view]
+        if used[view, :2].any():
+            if used[view, :2].all() and (basis[view, 0] == basis[view, 1]).all():
+                out[f"{name}.scale"] = float(np.exp(y[view, 0]))
+                out[f"{name}.scale_sigma"] = float(np.exp(y[view, 0]) * sigma[view, 0])
+            else:
+                for axis, key in enumerate("xy"):
+                    out[f"{name}.scale_{key}"] = float(np.exp(y[view, axis]))
+                    out[f"{name}.scale_{key}_sigma"] = float(np.exp(y[view, axis]) * sigma[view, axis])
+        if used[view, 2:4].any():
+            for axis, key in ((2, "dx"), (3, "dy")):
+                out[f"{name}.{key}"] = float(y[view, axis])
+                out[f"{name}.{key}_sigma"] = float(sigma[view, axis])
+        if used[view, 4:].any():
+            out |= _centre_values(name, cameras.centre[view], change[view, 4:], sigma[view, 4:], candidate.code)
+    return out
+
+
+def _centre_values(name: str, centre: np.ndarray, move: np.ndarray, sigma: np.ndarray, code: str) -> dict[str, float]:
+    if code.endswith("distance"):
+        before = max(float(np.linalg.norm(centre)), 1e-300)
+        return {f"{name}.distance": float(np.linalg.norm(centre + move)) / before,
+                f"{name}.distance_sigma": float(np.linalg.norm(sigma))}  # fmt: skip
+    return {f"{name}.move_{key}": float(value) for key, value in zip("xyz", move, strict=True)}

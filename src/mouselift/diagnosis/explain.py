@@ -7,34 +7,32 @@ from dataclasses import replace
 
 import numpy as np
 
-from mouselift.consistency.camera_check import CameraCheck, check_cameras
+from mouselift.consistency.cameras import CameraCheck, check_sample
+from mouselift.consistency.hypotheses import ROUGH_PX
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis import image_changes as images
-from mouselift.diagnosis import mixups, poses
+from mouselift.diagnosis import causes
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.cause import Diagnosis, finite
-from mouselift.diagnosis.fit import Fit, Problem, fit, in_front, judge
-from mouselift.diagnosis.words import describe
+from mouselift.diagnosis.cause import Diagnosis, describe, finite
+from mouselift.diagnosis.fit import Fit, Problem, fit, fit_residual, in_front
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.geometry.outlines import SPECK_SHARE, outline_of
+from mouselift.sampling import evenly_spaced
 
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
-_EXPLAINED_PX = 0.3  # what leaves less is not looked behind for causes with more freedom
-_SUSPECTS = 3  # views without which the others agree best: the ones that may be guilty alone or in pairs
+_EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
+_BLAMED = 3  # views without which the others agree best: they may be faulty alone or in pairs
 _MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
-_LOUD_PX = 1.0  # residuals that the audit puts down to masks are looked at for mix-ups from here on
+_LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried with other readings of the cameras
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
-_COMMON = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "distance", "centre", "anisotropic")
 _LEFT_OUT = ("views-disagree", "calibration-copied")
-_LEFT_SHARE = 0.35  # a cause that leaves more than this share of the residual does not explain it
-_LEFT_LOSS = 0.5  # or more than this share of the robust loss
+_MOST_TYPICAL_SHARE = 0.35  # a cause that leaves more than this share of the typical residual does not explain it,
+_MOST_TYPICAL_PX = 0.5  # unless it leaves less than this
+_MOST_LOSS_SHARE = 0.5  # the same of the robust loss
 # Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
 # with 5 or more the largest error of a scale was 3 %, with 4 up to 9 %, with fewer up to 44 % at below 0.1 px left.
 REDUNDANT = 5
-_LEFT_PX = 0.5  # unless what is left is less than this
 
 
 def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
@@ -45,7 +43,7 @@ def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     """
     given = [samples] if isinstance(samples, Sample) else list(samples)
     names = common_names(given)
-    checks = [look(sample) for sample in given]
+    checks = [check_sample(sample) for sample in given]
     problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
     if all(in_order(*each, check) for each, check in zip(problem, checks, strict=True)):
         return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
@@ -65,11 +63,6 @@ def common_names(samples: Sequence[Sample]) -> tuple[str, ...]:
     return samples[0].names
 
 
-def look(sample: Sample) -> CameraCheck:
-    """The audit's own check, specks of the masks left out. A view whose subject the sensor had cut says little."""
-    return check_cameras(sample, [outline_of(view.alpha, SPECK_SHARE) for view in sample.views])
-
-
 def problem_of(sample: Sample, check: CameraCheck) -> tuple[CameraArrays, ConvexOutlines]:
     """What a fit needs of a sample."""
     return CameraArrays.of([view.camera for view in sample.views]), ConvexOutlines.of(check.outlines)
@@ -83,29 +76,28 @@ def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck
     masks explain everything (one of them fat): with six to choose, they come near. Of one change of all views alike it
     is enough that most planes agree: a single number does not bring that about by chance.
     """
-    if not check.judged or check.faulty or not in_front(cameras, outlines) or mixups.copies(cameras):
+    if not check.judged or check.faulty or not in_front(cameras, outlines) or causes.copies(cameras):
         return False
-    if not check.tangency.rms_px > _LOUD_PX:
+    if not check.tangency.rms_px > _LARGE_PX:
         return True
-    masks = check.suspicion.masks
-    explained = masks is not None and masks.noise_px <= check.limits.rough_px
+    masks = check.hypothesis.masks
+    explained = masks is not None and masks.noise_px <= ROUGH_PX
     problem = [(cameras, outlines)]
-    alike = _fits((c for c in images.all_views_alike(cameras) if c.parameters == 1), problem)
-    most = min(_EXPLAINED_PX, _MOST_SHARE * judge([cameras], [outlines]).typical_px)
-    if any(f.left.typical_px <= most for f in alike):
+    alike = _fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem)
+    most = min(_EXPLAINED_PX, _MOST_SHARE * fit_residual([cameras], [outlines]).typical_px)
+    if any(f.residual.typical_px <= most for f in alike):
         return False
-    tried = (*_discrete(cameras), *(() if explained else poses.moved_centres(cameras)))
+    tried = (*_discrete(cameras), *(() if explained else causes.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
-    """The cause for samples that are known not to agree, from numbers and hulls.
+    """The cause for samples that are known not to agree, from camera arrays and convex outlines.
 
     Of many samples, a few find the cause and all of them its values.
     """
     if len(problem) > _FEW:
-        chosen = np.linspace(0, len(problem) - 1, _FEW).round().astype(int).tolist()
-        found = explain([problem[k] for k in chosen], names)
+        found = explain(evenly_spaced(problem, _FEW), names)
         before = finite(fit(Candidate("none", ()), problem).rms_px)
         if found.undone is None:
             return Diagnosis(found.causes, before)
@@ -115,16 +107,16 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
     discrete = _fits(_discrete(cameras), problem)
-    possible = max(f.left.rows for f in (nothing, *discrete))
-    nothing, *discrete = [_again(f, problem, possible) for f in (nothing, *discrete)]
+    possible = max(f.residual.rows for f in (nothing, *discrete))
+    nothing, *discrete = [_compared(f, problem, possible) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
     best = min(discrete, key=lambda f: f.score)
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
     found = [f for f in found if _determined(f)]
-    best = _plainest(found)
-    explained = best.left.loss <= _LEFT_LOSS * nothing.left.loss and best.left.typical_px <= max(
-        _LEFT_PX, _LEFT_SHARE * nothing.left.typical_px
+    best = _commonest(found)
+    explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= max(
+        _MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px
     )
     if best.score > nothing.score - _MARGIN or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
@@ -140,7 +132,7 @@ def _determined(found: Fit) -> bool:
     return found.candidate.basis is None or found.redundancy >= min(REDUNDANT, found.candidate.parameters)
 
 
-def _plainest(found: Sequence[Fit]) -> Fit:
+def _commonest(found: Sequence[Fit]) -> Fit:
     """Of the causes that explain the silhouettes equally well, the one that happens most."""
     least = min(f.score for f in found)
     return min((f for f in found if f.score < least + _RIVAL), key=lambda f: (_rank(f.candidate.code), f.score))
@@ -148,7 +140,13 @@ def _plainest(found: Sequence[Fit]) -> Fit:
 
 def _rank(code: str) -> int:
     kind = code.split("-", 1)[1] if code.startswith(("view-", "all-", "each-")) else code
-    return _COMMON.index(kind) if kind in _COMMON else -1 if code not in _LEFT_OUT else len(_COMMON)
+    return (
+        causes.COMMONEST.index(kind)
+        if kind in causes.COMMONEST
+        else -1
+        if code not in _LEFT_OUT
+        else len(causes.COMMONEST)
+    )
 
 
 def _one_for_all(best: Fit, problem: Problem) -> Fit:
@@ -169,22 +167,22 @@ def _extends(rival: Fit, best: Fit) -> bool:
 
 
 def _discrete(cameras: CameraArrays) -> Iterable[Candidate]:
-    yield from mixups.readings(cameras)
-    yield from images.half_pixels(cameras)
+    yield from causes.readings(cameras)
+    yield from causes.half_pixels(cameras)
 
 
 def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
     """Fits of the causes with values: coarse ones of all that may be, then fine ones of the best."""
     cameras = problem[0][0]
-    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.left.loss)
-    suspects = [f.candidate.views[0] for f in left_out[:_SUSPECTS]]
-    simple = [*images.all_views_alike(cameras), *poses.moved_centres(cameras)]
-    for view in suspects[:2]:
-        simple += [*images.one_view(len(cameras), view), *poses.moved_centre(len(cameras), view)]
+    left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.residual.loss)
+    blamed = [f.candidate.views[0] for f in left_out[:_BLAMED]]
+    simple = [*causes.all_views_alike(cameras), *causes.moved_centres(cameras)]
+    for view in blamed[:2]:
+        simple += [*causes.one_view(len(cameras), view), *causes.moved_centre(len(cameras), view)]
     coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
     fine = _refined(coarse, problem, possible)
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
-        rest = [*images.two_views(cameras, suspects), *images.each_view(cameras)]
+        rest = [*causes.two_views(cameras, blamed), *causes.each_view(cameras)]
         fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
     return fine
 
@@ -198,27 +196,29 @@ def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
     return [fit(candidate, problem) for candidate in candidates]
 
 
-def _again(found: Fit, problem: Problem, possible: int) -> Fit:
-    """The same fit, judged by the number of rows that could speak."""
-    return replace(found, left=judge(found.corrected, [outlines for _, outlines in problem], possible))
+def _compared(found: Fit, problem: Problem, possible: int) -> Fit:
+    """The same fit, judged by the number of rows that some candidate gives."""
+    return replace(found, residual=fit_residual(found.corrected, [outlines for _, outlines in problem], possible))
 
 
 def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> list[Fit]:
-    """A view left out, as a cause that takes a parameter for every residual that it silences."""
-    copied = {view for pair in mixups.copies(cameras) for view in pair}
+    """A view left out, as a cause that takes a parameter for every residual that it takes away."""
+    copied = {view for pair in causes.copies(cameras) for view in pair}
     out = []
     for view in range(len(cameras)):
-        outlines = [silenced(o, view) for _, o in problem]
-        left = judge([c for c, _ in problem], outlines)
-        lost = max(nothing.left.rows - left.rows, 1)
+        outlines = [without_outline(o, view) for _, o in problem]
+        residual = fit_residual([c for c, _ in problem], outlines)
+        lost = max(nothing.residual.rows - residual.rows, 1)
         code = "calibration-copied" if view in copied else "views-disagree"
-        candidate = Candidate(code, (view,), deviation=(1.0,) * (6 if view in copied else lost), options=len(cameras))
+        candidate = Candidate(code, (view,), prior_sigma=(1.0,) * (6 if view in copied else lost), options=len(cameras))
         x = np.zeros(candidate.parameters)
-        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(left, rows=nothing.left.rows), True))
+        out.append(
+            Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(residual, rows=nothing.residual.rows), True)
+        )
     return out
 
 
-def silenced(outlines: ConvexOutlines, view: int) -> ConvexOutlines:
+def without_outline(outlines: ConvexOutlines, view: int) -> ConvexOutlines:
     """The same outlines without one view's."""
     area, centroid = outlines.area.copy(), outlines.centroid.copy()
     area[view], centroid[view] = 0.0, np.nan

@@ -1,8 +1,12 @@
-"""The fit of one candidate to one sample, or to many that share its parameters."""
+"""The fit of one candidate to one sample, or to many that share its parameters.
+
+Levenberg-Marquardt stands here by hand: scipy.optimize.least_squares has no prior, no weights to report and no way to
+refuse a step whose Jacobian overflows, and a diagnosis makes some hundred fits of a few unknowns.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +14,6 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate, change_of
-from mouselift.diagnosis.levenberg_marquardt import Evaluate, Solution, minimise
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.geometry.sampson import linearised, sampson_residuals, world_rays
 from mouselift.geometry.triangulation import meeting_point
@@ -19,26 +22,27 @@ NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of th
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
 _PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong places come near, with so many unknowns
-# Pairs share tangent points, so errors are not independent: so set on other samples that 68 % of the values lie
-# within one deviation (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
+# Pairs share tangent points, so their errors are not independent. Set so that 68 % of the values of other samples lie
+# within one sigma (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
 _SHARED = 1.4
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
-_STEPS, _STILL = 60, 1e-8
-_QUICK_STEPS, _QUICK_STILL = 15, 1e-2
-_MISSING_PX = 4.0  # a pair that says nothing under a candidate, though it can, speaks against it as this much does
-_SILENCE_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
-_LIMIT_PX = 60.0  # larger residuals say no more than this
+_STEPS, _LEAST_DECREASE = 60, 1e-8  # of the search; relative decrease of the cost below which it has arrived
+_QUICK_STEPS, _QUICK_DECREASE = 15, 1e-2
+_MISSING_PX = 4.0  # a missing row counts as a residual of this size
+_SEARCH_MISSING_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
+_LIMIT_PX = 60.0  # larger residuals count as this
 
-Problem = Sequence[tuple[CameraArrays, ConvexOutlines]]
+Problem = Sequence[tuple[CameraArrays, ConvexOutlines]]  # one a sample
+Evaluate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]  # parameters -> (residuals [n], Jacobian [n, k])
 
 
 @dataclass(frozen=True)
-class Left:
-    """What residuals cameras leave, over all samples."""
+class FitResidual:
+    """Tangency residuals under some cameras, over all samples."""
 
-    rms_px: float  # inf where nothing speaks
-    typical_px: float  # 1.48 times the median: the deviation, outliers aside
-    loss: float  # mean robust loss a row, px^2, silent pairs included
+    rms_px: float  # inf where there are no residuals
+    typical_px: float  # 1.48 times the median: sigma, outliers aside
+    loss: float  # mean robust loss a row, px^2, missing rows included
     rows: int
 
 
@@ -50,25 +54,25 @@ class Fit:
     x: Float64[Array, " k"]
     covariance: Float64[Array, "k k"]
     corrected: tuple[CameraArrays, ...]  # one a sample
-    left: Left
+    residual: FitResidual
     converged: bool
     redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
 
     @property
     def rms_px(self) -> float:
-        return self.left.rms_px
+        return self.residual.rms_px
 
     @property
     def score(self) -> float:
         """Like BIC: n log(loss + floor) + k log n + 2 log(options). Smaller is better."""
-        fixed = self.candidate.parameters * float(np.log(max(self.left.rows, 2))) + 2 * float(
+        fixed = self.candidate.parameters * float(np.log(max(self.residual.rows, 2))) + 2 * float(
             np.log(self.candidate.options)
         )
-        return self.left.rows * float(np.log(self.left.loss + NOISE_PX**2)) + fixed
+        return self.residual.rows * float(np.log(self.residual.loss + NOISE_PX**2)) + fixed
 
 
 def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
-    """Fit by tangency from each start. `possible`: rows that could speak (default: those that do).
+    """Fit by tangency from each start. possible: rows that other cameras give (default: those of these).
 
     quick: a few coarse steps, enough to tell candidates apart; parameters and covariance are rough.
     """
@@ -78,8 +82,8 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
     else:
         x, covariance, converged, redundancy = _search(candidate, applied, quick)
     corrected = tuple(undo(candidate, cameras, x) for cameras, _ in problem)
-    left = judge(corrected, [outlines for _, outlines in applied], possible)
-    return Fit(candidate, x, covariance, corrected, left, converged, redundancy)
+    residual = fit_residual(corrected, [outlines for _, outlines in applied], possible)
+    return Fit(candidate, x, covariance, corrected, residual, converged, redundancy)
 
 
 def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
@@ -90,37 +94,33 @@ def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -
 
 def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool, int]:
     width = float(applied[0][0].size[0, 0])
-    deviation = np.array(candidate.deviation)
-    lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(deviation))])
-    prior = (NOISE_PX / (deviation * lengths)) ** 2
-    zero = np.zeros(len(deviation))
+    sigma = np.array(candidate.prior_sigma)
+    lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(sigma))])
+    prior = (NOISE_PX / (sigma * lengths)) ** 2
+    zero = np.zeros(len(sigma))
     evaluate = _evaluator(candidate, applied)
-    steps, still = (_QUICK_STEPS, _QUICK_STILL) if quick else (_STEPS, _STILL)
+    steps, least = (_QUICK_STEPS, _QUICK_DECREASE) if quick else (_STEPS, _LEAST_DECREASE)
 
     def descend(start: np.ndarray, scales: tuple[float, ...], mean: np.ndarray = zero) -> Solution:
-        solution = minimise(evaluate, start, prior, mean, scales[0], steps, still)
+        solution = minimise(evaluate, start, prior, mean, scales[0], steps, least)
         for scale in scales[1:]:
-            solution = minimise(evaluate, solution.x, prior, mean, scale, steps, still)
+            solution = minimise(evaluate, solution.x, prior, mean, scale, steps, least)
         return solution
 
     best = descend(zero, (np.inf, ROBUST_PX))
-    starts = [] if candidate.start is None else [candidate.start]
-    for start in starts:
-        if _loss_left(best) > _ARRIVED_PX**2:
-            guess = np.median([start(cameras, outlines) for cameras, outlines in applied], axis=0)
-            best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
-    if (
-        not quick and _loss_left(best) > _ARRIVED_PX**2
-    ):  # mask parts that are missing in a view, perhaps: outliers from the start
+    if candidate.start is not None and _loss_left(best) > _ARRIVED_PX**2:
+        guess = np.median([candidate.start(cameras, outlines) for cameras, outlines in applied], axis=0)
+        best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
+    if not quick and _loss_left(best) > _ARRIVED_PX**2:  # parts that masks lack, perhaps: outliers from the start
         best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
     if candidate.starts is not None and not quick and len(applied) == 1 and _loss_left(best) > _PLACED_PX**2:
         far = [descend(guess, (np.inf, ROBUST_PX), guess) for guess in candidate.starts(*applied[0])]
-        best = min([best, *far], key=_with_silence)
+        best = min([best, *far], key=_cost_with_missing)
     rank = int(np.linalg.matrix_rank(best.jacobian)) if best.jacobian.size else 0
     free = max(float(best.weights.sum()) - rank, 1.0)
-    sigma = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
+    noise = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
     near = int(((best.weights > 0.5) & (best.residuals != 0.0)).sum())
-    return best.x, best.covariance(sigma, 1 / (deviation * lengths) ** 2), best.converged, near - rank
+    return best.x, best.covariance(noise, 1 / (sigma * lengths) ** 2), best.converged, near - rank
 
 
 def _loss_left(found: Solution) -> float:
@@ -128,9 +128,9 @@ def _loss_left(found: Solution) -> float:
     return found.cost / max(len(found.residuals), 1)
 
 
-def _with_silence(found: Solution) -> float:
-    """Cost, with a price on rows that the fit silenced (subjects pushed behind cameras, epipoles into outlines)."""
-    return found.cost + _SILENCE_PX**2 * int((found.residuals == 0.0).sum())
+def _cost_with_missing(found: Solution) -> float:
+    """Cost, with a price on rows that the search lost (subjects pushed behind cameras, epipoles into outlines)."""
+    return found.cost + _SEARCH_MISSING_PX**2 * int((found.residuals == 0.0).sum())
 
 
 def _is_shift(candidate: Candidate, cameras: CameraArrays, k: int) -> bool:
@@ -151,9 +151,11 @@ def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
     return evaluate
 
 
-def judge(corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines], possible: int | None = None) -> Left:
-    """How well cameras fit silhouettes. `possible`: rows that could speak; those that do not count against them."""
-    found, clipped = [], 0  # rows that the image's border silences are no candidate's doing
+def fit_residual(
+    corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines], possible: int | None = None
+) -> FitResidual:
+    """How well cameras fit silhouettes. possible: rows that other cameras give; missing ones count against these."""
+    found, clipped = [], 0  # rows that the image's border takes away are no candidate's doing
     for cameras, outline in zip(corrected, outlines, strict=True):
         r, corners = sampson_residuals(cameras, outline)
         found.append(r if in_front(cameras, outline) else np.full_like(r, np.nan))
@@ -168,8 +170,8 @@ def judge(corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines],
         else float(_robust(np.array([np.inf]))[0])
     )
     if not len(r):
-        return Left(float("inf"), float("inf"), float(loss), rows)
-    return Left(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
+        return FitResidual(float("inf"), float("inf"), float(loss), rows)
+    return FitResidual(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
 
 
 def _robust(r: np.ndarray) -> np.ndarray:
@@ -190,3 +192,70 @@ def in_front(cameras: CameraArrays, outlines: ConvexOutlines) -> bool:
     except ValueError:  # parallel rays
         return False
     return bool((((point - cameras.centre[seen]) * d).sum(axis=1) > 0).all())
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Parameters, and what they leave."""
+
+    x: Float64[Array, " k"]
+    cost: float  # sum of the robust loss, prior included
+    residuals: Float64[Array, " n"]
+    jacobian: Float64[Array, "n k"]
+    weights: Float64[Array, " n"]  # of the robust loss at the solution
+    converged: bool
+
+    def covariance(self, sigma: float, prior: Float64[Array, " k"]) -> Float64[Array, "k k"]:
+        """Of the parameters, for residuals of sigma and the prior's information."""
+        J = self.jacobian * np.sqrt(self.weights)[:, None]
+        return np.linalg.pinv(J.T @ J / sigma**2 + np.diag(prior), hermitian=True)
+
+
+def minimise(
+    evaluate: Evaluate,
+    start: Float64[Array, " k"],
+    prior: Float64[Array, " k"],
+    mean: Float64[Array, " k"],
+    robust_px: float = np.inf,
+    steps: int = _STEPS,
+    least_decrease: float = _LEAST_DECREASE,
+) -> Solution:
+    """argmin sum rho(r) + sum prior (x - mean)^2, with Cauchy's rho = s^2 log(1 + r^2/s^2); s = `robust_px`.
+
+    `prior`: information (1 / sigma^2, in units of one squared pixel of residual), above zero wherever the residuals
+    do not determine x. `least_decrease`: relative decrease of the cost that ends
+    the search. Never worse than `start`.
+    """
+    x, damping = start.copy(), 1e-3
+    r, J = evaluate(x)
+    cost = _cauchy_loss(r, robust_px) + float(prior @ (x - mean) ** 2)
+    converged = False
+    for _ in range(steps):
+        w = _cauchy_weights(r, robust_px)
+        A = (J * w[:, None]).T @ J + np.diag(prior)
+        b = (J * w[:, None]).T @ r + prior * (x - mean)
+        scale = np.maximum(np.diag(A), 1e-12)
+        step = -np.linalg.solve(A + damping * np.diag(scale), b)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a wild step is refused below
+            r_new, J_new = evaluate(x + step)
+        new = _cauchy_loss(r_new, robust_px) + float(prior @ (x + step - mean) ** 2)
+        # Far out, slopes overflow before residuals do: from such a place there is no way on.
+        if np.isfinite(new) and new < cost and np.isfinite(J_new).all():
+            converged = cost - new < least_decrease * cost
+            x, r, J, cost, damping = x + step, r_new, J_new, new, max(damping / 5, 1e-9)
+            if converged:
+                break
+        else:
+            damping *= 10
+            if damping > 1e6:
+                converged = True
+                break
+    return Solution(x, cost, r, J, _cauchy_weights(r, robust_px), converged)
+
+
+def _cauchy_loss(r: np.ndarray, s: float) -> float:
+    return float((r**2).sum()) if not np.isfinite(s) else float(s**2 * np.log1p((r / s) ** 2).sum())
+
+
+def _cauchy_weights(r: np.ndarray, s: float) -> np.ndarray:
+    return np.ones_like(r) if not np.isfinite(s) else 1 / (1 + (r / s) ** 2)

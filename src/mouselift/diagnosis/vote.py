@@ -1,4 +1,4 @@
-"""Many samples under rough masks: which other reading of the stated numbers makes nearly all of them agree?
+"""Many samples under rough masks vote: which other reading of the stated numbers makes nearly all of them agree?
 
 One sample whose masks lack feet and tails does not tell two exchanged cameras from masks worse still. Twenty do: a
 reading undoes one fault in all samples, and masks do not repeat themselves. Medians only, over the tangent planes that
@@ -16,13 +16,12 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
+from mouselift.diagnosis.causes import copies, each_view, readings
 from mouselift.diagnosis.fit import Problem, in_front, undo
-from mouselift.diagnosis.image_changes import each_view
-from mouselift.diagnosis.mixups import copies, readings
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.geometry.sampson import sampson_residuals
 
-LEAST = 6  # samples that may vote
+MIN_SAMPLES = 6  # that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
 _BETTER = 0.8  # share of samples that it improves: right 0.86 up
 _AFTER_SHARE = 0.02  # of the image's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
@@ -59,23 +58,23 @@ class Vote:
         return close and (self.ratio <= _CLEAR_RATIO or (self.ratio <= _RATIO and like_others))
 
 
-def elected(problem: Problem) -> Vote | None:
+def winning_vote(problem: Problem) -> Vote | None:
     """The reading that most samples call for, if any convinces. The samples have the same cameras in one order."""
-    if len(problem) < LEAST:
+    if len(problem) < MIN_SAMPLES:
         return None
     copied = _copied(problem)
     if copied is not None:
         return copied
-    found = sorted(votes(problem), key=lambda vote: vote.ratio)
+    found = sorted(cast_votes(problem), key=lambda vote: vote.ratio)
     width = float(problem[0][0].size[0, 0])
     best = next((vote for vote in found if vote.convinces(width)), None)
     if best is None:
         return None
-    rivals = [vote for vote in found if not _same(vote, best) and vote.convinces(width)]
+    rivals = [vote for vote in found if not _equivalent(vote, best) and vote.convinces(width)]
     return best if all(best.ratio <= _ALONE * rival.ratio for rival in rivals) else None
 
 
-def votes(problem: Problem) -> Iterator[Vote]:
+def cast_votes(problem: Problem) -> Iterator[Vote]:
     """One vote a reading; samples that agree under several readings count for all of them."""
     as_stated = [_planes(cameras, outlines) for cameras, outlines in problem]
     for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem)):
@@ -89,14 +88,14 @@ def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.n
     for (cameras, outlines), (before, pair) in zip(problem, as_stated, strict=True):
         after, _ = _planes(_undone(candidate, cameras, outlines), outlines)
         touched = np.isin(pair, candidate.views).any(axis=1)
-        rows.append((_median(before[touched]), _median(after[touched]), _median(after[~touched])))
+        rows.append((_plane_median(before[touched]), _plane_median(after[touched]), _plane_median(after[~touched])))
     before, after, others = np.array(rows).T
     known = np.where(np.isfinite(before), before, _LIMIT_PX)
     ratio = after / np.maximum(known, _FLOOR_PX)
     spoken = others[np.isfinite(others)]
     middle = float(np.median(spoken)) if len(spoken) else float("nan")
     return Vote(
-        candidate, _middle(ratio), float(np.mean(ratio < 1)), _middle(before), _middle(after), middle, len(rows)
+        candidate, _median(ratio), float(np.mean(ratio < 1)), _median(before), _median(after), middle, len(rows)
     )  # fmt: skip
 
 
@@ -106,7 +105,7 @@ def _undone(candidate: Candidate, cameras: CameraArrays, outlines: ConvexOutline
     return undo(candidate, cameras, x)
 
 
-def _same(a: Vote, b: Vote) -> bool:
+def _equivalent(a: Vote, b: Vote) -> bool:
     """Whether both say the same, or the same of the pixels (a mirrored view along either axis; equal intrinsics)."""
     one, other = a.candidate, b.candidate
     alike = one.code == other.code or (one.code.endswith("-swapped") and other.code.endswith("-swapped"))
@@ -132,12 +131,18 @@ def _copied(problem: Problem) -> Vote | None:
     for cameras, outlines in problem:
         r, pair = _planes(cameras, outlines)
         mine, theirs = (pair == a).any(axis=1), (pair == b).any(axis=1)
-        off.append((_median(r[mine & ~theirs]), _median(r[theirs & ~mine]), _median(r[~mine & ~theirs])))
-    of_a, of_b, others = (_middle(column) for column in np.array(off).T)
-    guilty = (a,) if of_a > _COPY_RATIO * of_b else (b,) if of_b > _COPY_RATIO * of_a else (a, b)
+        off.append(
+            (
+                _plane_median(r[mine & ~theirs]),
+                _plane_median(r[theirs & ~mine]),
+                _plane_median(r[~mine & ~theirs]),
+            )
+        )
+    of_a, of_b, others = (_median(column) for column in np.array(off).T)
+    faulty = (a,) if of_a > _COPY_RATIO * of_b else (b,) if of_b > _COPY_RATIO * of_a else (a, b)
     before = max(of_a, of_b)
     ratio = others / max(before, _FLOOR_PX) if np.isfinite(before) else 0.0
-    return Vote(Candidate("calibration-copied", guilty), ratio, 1.0, before, others, others, len(problem))
+    return Vote(Candidate("calibration-copied", faulty), ratio, 1.0, before, others, others, len(problem))
 
 
 def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Array, " r"], np.ndarray]:
@@ -146,11 +151,11 @@ def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Ar
     return (np.abs(r) if in_front(cameras, outlines) else np.full_like(r, np.nan)), corners.pair
 
 
-def _median(r: np.ndarray) -> float:
+def _plane_median(r: np.ndarray) -> float:
     r = r[np.isfinite(r)]
     return float(np.median(r)) if len(r) >= _PLANES else float("inf")
 
 
-def _middle(values: np.ndarray) -> float:
+def _median(values: np.ndarray) -> float:
     """The median; the larger of the two in the middle, so that infinity does not become NaN."""
     return float(np.sort(values)[len(values) // 2])

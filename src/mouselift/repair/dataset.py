@@ -2,33 +2,39 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
 
 from mouselift import __version__
 from mouselift.calibration.facelift import read_cameras_json
+from mouselift.calibration.registry import read_rig
 from mouselift.calibration.rig import Rig
+from mouselift.capture.discovery import rig_at
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
-from mouselift.diagnosis.explain import explain, in_order, look, problem_of
+from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.geometry.camera import Camera
-from mouselift.parallel import run_blocks
+from mouselift.parallel import run_blocks, worker_count
+from mouselift.progress import Progress, silent
+from mouselift.repair.options import Pool, RepairOptions
 from mouselift.repair.sample import Repaired, repair_sample
-from mouselift.repair.store import RepairRecord, RepairStore
+from mouselift.run_folder import RunFolder
+from mouselift.sampling import evenly_spaced
 
-Pool = Literal["sample", "camera"]
-Progress = Callable[[str, int, int], None]  # stage, done, total
+DESCRIPTION = "repair.json"
 
-_POOLED = 50  # samples of one transform a camera: more say little more
+_POOLED = 50  # samples that one change a camera is fitted to: more hardly sharpen it
 _PER_BLOCK = 4
 
 
@@ -49,46 +55,102 @@ class RepairSummary(msgspec.Struct):
     rig: dict[str, int] = {}  # what the rig said, where one was given, and of how many samples
 
 
+class RepairRecord(msgspec.Struct):
+    """One sample's line in the manifest."""
+
+    id: str
+    status: str  # "good", "repaired", "refused"
+    cause: str | None = None  # code of the diagnosis
+    views: list[str] = []  # the faulty ones
+    values: dict[str, float] = {}
+    sentence: str = ""
+    reason: str = ""  # why it stayed as it was
+    residual_before_px: float | None = None
+    residual_after_px: float | None = None
+    zoom_sigma: float | None = None  # of the common zoom, relative
+    shift_sigma: float | None = None  # of the common shift in space, share of the cameras' distance
+    ambiguous_with: list[str] = []
+    decided_by: str = ""
+    rig: str = ""  # what the rig said, where one was given
+
+
+class _RepairFolder(RunFolder[RepairRecord]):
+    """The folder of a repaired dataset."""
+
+    def __init__(self, root: Path, identity: dict[str, Any]) -> None:
+        super().__init__(root, identity, description=DESCRIPTION, record=RepairRecord, verb="repair")
+
+    def known(self) -> dict[str, RepairRecord]:
+        """Records, by sample, of those that are whole on disk."""
+        return {record.id: record for record in self.records() if (self.root / record.id).is_dir()}
+
+    def add(self, source: Path, cameras_json: bytes | None) -> None:
+        """A copy of the sample folder `source`, its cameras replaced where given: whole or absent."""
+        with self.writing(source.name) as folder:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
+            if cameras_json is not None:
+                (folder / CAMERAS_FILE).write_bytes(cameras_json)
+
+    def complete(
+        self, records: Sequence[RepairRecord], lists: Mapping[str, Iterable[str]], summary: dict[str, Any]
+    ) -> None:
+        """Manifest, list files (refused samples are left out of them) and the complete description."""
+        usable = {record.id for record in records if record.status != "refused"}
+        self.finish(records, {name: [i for i in ids if i in usable] for name, ids in lists.items()}, summary)
+
+
 def repair_dataset(
     dataset: Path,
     out: Path,
-    pool: Pool = "sample",
-    workers: int = 1,
-    progress: Progress | None = None,
-    rig: Rig | None = None,
+    options: RepairOptions = RepairOptions(),
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
 ) -> RepairSummary:
-    """Copies every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
+    """Copy every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
 
-    pool: "sample" fits each sample alone; "camera" takes all samples to share one change a camera and fits it to up to
-    50 of them. rig: the calibration that the images were prepared with, for what silhouettes leave open (pool
-    "sample" only). An interrupted run goes on when it is started again. DatasetError: no dataset, `out` inside it or
-    not empty, two samples of one name, pooled samples with different cameras, a rig with pool "camera".
+    Pixels are copied byte for byte. `dataset` is a folder of samples in FaceLift's format, a single sample or a list
+    file. An interrupted run goes on when it is started again. The result does not depend on `workers` (0: one process
+    a core). Example::
+
+        summary = repair_dataset(Path("data/old"), Path("data/repaired"), RepairOptions(pool="camera"))
+        print(summary.repaired, summary.refused, summary.refusals)
+
+    DatasetError: no dataset, `out` inside it or not empty, two samples of one name, pooled samples with different
+    cameras, a rig with pool "camera". CalibrationError: the rig cannot be read.
     """
-    if rig is not None and pool == "camera":
+    rig = _read_rig(options)
+    if rig is not None and options.pool == "camera":
         raise DatasetError("repair: a rig fixes the gauge of single samples; expected --pool sample with --rig")
     folders = find_samples(dataset)
     _check(dataset, out, folders)
-    report = progress or (lambda stage, done, total: None)
-    identity: dict[str, Any] = {"dataset": str(dataset.resolve()), "pool": pool, "version": __version__}
+    identity: dict[str, Any] = {"dataset": str(dataset.resolve()), "pool": options.pool, "version": __version__}
     if rig is not None:
         identity["rig"] = _identity(rig)
-    store = RepairStore(out, identity)
+    store = _RepairFolder(out, identity)
     with store.locked():
         store.open()
         known = store.known()
         todo = [folder for folder in folders if folder.name not in known]
-        shared = pooled_diagnosis(folders, report) if pool == "camera" and todo else None
+        shared = pooled_diagnosis(folders, progress) if options.pool == "camera" and todo else None
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
         done = len(folders) - len(todo)
-        for record in run_blocks(_Job(tuple(todo), store, shared, pool, rig), blocks, workers):
+        for record in run_blocks(_Job(tuple(todo), store, shared, options.pool, rig), blocks, worker_count(workers)):
             store.log([record])
             known[record.id] = record
             done += 1
-            report("repairing", done, len(folders))
+            progress("repairing", done, len(folders))
         records = [known[folder.name] for folder in folders]
         summary = _summary(dataset, out, records, None if shared is None else shared.cause)
         store.complete(records, _lists(dataset), msgspec.to_builtins(summary))
     return summary
+
+
+def _read_rig(options: RepairOptions) -> Rig | None:
+    if options.rig is None:
+        return None
+    rig_format, path = (options.rig_format, options.rig) if options.rig_format else rig_at(options.rig)
+    return read_rig(path, rig_format, options.rig_variant)
 
 
 def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
@@ -99,7 +161,7 @@ def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
         progress("looking for faulty samples", k + 1, len(folders))
         if len(sample.views) < 3:
             continue
-        check = look(sample)
+        check = check_sample(sample)
         each = problem_of(sample, check)
         if in_order(*each, check):
             continue
@@ -112,9 +174,8 @@ def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
         problem.append(each)
     if not problem:
         return Diagnosis((), None)
-    chosen = np.unique(np.linspace(0, len(problem) - 1, min(_POOLED, len(problem))).round().astype(int)).tolist()
     progress("finding the common cause", 0, 1)
-    found = explain([problem[k] for k in chosen], names)
+    found = explain(evenly_spaced(problem, _POOLED), names)
     progress("finding the common cause", 1, 1)
     return found
 
@@ -124,7 +185,7 @@ class _Job:
     """What a worker does with its samples; sent to it once."""
 
     folders: tuple[Path, ...]
-    store: RepairStore
+    store: _RepairFolder
     shared: Diagnosis | None
     pool: Pool
     rig: Rig | None

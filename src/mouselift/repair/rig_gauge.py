@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, deviations
+from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, prior_sigma
 from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -64,13 +64,13 @@ def with_rig(match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines,
     corrected: the free fit's cameras. CalibrationError where the rig's focal lengths cannot be pixels.
     """
     _check_units(match, corrected)
-    possible = free.left.rows
-    limit = _WORSE * (free.left.loss + NOISE_PX**2)
+    possible = free.residual.rows
+    limit = _WORSE * (free.residual.loss + NOISE_PX**2)
     moved = free.candidate.code.endswith(("distance", "centre"))
     for candidates in _centres(match, corrected) if moved else _hypotheses(match, corrected):
         tried = [fit(candidate, [(corrected, outlines)], possible) for candidate in candidates]
         best = min(tried, key=lambda f: f.score)
-        if best.left.loss + NOISE_PX**2 <= limit:
+        if best.residual.loss + NOISE_PX**2 <= limit:
             return RigFit(best, match, _warnings(match, best, corrected, outlines))
     return None
 
@@ -96,14 +96,14 @@ def _hypotheses(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candi
     aspects = _aspects(match, corrected)
     level = [np.log(corrected.focal / focal).mean(axis=1) for focal in aspects]
 
-    def made(code: str, basis: Basis, deviation: tuple[float, ...], guilty: tuple[int, ...]) -> Iterator[Candidate]:
+    def made(code: str, basis: Basis, deviation: tuple[float, ...], faulty: tuple[int, ...]) -> Iterator[Candidate]:
         for focal, each in zip(aspects, level, strict=True):
             scale = {"rig-cropped": 0 * each, "rig-each-scale": each}.get(code, 0 * each + float(np.median(each)))
             start = _Given(focal * np.exp(scale)[:, None], corrected.principal)
-            options = len(aspects) * (1 if len(guilty) == views else views)
-            yield Candidate(code, guilty, start, basis, deviation, "principal", options=options)
+            options = len(aspects) * (1 if len(faulty) == views else views)
+            yield Candidate(code, faulty, start, basis, deviation, "principal", options=options)
 
-    of_shifts, of_scale = deviations(shifts, views), deviations((SCALE,), 1)
+    of_shifts, of_scale = prior_sigma(shifts, views), prior_sigma((SCALE,), 1)
     yield list(made("rig-cropped", Columns(views, everyone, shifts, False), of_shifts, everyone))
     yield list(made("rig-one-scale", _OneScale(views), of_scale + of_shifts, everyone))
     yield [
@@ -111,7 +111,7 @@ def _hypotheses(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candi
         for odd in (everyone if views > _FEW else ())
         for candidate in made("rig-one-scale-but-one", _OneScale(views, odd), 2 * of_scale + of_shifts, (odd,))
     ]
-    yield list(made("rig-each-scale", Columns(views, everyone, each, False), deviations(each, views), everyone))
+    yield list(made("rig-each-scale", Columns(views, everyone, each, False), prior_sigma(each, views), everyone))
 
 
 def _centres(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candidate]]:
@@ -213,7 +213,7 @@ def _half_pixel(match: RigMatch, best: Fit, corrected: CameraArrays, outlines: C
     step = 0.5 * whole[0] / _focal0(match)
     for sign in (-1.0, 1.0):
         other = Candidate("rig-resized", best.candidate.views, apply=_Given(whole[0], whole[1] + sign * step))
-        if fit(other, [(corrected, outlines)], best.left.rows).score < best.score - _HALF_BETTER:
+        if fit(other, [(corrected, outlines)], best.residual.rows).score < best.score - _HALF_BETTER:
             return [
                 f"the silhouettes fit better with principal points {sign * 0.5:+g} source pixels from the rig's: is "
                 "its pixel convention (centres at whole numbers or at +0.5) what its format says?"

@@ -8,11 +8,12 @@ from typing import Literal
 import numpy as np
 
 from mouselift.calibration.rig import Rig
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
-from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, look, problem_of
-from mouselift.diagnosis.fit import Fit, Left, in_front, judge, undo
+from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, problem_of
+from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -52,9 +53,9 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     cameras = tuple(view.camera for view in sample.views)
     if not cameras:
         return Repaired("refused", cameras, None, "no view has a camera and a silhouette", None, None)
-    check = look(sample)
+    check = check_sample(sample)
     arrays, outlines = problem_of(sample, check)
-    stays = judge([arrays], [outlines])
+    stays = fit_residual([arrays], [outlines])
     before = finite(stays.rms_px)
     if in_order(arrays, outlines, check):
         text = "in order: cameras and silhouettes agree"
@@ -79,7 +80,7 @@ def _applied(
 ) -> Repaired:
     """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
     cameras = tuple(view.camera for view in sample.views)
-    stays = judge([arrays], [outlines])
+    stays = fit_residual([arrays], [outlines])
     before = finite(stays.rms_px)
     corrected, gauge, said = undo(undone.candidate, arrays, undone.x), _gauge(undone, arrays, outlines), ""
     try:
@@ -89,7 +90,7 @@ def _applied(
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
         return Repaired("refused", cameras, cause, f"{cause.sentence}; {error}", before, None)
-    left = judge([corrected], [outlines])
+    left = fit_residual([corrected], [outlines])
     after = finite(left.rms_px)
     if not in_front(corrected, outlines) or not _clearly_less(undone, stays, left):
         text = (
@@ -107,7 +108,7 @@ def _unless_doubtful(sample: Sample, made: Repaired, cause: Cause, parameters: i
     shift, one aspect) are outvoted by the planes that agree; those of many samples come from all of them.
     """
     views = tuple(replace(view, camera=camera) for view, camera in zip(sample.views, made.cameras, strict=True))
-    check = look(replace(sample, views=views))
+    check = check_sample(replace(sample, views=views))
     if not check.faulty and (parameters <= _FEW_VALUES or not check.rough):
         return made
     why = "the audit would fail again" if check.faulty else "are no better than masks that do not agree"
@@ -147,23 +148,23 @@ def _compared(rig: Rig, names: tuple[str, ...], arrays: CameraArrays) -> str:
         return str(error)
 
 
-def _too_few_equations(outlines: ConvexOutlines, stays: Left) -> str:
+def _too_few_equations(outlines: ConvexOutlines, before: FitResidual) -> str:
     """Why clipped outlines do not determine scales and shifts of all views; empty where they might have."""
     needed = 3 * len(outlines) + REDUNDANT
     clipped = int((outlines.uninformative & outlines.real).any(axis=1).sum())
-    if clipped == 0 or stays.rows >= needed:
+    if clipped == 0 or before.rows >= needed:
         return ""
     return (
-        f"; borders cut {clipped} of {len(outlines)} outlines, and {stays.rows} tangency equations are left: scales "
+        f"; borders cut {clipped} of {len(outlines)} outlines, and {before.rows} tangency equations are left: scales "
         f"and shifts of all views need at least {needed}. Prepare the recording again, or with a smaller --fill"
     )
 
 
-def _clearly_less(undone: Fit, stays: Left, left: Left) -> bool:
+def _clearly_less(undone: Fit, before: FitResidual, after: FitResidual) -> bool:
     """Fitted values must bring all residuals down; a mix-up that is undone, all but those that masks spoil."""
-    if left.loss > _CLEARLY * stays.loss:
+    if after.loss > _CLEARLY * before.loss:
         return False
-    return undone.candidate.basis is None or left.rms_px <= _CLEARLY * stays.rms_px
+    return undone.candidate.basis is None or after.rms_px <= _CLEARLY * before.rms_px
 
 
 def _gauge(undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines) -> Gauge | None:

@@ -13,7 +13,7 @@ from mouselift.audit.profile import Profile
 from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, load_sample
-from mouselift.diagnosis.cause import CauseFound
+from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
@@ -156,7 +156,7 @@ def in_short(sentence: str, most: int = _FIRST_SCREEN) -> tuple[str, str]:
     return sentence[:cut].rstrip(" :;"), sentence[cut:].strip()
 
 
-def _cause_words(cause: CauseFound, audit: DatasetAudit) -> str:
+def _cause_words(cause: Cause, audit: DatasetAudit) -> str:
     """A cause's evidence; its sentence too where the verdict does not already hold it."""
     words = [] if cause.sentence.rstrip(".") in audit.sentence else [f"{cause.sentence.rstrip('.')}."]
     if cause.views and len(cause.views) < len(audit.cameras):

@@ -1,0 +1,213 @@
+"""Do one sample's cameras match its silhouettes? Tangency, the camera that it blames, and the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+
+import numpy as np
+
+from mouselift.consistency.hypotheses import (
+    MIN_PLANES,
+    OPENED_SHARE,
+    ROUGH_PX,
+    SEVERAL_SCORE,
+    FaultHypothesis,
+    choose_hypothesis,
+)
+from mouselift.consistency.opened_silhouettes import OpenedTangency
+from mouselift.consistency.sensor_cut import without_cuts
+from mouselift.dataset.sample import Sample
+from mouselift.findings import Finding
+from mouselift.geometry.outlines import SPECK_SHARE, Outline, outline_of
+from mouselift.geometry.tangent_planes import Tangency, tangency
+
+# Runs: `python benchmarks/audit_detection.py --calibrate`; docs/evidence/audit-rates.md.
+MOST_RMS_PX = 3.0  # residual RMS that masks can make; above it cameras are wrong, whatever explains it
+_TINY_PX = 20.0  # square root of the smallest subject's area; below it, no disagreement blames a camera
+_CERTAIN = 2.0  # times a score's limit
+
+
+@dataclass(frozen=True, eq=False)
+class CameraCheck:
+    """What silhouettes say about one sample's cameras."""
+
+    outlines: tuple[Outline | None, ...]  # corners on old frame edges marked
+    tangency: Tangency
+    hypothesis: FaultHypothesis
+    findings: tuple[Finding, ...]
+
+    @property
+    def judged(self) -> bool:
+        """There were enough tangent planes: no finding means agreement."""
+        return self.hypothesis.kind != "unknown"
+
+    @property
+    def faulty(self) -> bool:
+        """Cameras and pixels disagree."""
+        return any(finding.code == "tangency" for finding in self.findings)
+
+    @property
+    def by_opened(self) -> bool:
+        """Masks are rough in all views; cameras were checked coarsely, by the opened silhouettes."""
+        return self.hypothesis.opened_share is not None
+
+    @property
+    def rough(self) -> bool:
+        """Outlines are off by more than exact ones, in a way that no camera explains."""
+        return any(finding.code == "masks-rough" for finding in self.findings)
+
+
+def check_sample(sample: Sample) -> CameraCheck:
+    """`check_cameras` of the sample's own outlines, without the specks of its masks."""
+    return check_cameras(sample, [outline_of(view.alpha, SPECK_SHARE) for view in sample.views])
+
+
+def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraCheck:
+    """Compares cameras with outlines, one a view.
+
+    Findings: `tangency` (a warning where barely so), `tangency-unknown`, `masks-rough`, `cut-by-sensor`."""
+    kept, notes = without_cuts(sample, outlines)
+    cameras = [view.camera for view in sample.views]
+    found = tangency(cameras, kept)
+
+    @cache
+    def opened() -> OpenedTangency:
+        return OpenedTangency.of([view.alpha for view in sample.views], kept, cameras)
+
+    hypothesis = choose_hypothesis(found.planes, kept, opened)
+    findings = [*notes]
+    # Long residuals at thin tips alone are what the half level does to them, most of all at low resolution.
+    large = found.rms_px > MOST_RMS_PX and hypothesis.noise_px > ROUGH_PX
+    blamed = hypothesis.kind in ("view", "all", "several") or (hypothesis.kind == "none" and large)
+    smallest = min((float(np.sqrt(outline.area)) for outline in kept if outline is not None), default=0.0)
+    if hypothesis.kind == "unknown":
+        findings.append(_unknown(sample, hypothesis))
+    elif blamed and smallest < _TINY_PX:
+        hypothesis = replace(hypothesis, kind="unknown", view=None)
+        findings.append(_tiny(sample, smallest))
+    elif blamed:
+        findings.append(_disagreement(sample, found, hypothesis))
+    if (hypothesis.masks is not None and hypothesis.masks.found) or hypothesis.noise_px > ROUGH_PX:
+        findings.append(_rough(sample, hypothesis))
+    return CameraCheck(kept, found, hypothesis, tuple(findings))
+
+
+def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
+    """The same check, but cameras are blamed where it blames masks: for a caller that knows better."""
+    hypothesis = replace(
+        check.hypothesis,
+        kind="several",
+        view=None,
+        score=check.hypothesis.best[2],
+        limit=SEVERAL_SCORE,
+        masks=None,
+        opened_share=None,
+    )
+    others = [finding for finding in check.findings if finding.code != "masks-rough"]
+    found = _disagreement(sample, check.tangency, hypothesis)
+    return replace(check, hypothesis=hypothesis, findings=(*others, found))
+
+
+def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
+    text = (
+        f"{sample.id}: only {hypothesis.planes_used} tangent planes have a say (expected at least {MIN_PLANES}): "
+        "whether cameras and silhouettes agree is not known"
+    )
+    return Finding.of(
+        "tangency-unknown",
+        text,
+        frame=sample.frame,
+        sample=sample.id,
+        value=float(hypothesis.planes_used),
+        limit=float(MIN_PLANES),
+    )
+
+
+def _tiny(sample: Sample, smallest: float) -> Finding:
+    text = (
+        f"{sample.id}: outlines disagree, but the smallest subject is only {smallest:.0f} px (square root of its area; "
+        f"expected at least {_TINY_PX:g} px): whether cameras or too few pixels are the reason is not known"
+    )
+    advice = "Audit images of a higher resolution."
+    return Finding.of(
+        "tangency-unknown",
+        text,
+        frame=sample.frame,
+        sample=sample.id,
+        value=smallest,
+        limit=_TINY_PX,
+        advice=advice,
+    )
+
+
+def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) -> Finding:
+    rms = f"tangency {found.rms_px:.2f} px RMS"
+    name, value, limit = None, hypothesis.score, hypothesis.limit
+    s, dx, dy = hypothesis.change
+    if hypothesis.kind == "view" and hypothesis.view is not None:
+        name = sample.views[hypothesis.view].name
+        text = f"the camera of {name} does not belong to its image: {rms}; it looks scaled by {np.exp(s):.4f} and "
+        text += f"shifted by ({dx:.1f}, {dy:.1f}) px without its intrinsics"
+        if hypothesis.masks is not None and hypothesis.masks.instead is not None:
+            other, pixels = hypothesis.masks.instead
+            text += (
+                f" (or the mask of {sample.views[other].name} is {pixels:.1f} px too fat, which explains it less well)"
+            )
+    elif hypothesis.kind == "all":
+        text = f"all views look shifted by ({dx:.2f}, {dy:.2f}) px against their principal points: {rms}"
+    elif hypothesis.kind == "several":
+        text = f"the cameras of several views do not belong to their images: {rms}"
+    else:
+        text = f"cameras and silhouettes disagree in a way that scaling and shifting images does not explain: {rms}"
+        value, limit = found.rms_px, MOST_RMS_PX
+    # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.
+    severity = "error" if value > _CERTAIN * limit or found.rms_px > MOST_RMS_PX else "warning"
+    return Finding.of(
+        "tangency",
+        f"{sample.id}: {text}",
+        severity=severity,
+        camera=name,
+        frame=sample.frame,
+        sample=sample.id,
+        value=float(value),
+        limit=float(limit),
+    )
+
+
+def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
+    masks, name = hypothesis.masks, None
+    if hypothesis.opened_share is not None:
+        return _rough_everywhere(sample, hypothesis, hypothesis.opened_share)
+    parts = [f"outlines disagree by {hypothesis.noise_px:.2f} px in a way that no camera explains"]
+    if masks is not None and masks.fat_view is not None:
+        name = sample.views[masks.fat_view].name
+        parts.append(f"the mask of {name} is {masks.fat_px:.1f} px too fat")
+    for view in masks.short_views if masks is not None else ():
+        name = sample.views[view].name
+        parts.append(f"the mask of {name} lacks a part that other views see (a tail?)")
+    text = f"{sample.id}: rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
+    severity = "note" if masks is None else "warning"
+    return Finding.of(
+        "masks-rough",
+        text,
+        severity=severity,
+        camera=name,
+        frame=sample.frame,
+        sample=sample.id,
+        value=hypothesis.noise_px,
+        limit=ROUGH_PX,
+    )
+
+
+def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float) -> Finding:
+    text = (
+        f"{sample.id}: ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
+        f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): the cameras "
+        "match to that and no finer"
+    )
+    advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
+    return Finding.of(
+        "masks-rough", text, frame=sample.frame, sample=sample.id, value=share, limit=OPENED_SHARE, advice=advice
+    )
