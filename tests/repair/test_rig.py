@@ -17,7 +17,7 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.geometry.similarity import Similarity
-from mouselift.repair.rig_match import match_rig, similarity_of
+from mouselift.repair.rig import match_rig, similarity_of
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.synthetic import faults
 

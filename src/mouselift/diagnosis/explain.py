@@ -38,8 +38,15 @@ REDUNDANT = 5
 def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     """Why the cameras of a sample, or of several with one common fault, do not agree with its silhouettes.
 
-    A sample that the audit's calibrated limits pass has no cause. Several samples are taken to share one fault with
-    the same values (one transform a camera). DatasetError where they have different cameras.
+    Masks are the views' alphas ([h, w] uint8, the outline at one half), cameras pinholes in the sample's world; shifts
+    are in pixels of the images. Several samples are taken to share one fault with the same values (one change a
+    camera), which are then better determined. A sample that the audit's limits pass has no cause. Example::
+
+        sample = load_sample(Path("prepared/mouse/000000")).sample
+        cause = diagnose(sample).cause
+        print("in order" if cause is None else cause.sentence)
+
+    DatasetError for no samples, and where they have different cameras.
     """
     given = [samples] if isinstance(samples, Sample) else list(samples)
     names = common_names(given)

@@ -16,7 +16,7 @@ MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen f
 
 @dataclass(frozen=True)
 class Gauge:
-    """Deviations of the combinations that silhouettes hardly determine. Perspective alone speaks about them."""
+    """Sigma of the combinations that silhouettes hardly determine: perspective alone depends on them."""
 
     zoom: float  # of the zoom common to all views, relative
     shift: float  # of the subject's place in space (root of the three variances), share of the cameras' distance
@@ -53,8 +53,8 @@ def gauge_of(cameras: CameraArrays, outlines: ConvexOutlines, covariance: Float6
     weight = np.tile([float(np.sqrt(outlines.area[outlines.seen].mean())), 1.0, 1.0], len(cameras))  # to pixels
     G = directions.reshape(-1, 4) * weight[:, None]
     onto = np.linalg.pinv(G) * weight
-    spread = onto @ covariance @ onto.T
-    return Gauge(float(np.sqrt(max(spread[0, 0], 0.0))), float(np.sqrt(max(np.trace(spread[1:, 1:]), 0.0))))
+    own = onto @ covariance @ onto.T
+    return Gauge(float(np.sqrt(max(own[0, 0], 0.0))), float(np.sqrt(max(np.trace(own[1:, 1:]), 0.0))))
 
 
 def unobservable(cameras: CameraArrays, outlines: ConvexOutlines) -> str | None:

@@ -18,14 +18,12 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.repair.gauge import Gauge, gauge_of, unobservable
-from mouselift.repair.rig_gauge import RigFit, with_rig
-from mouselift.repair.rig_match import RigMatch, match_rig
+from mouselift.repair.rig import RigMatch, match_rig, with_rig
 
 Status = Literal["good", "repaired", "refused"]
 
 _MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no longer go with poses
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
-
 _FEW_VALUES = 3  # fitted to one sample whose masks are spoiled
 
 
@@ -47,7 +45,7 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     """Cameras that agree with the silhouettes, pixels untouched.
 
     shared: the diagnosis of several samples of one pipeline, whose values are applied here instead of fitted. rig: the
-    original calibration, which fixes what it can of the gauge (`rig_gauge`); refused where the repaired poses are not
+    original calibration, which fixes what it can of the gauge (`rig`); refused where the repaired poses are not
     its own. A sample that is in order stays as it is, and so does one whose residual would not clearly fall.
     """
     cameras = tuple(view.camera for view in sample.views)
@@ -55,8 +53,8 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
         return Repaired("refused", cameras, None, "no view has a camera and a silhouette", None, None)
     check = check_sample(sample)
     arrays, outlines = problem_of(sample, check)
-    stays = fit_residual([arrays], [outlines])
-    before = finite(stays.rms_px)
+    at_first = fit_residual([arrays], [outlines])
+    before = finite(at_first.rms_px)
     if in_order(arrays, outlines, check):
         text = "in order: cameras and silhouettes agree"
         said = "" if rig is None else _compared(rig, sample.names, arrays)
@@ -68,11 +66,11 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
-        text += _too_few_equations(outlines, stays) if cause is not None and cause.code == "unexplained" else ""
+        text += _too_few_equations(outlines, at_first) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
     made = _applied(sample, cause, undone, arrays, outlines, rig)
     alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
-    return _unless_doubtful(sample, made, cause, undone.candidate.parameters) if alone else made
+    return _unless_uncertain(sample, made, cause, undone.candidate.parameters) if alone else made
 
 
 def _applied(
@@ -80,8 +78,8 @@ def _applied(
 ) -> Repaired:
     """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
     cameras = tuple(view.camera for view in sample.views)
-    stays = fit_residual([arrays], [outlines])
-    before = finite(stays.rms_px)
+    at_first = fit_residual([arrays], [outlines])
+    before = finite(at_first.rms_px)
     corrected, gauge, said = undo(undone.candidate, arrays, undone.x), _gauge(undone, arrays, outlines), ""
     try:
         if rig is not None:
@@ -90,9 +88,9 @@ def _applied(
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
         return Repaired("refused", cameras, cause, f"{cause.sentence}; {error}", before, None)
-    left = fit_residual([corrected], [outlines])
-    after = finite(left.rms_px)
-    if not in_front(corrected, outlines) or not _clearly_less(undone, stays, left):
+    at_last = fit_residual([corrected], [outlines])
+    after = finite(at_last.rms_px)
+    if not in_front(corrected, outlines) or not _clearly_less(undone, at_first, at_last):
         text = (
             f"{cause.sentence}: undoing it would leave {_px(after)} of {_px(before)}, which is not clearly less, so "
             "the sample stays as it was"
@@ -101,7 +99,7 @@ def _applied(
     return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
 
 
-def _unless_doubtful(sample: Sample, made: Repaired, cause: Cause, parameters: int) -> Repaired:
+def _unless_uncertain(sample: Sample, made: Repaired, cause: Cause, parameters: int) -> Repaired:
     """Refused where the audit would fail the repaired cameras, or many values were fitted to spoiled masks.
 
     Values of one sample alone: with many of them, each takes its share of what masks lack. Few (one view's scale and
@@ -127,7 +125,7 @@ def _with_rig(
     everyone = len(undone.candidate.views) == len(corrected)
     if undone.candidate.basis is None or not everyone:
         return corrected, gauge, f"{match.sentence}; nothing was left open for it to fix"
-    found: RigFit | None = with_rig(match, corrected, outlines, undone)
+    found = with_rig(match, corrected, outlines, undone)
     if found is None:
         text = "the silhouettes contradict every way in which images come from it: the free fit stands"
         return corrected, gauge, f"{match.sentence}; {text}"
@@ -175,8 +173,8 @@ def _gauge(undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines) -> Gauge
     if np.abs(slope[:, 4:]).max() > 0:
         return None
     to_intrinsics = slope[:, [0, 2, 3]].reshape(-1, slope.shape[2])
-    spread = to_intrinsics @ undone.covariance @ to_intrinsics.T
-    return gauge_of(undo(candidate, arrays, undone.x), outlines, spread)
+    covariance = to_intrinsics @ undone.covariance @ to_intrinsics.T
+    return gauge_of(undo(candidate, arrays, undone.x), outlines, covariance)
 
 
 def _px(value: float | None) -> str:
