@@ -26,13 +26,15 @@ _TYPES = {
     "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4", "float32": "<f4",
     "double": "<f8", "float64": "<f8",
 }  # fmt: skip
+_DC, _SCALES = tuple(f"f_dc_{i}" for i in range(3)), tuple(f"scale_{i}" for i in range(3))
+_ROTATION = tuple(f"rot_{i}" for i in range(4))
 _END = b"end_header\n"
 _LONGEST_HEADER = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
 class Splats:
-    """Gaussians as files hold them, before any activation."""
+    """Gaussians in their stored form, before any activation; `render.base.Gaussians` is what is computed with."""
 
     positions: Float32[Array, "n 3"]  # world
     harmonics: Float32[Array, "n k 3"]  # k = (degree + 1)^2; colour = SH_DC * harmonics[:, 0] + 0.5 for degree 0
@@ -65,13 +67,13 @@ def ply_bytes(splats: Splats) -> bytes:
     _put(table, ("x", "y", "z"), splats.positions)
     level = np.clip(255 * (_BYTE_DC * splats.harmonics[:, 0].astype(np.float64) + 0.5), 0, 255)
     _put(table, ("red", "green", "blue"), np.nan_to_num(level).astype(np.uint8))
-    _put(table, tuple(f"f_dc_{i}" for i in range(3)), splats.harmonics[:, 0])
+    _put(table, _DC, splats.harmonics[:, 0])
     rest = np.zeros((len(splats), 3, _PADDED_REST // 3), dtype=np.float32)
     rest[:, :, : splats.harmonics.shape[1] - 1] = splats.harmonics[:, 1:].transpose(0, 2, 1)
     _put(table, tuple(f"f_rest_{i}" for i in range(_PADDED_REST)), rest.reshape(len(splats), _PADDED_REST))
     table["opacity"] = splats.opacities
-    _put(table, tuple(f"scale_{i}" for i in range(3)), splats.scales)
-    _put(table, tuple(f"rot_{i}" for i in range(4)), splats.rotations)
+    _put(table, _SCALES, splats.scales)
+    _put(table, _ROTATION, splats.rotations)
     words = {"<f4": "float", "|u1": "uchar"}
     lines = [f"property {words[fields[name].str]} {name}" for name in fields.names or ()]
     header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(splats)}", *lines, "end_header", ""]
@@ -102,7 +104,7 @@ def read_ply(path: Path) -> Splats:
         )
     table = np.frombuffer(data, dtype=fields, count=count, offset=start)
     degree = _degree(fields, path)
-    dc = _get(table, tuple(f"f_dc_{i}" for i in range(3)), path)[:, None]
+    dc = _get(table, _DC, path)[:, None]
     harmonics = dc
     if degree:
         rest = _get(table, tuple(f"f_rest_{i}" for i in range(_REST_OF_DEGREE[degree])), path)
@@ -113,14 +115,13 @@ def read_ply(path: Path) -> Splats:
         _get(table, ("x", "y", "z"), path),
         harmonics,
         _get(table, ("opacity",), path)[:, 0],
-        _get(table, tuple(f"scale_{i}" for i in range(3)), path),
-        _get(table, tuple(f"rot_{i}" for i in range(4)), path),
+        _get(table, _SCALES, path),
+        _get(table, _ROTATION, path),
     )
 
 
 def _fields(rest: int) -> np.dtype:
-    names = [f"f_dc_{i}" for i in range(3)] + [f"f_rest_{i}" for i in range(rest)] + ["opacity"]
-    names += [f"scale_{i}" for i in range(3)] + [f"rot_{i}" for i in range(4)]
+    names = [*_DC, *(f"f_rest_{i}" for i in range(rest)), "opacity", *_SCALES, *_ROTATION]
     colours = [(name, "u1") for name in ("red", "green", "blue")]
     return np.dtype([(name, "<f4") for name in "xyz"] + colours + [(name, "<f4") for name in names])
 

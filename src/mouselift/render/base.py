@@ -41,7 +41,12 @@ WHITE: Colour = (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Gaussians:
-    """n Gaussians as renderers take them, after all activations. Any device; one floating type; gradients flow."""
+    """n 3D Gaussians after all activations: what a network gives and a renderer draws.
+
+    Any device; one floating type; gradients flow. Files hold their stored form, `gaussians.ply.Splats`.
+
+        gaussians = Gaussians.from_splats(read_splats(Path("sample_000007/gaussians.ply")), device="cuda")
+    """
 
     positions: Float[Tensor, "n 3"]  # world
     scales: Float[Tensor, "n 3"]  # standard deviations along the own axes, world units, positive

@@ -61,7 +61,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
     DatasetError where a sheet is not there.
     """
     figures = table.shown_figures(result.means)
-    judged: Role = "held-out" if any(group.role == "held-out" for group in result.means) else "input"
+    judged = result.means[0].role
     ordered = ranked(result.records)
     over = _over(result, judged)
     render_page(
@@ -79,7 +79,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         charts=_charts(result),
         over=over,
         over_words=f"{WORDS['foreground_psnr']} of {judged} views, by the number at the end of their names.",
-        legend=legend(_series(result, judged)) if over else "",
+        legend=legend(_views(result, judged)[:_MOST_SERIES]) if over else "",
         shots=[_shot(folder, record, role) for record, role in _chosen(ordered)],
         sample_columns=[WORDS[figure] for figure in figures],
         sample_rows=_sample_rows(ordered, figures),
@@ -96,16 +96,11 @@ def _lead(result: Evaluation) -> str:
 
 def _facts(result: Evaluation) -> list[Fact]:
     """Foreground PSNR, SSIM and IoU of what counts most, and the input views' PSNR beside them."""
-    first = result.means[0]
-    names = [name for name in ("foreground_psnr", "foreground_ssim", "iou") if name in first.figures] or [
-        "psnr",
-        "ssim",
-    ]
-    facts = [Fact(_value(name, first), f"{WORDS[name].removesuffix(', dB')}, {first.role} views") for name in names]
-    others = result.means[1:]
-    return facts + [
-        Fact(_value(names[0], g), f"{WORDS[names[0]].removesuffix(', dB')}, {g.role} views") for g in others
-    ]
+    first, *others = result.means
+    names = [name for name in ("foreground_psnr", "foreground_ssim", "iou") if name in first.figures]
+    names = names or ["psnr", "ssim"]
+    shown = [(name, first) for name in names] + [(names[0], group) for group in others]
+    return [Fact(_value(n, group), f"{WORDS[n].removesuffix(', dB')}, {group.role} views") for n, group in shown]
 
 
 def _value(figure: str, group: Group) -> str:
@@ -119,10 +114,10 @@ def _charts(result: Evaluation) -> list[ShownChart]:
     if result.samples < _FEWEST:
         return []
     role = result.means[0].role
-    views = [group.view for group in result.by_view if group.role == role and group.view is not None]
+    views = _views(result, role)
     if len(views) < 2:  # one view is the table's first row
         role = "input"
-        views = [group.view for group in result.by_view if group.role == role and group.view is not None]
+        views = _views(result, role)
     out = []
     for figure in ("foreground_psnr", "iou"):
         values = {view: _values(result.records, figure, role, view) for view in views}
@@ -132,21 +127,19 @@ def _charts(result: Evaluation) -> list[ShownChart]:
     return out
 
 
-def _series(result: Evaluation, role: Role) -> list[str]:
-    views = [group.view for group in result.by_view if group.role == role and group.view is not None]
-    return views[:_MOST_SERIES]
+def _views(result: Evaluation, role: Role) -> list[str]:
+    return [group.view for group in result.by_view if group.role == role and group.view is not None]
 
 
 def _over(result: Evaluation, role: Role) -> Markup | None:
     """None for fewer than three samples, names without a frame's number at their end, or where nothing has a mask."""
     numbers = [number_of(record.id) for record in result.records]
     frames = np.array([float(number) for number in numbers if number is not None])
-    series = {view: _values(result.records, "foreground_psnr", role, view) for view in _series(result, role)}
-    if (
-        result.samples < 3
-        or len(frames) < result.samples
-        or not any(np.isfinite(values).any() for values in series.values())
-    ):
+    series = {
+        view: _values(result.records, "foreground_psnr", role, view) for view in _views(result, role)[:_MOST_SERIES]
+    }
+    known = any(np.isfinite(values).any() for values in series.values())
+    if result.samples < _FEWEST or len(frames) < result.samples or not known:
         return None
     return over_frames(frames, series, WORDS["foreground_psnr"])
 
@@ -178,8 +171,7 @@ def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
         if row.view not in seen and len(heads) < MOST:
             seen.add(row.view)
             value = table.value_words("foreground_psnr", row.foreground_psnr)
-            mark = "held out" if row.role == "held-out" else "input"
-            heads.append(Head(row.view, f"{mark}, {value} dB", row.role == "held-out"))
+            heads.append(Head(row.view, f"{row.role.replace('-', ' ')}, {value} dB", row.role == "held-out"))
     more = len({row.view for row in record.views}) - len(heads)
     words = f"{record.made:,} Gaussians." + (f" {more} more views are not shown." if more else "")
     said = ", ".join(f"{head.view} {head.words}" for head in heads)
