@@ -16,14 +16,13 @@ from torch import Tensor
 from torch.nn.functional import conv2d, max_pool2d, relu
 
 from mouselift.errors import CheckpointError
-from mouselift.models.gslrm.facelift import State, read_state
+from mouselift.models.gslrm.facelift import State, check_weights, read_state
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)
 CHANNELS = (64, 128, 256, 512, 512)
 # numbers of the convolutions among VGG16's layers, as state dicts name them; between rows the image is halved
 CONVOLUTIONS = ((0, 2), (5, 7), (10, 12, 14), (17, 19, 21), (24, 26, 28))
 _EPSILON = 1e-10  # added to a pixel's length: all channels may be zero
-_SHOWN = 4  # keys a message names before it counts
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,21 +95,6 @@ def _checked(path: Path, given: State) -> State:
         if found is not None and not torch.allclose(found.flatten().double(), torch.tensor(expected).double()):
             raise CheckpointError(f"{path}: {key}: expected {expected}, got {tuple(found.flatten().tolist())}")
     shapes = _shapes()
-    faults = [
-        f"{title} {len(keys)}: {', '.join(keys[:_SHOWN])}{' ...' if len(keys) > _SHOWN else ''}"
-        for title, keys in (
-            ("missing", [key for key in shapes if key not in state]),
-            ("unexpected", [key for key in state if key not in shapes]),
-            ("of another shape", [k for k, shape in shapes.items() if k in state and state[k].shape != shape]),
-        )
-        if keys
-    ]
-    if faults:
-        raise CheckpointError(
-            f"{path}: expected the {len(shapes)} weights of LPIPS with VGG16, features and linear layers in one state "
-            f"dict; {'; '.join(faults)}. Weights of AlexNet, or the linear layers alone?"
-        )
-    bad = [key for key in shapes if not (state[key].is_floating_point() and bool(torch.isfinite(state[key]).all()))]
-    if bad:
-        raise CheckpointError(f"{path}: expected finite numbers, got NaN, infinity or integers in {', '.join(bad[:4])}")
+    whose = f"the {len(shapes)} weights of LPIPS with VGG16, features and linear layers in one state dict"
+    check_weights(path, state, shapes, whose, "Weights of AlexNet, or the linear layers alone?")
     return state

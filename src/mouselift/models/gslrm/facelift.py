@@ -136,24 +136,31 @@ def _expected_shapes(config: GSLRMConfig) -> dict[str, torch.Size]:
 
 
 def _check(path: Path, state: State, shapes: Mapping[str, torch.Size], verb: str = "need") -> None:
-    """CheckpointError unless `state` has exactly these keys and shapes, in finite floating-point numbers."""
-    missing = [key for key in shapes if key not in state]
-    unexpected = [key for key in state if key not in shapes]
+    whose = f"the {len(shapes)} weights that this network's checkpoints {verb}"
+    check_weights(path, state, shapes, whose, "A checkpoint of another network or configuration?")
+
+
+def check_weights(path: Path, state: State, shapes: Mapping[str, tuple[int, ...]], whose: str, hint: str) -> None:
+    """CheckpointError unless `state` has exactly these keys and shapes, in finite floating-point numbers.
+
+    whose: what was expected, in words. hint: what may have come instead.
+    """
     odd = [
-        f"{key} (expected {tuple(shapes[key])}, got {tuple(state[key].shape)})"
-        for key in shapes
-        if key in state and state[key].shape != shapes[key]
+        f"{key} (expected {tuple(shape)}, got {tuple(state[key].shape)})"
+        for key, shape in shapes.items()
+        if key in state and state[key].shape != shape
     ]
     faults = [
         f"{title} {len(keys)}: {_listed(keys)}"
-        for title, keys in (("missing", missing), ("unexpected", unexpected), ("of another shape", odd))
+        for title, keys in (
+            ("missing", [key for key in shapes if key not in state]),
+            ("unexpected", [key for key in state if key not in shapes]),
+            ("of another shape", odd),
+        )
         if keys
     ]
     if faults:
-        raise CheckpointError(
-            f"{path}: expected the {len(shapes)} weights that this network's checkpoints {verb}; {'; '.join(faults)}. "
-            "A checkpoint of another network or configuration?"
-        )
+        raise CheckpointError(f"{path}: expected {whose}; {'; '.join(faults)}. {hint}")
     bad = [key for key in shapes if not (state[key].is_floating_point() and bool(torch.isfinite(state[key]).all()))]
     if bad:
         raise CheckpointError(f"{path}: expected finite numbers, got NaN, infinity or integers in {_listed(bad)}")
