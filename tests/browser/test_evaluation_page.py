@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from mouselift.media.encode import encode_jpeg
 from mouselift.reconstruct.pipeline import Evaluation
 from mouselift.reconstruct.record import SHEET, SampleRecord, ViewRecord, groups
-from mouselift.reconstruct.write import TILE, jpeg
+from mouselift.reconstruct.write import SHEET_QUALITY, TILE
 from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
         )
         (folder / records[-1].id).mkdir()
-        (folder / records[-1].id / SHEET).write_bytes(jpeg(np.full((3 * TILE, 6 * TILE, 3), 180, dtype=np.uint8)))
+        (folder / records[-1].id / SHEET).write_bytes(
+            encode_jpeg(np.full((3 * TILE, 6 * TILE, 3), 180, dtype=np.uint8), SHEET_QUALITY)
+        )
     means, by_view = groups(records)
     white = (1.0, 1.0, 1.0)
     result = Evaluation("ds", "held out: camera_0", None, white, {}, 4, 24, 0, means, by_view, records)

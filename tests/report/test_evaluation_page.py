@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from mouselift.errors import DatasetError
+from mouselift.media.encode import encode_jpeg
 from mouselift.reconstruct.pipeline import Evaluation
 from mouselift.reconstruct.record import SHEET, Role, SampleRecord, ViewRecord, groups
-from mouselift.reconstruct.write import TILE, jpeg
+from mouselift.reconstruct.write import SHEET_QUALITY, TILE
 from mouselift.report.evaluation_page import write_evaluation_page
 
 
@@ -40,7 +41,7 @@ def result_of(folder: Path, count: int, masked: bool = True) -> Evaluation:
     for each in records:
         (folder / each.id).mkdir(parents=True)
         levels = np.full((3 * TILE, 3 * TILE, 3), 200, dtype=np.uint8)
-        (folder / each.id / SHEET).write_bytes(jpeg(levels))
+        (folder / each.id / SHEET).write_bytes(encode_jpeg(levels, SHEET_QUALITY))
     means, by_view = groups(records)
     notes = {"Gaussians": "ckpt <b>.pt"}
     without = 0 if masked else 3 * count

@@ -1,4 +1,4 @@
-"""Writers of images: H.264 videos, or folders of PNGs. One frame in memory."""
+"""Writers of images: H.264 videos, folders of PNGs, JPEG. One frame in memory."""
 
 from __future__ import annotations
 
@@ -106,3 +106,11 @@ class PngWriter:
 
 
 FrameWriter = VideoWriter | PngWriter
+
+
+def encode_jpeg(image: ImageRGB, quality: int) -> bytes:
+    """A JPEG file's content. quality: 0..100."""
+    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not good:
+        raise ValueError("encode_jpeg: the image cannot be encoded")
+    return data.tobytes()

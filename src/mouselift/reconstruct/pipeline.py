@@ -18,6 +18,7 @@ from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
 from mouselift.gaussians.ply import write_ply
+from mouselift.media.encode import encode_jpeg
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource, Source, device_of
 from mouselift.reconstruct.lpips import Lpips
@@ -41,7 +42,7 @@ from mouselift.reconstruct.record import (
     views_csv,
 )
 from mouselift.reconstruct.sample import Made, Shot, reconstruct_sample
-from mouselift.reconstruct.write import Page, jpeg, sheet, write_made
+from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
 from mouselift.render.base import Colour
 from mouselift.render.choose import renderer_for
 from mouselift.run_folder import RunFolder, file_digest
@@ -173,7 +174,7 @@ def evaluate_reconstruction(
         for made in _reconstructions(todo, source, options, count, lpips=lpips):
             if store:
                 with store.writing(made.record.id) as hidden:
-                    (hidden / SHEET).write_bytes(jpeg(sheet(_shown(made, plan.rule.rotate))))
+                    (hidden / SHEET).write_bytes(encode_jpeg(sheet(_shown(made, plan.rule.rotate)), SHEET_QUALITY))
                 store.log([made.record])
             known[made.record.id] = made.record
         records = [known.pop(task.name) for task in plan.tasks]

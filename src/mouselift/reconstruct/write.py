@@ -13,6 +13,7 @@ from jaxtyping import Float, UInt8
 from mouselift.array_types import Array, ImageRGB
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.ply import write_ply
+from mouselift.media.encode import encode_jpeg
 from mouselift.media.png import encode_png
 from mouselift.reconstruct.metrics import FOREGROUND
 from mouselift.reconstruct.record import CAMERAS, METRICS, RENDERS, SPLATS, STILLS, VIDEO, with_means
@@ -32,7 +33,7 @@ _LARGEST = 512  # pixels a side of the turntable
 _STEEPEST_DEG = 75.0  # of the turntable's elevation: nearer the pole a turn is a spin
 _TURN_SECONDS = 4.0
 _STILLS = 8
-_STILLS_QUALITY, _SHEET_QUALITY = 90, 92  # of JPEG
+_STILLS_QUALITY, SHEET_QUALITY = 90, 92  # of JPEG
 
 Box = tuple[int, int, int]  # x0, y0, side, pixels; inside a square image
 
@@ -99,14 +100,6 @@ def sheet(shots: Sequence[Shot]) -> ImageRGB:
     return np.concatenate(columns, axis=1)
 
 
-def jpeg(image: ImageRGB, quality: int = _SHEET_QUALITY) -> bytes:
-    """As file content."""
-    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    if not good:
-        raise ValueError("jpeg: the image cannot be encoded")
-    return data.tobytes()
-
-
 def _write_turn(made: Made, folder: Path, renderer: Renderer, frames: int, drawn: Callable[[], None]) -> None:
     """A film of one turn, and up to eight of its frames as a sheet."""
     shown = {int(k) for k in np.linspace(0, frames, min(_STILLS, frames), endpoint=False)}
@@ -120,7 +113,7 @@ def _write_turn(made: Made, folder: Path, renderer: Renderer, frames: int, drawn
             yield image
 
     write_video(folder / VIDEO, heard(), frames / _TURN_SECONDS)
-    (folder / STILLS).write_bytes(jpeg(still_sheet(stills), _STILLS_QUALITY))
+    (folder / STILLS).write_bytes(encode_jpeg(still_sheet(stills), _STILLS_QUALITY))
 
 
 def _box(shot: Shot) -> Box:

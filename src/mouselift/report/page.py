@@ -6,21 +6,18 @@ import base64
 from pathlib import Path
 from typing import Any
 
-import cv2
 import jinja2
 
 from mouselift.array_types import ImageRGB
 from mouselift.atomic import write_whole
+from mouselift.media.encode import encode_jpeg
 
 _JPEG_QUALITY = 88
 
 
 def image_uri(image: ImageRGB) -> str:
     """An image as a data URI (JPEG: contact sheets are photographs)."""
-    good, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
-    if not good:
-        raise ValueError("image_uri: the image cannot be encoded")
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, _JPEG_QUALITY)).decode()
 
 
 def render_page(template: str, path: Path, **values: Any) -> None:

@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from mouselift.geometry.camera import Camera
+from mouselift.media.encode import encode_jpeg
 from mouselift.reconstruct.record import ViewRecord
 from mouselift.reconstruct.sample import Shot
-from mouselift.reconstruct.write import MOST, TILE, jpeg, sheet
+from mouselift.reconstruct.write import MOST, SHEET_QUALITY, TILE, sheet
 from mouselift.render.base import Rendering
 
 
@@ -55,4 +56,4 @@ def test_many_views_and_none_of_a_subject() -> None:
     empty = torch.ones(4, 80, 80)
     empty[3] = 0
     assert sheet([shot(empty, empty)]).min() == 255
-    assert jpeg(sheet([pair()])).startswith(b"\xff\xd8")
+    assert encode_jpeg(sheet([pair()]), SHEET_QUALITY).startswith(b"\xff\xd8")
