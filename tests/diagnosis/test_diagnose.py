@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis import diagnose
+from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import DatasetError
 from mouselift.synthetic import faults
 from mouselift.synthetic.faults import FAULTS

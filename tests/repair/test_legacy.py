@@ -10,7 +10,7 @@ import pytest
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import problem_of
-from mouselift.diagnosis.fit_starts import Placed, starts_from_places
+from mouselift.diagnosis.fit_starts import SeenSubject, starts_from_positions
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
@@ -68,7 +68,7 @@ def test_a_start_near_the_truth_is_among_the_places(small: tuple[Sample, tuple[C
     sample, true, _ = small
     cameras, outlines = problem_of(sample, check_sample(sample))
     log_scale = np.log([a.fx / view.camera.fx for a, view in zip(true, sample.views, strict=True)])
-    off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_places(cameras, outlines)]
+    off = [np.abs(start.reshape(-1, 3)[:, 0] - log_scale).max() for start in starts_from_positions(cameras, outlines)]
     assert 0 < len(off) <= 5
     assert min(off) < 0.5  # of a grid whose steps are 0.4
 
@@ -80,14 +80,14 @@ def test_values_put_the_place_where_the_images_show_it(small: tuple[Sample, tupl
     cameras = CameraArrays.of(true)
     point = subject_point(cameras, outlines)
     assert point is not None
-    placed = Placed.of(cameras, outlines)
-    values = placed.values(cameras, point, 0.0)
+    subject = SeenSubject.of(cameras, outlines)
+    values = subject.values(cameras, point, 0.0)
     at = np.array([camera.project(point[None])[0] for camera in true])
     scale = np.exp(values[:, :1])
     middle = cameras.size / 2
-    np.testing.assert_allclose(middle + scale * (at - middle) + values[:, 1:], placed.anchor, atol=1e-9)
+    np.testing.assert_allclose(middle + scale * (at - middle) + values[:, 1:], subject.anchor, atol=1e-9)
     shifted = replace(cameras, principal=cameras.principal + 0.5)
-    assert np.abs(placed.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
+    assert np.abs(subject.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
 
 
 def test_rough_masks_with_right_cameras_are_left_alone(exact_postures: tuple[Sample, ...]) -> None:

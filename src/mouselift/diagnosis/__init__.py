@@ -1,8 +1,1 @@
-"""What is wrong with cameras that do not agree with their images, in words and numbers."""
-
-from __future__ import annotations
-
-from mouselift.diagnosis.cause import Cause, Diagnosis
-from mouselift.diagnosis.explain import diagnose
-
-__all__ = ["Cause", "Diagnosis", "diagnose"]
+"""Why cameras do not agree with their images, in words and numbers. Start: `explain.diagnose`; causes: `causes`."""

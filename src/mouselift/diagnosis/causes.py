@@ -26,7 +26,7 @@ from mouselift.diagnosis.candidate import (
     Rows,
     prior_sigma,
 )
-from mouselift.diagnosis.fit_starts import starts_from_places
+from mouselift.diagnosis.fit_starts import starts_from_positions
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
 
 _Part = Literal["all", "pose", "intrinsics"]
@@ -186,12 +186,12 @@ def intrinsics(cameras: CameraArrays) -> Iterator[Candidate]:
 
 
 def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
-    """Pairs of views whose poses are the same to a thousandth of the cameras' spread: one is a copy of the other."""
-    spread = float(np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).max())
+    """Pairs of views whose poses are the same to a thousandth of the rig's radius: one is a copy of the other."""
+    radius = float(np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).max())
     return [
         (a, b)
         for a, b in combinations(range(len(cameras)), 2)
-        if np.linalg.norm(cameras.centre[a] - cameras.centre[b]) < 1e-3 * max(spread, 1e-300)
+        if np.linalg.norm(cameras.centre[a] - cameras.centre[b]) < 1e-3 * max(radius, 1e-300)
         and np.abs(cameras.R_cam_world[a] - cameras.R_cam_world[b]).max() < 1e-2
     ]
 
@@ -231,7 +231,7 @@ def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
     yield _candidate("each-scale", views, everyone, (SCALE,), "middle", False, 1)
     yield _candidate("each-shift", views, everyone, (SHIFT_X, SHIFT_Y), "middle", False, 1)
     every = _candidate("each-scale-shift", views, everyone, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, 1)
-    yield replace(every, starts=starts_from_places)
+    yield replace(every, starts=starts_from_positions)
 
 
 def moved_centre(views: int, view: int) -> Iterator[Candidate]:

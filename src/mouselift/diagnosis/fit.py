@@ -20,8 +20,8 @@ from mouselift.geometry.triangulation import meeting_point
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
-_ARRIVED_PX = 0.3  # a search that leaves less than this has found the place, and needs no second start
-_PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong places come near, with so many unknowns
+_ARRIVED_PX = 0.3  # a search that leaves less than this has found the minimum, and needs no second start
+_PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong minima come near, with so many unknowns
 # Pairs share tangent points, so their errors are not independent. Set so that 68 % of the values of other samples lie
 # within one sigma (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
 _SHARED = 1.4
@@ -239,7 +239,7 @@ def minimise(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):  # a wild step is refused below
             r_new, J_new = evaluate(x + step)
         new = _cauchy_loss(r_new, robust_px) + float(prior @ (x + step - mean) ** 2)
-        # Far out, slopes overflow before residuals do: from such a place there is no way on.
+        # Far out, slopes overflow before residuals do: a search cannot go on from there.
         if np.isfinite(new) and new < cost and np.isfinite(J_new).all():
             converged = cost - new < least_decrease * cost
             x, r, J, cost, damping = x + step, r_new, J_new, new, max(damping / 5, 1e-9)

@@ -1,9 +1,9 @@
-"""Starts for a fit that has lost every view's scale and shift: a place and a size of the subject instead of them.
+"""Starts for a fit of every view's scale and shift: from a position and a size of the subject.
 
-A subject of one size at one place X says roughly what each view's image must be: its centroid lies where X is seen,
-and its size goes with focal length over depth. That is four numbers in place of three a view, few enough for a grid.
-Centres of mass are not the views of one point and outlines not of one size (deviations of about 8 % of the subject),
-so this is where a search begins and never an equation.
+A subject of one size at one point X says roughly what each view's image must be: its centroid lies where X is seen,
+and its size goes with focal length over depth. That is four numbers instead of three a view, few enough for a grid.
+Centroids are not the images of one point, nor outlines of one size (both are off by about 8 % of the subject), so this
+is where a search begins and never an equation.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from mouselift.array_types import Array, Points2, Vector3
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, optical_axes, subject_point
 from mouselift.geometry.sampson import sampson_residuals
 
-_PLACES = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
+_POSITIONS = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
 _ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom
 _TRIED = 5  # starts handed out, no two of them near each other
-_NEAR = (0.1, 0.3)  # in place and log zoom
+_NEAR = (0.1, 0.3)  # in position and log zoom
 _COARSE_PX = 8.0  # scale of the robust loss: a right start is off by about this
-_SILENT = 0.5  # loss of a row that says nothing: silencing rows must not pay
+_MISSING = 0.5  # loss of a missing row: losing rows must not pay
 _CENTRED = 0.02  # whole silhouettes so near the image's middle (share of its width) were put there
 
 
 @dataclass(frozen=True, eq=False)
-class Placed:
+class SeenSubject:
     """What the images say about where the subject's middle is seen, and how large."""
 
     anchor: Points2  # [v, 2] pixels
@@ -36,7 +36,7 @@ class Placed:
     seen: Bool[Array, " v"]
 
     @classmethod
-    def of(cls, cameras: CameraArrays, outlines: ConvexOutlines) -> Placed:
+    def of(cls, cameras: CameraArrays, outlines: ConvexOutlines) -> SeenSubject:
         """A clipped silhouette tells neither: where the whole ones are centred and alike, it was made so too."""
         clipped = (outlines.uninformative & outlines.real).any(axis=1)
         whole = outlines.seen & ~clipped
@@ -65,22 +65,22 @@ class Placed:
         return np.where(self.seen[:, None], out, 0.0)
 
 
-def starts_from_places(cameras: CameraArrays, outlines: ConvexOutlines) -> list[Float64[Array, " k"]]:
-    """Values (log scale, dx, dy of every view, flat) to start from, the likeliest first; none without a place to begin.
+def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> list[Float64[Array, " k"]]:
+    """Values (log scale, dx, dy of every view, flat) to start from, the likeliest first; none for parallel axes.
 
-    A grid of places about the point where the optical axes meet, and of common zooms, judged by tangency.
+    A grid of positions about the point where the optical axes meet, and of common zooms, compared by tangency.
     """
     middle = _axes_meet(cameras)
     if middle is None or int(outlines.seen.sum()) < 3:
         return []
-    placed = Placed.of(cameras, outlines)
+    subject = SeenSubject.of(cameras, outlines)
     distance = float(np.linalg.norm(cameras.centre - middle, axis=1).mean())
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for dx, dy, dz, zoom in product(_PLACES, _PLACES, _PLACES, _ZOOMS):
+    for dx, dy, dz, zoom in product(_POSITIONS, _POSITIONS, _POSITIONS, _ZOOMS):
         point = middle + distance * np.array([dx, dy, dz])
         if float(np.einsum("vj,vj->v", optical_axes(cameras), point - cameras.centre).min()) <= 0:
             continue
-        values = placed.values(cameras, point, zoom)
+        values = subject.values(cameras, point, zoom)
         found.append((_loss(cameras, outlines, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))
     found.sort(key=lambda item: item[0])
     chosen: list[tuple[np.ndarray, np.ndarray]] = []
@@ -109,5 +109,5 @@ def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: np.ndarray) -
     change[:, :2] = values[:, :1]
     change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (cameras.principal - cameras.size / 2)
     r, _ = sampson_residuals(cameras.moved(change), outlines)
-    spoken = r[np.isfinite(r)]
-    return float(np.log1p((spoken / _COARSE_PX) ** 2).sum()) + _SILENT * (len(r) - len(spoken))
+    known = r[np.isfinite(r)]
+    return float(np.log1p((known / _COARSE_PX) ** 2).sum()) + _MISSING * (len(r) - len(known))

@@ -73,26 +73,26 @@ class InconclusiveEvidence:
 
 def weigh_evidence(samples: Sequence[Sample]) -> InconclusiveEvidence:
     """Of samples with the same cameras in the same order. DatasetError where they differ is the diagnosis' own."""
-    whole, without_thin = [], []
+    whole, opened_residuals = [], []
     for sample in samples:
         check = check_sample(sample)
         cameras, outlines = problem_of(sample, check)
         whole.append(sampson_residuals(cameras, outlines)[0])
         opened = open_silhouettes([view.alpha for view in sample.views], check.outlines).outlines
-        without_thin.append(sampson_residuals(cameras, ConvexOutlines.of(opened))[0])
+        opened_residuals.append(sampson_residuals(cameras, ConvexOutlines.of(opened))[0])
     r = np.array(whole)
     return InconclusiveEvidence(
-        _rms(r), _median(np.abs(r)), _rms(np.array(without_thin)), repeated_share(r), len(samples)
+        _rms(r), _median(np.abs(r)), _rms(np.array(opened_residuals)), repeated_share(r), len(samples)
     )
 
 
 def repeated_share(r: Float64[Array, "n r"]) -> float:
     """Share of signed residuals (NaN: nothing) that a plane has in common over n samples; NaN for too few samples."""
-    spoken = r[:, np.isfinite(r).sum(axis=0) >= _FEW_SAMPLES]
-    if spoken.shape[1] == 0:
+    known = r[:, np.isfinite(r).sum(axis=0) >= _FEW_SAMPLES]
+    if known.shape[1] == 0:
         return float("nan")
-    size = np.nanmedian(np.abs(spoken), axis=0)
-    common = np.abs(np.nanmedian(spoken, axis=0))
+    size = np.nanmedian(np.abs(known), axis=0)
+    common = np.abs(np.nanmedian(known, axis=0))
     return float(common.sum() / max(float(size.sum()), 1e-12))
 
 

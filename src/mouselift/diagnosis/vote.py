@@ -25,8 +25,8 @@ MIN_SAMPLES = 6  # that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
 _BETTER = 0.8  # share of samples that it improves: right 0.86 up
 _AFTER_SHARE = 0.02  # of the image's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
-_CLEAR_RATIO = 0.25  # beyond doubt; above it, what is left must be like what the planes leave that it does not change:
-_LIKE_OTHERS = 2.0  # at most so many times that
+_CLEAR_RATIO = 0.25  # certain; above it, the residual must be like that of the planes that it does not change:
+_LIKE_OTHERS = 2.0  # at most so many times as large
 _ALONE = 0.8  # times the ratio of the next best reading
 _STATED_RATIO = 0.75  # enough where the numbers themselves give the fault away
 _COPY_RATIO = 1.3  # by which the planes of a copied camera are off more than those of the camera that it copies
@@ -42,7 +42,7 @@ class Vote:
     candidate: Candidate
     ratio: float  # residual undone / residual as stated; inf where it puts the subject behind a camera
     better: float  # share of samples that come nearer
-    before_px: float  # inf where as stated nothing can be said
+    before_px: float  # inf where the cameras as stated give no residuals
     after_px: float
     others_px: float  # of the planes that it leaves alone; NaN where it changes all
     samples: int
@@ -87,13 +87,13 @@ def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.n
     rows = []
     for (cameras, outlines), (before, pair) in zip(problem, as_stated, strict=True):
         after, _ = _planes(_undone(candidate, cameras, outlines), outlines)
-        touched = np.isin(pair, candidate.views).any(axis=1)
-        rows.append((_plane_median(before[touched]), _plane_median(after[touched]), _plane_median(after[~touched])))
+        changed = np.isin(pair, candidate.views).any(axis=1)
+        rows.append((_plane_median(before[changed]), _plane_median(after[changed]), _plane_median(after[~changed])))
     before, after, others = np.array(rows).T
     known = np.where(np.isfinite(before), before, _LIMIT_PX)
     ratio = after / np.maximum(known, _FLOOR_PX)
-    spoken = others[np.isfinite(others)]
-    middle = float(np.median(spoken)) if len(spoken) else float("nan")
+    known_others = others[np.isfinite(others)]
+    middle = float(np.median(known_others)) if len(known_others) else float("nan")
     return Vote(
         candidate, _median(ratio), float(np.mean(ratio < 1)), _median(before), _median(after), middle, len(rows)
     )  # fmt: skip
