@@ -18,7 +18,7 @@ from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
+from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.raster import render_silhouette

@@ -13,7 +13,7 @@ from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.media.png import encode_png
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse

@@ -17,8 +17,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Points2, Points3
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import convex_corners
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 
 _WRAP_MARGIN = 0.05  # rad: a silhouette whose plane angles span more than pi - this surrounds the epipole
 
@@ -35,7 +34,7 @@ class OutlineRays:
     @classmethod
     def from_silhouette(cls, camera: Camera, silhouette: Silhouette, border_px: float = 1.0) -> OutlineRays:
         """Raises LensFoldError where the outline lies outside the lens model's field."""
-        pixels = silhouette.outline[convex_corners(silhouette.outline)]
+        pixels = convex_hull(silhouette.outline)
         limit = np.array([silhouette.width, silhouette.height]) - border_px
         cut = np.asarray(((pixels <= border_px) | (pixels >= limit)).any(axis=1))
         return cls(camera, pixels, camera.rays(pixels), cut)
@@ -109,3 +108,24 @@ def rms_per_view(residuals: Sequence[TangencyResidual], views: int) -> Float64[A
         count[r.first] += 1
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.sqrt(total / count)
+
+
+def convex_hull(points: Points2) -> Float64[Array, "m 2"]:
+    """Corners of the convex hull in order (Andrew's monotone chain); collinear points are left out."""
+    ordered = np.unique(points, axis=0)
+    if len(ordered) < 3:
+        return ordered
+    lower, upper = _chain(ordered.tolist()), _chain(ordered[::-1].tolist())
+    return np.array(lower[:-1] + upper[:-1], dtype=np.float64)
+
+
+def _chain(points: list[list[float]]) -> list[list[float]]:
+    chain: list[list[float]] = []
+    for p in points:
+        while len(chain) > 1:
+            (ax, ay), (bx, by) = chain[-2], chain[-1]
+            if (bx - ax) * (p[1] - ay) - (by - ay) * (p[0] - ax) > 0:
+                break
+            chain.pop()
+        chain.append(p)
+    return chain

@@ -14,7 +14,7 @@ import numpy as np
 
 from mouselift.framing.framing import PRESETS, Framing
 from mouselift.framing.planning import plan_sample
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
 from mouselift.synthetic.motion import Motion

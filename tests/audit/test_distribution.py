@@ -21,8 +21,8 @@ from mouselift.audit.distribution import (
 )
 from mouselift.audit.profile import facelift, inference_cameras, training_cameras
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.rays import nearest_to_origin, pluecker
 from mouselift.geometry.similarity import Similarity
+from pluecker_reference import nearest_to_origin, pluecker
 
 
 def reference(cameras: list[Camera]) -> np.ndarray:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mouselift.data.rays import input_channels, moments, nearest_points, pixel_rays
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.rays import nearest_to_origin, pixel_centres, pluecker
+from pluecker_reference import nearest_to_origin, pixel_centres, pluecker
 
 H, W = 12, 20
 

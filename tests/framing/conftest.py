@@ -10,7 +10,7 @@ import pytest
 
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import look_at
 
 UP = np.array([0.0, 0.0, 1.0])

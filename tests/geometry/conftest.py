@@ -10,9 +10,9 @@ import pytest
 
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.geometry.rays import pixel_centres
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import look_at
+from pluecker_reference import pixel_centres
 
 
 @dataclass(frozen=True)

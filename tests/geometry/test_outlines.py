@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.geometry.outlines import LEVEL, outline_of
-from mouselift.geometry.silhouette import convex_hull
+from tangency_reference import convex_hull
 
 CENTRE, RADIUS = np.array([60.3, 47.8]), 31.4
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.rays import nearest_to_origin, pixel_centres, pluecker
+from pluecker_reference import nearest_to_origin, pixel_centres, pluecker
 
 
 def incidence(X: np.ndarray, camera: Camera, told: Camera) -> float:

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.spatial import ConvexHull
 
-from mouselift.geometry.silhouette import Silhouette, convex_hull
+from mouselift.geometry.outlines import Silhouette, convex_corners
+from tangency_reference import convex_hull
 
 SEED = st.integers(0, 10_000)
 
@@ -141,3 +142,11 @@ def test_convex_hull_of_few_points() -> None:
     assert convex_hull(np.array([[1.0, 2.0], [1.0, 2.0]])).tolist() == [[1.0, 2.0]]
     assert len(convex_hull(np.array([[0.0, 0.0], [1.0, 1.0], [2.0, 2.0]]))) == 2
     assert convex_hull(np.zeros((0, 2))).shape == (0, 2)
+
+
+@given(SEED)
+def test_convex_corners_are_those_of_the_reference(seed: int) -> None:
+    """On outlines of masks, whose corners are whole numbers: no corner more or less."""
+    outline = Silhouette.from_mask(blot(seed)).outline
+    assert as_set(outline[convex_corners(outline)]) == as_set(convex_hull(outline))
+    assert as_set(outline[convex_corners(outline)]) != as_set(convex_hull(outline - 0.5))

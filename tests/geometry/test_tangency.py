@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import looking_at
 from tangency_reference import OutlineRays, pair_residuals, rms_per_view, tangency_residuals
 

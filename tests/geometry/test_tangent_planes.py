@@ -11,7 +11,7 @@ import pytest
 
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.lens import BrownConrady
+from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.geometry.tangent_planes import Tangency, tangency
 from tangency_reference import OutlineRays, tangency_residuals
@@ -61,6 +61,27 @@ def test_the_twin_agrees_under_large_faults_and_lenses_too(exact: Sample) -> Non
     lens = BrownConrady(-0.1, 0.02, 0.001, -0.002, 0.0)
     bent = with_view(cameras, 1, lens=lens, skew=3.0)
     assert agree(tangency(bent, outlines), slow(bent, outlines), 0.02)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+@pytest.mark.parametrize("views", [2, 3, 6])
+@pytest.mark.parametrize("lens", [Pinhole(), BrownConrady(-0.1, 0.02, 0.001, -0.002, 0.0), Fisheye(-0.02, 0.004)])
+def test_equal_to_the_slow_twin(lens: Lens, views: int, cut: bool, exact: Sample) -> None:
+    """Whatever the lens, the number of views and the cut of one image; a wrong camera is measured alike too."""
+    cameras = [replace(c, lens=lens, skew=2.0 * k) for k, c in enumerate(cameras_of(exact)[:views])]
+    outlines = outlines_of(exact)[:views]
+    if cut:
+        whole = outlines[0]
+        assert whole is not None
+        outlines[0] = outline_of(np.ascontiguousarray(exact.views[0].alpha[:, : whole.box[2] - 25]))
+    found, twin = tangency(cameras, outlines), slow(cameras, outlines)
+    told = np.isfinite(found.pixels)
+    assert told.any()
+    # The fast one also leaves out planes beyond which a part that was cut off may stick out.
+    assert np.isfinite(twin[told]).all()
+    assert cut or (told == np.isfinite(twin)).all()
+    np.testing.assert_allclose(found.pixels[told], twin[told], rtol=2e-2, atol=1e-3)
+    assert np.abs(found.pixels[told] - slow(with_view(cameras, 1, cx=cameras[1].cx + 0.5), outlines)[told]).max() > 0.1
 
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "rotation transposed", "second view as first"])

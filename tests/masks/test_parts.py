@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.background import quantile, tightest
 from mouselift.masks.segment import cleaned, softened

@@ -20,7 +20,7 @@ from mouselift.framing.plan import SamplePlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import look_at
 from mouselift.render.base import Gaussians, Renderer, View
 from mouselift.render.cpu import CpuRenderer

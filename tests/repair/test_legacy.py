@@ -15,7 +15,7 @@ from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, subject_point
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
 from mouselift.synthetic.mouse import Mouse

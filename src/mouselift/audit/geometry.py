@@ -13,8 +13,7 @@ from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import in_order, problem_of
 from mouselift.findings import Finding
-from mouselift.geometry.outlines import SPECK_SHARE, Outline, outline_of
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import Tangency
 
 

@@ -14,8 +14,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mouselift.calibration.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import ZERO_BASED
 
 _CONFIG_REACH = 3  # config.toml lies beside calibration.toml or at the project's root, two folders up
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")

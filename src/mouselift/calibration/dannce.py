@@ -18,8 +18,9 @@ import numpy as np
 from mouselift.calibration import dannce_evidence as evidence_of
 from mouselift.calibration.dannce_raw import RawCamera, Variant, params_of, to_rig_camera
 from mouselift.calibration.matfile import load_mat
-from mouselift.calibration.rig import ZERO_BASED, Rig, RigCamera, brown_conrady, matrices, shifted
+from mouselift.calibration.rig import Rig, RigCamera, brown_conrady, matrices, shifted
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import ZERO_BASED
 
 VARIANTS = {
     "dannce": Variant("dannce", k_transposed=True, r_transposed=True, one_based=True),

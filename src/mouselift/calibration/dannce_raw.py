@@ -11,9 +11,9 @@ import numpy as np
 
 from mouselift.array_types import Matrix3, Vector3
 from mouselift.calibration.matfile import load_mat, struct_fields
-from mouselift.calibration.rig import ONE_BASED, ZERO_BASED, RigCamera, brown_conrady, shifted
+from mouselift.calibration.rig import RigCamera, brown_conrady, shifted
 from mouselift.errors import CalibrationError
-from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera import ONE_BASED, ZERO_BASED, Camera
 from mouselift.geometry.lens import Lens
 
 _ANY_SIZE = (1, 1)  # projecting needs no image size

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, nearest_rotation, no_variant
+from mouselift.calibration.rig import Rig, RigCamera, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
@@ -129,7 +129,7 @@ def view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
     if fx <= 0 or fy <= 0:
         raise CalibrationError(f"{where}: expected positive focal lengths, got fx = {fx:g}, fy = {fy:g}")
     try:
-        T[:3, :3], _ = nearest_rotation(T[:3, :3])
+        T[:3, :3], _ = mended_rotation(T[:3, :3])
         T[3] = _LAST_ROW  # it may be rounded, too
     except ValueError as error:
         raise CalibrationError(f"camera {name!r} ({path}): {error}") from None

@@ -10,8 +10,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mouselift.calibration.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import ZERO_BASED
 
 _NODES = ("intrinsicMatrix", "distortionCoefficients", "R", "T")
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.calibration.rig import ZERO_BASED, Rig, RigCamera, matrices, no_variant, shifted
+from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, shifted
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
+from mouselift.geometry.camera import ZERO_BASED
 from mouselift.geometry.lens import Pinhole
 
 _LENS_KEYS = ("dist", "distCoeffs", "D", "d", "distortion", "k", "RDistort", "TDistort")

@@ -17,9 +17,7 @@ from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
-
-ONE_BASED = -0.5  # MATLAB: the top-left pixel's centre is (1, 1); added to cx, cy
-ZERO_BASED = 0.5  # OpenCV: it is (0, 0)
+from mouselift.geometry.similarity import nearest_rotation
 
 _EXACT_ROTATION = 1e-6  # what core accepts as it stands
 _ROUNDED_ROTATION = 1e-4  # a rotation written with five digits or fewer is not trusted
@@ -46,7 +44,7 @@ class RigCamera:
             object.__setattr__(self, "K", frozen(self.K, (3, 3), "K"))
             object.__setattr__(self, "t_cam_world", frozen(self.t_cam_world, (3,), "translation"))
             self._check_intrinsics()
-            R, note = nearest_rotation(self.R_cam_world)
+            R, note = mended_rotation(self.R_cam_world)
         except ValueError as error:
             raise CalibrationError(f"{self}: {error}") from None
         object.__setattr__(self, "R_cam_world", frozen(R, (3, 3), "rotation"))
@@ -184,7 +182,7 @@ def _coefficients(lens: Lens) -> np.ndarray:
     return np.array([getattr(lens, key) for key in getattr(lens, "__dataclass_fields__", {})], dtype=np.float64)
 
 
-def nearest_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
+def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
     """(a rotation, what was done to it). A rounded one is replaced by the nearest rotation; ValueError for worse."""
     R = np.array(matrix, dtype=np.float64)
     if R.shape != (3, 3):
@@ -204,8 +202,8 @@ def nearest_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
         )
     if error <= _EXACT_ROTATION:
         return R, None
-    u, _, vt = np.linalg.svd(R)
-    return u @ vt, f"rotation was off orthonormal by {error:.1g} (rounded in the file); the nearest rotation is used"
+    note = f"rotation was off orthonormal by {error:.1g} (rounded in the file); the nearest rotation is used"
+    return nearest_rotation(R), note
 
 
 def no_variant(path: Path, rig_format: str, variant: str | None) -> None:

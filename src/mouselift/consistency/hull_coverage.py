@@ -22,7 +22,7 @@ from mouselift.array_types import Array, Levels
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.triangulation import triangulate
 
 # Exact samples are covered to 0.999 and more (docs/evidence/audit-rates.md, Visual hull).

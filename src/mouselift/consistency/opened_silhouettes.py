@@ -24,8 +24,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import Outline
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL, Outline
 from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
 
 RADIUS_SHARE = 0.2  # of the largest inscribed disc's radius: parts thinner than a fifth of the subject's breadth go

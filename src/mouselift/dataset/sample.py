@@ -24,7 +24,7 @@ from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Finding, Severity
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.alpha import AlphaImage, read_alpha, read_colours
 from mouselift.media.frames import number_of
 

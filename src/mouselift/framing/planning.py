@@ -14,7 +14,7 @@ from mouselift.framing.plan import Box, Fill, SamplePlan, ViewPlan
 from mouselift.framing.subject import SubjectCentre, locate_subject
 from mouselift.framing.view_zoom import ViewGeometry, view_geometry
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import Similarity, shortest_turn
 
 _ROUNDING = 1e-9  # relative, or pixels: what sums of doubles leave

@@ -10,7 +10,7 @@ import numpy as np
 from mouselift.array_types import Vector3
 from mouselift.errors import FramingError, LensFoldError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.triangulation import triangulate
 
 # Centres of mass are not projections of one point: they scatter by a tenth of the silhouette's size, wrong masks more.

@@ -11,7 +11,7 @@ from mouselift.array_types import Array, Matrix3, Points2, Vector3
 from mouselift.errors import FramingError
 from mouselift.framing.framing import Framing
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import shortest_turn
 
 _SAFETY = 2.0  # between the grid's points the affine map's error may be larger than at them

@@ -16,6 +16,10 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.lens import Lens, OnFold, Pinhole
 from mouselift.geometry.similarity import Similarity, check_rotation
 
+# What other conventions' principal points lack to this one, added where a rig file is read:
+ONE_BASED = -0.5  # MATLAB: the top-left pixel's centre is (1, 1)
+ZERO_BASED = 0.5  # OpenCV: it is (0, 0)
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:

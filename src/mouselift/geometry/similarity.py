@@ -51,6 +51,12 @@ def check_rotation(R: Matrix3, name: str, tolerance: float = 1e-6) -> None:
         )
 
 
+def nearest_rotation(matrix: Matrix3) -> Matrix3:
+    """The rotation R with the least |R - matrix| (orthogonal Procrustes; Kabsch 1976 for the sign)."""
+    u, _, vt = np.linalg.svd(matrix)
+    return u @ np.diag([1.0, 1.0, float(np.sign(np.linalg.det(u @ vt)))]) @ vt
+
+
 def look_at(forward: Vector3, down: Vector3) -> Matrix3:
     """R_cam_world whose optical axis is `forward` and whose image "down" is nearest to `down` (OpenCV axes).
 

@@ -25,32 +25,6 @@ class VisualHull:
             raise ValueError("VisualHull: empty; the silhouettes have no common volume")
         return self.points.mean(axis=0)
 
-    def covered(self, camera: Camera, mask: Mask) -> float:
-        """Share of the mask's pixels that the hull's projection covers (silhouette coherence).
-
-        Each voxel covers the square of its projected size around its centre. (Hernandez, Schmitt,
-        Cipolla: "Silhouette coherence for camera calibration under circular motion", 2007.)
-        """
-        if not mask.any():
-            raise ValueError("VisualHull.covered: the mask is empty")
-        return float((self.shadow(camera, mask.shape) & mask).sum() / mask.sum())
-
-    def shadow(self, camera: Camera, shape: tuple[int, ...]) -> Mask:
-        """The hull's projection as a mask of `shape` = (h, w)."""
-        h, w = shape
-        count = np.zeros((h + 1, w + 1), dtype=np.int32)
-        if len(self.points):
-            pixels, depth = camera.project(self.points), camera.depth(self.points)
-            good = np.isfinite(pixels).all(axis=1)
-            half = camera.focal * self.voxel / depth[good] * (np.sqrt(3.0) / 2)
-            low = np.floor(pixels[good] - half[:, None]).astype(int)
-            high = np.ceil(pixels[good] + half[:, None]).astype(int)
-            x0, y0 = low[:, 0].clip(0, w), low[:, 1].clip(0, h)
-            x1, y1 = high[:, 0].clip(0, w), high[:, 1].clip(0, h)
-            for y, x, sign in ((y0, x0, 1), (y1, x1, 1), (y0, x1, -1), (y1, x0, -1)):
-                np.add.at(count, (y, x), sign)
-        return count.cumsum(axis=0).cumsum(axis=1)[:h, :w] > 0
-
 
 def carve(
     cameras: Sequence[Camera],

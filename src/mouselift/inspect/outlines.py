@@ -12,8 +12,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, Levels
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import Outline, outline_of
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL, Outline, outline_of
 from mouselift.geometry.tangent_planes import rays_at_depth_one
 from mouselift.media.frames import FrameSet
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from mouselift.array_types import Array, Levels, Mask
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.masks.background import Background
 from mouselift.masks.yuv_images import YuvImage, halved, light_gain, relit
 from mouselift.media.frames import Box

@@ -14,8 +14,7 @@ import numpy as np
 
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import convex_corners
-from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
+from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
 from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
 from mouselift.masks.subject import footprint

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from mouselift.array_types import Array, Levels, Mask
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.masks.changes import Changes, Comparer
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.subject import Extent, LocatedSubject, locate_subject

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Levels
-from mouselift.geometry.silhouette import HALF_LEVEL, Silhouette
+from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix3
+from mouselift.array_types import Array
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, prior_sigma
 from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.geometry.similarity import Similarity
+from mouselift.geometry.similarity import Similarity, nearest_rotation
 
 TURN_DEG = 0.1  # of a rotation from the rig's: about a pixel at the usual focal lengths
 MOVED = 0.002  # of a centre, share of the cameras' mean distance from their middle: the same
@@ -112,7 +112,7 @@ def _compared(cameras: list[RigCamera], arrays: CameraArrays, how: str) -> RigMa
 def similarity_of(cameras: Sequence[RigCamera], arrays: CameraArrays) -> Similarity:
     """Least squares: Q from the rotations, then scale and origin from the centres."""
     R_rig = np.array([camera.R_cam_world for camera in cameras])
-    Q = _nearest_rotation(np.einsum("vji,vjk->ik", arrays.R_cam_world, R_rig))
+    Q = nearest_rotation(np.einsum("vji,vjk->ik", arrays.R_cam_world, R_rig))
     C = _centres(cameras)
     a, b = (C - C.mean(axis=0)) @ Q.T, arrays.centre - arrays.centre.mean(axis=0)
     scale = max(float((a * b).sum()) / max(float((a * a).sum()), 1e-300), 1e-12)
@@ -172,11 +172,6 @@ def _centres(cameras: Sequence[RigCamera]) -> np.ndarray:
 
 def _reach(arrays: CameraArrays) -> float:
     return float(np.linalg.norm(arrays.centre - arrays.centre.mean(axis=0), axis=1).mean())
-
-
-def _nearest_rotation(M: np.ndarray) -> Matrix3:
-    u, _, vt = np.linalg.svd(M)
-    return u @ np.diag([1.0, 1.0, float(np.sign(np.linalg.det(u @ vt)))]) @ vt
 
 
 @dataclass(frozen=True, eq=False)

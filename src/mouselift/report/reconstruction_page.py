@@ -10,7 +10,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.array_types import ImageRGB
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.reconstruct.record import (
     PAGE,
     SCORES,

@@ -11,7 +11,7 @@ from jaxtyping import UInt8
 
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.atomic import write_whole
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.frames import Image
 
 Tile = UInt8[Array, "tile tile 3"]

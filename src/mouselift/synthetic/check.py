@@ -13,7 +13,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.framing.plan import SamplePlan
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.similarity import Similarity
 from mouselift.media.png import read_png
 from mouselift.synthetic.marks import find_marks

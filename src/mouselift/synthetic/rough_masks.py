@@ -9,7 +9,7 @@ import numpy as np
 
 from mouselift.array_types import Levels
 from mouselift.dataset.sample import Sample
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 
 _FLOOR = 8  # of 255: as prepare.resample.ALPHA_FLOOR, below it lies what compression leaves around a subject
 

@@ -11,7 +11,7 @@ from scipy.ndimage import gaussian_filter
 
 from mouselift.array_types import Array, Mask, Points3, Vector3
 from mouselift.dataset.sample import View
-from mouselift.geometry.silhouette import HALF_LEVEL
+from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull, carve
 
 _COARSE = 36  # voxels along the first cube, which only finds where the hull lies

@@ -12,7 +12,7 @@ import pytest
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import look_at
 from mouselift.media.images import ArrayImage
 

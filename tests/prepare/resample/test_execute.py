@@ -13,7 +13,7 @@ from mouselift.errors import MaskError, VideoError
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import ViewPlan
 from mouselift.framing.planning import plan_sample
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.prepare.resample import ALPHA_FLOOR, composited, straight, warp_view
 from mouselift.prepare.resample_reference import reference_view
 

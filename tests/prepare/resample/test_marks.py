@@ -13,7 +13,7 @@ from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
-from mouselift.geometry.silhouette import Silhouette
+from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import Similarity
 from mouselift.prepare.resample import warp_view
 

@@ -1,4 +1,4 @@
-"""Pluecker lines: what the model sees of a camera.
+"""Pluecker lines in NumPy: what the torch rays of `mouselift.data` must equal.
 
 A line is (direction d of unit length, moment m = o x d). m does not depend on which point o of the
 line is taken; |m| is the line's distance from the origin; the point nearest the origin is d x m.
