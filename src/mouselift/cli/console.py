@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import IO, Any
+
+from mouselift.progress import Progress
+
+LOG = logging.getLogger(__name__)
+QUIET = ContextVar("QUIET", default=False)  # -q: no progress
 
 EXIT_OK = 0
 EXIT_NO = 1  # the command ran, and its answer is no
 EXIT_ERROR = 2  # wrong usage or unusable input; the message says what to do
 EXIT_INTERRUPTED = 130
-
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
 
 def say(text: str = "", *, error: bool = False, markup: bool = True) -> None:
@@ -59,40 +65,37 @@ def emit_json(value: Any, stream: IO[str] | None = None) -> None:
 
 @contextmanager
 def progress_bar(quiet: bool = False) -> Iterator[Progress]:
-    """A bar a stage with rate and time left, on stderr; a line a stage where stderr is no terminal."""
-    if quiet:
-        yield lambda stage, done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TimeRemainingColumn,
-    )
+    """A bar a stage with rate and time left, on stderr; a line a stage where stderr is no terminal.
 
-    console = Console(stderr=True)
+    Nothing with `quiet` and under -q. The log has the beginning and the end of each stage in all cases.
+    """
+    from rich import progress as bars
+    from rich.console import Console
+
+    console = Console(stderr=True, quiet=quiet or QUIET.get())
     columns = [
-        TextColumn("[bold]{task.description}"),
-        BarColumn(bar_width=None),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
+        bars.TextColumn("[bold]{task.description}"),
+        bars.BarColumn(bar_width=None),
+        bars.MofNCompleteColumn(),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeElapsedColumn(),
+        bars.TextColumn("left"),
+        bars.TimeRemainingColumn(),
     ]
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        tasks: dict[str, Any] = {}
+    started: dict[str, float] = {}
+    tasks: dict[str, bars.TaskID] = {}
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal or console.quiet) as bar:
 
         def advance(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
+                started[stage] = time.monotonic()
+                LOG.debug("%s: begins, %d to do", stage, total - done)
                 tasks[stage] = bar.add_task(stage, total=total, completed=done, rate="")
             task = next(task for task in bar.tasks if task.id == tasks[stage])
-            rate = f"{task.speed:.1f}/s" if task.speed else ""
-            bar.update(tasks[stage], completed=done, total=total, rate=rate)
-            if done == total and not console.is_terminal:
-                console.print(f"{stage}: {done} of {total}", highlight=False)
+            bar.update(task.id, completed=done, total=total, rate=f"{task.speed:.1f}/s" if task.speed else "")
+            if done == total:
+                LOG.info("%s: %d of %d in %.1f s", stage, done, total, time.monotonic() - started[stage])
+                if not console.is_terminal:
+                    console.print(f"{stage}: {done} of {total}", highlight=False)
 
         yield advance

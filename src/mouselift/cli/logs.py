@@ -1,0 +1,62 @@
+"""What the library logs, for a person: -v, -q and --log-file, which every verb takes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import QUIET
+from mouselift.errors import OutputError
+
+Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
+
+
+@dataclass(frozen=True)
+class Logs:
+    verbose: Annotated[tyro.conf.UseCounterAction[int], tyro.conf.arg(aliases=("-v",))] = 0
+    """Say on stderr what is being done; -vv: everything that is logged."""
+    quiet: Annotated[Switch, tyro.conf.arg(aliases=("-q",))] = False
+    """No progress and no remarks: only results and errors."""
+    log_file: Path | None = None
+    """Add everything that is logged, with times, to this file."""
+
+    @property
+    def level(self) -> int:
+        """From which level on stderr shows what is logged."""
+        if self.quiet:
+            return logging.ERROR
+        return (logging.WARNING, logging.INFO, logging.DEBUG)[min(self.verbose, 2)]
+
+
+@contextmanager
+def logging_to(logs: Logs) -> Iterator[None]:
+    """The package's logger writes to stderr and the file inside this. OutputError where the file cannot be written."""
+    logger = logging.getLogger("mouselift")
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    handlers[0].setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    handlers[0].setLevel(logs.level)
+    if logs.log_file is not None:
+        try:
+            handlers.append(logging.FileHandler(logs.log_file, encoding="utf-8"))
+        except OSError as error:
+            raise OutputError(f"--log-file {logs.log_file}: cannot be written ({error.strerror})") from None
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+    before, quiet = logger.level, QUIET.set(logs.quiet)
+    logger.setLevel(logging.DEBUG if logs.log_file is not None else logs.level)
+    for handler in handlers:
+        logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        QUIET.reset(quiet)
+        logger.setLevel(before)
+        for handler in handlers:
+            logger.removeHandler(handler)
+            handler.close()
