@@ -6,11 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+import tyro
 
 from mouselift.cli.repair import Repair
 from mouselift.errors import DatasetError
 from mouselift.repair import dataset as module
 from mouselift.repair.dataset import RepairSummary
+from mouselift.repair.options import RepairOptions
 
 
 def summary(refused: int) -> RepairSummary:
@@ -38,3 +40,16 @@ def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Ca
 def test_no_dataset_is_an_error_that_says_what_was_expected(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="expected a folder of samples"):
         Repair(tmp_path / "nowhere", tmp_path / "new", workers=1).run()
+
+
+def test_options_of_the_command_line_reach_the_repair(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[RepairOptions] = []
+
+    def repair(dataset: Path, out: Path, options: RepairOptions, **_: object) -> RepairSummary:
+        asked.append(options)
+        return summary(0)
+
+    monkeypatch.setattr(module, "repair_dataset", repair)
+    command = tyro.cli(Repair, args=["old", "new", "--pool", "camera", "--rig", "rig.toml", "--rig-format", "anipose"])
+    assert command.run() == 0
+    assert asked == [RepairOptions(pool="camera", rig=Path("rig.toml"), rig_format="anipose")]
