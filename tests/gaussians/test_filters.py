@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
 from mouselift.gaussians.filters import FILTERS, SplatFilter
 from mouselift.gaussians.ply import Splats
+from mouselift.reconstruct.options import FilterName
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "losses.npz"
 
@@ -68,3 +70,8 @@ def test_presets_keep_what_the_release_keeps() -> None:
     near_far = SplatFilter(opacity=0.02, near_far=(0.005, 0.995))
     assert np.array_equal(np.flatnonzero(near_far.kept(splats, centres)), d["filt_kept_nearfar"])
     assert len(near_far.apply(splats, centres)) == len(d["filt_kept_nearfar"])
+
+
+def test_the_options_name_every_filter() -> None:
+    """`--help` lists them without loading NumPy."""
+    assert get_args(FilterName) == tuple(FILTERS)
