@@ -1,4 +1,4 @@
-"""Torch rays against the float64 ones of `geometry.rays`, and their invariants."""
+"""Torch rays against the float64 ones of `pluecker_reference`, and their invariants."""
 
 from __future__ import annotations
 
