@@ -1,7 +1,141 @@
 """mouselift: multi-camera animal recordings to model-ready samples with cameras that match their pixels.
 
-Importing this package loads nothing heavy; see `mouselift.geometry` for the geometry,
-`mouselift.prepare` for the pipeline, and docs/concepts/conventions.md for the conventions.
+What is listed in `__all__` is the public API; everything else may change without notice. Nothing heavy is loaded
+before a name is used. Conventions (pixel centres, axes, poses): docs/concepts/conventions.md. Example:
+
+    import mouselift as ml
+    capture = ml.load_capture(Path("recordings/mouse7"))
+    audit = ml.audit_dataset(Path("out/mouse7"))
 """
 
+from __future__ import annotations
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mouselift.audit.result import DatasetAudit as DatasetAudit
+    from mouselift.audit.result import SampleReport as SampleReport
+    from mouselift.audit.run import audit_dataset as audit_dataset
+    from mouselift.audit.run import audit_sample as audit_sample
+    from mouselift.calibration.rig import Rig as Rig
+    from mouselift.capture.capture import Capture as Capture
+    from mouselift.capture.capture import load_capture as load_capture
+    from mouselift.dataset.sample import Sample as Sample
+    from mouselift.dataset.sample import load_sample as load_sample
+    from mouselift.diagnosis.cause import Diagnosis as Diagnosis
+    from mouselift.diagnosis.explain import diagnose as diagnose
+    from mouselift.findings import Finding as Finding
+    from mouselift.framing.framing import Framing as Framing
+    from mouselift.geometry.camera import Camera as Camera
+    from mouselift.inspect.facts import Inspection as Inspection
+    from mouselift.inspect.run import inspect_capture as inspect_capture
+    from mouselift.masks.options import MaskOptions as MaskOptions
+    from mouselift.masks.segment_capture import MaskReport as MaskReport
+    from mouselift.masks.segment_capture import segment_capture as segment_capture
+    from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
+    from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
+    from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction
+    from mouselift.reconstruct.pipeline import reconstruct_samples as reconstruct_samples
+    from mouselift.render.base import Gaussians as Gaussians
+    from mouselift.render.choose import render_gaussians as render_gaussians
+    from mouselift.repair.dataset import RepairSummary as RepairSummary
+    from mouselift.repair.dataset import repair_dataset as repair_dataset
+    from mouselift.repair.options import RepairOptions as RepairOptions
+    from mouselift.report.compare import Comparison as Comparison
+    from mouselift.report.compare import compare_framings as compare_framings
+    from mouselift.report.dataset_page import write_report as write_report
+    from mouselift.report.options import CompareOptions as CompareOptions
+
 __version__ = "0.1.0"
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until a program asks for its words
+
+_HOMES = {
+    "Camera": "geometry.camera",
+    "Capture": "capture.capture",
+    "CompareOptions": "report.options",
+    "Comparison": "report.compare",
+    "DatasetAudit": "audit.result",
+    "Diagnosis": "diagnosis.cause",
+    "EvaluateOptions": "reconstruct.options",
+    "Finding": "findings",
+    "Framing": "framing.framing",
+    "Gaussians": "render.base",
+    "Inspection": "inspect.facts",
+    "MaskOptions": "masks.options",
+    "MaskReport": "masks.segment_capture",
+    "ReconstructOptions": "reconstruct.options",
+    "RepairOptions": "repair.options",
+    "RepairSummary": "repair.dataset",
+    "Rig": "calibration.rig",
+    "Sample": "dataset.sample",
+    "SampleReport": "audit.result",
+    "audit_dataset": "audit.run",
+    "audit_sample": "audit.run",
+    "compare_framings": "report.compare",
+    "diagnose": "diagnosis.explain",
+    "evaluate_reconstruction": "reconstruct.pipeline",
+    "inspect_capture": "inspect.run",
+    "load_capture": "capture.capture",
+    "load_sample": "dataset.sample",
+    "reconstruct_samples": "reconstruct.pipeline",
+    "render_gaussians": "render.choose",
+    "repair_dataset": "repair.dataset",
+    "segment_capture": "masks.segment_capture",
+    "write_report": "report.dataset_page",
+}
+
+__all__ = [
+    "Camera",
+    "Capture",
+    "CompareOptions",
+    "Comparison",
+    "DatasetAudit",
+    "Diagnosis",
+    "EvaluateOptions",
+    "Finding",
+    "Framing",
+    "Gaussians",
+    "Inspection",
+    "MaskOptions",
+    "MaskReport",
+    "ReconstructOptions",
+    "RepairOptions",
+    "RepairSummary",
+    "Rig",
+    "Sample",
+    "SampleReport",
+    "__version__",
+    "audit_dataset",
+    "audit_sample",
+    "compare_framings",
+    "diagnose",
+    "evaluate_reconstruction",
+    "inspect_capture",
+    "load_capture",
+    "load_sample",
+    "reconstruct_samples",
+    "render_gaussians",
+    "repair_dataset",
+    "segment_capture",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name when it is first used."""
+    if name not in _HOMES:
+        import difflib
+
+        near = difflib.get_close_matches(name, _HOMES, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}{hint}", name=name, obj=None)
+    value = getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.report.options import CompareOptions
 
 if TYPE_CHECKING:
     from mouselift.report.compare import Comparison
@@ -27,41 +27,18 @@ class Compare:
     """Folder with a capture.toml, that file, or a dataset in FaceLift's format."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for the datasets and the page: new, or one that the same comparison began."""
-    presets: tuple[str, ...] = ("per-view", "per-sample", "canonical", "legacy")
-    """Which presets."""
-    also: tuple[str, ...] = ()
-    """Other framings, each as aim/quantity/scope/world: look-at/focal/sample/distance."""
-    samples: int = 24
-    """How many instants, spread over the recording."""
-    frames: tuple[int, ...] = ()
-    """Instead: exactly these frames."""
-    size: int = 512
-    """Output pixels a side."""
-    profile: str = "facelift"
-    """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""
+    options: Annotated[CompareOptions, tyro.conf.arg(name="")] = CompareOptions()
     workers: int = 0
     """Processes; 0: one a core."""
     json: bool = False
     """Print the result as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
-        from mouselift.audit.profile import load_profile
-        from mouselift.prepare.select import Selection
-        from mouselift.report.compare import compare, source_of, ways
+        from mouselift.report.compare import compare_framings, source_of
 
-        chosen = ways(self.presets, self.also, self.size)
-        profile = load_profile(self.profile)
-        selection = Selection(frames=self.frames) if self.frames else None
         with progress_bar(self.json) as progress:
-            result = compare(
-                source_of(self.source),
-                self.out,
-                chosen,
-                selection,
-                profile,
-                self.workers or os.cpu_count() or 1,
-                progress,
-                self.samples,
+            result = compare_framings(
+                source_of(self.source), self.out, self.options, workers=self.workers, progress=progress
             )
         if self.json:
             emit_json(result)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.array_types import frozen
-from mouselift.audit.profile import Profile
+from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.audit.run import audit_dataset
 from mouselift.capture.capture import Capture, load_capture
@@ -23,15 +23,16 @@ from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Framing, Zoom
 from mouselift.inspect.run import masked_frames
 from mouselift.media.png import read_png
+from mouselift.parallel import worker_count
 from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.sample import Record
 from mouselift.prepare.select import Selection, Split
+from mouselift.progress import Progress, silent
+from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.run_folder import read_manifest
-
-Progress = Callable[[str, int, int], None]
 
 _TILE = 168
 _SHOWN = 2  # instants on the contact sheets
@@ -122,6 +123,25 @@ def source_of(path: Path) -> Capture:
         capture_file(path)  # raises, with what is expected
     up = frozen([0.0, 0.0, 1.0], (3,), "up")
     return Capture(path, "normalised", up, (), (), None, path.resolve(), path, "facelift", ())
+
+
+def compare_framings(
+    capture: Capture,
+    out: Path,
+    options: CompareOptions = CompareOptions(),
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> Comparison:
+    """Prepare the same frames in several framings, audit each, and write compare.html and compare.json under `out`.
+
+    workers: processes; 0: one a core. FramingError for an unknown framing; MaskError where no frame has all masks.
+    A stopped comparison goes on. Example: `compare_framings(load_capture(Path("mouse7")), Path("compared"))`
+    """
+    chosen = ways(options.presets, options.also, options.size)
+    selection = Selection(frames=options.frames) if options.frames else None
+    profile = load_profile(options.profile)
+    return compare(capture, out, chosen, selection, profile, worker_count(workers), progress, options.samples)
 
 
 def compare(

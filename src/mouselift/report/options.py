@@ -1,0 +1,23 @@
+"""What a comparison of framings takes. Nothing heavy is imported: `--help` reads this file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class CompareOptions:
+    """Which framings are compared, on which frames."""
+
+    presets: tuple[str, ...] = ("per-view", "per-sample", "canonical", "legacy")
+    """Which presets."""
+    also: tuple[str, ...] = ()
+    """Other framings, each as aim/quantity/scope/world: look-at/focal/sample/distance."""
+    samples: int = 24
+    """How many instants, spread over the recording."""
+    frames: tuple[int, ...] = ()
+    """Instead: exactly these frames."""
+    size: int = 512
+    """Output pixels a side."""
+    profile: str = "facelift"
+    """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""

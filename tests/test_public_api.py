@@ -1,0 +1,40 @@
+"""The public API: light to import, whole, and helpful about misspelt names."""
+
+from __future__ import annotations
+
+import inspect
+import pkgutil
+import subprocess
+import sys
+
+import pytest
+
+import mouselift as ml
+
+
+def test_import_loads_nothing_heavy() -> None:
+    heavy = ("numpy", "scipy", "cv2", "av", "torch", "viser", "jinja2")
+    code = f"import sys, mouselift\ndir(mouselift)\nprint([m for m in {heavy!r} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("name", [name for name in ml.__all__ if name != "__version__"])
+def test_every_name_resolves_and_is_documented(name: str) -> None:
+    if name in ("reconstruct_samples", "evaluate_reconstruction", "Gaussians", "render_gaussians"):
+        pytest.importorskip("torch")
+    value = getattr(ml, name)
+    assert value.__name__ == name
+    assert inspect.getdoc(value)
+
+
+def test_names_are_listed_and_hide_no_subpackage() -> None:
+    assert set(dir(ml)) == set(ml.__all__)
+    assert not set(ml.__all__) & {module.name for module in pkgutil.iter_modules(ml.__path__)}
+
+
+def test_unknown_name_gets_a_hint() -> None:
+    with pytest.raises(AttributeError, match=r"did you mean audit_dataset\?"):
+        _ = ml.audit_datasets  # pyright: ignore[reportAttributeAccessIssue]
+    with pytest.raises(AttributeError, match="has no attribute"):
+        _ = ml.nothing_like_it  # pyright: ignore[reportAttributeAccessIssue]
