@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import pkgutil
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -38,3 +40,8 @@ def test_unknown_name_gets_a_hint() -> None:
         _ = ml.audit_datasets  # pyright: ignore[reportAttributeAccessIssue]
     with pytest.raises(AttributeError, match="has no attribute"):
         _ = ml.nothing_like_it  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_the_stub_lists_the_same_names() -> None:
+    stub = Path(ml.__file__).with_name("__init__.pyi").read_text(encoding="utf-8")
+    assert set(re.findall(r"(\w+) as \1", stub)) == set(ml.__all__) - {"__version__"}

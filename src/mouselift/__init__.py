@@ -12,41 +12,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from mouselift.audit.result import DatasetAudit as DatasetAudit
-    from mouselift.audit.result import SampleReport as SampleReport
-    from mouselift.audit.run import audit_dataset as audit_dataset
-    from mouselift.audit.run import audit_sample as audit_sample
-    from mouselift.calibration.rig import Rig as Rig
-    from mouselift.capture.capture import Capture as Capture
-    from mouselift.capture.capture import load_capture as load_capture
-    from mouselift.dataset.sample import Sample as Sample
-    from mouselift.dataset.sample import load_sample as load_sample
-    from mouselift.diagnosis.cause import Diagnosis as Diagnosis
-    from mouselift.diagnosis.explain import diagnose as diagnose
-    from mouselift.findings import Finding as Finding
-    from mouselift.framing.framing import Framing as Framing
-    from mouselift.geometry.camera import Camera as Camera
-    from mouselift.inspect.facts import Inspection as Inspection
-    from mouselift.inspect.run import inspect_capture as inspect_capture
-    from mouselift.masks.options import MaskOptions as MaskOptions
-    from mouselift.masks.segment_capture import MaskReport as MaskReport
-    from mouselift.masks.segment_capture import segment_capture as segment_capture
-    from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
-    from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
-    from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction
-    from mouselift.reconstruct.pipeline import reconstruct_samples as reconstruct_samples
-    from mouselift.render.base import Gaussians as Gaussians
-    from mouselift.render.choose import render_gaussians as render_gaussians
-    from mouselift.repair.dataset import RepairSummary as RepairSummary
-    from mouselift.repair.dataset import repair_dataset as repair_dataset
-    from mouselift.repair.options import RepairOptions as RepairOptions
-    from mouselift.report.compare import Comparison as Comparison
-    from mouselift.report.compare import compare_framings as compare_framings
-    from mouselift.report.dataset_page import write_report as write_report
-    from mouselift.report.options import CompareOptions as CompareOptions
+from typing import Any
 
 __version__ = "0.1.0"
 
