@@ -1,4 +1,4 @@
-"""Which cameras `mouselift inspect` accuses, and which it should: rates over synthetic captures, and the limits.
+"""Which cameras `mouselift inspect` blames, and which it should: rates over synthetic captures, and the limits.
 
     python benchmarks/inspect_limits.py                    # the rates of the limits in force, on fresh seeds
     python benchmarks/inspect_limits.py --tune             # other limits too, on the seeds that set them
@@ -27,10 +27,10 @@ from mouselift.inspect.agreement import (
     agreement_findings,
     agreement_of,
     by_pair,
-    distances,
+    tangency_distances,
 )
 from mouselift.inspect.facts import AgreementFacts
-from mouselift.inspect.outlines import SeenFrame, SeenView, see
+from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -85,7 +85,7 @@ FAULTS = (
 class Case:
     masks: str
     fault: Fault
-    guilty: str | None
+    faulty_camera: str | None
     facts: AgreementFacts | None
 
 
@@ -94,7 +94,7 @@ def cases(seed: int) -> list[Case]:
     rng = np.random.default_rng([seed, 0x1A5])
     rig = scaled_rig(ring_rig(int(rng.integers(4, 7)), (15.0, 35.0), jitter_deg=3.0, seed=seed), 0.5)
     mouse, motion = Mouse(seed=seed), Motion(rig.arena, seed)
-    guilty = int(rng.integers(len(rig.cameras)))
+    faulty_camera = int(rng.integers(len(rig.cameras)))
     times = 1.0 + _SECONDS_APART * np.arange(_INSTANTS)
     meshes = {
         (k, late): mouse.posed(motion.pose(float(time) - late / _RATE)).mesh
@@ -103,7 +103,7 @@ def cases(seed: int) -> list[Case]:
     }
     shown = [[render_silhouette(meshes[k, 0], camera, 3) for camera in rig.cameras] for k in range(_INSTANTS)]
     behind = {
-        (k, late): render_silhouette(meshes[k, late], rig.cameras[guilty], 3)
+        (k, late): render_silhouette(meshes[k, late], rig.cameras[faulty_camera], 3)
         for k in range(_INSTANTS)
         for late in _LATE
     }
@@ -112,36 +112,40 @@ def cases(seed: int) -> list[Case]:
         for late in (0, *_LATE):
             frames = []
             for k in range(_INSTANTS):
-                own = [behind[k, late] if late and v == guilty else mask for v, mask in enumerate(shown[k])]
+                own = [behind[k, late] if late and v == faulty_camera else mask for v, mask in enumerate(shown[k])]
                 frames.append(_seen(k, rig.cameras, own, what, np.random.default_rng([seed, k])))
             for fault in (fault for fault in FAULTS if fault.late == late):
-                wrong = None if fault.name == "nothing" else rig.cameras[guilty].name
-                found.append(Case(masks, fault, wrong, _facts(rig.cameras, frames, fault, guilty, rng)))
+                wrong = None if fault.name == "nothing" else rig.cameras[faulty_camera].name
+                found.append(Case(masks, fault, wrong, _facts(rig.cameras, frames, fault, faulty_camera, rng)))
     return found
 
 
 def _seen(
     frame: int, cameras: Sequence[Camera], masks: list[np.ndarray], what: Roughness | None, rng: np.random.Generator
-) -> SeenFrame:
+) -> FrameOutlines:
     sample = Sample(str(frame), tuple(View(c.name, c, mask) for c, mask in zip(cameras, masks, strict=True)))
     if what is not None:
         sample = roughen(sample, rng, what)[0]
-    views = [see(view.camera, view.alpha) for view in sample.views]
-    return SeenFrame(frame, tuple(view for view, _ in views), tuple(state for _, state in views))
+    views = [view_outline(view.camera, view.alpha) for view in sample.views]
+    return FrameOutlines(frame, tuple(view for view, _ in views), tuple(state for _, state in views))
 
 
 def _facts(
-    cameras: Sequence[Camera], frames: Sequence[SeenFrame], fault: Fault, guilty: int, rng: np.random.Generator
+    cameras: Sequence[Camera],
+    frames: Sequence[FrameOutlines],
+    fault: Fault,
+    faulty: int,
+    rng: np.random.Generator,
 ) -> AgreementFacts | None:
-    stated = fault.change(cameras[guilty], rng) if fault.change is not None else cameras[guilty]
+    stated = fault.change(cameras[faulty], rng) if fault.change is not None else cameras[faulty]
 
-    def judged(frame: SeenFrame) -> SeenFrame:
-        views: list[SeenView | None] = list(frame.views)
-        view = views[guilty]
-        views[guilty] = None if view is None else replace(view, camera=stated)
+    def judged(frame: FrameOutlines) -> FrameOutlines:
+        views: list[ViewOutline | None] = list(frame.views)
+        view = views[faulty]
+        views[faulty] = None if view is None else replace(view, camera=stated)
         return replace(frame, views=tuple(views))
 
-    return agreement_of([camera.name for camera in cameras], [by_pair(distances(judged(f))) for f in frames])
+    return agreement_of([camera.name for camera in cameras], [by_pair(tangency_distances(judged(f))) for f in frames])
 
 
 def table(found: Sequence[Case], limits: AgreementLimits) -> None:
@@ -157,7 +161,7 @@ def table(found: Sequence[Case], limits: AgreementLimits) -> None:
             error = np.mean([any(f.severity == "error" for f in _findings(case, limits)) for case in mine])
             row += f"{100 * named:8.1f}{100 * other:7.1f}{100 * error:7.1f}"
         print(row)
-    clean = [case.facts.all_px for case in found if case.guilty is None and case.facts is not None]
+    clean = [case.facts.all_px for case in found if case.faulty_camera is None and case.facts is not None]
     print(f"median residual of captures without a fault: at most {max(clean):.2f} px\n")
 
 
@@ -166,22 +170,22 @@ def _findings(case: Case, limits: AgreementLimits) -> list:
 
 
 def _named(case: Case, limits: AgreementLimits) -> bool:
-    return case.guilty is not None and any(f.camera == case.guilty for f in _findings(case, limits))
+    return case.faulty_camera is not None and any(f.camera == case.faulty_camera for f in _findings(case, limits))
 
 
 def _other(case: Case, limits: AgreementLimits) -> bool:
-    return any(f.camera != case.guilty or case.guilty is None for f in _findings(case, limits))
+    return any(f.camera != case.faulty_camera or case.faulty_camera is None for f in _findings(case, limits))
 
 
 def tune(found: Sequence[Case]) -> None:
     """False alarms and detections of a grid of limits, by kind of masks."""
-    print("guilty  worst  least_px  " + "".join(f"{masks + ': false, named, other, %':>36}" for masks in _MASKS))
-    for guilty, share, least in product((1.5, 2.0, 2.5), (0.0, 0.6, 0.7, 0.8, 0.9), (0.5, 1.0)):
-        limits = replace(LIMITS, guilty=guilty, worst_share=share, least_px=least)
-        row = f"{guilty:6.2f} {share:6.2f} {least:9.2f}  "
+    print("ratio   worst  least_px  " + "".join(f"{masks + ': false, named, other, %':>36}" for masks in _MASKS))
+    for ratio, share, least in product((1.5, 2.0, 2.5), (0.0, 0.6, 0.7, 0.8, 0.9), (0.5, 1.0)):
+        limits = replace(LIMITS, ratio=ratio, worst_share=share, least_px=least)
+        row = f"{ratio:6.2f} {share:6.2f} {least:9.2f}  "
         for masks in _MASKS:
             sound, faulty = (
-                [case for case in found if (case.guilty is None) == good and case.masks == masks]
+                [case for case in found if (case.faulty_camera is None) == good and case.masks == masks]
                 for good in (True, False)
             )
             rates = [np.mean([_other(case, limits) for case in sound])]

@@ -1,4 +1,4 @@
-"""How often `mouselift inspect` finds a late video, names its camera and the right offset, and accuses nobody else.
+"""How often `mouselift inspect` finds a late video, names its camera and the right offset, and blames no other.
 
     python benchmarks/lag_rates.py [--captures 500] [--frames 60] [--seed 1000] [--masks exact lossy] [--workers 2]
 
@@ -24,10 +24,10 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from mouselift.dataset.sample import Sample, View
-from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, judge, lag_findings
+from mouselift.inspect.frame_choice import choose_frames
+from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, motion_a_frame, view_outline
+from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
 from mouselift.inspect.offsets import LagTables, lag_table
-from mouselift.inspect.outlines import SeenFrame, SeenView, motion_a_frame, see
-from mouselift.inspect.sampling import sample
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -47,7 +47,7 @@ def capture(seed: int, masks: Sequence[str], frames: int) -> dict[tuple[str, int
         rng = np.random.default_rng([seed, 0x1A6])
         rig = scaled_rig(ring_rig(CAMERAS, (15.0, 35.0), jitter_deg=3.0, seed=seed), 0.5)
         late = int(rng.integers(CAMERAS))
-        plan = sample(range(LENGTH), frames, REACH)
+        plan = choose_frames(range(LENGTH), frames, REACH)
         shown = _shown(rig, late, seed, plan.frames, masks)
         return {
             (kind, lag): _said(rig, late, lag, shown[kind], plan.frames, plan.instants)
@@ -58,11 +58,11 @@ def capture(seed: int, masks: Sequence[str], frames: int) -> dict[tuple[str, int
 
 def _shown(
     rig: Rig, late: int, seed: int, frames: Sequence[int], masks: Sequence[str]
-) -> dict[str, dict[tuple[int, int], SeenView | None]]:
+) -> dict[str, dict[tuple[int, int], ViewOutline | None]]:
     """By masks, camera and moment: all cameras at the frames that are read, the late one at what it shows instead."""
     mouse, motion = Mouse(seed=seed), Motion(rig.arena, seed)
     read = set(frames)
-    out: dict[str, dict[tuple[int, int], SeenView | None]] = {kind: {} for kind in masks}
+    out: dict[str, dict[tuple[int, int], ViewOutline | None]] = {kind: {} for kind in masks}
     for moment in sorted({frame - lag for frame in frames for lag in LATE}):
         mesh = mouse.posed(motion.pose(1.0 + moment / RATE)).mesh
         seen = [v for v in range(CAMERAS) if v == late or moment in read]
@@ -72,7 +72,7 @@ def _shown(
             what, rng = MASKS[kind], np.random.default_rng([seed, moment + LENGTH])
             got = exact if what is None else roughen(exact, rng, what)[0]
             out[kind].update(
-                {(v, moment): see(view.camera, view.alpha)[0] for v, view in zip(seen, got.views, strict=True)}
+                {(v, moment): view_outline(view.camera, view.alpha)[0] for v, view in zip(seen, got.views, strict=True)}
             )
     return out
 
@@ -81,13 +81,13 @@ def _said(
     rig: Rig,
     late: int,
     lag: int,
-    shown: dict[tuple[int, int], SeenView | None],
+    shown: dict[tuple[int, int], ViewOutline | None],
     frames: Sequence[int],
     instants: Sequence[int],
 ) -> tuple[str, int]:
-    def at(frame: int) -> SeenFrame:
+    def at(frame: int) -> FrameOutlines:
         views = tuple(shown[v, frame - lag if v == late else frame] for v in range(CAMERAS))
-        return SeenFrame(frame, views, ("ok",) * CAMERAS)
+        return FrameOutlines(frame, views, ("ok",) * CAMERAS)
 
     seen = {frame: at(frame) for frame in frames}
     windows = {k: [seen[frame] for frame in range(k - REACH, k + REACH + 1)] for k in instants}
@@ -97,7 +97,7 @@ def _said(
     names = tuple(camera.name for camera in rig.cameras)
     tables = LagTables(names, REACH, tuple(moving), np.stack([lag_table(windows[k]) for k in moving]))
     given = [0] * CAMERAS
-    found = list(lag_findings(judge(tables, given), tables, given))
+    found = list(lag_findings(lag_facts(tables, given), tables, given))
     wanted = [] if lag == 0 else [("camera-lags", names[late], float(lag))]
     got = [(f.code, f.camera, f.value) for f in found]
     if got == wanted:

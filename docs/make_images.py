@@ -24,7 +24,8 @@ import tyro
 from mouselift.array_types import ImageRGB
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
-from mouselift.inspect.run import inspect_capture
+from mouselift.inspect.inspect_capture import inspect_capture
+from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet
@@ -126,7 +127,7 @@ def inspect_parts(capture: Path) -> ImageRGB:
     """The page's head, and below it the part about lag, as chromium shows them."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "inspect.html"
-        found = inspect_capture(capture, frames=80)
+        found = inspect_capture(load_capture(capture), InspectOptions(frames=80))
         write_inspect_page(found, page)
         text = page.read_text(encoding="utf-8")
         for private in {Path(found.capture).parent.parent, *(Path(camera.source).parent for camera in found.cameras)}:

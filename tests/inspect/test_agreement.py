@@ -11,8 +11,8 @@ import pytest
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.tangent_planes import tangency
-from mouselift.inspect.agreement import LIMITS, agreement_findings, agreement_of, by_pair, distances
-from mouselift.inspect.outlines import SeenFrame, see
+from mouselift.inspect.agreement import LIMITS, agreement_findings, agreement_of, by_pair, tangency_distances
+from mouselift.inspect.frame_outlines import FrameOutlines, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -34,21 +34,21 @@ def samples() -> list[Sample]:
     ]
 
 
-def accused(samples: Sequence[Sample], change: Callable[[Camera], Camera] | None = None) -> list[tuple]:
+def blamed_cameras(samples: Sequence[Sample], change: Callable[[Camera], Camera] | None = None) -> list[tuple]:
     """(code, camera) of the findings, with the third camera's calibration changed."""
     residuals = []
     for sample in samples:
         cameras = [view.camera for view in sample.views]
         if change is not None:
             cameras[2] = change(cameras[2])
-        seen = [see(camera, view.alpha)[0] for camera, view in zip(cameras, sample.views, strict=True)]
-        residuals.append(by_pair(distances(SeenFrame(int(sample.id), tuple(seen), ("ok",) * len(seen)))))
+        seen = [view_outline(camera, view.alpha)[0] for camera, view in zip(cameras, sample.views, strict=True)]
+        residuals.append(by_pair(tangency_distances(FrameOutlines(int(sample.id), tuple(seen), ("ok",) * len(seen)))))
     facts = agreement_of(samples[0].names, residuals)
     return [(finding.code, finding.camera) for finding in agreement_findings(facts, len(samples), ())]
 
 
-def test_exact_cameras_are_not_accused(samples: list[Sample]) -> None:
-    assert accused(samples) == []
+def test_exact_cameras_are_not_blamed(samples: list[Sample]) -> None:
+    assert blamed_cameras(samples) == []
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_exact_cameras_are_not_accused(samples: list[Sample]) -> None:
     ],
 )
 def test_a_wrong_camera_is(samples: list[Sample], change: Callable[[Camera], Camera]) -> None:
-    assert accused(samples, change) == [("views-disagree", "Camera3")]
+    assert blamed_cameras(samples, change) == [("views-disagree", "Camera3")]
 
 
 def _transposed(camera: Camera) -> np.ndarray:
@@ -73,16 +73,16 @@ def _transposed(camera: Camera) -> np.ndarray:
     return T
 
 
-def test_masks_with_bad_moments_accuse_no_camera(samples: list[Sample]) -> None:
+def test_masks_with_bad_moments_blame_no_camera(samples: list[Sample]) -> None:
     """At each instant another view is too fat and another lacks its tail: a ratio of medians alone blames one."""
     blamed = 0
     for seed in range(4):
         rough = [roughen(sample, np.random.default_rng([seed, k]))[0] for k, sample in enumerate(samples)]
-        assert all(camera is None for _, camera in accused(rough)), seed
+        assert all(camera is None for _, camera in blamed_cameras(rough)), seed
         residuals = []
         for sample in rough:
-            seen = tuple(see(view.camera, view.alpha)[0] for view in sample.views)
-            residuals.append(by_pair(distances(SeenFrame(0, seen, ("ok",) * len(seen)))))
+            seen = tuple(view_outline(view.camera, view.alpha)[0] for view in sample.views)
+            residuals.append(by_pair(tangency_distances(FrameOutlines(0, seen, ("ok",) * len(seen)))))
         facts = agreement_of(rough[0].names, residuals)
         careless = replace(LIMITS, worst_share=0.0)
         blamed += any(f.camera is not None for f in agreement_findings(facts, INSTANTS, (), careless))
@@ -91,9 +91,9 @@ def test_masks_with_bad_moments_accuse_no_camera(samples: list[Sample]) -> None:
 
 def test_distances_are_the_audits_and_views_without_masks_are_left_out(samples: list[Sample]) -> None:
     views = samples[0].views
-    seen = [see(view.camera, view.alpha)[0] for view in views]
+    seen = [view_outline(view.camera, view.alpha)[0] for view in views]
     seen[1] = None
-    found = distances(SeenFrame(0, tuple(seen), ("ok",) * 5))
+    found = tangency_distances(FrameOutlines(0, tuple(seen), ("ok",) * 5))
     assert np.isnan(found[1]).all()
     assert np.isnan(found[:, 1]).all()
     kept = [view for view in seen if view is not None]

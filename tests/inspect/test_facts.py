@@ -9,14 +9,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mouselift.capture.capture import load_capture
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.inspect.facts import Inspection
-from mouselift.inspect.path import plane_normal
-from mouselift.inspect.rig import Recorded, camera_facts, pair_facts, rig_findings
-from mouselift.inspect.run import inspect_capture
-from mouselift.inspect.sampling import sample
+from mouselift.inspect.frame_choice import choose_frames
+from mouselift.inspect.inspect_capture import inspect_capture
+from mouselift.inspect.options import InspectOptions
+from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_findings
+from mouselift.inspect.subject_path import plane_normal
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.rigs import Rig, markerless_rig, ring_rig
@@ -29,7 +31,7 @@ def codes(found: Inspection) -> set[tuple[str, str | None]]:
 
 
 def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None:
-    found = inspect_capture(steady, frames=12, lag=3)
+    found = inspect_capture(load_capture(steady), InspectOptions(frames=12, lag=3))
     assert found.findings == ()
     assert not found.failed
     assert [fact.best for fact in found.lag] == [0, 0, 0, 0]
@@ -51,7 +53,7 @@ def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None
 
 def test_the_path_is_the_animals(steady: Path) -> None:
     """Near the middle of the true mesh. It walks at 75 mm/s; where it turns, its middle takes the inner lane."""
-    path = inspect_capture(steady, frames=12, lag=3).path
+    path = inspect_capture(load_capture(steady), InspectOptions(frames=12, lag=3)).path
     assert path is not None
     assert path.per == "frame"  # an image folder has no rate
     assert path.median_speed is not None
@@ -66,7 +68,7 @@ def test_the_path_is_the_animals(steady: Path) -> None:
 
 
 def test_without_masks_the_rest_is_told(record: Callable[..., Path]) -> None:
-    found = inspect_capture(record(TIMES[:3], masks=False))
+    found = inspect_capture(load_capture(record(TIMES[:3], masks=False)))
     assert found.masks == ()
     assert found.path is None
     assert found.agreement is None
@@ -95,7 +97,7 @@ def test_a_wrong_calibration_is_seen_in_the_right_camera(
 ) -> None:
     stated = list(small_rig.cameras)
     stated[2] = fault(stated[2])
-    found = inspect_capture(record(TIMES, stated=stated), lag=0)
+    found = inspect_capture(load_capture(record(TIMES, stated=stated)), InspectOptions(lag=0))
     assert found.agreement is not None
     own, rest = found.agreement.camera_px["Camera3"], found.agreement.without_px["Camera3"]
     assert own is not None
@@ -108,7 +110,7 @@ def test_a_wrong_calibration_is_seen_in_the_right_camera(
 def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], small_rig: Rig) -> None:
     stated = list(small_rig.cameras)
     stated[2] = replace(stated[2], cx=stated[2].cx + 9.0)
-    found = inspect_capture(record(TIMES, stated=stated), lag=0)
+    found = inspect_capture(load_capture(record(TIMES, stated=stated)), InspectOptions(lag=0))
     assert ("views-disagree", "Camera3") in codes(found)
     assert found.failed
 
@@ -116,7 +118,9 @@ def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], s
 def test_masks_that_are_missing_or_cut(record: Callable[..., Path], small_rig: Rig) -> None:
     cameras = list(small_rig.cameras)
     cameras[1] = cameras[1].cropped(0.0, 0.0, (140, 256))
-    found = inspect_capture(record(TIMES, rig=Rig(tuple(cameras), small_rig.arena)), lag=0)
+    found = inspect_capture(
+        load_capture(record(TIMES, rig=Rig(tuple(cameras), small_rig.arena))), InspectOptions(lag=0)
+    )
     assert ("cut-by-sensor", "Camera2") in codes(found)
     assert found.masks[1].cut == len(found.instants)
     assert found.masks[0].cut == 0
@@ -129,7 +133,7 @@ def test_up_that_cannot_be(steady: Path) -> None:
     def with_up(line: str) -> Inspection:
         file = steady / "other.toml"
         file.write_text(text.replace('up = "+z"', line))
-        return inspect_capture(file, frames=4, lag=0)
+        return inspect_capture(load_capture(file), InspectOptions(frames=4, lag=0))
 
     flipped = with_up('up = "-z"')
     assert {code for code, _ in codes(flipped)} == {"up-flipped", "cameras-below"}
@@ -143,12 +147,12 @@ def test_up_that_cannot_be(steady: Path) -> None:
 
 def test_impossible_options(steady: Path) -> None:
     with pytest.raises(CaptureError, match="at least 2 frames"):
-        inspect_capture(steady, frames=1)
+        inspect_capture(load_capture(steady), InspectOptions(frames=1))
 
 
 def facts_of(*cameras: Camera) -> set[tuple[str, str | None]]:
     """Codes of the rig's findings alone."""
-    recorded = [Recorded(camera, 10, 25.0, 0, "x.mp4", 0) for camera in cameras]
+    recorded = [RecordedCamera(camera, 10, 25.0, 0, "x.mp4", 0) for camera in cameras]
     centre, up = np.array([0.0, 0.0, 20.0]), np.array([0.0, 0.0, 1.0])
     facts = [camera_facts(r, centre, up) for r in recorded]
     return {(f.code, f.camera) for f in rig_findings(recorded, facts, pair_facts(cameras, centre))}
@@ -175,14 +179,14 @@ def test_facts_are_exact() -> None:
     cameras = ring_rig(5).cameras
     centre, up = np.array([0.0, 0.0, 20.0]), np.array([0.0, 0.0, 1.0])
     for index, camera in enumerate(cameras):
-        fact = camera_facts(Recorded(camera, 1, 0.0, 0, "", 0), centre, up)
+        fact = camera_facts(RecordedCamera(camera, 1, 0.0, 0, "", 0), centre, up)
         assert (fact.distance, fact.elevation) == (pytest.approx(320.0), pytest.approx(20.0))
         assert fact.azimuth is not None
         assert fact.azimuth % 360 == pytest.approx(72.0 * index)
         assert fact.principal_off == 0.0
         assert fact.field is not None
         assert fact.field[0] == pytest.approx(2 * np.degrees(np.arctan(1152 / 2 / 1650)), abs=0.01)
-    half = camera_facts(Recorded(replace(cameras[0], cx=576.5), 1, 0.0, 0, "", 0), centre, up)
+    half = camera_facts(RecordedCamera(replace(cameras[0], cx=576.5), 1, 0.0, 0, "", 0), centre, up)
     assert half.principal_off > 0  # half a pixel shows
 
 
@@ -198,7 +202,7 @@ def test_path_plane() -> None:
 
 
 def test_samples_come_in_runs_and_never_across_a_jump() -> None:
-    plan = sample(range(1000), 60, 5, jumps=(500,))
+    plan = choose_frames(range(1000), 60, 5, jumps=(500,))
     assert 50 <= len(plan.instants) <= 60
     assert plan.reach == 5
     read = set(plan.frames)
@@ -208,8 +212,8 @@ def test_samples_come_in_runs_and_never_across_a_jump() -> None:
     assert max(plan.instants) > 900
     assert min(plan.instants) < 100
     assert len(plan.frames) < 300
-    sparse = sample(range(0, 1000, 10), 60, 5)
+    sparse = choose_frames(range(0, 1000, 10), 60, 5)
     assert sparse.reach == 0
     assert len(sparse.instants) == 60
-    assert sample(range(4), 60, 5).instants == (0, 1, 2, 3)
-    assert len(sample(range(30), 60, 5).instants) == 20
+    assert choose_frames(range(4), 60, 5).instants == (0, 1, 2, 3)
+    assert len(choose_frames(range(30), 60, 5).instants) == 20

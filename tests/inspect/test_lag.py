@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mouselift.capture.capture import load_capture
 from mouselift.inspect.facts import Inspection
-from mouselift.inspect.lag import judge, lag_findings
+from mouselift.inspect.inspect_capture import inspect_capture
+from mouselift.inspect.lag import lag_facts, lag_findings
 from mouselift.inspect.offsets import LagTables, about_the_instant, solve
-from mouselift.inspect.run import inspect_capture
+from mouselift.inspect.options import InspectOptions
 
 
 def codes(found: Inspection) -> list[tuple[str, str | None]]:
@@ -20,7 +22,7 @@ def codes(found: Inspection) -> list[tuple[str, str | None]]:
 
 
 def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) -> None:
-    found = inspect_capture(late_recording, frames=14, lag=3)
+    found = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
     assert {fact.camera: fact.best for fact in found.lag} == {"Camera1": 0, "Camera2": 2, "Camera3": 0}
     (finding,) = [f for f in found.findings if f.code == "camera-lags"]
     assert (finding.severity, finding.camera, finding.value) == ("error", "Camera2", 2.0)
@@ -37,9 +39,9 @@ def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) 
     text = toml.read_text()
     toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 2\n'))
     try:
-        cured = inspect_capture(late_recording, frames=14, lag=3)
+        cured = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
         toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 3\n'))
-        over = inspect_capture(late_recording, frames=14, lag=3)
+        over = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
     finally:
         toml.write_text(text)
     assert [fact.best for fact in cured.lag] == [0, 0, 0]
@@ -53,14 +55,18 @@ def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) 
 
 def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
     """2000 images a second: the animal hardly moves from one to the next."""
-    found = inspect_capture(record([4.9 + k / 2000 for k in range(14)], lag={1: 2}), frames=10, lag=2)
+    found = inspect_capture(
+        load_capture(record([4.9 + k / 2000 for k in range(14)], lag={1: 2})), InspectOptions(frames=10, lag=2)
+    )
     assert found.lag == ()
     assert "rests" in found.lag_said
     assert not found.failed
 
 
 def test_masks_of_every_third_frame_cannot_decide(record: Callable[..., Path]) -> None:
-    found = inspect_capture(record([0.6 + k / 25 for k in range(12)], every=3), frames=12, lag=2)
+    found = inspect_capture(
+        load_capture(record([0.6 + k / 25 for k in range(12)], every=3)), InspectOptions(frames=12, lag=2)
+    )
     assert found.lag == ()
     assert found.instants == (0, 3, 6, 9)
     assert "masks of 5 consecutive frames" in found.lag_said
@@ -68,7 +74,7 @@ def test_masks_of_every_third_frame_cannot_decide(record: Callable[..., Path]) -
 
 
 def test_no_lag_asked_for(steady: Path) -> None:
-    found = inspect_capture(steady, frames=4, lag=0)
+    found = inspect_capture(load_capture(steady), InspectOptions(frames=4, lag=0))
     assert found.lag == ()
     assert found.read == len(found.instants) == 4
 
@@ -122,7 +128,7 @@ def test_masks_that_happen_to_be_good_in_some_frames_do_not_look_like_a_lag() ->
         rows.append(row)
     lags = LagTables(tuple("abcd"), 3, tuple(range(60)), np.array(rows, dtype=np.float32))
     assert solve(lags) == [0, 0, 0, 0]
-    assert [fact.best for fact in judge(lags, [0] * 4)] in ([0] * 4, [None] * 4)
+    assert [fact.best for fact in lag_facts(lags, [0] * 4)] in ([0] * 4, [None] * 4)
 
 
 def test_what_most_cameras_share_is_called_nought() -> None:
@@ -135,7 +141,7 @@ def test_noise_alone_is_no_lag() -> None:
     accused = 0
     for _ in range(400):
         values = rng.gamma(2.0, 1.0, (20, 6, 13)).astype(np.float32)
-        facts = judge(LagTables(("a", "b", "c", "d"), 3, tuple(range(20)), values), [0] * 4)
+        facts = lag_facts(LagTables(("a", "b", "c", "d"), 3, tuple(range(20)), values), [0] * 4)
         accused += sum(fact.best not in (None, 0) for fact in facts)
     assert accused <= 4
 
@@ -143,6 +149,6 @@ def test_noise_alone_is_no_lag() -> None:
 def test_lost_frames_are_told_from_a_constant_lag() -> None:
     early, late = tables([0, 0, 0, 0]), tables([0, 2, 0, 0])
     both = LagTables(early.names, 3, tuple(range(24)), np.concatenate([early.tables, late.tables]))
-    found = list(lag_findings(judge(both, [0] * 4), both, [0] * 4))
+    found = list(lag_findings(lag_facts(both, [0] * 4), both, [0] * 4))
     assert ("lag-changes", "cam1") in [(f.code, f.camera) for f in found]
-    assert [f.code for f in lag_findings(judge(late, [0] * 4), late, [0] * 4)] == ["camera-lags"]
+    assert [f.code for f in lag_findings(lag_facts(late, [0] * 4), late, [0] * 4)] == ["camera-lags"]

@@ -13,7 +13,7 @@ import tangency_reference as reference
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.tangent_planes import OutlineRays, tangency, window_residuals
-from mouselift.inspect.outlines import SeenView, see
+from mouselift.inspect.frame_outlines import ViewOutline, view_outline
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.raster import render_silhouette
@@ -36,13 +36,13 @@ def masks(cameras: tuple[Camera, ...]) -> list[list[np.ndarray]]:
     return [[render_silhouette(mesh, camera, 6) for mesh in meshes] for camera in cameras]
 
 
-def seen(camera: Camera, masks: list[np.ndarray]) -> list[SeenView]:
-    out = [see(camera, mask)[0] for mask in masks]
+def seen(camera: Camera, masks: list[np.ndarray]) -> list[ViewOutline]:
+    out = [view_outline(camera, mask)[0] for mask in masks]
     assert all(view is not None for view in out)
     return [view for view in out if view is not None]
 
 
-def pair_residuals(first: Sequence[SeenView], second: Sequence[SeenView]) -> np.ndarray:
+def pair_residuals(first: Sequence[ViewOutline], second: Sequence[ViewOutline]) -> np.ndarray:
     """[in which view, side, frame, frame] of two windows, as lag measures them."""
     views = [*first, *second]
     outlines = [view.outline for view in views]

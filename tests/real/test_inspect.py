@@ -12,7 +12,8 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.errors import CalibrationError
-from mouselift.inspect.run import inspect_capture
+from mouselift.inspect.inspect_capture import inspect_capture
+from mouselift.inspect.options import InspectOptions
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.segment_capture import segment_capture
 
@@ -50,24 +51,24 @@ def test_the_shipped_session_is_refused_by_init_and_by_inspect(tmp_path: Path) -
     assert "--unused" in str(caught.value)
     found = discover(folder, unused=["side"])
     write_capture_toml(folder / "capture.toml", found.spec)
-    assert len(inspect_capture(folder).cameras) == 3
+    assert len(inspect_capture(load_capture(folder)).cameras) == 3
     toml = (folder / "capture.toml").read_text().replace('unused = ["side"]\n', "")
     (folder / "capture.toml").write_text(toml + '\n[[camera]]\nname = "side"\nvideo = "videos/side.mp4"\n')
     with pytest.raises(CalibrationError, match="'side' and 'top' have one and the same calibration"):
-        inspect_capture(folder)
+        inspect_capture(load_capture(folder))
 
 
 def test_the_refitted_session_is_taken(tmp_path: Path) -> None:
     folder = session(tmp_path, "sleap_minimal_session_side_refit.toml", ["back", "mid", "side", "top"])
     write_capture_toml(folder / "capture.toml", discover(folder).spec)
-    found = inspect_capture(folder)
+    found = inspect_capture(load_capture(folder))
     assert not found.failed
     assert "up-unknown" in {finding.code for finding in found.findings}
 
 
 def test_rig_facts_of_mouse_cylinder(tmp_path: Path) -> None:
     """Without masks. The rig is sound, although two principal points lie far off and one lens is another."""
-    found = inspect_capture(cylinder(tmp_path))
+    found = inspect_capture(load_capture(cylinder(tmp_path)))
     assert not found.failed
     odd = {(finding.code, finding.camera) for finding in found.findings}
     assert odd == {("principal-far", "CameraL"), ("principal-far", "CameraU"), ("focal-differs", "CameraU")}
@@ -88,7 +89,7 @@ def test_facelift_sample_as_a_capture(tmp_path: Path) -> None:
     (tmp_path / "capture.toml").write_text(
         f'format = 1\nunit = "normalised"\nup = "+z"\ndataset = "{DATA / "facelift_sample"}"\n'
     )
-    found = inspect_capture(tmp_path)
+    found = inspect_capture(load_capture(tmp_path))
     assert not found.failed
     assert found.path is None
     assert found.lag == ()
@@ -108,7 +109,7 @@ def test_lag_of_mouse_cylinder(tmp_path: Path) -> None:
     for camera, path in masks.paths(tmp_path / "masks").items():
         lines = lines.replace(f'name = "{camera}"\n', f'name = "{camera}"\nmask = "{path}"\n')
     (folder / "capture.toml").write_text(lines)
-    found = inspect_capture(folder, frames=80)
+    found = inspect_capture(load_capture(folder), InspectOptions(frames=80))
     assert not found.failed
     assert {fact.best for fact in found.lag} <= {0, None}
     assert found.agreement is not None
@@ -116,7 +117,7 @@ def test_lag_of_mouse_cylinder(tmp_path: Path) -> None:
     for camera, offset in (("CameraU", 3), ("CameraL", -2)):
         lines = lines.replace(f'name = "{camera}"\n', f'name = "{camera}"\nframe_offset = {offset}\n')
     (folder / "capture.toml").write_text(lines)
-    found = inspect_capture(folder, frames=80)
+    found = inspect_capture(load_capture(folder), InspectOptions(frames=80))
     lags = {f.camera: f.value for f in found.findings if f.code == "camera-lags"}
     assert lags == {"CameraU": -3.0, "CameraL": 2.0}
     assert all("frame_offset = 0" in f.message for f in found.findings if f.code == "camera-lags")

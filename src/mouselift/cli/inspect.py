@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +10,7 @@ import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
 from mouselift.errors import CaptureError
+from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
     from mouselift.inspect.facts import Inspection
@@ -31,10 +32,7 @@ class Inspect:
     """Folder with a capture.toml (`mouselift init` writes one), or that file."""
     out: Path | None = None
     """Folder for a page with images (inspect.html, one file, opens offline); without it, text only."""
-    frames: int = 60
-    """About how many instants to judge."""
-    lag: int = 5
-    """Try frame offsets from -LAG to +LAG between cameras; 0: do not."""
+    options: Annotated[InspectOptions, tyro.conf.arg(name="")] = field(default_factory=InspectOptions)
     force: bool = False
     """Replace a page that is there."""
     json: bool = False
@@ -44,10 +42,11 @@ class Inspect:
         page = None if self.out is None else self.out / PAGE
         if page is not None and page.exists() and not self.force:
             raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
-        from mouselift.inspect.run import inspect_capture
+        from mouselift.capture.capture import load_capture
+        from mouselift.inspect.inspect_capture import inspect_capture
 
         with progress_bar(self.json) as progress:
-            found = inspect_capture(self.capture, self.frames, self.lag, progress)
+            found = inspect_capture(load_capture(self.capture), self.options, progress=progress)
         if page is not None:
             from mouselift.report.inspect_page import write_inspect_page
 

@@ -13,9 +13,9 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.findings import Finding
 from mouselift.geometry.tangent_planes import tangency
-from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, TensePoint
-from mouselift.inspect.outlines import SeenFrame
-from mouselift.inspect.path import Place
+from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint
+from mouselift.inspect.frame_outlines import FrameOutlines
+from mouselift.inspect.subject_path import SubjectPosition
 from mouselift.masks.quality import FrameRecord, ViewRecord, measure, summarise
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 from mouselift.media.frames import FrameSet
@@ -25,10 +25,10 @@ from mouselift.media.frames import FrameSet
 class AgreementLimits:
     """Of `agreement_findings`; pixels of the recording. Runs: `python benchmarks/inspect_limits.py`."""
 
-    guilty: float = 2.0  # residual of the pairs with a camera over that of the pairs without it
-    sure: float = 3.0  # the same, for an error
+    ratio: float = 2.0  # residual of the pairs with a camera over that of the pairs without it
+    sure_ratio: float = 3.0  # the same, for an error
     worst_share: float = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
-    least_px: float = 1.0  # a camera that is nearer to the others than this is not worth a word
+    least_px: float = 1.0  # a camera that is nearer to the others than this is not named
     serious_px: float = 3.0  # for an error
     rough_px: float = 6.0  # of all views: masks or calibration are rough
     wrong_px: float = 20.0  # for an error
@@ -40,30 +40,34 @@ _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
 
 
-class Agreement:
+class AgreementTally:
     """Gathers instants one by one; memory: a few numbers an instant."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         self.pairs = list(combinations(range(len(names)), 2))
-        self._seen: list[SeenFrame] = []  # stripped of their views: states only
+        self._frames: list[FrameOutlines] = []  # stripped of their views: states only
         self._parts: list[tuple[int, ...]] = []
         self._areas: list[list[float | None]] = []
         self._records: list[FrameRecord] = []
         self._residuals: list[np.ndarray] = []  # [p, 2, 2] |pixels| by pair, view and side; NaN: says nothing
 
-    def add(self, seen: SeenFrame, frameset: FrameSet, place: Place | None, carve: bool) -> None:
+    def add(self, outlines: FrameOutlines, frameset: FrameSet, position: SubjectPosition | None, carve: bool) -> None:
         """One instant. `carve`: measure how far the hull of all masks fills each of them, too."""
-        pixels = distances(seen)
+        pixels = tangency_distances(outlines)
         lists = {i: [round(float(value), 4) for value in own[np.isfinite(own)]] for i, own in enumerate(pixels)}
         self._residuals.append(by_pair(pixels))
-        self._records.append(self._record(seen, frameset, place if carve else None, lists))
-        self._areas.append([None if view is None else round(view.outline.area, 1) for view in seen.views])
-        self._parts.append(tuple(0 if view is None else view.parts for view in seen.views))
-        self._seen.append(SeenFrame(seen.frame, (), seen.states))
+        self._records.append(self._record(outlines, frameset, position if carve else None, lists))
+        self._areas.append([None if view is None else round(view.outline.area, 1) for view in outlines.views])
+        self._parts.append(tuple(0 if view is None else view.parts for view in outlines.views))
+        self._frames.append(FrameOutlines(outlines.frame, (), outlines.states))
 
     def _record(
-        self, seen: SeenFrame, frameset: FrameSet, place: Place | None, tangency: dict[int, list[float]]
+        self,
+        outlines: FrameOutlines,
+        frameset: FrameSet,
+        position: SubjectPosition | None,
+        tangency: dict[int, list[float]],
     ) -> FrameRecord:
         """`masks.quality`'s record, with tangency measured on sub-pixel outlines in place of pixel corners."""
         by_name = {view.camera.name: view for view in frameset.views}
@@ -71,21 +75,21 @@ class Agreement:
         views = [by_name[self.names[i]] for i in known]
         cameras = [view.camera for view in views]
         carver = None
-        if place is not None:
-            half, small = _REACH * place.length, [half_camera(camera) for camera in cameras]
-            voxel = fine_voxel(small, place.centre)
-            carver = Carver(small, Volume(place.centre - half, place.centre + half, voxel))
-        measured = measure(cameras, [view.mask for view in views], seen.frame, carver)
+        if position is not None:
+            half, small = _REACH * position.length, [half_camera(camera) for camera in cameras]
+            voxel = fine_voxel(small, position.centre)
+            carver = Carver(small, Volume(position.centre - half, position.centre + half, voxel))
+        measured = measure(cameras, [view.mask for view in views], outlines.frame, carver)
         records = [ViewRecord("no-image")] * len(self.names)
         for i, record in zip(known, measured.views, strict=True):
             records[i] = msgspec.structs.replace(record, tangency_px=tuple(tangency.get(i, ())))
-        return FrameRecord(seen.frame, tuple(records))
+        return FrameRecord(outlines.frame, tuple(records))
 
     def masks(self) -> tuple[MaskFacts, ...]:
         """Per camera, over all instants added."""
         out = []
         for i, quality in enumerate(summarise(self.names, self._records)):
-            states = [seen.states[i] for seen in self._seen]
+            states = [outlines.states[i] for outlines in self._frames]
             areas = [row[i] for row in self._areas]
             known = [area for area in areas if area is not None]
             out.append(
@@ -110,8 +114,8 @@ class Agreement:
         for i, name in enumerate(self.names):
             own = [p for p, pair in enumerate(self.pairs) if i in pair]
             points = [
-                TensePoint(seen.frame, areas[i], _median(residuals[own]))
-                for seen, residuals, areas in zip(self._seen, self._residuals, self._areas, strict=True)
+                SeriesPoint(outlines.frame, areas[i], _median(residuals[own]))
+                for outlines, residuals, areas in zip(self._frames, self._residuals, self._areas, strict=True)
             ]
             out.append(CameraSeries(name, tuple(points)))
         return tuple(out)
@@ -121,11 +125,11 @@ class Agreement:
         return agreement_of(self.names, self._residuals)
 
 
-def distances(seen: SeenFrame) -> Float64[Array, "v v 2"]:
+def tangency_distances(outlines: FrameOutlines) -> Float64[Array, "v v 2"]:
     """|Pixels| of each view's touching points from the planes that touch another view; NaN: says nothing."""
-    out = np.full((len(seen.views), len(seen.views), 2), np.nan)
-    known = [i for i, view in enumerate(seen.views) if view is not None]
-    views = [view for view in seen.views if view is not None]
+    out = np.full((len(outlines.views), len(outlines.views), 2), np.nan)
+    known = [i for i, view in enumerate(outlines.views) if view is not None]
+    views = [view for view in outlines.views if view is not None]
     if len(views) > 1:
         found = tangency([v.camera for v in views], [v.outline for v in views], [v.rays for v in views])
         out[np.ix_(known, known)] = np.abs(found.pixels)
@@ -179,32 +183,32 @@ def _range(values: Sequence[float]) -> tuple[float, float] | None:
 def agreement_findings(
     facts: AgreementFacts | None, instants: int, late: Sequence[str], limits: AgreementLimits = LIMITS
 ) -> Iterator[Finding]:
-    """Which camera disagrees; those in `late` lag, and have had their word."""
+    """Which camera disagrees; those in `late` lag, and have their own finding."""
     if facts is None or facts.all_px is None or instants < limits.instants:
         return
     ratios = {
-        name: px / max(rest, limits.least_px / limits.guilty)
+        name: px / max(rest, limits.least_px / limits.ratio)
         for name, px in facts.camera_px.items()
         if px is not None and (rest := facts.without_px[name]) is not None
     }
-    guilty = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
-    own, rest = (None, None) if guilty is None else (facts.camera_px[guilty], facts.without_px[guilty])
-    steady = guilty is not None and facts.worst_share.get(guilty, 0.0) >= limits.worst_share
-    if guilty is not None and own is not None and rest is not None and ratios[guilty] > limits.guilty and steady:
-        if guilty in late:
+    blamed = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
+    own, rest = (None, None) if blamed is None else (facts.camera_px[blamed], facts.without_px[blamed])
+    steady = blamed is not None and facts.worst_share.get(blamed, 0.0) >= limits.worst_share
+    if blamed is not None and own is not None and rest is not None and ratios[blamed] > limits.ratio and steady:
+        if blamed in late:
             return
-        serious = ratios[guilty] > limits.sure and own > limits.serious_px
+        serious = ratios[blamed] > limits.sure_ratio and own > limits.serious_px
         yield Finding.of(
             "views-disagree",
-            f"camera {guilty}: its silhouettes lie {own:.2f} px from the other views' tangent planes; "
+            f"camera {blamed}: its silhouettes lie {own:.2f} px from the other views' tangent planes; "
             "the others agree "
             f"among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, "
             "its images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
             severity="error" if serious else "warning",
-            camera=guilty,
+            camera=blamed,
             value=own,
             limit=rest,
-            advice=f"Check the masks of {guilty}, then its calibration and crop_offset.",
+            advice=f"Check the masks of {blamed}, then its calibration and crop_offset.",
         )
     elif facts.all_px > limits.rough_px and not late:
         yield Finding.of(

@@ -76,7 +76,7 @@ class LagFacts(msgspec.Struct, frozen=True):
     said: str  # in words
 
 
-class TensePoint(msgspec.Struct, frozen=True):
+class SeriesPoint(msgspec.Struct, frozen=True):
     """One camera at one instant, for the plots."""
 
     frame: int
@@ -86,7 +86,7 @@ class TensePoint(msgspec.Struct, frozen=True):
 
 class CameraSeries(msgspec.Struct, frozen=True):
     camera: str
-    points: tuple[TensePoint, ...]
+    points: tuple[SeriesPoint, ...]
 
 
 class AgreementFacts(msgspec.Struct, frozen=True):

@@ -20,12 +20,12 @@ MIN_INSTANTS = 10  # moving ones
 # Standard errors between an offset and its rival. Not 2: instants of one run are not independent, and the best of many
 # offsets is looked at.
 _CLEAR = 2.5  # against the offsets beside it: below, those may be meant as well
-_ACCUSE = 5.0  # against 0: to say that a camera is not in step
+_SURE = 5.0  # against 0: to say that a camera is not in step
 _GAIN = 0.9  # residual at the best offset over that at 0
 _FRACTION = 0.3  # frames off the grid that are worth a word
 
 
-def judge(lags: LagTables, given: Sequence[int]) -> tuple[LagFacts, ...]:
+def lag_facts(lags: LagTables, given: Sequence[int]) -> tuple[LagFacts, ...]:
     """Every camera's lag; `given`: the frame_offset that capture.toml already applies."""
     offsets = solve(lags) if len(lags.frames) else [0] * len(lags.names)
     return tuple(_camera(lags, view, offsets, given[view]) for view in range(len(lags.names)))
@@ -45,8 +45,8 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
     also = tuple(rival for rival, gain in beside.items() if _standard_errors(gain) < _CLEAR)
     gain = min(beside.values(), key=_standard_errors) if best == 0 else gain_of(lags, offsets, view, 0)
     agree, clear = float((gain > 0).mean()), _standard_errors(gain)
-    sure = not also if best == 0 else clear >= _ACCUSE and at_best < _GAIN * zero
-    said = _words(best, sure, also, lags.reach, at_best, zero, len(curves), given)
+    sure = not also if best == 0 else clear >= _SURE and at_best < _GAIN * zero
+    said = _describe(best, sure, also, lags.reach, at_best, zero, len(curves), given)
     fine = _vertex(curve, best + lags.reach, lags.reach) if sure else None
     rounded = tuple(round(float(c), 4) for c in curve)
     return LagFacts(
@@ -65,7 +65,7 @@ def _camera(lags: LagTables, view: int, offsets: Sequence[int], given: int) -> L
     )
 
 
-def _either(offsets: tuple[int, ...]) -> str:
+def _alternatives(offsets: tuple[int, ...]) -> str:
     return " or ".join(f"{offset:+d}" for offset in offsets)
 
 
@@ -84,11 +84,11 @@ def _vertex(curve: Float64[Array, " a"], at: int, reach: int) -> float | None:
     return None if bend <= 0 else round(float(at - reach + 0.5 * (low - high) / bend), 3)
 
 
-def _words(
+def _describe(
     best: int, sure: bool, also: tuple[int, ...], reach: int, at_best: float, zero: float, instants: int, given: int
 ) -> str:
     measured = f"{at_best:.2f} px there, {zero:.2f} px at the present offset, {instants} moving instants"
-    near = "" if not also else f"; {_either(also)} fits nearly as well"
+    near = "" if not also else f"; {_alternatives(also)} fits nearly as well"
     if not sure and best == 0:
         return f"no sign of a lag ({zero:.2f} px, {instants} moving instants){near}"
     if not sure:
@@ -122,7 +122,7 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
                 limit=0.0,
             )
         elif fact.best:
-            yield _lags(fact, given[view], max(fact.offsets), len(whole))
+            yield _lag_finding(fact, given[view], max(fact.offsets), len(whole))
         if fact.best is not None and fact.fine is not None and abs(fact.fine - fact.best) > _FRACTION:
             yield Finding.of(
                 "lag-fraction",
@@ -143,16 +143,16 @@ def _change(parts: Sequence[LagTables], offsets: Sequence[Sequence[int]], view: 
     for part, own, rival, solved in zip(parts, (early, late), (late, early), offsets, strict=True):
         curves = camera_curves(part, view, solved)
         gain = curves[:, rival + part.reach] - curves[:, own + part.reach]
-        if len(gain) < MIN_INSTANTS or _standard_errors(gain) < _ACCUSE:
+        if len(gain) < MIN_INSTANTS or _standard_errors(gain) < _SURE:
             return None
     return early, late
 
 
-def _lags(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
+def _lag_finding(fact: LagFacts, given: int, reach: int, cameras: int) -> Finding:
     best = fact.best or 0
     way = "lags by" if best > 0 else "is ahead by"
     more = f" or more (--lag {2 * reach} looks further)" if abs(best) == reach else ""
-    also = f" (or {_either(fact.also)}, which fits nearly as well: --frames with more instants decides)"
+    also = f" (or {_alternatives(fact.also)}, which fits nearly as well: --frames with more instants decides)"
     more += also if fact.also else ""
     which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
     frames = "frame" if abs(best) == 1 else "frames"

@@ -18,7 +18,7 @@ from jaxtyping import Float, Float64
 
 from mouselift.array_types import Array
 from mouselift.geometry.tangent_planes import OutlineRays, view_pairs, window_residuals
-from mouselift.inspect.outlines import SeenFrame
+from mouselift.inspect.frame_outlines import FrameOutlines
 
 # Of each pair, by the first camera's offset less the second's, -2 reach .. 2 reach: mean sqrt |residual|, residuals in
 # pixels. The root lets the tangents that fit decide, not the gross ones (a tail missing in one view), and needs no
@@ -40,15 +40,15 @@ class LagTables:
         return list(combinations(range(len(self.names)), 2))
 
     def part(self, low: int, high: int) -> LagTables:
-        """Instants `low` to `high` (by place)."""
+        """Instants `low` to `high` (by index)."""
         return LagTables(self.names, self.reach, self.frames[low:high], self.tables[low:high])
 
 
-def lag_table(window: Sequence[SeenFrame]) -> Table:
+def lag_table(window: Sequence[FrameOutlines]) -> Table:
     """All pairs over a window of 2 reach + 1 consecutive frames about an instant.
 
-    A tangent that is cut in any frame of the window is left out for all of them: every offset is judged by the same
-    evidence.
+    A tangent that is cut in any frame of the window is left out for all of them: every offset is measured by the
+    same tangents.
     """
     views, size = len(window[0].views), len(window)
     pairs = list(combinations(range(views), 2))

@@ -20,11 +20,11 @@ _FAR = 0.25  # principal point off the middle, over the longer side
 _FOCAL_SPREAD = 1.3  # over the median of cameras with images of the same size
 _ASPECT = 0.02
 _NARROW = 5.0  # degrees between two cameras: nearly the same view
-_POOR = 25.0  # degrees: the widest angle of a rig that hardly sees depth
+_SHALLOW = 25.0  # degrees: the widest angle of a rig that hardly sees depth
 
 
 @dataclass(frozen=True, eq=False)
-class Recorded:
+class RecordedCamera:
     """One camera with what its files are."""
 
     camera: Camera  # of the images
@@ -36,7 +36,7 @@ class Recorded:
 
 
 def common_view(cameras: Sequence[Camera]) -> Vector3 | None:
-    """Where the rays through the images' middles meet: the subject's place, for want of masks. None: nowhere."""
+    """Where the rays through the images' middles meet: the subject's position, for want of masks. None: nowhere."""
     rays = np.concatenate([_middle_ray(camera) for camera in cameras])
     try:
         return meeting_point(np.stack([camera.centre for camera in cameras]), rays)
@@ -44,8 +44,8 @@ def common_view(cameras: Sequence[Camera]) -> Vector3 | None:
         return None
 
 
-def camera_facts(recorded: Recorded, centre: Vector3 | None, up: Vector3 | None) -> CameraFacts:
-    """Facts of one camera; `centre`: the subject's place in the world."""
+def camera_facts(recorded: RecordedCamera, centre: Vector3 | None, up: Vector3 | None) -> CameraFacts:
+    """Facts of one camera; `centre`: the subject's position in the world."""
     camera = recorded.camera
     away = camera.centre - (centre if centre is not None else np.zeros(3))
     elevation, azimuth = (None, None) if up is None or centre is None else _angles(away, up)
@@ -59,7 +59,7 @@ def camera_facts(recorded: Recorded, centre: Vector3 | None, up: Vector3 | None)
         principal=(round(camera.cx, 3), round(camera.cy, 3)),
         principal_off=round(float(off), 4),
         field=_field(camera),
-        lens=_lens_words(camera),
+        lens=_describe_lens(camera),
         folds=round(_folded(camera), 4),
         position=triple(np.round(camera.centre, 4)),
         looks=triple(np.round(_middle_ray(camera)[0], 6)),
@@ -88,7 +88,7 @@ def pair_facts(cameras: Sequence[Camera], centre: Vector3) -> tuple[PairFacts, .
 
 
 def rig_findings(
-    recorded: Sequence[Recorded], facts: Sequence[CameraFacts], pairs: Sequence[PairFacts]
+    recorded: Sequence[RecordedCamera], facts: Sequence[CameraFacts], pairs: Sequence[PairFacts]
 ) -> Iterator[Finding]:
     """What about the calibration is unusual. Sound rigs can have any one of these: warnings, not errors."""
     cameras = [r.camera for r in recorded]
@@ -107,22 +107,22 @@ def rig_findings(
             limit=_NARROW,
         )
     widest = max((min(pair.angle, 180 - pair.angle) for pair in pairs), default=0.0)
-    if pairs and widest < _POOR:
+    if pairs and widest < _SHALLOW:
         yield Finding.of(
             "rig-narrow",
             f"no two cameras see the subject from more than {widest:.0f} degrees apart (or from "
             "opposite sides): depth "
             "is poorly determined, and faults along it stay unseen",
             value=widest,
-            limit=_POOR,
+            limit=_SHALLOW,
         )
 
 
 def _copies(cameras: Sequence[Camera]) -> Iterator[Finding]:
     """Intrinsics that occur twice. (Poses that do are refused on loading.)"""
     for a, b in combinations(cameras, 2):
-        same_place = float(np.abs(a.T_cam_world - b.T_cam_world).max()) < 1e-9 * max(1.0, float(np.abs(a.centre).max()))
-        if same_place:
+        same_pose = float(np.abs(a.T_cam_world - b.T_cam_world).max()) < 1e-9 * max(1.0, float(np.abs(a.centre).max()))
+        if same_pose:
             yield Finding.of(
                 "calibration-copied",
                 f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at "
@@ -211,7 +211,7 @@ def _folded(camera: Camera) -> float:
     return float((~np.isfinite(xy)).any(axis=1).mean())
 
 
-def _lens_words(camera: Camera) -> str:
+def _describe_lens(camera: Camera) -> str:
     lens = camera.lens
     if isinstance(lens, Fisheye):
         return f"fisheye k1 {lens.k1:.3g}"

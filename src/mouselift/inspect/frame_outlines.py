@@ -1,4 +1,4 @@
-"""Reads the sampled frames once, in order, and keeps of each view what the judgements need: outlines, no pixels."""
+"""Reads the chosen frames once, in order, and keeps of each view what is measured later: outlines, no pixels."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _DIRECTIONS = 16  # in which an outline's reach is compared from frame to frame
 
 
 @dataclass(frozen=True, eq=False)
-class SeenView:
+class ViewOutline:
     """One view's outline, and the rays through its convex corners."""
 
     camera: Camera
@@ -31,29 +31,29 @@ class SeenView:
 
 
 @dataclass(frozen=True, eq=False)
-class SeenFrame:
+class FrameOutlines:
     """One instant, views in the order of the source's cameras."""
 
     frame: int
-    views: tuple[SeenView | None, ...]  # None: no mask, an empty one, or outside the lens
+    views: tuple[ViewOutline | None, ...]  # None: no mask, an empty one, or outside the lens
     states: tuple[str, ...]  # ok | empty | no-mask | no-image | outside-lens
 
 
-def watch(framesets: Iterator[FrameSet], names: Sequence[str]) -> Iterator[tuple[SeenFrame, FrameSet]]:
+def read_outlines(framesets: Iterator[FrameSet], names: Sequence[str]) -> Iterator[tuple[FrameOutlines, FrameSet]]:
     """Every frame set with its outlines; a view that a sample lacks counts as `no-image`."""
     for frameset in framesets:
         by_name = {view.camera.name: view for view in frameset.views}
-        views: list[SeenView | None] = []
+        views: list[ViewOutline | None] = []
         states: list[str] = []
         for name in names:
             view = by_name.get(name)
-            seen, state = (None, "no-image") if view is None else see(view.camera, view.mask)
-            views.append(seen)
+            outline, state = (None, "no-image") if view is None else view_outline(view.camera, view.mask)
+            views.append(outline)
             states.append(state)
-        yield SeenFrame(frameset.frame, tuple(views), tuple(states)), frameset
+        yield FrameOutlines(frameset.frame, tuple(views), tuple(states)), frameset
 
 
-def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
+def view_outline(camera: Camera, mask: Levels | None) -> tuple[ViewOutline | None, str]:
     """(the outline as rays, state)."""
     if mask is None:
         return None, "no-mask"
@@ -66,7 +66,7 @@ def see(camera: Camera, mask: Levels | None) -> tuple[SeenView | None, str]:
         rays = rays_at_depth_one(camera, outline.convex)
     except LensFoldError:
         return None, "outside-lens"
-    return SeenView(camera, outline, rays, parts), "ok"
+    return ViewOutline(camera, outline, rays, parts), "ok"
 
 
 def _parts(mask: Levels) -> tuple[int, bool]:
@@ -81,7 +81,7 @@ def _parts(mask: Levels) -> tuple[int, bool]:
     return large, large < len(areas)
 
 
-def motion_a_frame(window: Sequence[SeenFrame]) -> float | None:
+def motion_a_frame(window: Sequence[FrameOutlines]) -> float | None:
     """Pixels a frame that the outline moves over consecutive frames; None for a single one, and where no view knows.
 
     From end to end: from one frame to the next, the masks' own flicker would pass for motion.
@@ -90,7 +90,7 @@ def motion_a_frame(window: Sequence[SeenFrame]) -> float | None:
     return None if moved is None else moved / (len(window) - 1)
 
 
-def motion_px(before: SeenFrame, after: SeenFrame) -> float | None:
+def motion_px(before: FrameOutlines, after: FrameOutlines) -> float | None:
     """Pixels that the outline moves between two instants: RMS change of its reach in 16 directions, median view."""
     angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     directions = np.stack([np.cos(angle), np.sin(angle)])

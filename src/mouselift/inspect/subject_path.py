@@ -1,4 +1,4 @@
-"""Where the subject is at the sampled instants, how fast it goes, and whether the stated up fits."""
+"""Where the subject is at the chosen instants, how fast it goes, and whether the stated up direction fits."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
 from mouselift.inspect.facts import PathFacts, PathPoint, triple
+from mouselift.inspect.frame_outlines import FrameOutlines
 from mouselift.inspect.lag import MOVING_PX
-from mouselift.inspect.outlines import SeenFrame
 
 _FLAT = 0.35  # third over second extent of a path that lies in a plane
 _WIDE = 0.2  # second over first extent of one that is not a line
 _AWAY = 0.5  # of the subject's length: root mean square distance that it must go, both ways
 _TILT = 20.0  # degrees between up and the path's plane before a word is said
 _JUMP = 0.6  # of the subject's length, in one frame
-_OUTLIER = 0.25  # of a silhouette's size: a view whose centroid is farther off is not believed (framing.subject's)
+_OUTLIER = 0.25  # of a silhouette's size: a view whose centroid is farther off is not used (framing.subject's)
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
+class SubjectPosition:
+    """Where the subject is in one frame, and how long it is."""
+
     frame: int
     centre: Vector3
     length: float  # world units
 
 
-def place_of(seen: SeenFrame) -> Place | None:
+def subject_position(outlines: FrameOutlines) -> SubjectPosition | None:
     """Meeting point of the rays through the centroids of the views that no border cuts; None with fewer than two."""
-    whole = [view for view in seen.views if view is not None and not view.outline.uninformative.any()]
+    whole = [view for view in outlines.views if view is not None and not view.outline.uninformative.any()]
     if len(whole) < 2:
         return None
     cameras = [view.camera for view in whole]
@@ -47,11 +49,11 @@ def place_of(seen: SeenFrame) -> Place | None:
     lengths = [
         np.sqrt(view.outline.area) * float(view.camera.depth(point[None])[0]) / view.camera.focal for view in whole
     ]
-    return Place(seen.frame, point, float(max(lengths)))
+    return SubjectPosition(outlines.frame, point, float(max(lengths)))
 
 
 def path_facts(
-    places: Sequence[Place],
+    positions: Sequence[SubjectPosition],
     motions: Mapping[int, float | None],
     reach: int,
     rate: float,
@@ -59,20 +61,20 @@ def path_facts(
     floor: float | None,
     cameras: Sequence[Camera],
 ) -> PathFacts | None:
-    """`places`: neighbours of instants included; `motions`: instant -> pixels a frame. None without any place."""
-    by_frame = {place.frame: place for place in places}
+    """`positions`: neighbours of instants included; `motions`: instant -> pixels a frame. None without any."""
+    by_frame = {position.frame: position for position in positions}
     chosen = [by_frame[frame] for frame in motions if frame in by_frame]
     if not chosen:
         return None
-    centres = np.stack([place.centre for place in chosen])
-    points = [_point(place, motions[place.frame], by_frame, reach, rate) for place in chosen]
+    centres = np.stack([position.centre for position in chosen])
+    points = [_point(position, motions[position.frame], by_frame, reach, rate) for position in chosen]
     speeds = [point.speed for point in points if point.speed is not None]
     known = [point.motion_px for point in points if point.motion_px is not None]
     heights = None
     if up is not None:
         along = centres @ up - (floor or 0.0)
         heights = (round(float(np.percentile(along, 5)), 4), round(float(np.percentile(along, 95)), 4))
-    length = float(np.median([place.length for place in chosen]))
+    length = float(np.median([position.length for position in chosen]))
     normal = plane_normal(centres, np.stack([camera.centre for camera in cameras]).mean(axis=0), length)
     return PathFacts(
         points=tuple(points),
@@ -88,19 +90,21 @@ def path_facts(
     )
 
 
-def _point(place: Place, motion: float | None, by_frame: Mapping[int, Place], reach: int, rate: float) -> PathPoint:
+def _point(
+    position: SubjectPosition, motion: float | None, by_frame: Mapping[int, SubjectPosition], reach: int, rate: float
+) -> PathPoint:
     """Speed over the frames around an instant: a centre jitters by more than an animal goes in one frame."""
-    before, after = by_frame.get(place.frame - reach), by_frame.get(place.frame + reach)
+    before, after = by_frame.get(position.frame - reach), by_frame.get(position.frame + reach)
     speed = None
     if reach > 0 and before is not None and after is not None:
         speed = round(float(np.linalg.norm(after.centre - before.centre)) / (2 * reach) * (rate or 1.0), 4)
     moved = None if motion is None else round(motion, 3)
-    return PathPoint(place.frame, triple(np.round(place.centre, 4)), speed, moved)
+    return PathPoint(position.frame, triple(np.round(position.centre, 4)), speed, moved)
 
 
 def plane_normal(centres: Points3, cameras_mean: Vector3, length: float) -> Vector3 | None:
     """Normal of the plane in which the path lies, towards the cameras; None where it is no plane, or the subject
-    (`length` world units long) hardly leaves its place: its centre then moves as it bends."""
+    (`length` world units long) hardly walks: its centre then moves as it bends."""
     if len(centres) < 8:
         return None
     apart = centres - np.median(centres, axis=0)
@@ -112,10 +116,10 @@ def plane_normal(centres: Points3, cameras_mean: Vector3, length: float) -> Vect
     return normal if float(normal @ (cameras_mean - centres.mean(axis=0))) >= 0 else -normal
 
 
-def jumps(places: Sequence[Place]) -> Iterator[Finding]:
+def jump_findings(positions: Sequence[SubjectPosition]) -> Iterator[Finding]:
     """Neighbouring frames between which the subject is suddenly elsewhere."""
-    ordered = sorted(places, key=lambda place: place.frame)
-    length = float(np.median([place.length for place in ordered])) if ordered else 0.0
+    ordered = sorted(positions, key=lambda position: position.frame)
+    length = float(np.median([position.length for position in ordered])) if ordered else 0.0
     found = [
         (b.frame, float(np.linalg.norm(b.centre - a.centre)))
         for a, b in pairwise(ordered)

@@ -1,0 +1,216 @@
+"""A capture in, its facts out: sampled, read once and in order, memory flat."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CaptureSource, open_source
+from mouselift.dataset.source import DatasetSource
+from mouselift.findings import Finding
+from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
+from mouselift.inspect.facts import Inspection, LagFacts, triple
+from mouselift.inspect.frame_choice import ChosenFrames, choose_frames, mask_numbers, masked_frames
+from mouselift.inspect.frame_outlines import FrameOutlines, motion_a_frame, read_outlines
+from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
+from mouselift.inspect.offsets import LagTables, lag_table
+from mouselift.inspect.options import InspectOptions
+from mouselift.inspect.rig import RecordedCamera, camera_facts, common_view, pair_facts, rig_findings
+from mouselift.inspect.subject_path import SubjectPosition, jump_findings, path_facts, subject_position, up_findings
+from mouselift.media.video import VideoInfo
+from mouselift.progress import Progress, silent
+
+_HULL_EVERY = 5  # instants between two hulls
+_DEFAULTS = InspectOptions()
+
+
+def inspect_capture(
+    capture: Capture, options: InspectOptions = _DEFAULTS, *, progress: Progress = silent
+) -> Inspection:
+    """Facts and findings of a capture; nothing is changed.
+
+    Raises CalibrationError, VideoError or MaskError where the capture cannot be used.
+
+    Example:
+        found = inspect_capture(load_capture(Path("recordings/mouse7")))
+        print(found.failed, [str(finding) for finding in found.findings])
+    """
+    source = open_source(capture)
+    try:
+        return _inspect(capture, source, options, progress)
+    finally:
+        source.close()
+
+
+@dataclass(eq=False)
+class _Gathered:
+    """What one pass over the sampled frames leaves behind."""
+
+    agreement: AgreementTally
+    positions: list[SubjectPosition] = field(default_factory=list)
+    lag_frames: list[int] = field(default_factory=list)
+    tables: list[np.ndarray] = field(default_factory=list)
+    motions: dict[int, float | None] = field(default_factory=dict)  # instant -> pixels a frame
+
+
+def _inspect(
+    capture: Capture, source: CaptureSource | DatasetSource, options: InspectOptions, progress: Progress
+) -> Inspection:
+    names = source.cameras
+    continuous = isinstance(source, CaptureSource)  # a dataset's samples have each their own world: nothing to follow
+    available = masked_frames(source)
+    lag = options.lag if continuous else 0
+    nothing = ChosenFrames((), (), 0)
+    chosen = choose_frames(available, options.frames, lag, capture.jumps) if available else nothing
+    gathered = _gather(source, chosen, names, progress)
+    recorded = _recorded(capture, source)
+    cameras = [r.camera for r in recorded]
+    centre = np.median([p.centre for p in gathered.positions], axis=0) if gathered.positions else common_view(cameras)
+    facts = tuple(camera_facts(r, centre, capture.up) for r in recorded)
+    pairs = () if centre is None else pair_facts(cameras, centre)
+    path = (
+        path_facts(gathered.positions, gathered.motions, chosen.reach, source.rate, capture.up, capture.floor, cameras)
+        if continuous
+        else None
+    )
+    masks = gathered.agreement.masks() if chosen.instants else ()
+    agreement = gathered.agreement.facts()
+    given = [r.frame_offset for r in recorded]
+    lags, lag_said, late = _lags(gathered, names, chosen, given, continuous, options.lag)
+    findings = [
+        *source.findings,
+        *rig_findings(recorded, facts, pairs),
+        *late,
+        *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
+        *mask_findings(masks),
+        *(jump_findings(gathered.positions) if continuous else ()),
+        *(up_findings(cameras, capture.up, capture.floor, path) if continuous else ()),
+    ]
+    rate = source.rate
+    return Inspection(
+        capture=str(capture.path),
+        rig_format=capture.rig_format,
+        unit=capture.unit,
+        up=None if capture.up is None else triple(capture.up),
+        floor=capture.floor,
+        rate=rate,
+        frames=len(source.frames),
+        duration=round(len(source.frames) / rate, 3) if rate else None,
+        instants=chosen.instants,
+        read=len(chosen.frames),
+        cameras=facts,
+        pairs=pairs,
+        centre=None if centre is None else triple(np.round(centre, 4)),
+        masks=masks,
+        series=gathered.agreement.series() if chosen.instants else (),
+        lag=lags,
+        lag_said=lag_said,
+        agreement=agreement,
+        path=path,
+        evidence=capture.evidence,
+        findings=tuple(findings),
+        next=_next(capture, chosen, any(f.severity == "error" for f in findings)),
+    )
+
+
+def _gather(
+    source: CaptureSource | DatasetSource, chosen: ChosenFrames, names: Sequence[str], progress: Progress
+) -> _Gathered:
+    """One pass: a window of 2 reach + 1 frames is held, and its middle measured when it is an instant."""
+    out = _Gathered(AgreementTally(names))
+    window: deque[FrameOutlines] = deque(maxlen=2 * chosen.reach + 1)
+    kept: deque = deque(maxlen=chosen.reach + 1)  # (frame set, position) from the window's middle on
+    instants, done = set(chosen.instants), 0
+    for count, (outlines, frameset) in enumerate(
+        read_outlines(source.read(chosen.frames, images=False), names), start=1
+    ):
+        if window and outlines.frame != window[-1].frame + 1:
+            window.clear()
+            kept.clear()
+        position = subject_position(outlines)
+        if position is not None:
+            out.positions.append(position)
+        window.append(outlines)
+        kept.append((frameset, position))
+        if len(window) == window.maxlen and window[chosen.reach].frame in instants:
+            middle, (frames, where) = window[chosen.reach], kept[0]
+            out.agreement.add(middle, frames, where, carve=done % _HULL_EVERY == 0)
+            _compare(out, list(window), chosen.reach)
+            done += 1
+        progress("reading masks", count, len(chosen.frames))
+    return out
+
+
+def _compare(out: _Gathered, window: Sequence[FrameOutlines], reach: int) -> None:
+    """The window's motion, and its lag table where the animal moves."""
+    frame = window[reach].frame
+    moved = out.motions[frame] = motion_a_frame(window)
+    if moved is not None and moved >= MOVING_PX:
+        out.lag_frames.append(frame)
+        out.tables.append(lag_table(window))
+
+
+def _lags(
+    gathered: _Gathered, names: Sequence[str], chosen: ChosenFrames, given: Sequence[int], continuous: bool, lag: int
+) -> tuple[tuple[LagFacts, ...], str, list[Finding]]:
+    """(per camera, in words, findings)."""
+    if not continuous:
+        return (), "Not measured: a dataset's images are paired already; inspect the recording it was made of.", []
+    if not chosen.instants:
+        return (), "Not measured: there are no masks.", []
+    if lag == 0:
+        return (), "Not measured: --lag 0.", []
+    if chosen.reach == 0:
+        said = (
+            f"Not measured: it needs masks of {2 * lag + 1} consecutive frames, and there are none. A stretch in which "
+            "the animal moves is enough: mouselift mask CAPTURE --start 0 --stop 300 --out FOLDER --replace."
+        )
+        return (), said, []
+    moving = len(gathered.tables)
+    if moving < MIN_INSTANTS:
+        said = (
+            f"Undecided: the outline moves by {MOVING_PX} px a frame or more at {moving} of {len(gathered.motions)} "
+            f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More instants: --frames."
+        )
+        return (), said, []
+    lags = LagTables(tuple(names), chosen.reach, tuple(gathered.lag_frames), np.stack(gathered.tables))
+    whole = lag_facts(lags, given)
+    said = (
+        f"Offsets -{chosen.reach} .. +{chosen.reach} tried at {moving} of {len(gathered.motions)} instants, those at "
+        f"which the outline moves by {MOVING_PX} px a frame or more."
+    )
+    return whole, said, list(lag_findings(whole, lags, given))
+
+
+def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[RecordedCamera]:
+    """Cameras with their files; of a dataset, those of the first sample that has each."""
+    if isinstance(source, DatasetSource):
+        out = []
+        for name in source.cameras:
+            views = [view for sample in source.samples.values() for view in sample.views if view.camera.name == name]
+            out.append(RecordedCamera(views[0].camera, len(views), 0.0, 0, str(source.path), len(views)))
+        return out
+    out = []
+    for track, camera in zip(source.tracks, capture.cameras, strict=True):
+        media = track.images.media
+        rate = media.rate if isinstance(media, VideoInfo) else 0.0
+        masks = 0 if track.masks is None else len(mask_numbers(track.masks))
+        count = media.frames if isinstance(media, VideoInfo) else len(media.files)
+        out.append(RecordedCamera(track.camera, count, rate, camera.frame_offset, str(media.path), masks))
+    return out
+
+
+def _next(capture: Capture, chosen: ChosenFrames, failed: bool) -> str:
+    folder = capture.path.parent
+    if not chosen.instants:
+        return (
+            f"No masks, so lag, agreement and the subject's path could not be measured. Next: mouselift mask {folder} "
+            f"(or name masks in {capture.path.name}), then inspect again."
+        )
+    if failed:
+        return f"Mend the errors above, then: mouselift inspect {folder}"
+    return f"Next: mouselift prepare {folder} OUT"
