@@ -25,9 +25,8 @@ from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
 from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.check import check_dataset
 from mouselift.synthetic.rigs import markerless_rig
-from mouselift.synthetic.truth import Truth
+from mouselift.synthetic.truth import Truth, check_dataset
 
 INTERPOLATIONS = ("quintic", "cubic", "linear")
 

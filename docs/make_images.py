@@ -30,7 +30,7 @@ from mouselift.media.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet
 from mouselift.report.sheet import contact_sheet, tile_of_sample
-from mouselift.synthetic.sheet import contact_sheet as mouse_sheet
+from mouselift.synthetic.sheet import mouse_sheet
 
 IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82

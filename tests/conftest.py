@@ -19,8 +19,8 @@ from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
+from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
 

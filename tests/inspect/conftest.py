@@ -14,10 +14,10 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_captu
 from mouselift.capture.discovery import discover
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic import capture as synthetic
+from mouselift.synthetic.capture import Noise
 from mouselift.synthetic.layouts import Labels, write_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.noise import Noise
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
 

@@ -29,8 +29,7 @@ from mouselift.errors import (
 from mouselift.prepare.pipeline import Summary, prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
-from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.noise import Noise
+from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig, undistorted_rig, unskewed_rig
 
 KEEP = Recipe(on_cut="keep")

@@ -18,8 +18,7 @@ from mouselift.prepare.filters import Interpolation
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe
 from mouselift.prepare.select import Selection, Split
-from mouselift.synthetic.check import ViewCheck, check_dataset
-from mouselift.synthetic.truth import Truth
+from mouselift.synthetic.truth import Truth, ViewCheck, check_dataset
 
 MEAN_IOU, WORST_IOU = 0.99, 0.98
 EXACT = ("per-sample", "per-view", "canonical")

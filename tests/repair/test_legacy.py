@@ -18,8 +18,8 @@ from mouselift.geometry.camera_arrays import CameraArrays, subject_point
 from mouselift.geometry.outlines import Silhouette
 from mouselift.repair.sample import repair_sample
 from mouselift.synthetic import faults
+from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.pose import Pose
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
 

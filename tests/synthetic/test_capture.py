@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 
 from mouselift.errors import CalibrationError, CaptureError
-from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
 from mouselift.synthetic.layouts import Layout
 from mouselift.synthetic.marks import find_marks
-from mouselift.synthetic.noise import Noise
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig, undistorted_rig, unskewed_rig
 from mouselift.synthetic.truth import Truth

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.synthetic.mesh import Mesh, Piece, Topology, ellipsoid, join, sphere_mesh
+from mouselift.synthetic.mesh import Mesh, Piece, Topology, ellipsoid, join
+from sphere import sphere_mesh
 
 
 def volume(mesh: Mesh) -> float:

@@ -3,11 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mouselift.synthetic.body import LENGTH
+from mouselift.synthetic.body import LENGTH, Pose
 from mouselift.synthetic.marks import Marks
 from mouselift.synthetic.mesh import Mesh, Topology
 from mouselift.synthetic.mouse import KEYPOINTS, Mouse
-from mouselift.synthetic.pose import Pose
 
 POSES = [
     Pose(),

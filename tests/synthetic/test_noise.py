@@ -10,8 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.noise import Noise
+from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig
 from mouselift.synthetic.truth import Truth

@@ -13,9 +13,9 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.similarity import look_at
-from mouselift.synthetic.mesh import Mesh, Topology, sphere_mesh
+from mouselift.synthetic.mesh import Mesh, Topology, swept
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette
-from mouselift.synthetic.sweep import swept
+from sphere import sphere_mesh
 
 TOLERANCE = 0.02  # px
 LENS = BrownConrady(-0.16, 0.93, -0.0012, -0.0039, -2.6)

@@ -8,6 +8,7 @@ from mouselift.synthetic.mouse import Mouse, Posed
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig
+from sphere import sphere_mesh
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +59,7 @@ def test_the_floor_is_textured_and_the_shadow_is_under_the_animal(posed: Posed, 
 
 def test_the_shadow_map_is_in_the_right_place() -> None:
     """A ball's sky shadow is centred below the ball, on the floor's coordinates."""
-    from mouselift.synthetic.mesh import Mesh, sphere_mesh
+    from mouselift.synthetic.mesh import Mesh
     from mouselift.synthetic.scene import cast_shadow
 
     ball: Mesh = sphere_mesh(np.array([31.0, -17.0, 6.0]), 6.0)

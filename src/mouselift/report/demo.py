@@ -28,10 +28,9 @@ from mouselift.report.dataset_page import write_report
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.check import check_dataset, sample_world
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.truth import Truth
+from mouselift.synthetic.truth import Truth, check_dataset, sample_world
 
 Progress = Callable[[str, int, int], None]
 
@@ -114,7 +113,7 @@ def _capture(folder: Path, progress: Progress) -> Truth:
         writing = folder.with_name(".writing-capture")
         if writing.exists():
             _remove_own(writing)
-        write_capture(writing, SPEC, lambda k, n: progress("rendering", k, n))
+        write_capture(writing, SPEC, progress)
         writing.rename(folder)
         found = discover(folder)
         write_capture_toml(folder / "capture.toml", found.spec, comments=found.comments)

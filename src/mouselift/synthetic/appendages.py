@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from mouselift.array_types import Vector3
-from mouselift.synthetic.body import HIPS, SHOULDERS, Spine, halves_at
-from mouselift.synthetic.mesh import Piece, ellipsoid
-from mouselift.synthetic.pose import Pose
-from mouselift.synthetic.sweep import bend, frames_along, limb, swept
+from mouselift.synthetic.body import HIPS, SHOULDERS, Pose, Spine, halves_at
+from mouselift.synthetic.mesh import Piece, bend, ellipsoid, frames_along, limb, swept
 
 TAIL_LENGTH = 80.0  # mm
 TAIL_ROOT_RADIUS, TAIL_TIP_RADIUS = 1.55, 0.5  # mm: about 3 mm thick at the root, 1 mm at the tip

@@ -1,4 +1,4 @@
-"""The trunk and head as one swept surface, and the frames on the spine that everything else hangs from.
+"""The mouse's posture, its trunk and head as one swept surface, and the frames on the spine that all else hangs from.
 
 Lengths along the spine, `s`, run from the tail root (0) to the tip of the nose (80), millimetres.
 """
@@ -12,9 +12,7 @@ from jaxtyping import Float64
 from scipy.interpolate import PchipInterpolator
 
 from mouselift.array_types import Array, Points3, Vector3
-from mouselift.synthetic.mesh import Piece
-from mouselift.synthetic.pose import Pose
-from mouselift.synthetic.sweep import swept
+from mouselift.synthetic.mesh import Piece, swept
 
 LENGTH = 80.0  # tail root to nose, mm
 HIPS, SHOULDERS, NECK = 17.0, 49.0, 56.0  # along the spine, mm
@@ -66,9 +64,34 @@ _STATIONS = LENGTH * 0.5 * (1 - np.cos(np.pi * np.linspace(0.0, 1.0, _RINGS + 2)
 )
 
 
+@dataclass(frozen=True)
+class Pose:
+    """One posture. Angles in radians, lengths in millimetres; the default stands at the origin and faces +x."""
+
+    x: float = 0.0  # of the hips on the floor
+    y: float = 0.0
+    heading: float = 0.0  # of the hips, counter-clockwise from +x
+    spine_bend: float = 0.0  # yaw from hips to shoulders, positive to the left
+    arch: float = 0.0  # extra curvature of the back
+    head_yaw: float = 0.0  # relative to the shoulders
+    head_pitch: float = 0.0  # positive lifts the nose
+    rear: float = 0.0  # angle of the trunk when standing up, 0 to about 1.2
+    gait: float = 0.0  # phase of the walk in cycles
+    stride: float = 0.0  # travel of a paw on the floor; 0 stands
+    tail_bend: float = 0.0  # yaw from the tail's root to its tip, positive to its own left
+    tail_wave: float = 0.0  # amplitude of the travelling wave
+    tail_phase: float = 0.0  # of that wave
+
+
 def halves_at(s: Float64[Array, " k"]) -> Float64[Array, "k 3"]:
     """(half width, height above, depth below) of the body at `s`, mm."""
     return np.sqrt(np.maximum(np.asarray(_shape(s)), 0.0))
+
+
+def smoothstep(x: Float64[Array, " n"], low: float, high: float) -> Float64[Array, " n"]:
+    """0 below `low`, 1 above `high`, smooth between."""
+    t = np.clip((x - low) / (high - low), 0.0, 1.0)
+    return t * t * (3 - 2 * t)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +124,7 @@ class Spine:
 def pose_spine(pose: Pose) -> Spine:
     """The spine of a pose, with the hips over their place on the floor and the belly clear of it."""
     standing, rearing, bending = np.asarray(_curve(_STATIONS)).T
-    head = _smoothstep((_STATIONS - NECK) / 10.0)
+    head = smoothstep(_STATIONS, NECK, NECK + 10.0)
     back = (_STATIONS - 32.0) / 14.0
     pitch = np.radians(standing) + pose.rear * rearing * (1 - 0.30 * head) + pose.head_pitch * head
     yaw = pose.heading + pose.spine_bend * bending + pose.head_yaw * head
@@ -120,11 +143,6 @@ def pose_spine(pose: Pose) -> Spine:
 def body_piece(spine: Spine) -> Piece:
     """Trunk, head and snout."""
     return swept("body", spine.points, spine.left, spine.up, halves_at(spine.s), spine.s, _SEGMENTS)
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0.0, 1.0)
-    return x * x * (3 - 2 * x)
 
 
 def _unit(v: np.ndarray) -> np.ndarray:

@@ -1,32 +1,92 @@
-"""Writes a whole synthetic capture, as a user's rig would have left it, with the truth beside it."""
+"""Writes a whole synthetic capture, as a user's rig would have left it, faults and all, with the truth beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
 
 from mouselift.array_types import ImageRGB, Levels
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
+from mouselift.media.frames import Box
+from mouselift.progress import Progress, silent
+from mouselift.sampling import evenly_spaced
 from mouselift.synthetic import truth
 from mouselift.synthetic.coat import Coat
 from mouselift.synthetic.layouts import Labels, Layout, files_of, write_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse, Posed
-from mouselift.synthetic.noise import Noise
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig, demo_rig
 from mouselift.synthetic.scene import Shadow
 
 _LABELLED = 10  # frames that carry labels, spread over the capture
-Progress = Callable[[int, int], None]  # (frames written, frames in all)
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What is wrong with a capture. Views count from 0 in the rig's order; the default is a clean capture.
+
+    Lossy mask edges are an option of the encoding (`CaptureSpec.mask_crf`).
+    """
+
+    dilate_px: Mapping[int, int] = field(default_factory=dict)  # view -> its masks are this much too fat
+    tail_missing: tuple[int, ...] = ()  # views whose masks lack the tail
+    holes: int = 0  # round holes in each mask, of `hole_px` radius
+    hole_px: int = 5
+    specks: int = 0  # stray spots in each mask, of `speck_px` radius
+    speck_px: int = 3
+    missing: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  # view -> frames with an all-black mask
+    lag: Mapping[int, int] = field(default_factory=dict)  # view -> frame k shows what the others showed at k - lag
+    cut: Mapping[int, Box] = field(
+        default_factory=dict
+    )  # view -> the sensor's part (x0, y0, x1, y1), calibrated as such
+    sensor_sigma: float = 0.0  # deviation of the images' noise, grey levels
+
+    def check(self, views: int, frames: int) -> None:
+        """CaptureError where a view or frame does not exist."""
+        named = {*self.dilate_px, *self.tail_missing, *self.missing, *self.lag, *self.cut}
+        if wrong := sorted(v for v in named if not 0 <= v < views):
+            raise CaptureError(f"noise: no view {wrong}; the rig has views 0 to {views - 1}")
+        asked = {frame for listed in self.missing.values() for frame in listed}
+        if late := sorted(f for f in asked if not 0 <= f < frames):
+            raise CaptureError(f"noise: no frame {late} to lose a mask; the capture has frames 0 to {frames - 1}")
+
+    def spoil_mask(self, mask: Levels, view: int, frame: int, seed: int) -> Levels:
+        """The mask with its faults (the tail is left out earlier: it needs the mesh)."""
+        if frame in self.missing.get(view, ()):
+            return np.zeros_like(mask)
+        out = mask.copy()
+        rng = np.random.default_rng([seed, 0x6D61736B, view, frame])
+        if grow := self.dilate_px.get(view, 0):
+            disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * grow + 1, 2 * grow + 1))
+            out = np.asarray(cv2.dilate(out, disc), dtype=np.uint8)
+        inside = np.flatnonzero(mask.reshape(-1) == 255)
+        for place in rng.choice(inside, self.holes) if len(inside) else ():
+            _disc(out, int(place % mask.shape[1]), int(place // mask.shape[1]), self.hole_px, 0)
+        for place in rng.integers(0, mask.size, self.specks):
+            _disc(out, int(place % mask.shape[1]), int(place // mask.shape[1]), self.speck_px, 255)
+        return out
+
+    def spoil_image(self, rgb: ImageRGB, view: int, frame: int, seed: int) -> ImageRGB:
+        """The image with the sensor's noise."""
+        if self.sensor_sigma <= 0:
+            return rgb
+        rng = np.random.default_rng([seed, 0x73656E73, view, frame])
+        noise = rng.standard_normal(rgb.shape, dtype=np.float32) * np.float32(self.sensor_sigma)
+        return np.rint((rgb + noise).clip(0, 255)).astype(np.uint8)
+
+
+def _disc(mask: Levels, x: int, y: int, radius: int, value: int) -> None:
+    cv2.circle(mask, (x, y), radius, (value,), thickness=cv2.FILLED)
 
 
 @dataclass(frozen=True)
@@ -75,7 +135,7 @@ def cameras_of(spec: CaptureSpec) -> tuple[Camera, ...]:
     return tuple(out)
 
 
-def write_capture(folder: Path, spec: CaptureSpec | None = None, progress: Progress | None = None) -> truth.Truth:
+def write_capture(folder: Path, spec: CaptureSpec | None = None, progress: Progress = silent) -> truth.Truth:
     """Renders and writes frame by frame: memory does not grow with their number.
 
     Raises CaptureError when `folder` exists and is not empty, or the spec makes no capture, and
@@ -97,8 +157,7 @@ def write_capture(folder: Path, spec: CaptureSpec | None = None, progress: Progr
             for view in views:
                 view.write(stage, frame)
             stage.forget()
-            if progress is not None:
-                progress(frame + 1, spec.frames)
+            progress("rendering", frame + 1, spec.frames)
     return truth.Truth.load(folder)
 
 
@@ -127,7 +186,7 @@ class _Stage:
         self._shadows.clear()
 
     def labels(self) -> Labels:
-        frames = np.unique(np.linspace(0, self._spec.frames - 1, _LABELLED).round().astype(np.int64))
+        frames = np.array(evenly_spaced(range(self._spec.frames), _LABELLED), dtype=np.int64)
         points = np.stack([self.posed(int(frame)).keypoints for frame in frames])
         self.forget()
         return Labels(frames, points, self._spec.frames, self._spec.fps)

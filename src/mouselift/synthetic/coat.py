@@ -11,11 +11,11 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
 from mouselift.array_types import Array, Points3
-from mouselift.synthetic.body import halves_at
+from mouselift.synthetic.body import halves_at, smoothstep
 from mouselift.synthetic.mesh import Look, Piece
 
 Coat = Literal["brown", "black"]
@@ -71,9 +71,9 @@ def _paint_piece(piece: Piece, palette: _Palette) -> tuple[np.ndarray, np.ndarra
         return np.outer(rings, palette.tail), np.full(n, 0.12), zero, zero
     if piece.name in ("LH", "RH", "LF", "RF"):
         end = float(piece.fur[:, 0].max())
-        bare = _ease(piece.fur[:, 0], 0.72 * end, 0.93 * end)[:, None]
+        bare = smoothstep(piece.fur[:, 0], 0.72 * end, 0.93 * end)[:, None]
         flank, pale = np.array(palette.flank), np.array(palette.belly)
-        fur = flank + 0.25 * _ease(piece.fur[:, 0], 0.2 * end, 0.8 * end)[:, None] * (pale - flank)
+        fur = flank + 0.25 * smoothstep(piece.fur[:, 0], 0.2 * end, 0.8 * end)[:, None] * (pale - flank)
         return fur + bare * (np.array(palette.skin) - fur), 0.75 - 0.6 * bare[:, 0], zero, zero
     if piece.name == "ears":
         return *_ear(piece.fur, palette), zero, zero
@@ -91,21 +91,21 @@ def _body(fur: np.ndarray, palette: _Palette) -> tuple[np.ndarray, np.ndarray]:
     half = halves_at(s)
     level = np.where(upright >= 0, upright / np.maximum(half[:, 1], 1e-6), upright / np.maximum(half[:, 2], 1e-6))
     ridge, flank, belly = (np.array(c) for c in (palette.ridge, palette.flank, palette.belly))
-    colour = flank + _ease(level, 0.35, 0.95)[:, None] * (ridge - flank)
-    colour = colour + _ease(-level, 0.25, 0.85)[:, None] * (belly - colour)
-    muzzle = _ease(s, 71.0, 76.5)[:, None] * (0.45 + 0.35 * _ease(-level, -0.4, 0.4)[:, None])
+    colour = flank + smoothstep(level, 0.35, 0.95)[:, None] * (ridge - flank)
+    colour = colour + smoothstep(-level, 0.25, 0.85)[:, None] * (belly - colour)
+    muzzle = smoothstep(s, 71.0, 76.5)[:, None] * (0.45 + 0.35 * smoothstep(-level, -0.4, 0.4)[:, None])
     colour = colour + muzzle * (belly - colour)
-    return colour, 1 - 0.7 * _ease(s, 74.0, 79.0)
+    return colour, 1 - 0.7 * smoothstep(s, 74.0, 79.0)
 
 
 def _ear(fur: np.ndarray, palette: _Palette) -> tuple[np.ndarray, np.ndarray]:
     """Pink inside, hairy towards the rim and behind."""
-    inside = _ease(fur[:, 2], -0.1, 0.2)
+    inside = smoothstep(fur[:, 2], -0.1, 0.2)
     radius = np.hypot(fur[:, 0] / 4, fur[:, 1] / 6)
-    rim = _ease(radius, 0.72, 1.0)
+    rim = smoothstep(radius, 0.72, 1.0)
     pink, hair = np.array(palette.ear), np.array(palette.flank)
     hairy = np.maximum(0.55 * (1 - inside), 0.45 * rim)[:, None]
-    shade = (1 - 0.22 * inside * (1 - _ease(radius, 0.0, 0.75)))[:, None]
+    shade = (1 - 0.22 * inside * (1 - smoothstep(radius, 0.0, 0.75)))[:, None]
     return (pink + hairy * (hair - pink)) * shade, 0.25 + 0.5 * hairy[:, 0]
 
 
@@ -136,12 +136,6 @@ def fur_at(places: Float32[Array, "n 3"], seed: int) -> Float32[Array, " n"]:
 def _lookup(volume: np.ndarray, places: np.ndarray, cell: tuple[float, float, float]) -> np.ndarray:
     x, y, z = ((places[:, k] * np.float32(1 / cell[k])).astype(np.int32) & (_CELLS - 1) for k in range(3))
     return volume.reshape(-1)[(x * _CELLS + y) * _CELLS + z]
-
-
-def _ease(x: Float64[Array, " n"], low: float, high: float) -> Float64[Array, " n"]:
-    """0 below `low`, 1 above `high`, smooth between."""
-    t = np.clip((x - low) / (high - low), 0.0, 1.0)
-    return t * t * (3 - 2 * t)
 
 
 def spread_over(points: Points3, count: int, seed: int) -> list[int]:

@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 
 from mouselift.synthetic.appendages import DUTY
-from mouselift.synthetic.pose import Pose
+from mouselift.synthetic.body import Pose
 from mouselift.synthetic.scene import Arena
 
 _CYCLE = 5.0  # s: one walk and one stop

@@ -9,11 +9,10 @@ import numpy as np
 
 from mouselift.array_types import Points3
 from mouselift.synthetic.appendages import ears, eyes_and_nose, limbs, tail
-from mouselift.synthetic.body import body_piece, pose_spine
+from mouselift.synthetic.body import Pose, body_piece, pose_spine
 from mouselift.synthetic.coat import Coat, contrast, paint, spread_over
 from mouselift.synthetic.marks import Marks
 from mouselift.synthetic.mesh import Look, Mesh, Piece, Topology, ellipsoid, join
-from mouselift.synthetic.pose import Pose
 
 KEYPOINTS = ("nose", "left_ear", "right_ear", "left_eye", "right_eye", "tail_root", "tail_middle", "tail_tip")
 MARK_RADIUS = 0.9  # mm

@@ -10,7 +10,7 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Lens, Pinhole
 from mouselift.geometry.similarity import look_at
-from mouselift.synthetic.scene import Arena
+from mouselift.synthetic.scene import Arena, scaled_camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,49 +48,19 @@ def aimed_camera(
 # (fx, fy, skew, cx, cy), (k1, k2, p1, p2, k3), position, target, roll: round numbers like those of the six-camera
 # rig of markerless_mouse_1 (1152 x 1024, 246 to 414 mm from the origin), no two cameras alike
 _MARKERLESS = (
-    (
-        (1668.0, 1675.0, -5.7, 604.0, 493.0),
-        (-0.16, 0.93, -0.0012, -0.0039, -2.6),
-        (-199.0, -130.0, 63.0),
-        (60.0, 52.0, 47.0),
-        0.8,
-    ),
-    (
-        (1638.0, 1649.0, 1.5, 618.0, 434.0),
-        (-0.15, 0.88, -0.0108, -0.0014, -2.9),
-        (322.0, 216.0, 146.0),
-        (60.0, 52.0, 55.0),
-        -1.7,
-    ),
-    (
-        (1657.0, 1665.0, -0.9, 617.0, 480.0),
-        (-0.085, 0.04, -0.0023, -0.0065, 0.25),
-        (24.0, 356.0, 71.0),
-        (57.0, 52.0, 49.0),
-        1.2,
-    ),
-    (
-        (1669.0, 1674.0, -5.9, 583.0, 549.0),
-        (-0.10, 0.05, 0.0006, -0.0010, -0.98),
-        (328.0, -65.0, 63.0),
-        (62.0, 50.0, 47.0),
-        -0.5,
-    ),
-    (
-        (1665.0, 1672.0, -1.3, 640.0, 461.0),
-        (-0.078, -0.16, -0.0083, 0.0018, 0.53),
-        (-230.0, 167.0, 142.0),
-        (60.0, 52.0, 53.0),
-        -0.4,
-    ),
-    (
-        (1668.0, 1673.0, -4.9, 614.0, 523.0),
-        (-0.066, -0.07, 0.0017, -0.0006, 0.15),
-        (115.0, -236.0, 157.0),
-        (62.0, 50.0, 45.0),
-        0.9,
-    ),
-)
+    ((1668.0, 1675.0, -5.7, 604.0, 493.0), (-0.16, 0.93, -0.0012, -0.0039, -2.6),
+     (-199.0, -130.0, 63.0), (60.0, 52.0, 47.0), 0.8),
+    ((1638.0, 1649.0, 1.5, 618.0, 434.0), (-0.15, 0.88, -0.0108, -0.0014, -2.9),
+     (322.0, 216.0, 146.0), (60.0, 52.0, 55.0), -1.7),
+    ((1657.0, 1665.0, -0.9, 617.0, 480.0), (-0.085, 0.04, -0.0023, -0.0065, 0.25),
+     (24.0, 356.0, 71.0), (57.0, 52.0, 49.0), 1.2),
+    ((1669.0, 1674.0, -5.9, 583.0, 549.0), (-0.10, 0.05, 0.0006, -0.0010, -0.98),
+     (328.0, -65.0, 63.0), (62.0, 50.0, 47.0), -0.5),
+    ((1665.0, 1672.0, -1.3, 640.0, 461.0), (-0.078, -0.16, -0.0083, 0.0018, 0.53),
+     (-230.0, 167.0, 142.0), (60.0, 52.0, 53.0), -0.4),
+    ((1668.0, 1673.0, -4.9, 614.0, 523.0), (-0.066, -0.07, 0.0017, -0.0006, 0.15),
+     (115.0, -236.0, 157.0), (62.0, 50.0, 45.0), 0.9),
+)  # fmt: skip
 
 
 def markerless_rig() -> Rig:
@@ -159,10 +129,7 @@ def _scaled(camera: Camera, factor: float) -> Camera:
         raise CalibrationError(
             f"camera {camera.name!r}: {camera.width} x {camera.height} times {factor} is not a whole number of pixels"
         )
-    return replace(
-        camera, width=round(width), height=round(height), fx=camera.fx * factor, fy=camera.fy * factor,
-        skew=camera.skew * factor, cx=camera.cx * factor, cy=camera.cy * factor,
-    )  # fmt: skip
+    return scaled_camera(camera, factor)
 
 
 def _turn(vector: np.ndarray) -> np.ndarray:

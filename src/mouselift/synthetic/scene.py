@@ -46,15 +46,16 @@ class Backdrop:
 
 def backdrop(camera: Camera, arena: Arena, seed: int, supersample: int = 2) -> Backdrop:
     """The empty scene as `camera` sees it, through its lens."""
-    fine = _shade(_finer(camera, supersample), arena, seed)
+    fine = _shade(scaled_camera(camera, supersample), arena, seed)
     small = cv2.resize(fine, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
     return Backdrop(np.asarray(small), _floor_of(camera)[0])
 
 
-def _finer(camera: Camera, k: int) -> Camera:
+def scaled_camera(camera: Camera, factor: float) -> Camera:
+    """That of the same image at `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
     return replace(
-        camera, width=camera.width * k, height=camera.height * k,
-        fx=camera.fx * k, fy=camera.fy * k, skew=camera.skew * k, cx=camera.cx * k, cy=camera.cy * k,
+        camera, width=round(camera.width * factor), height=round(camera.height * factor), fx=camera.fx * factor,
+        fy=camera.fy * factor, skew=camera.skew * factor, cx=camera.cx * factor, cy=camera.cy * factor,
     )  # fmt: skip
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import ImageRGB
-from mouselift.errors import CaptureError
 from mouselift.synthetic.coat import Coat
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -21,7 +19,7 @@ _MARGIN = 1.18  # side of a cell's square / longest side of the animal in it
 TIMES = (0.55, 1.5, 2.6, 3.95, 6.3, 8.9)  # s: walking, turning, rearing
 
 
-def contact_sheet(
+def mouse_sheet(
     times: Sequence[float] = TIMES,
     views: Sequence[int] = (0, 1, 2, 5),
     coat: Coat = "brown",
@@ -56,13 +54,3 @@ def _around(rendering: Rendering, cell: int) -> ImageRGB:
     x0, y0 = int(np.clip(x - size // 2, 0, width - size)), int(np.clip(y - size // 2, 0, height - size))
     part = rendering.rgb[y0 : y0 + size, x0 : x0 + size]
     return np.asarray(cv2.resize(part, (cell, cell), interpolation=cv2.INTER_AREA), dtype=np.uint8)
-
-
-def write_sheet(path: Path, sheet: ImageRGB) -> None:
-    """As PNG. CaptureError where the file exists: it is never overwritten."""
-    if path.exists():
-        raise CaptureError(f"{path}: exists already; give another name or remove it")
-    good, data = cv2.imencode(".png", sheet[..., ::-1])
-    if not good:
-        raise CaptureError(f"{path}: OpenCV could not encode a sheet of shape {sheet.shape}")
-    path.write_bytes(data.tobytes())
