@@ -51,7 +51,7 @@ def backdrop(camera: Camera, arena: Arena, seed: int, supersample: int = 2) -> B
     return Backdrop(np.asarray(small), _floor_of(camera)[0])
 
 
-def scaled_camera(camera: Camera, factor: float) -> Camera:
+def scaled_camera(camera: Camera, factor: float | int) -> Camera:
     """That of the same image at `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
     return replace(
         camera, width=round(camera.width * factor), height=round(camera.height * factor), fx=camera.fx * factor,
