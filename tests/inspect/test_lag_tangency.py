@@ -14,6 +14,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.tangent_planes import OutlineRays, tangency, window_residuals
 from mouselift.inspect.frame_outlines import ViewOutline, view_outline
+from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import demo_rig
