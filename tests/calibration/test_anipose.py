@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.calibration.anipose import read_anipose
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Fisheye
@@ -112,7 +112,7 @@ def test_copied_camera_is_refused(tmp_path: Path, unskewed, write) -> None:
     copied = [*unskewed[:3], replace(unskewed[2], name="side")]
     file = write.anipose(tmp_path / "calibration.toml", copied)
     with pytest.raises(CalibrationError, match="'Camera3' and 'side' have one and the same calibration"):
-        read_rig(file, "anipose")
+        load_rig(file, "anipose")
 
 
 def edited(text: str, kind: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from scipy.io import savemat
 
 from mouselift.calibration.dannce import read_dannce
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
@@ -274,14 +274,14 @@ def test_a_rounded_rotation_is_mended_and_said(tmp_path: Path, truth, write, dis
 def test_one_calibration_twice_is_refused_unless_left_out(tmp_path: Path, truth, write) -> None:
     write.dannce(tmp_path, [truth[0], truth[1], truth[1], truth[2]])
     with pytest.raises(CalibrationError, match="'Camera2' and 'Camera3' have one and the same calibration"):
-        read_rig(tmp_path, "dannce")
-    assert read_rig(tmp_path, "dannce", unused=["Camera3"]).names == ("Camera1", "Camera2", "Camera4")
+        load_rig(tmp_path, "dannce")
+    assert load_rig(tmp_path, "dannce", unused=["Camera3"]).names == ("Camera1", "Camera2", "Camera4")
     with pytest.raises(CalibrationError, match="'Camera9'"):
-        read_rig(tmp_path, "dannce", unused=["Camera9"])
+        load_rig(tmp_path, "dannce", unused=["Camera9"])
 
 
 def test_registry_refuses_what_it_does_not_know(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match=r"'danse' is unknown.*dannce, mammal, anipose"):
-        read_rig(tmp_path, "danse")
+        load_rig(tmp_path, "danse")
     with pytest.raises(CalibrationError, match="no such rig"):
-        read_rig(tmp_path / "absent", "dannce")
+        load_rig(tmp_path / "absent", "dannce")

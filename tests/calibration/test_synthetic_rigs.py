@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.synthetic.layouts import Labels, Layout, write_calibration
 from mouselift.synthetic.rigs import demo_rig, undistorted_rig
 
@@ -27,7 +27,7 @@ def test_cameras_come_back(layout: Layout, rig_format: str, file: str, tmp_path:
     labels = Labels(np.array([0, 1]), points.reshape(2, 25, 3), 2, 25.0)
     (tmp_path / "calibration").mkdir()
     write_calibration(tmp_path, layout, rig.cameras, labels)
-    read = read_rig(tmp_path / file, rig_format)
+    read = load_rig(tmp_path / file, rig_format)
     assert any("Decided by that evidence" in line for line in read.evidence) == (layout == "dannce_mat")
     for got, camera in zip(read.cameras, rig.cameras, strict=True):
         projected = got.camera((camera.width, camera.height)).project(points)

@@ -11,7 +11,7 @@ import pytest
 from scipy.io import loadmat
 
 from mouselift.calibration.facelift import read_facelift
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
@@ -31,7 +31,7 @@ COM_TO_PIXELS, COM_AS_DANNCE_TOOK_THEM = 0.5, -0.5
 
 
 def cylinder() -> list[Camera]:
-    rig = read_rig(DATA / "mouse_cylinder/calibration", "dannce")
+    rig = load_rig(DATA / "mouse_cylinder/calibration", "dannce")
     return [camera.camera(CYLINDER_SIZE) for camera in rig.cameras]
 
 
@@ -116,7 +116,7 @@ def label_error(cameras: dict[str, Camera]) -> float:
 
 @pytest.fixture(params=["calibration", "label3d_dannce.mat"])
 def markerless(request: pytest.FixtureRequest) -> dict[str, Camera]:
-    rig = read_rig(DATA / "markerless_mouse_1" / request.param, "dannce")
+    rig = load_rig(DATA / "markerless_mouse_1" / request.param, "dannce")
     assert any("'dannce'" in line and "Decided by that evidence" in line for line in rig.evidence)
     return {camera.name: camera.camera(MARKERLESS_SIZE) for camera in rig.cameras}
 
@@ -148,14 +148,14 @@ def test_labels_notice_faults(fault: str, markerless: dict[str, Camera]) -> None
 
 def test_k_read_untransposed_is_refused_or_wrong() -> None:
     with pytest.raises(CalibrationError, match="K is transposed"):
-        read_rig(DATA / "markerless_mouse_1/calibration", "dannce", "opencv")
-    wrong = read_rig(DATA / "markerless_mouse_1/calibration", "dannce", "newsdannce-old")
+        load_rig(DATA / "markerless_mouse_1/calibration", "dannce", "opencv")
+    wrong = load_rig(DATA / "markerless_mouse_1/calibration", "dannce", "newsdannce-old")
     assert any("WARNING" in line for line in wrong.evidence)
     assert not label_error({camera.name: camera.camera(MARKERLESS_SIZE) for camera in wrong.cameras}) < 0.1
 
 
 def test_markerless_rig_facts() -> None:
-    rig = read_rig(DATA / "markerless_mouse_1/calibration", "dannce")
+    rig = load_rig(DATA / "markerless_mouse_1/calibration", "dannce")
     where = np.stack([camera.camera(MARKERLESS_SIZE).centre for camera in rig.cameras])
     np.testing.assert_allclose(where.mean(axis=0), [59.672, 51.517, 107.099], atol=1e-3)  # published scene centre
     assert where[:, 2].min() > 60
@@ -177,14 +177,14 @@ def test_markerless_rig_facts() -> None:
     ],
 )
 def test_every_rig_loads(path: str, rig_format: str, cameras: int) -> None:
-    rig = read_rig(DATA / path, rig_format)
+    rig = load_rig(DATA / path, rig_format)
     assert len(rig.cameras) == cameras
     for camera in rig.cameras:
         camera.camera(camera.size or (1280, 1024))
 
 
 def test_a_rig_without_evidence_says_that_it_is_assumed() -> None:
-    rig = read_rig(DATA / "calibrations/markerless_rat/calibration", "dannce")
+    rig = load_rig(DATA / "calibrations/markerless_rat/calibration", "dannce")
     assert any(line.startswith("Assumed for want of evidence") for line in rig.evidence)
     # the hint points the wrong way here: it must not decide
     assert any("193 with r transposed, 166 with r as it stands" in line for line in rig.evidence)
@@ -193,12 +193,12 @@ def test_a_rig_without_evidence_says_that_it_is_assumed() -> None:
 def test_the_shipped_sleap_session_is_refused() -> None:
     file = DATA / "calibrations/anipose/sleap_minimal_session_AS_SHIPPED_side_is_copy_of_top.toml"
     with pytest.raises(CalibrationError, match="'side' and 'top' have one and the same calibration"):
-        read_rig(file, "anipose")
-    assert read_rig(file, "anipose", unused=["side"]).names == ("back", "mid", "top")
+        load_rig(file, "anipose")
+    assert load_rig(file, "anipose", unused=["side"]).names == ("back", "mid", "top")
 
 
 def test_anipose_principal_points_become_the_middle() -> None:
-    rig = read_rig(DATA / "calibrations/anipose/allen_mouse_7cam_calibration.toml", "anipose")
+    rig = load_rig(DATA / "calibrations/anipose/allen_mouse_7cam_calibration.toml", "anipose")
     assert rig.names == ("cam088", "cam091", "cam581", "cam592", "cam593", "cam712", "cam746")
     for camera in rig.cameras:
         assert camera.size == (1440, 1080)

@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
@@ -102,3 +102,18 @@ def _toml(path: Path) -> dict[str, Any]:
         raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: not valid TOML: {error}") from None
+
+
+def find_anipose(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.glob("*.toml")) if _is_anipose(file)]
+
+
+def _is_anipose(file: Path) -> bool:
+    try:
+        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return file.name == "calibration.toml"  # its reader says what is wrong with it
+    return any(isinstance(table, dict) and {"matrix", "rotation"} <= set(table) for table in tables.values())
+
+
+FORMAT = RigFormat(read_anipose, find_anipose, ("*.toml",))

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from mouselift.calibration import dannce_evidence as evidence_of
-from mouselift.calibration.dannce_raw import RawCamera, Variant, params_of, to_rig_camera
-from mouselift.calibration.matfile import load_mat
-from mouselift.calibration.rig import Rig, RigCamera, brown_conrady, matrices, shifted
+from mouselift.calibration.dannce_files import RawCamera, Variant, load_mat, params_of, to_rig_camera
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, brown_conrady, matrices, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
@@ -31,7 +30,7 @@ _PARAMS = re.compile(r"^(?:.*?_)?cam(?P<era>era)?_?(?P<token>.+)_params\.mat$", 
 
 
 def read_dannce(path: Path, variant: str | None = None) -> Rig:
-    """Rig from a folder of params files, a `*_dannce.mat`, or a `calibration.json`; `variant` settles a doubt.
+    """Rig from a folder of params files, a `*_dannce.mat`, or a `calibration.json`; `variant` settles which is meant.
 
     CalibrationError where a file is malformed, or where the variant stays in doubt.
     """
@@ -45,6 +44,14 @@ def read_dannce(path: Path, variant: str | None = None) -> Rig:
     transposed = _k_orientation(raws)
     chosen, words = _choose(path, raws, transposed, variant)
     return Rig(path, "dannce", tuple(to_rig_camera(raw, chosen) for raw in raws), tuple(words))
+
+
+def find_dannce(folder: Path) -> list[Path]:
+    """The folder itself where it holds params files, else its calibration.json."""
+    if params_files(folder):
+        return [folder]
+    file = folder / "calibration.json"
+    return [file] if file.is_file() else []
 
 
 def params_files(folder: Path) -> dict[str, Path]:
@@ -113,8 +120,8 @@ def _k_orientation(raws: list[RawCamera]) -> bool:
 
 
 @dataclass(frozen=True)
-class _Doubt:
-    """What is known before any evidence."""
+class _StoredK:
+    """How K is stored: what is known before any evidence."""
 
     path: Path
     k_transposed: bool
@@ -126,31 +133,31 @@ class _Doubt:
 
 def _choose(path: Path, raws: list[RawCamera], transposed: bool, asked: str | None) -> tuple[Variant, list[str]]:
     """The variant and the reasons for it."""
-    doubt = _Doubt(path, transposed)
+    stored = _StoredK(path, transposed)
     proofs = evidence_of.gather(path, raws, list(VARIANTS.values()), _calibration_json(path))
-    words = [doubt.place + ".", *(proof.words for proof in proofs), evidence_of.axis_hint(raws)]
+    words = [stored.place + ".", *(proof.words for proof in proofs), evidence_of.axis_hint(raws)]
     if asked is not None:
-        return _asked(doubt, VARIANTS[asked], proofs, words)
+        return _asked(stored, VARIANTS[asked], proofs, words)
     verdicts = {proof.verdict for proof in proofs if proof.verdict is not None}
     if len(verdicts) > 1:
-        raise _undecided(doubt, words, "the evidence contradicts itself")
+        raise _undecided(stored, words, "the evidence contradicts itself")
     if verdicts:
         r_transposed = verdicts.pop()
         fits = [v for v in VARIANTS.values() if (v.k_transposed, v.r_transposed) == (transposed, r_transposed)]
         if not fits:
-            raise _undecided(doubt, words, "no known writer stores K as it stands and r transposed")
+            raise _undecided(stored, words, "no known writer stores K as it stands and r transposed")
         return fits[0], [*words, f"Decided by that evidence: variant {fits[0].words}."]
     if not transposed:
-        raise _undecided(doubt, words, "several writers leave K as it stands, and nothing tells how they store r")
+        raise _undecided(stored, words, "several writers leave K as it stands, and nothing tells how they store r")
     chosen = VARIANTS["dannce"]
     return chosen, [*words, f"Assumed for want of evidence, as documented for this layout: variant {chosen.words}."]
 
 
 def _asked(
-    doubt: _Doubt, chosen: Variant, proofs: list[evidence_of.Proof], words: list[str]
+    stored: _StoredK, chosen: Variant, proofs: list[evidence_of.Proof], words: list[str]
 ) -> tuple[Variant, list[str]]:
-    if chosen.k_transposed != doubt.k_transposed:
-        raise CalibrationError(f"{doubt.path}: variant {chosen.words} was asked for, but {doubt.place}")
+    if chosen.k_transposed != stored.k_transposed:
+        raise CalibrationError(f"{stored.path}: variant {chosen.words} was asked for, but {stored.place}")
     against = [p for p in proofs if p.verdict is not None and p.verdict != chosen.r_transposed]
     warning = ["WARNING: the evidence speaks against the variant that was asked for."] if against else []
     return chosen, [*words, f"Set by [rig] variant: {chosen.words}.", *warning]
@@ -161,10 +168,13 @@ def _calibration_json(path: Path) -> dict[str, RigCamera]:
     return {camera.name: camera for camera in json_cameras(file)} if file.is_file() else {}
 
 
-def _undecided(doubt: _Doubt, words: list[str], reason: str) -> CalibrationError:
+def _undecided(stored: _StoredK, words: list[str], reason: str) -> CalibrationError:
     return CalibrationError(
-        f"{doubt.path}: the variant of this DANNCE rig is in doubt: {reason}. {' '.join(words)} "
+        f"{stored.path}: the variant of this DANNCE rig is in doubt: {reason}. {' '.join(words)} "
         'Settle it in capture.toml: [rig] variant = "dannce" (K transposed, r transposed, 1-based), "newsdannce-old" '
         '(K transposed, r not, 0-based) or "opencv" (neither, 0-based); or put labels (*_dannce.mat) or centres of '
         "mass (com/*.pickle) beside the rig."
     )
+
+
+FORMAT = RigFormat(read_dannce, find_dannce, ("*.mat", "*.json"), z_up=True)

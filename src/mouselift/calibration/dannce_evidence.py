@@ -13,8 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.calibration.dannce_raw import RawCamera, Variant, camera_names, to_rig_camera
-from mouselift.calibration.matfile import load_mat, struct_fields
+from mouselift.calibration.dannce_files import (
+    RawCamera,
+    Variant,
+    camera_names,
+    load_mat,
+    struct_fields,
+    to_rig_camera,
+)
 from mouselift.calibration.rig import RigCamera
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError, LensFoldError

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, mended_rotation, no_variant
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
@@ -165,3 +165,11 @@ def _rig_camera(path: Path, camera: Camera) -> RigCamera:
 def _short(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+def find_facelift(folder: Path) -> list[Path]:
+    """Never found unasked: such a file is one sample of a dataset, not the rig of a recording."""
+    return []
+
+
+FORMAT = RigFormat(read_facelift, find_facelift, ("opencv_cameras.json",))

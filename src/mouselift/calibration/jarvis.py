@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
@@ -60,3 +60,11 @@ def _nodes(file: Path, where: str) -> dict[str, np.ndarray]:
         raise CalibrationError(f"{where}: not a readable OpenCV yaml file: {error}") from None
     storage.release()
     return found
+
+
+def find_jarvis(folder: Path) -> list[Path]:
+    """The folder itself where it holds such files."""
+    return [folder] if jarvis_files(folder) else []
+
+
+FORMAT = RigFormat(read_jarvis, find_jarvis, ("*.yaml",))

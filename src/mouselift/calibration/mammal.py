@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, matrices, no_variant, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, shifted
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
@@ -59,3 +59,10 @@ def _camera(path: Path, name: str, entry: Any) -> RigCamera:
     K, R, t = matrices(where, entry["K"], entry["R"], entry["T"])
     # a transposed K is refused by RigCamera, with the numbers as they stand in the file
     return RigCamera(name, path, shifted(K, ZERO_BASED) if not K[2, :2].any() else K, R, t, Pinhole())
+
+
+def find_mammal(folder: Path) -> list[Path]:
+    return [file for file in [folder / "new_cam.pkl"] if file.is_file()]
+
+
+FORMAT = RigFormat(read_mammal, find_mammal, ("*.pkl", "*.pickle"), z_up=True)

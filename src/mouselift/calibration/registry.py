@@ -1,42 +1,72 @@
-"""Rig formats by name: one line a format."""
+"""Rig formats by name, one line a format: a new one is one file with a `FORMAT`, and its line here."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
+from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mouselift.calibration.anipose import read_anipose
-from mouselift.calibration.dannce import read_dannce
-from mouselift.calibration.facelift import read_facelift
-from mouselift.calibration.jarvis import read_jarvis
-from mouselift.calibration.mammal import read_mammal
-from mouselift.calibration.rig import Rig
-from mouselift.errors import CalibrationError
+from mouselift.calibration import anipose, dannce, facelift, jarvis, mammal
+from mouselift.calibration.rig import Rig, RigFormat
+from mouselift.errors import CalibrationError, CaptureError
 
-Reader = Callable[[Path, str | None], Rig]
-
-FORMATS: dict[str, Reader] = {
-    "dannce": read_dannce,
-    "mammal": read_mammal,
-    "anipose": read_anipose,
-    "facelift": read_facelift,
-    "jarvis": read_jarvis,
+FORMATS: dict[str, RigFormat] = {
+    "dannce": dannce.FORMAT,
+    "mammal": mammal.FORMAT,
+    "anipose": anipose.FORMAT,
+    "facelift": facelift.FORMAT,
+    "jarvis": jarvis.FORMAT,
 }
 
 
-def read_rig(path: Path, rig_format: str, variant: str | None = None, unused: Collection[str] = ()) -> Rig:
-    """The rig at `path`, less the cameras in `unused`; every pose occurs once.
+def load_rig(path: Path, format: str | None = None, variant: str | None = None, unused: Collection[str] = ()) -> Rig:
+    """The rig at `path` (file or folder), less the cameras in `unused`.
 
-    CalibrationError: no such file or format, malformed or ambiguous content, two cameras with one calibration.
+    `format`: a name in `FORMATS`; None: as `rig_at` recognises it. `variant` settles how an ambiguous file is read.
+    Cameras are world-to-camera in the file's unit, pixel centres at +0.5. CalibrationError: no such file or format,
+    malformed or ambiguous content, two cameras with one pose. CaptureError: not recognised.
+
+    Example:
+        >>> rig = load_rig(Path("recordings/mouse7/calibration"))
+        >>> rig.format, rig.names
     """
-    if rig_format not in FORMATS:
-        raise CalibrationError(f"{path}: rig format {rig_format!r} is unknown; expected one of {', '.join(FORMATS)}")
+    if format is None:
+        format, path = rig_at(path)
+    if format not in FORMATS:
+        raise CalibrationError(f"{path}: rig format {format!r} is unknown; expected one of {', '.join(FORMATS)}")
     if not path.exists():
         raise CalibrationError(f"{path}: no such rig file or folder")
-    rig = FORMATS[rig_format](path, variant)
+    rig = FORMATS[format].read(path, variant)
     strange = sorted(set(unused) - set(rig.names))
     if strange:
         raise CalibrationError(f"{path}: unused cameras {strange} are not in the rig; it has {', '.join(rig.names)}")
     rig = rig.without(unused)
     rig.check_distinct()
     return rig
+
+
+def rigs_in(folder: Path) -> list[tuple[str, Path]]:
+    """(format, path) of every rig in a folder, not below it."""
+    return [(name, path) for name, rig_format in FORMATS.items() for path in rig_format.find(folder)]
+
+
+def rig_at(path: Path) -> tuple[str, Path]:
+    """(format, path) of the one rig that a file or folder is. CaptureError where it is none or several."""
+    path = path.resolve()
+    if not path.exists():
+        raise CaptureError(f"{path}: no such rig file or folder")
+    found = rigs_in(path) if path.is_dir() else [(_format_of(path), path)]
+    if len(found) != 1:
+        kinds = ", ".join(f"{file.name} ({kind})" for kind, file in found) or "none"
+        raise CaptureError(f"{path}: expected one calibration, found {kinds}; name the file")
+    return found[0]
+
+
+def _format_of(file: Path) -> str:
+    """By the file's name; a whole name counts before a suffix."""
+    patterns = [(pattern, name) for name, rig_format in FORMATS.items() for pattern in rig_format.names]
+    fits = [(pattern, name) for pattern, name in patterns if fnmatchcase(file.name, pattern)]
+    if not fits:
+        suffixes = [pattern[1:] for pattern, _ in patterns if pattern.startswith("*.") and pattern != "*.json"]
+        raise CaptureError(f"{file}: no rig format ends in {file.suffix!r}; expected {', '.join(suffixes)} or .json")
+    return max(fits, key=lambda fit: len(fit[0]))[1]

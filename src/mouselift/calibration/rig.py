@@ -5,7 +5,7 @@ Conversions to pixel centres at +0.5 and to w2c column form are done in the read
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -121,6 +121,16 @@ class Rig:
                     f"again, or work without the wrong one: `mouselift init FOLDER --unused {a.name}` (or "
                     f'{b.name}), or [rig] unused = ["{a.name}"] in capture.toml.'
                 )
+
+
+@dataclass(frozen=True)
+class RigFormat:
+    """What the file of a format gives to the registry."""
+
+    read: Callable[[Path, str | None], Rig]  # file or folder, variant
+    find: Callable[[Path], list[Path]]  # the rigs of this format that lie in a folder, not below it
+    names: tuple[str, ...]  # patterns of its files' names
+    z_up: bool = False  # its writers put the floor at z = 0 and measure in mm; other formats' worlds are arbitrary
 
 
 def matrices(where: str, K: Any, R: Any, t: Any) -> tuple[Matrix3, Matrix3, Vector3]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.array_types import Vector3, frozen
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
 from mouselift.errors import CaptureError
@@ -83,7 +83,7 @@ def load_capture(path: Path) -> Capture:
         raise CaptureError(f"{file}: [rig]: expected file and format")
     if not spec.rig_file.exists():
         raise CaptureError(f"{file}: [rig] file: no such file or folder: {spec.rig_file}")
-    rig = read_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
+    rig = load_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
     _bind(file, spec, rig)
     cameras: list[CaptureCamera] = []
     oddities: list[str] = []

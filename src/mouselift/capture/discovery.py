@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from mouselift.calibration.dannce import params_files
-from mouselift.calibration.jarvis import jarvis_files
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import FORMATS, load_rig, rig_at, rigs_in
 from mouselift.calibration.rig import Rig
 from mouselift.capture.capture import image_size
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
@@ -19,7 +16,6 @@ from mouselift.errors import CaptureError
 from mouselift.media.video import probe
 
 _CALIBRATION_FOLDERS = ("", "calibration", "calib", "calib_params", "calib_params/*")
-_Z_UP = {"dannce", "mammal"}  # their writers put the floor at z = 0; the other formats' worlds are arbitrary
 
 
 @dataclass(frozen=True)
@@ -63,7 +59,7 @@ def discover(
     if rig is None and _is_dataset(folder):
         return _dataset(folder)
     rig_format, rig_file = _one_rig(folder, rig)
-    calibration = read_rig(rig_file, rig_format, variant, unused)
+    calibration = load_rig(rig_file, rig_format, variant, unused)
     place = videos.resolve() if videos is not None else folder
     chosen, words = _recording(place, calibration, chunk, recording)
     masks, mask_words = _masks(folder, calibration, chosen)
@@ -80,7 +76,7 @@ def discover(
     found += [*(_described(entry, folder) for entry in entries), *mask_words]
     spec = CaptureSpec(
         unit="mm",
-        up=(0.0, 0.0, 1.0) if rig_format in _Z_UP else None,
+        up=(0.0, 0.0, 1.0) if FORMATS[rig_format].z_up else None,
         rig_file=rig_file,
         rig_format=rig_format,
         rig_variant=variant,
@@ -96,30 +92,10 @@ def find_rigs(folder: Path) -> list[tuple[str, Path]]:
     for pattern in _CALIBRATION_FOLDERS:
         for place in sorted(folder.glob(pattern)) if pattern else [folder]:
             if place.is_dir():
-                found += _rigs_in(place)
+                found += rigs_in(place)
     if not any(rig_format == "dannce" for rig_format, _ in found):
         found += [("dannce", file) for file in sorted(folder.glob("*_dannce.mat"))]
     return found
-
-
-def _rigs_in(place: Path) -> Iterator[tuple[str, Path]]:
-    if params_files(place):
-        yield "dannce", place
-    elif (place / "calibration.json").is_file():
-        yield "dannce", place / "calibration.json"
-    if (place / "new_cam.pkl").is_file():
-        yield "mammal", place / "new_cam.pkl"
-    yield from (("anipose", file) for file in sorted(place.glob("*.toml")) if _is_anipose(file))
-    if jarvis_files(place):
-        yield "jarvis", place
-
-
-def _is_anipose(file: Path) -> bool:
-    try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return file.name == "calibration.toml"  # its reader says what is wrong with it
-    return any(isinstance(table, dict) and {"matrix", "rotation"} <= set(table) for table in tables.values())
 
 
 def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
@@ -137,29 +113,6 @@ def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
             f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
         )
     return rig_at(rig)
-
-
-def rig_at(rig: Path) -> tuple[str, Path]:
-    """(format, path) of the one calibration that a file or folder is. CaptureError where it is none or several."""
-    rig = rig.resolve()
-    if not rig.exists():
-        raise CaptureError(f"{rig}: no such rig file or folder")
-    found = list(_rigs_in(rig)) if rig.is_dir() else [(_format_of(rig), rig)]
-    if len(found) != 1:
-        kinds = ", ".join(f"{path.name} ({kind})" for kind, path in found) or "none"
-        raise CaptureError(f"{rig}: expected one calibration, found {kinds}; name the file")
-    return found[0]
-
-
-def _format_of(file: Path) -> str:
-    by_suffix = {".mat": "dannce", ".pkl": "mammal", ".pickle": "mammal", ".toml": "anipose", ".yaml": "jarvis"}
-    if file.name == CAMERAS_FILE:
-        return "facelift"
-    if file.suffix == ".json":
-        return "dannce"
-    if file.suffix not in by_suffix:
-        raise CaptureError(f"{file}: no rig format ends in {file.suffix!r}; expected {', '.join(by_suffix)} or .json")
-    return by_suffix[file.suffix]
 
 
 def _recording(place: Path, rig: Rig, chunk: int | None, match: str | None) -> tuple[MediaSet, list[str]]:
@@ -213,7 +166,7 @@ def _described(entry: CameraEntry, folder: Path) -> str:
 
 
 def _assumptions(rig: Rig) -> Iterator[str]:
-    if rig.format in _Z_UP:
+    if FORMATS[rig.format].z_up:
         heights = [float(-camera.R_cam_world[:, 2] @ camera.t_cam_world) for camera in rig.cameras]
         yield (
             f"+Z is up and the unit is mm, as {rig.format} rigs are made (camera heights z = {min(heights):.0f} .. "

@@ -15,9 +15,8 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.calibration.facelift import read_cameras_json
-from mouselift.calibration.registry import read_rig
+from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
-from mouselift.capture.discovery import rig_at
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
 from mouselift.dataset.sample import load_sample
@@ -119,7 +118,7 @@ def repair_dataset(
     DatasetError: no dataset, `out` inside it or not empty, two samples of one name, pooled samples with different
     cameras, a rig with pool "camera". CalibrationError: the rig cannot be read.
     """
-    rig = _read_rig(options)
+    rig = None if options.rig is None else load_rig(options.rig, options.rig_format, options.rig_variant)
     if rig is not None and options.pool == "camera":
         raise DatasetError("repair: a rig fixes the gauge of single samples; expected --pool sample with --rig")
     folders = find_samples(dataset)
@@ -144,13 +143,6 @@ def repair_dataset(
         summary = _summary(dataset, out, records, None if shared is None else shared.cause)
         store.complete(records, _lists(dataset), msgspec.to_builtins(summary))
     return summary
-
-
-def _read_rig(options: RepairOptions) -> Rig | None:
-    if options.rig is None:
-        return None
-    rig_format, path = (options.rig_format, options.rig) if options.rig_format else rig_at(options.rig)
-    return read_rig(path, rig_format, options.rig_variant)
 
 
 def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
