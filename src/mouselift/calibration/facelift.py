@@ -73,6 +73,16 @@ def _entry(view: ViewEntry) -> dict[str, Any]:
             f"{camera.skew}; resample the image first (warp)"
         )
     return {
+        **camera_numbers(camera),
+        "file_path": view.file_path,
+        "view_id": view.view_id,
+        "camera": camera.name,
+    }
+
+
+def camera_numbers(camera: Camera) -> dict[str, Any]:
+    """What an entry says of a pinhole camera: w, h, fx, fy, cx, cy in pixels and w2c, row by row."""
+    return {
         "w": camera.width,
         "h": camera.height,
         "fx": camera.fx,
@@ -80,9 +90,6 @@ def _entry(view: ViewEntry) -> dict[str, Any]:
         "cx": camera.cx,
         "cy": camera.cy,
         "w2c": camera.T_cam_world.tolist(),
-        "file_path": view.file_path,
-        "view_id": view.view_id,
-        "camera": camera.name,
     }
 
 

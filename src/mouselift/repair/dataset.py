@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
-from mouselift.calibration.facelift import read_cameras_json
+from mouselift.calibration.facelift import camera_numbers, read_cameras_json
 from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
@@ -23,7 +23,6 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.geometry.camera import Camera
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.repair.options import Pool, RepairOptions
@@ -213,7 +212,7 @@ def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes
     keys = ("w", "h", "fx", "fy", "cx", "cy", "w2c")
     frames = content["frames"]
     original = [{key: frame[key] for key in keys} for frame in frames]
-    changed = [{**frame, **_numbers(camera)} for frame, camera in zip(frames, found.cameras, strict=True)]
+    changed = [{**frame, **camera_numbers(camera)} for frame, camera in zip(frames, found.cameras, strict=True)]
     own = content.get("mouselift")
     own = dict(own) if isinstance(own, dict) else {}
     record = msgspec.to_builtins(_record(str(content.get("id", "")), found))
@@ -222,13 +221,6 @@ def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes
         entry["earlier"] = own["repair"]
     whole = {**content, "frames": changed, "mouselift": {**own, "repair": entry}}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
-
-
-def _numbers(camera: Camera) -> dict[str, Any]:
-    return {
-        "w": camera.width, "h": camera.height, "fx": camera.fx, "fy": camera.fy, "cx": camera.cx, "cy": camera.cy,
-        "w2c": camera.T_cam_world.tolist(),
-    }  # fmt: skip
 
 
 def _record(name: str, found: Repaired) -> RepairRecord:
