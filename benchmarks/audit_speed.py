@@ -35,8 +35,7 @@ from mouselift.dataset.sample import load_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.alpha import read_alpha
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from recording import CACHE, recording
 
 _FRAMES, _EVERY = 500, 5

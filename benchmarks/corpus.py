@@ -36,7 +36,7 @@ from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
-from mouselift.prepare.subject import Subject, find_subject
+from mouselift.prepare.sample import SubjectMask, subject_mask
 from mouselift.synthetic.faults import rough as roughened
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.motion import Motion
@@ -131,11 +131,11 @@ def _make(index: int, flavour: Flavour, seed: int) -> None:
     raise RuntimeError(f"corpus: sample {index}: no moment in 40 at which all cameras see the whole animal")
 
 
-def _seen(mesh: Mesh, camera: Camera) -> Subject | None:
-    return find_subject(render_silhouette(mesh, camera, 3), _SPECK)
+def _seen(mesh: Mesh, camera: Camera) -> SubjectMask | None:
+    return subject_mask(render_silhouette(mesh, camera, 3), _SPECK)
 
 
-def _cropped(camera: Camera, subject: Subject, rng: np.random.Generator) -> tuple[Camera, Subject]:
+def _cropped(camera: Camera, subject: SubjectMask, rng: np.random.Generator) -> tuple[Camera, SubjectMask]:
     """The sensor made smaller on one side, so that it cuts 5 to 35 % of the subject's box."""
     x0, y0, x1, y1 = subject.silhouette.box
     share, side = rng.uniform(0.05, 0.35), int(rng.integers(4))
@@ -148,13 +148,13 @@ def _cropped(camera: Camera, subject: Subject, rng: np.random.Generator) -> tupl
         right = round(x1 - share * (x1 - x0))
     else:
         bottom = round(y1 - share * (y1 - y0))
-    seen = find_subject(np.ascontiguousarray(subject.mask[top:bottom, left:right]), _SPECK)
+    seen = subject_mask(np.ascontiguousarray(subject.mask[top:bottom, left:right]), _SPECK)
     assert seen is not None
     return camera.cropped(float(left), float(top), (right - left, bottom - top)), seen
 
 
 def _write(
-    target: Path, index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[Subject]
+    target: Path, index: int, flavour: Flavour, mesh: Mesh, cameras: list[Camera], subjects: list[SubjectMask]
 ) -> None:
     framing = PRESETS[FRAMINGS[index % len(FRAMINGS)]]
     plan = plan_sample(framing, cameras, [s.silhouette for s in subjects], _UP)

@@ -45,8 +45,7 @@ def peak_mb():  # ru_maxrss of a process starts at its parent's size
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 from mouselift.capture.capture import load_capture
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 if __name__ == "__main__":
     folder, out, every, workers = sys.argv[1:]
     recipe = Recipe(on_cut="keep")

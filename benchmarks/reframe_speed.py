@@ -30,8 +30,7 @@ import sys
 from pathlib import Path
 from mouselift.capture.capture import load_capture
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 if __name__ == "__main__":
     folder, out, workers = sys.argv[1:]
     prepare(load_capture(Path(folder)), Path(out), Recipe(on_cut="keep"), Selection(), Split(), int(workers))
@@ -43,8 +42,7 @@ def mouse_dataset(out: Path, samples: int) -> Path:
     from mouselift.capture.capture import load_capture
     from mouselift.framing.framing import PRESETS
     from mouselift.prepare.pipeline import prepare
-    from mouselift.prepare.recipe import Recipe
-    from mouselift.prepare.select import Selection, Split
+    from mouselift.prepare.recipe import Recipe, Selection, Split
     from recording import recording
 
     recipe = Recipe(replace(PRESETS["per-sample"], fill=0.6), on_cut="keep")

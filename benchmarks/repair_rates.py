@@ -24,7 +24,7 @@ from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.prepare.subject import find_subject
+from mouselift.prepare.sample import subject_mask
 from mouselift.repair.gauge import gauge_directions
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.synthetic.faults import centre_moved, legacy, unscaled, views_rescaled
@@ -197,7 +197,7 @@ def preset(fill: float, first: int, count: int) -> None:
     clipped, few = [], 0
     for index in range(first, first + count):
         mesh = mouse.posed(Motion(rig.arena, 50 + index // 100).pose(index % 100 * 0.73)).mesh
-        found = [find_subject(render_silhouette(mesh, camera, 2), 0.05) for camera in rig.cameras]
+        found = [subject_mask(render_silhouette(mesh, camera, 2), 0.05) for camera in rig.cameras]
         outlines = [None if subject is None else subject.silhouette for subject in found]
         plan = plan_sample(replace(PRESETS["legacy"], fill=fill), rig.cameras, outlines, np.array([0.0, 0.0, 1.0]))
         views = [

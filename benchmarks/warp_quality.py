@@ -3,7 +3,7 @@
     python benchmarks/warp_quality.py
 
 A furry texture of known detail is photographed by a source camera and resampled to scales 1, 0.7 and 0.4. Columns:
-PSNR inside the subject against the slow twin (`prepare/resample_reference.py`) and against the truth (the texture
+PSNR inside the subject against the slow twin (`tests/resample_reference.py`) and against the truth (the texture
 itself, averaged over each output pixel), mean brightening of the rim on white in levels against the twin, the largest
 error of a mark's place at scale 1, and CPU for a subject of 330 x 250 output pixels at scale 1.
 
@@ -13,9 +13,11 @@ resampled and laid on white; levels by which its rim comes out brighter than the
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -24,9 +26,11 @@ from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.media.images import ArrayImage
-from mouselift.prepare.resample import composited, premultiplied, straight, warp_view
-from mouselift.prepare.resample_reference import reference_view
-from mouselift.prepare.source_map import source_map
+from mouselift.prepare.resample import composited, premultiplied, source_map, straight, warp_view
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+from resample_reference import reference_view
 
 WIDTH, HEIGHT, FINE = 440, 360, 8
 SCALES = (1.0, 0.7, 0.4)

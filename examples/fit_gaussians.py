@@ -30,8 +30,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
 from mouselift.media.png import encode_png, read_png
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.reconstruct.metrics import ViewScores, view_scores
 from mouselift.render.base import WHITE, Gaussians, View
 from mouselift.render.cpu import CpuRenderer

@@ -9,7 +9,7 @@ import pytest
 
 from mouselift.audit.duplicates import Likeness
 from mouselift.audit.splits import read_splits, split_findings
-from mouselift.prepare.select import Split
+from mouselift.prepare.recipe import Split
 
 IDS = [f"sample_{k:06d}" for k in range(100)]
 FRAMES: list[int | None] = list(range(100))

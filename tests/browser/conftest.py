@@ -21,8 +21,7 @@ from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.framing.framing import PRESETS
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 

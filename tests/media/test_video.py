@@ -260,7 +260,7 @@ def test_without_distrust_wrong_images_would_pass(
     (tmp_path / "b.mp4").write_bytes(whole.read_bytes())
     _, position, size = packets(whole)[49]
     broken = probe(overwritten(tmp_path / "b.mp4", position, size))
-    monkeypatch.setattr("mouselift.media.damage.Trust.holds", lambda self, time: True)
+    monkeypatch.setattr("mouselift.media.video.Trust.holds", lambda self, time: True)
     assert len(wrong_pixels(read(broken, range(COUNT)), decoded_in_order(whole))) > 5
 
 

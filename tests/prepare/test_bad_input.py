@@ -26,16 +26,15 @@ from mouselift.errors import (
     OutputError,
     VideoError,
 )
-from mouselift.prepare.pipeline import Summary, prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.pipeline import PrepareSummary, prepare
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig, undistorted_rig, unskewed_rig
 
 KEEP = Recipe(on_cut="keep")
 
 
-def run(capture: Path, out: Path, recipe: Recipe = KEEP, frames: tuple[int, ...] = ()) -> Summary:
+def run(capture: Path, out: Path, recipe: Recipe = KEEP, frames: tuple[int, ...] = ()) -> PrepareSummary:
     return prepare(load_capture(capture), out, recipe, Selection(frames=frames), Split())
 
 

@@ -20,9 +20,8 @@ from mouselift.errors import DatasetError
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import SamplePlan
 from mouselift.media.png import read_png
-from mouselift.prepare.pipeline import Summary, prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.pipeline import PrepareSummary, prepare
+from mouselift.prepare.recipe import Recipe, Selection, Split
 
 KEEP = Recipe(on_cut="keep")
 ALL = Selection()
@@ -38,7 +37,9 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return out
 
 
-def run(capture: Path, out: Path, recipe: Recipe = KEEP, selection: Selection = ALL, workers: int = 1) -> Summary:
+def run(
+    capture: Path, out: Path, recipe: Recipe = KEEP, selection: Selection = ALL, workers: int = 1
+) -> PrepareSummary:
     return prepare(load_capture(capture), out, recipe, selection, Split(), workers)
 
 
@@ -78,7 +79,7 @@ def test_manifest_has_a_line_a_sample(recording: Path, tmp_path: Path) -> None:
 def test_plan_in_the_sample_makes_the_image_again(recording: Path, tmp_path: Path) -> None:
     from mouselift.capture.source import CaptureSource
     from mouselift.prepare.resample import warp_view
-    from mouselift.prepare.subject import find_subject
+    from mouselift.prepare.sample import subject_mask
 
     run(recording, tmp_path / "out", selection=Selection(frames=(5,)))
     folder = tmp_path / "out" / "sample_000005"
@@ -89,7 +90,7 @@ def test_plan_in_the_sample_makes_the_image_again(recording: Path, tmp_path: Pat
     for index, view in enumerate(frameset.views):
         assert view.image is not None
         assert view.mask is not None
-        subject = find_subject(view.mask, KEEP.speck)
+        subject = subject_mask(view.mask, KEEP.speck)
         assert subject is not None
         again = warp_view(plan.views[index], view.image, subject.mask, interpolation=KEEP.interpolation)
         assert np.array_equal(again, read_png(folder / f"images/cam_{index:03d}.png"))

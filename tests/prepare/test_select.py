@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mouselift.errors import CaptureError
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.recipe import Recipe, Selection, Split
 
 
 def test_every_counts_from_start() -> None:
@@ -86,3 +87,8 @@ def test_default_gap_is_half_a_second_but_never_eats_a_short_recording() -> None
 
 def test_no_validation() -> None:
     assert set(Split(0.0).assign(list(range(50))).values()) == {"train"}
+
+
+def test_options_have_the_defaults_of_what_they_build() -> None:
+    options = PrepareOptions()
+    assert (options.recipe(), options.selection(), options.split()) == (Recipe(), Selection(), Split())

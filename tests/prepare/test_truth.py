@@ -16,8 +16,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.framing.framing import PRESETS
 from mouselift.prepare.filters import Interpolation
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.synthetic.truth import Truth, ViewCheck, check_dataset
 
 MEAN_IOU, WORST_IOU = 0.99, 0.98

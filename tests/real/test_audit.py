@@ -14,8 +14,7 @@ from mouselift.framing.framing import PRESETS
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.segment_capture import segment_capture
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 FACELIFT, CYLINDER = DATA / "facelift_sample", DATA / "mouse_cylinder"

@@ -14,7 +14,7 @@ from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError, FramingError
 from mouselift.framing.framing import PRESETS
-from mouselift.prepare.select import Selection
+from mouselift.prepare.recipe import Selection
 from mouselift.report.compare import Comparison, compare, source_of, ways
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,25 +19,27 @@ import numpy as np
 from mouselift import __version__
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, open_source
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError, FramingError, LensFoldError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom
 from mouselift.framing.planning import wanted_zoom
-from mouselift.parallel import run_blocks
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
-from mouselift.prepare.select import Selection, Split
-from mouselift.prepare.store import DatasetStore
+from mouselift.parallel import run_blocks, worker_count
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.sample import PreparedSample, Record, Setting, make_sample, sample_id, usable_views, verdict
+from mouselift.progress import Progress, silent
+from mouselift.run_folder import RunFolder
 
 Source = CaptureSource | DatasetSource
-Progress = Callable[[str, int, int], None]  # stage, done, total
 
+DESCRIPTION = "dataset.json"
 _FINGERPRINT_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
-class Summary:
+class PrepareSummary:
     """What a run made, and what it left out and why."""
 
     out: Path
@@ -50,6 +52,30 @@ class Summary:
     noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
 
 
+def prepare_dataset(
+    capture: Capture,
+    out: Path,
+    options: PrepareOptions = PrepareOptions(),
+    *,
+    workers: int = 0,
+    progress: Progress = silent,
+) -> PrepareSummary:
+    """Makes or completes the dataset `out` from a capture: every image is resampled once, with its camera.
+
+    A killed run goes on where it stopped when it is called again, to the same bytes; a denser selection adds to a
+    sparser one. workers: processes, 0 one a core; the result does not depend on it. MouseliftError, with what to do,
+    where the capture is unusable, the folder belongs to another preparation, or a policy says `fail`; finished samples
+    stay.
+
+    Example:
+        >>> summary = prepare_dataset(load_capture("recordings/mouse7"), Path("out/mouse7"), PrepareOptions(every=5))
+        >>> summary.kept, summary.dropped
+    """
+    return prepare(
+        capture, out, options.recipe(), options.selection(), options.split(), worker_count(workers), progress
+    )
+
+
 def prepare(
     capture: Capture,
     out: Path,
@@ -57,13 +83,9 @@ def prepare(
     selection: Selection,
     split: Split,
     workers: int = 1,
-    progress: Progress = lambda stage, done, total: None,
-) -> Summary:
-    """Make or complete a dataset in `out`. The same call after a kill goes on, to the same bytes.
-
-    Raises MouseliftError (with what to do) where the capture is unusable, the folder belongs to another
-    preparation, or a policy says `fail`; finished samples stay.
-    """
+    progress: Progress = silent,
+) -> PrepareSummary:
+    """As `prepare_dataset`, with any framing, also one that has no preset."""
     up = capture.require_up()
     source = open_source(capture)
     _outside(out, capture)
@@ -197,10 +219,10 @@ def fingerprint(path: Path) -> str:
 
 def _summary(
     out: Path, frames: list[int], records: dict[int, Record], made: int, findings: Sequence[Finding]
-) -> Summary:
+) -> PrepareSummary:
     mine = [records[frame] for frame in frames]
     kept = [record for record in mine if record.status == "kept"]
-    return Summary(
+    return PrepareSummary(
         out,
         len(frames),
         len(kept),
@@ -224,3 +246,47 @@ def _description(source: Source, records: dict[int, Record], split: Split) -> di
         "frame_rate": source.rate,
         "findings": [msgspec.to_builtins(finding) for finding in source.findings],
     }
+
+
+class _Provenance(msgspec.Struct):
+    record: Record
+
+
+class _CamerasFile(msgspec.Struct):
+    mouselift: _Provenance
+
+
+class DatasetStore(RunFolder[Record]):
+    """One prepared dataset on disk."""
+
+    def __init__(self, root: Path, identity: dict[str, Any]) -> None:
+        super().__init__(root, identity, description=DESCRIPTION, record=Record, verb="prepare")
+
+    def known(self) -> dict[int, Record]:
+        """Records, by frame, of samples that need no work: dropped, or whole on disk."""
+        return {
+            record.frame: msgspec.structs.replace(record, split=None)
+            for record in self.records()
+            if record.status == "dropped" or (self.root / record.id / CAMERAS_FILE).is_file()
+        }
+
+    def stored(self, sample: str) -> Record | None:
+        """The record inside a whole sample's folder; None where there is no such sample."""
+        path = self.root / sample / CAMERAS_FILE
+        if not path.is_file():
+            return None
+        return msgspec.json.decode(path.read_bytes(), type=_CamerasFile).mouselift.record
+
+    def add(self, sample: PreparedSample) -> None:
+        """All files of a sample, whole or absent."""
+        with self.writing(sample.record.id) as folder:
+            (folder / "images").mkdir()
+            for name, data in sample.images.items():
+                (folder / name).write_bytes(data)
+            (folder / CAMERAS_FILE).write_bytes(sample.cameras_json)
+
+    def complete(self, records: dict[int, Record], summary: dict[str, Any]) -> None:
+        """Manifest by frame, the lists of the splits, the description."""
+        ordered = [records[frame] for frame in sorted(records)]
+        lists = {name: [r.id for r in ordered if r.split == split] for split, name in LISTS.items()}
+        self.finish(ordered, lists, summary)

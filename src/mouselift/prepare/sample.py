@@ -6,20 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import cv2
 import msgspec
+import numpy as np
 
-from mouselift.array_types import Vector3
+from mouselift.array_types import Levels, Vector3
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom
 from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
+from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
 from mouselift.media.frames import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
 from mouselift.prepare.recipe import Policy, Recipe
 from mouselift.prepare.resample import warp_view
-from mouselift.prepare.subject import Subject, find_subject
 
 Status = Literal["kept", "dropped"]
 _DISAGREE_SHARE = 0.15  # of the subject's size: masks whose centres miss each other by more are worth a look
@@ -60,19 +62,53 @@ class Setting:
     provenance: dict[str, Any]  # goes into every sample's file
 
 
+@dataclass(frozen=True, eq=False)
+class SubjectMask:
+    """A mask without specks, which is resampled, and its silhouette, which framing needs."""
+
+    mask: Levels  # specks removed
+    silhouette: Silhouette
+
+
+def subject_mask(mask: Levels, speck: float) -> SubjectMask | None:
+    """The subject in a mask as it comes, less the parts below `speck` x the largest part's area; None where no pixel
+    reaches one half.
+
+    Parts are connected (8 neighbours) over all levels above zero, so that a soft edge stays with its part.
+    """
+    x, y, w, h = cv2.boundingRect(mask)
+    crop = mask[y : y + h, x : x + w]
+    solid = crop >= HALF_LEVEL
+    if not solid.any():
+        return None
+    count, found = cv2.connectedComponents((crop > 0).astype(np.uint8), connectivity=8)
+    labels = np.asarray(found, dtype=np.int32)
+    if count > 2:
+        area = np.bincount(labels[solid], minlength=count)
+        keep = area >= max(speck * float(area[1:].max()), 1.0)
+        keep[0] = False
+        if not keep[1:].all():
+            mask = mask.copy()
+            crop = np.where(keep[labels], crop, 0).astype(np.uint8)
+            mask[y : y + h, x : x + w] = crop
+            solid = crop >= HALF_LEVEL
+    height, width = mask.shape
+    return SubjectMask(mask, Silhouette.from_mask(solid, (x, y), (width, height)))
+
+
 def sample_id(frame: int) -> str:
     return f"sample_{frame:06d}"
 
 
 def usable_views(
     frameset: FrameSet, recipe: Recipe, images: bool = True
-) -> tuple[list[ViewFrame], list[Subject], list[Finding]]:
+) -> tuple[list[ViewFrame], list[SubjectMask], list[Finding]]:
     """The views that have all they need, and a finding for each one that has not, or whose subject is cut."""
     views: list[ViewFrame] = []
-    subjects: list[Subject] = []
+    subjects: list[SubjectMask] = []
     findings: list[Finding] = []
     for view in frameset.views:
-        subject = None if view.mask is None else find_subject(view.mask, recipe.speck)
+        subject = None if view.mask is None else subject_mask(view.mask, recipe.speck)
         problem = _problem(view, subject, images)
         if problem is None and subject is not None:
             views.append(view)
@@ -85,7 +121,7 @@ def usable_views(
     return views, subjects, findings
 
 
-def _problem(view: ViewFrame, subject: Subject | None, images: bool) -> tuple[str, str] | None:
+def _problem(view: ViewFrame, subject: SubjectMask | None, images: bool) -> tuple[str, str] | None:
     if images and view.image is None:
         return "missing-image", "the image is missing or damaged"
     if view.mask is None:

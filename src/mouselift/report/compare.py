@@ -24,10 +24,9 @@ from mouselift.framing.framing import PRESETS, Framing, Zoom
 from mouselift.inspect.frame_choice import masked_frames
 from mouselift.media.png import read_png
 from mouselift.parallel import worker_count
-from mouselift.prepare.pipeline import Summary, prepare
-from mouselift.prepare.recipe import Recipe
+from mouselift.prepare.pipeline import PrepareSummary, prepare
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.prepare.sample import Record
-from mouselift.prepare.select import Selection, Split
 from mouselift.progress import Progress, silent
 from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
@@ -195,7 +194,7 @@ def _frames(capture: Capture, selection: Selection | None, samples: int) -> list
     return [available[int(place)] for place in places]
 
 
-def _result(way: Way, folder: Path, made: Summary, audit: DatasetAudit) -> WayResult:
+def _result(way: Way, folder: Path, made: PrepareSummary, audit: DatasetAudit) -> WayResult:
     middle = {name: _quantile(audit, name, 3) for name in ("size_spread", "focal_spread", "tangency_px")}
     distances = {ray.component: ray.wasserstein for ray in audit.rays}
     clipped = sum(

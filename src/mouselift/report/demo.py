@@ -22,8 +22,7 @@ from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe
-from mouselift.prepare.select import Selection, Split
+from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.report.dataset_page import write_report
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source

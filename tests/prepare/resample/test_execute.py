@@ -15,7 +15,7 @@ from mouselift.framing.plan import ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import Silhouette
 from mouselift.prepare.resample import ALPHA_FLOOR, composited, straight, warp_view
-from mouselift.prepare.resample_reference import reference_view
+from resample_reference import reference_view
 
 # OpenCV 4 rounds positions to 1/32 of a pixel from the box's corner.
 BOX_LEVELS = 2 if int(cv2.__version__.split(".")[0]) >= 5 else 8

@@ -13,7 +13,7 @@ from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye
 from mouselift.geometry.reframe import Reframe
-from mouselift.prepare.source_map import source_map
+from mouselift.prepare.resample import source_map
 
 PROMISED_PX = 1e-3
 
