@@ -24,7 +24,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from corpus import Flavour, corpus
-from mouselift.audit.geometry import geometry
+from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck
 from mouselift.dataset.sample import Sample
 from mouselift.synthetic import faults
@@ -77,7 +77,7 @@ def answer(index: int, case: str | None, rough: str | None, flavour: Flavour, se
     if case is not None:
         injected = CASES[case](sample, rng)
         sample = injected.sample
-    found = geometry(sample).check
+    found = compare_views(sample).check
     return Answer(
         found.faulty, _named(found, injected), found.rough, found.hypothesis.kind, found.hypothesis.score,
         found.hypothesis.best, found.tangency.rms_px, found.hypothesis.noise_px,

@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 from threadpoolctl import threadpool_limits
 
-from mouselift.audit.geometry import geometry
-from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
+from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.sample import audit_sample, compare_views
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
@@ -161,18 +161,18 @@ def speed(source: Path, hull_samples: int) -> None:
     alpha = rate(lambda: run_all(read_alpha(f) for f in files), n)
     print(f"  images decoded by OpenCV, nothing else      {opencv:8.0f}")
     print(f"  alphas read, nothing else                     {alpha:8.0f}   {alpha / opencv:.1f} x")
-    print(f"  outlines and tangency, images in memory     {rate(lambda: run_all(map(geometry, loaded)), n):8.0f}")
+    print(f"  outlines and tangency, images in memory     {rate(lambda: run_all(map(compare_views, loaded)), n):8.0f}")
     print(f"  all checks of a sample, images in memory    {rate(lambda: run_all(map(audit_sample, loaded)), n):8.0f}")
     print(
-        f"  all checks, from disk                         {rate(lambda: run_all(map(audit_folder, folders)), n):8.0f}"
+        f"  all checks, from disk                         {rate(lambda: run_all(map(audit_sample, folders)), n):8.0f}"
     )
     with tempfile.TemporaryDirectory() as folder:
         others = foreign(source, Path(folder))
-        slow = rate(lambda: run_all(map(audit_folder, others)), len(others))
+        slow = rate(lambda: run_all(map(audit_sample, others)), len(others))
         print(f"  the same, images by Pillow (through OpenCV) {slow:8.0f}")
     hull = rate(lambda: run_all(audit_sample(s, hull=True) for s in few), len(few))
     print(f"  all checks with the hull, images in memory  {hull:8.0f}")
-    hull = rate(lambda: run_all(audit_folder(f, hull=True) for f in folders[:hull_samples]), len(few))
+    hull = rate(lambda: run_all(audit_sample(f, hull=True) for f in folders[:hull_samples]), len(few))
     print(f"  all checks with the hull, from disk           {hull:8.0f}")
 
 

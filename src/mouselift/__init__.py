@@ -19,6 +19,7 @@ __version__ = "0.1.0"
 logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent until a program asks for its words
 
 _HOMES = {
+    "AuditOptions": "audit.options",
     "Camera": "geometry.camera",
     "Capture": "capture.capture",
     "CompareOptions": "report.options",
@@ -29,6 +30,7 @@ _HOMES = {
     "Finding": "findings",
     "Framing": "framing.framing",
     "Gaussians": "render.base",
+    "InspectOptions": "inspect.options",
     "Inspection": "inspect.facts",
     "MaskOptions": "masks.options",
     "MaskReport": "masks.segment_capture",
@@ -40,8 +42,8 @@ _HOMES = {
     "Rig": "calibration.rig",
     "Sample": "dataset.sample",
     "SampleReport": "audit.result",
-    "audit_dataset": "audit.run",
-    "audit_sample": "audit.run",
+    "audit_dataset": "audit.dataset",
+    "audit_sample": "audit.sample",
     "compare_framings": "report.compare",
     "diagnose": "diagnosis.explain",
     "evaluate_reconstruction": "reconstruct.pipeline",
@@ -58,6 +60,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "AuditOptions",
     "Camera",
     "Capture",
     "CompareOptions",
@@ -68,6 +71,7 @@ __all__ = [
     "Finding",
     "Framing",
     "Gaussians",
+    "InspectOptions",
     "Inspection",
     "MaskOptions",
     "MaskReport",

@@ -1,7 +1,9 @@
+from mouselift.audit.dataset import audit_dataset as audit_dataset
+from mouselift.audit.options import AuditOptions as AuditOptions
 from mouselift.audit.result import DatasetAudit as DatasetAudit
 from mouselift.audit.result import SampleReport as SampleReport
-from mouselift.audit.run import audit_dataset as audit_dataset
-from mouselift.audit.run import audit_sample as audit_sample
+from mouselift.audit.sample import audit_sample as audit_sample
+from mouselift.calibration.registry import load_rig as load_rig
 from mouselift.calibration.rig import Rig as Rig
 from mouselift.capture.capture import Capture as Capture
 from mouselift.capture.capture import load_capture as load_capture
@@ -13,10 +15,14 @@ from mouselift.findings import Finding as Finding
 from mouselift.framing.framing import Framing as Framing
 from mouselift.geometry.camera import Camera as Camera
 from mouselift.inspect.facts import Inspection as Inspection
-from mouselift.inspect.run import inspect_capture as inspect_capture
+from mouselift.inspect.inspect_capture import inspect_capture as inspect_capture
+from mouselift.inspect.options import InspectOptions as InspectOptions
 from mouselift.masks.options import MaskOptions as MaskOptions
 from mouselift.masks.segment_capture import MaskReport as MaskReport
 from mouselift.masks.segment_capture import segment_capture as segment_capture
+from mouselift.prepare.options import PrepareOptions as PrepareOptions
+from mouselift.prepare.pipeline import PrepareSummary as PrepareSummary
+from mouselift.prepare.pipeline import prepare_dataset as prepare_dataset
 from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
 from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
 from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction
@@ -34,6 +40,7 @@ from mouselift.report.options import CompareOptions as CompareOptions
 __version__: str
 
 __all__ = [
+    "AuditOptions",
     "Camera",
     "Capture",
     "CompareOptions",
@@ -44,9 +51,12 @@ __all__ = [
     "Finding",
     "Framing",
     "Gaussians",
+    "InspectOptions",
     "Inspection",
     "MaskOptions",
     "MaskReport",
+    "PrepareOptions",
+    "PrepareSummary",
     "ReconstructOptions",
     "RepairOptions",
     "RepairSummary",
@@ -61,7 +71,9 @@ __all__ = [
     "evaluate_reconstruction",
     "inspect_capture",
     "load_capture",
+    "load_rig",
     "load_sample",
+    "prepare_dataset",
     "reconstruct_samples",
     "render_gaussians",
     "repair_dataset",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mouselift.audit.geometry import geometry
+from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.causes import moved_centres
@@ -23,7 +23,7 @@ def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exac
     sample = wrong_intrinsics_all(make_exact(3.1), np.random.default_rng(seed)).sample
     first = check_cameras(sample, [outline_of(view.alpha) for view in sample.views])
     assert (first.hypothesis.kind, first.faulty) == ("masks", False)  # else this sample shows nothing
-    found = geometry(sample)
+    found = compare_views(sample)
     assert (found.check.hypothesis.kind, found.check.faulty, found.check.rough) == ("several", True, False)
     assert [finding.code for finding in found.findings] == ["tangency"]
     assert "several views" in found.findings[0].message
@@ -34,7 +34,7 @@ def test_spoiled_masks_stay_masks(make_exact: Callable[..., Sample]) -> None:
     spoiled = 0
     for seed in range(6):
         sample = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness()).sample
-        found = geometry(sample)
+        found = compare_views(sample)
         assert not found.check.faulty, seed
         spoiled += found.check.hypothesis.kind == "masks"
     assert spoiled >= 4
@@ -45,7 +45,7 @@ def test_one_fat_mask_is_not_taken_for_distances(time: float, seed: int, make_ex
     """Six distances to choose bring even these residuals below 0.3 px, but the fat mask explains them all."""
     only_fat = Roughness(tail_lost=0.0, holes=0, quality=None)
     sample = rough(make_exact(time), np.random.default_rng(seed), what=only_fat).sample
-    found = geometry(sample)
+    found = compare_views(sample)
     assert (found.check.hypothesis.kind, found.check.faulty) == ("masks", False)
     cameras, outlines = problem_of(sample, found.check)
     distances = [fit(candidate, [(cameras, outlines)]) for candidate in moved_centres(cameras)]
@@ -59,5 +59,5 @@ def test_one_number_for_all_views_is_found_beside_a_lost_tail(
 ) -> None:
     """The long residuals of the tail never agree; most planes do, once the one number is right."""
     tailless = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness(grown_px=None)).sample
-    assert not geometry(tailless).check.faulty
-    assert geometry(fault(tailless, np.random.default_rng(seed)).sample).check.faulty
+    assert not compare_views(tailless).check.faulty
+    assert compare_views(fault(tailless, np.random.default_rng(seed)).sample).check.faulty

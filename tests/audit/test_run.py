@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 
 from mouselift.audit.collect import WORST
+from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import SAMPLE_NUMBERS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
-from mouselift.audit.run import audit_dataset, audit_folder, audit_sample
+from mouselift.audit.sample import audit_sample
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 
@@ -83,7 +85,7 @@ def test_columns_are_the_samples(exact_audit: DatasetAudit, make_exact: Callable
 
 
 def test_workers_make_no_difference(dataset: Path, exact_audit: DatasetAudit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mouselift.audit.run._BLOCK", 1)
+    monkeypatch.setattr("mouselift.audit.dataset._BLOCK", 1)
     assert encode_audit(audit_dataset(dataset, workers=2)) == encode_audit(exact_audit)
 
 
@@ -111,7 +113,7 @@ FAULTS: dict[str, Callable[[list[dict]], object]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_cameras_fail(copy: Path, fault: str) -> None:
     edit(copy / "sample_000050", FAULTS[fault])
-    audit = audit_dataset(copy, limit=1)
+    audit = audit_dataset(copy, AuditOptions(limit=1))
     assert audit.verdict == "fail"
     assert audit.failed == 1
     assert "tangency" in errors(audit)
@@ -156,12 +158,12 @@ def test_legacy_fails_by_its_own_word(copy: Path) -> None:
     file = copy / "sample_000050/opencv_cameras.json"
     content = json.loads(file.read_bytes())
     file.write_text(json.dumps({**content, "mouselift": {"provenance": {"preset": "legacy"}, "record": {}}}))
-    report = audit_folder(copy / "sample_000050")
+    report = audit_sample(copy / "sample_000050")
     assert report.verdict == "fail"
     assert [f.code for f in report.findings if f.severity == "error"] == ["legacy"]
     ours = {"provenance": {"preset": "legacy"}, "record": {}, "repair": {"cause": "views-scale-shift"}}
     file.write_text(json.dumps({**content, "mouselift": ours}))
-    assert audit_folder(copy / "sample_000050").verdict == "pass", "repaired since: the cameras have the last word"
+    assert audit_sample(copy / "sample_000050").verdict == "pass", "repaired since: the cameras have the last word"
 
 
 def test_without_alpha_the_answer_is_unknown(copy: Path) -> None:
@@ -187,10 +189,10 @@ def test_one_view_is_no_pass(exact: Sample) -> None:
 
 
 def test_every_and_limit(dataset: Path) -> None:
-    assert audit_dataset(dataset, every=2).ids == ["sample_000050", "sample_000150"]
-    assert audit_dataset(dataset, limit=2).ids == ["sample_000050", "sample_000150"]
+    assert audit_dataset(dataset, AuditOptions(every=2)).ids == ["sample_000050", "sample_000150"]
+    assert audit_dataset(dataset, AuditOptions(limit=2)).ids == ["sample_000050", "sample_000150"]
     with pytest.raises(DatasetError, match="at least 1"):
-        audit_dataset(dataset, every=0)
+        audit_dataset(dataset, AuditOptions(every=0))
 
 
 def test_cameras_in_another_order(copy: Path) -> None:

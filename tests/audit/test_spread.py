@@ -8,8 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mouselift.audit.placement import spread, spread_findings
 from mouselift.audit.profile import training_cameras
-from mouselift.audit.spread import spread, spread_findings
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 

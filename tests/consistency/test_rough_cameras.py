@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mouselift.array_types import Levels
-from mouselift.audit.geometry import geometry
+from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.opened_silhouettes import least_stretched
 from mouselift.dataset.sample import Sample
@@ -99,7 +99,7 @@ def test_ragged_masks_pass_with_a_warning_and_exchanged_cameras_fail(make_exact:
     passed = 0
     for seed, time in enumerate(TIMES):
         rags = ragged_views(make_exact(time), seed)
-        seen = geometry(rags)
+        seen = compare_views(rags)
         if seen.check.by_opened:
             assert seen.judged
             assert not seen.check.faulty

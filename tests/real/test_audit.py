@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.audit.run import audit_dataset, audit_folder
+from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.options import AuditOptions
+from mouselift.audit.sample import audit_sample
 from mouselift.capture.capture import load_capture
 from mouselift.framing.framing import PRESETS
 from mouselift.masks.options import MaskOptions
@@ -32,7 +34,7 @@ def exchange(folder: Path, a: str, b: str) -> None:
 @pytest.mark.parametrize("hull", [False, True])
 def test_facelift_s_own_sample_passes(hull: bool) -> None:
     """Every view's subject is cut by the lower border: a warning a view, and no fault of a camera."""
-    audit = audit_dataset(FACELIFT, hull=hull)
+    audit = audit_dataset(FACELIFT, AuditOptions(hull=hull))
     assert audit.verdict == "pass"
     assert audit.counts["clipped"].findings == 8
     assert not [code for code, count in audit.counts.items() if count.severity == "error"]
@@ -70,7 +72,7 @@ def test_the_recording_prepared_and_with_two_cameras_exchanged(tmp_path: Path) -
     prepare(load_capture(tmp_path), tmp_path / "out", Recipe(PRESETS["per-sample"]), Selection(every=100), Split(0.0))
     folders = sorted(path for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert len(folders) >= 10
-    before = [audit_folder(folder) for folder in folders]
+    before = [audit_sample(folder) for folder in folders]
     assert {cause.code for cause in audit_dataset(tmp_path / "out").causes} <= {"unexplained"}
     for folder in folders:
         exchange(folder, "cam_001", "cam_003")

@@ -10,9 +10,10 @@ import msgspec
 import numpy as np
 import pytest
 
+from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit
-from mouselift.audit.run import audit_dataset
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import DatasetError, OutputError
 from mouselift.report.choose import drawn_large, drawn_small
@@ -25,7 +26,7 @@ MOST_BYTES = 10_000_000
 
 @pytest.fixture(scope="module")
 def audit(dataset: Path) -> DatasetAudit:
-    return audit_dataset(dataset, hull=True)
+    return audit_dataset(dataset, AuditOptions(hull=True))
 
 
 @pytest.fixture(scope="module")

@@ -38,7 +38,7 @@ class Collected:
     counts: dict[str, CodeCount] = field(default_factory=dict)
     rays: RayStatistics = field(default_factory=RayStatistics.empty)
     disagreeing: list[int] = field(default_factory=list)  # samples whose cameras and silhouettes contradict each other
-    accused: dict[str, list[int]] = field(default_factory=dict)  # camera ("": no one alone) -> samples that doubt it
+    contradicted: dict[str, list[int]] = field(default_factory=dict)  # camera ("": no one alone) -> samples
     orders: dict[tuple[str, ...], int] = field(default_factory=dict)  # camera orders and the first sample with each
 
     def __post_init__(self) -> None:
@@ -62,7 +62,7 @@ class Collected:
         if errors & DISAGREEMENTS and "legacy" not in errors:  # a legacy sample's file names the cause itself
             self.disagreeing.append(index)
         for camera in {f.camera or "" for f in report.findings if f.code == "tangency"}:
-            self.accused.setdefault(camera, []).append(index)
+            self.contradicted.setdefault(camera, []).append(index)
         self._count(report)
 
     def _camera(self, view: dict[str, float | str | None]) -> int:
@@ -100,9 +100,6 @@ class Collected:
         """(passed, failed, unknown)."""
         found = np.bincount(self._verdicts.astype(np.int64), minlength=len(VERDICTS)).tolist()
         return int(found[0]), int(found[1]), int(found[2])
-
-    def failing(self) -> list[int]:
-        return np.flatnonzero(self._verdicts == VERDICTS.index("fail")).tolist()
 
     def sample_columns(self) -> dict[str, Column]:
         frames = np.array([np.nan if frame is None else frame for frame in self._frames], dtype=np.float32)
@@ -171,22 +168,22 @@ def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> li
     return []
 
 
-def repeated_findings(accused: dict[str, list[int]], ids: Sequence[str], failed: int) -> list[Finding]:
+def repeated_findings(contradicted: dict[str, list[int]], ids: Sequence[str], failed: int) -> list[Finding]:
     """An error where many samples, each barely above the limit, doubt the same camera: noise does not repeat itself.
 
     Nothing where samples fail anyway (`failed`): they say it themselves.
     """
-    if failed or not accused:
+    if failed or not contradicted:
         return []
-    camera = max(accused, key=lambda name: len(accused[name]))
-    doubting = sorted(accused[camera])
-    share = len(doubting) / len(ids)
-    if len(doubting) < _REPEATED or share < _REPEATED_SHARE:
+    camera = max(contradicted, key=lambda name: len(contradicted[name]))
+    samples = sorted(contradicted[camera])
+    share = len(samples) / len(ids)
+    if len(samples) < _REPEATED or share < _REPEATED_SHARE:
         return []
     who = f"the camera of {camera}" if camera else "the cameras together"
-    text = f"{len(doubting)} of {len(ids)} samples, each barely above the limit, doubt {who}; the first: "
-    text += ids[doubting[0]]
-    sample, limit = ids[doubting[0]], _REPEATED_SHARE
+    text = f"{len(samples)} of {len(ids)} samples, each barely above the limit, doubt {who}; the first: "
+    text += ids[samples[0]]
+    sample, limit = ids[samples[0]], _REPEATED_SHARE
     return [Finding.of("tangency-repeated", text, camera=camera or None, sample=sample, value=share, limit=limit)]
 
 

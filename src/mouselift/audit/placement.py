@@ -1,7 +1,8 @@
-"""Where the model meets the subject: before every camera, near the origin, within reach of every ray, unclipped.
+"""Where and how large the subject is in the views: before every camera, near the origin, within reach, unclipped.
 
 The model puts a Gaussian at `t0 + o` along each pixel's ray, t0 the point nearest the origin and |o| < 1.8, and its
-training clamps Gaussians to [-1, 1]^3 (design/geometry.md section 5).
+training clamps Gaussians to [-1, 1]^3. Its training cameras have one focal length and centred principal points:
+other ones can be exact, and are something that the model has to learn (docs/concepts/framing.md).
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ from mouselift.geometry.triangulation import meeting_point
 REACH = 1.8  # of the model along a ray, from the point nearest the origin, world units
 BOX = 1.0  # half side of the cube that training clamps to; FaceLift's own head sample reaches 1.21: a note only
 OFF_ORIGIN = 0.6  # warning: exact presets lie below 0.02, FaceLift's own head sample (cut at the neck) at 0.45
+FOCAL_SPREAD = 2.0  # largest / smallest: 1 in the pretrained cameras; `per-view` reaches 4 on the six-camera rig
+PRINCIPAL_SHARE = 0.5  # of the image's side, from its middle: beyond it the axis leaves the image
+SIZE_SPREAD = 3.0  # largest / smallest side of the subject
+SMALLEST_SHARE = 0.08  # of the image's side: a smaller subject is a few of the model's 8 px patches
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +79,7 @@ def placement_findings(sample: Sample, place: Placement) -> list[Finding]:
     found: list[Finding] = []
 
     def add(code: str, text: str, value: float, limit: float, camera: str | None = None) -> None:
-        text = f"{sample.id}: {text}"
-        found.append(
-            Finding.of(code, text, camera=camera, frame=sample.frame, sample=sample.id, value=value, limit=limit)
-        )
+        found.append(sample.finding(code, text, camera=camera, value=value, limit=limit))
 
     for view, depth in zip(sample.views, place.depths.tolist(), strict=True):
         if depth <= 0:
@@ -104,8 +106,8 @@ def border_findings(sample: Sample, place: Placement) -> list[Finding]:
     for view, border in zip(sample.views, place.border, strict=True):
         if border:
             by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
-            text = f"{sample.id}: {view.name}: the subject reaches the image's border{by[view.cut]}"
-            found.append(Finding.of("clipped", text, camera=view.name, frame=sample.frame, sample=sample.id))
+            text = f"{view.name}: the subject reaches the image's border{by[view.cut]}"
+            found.append(sample.finding("clipped", text, camera=view.name))
     return found
 
 
@@ -113,3 +115,55 @@ def _nearest(point: Vector3, origins: Points3, directions: Points3) -> Points3:
     """The point of each ray that lies nearest `point`."""
     along = (directions * (point - origins)).sum(axis=1, keepdims=True)
     return origins + along * directions
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over one sample's views. Spreads are largest / smallest; NaN where no view has a subject."""
+
+    focal: float
+    principal_px: float  # largest distance of a principal point from its image's middle
+    principal_share: float  # the same over the image's width
+    size: float  # of the square root of the subject's area
+    smallest_px: float  # square root of the smallest subject's area
+    smallest_share: float  # the same over the image's width
+
+
+def spread(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Spread:
+    """Raises ValueError where there is no camera."""
+    focals = np.array([camera.focal for camera in cameras])
+    off = np.array([np.hypot(c.cx - c.width / 2, c.cy - c.height / 2) for c in cameras])
+    widths = np.array([camera.width for camera in cameras])
+    seen = [(o.area, c.width) for c, o in zip(cameras, outlines, strict=True) if o is not None]
+    sides = np.sqrt([area for area, _ in seen])
+    shares = sides / np.array([width for _, width in seen])
+    known = len(seen) > 0
+    return Spread(
+        float(focals.max() / focals.min()),
+        float(off.max()),
+        float((off / widths).max()),
+        float(sides.max() / sides.min()) if known else float("nan"),
+        float(sides.min()) if known else float("nan"),
+        float(shares.min()) if known else float("nan"),
+    )
+
+
+def spread_findings(sample: Sample, found: Spread) -> list[Finding]:
+    """Notes and warnings where the spread is far from what the model was trained on."""
+    out: list[Finding] = []
+
+    def add(code: str, text: str, value: float, limit: float) -> None:
+        out.append(sample.finding(code, text, value=value, limit=limit))
+
+    if found.focal > FOCAL_SPREAD:
+        add("focal-spread", f"largest / smallest focal length is {found.focal:.2f}", found.focal, FOCAL_SPREAD)
+    if found.principal_share > PRINCIPAL_SHARE:
+        text = f"a principal point lies {found.principal_px:.0f} px from its image's middle"
+        add("principal-spread", text, found.principal_share, PRINCIPAL_SHARE)
+    if found.size > SIZE_SPREAD:
+        text = f"the subject is {found.size:.2f} times as large in one view as in another"
+        add("size-spread", text, found.size, SIZE_SPREAD)
+    if found.smallest_share < SMALLEST_SHARE:
+        text = f"the smallest subject measures {found.smallest_px:.0f} px (square root of its area)"
+        add("small-subject", text, found.smallest_share, SMALLEST_SHARE)
+    return out

@@ -1,8 +1,4 @@
-"""From findings to pass, fail or unknown, and the verdict in words.
-
-A sample fails where a finding is an error; it is unknown where none is and its silhouettes could not be compared. A
-dataset fails where a sample or the dataset as a whole does, and is unknown where most of its samples are.
-"""
+"""`verdict` says PASS, FAIL or UNKNOWN, of a sample and of a dataset; `in_words` says why."""
 
 from __future__ import annotations
 
@@ -13,25 +9,23 @@ from mouselift.diagnosis.cause import Cause
 from mouselift.findings import Finding
 
 _CAUSES = 2  # told in the sentence; all of them are in the result
-_MOSTLY = 0.5  # of the samples must have been judged before the others' silence counts as a pass
+_MOSTLY = 0.5  # a majority: fewer samples that were compared do not speak for those that were not
 
 
-def sample_verdict(findings: Sequence[Finding], judged: bool) -> Verdict:
-    """judged: silhouettes and cameras could be compared."""
-    if any(finding.severity == "error" for finding in findings):
+def verdict(findings: Sequence[Finding], compared: float, failed: int = 0) -> Verdict:
+    """The one place that says PASS: no finding is an error, and cameras were compared with silhouettes.
+
+    compared: of a sample 1 or 0, whether its silhouettes could be compared; of a dataset the share of the samples
+    without an error that could be. failed: of a dataset, samples with an error; `findings` are then those about the
+    dataset as a whole.
+    """
+    if failed or any(finding.severity == "error" for finding in findings):
         return "fail"
-    return "pass" if judged else "unknown"
-
-
-def dataset_verdict(passed: int, failed: int, unknown: int, whole: Sequence[Finding]) -> Verdict:
-    """whole: findings about the dataset as a whole."""
-    if failed or any(finding.severity == "error" for finding in whole):
-        return "fail"
-    return "pass" if passed > _MOSTLY * (passed + unknown) else "unknown"
+    return "pass" if compared > _MOSTLY else "unknown"
 
 
 def in_words(
-    verdict: Verdict,
+    answer: Verdict,
     samples: int,
     failed: int,
     unknown: int,
@@ -41,17 +35,17 @@ def in_words(
 ) -> str:
     """One or two sentences: what the verdict is, of how many samples, and why."""
     aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
-    if verdict == "pass":
+    if answer == "pass":
         judged = samples - unknown
         which = "the sample" if samples == 1 else f"all {judged} samples"
-        doubt = counts.get("tangency")
-        if doubt is not None:
-            aside = f" {doubt.samples} of {samples} lie barely above the limit (`tangency`): look at them.{aside}"
+        barely = counts.get("tangency")
+        if barely is not None:
+            aside = f" {barely.samples} of {samples} lie barely above the limit (`tangency`): look at them.{aside}"
         rough = counts.get("masks-rough")
         if rough is not None and rough.severity == "warning":
             aside = f" In {rough.samples} of {samples} masks are too rough to show small faults of cameras.{aside}"
         return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
-    if verdict == "unknown":
+    if answer == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
     why = [_cause(cause) for cause in causes[:_CAUSES]]
     if not why:

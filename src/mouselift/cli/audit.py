@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, progress_bar, say, table
 
 if TYPE_CHECKING:
@@ -32,14 +32,7 @@ class Audit:
 
     dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
     """Folder of samples, one sample, or a list file (data_train.txt)."""
-    hull: bool = False
-    """Also carve the visual hull of every sample and compare it with each mask: slower, and finds bad masks."""
-    every: int = 1
-    """Take every n-th sample."""
-    limit: int | None = None
-    """At most so many samples, spread over the dataset."""
-    profile: str = "facelift"
-    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
+    options: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
     workers: int = 0
     """Processes; 0: one a core. The result does not depend on it."""
     out: Path | None = None
@@ -51,23 +44,13 @@ class Audit:
 
     def run(self) -> int:
         from mouselift.atomic import check_output, write_whole
-        from mouselift.audit.profile import load_profile
+        from mouselift.audit.dataset import audit_dataset
         from mouselift.audit.result import encode_audit
-        from mouselift.audit.run import audit_dataset
 
         if self.out is not None:
             check_output(self.out, self.force, outside=self.dataset)
-        profile = load_profile(self.profile)
         with progress_bar(self.json) as progress:
-            audit = audit_dataset(
-                self.dataset,
-                hull=self.hull,
-                every=self.every,
-                limit=self.limit,
-                profile=profile,
-                workers=self.workers or os.cpu_count() or 1,
-                progress=progress,
-            )
+            audit = audit_dataset(self.dataset, self.options, workers=self.workers, progress=progress)
         encoded = encode_audit(audit) if self.out is not None or self.json else b""
         if self.out is not None:
             write_whole(self.out, encoded, self.force)

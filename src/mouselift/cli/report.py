@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -41,9 +40,10 @@ class Report:
 
     def run(self) -> int:
         from mouselift.atomic import check_output
+        from mouselift.audit.dataset import audit_dataset
+        from mouselift.audit.options import AuditOptions
         from mouselift.audit.profile import load_profile
         from mouselift.audit.result import read_audit
-        from mouselift.audit.run import audit_dataset
         from mouselift.report.dataset_page import write_report
 
         check_output(self.page, self.force)
@@ -54,9 +54,9 @@ class Report:
             else:
                 audit = audit_dataset(
                     self.dataset,
-                    hull=self.hull,
+                    AuditOptions(hull=self.hull),
                     profile=profile,
-                    workers=self.workers or os.cpu_count() or 1,
+                    workers=self.workers,
                     progress=progress,
                 )
             summary = write_report(self.dataset, self.page, audit, profile, self.samples, self.force, progress)

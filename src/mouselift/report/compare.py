@@ -11,9 +11,10 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.array_types import frozen
+from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import DatasetAudit, Verdict
-from mouselift.audit.run import audit_dataset
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
 from mouselift.capture.source import open_source
@@ -166,7 +167,11 @@ def compare(
         recipe = Recipe(way.framing, on_cut="keep")
         made = prepare(capture, folder, recipe, Selection(frames=tuple(frames)), Split(0.0), workers, stage)
         audit = audit_dataset(
-            folder, hull=True, profile=profile, workers=workers, progress=_stage(progress, f"audit {way.name}")
+            folder,
+            AuditOptions(hull=True),
+            profile=profile,
+            workers=workers,
+            progress=_stage(progress, f"audit {way.name}"),
         )
         results.append(_result(way, folder, made, audit))
         sheets[way.name] = image_uri(_sheet(folder))

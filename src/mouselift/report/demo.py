@@ -10,9 +10,9 @@ from statistics import fmean
 import numpy as np
 
 from mouselift import __version__
+from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit, Verdict
-from mouselift.audit.run import audit_dataset
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover

@@ -1,0 +1,178 @@
+"""One sample -> `SampleReport`: its files, cameras against silhouettes, where the subject is, and the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array, Levels
+from mouselift.audit.placement import Placement, Spread, placement, placement_findings, spread, spread_findings
+from mouselift.audit.profile import camera_facts
+from mouselift.audit.result import SampleReport
+from mouselift.audit.verdict import verdict
+from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
+from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
+from mouselift.dataset.sample import Loaded, Sample, load_sample
+from mouselift.diagnosis.explain import in_order, problem_of
+from mouselift.findings import Finding
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
+from mouselift.geometry.tangent_planes import Tangency
+
+_LEGACY = "legacy"
+
+
+def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
+    """One sample's findings, numbers and verdict, from its views or from its folder, the folder's files included.
+
+    hull: also carve the visual hull and compare it with each mask (ten times slower). What is broken in a folder is a
+    finding; nothing is raised for it.
+
+    >>> report = audit_sample(Path("out/mouse7/sample_000786"))  # doctest: +SKIP
+    >>> report.verdict, report.numbers["tangency_px"]  # doctest: +SKIP
+    ('pass', 0.11)
+    """
+    if isinstance(sample, Path):
+        return audit_loaded(load_sample(sample), hull)
+    return _checked(sample, [view.camera for view in sample.views], (), None, hull)
+
+
+def audit_loaded(loaded: Loaded, hull: bool = False) -> SampleReport:
+    """As `audit_sample`, of a sample that was read already."""
+    return _checked(loaded.sample, loaded.cameras, loaded.findings, loaded.preset, hull)
+
+
+def _checked(
+    sample: Sample, cameras: Sequence[Camera], before: Sequence[Finding], preset: str | None, hull: bool
+) -> SampleReport:
+    """The report. cameras: of all views, those without a silhouette included; before: findings about the files."""
+    findings = list(before)
+    if preset == _LEGACY:
+        text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
+        findings.append(sample.finding("legacy", text))
+    seen = compare_views(sample, hull)
+    own = [view.camera for view in sample.views]
+    place = placement(own, seen.outlines)
+    findings += [*seen.findings, *placement_findings(sample, place)]
+    apart = spread(own, seen.outlines) if own else None
+    if apart is not None:
+        findings += spread_findings(sample, apart)
+    if len(cameras) < 2 and not any(finding.severity == "error" for finding in findings):
+        text = f"expected at least two views with a camera, got {len(cameras)}"
+        findings.append(sample.finding("too-few-views", text))
+    answer = verdict(findings, compared=float(seen.judged))
+    numbers = _sample_numbers(seen, place, apart)
+    return SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place))
+
+
+def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:
+    worst = seen.tangency.view_rms_px
+    numbers = {
+        "tangency_px": seen.tangency.rms_px,
+        "tangency_worst_px": float(np.nanmax(worst)) if np.isfinite(worst).any() else float("nan"),
+        "coverage": _least(seen.coverage),
+        "off_origin": place.off_origin,
+        "extent": place.extent,
+        "depth": place.depth,
+        "border_views": float(sum(place.border)),
+    }
+    if apart is not None:
+        numbers |= {
+            "size_spread": apart.size,
+            "smallest_px": apart.smallest_px,
+            "focal_spread": apart.focal,
+            "principal_px": apart.principal_px,
+        }
+    return {key: _known(value) for key, value in numbers.items()}
+
+
+def _view_numbers(sample: Sample, seen: Geometry, place: Placement) -> list[dict[str, float | str | None]]:
+    facts = camera_facts([view.camera for view in sample.views])
+    out: list[dict[str, float | str | None]] = []
+    for k, view in enumerate(sample.views):
+        camera, outline = view.camera, seen.outlines[k]
+        centre = camera.centre
+        out.append(
+            {
+                "camera": view.name,
+                "tangency_px": _known(float(seen.tangency.view_rms_px[k])),
+                "coverage": None if seen.coverage is None else _known(float(seen.coverage[k])),
+                "area_px": None if outline is None else outline.area,
+                "fx": camera.fx,
+                "fy": camera.fy,
+                "cx": camera.cx,
+                "cy": camera.cy,
+                "width": float(camera.width),
+                "height": float(camera.height),
+                "distance": float(facts["distance"][k]),
+                "elevation_deg": float(facts["elevation_deg"][k]),
+                "azimuth_deg": float(np.degrees(np.arctan2(centre[1], centre[0]))),
+                "border": float(place.border[k]),
+                "cut": None if view.cut is None else float(view.cut),
+            }
+        )
+    return out
+
+
+def _known(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _least(values: np.ndarray | None) -> float:
+    if values is None or not np.isfinite(values).any():
+        return float("nan")
+    return float(np.nanmin(values))
+
+
+@dataclass(frozen=True, eq=False)
+class Geometry:
+    """What silhouettes say about cameras."""
+
+    outlines: tuple[Outline | None, ...]  # corners that say nothing marked
+    check: CameraCheck
+    coverage: Float64[Array, " v"] | None  # None: the hull was not asked for
+    findings: tuple[Finding, ...]
+
+    @property
+    def tangency(self) -> Tangency:
+        return self.check.tangency
+
+    @property
+    def judged(self) -> bool:
+        """Cameras and silhouettes could be compared. Not so where they are far apart and masks could be the reason."""
+        blamed = any(finding.code == "tangency" for finding in self.findings)
+        quiet = self.check.by_opened or not self.tangency.rms_px > MOST_RMS_PX
+        return self.check.judged and (blamed or quiet)
+
+
+def compare_views(sample: Sample, hull: bool = False) -> Geometry:
+    """Cameras against silhouettes. A sample without views is not judged, and no finding is added: others said why."""
+    raw = [_outline(view.alpha) for view in sample.views]
+    check = check_cameras(sample, raw)
+    if check.hypothesis.kind == "masks" and not in_order(*problem_of(sample, check), check):
+        check = blame_cameras(sample, check)
+    findings = list(check.findings) if sample.views else []
+    coverage = None
+    if hull:
+        carved = hull_coverage([view.camera for view in sample.views], [view.alpha for view in sample.views])
+        cut = any(finding.code == "cut-by-sensor" for finding in findings)
+        findings += coverage_findings(sample, carved, cut=cut, rough=check.rough)
+        coverage = carved.coverage
+    return Geometry(check.outlines, check, coverage, tuple(findings))
+
+
+def _outline(alpha: Levels) -> Outline | None:
+    """Without specks. Labelling parts takes twice as long as the rest: it is done where there are several only."""
+    whole = outline_of(alpha)
+    return outline_of(alpha, SPECK_SHARE) if whole is not None and _in_parts(alpha, whole) else whole
+
+
+def _in_parts(alpha: Levels, outline: Outline) -> bool:
+    x0, y0, x1, y1 = outline.box
+    inside = cv2.threshold(alpha[y0:y1, x0:x1], HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
+    return len(cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]) > 1
