@@ -8,6 +8,9 @@ before a name is used. Conventions (pixel centres, axes, poses): docs/concepts/c
     audit = ml.audit_dataset(Path("out/mouse7"))
 """
 
+# pyright: reportUnsupportedDunderAll=false
+# The names come by `__getattr__`; their types stand in __init__.pyi.
+
 from __future__ import annotations
 
 import importlib
