@@ -3,7 +3,7 @@
     python benchmarks/warp_quality.py
 
 A furry texture of known detail is photographed by a source camera and resampled to scales 1, 0.7 and 0.4. Columns:
-PSNR inside the subject against the slow twin (`tests/resample_reference.py`) and against the truth (the texture
+PSNR inside the subject against the slow twin (`tests/shared/resample_reference.py`) and against the truth (the texture
 itself, averaged over each output pixel), mean brightening of the rim on white in levels against the twin, the largest
 error of a mark's place at scale 1, and CPU for a subject of 330 x 250 output pixels at scale 1.
 
@@ -28,7 +28,7 @@ from mouselift.geometry.lens import BrownConrady
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import composited, premultiplied, source_map, straight, warp_view
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/shared"))
 
 from resample_reference import reference_view
 

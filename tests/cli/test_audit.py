@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import read_audit
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
@@ -58,7 +59,7 @@ def test_fail_is_one_with_cause_and_sample(dataset: Path, tmp_path: Path, capsys
         content["frames"][2]["fx"] *= 1.3
         content["frames"][2]["fy"] *= 1.3
         file.write_text(json.dumps(content))
-    assert Audit(copy, workers=1, limit=1).run() == 1
+    assert Audit(copy, AuditOptions(limit=1), workers=1).run() == 1
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "FAIL"
     assert "The sample fails" in out
@@ -104,7 +105,7 @@ def test_a_profile_of_its_own_is_matched(dataset: Path, tmp_path: Path, capsys: 
     profile = tmp_path / "p.json"
     assert Profile(dataset, profile, name="mine").run() == 0
     assert "Profile mine: 12 views" in capsys.readouterr().out
-    assert Audit(dataset, workers=1, json=True, profile=str(profile)).run() == 0
+    assert Audit(dataset, AuditOptions(profile=str(profile)), workers=1, json=True).run() == 0
     printed = json.loads(capsys.readouterr().out)
     assert printed["profile"] == "mine"
     assert max(ray["wasserstein"] for ray in printed["rays"]) < 1e-6
@@ -114,4 +115,4 @@ def test_unusable_input_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="no such dataset"):
         Audit(tmp_path / "nowhere").run()
     with pytest.raises(DatasetError, match="--profile"):
-        Audit(tmp_path, profile="nowhere.json").run()
+        Audit(tmp_path, AuditOptions(profile="nowhere.json")).run()

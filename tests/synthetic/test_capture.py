@@ -59,7 +59,7 @@ def test_equal_specs_give_equal_bytes(spec: CaptureSpec, tmp_path: Path) -> None
 def test_the_truth_is_what_the_images_show(spec: CaptureSpec, tmp_path: Path, frames_of: Reader) -> None:
     seen: list[tuple[int, int]] = []
     written = write_capture(
-        tmp_path / "c", replace(spec, images="png", masks="png"), lambda done, of: seen.append((done, of))
+        tmp_path / "c", replace(spec, images="png", masks="png"), lambda _, done, of: seen.append((done, of))
     )
     assert seen == [(1, 4), (2, 4), (3, 4), (4, 4)]
     truth = Truth.load(tmp_path / "c")

@@ -1,7 +1,7 @@
 """Rays of pixels, in torch: what the model sees of a camera.
 
 Convention (docs/concepts/conventions.md): pixel (row j, column i) has its centre at (i + 0.5, j + 0.5); OpenCV axes;
-`c2w` is T_world_cam. Their float64 twin, which the tests compare with, is `tests/pluecker_reference.py`.
+`c2w` is T_world_cam. Their float64 twin, which the tests compare with, is `tests/shared/pluecker_reference.py`.
 Letters: b batch, v views, h and w rows and columns.
 """
 
