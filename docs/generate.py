@@ -9,12 +9,15 @@ and then `mouselift compare demo/capture FOLDER --samples 12` wrote.
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import is_dataclass
 from pathlib import Path
 
+import mouselift
 from mouselift.diagnosis.causes import CAUSES
 from mouselift.findings import CODES, GUIDES
 from mouselift.framing.framing import PRESETS
@@ -58,6 +61,7 @@ def main() -> int:
 def pages() -> dict[Path, str]:
     """Every generated page, whole."""
     return {
+        DOCS / "api/index.md": with_part(DOCS / "api/index.md", "names", api_parts()),
         DOCS / "reference/findings.md": findings_page(),
         DOCS / "guides/audit.md": with_part(DOCS / "guides/audit.md", "findings", audit_table()),
         DOCS / "concepts/framing.md": with_part(DOCS / "concepts/framing.md", "presets", presets_table()),
@@ -100,6 +104,54 @@ def audit_table() -> str:
 def causes_table() -> str:
     rows = [(f"`{code}`", cause.sentence, cause.repair) for code, cause in CAUSES.items()]
     return table(("code", "in words", "repair"), rows)
+
+
+def api_parts() -> str:
+    """Every public name: a sentence here, which is readable in the repository; the site adds the whole docstring."""
+    public = {name: getattr(mouselift, name) for name in mouselift.__all__ if not name.startswith("_")}
+    functions = {name: thing for name, thing in public.items() if inspect.isfunction(thing)}
+    options = {name: thing for name, thing in public.items() if name.endswith("Options")}
+    values = {name: thing for name, thing in public.items() if name not in functions and name not in options}
+    parts = [
+        ("Functions", "One for each verb of the command line, and what reads files.", functions),
+        ("Values", "What the functions take and return.", values),
+        ("Options", "One frozen dataclass a verb; the flags of the command line are its fields.", options),
+    ]
+    page: list[str] = []
+    for title, about, things in parts:
+        rows = [(f"[`{name}`](#{name.lower()})", first_sentence(thing)) for name, thing in things.items()]
+        page += [f"## {title}", about, table(("name", "what it is"), rows)]
+        for name, thing in things.items():
+            lines = [f"### {name}", f"```py\n{signature_of(thing)}\n```", f"::: {thing.__module__}.{name}"]
+            page += lines if thing in functions.values() else [lines[0], lines[2]]
+    return "\n\n".join(page)
+
+
+def signature_of(function: Callable[..., object]) -> str:
+    """As one would write the call, a parameter a line; options stand as `PrepareOptions()`."""
+    signature = inspect.signature(function)
+    parameters = []
+    for parameter in signature.parameters.values():
+        shown = parameter.replace(default=parameter.empty)
+        default = parameter.default
+        if default is not parameter.empty:
+            plain = (
+                f"{type(default).__name__}()"
+                if is_dataclass(default)
+                else getattr(default, "__name__", repr(default)).replace("<lambda>", "...")
+            )
+            parameters.append(f"{str(shown).replace(chr(39), '')} = {plain}")
+        else:
+            parameters.append(str(shown).replace(chr(39), ""))
+        if parameter.kind is parameter.KEYWORD_ONLY and "*" not in parameters:
+            parameters.insert(-1, "*")
+    returns = str(signature.return_annotation).replace("'", "")
+    return "\n".join([f"{function.__name__}(", *(f"    {parameter}," for parameter in parameters), f") -> {returns}"])
+
+
+def first_sentence(thing: object) -> str:
+    text = " ".join((inspect.getdoc(thing) or "").split("\n\n")[0].split())
+    return re.split(r"(?<=[.!?]) ", text)[0]
 
 
 def presets_table() -> str:
