@@ -62,47 +62,7 @@ _HOMES = {
     "write_report": "report.dataset_page",
 }
 
-__all__ = [
-    "AuditOptions",
-    "Camera",
-    "Capture",
-    "CompareOptions",
-    "Comparison",
-    "DatasetAudit",
-    "Diagnosis",
-    "EvaluateOptions",
-    "Finding",
-    "Framing",
-    "Gaussians",
-    "InspectOptions",
-    "Inspection",
-    "MaskOptions",
-    "MaskReport",
-    "PrepareOptions",
-    "PrepareSummary",
-    "ReconstructOptions",
-    "RepairOptions",
-    "RepairSummary",
-    "Rig",
-    "Sample",
-    "SampleReport",
-    "__version__",
-    "audit_dataset",
-    "audit_sample",
-    "compare_framings",
-    "diagnose",
-    "evaluate_reconstruction",
-    "inspect_capture",
-    "load_capture",
-    "load_rig",
-    "load_sample",
-    "prepare_dataset",
-    "reconstruct_samples",
-    "render_gaussians",
-    "repair_dataset",
-    "segment_capture",
-    "write_report",
-]
+__all__ = sorted(("__version__", *_HOMES))
 
 
 def __getattr__(name: str) -> Any:
@@ -119,4 +79,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__all__)

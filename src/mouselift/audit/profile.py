@@ -1,6 +1,6 @@
 """Profiles: the distribution of rays and cameras that a model was trained on, or that a dataset has.
 
-`facelift` is built in, from the released cameras' facts (design/geometry.md section 5): 512 px, fx = fy = 548.99377,
+`facelift` is built in, from the released cameras' facts: 512 px, fx = fy = 548.99377,
 centred, 2.7 from the origin, +Z up, 32 views 20 degrees above the horizon, 11.25 degrees apart.
 """
 
@@ -16,11 +16,12 @@ from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
 from mouselift.dataset.cameras_check import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import DatasetError
+from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 
 SCHEMA = 1
-FACELIFT_FOCAL, FACELIFT_SIZE, FACELIFT_DISTANCE = 548.9937744140625, 512, 2.7
+FACELIFT_FOCAL, FACELIFT_SIZE = 548.9937744140625, 512
 _TRAINING_VIEWS, _TRAINING_ELEVATION = 32, 20.0
 _INFERENCE_AZIMUTHS = (-90.0, -135.0, 180.0, 90.0, 0.0, -45.0)
 _QUANTILES = (0.05, 0.5, 0.95)
@@ -53,7 +54,7 @@ def ring(azimuths_deg: Sequence[float], elevation_deg: float) -> list[Camera]:
     half = FACELIFT_SIZE / 2
     for number, azimuth in enumerate(np.radians(azimuths_deg).tolist()):
         up = np.radians(elevation_deg)
-        centre = FACELIFT_DISTANCE * np.array(
+        centre = PRETRAINED_DISTANCE * np.array(
             [np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)], dtype=np.float64
         )
         T = looking_at(np.zeros(3), centre)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -27,10 +26,11 @@ class Demo:
     """Print the result as JSON on stdout, and nothing else there."""
 
     def run(self) -> int:
+        from mouselift.parallel import worker_count
         from mouselift.report.demo import run_demo
 
         with progress_bar(self.json) as progress:
-            result = run_demo(self.out, self.workers or os.cpu_count() or 1, progress)
+            result = run_demo(self.out, worker_count(self.workers), progress)
         if self.json:
             emit_json(result)
         else:

@@ -112,14 +112,12 @@ def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
 
 def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
     text = (
-        f"{sample.id}: only {hypothesis.planes_used} tangent planes have a say (expected at least {MIN_PLANES}): "
+        f"only {hypothesis.planes_used} tangent planes have a say (expected at least {MIN_PLANES}): "
         "whether cameras and silhouettes agree is not known"
     )
-    return Finding.of(
+    return sample.finding(
         "tangency-unknown",
         text,
-        frame=sample.frame,
-        sample=sample.id,
         value=float(hypothesis.planes_used),
         limit=float(MIN_PLANES),
     )
@@ -127,15 +125,13 @@ def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
 
 def _tiny(sample: Sample, smallest: float) -> Finding:
     text = (
-        f"{sample.id}: outlines disagree, but the smallest subject is only {smallest:.0f} px (square root of its area; "
+        f"outlines disagree, but the smallest subject is only {smallest:.0f} px (square root of its area; "
         f"expected at least {_TINY_PX:g} px): whether cameras or too few pixels are the reason is not known"
     )
     advice = "Audit images of a higher resolution."
-    return Finding.of(
+    return sample.finding(
         "tangency-unknown",
         text,
-        frame=sample.frame,
-        sample=sample.id,
         value=smallest,
         limit=_TINY_PX,
         advice=advice,
@@ -164,13 +160,11 @@ def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) 
         value, limit = found.rms_px, MOST_RMS_PX
     # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.
     severity = "error" if value > _CERTAIN * limit or found.rms_px > MOST_RMS_PX else "warning"
-    return Finding.of(
+    return sample.finding(
         "tangency",
-        f"{sample.id}: {text}",
+        text,
         severity=severity,
         camera=name,
-        frame=sample.frame,
-        sample=sample.id,
         value=float(value),
         limit=float(limit),
     )
@@ -187,15 +181,13 @@ def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
     for view in masks.short_views if masks is not None else ():
         name = sample.views[view].name
         parts.append(f"the mask of {name} lacks a part that other views see (a tail?)")
-    text = f"{sample.id}: rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
+    text = f"rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
     severity = "note" if masks is None else "warning"
-    return Finding.of(
+    return sample.finding(
         "masks-rough",
         text,
         severity=severity,
         camera=name,
-        frame=sample.frame,
-        sample=sample.id,
         value=hypothesis.noise_px,
         limit=ROUGH_PX,
     )
@@ -203,11 +195,9 @@ def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
 
 def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float) -> Finding:
     text = (
-        f"{sample.id}: ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
+        f"ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
         f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): the cameras "
         "match to that and no finer"
     )
     advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
-    return Finding.of(
-        "masks-rough", text, frame=sample.frame, sample=sample.id, value=share, limit=OPENED_SHARE, advice=advice
-    )
+    return sample.finding("masks-rough", text, value=share, limit=OPENED_SHARE, advice=advice)

@@ -96,7 +96,7 @@ def coverage_findings(
         return ()
     worst = int(np.nanargmin(found.coverage))
     text = (
-        f"{sample.id}: the visual hull of all views covers {100 * found.least:.1f} % of {sample.views[worst].name}'s "
+        f"the visual hull of all views covers {100 * found.least:.1f} % of {sample.views[worst].name}'s "
         f"silhouette (expected at least {100 * COVERAGE:g} %)"
     )
     name = None
@@ -106,18 +106,9 @@ def coverage_findings(
         text += f"; without {name} the others agree to {100 * float(found.without[found.faulty_view]):.1f} %"
         advice = f"Look at {name}'s mask and camera first."
     severity = "warning" if rough else "error"
-    value, limit = found.least, COVERAGE
     return (
-        Finding.of(
-            "coverage",
-            text,
-            severity=severity,
-            camera=name,
-            frame=sample.frame,
-            sample=sample.id,
-            value=value,
-            limit=limit,
-            advice=advice,
+        sample.finding(
+            "coverage", text, severity=severity, camera=name, value=found.least, limit=COVERAGE, advice=advice
         ),
     )
 

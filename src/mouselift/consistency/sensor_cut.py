@@ -80,15 +80,13 @@ def without_cuts(
         else:
             kept.append(outline)
             continue
-        text = f"{sample.id}: {view.name}: the sensor had cut the subject before any framing: {how}"
+        text = f"{view.name}: the sensor had cut the subject before any framing: {how}"
         value = None if line is None else line.length
         findings.append(
-            Finding.of(
+            sample.finding(
                 "cut-by-sensor",
                 text,
                 camera=view.name,
-                frame=sample.frame,
-                sample=sample.id,
                 value=value,
                 limit=CUT_PX,
             )

@@ -141,4 +141,4 @@ PRESETS: dict[str, Framing] = {
 DEFAULT_PRESET = "per-sample"
 
 PRETRAINED_DISTANCE = 2.7  # of FaceLift's released cameras from the origin
-PRETRAINED_EXTENT = float(2.7 * np.tan(np.deg2rad(25.0)))  # half-width that they see at the origin
+PRETRAINED_EXTENT = float(PRETRAINED_DISTANCE * np.tan(np.deg2rad(25.0)))  # half-width that they see at the origin

@@ -2,7 +2,7 @@
 
 A `Reframe` is the exact change from a source camera to a target camera at the same centre: undistort,
 de-skew, turn, zoom, crop in one map. The target camera *is* the camera of the resampled image
-(design: any image change that keeps the camera centre is exact for every depth).
+(any image change that keeps the camera centre is exact for every depth).
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, ImageRGB, Vector3
 from mouselift.atomic import whole_file
 from mouselift.errors import VideoError
+from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.encode import VideoWriter
@@ -30,7 +31,7 @@ _QUALITY = 12  # x264's crf: hardly to be told from lossless, and any player ope
 def orbit_camera(
     azimuth_deg: float,
     elevation_deg: float = 0.0,
-    radius: float = 2.7,
+    radius: float = PRETRAINED_DISTANCE,
     fov_deg: float = 50.0,
     size: int = 512,
     target: Vector3 | None = None,
@@ -50,7 +51,11 @@ def orbit_camera(
 
 
 def turntable(
-    count: int = 150, elevation_deg: float = 0.0, radius: float = 2.7, fov_deg: float = 50.0, size: int = 512
+    count: int = 150,
+    elevation_deg: float = 0.0,
+    radius: float = PRETRAINED_DISTANCE,
+    fov_deg: float = 50.0,
+    size: int = 512,
 ) -> list[Camera]:
     """One turn of `count` cameras, first at azimuth 270 degrees, then counter-clockwise; the last is not the first."""
     steps = [_START_DEG + 360.0 * i / count for i in range(count)]

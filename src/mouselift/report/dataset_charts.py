@@ -17,6 +17,7 @@ from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
 from mouselift.report.charts import Values
 from mouselift.report.plots import by_view, histogram, legend, over_frames
+from mouselift.sampling import evenly_spaced
 
 _RAY_SAMPLES = 200  # histograms do not change visibly beyond
 
@@ -68,10 +69,9 @@ def along_samples(audit: DatasetAudit, column: str) -> tuple[Values, dict[str, V
 
 def ray_charts(folders: Sequence[Path], profile: Profile) -> tuple[list[Markup], int]:
     """A histogram for each of the six ray inputs, dataset against profile; and of how many samples."""
-    chosen = sorted(set(np.linspace(0, len(folders) - 1, min(_RAY_SAMPLES, len(folders))).round().astype(int).tolist()))
     rays, used = RayStatistics.empty(), 0
-    for index in chosen:
-        mine = _rays_of(folders[index])
+    for folder in evenly_spaced(folders, _RAY_SAMPLES):
+        mine = _rays_of(folder)
         rays, used = rays.merged(mine), used + (mine.views > 0)
     if not used:
         return [], 0

@@ -15,6 +15,7 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
+from mouselift.progress import Progress
 from mouselift.report.choose import Shown, drawn_large, drawn_small
 from mouselift.report.dataset_charts import charts_of, ray_charts
 from mouselift.report.finding_list import Group, finding_groups
@@ -25,7 +26,6 @@ from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.report.tangent_sheet import GAP_LIMIT_PX, tangent_sheet
 from mouselift.view.scene import scene_of
 
-Progress = Callable[[str, int, int], None]
 _TILE = 150
 _MOST_CAUSES = 4
 _FIRST_SCREEN = 240  # characters of the verdict; the rest opens on demand

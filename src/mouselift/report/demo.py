@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -23,6 +22,7 @@ from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.progress import Progress
 from mouselift.report.dataset_page import write_report
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
@@ -30,8 +30,6 @@ from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.truth import Truth, check_dataset, sample_world
-
-Progress = Callable[[str, int, int], None]
 
 SPEC = CaptureSpec(frames=12, fps=1.6, start=0.5, seed=3)
 _TILE = 176

@@ -10,6 +10,7 @@ from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.media.images import ImageFolder
 from mouselift.report.sheet import contact_sheet, tile_of_source, write_png
+from mouselift.sampling import evenly_spaced
 
 _TILE = 200
 
@@ -19,10 +20,10 @@ def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = _TILE, seed:
     source = CaptureSource(capture)
     frames = _masked_frames(source)
     if seed is None:
-        at = np.unique(np.linspace(0, len(frames) - 1, rows).round().astype(int))
+        chosen = evenly_spaced(frames, rows)
     else:
         at = np.sort(np.random.default_rng(seed).choice(len(frames), min(rows, len(frames)), replace=False))
-    chosen = [frames[int(i)] for i in at]
+        chosen = [frames[int(i)] for i in at]
     tiles = [
         [tile_of_source(view.image, view.mask, tile) for view in frameset.views if view.image is not None]
         for frameset in source.read(chosen)

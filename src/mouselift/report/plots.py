@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from mouselift.array_types import Array
 from mouselift.report.charts import SHAPES, Axis, Chart, Values, mark, number, value_axis
+from mouselift.sampling import evenly_spaced
 
 Known = Float[Array, " m"]  # fewer than were given
 
@@ -153,10 +154,7 @@ def _known(values: Values) -> Known:
 
 def _thinned(known: Values) -> list[float]:
     """At most _DOTS values, evenly by rank with both ends, so the eye sees the spread and the worst."""
-    ordered = np.sort(known)
-    if len(ordered) > _DOTS:
-        ordered = ordered[np.unique(np.linspace(0, len(ordered) - 1, _DOTS).round().astype(int))]
-    return ordered.tolist()
+    return evenly_spaced(np.sort(known).tolist(), _DOTS)
 
 
 def _binned(frames: Values, values: Values) -> tuple[Known, Known]:
