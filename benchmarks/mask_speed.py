@@ -50,7 +50,7 @@ def learn(path: Path, samples: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("videos", type=Path, nargs="*")
-    parser.add_argument("--samples", type=int, default=MaskOptions().samples)
+    parser.add_argument("--samples", type=int, default=MaskOptions().learn_from)
     options = parser.parse_args()
     cv2.setNumThreads(1)
     videos = options.videos

@@ -1,7 +1,7 @@
 """Writes the parts of the documentation that are made from the code: `python docs/generate.py [--check]`.
 
 --compared FOLDER adds the table of framings in docs/guides/per-view-or-per-sample.md, from what `mouselift demo demo`
-and then `mouselift compare demo/capture FOLDER --samples 12` wrote.
+and then `mouselift compare demo/capture FOLDER --instants 12` wrote.
 
 --check writes nothing, and exits with 1 where a page differs from what the code says now.
 """

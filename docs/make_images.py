@@ -127,7 +127,7 @@ def inspect_parts(capture: Path) -> ImageRGB:
     """The page's head, and below it the part about lag, as chromium shows them."""
     with tempfile.TemporaryDirectory() as folder:
         page = Path(folder) / "inspect.html"
-        found = inspect_capture(load_capture(capture), InspectOptions(frames=80))
+        found = inspect_capture(load_capture(capture), InspectOptions(instants=80))
         write_inspect_page(found, page)
         text = page.read_text(encoding="utf-8")
         for private in {Path(found.capture).parent.parent, *(Path(camera.source).parent for camera in found.cameras)}:

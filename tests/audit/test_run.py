@@ -113,7 +113,7 @@ FAULTS: dict[str, Callable[[list[dict]], object]] = {
 @pytest.mark.parametrize("fault", FAULTS)
 def test_wrong_cameras_fail(copy: Path, fault: str) -> None:
     edit(copy / "sample_000050", FAULTS[fault])
-    audit = audit_dataset(copy, AuditOptions(limit=1))
+    audit = audit_dataset(copy, AuditOptions(samples=1))
     assert audit.verdict == "fail"
     assert audit.failed == 1
     assert "tangency" in errors(audit)
@@ -190,7 +190,7 @@ def test_one_view_is_no_pass(exact: Sample) -> None:
 
 def test_every_and_limit(dataset: Path) -> None:
     assert audit_dataset(dataset, AuditOptions(every=2)).ids == ["sample_000050", "sample_000150"]
-    assert audit_dataset(dataset, AuditOptions(limit=2)).ids == ["sample_000050", "sample_000150"]
+    assert audit_dataset(dataset, AuditOptions(samples=2)).ids == ["sample_000050", "sample_000150"]
     with pytest.raises(DatasetError, match="at least 1"):
         audit_dataset(dataset, AuditOptions(every=0))
 

@@ -26,7 +26,7 @@ def page_file(
 ) -> Path:
     dataset = datasets[request.param]
     path = tmp_path_factory.mktemp("page") / f"{request.param}.html"
-    write_report(dataset, path, audit_dataset(dataset, AuditOptions(limit=1)), facelift())
+    write_report(dataset, path, audit_dataset(dataset, AuditOptions(samples=1)), facelift())
     return path
 
 

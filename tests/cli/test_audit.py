@@ -59,7 +59,7 @@ def test_fail_is_one_with_cause_and_sample(dataset: Path, tmp_path: Path, capsys
         content["frames"][2]["fx"] *= 1.3
         content["frames"][2]["fy"] *= 1.3
         file.write_text(json.dumps(content))
-    assert Audit(copy, AuditOptions(limit=1), workers=1).run() == 1
+    assert Audit(copy, AuditOptions(samples=1), workers=1).run() == 1
     out = capsys.readouterr().out
     assert out.splitlines()[0] == "FAIL"
     assert "The sample fails" in out

@@ -80,7 +80,7 @@ def test_tables_page_and_words(
 
 
 def test_json_is_one_document(dataset: Path, checkpoint: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    evaluate(dataset, checkpoint, rotate=True, limit=1, json=True)
+    evaluate(dataset, checkpoint, rotate=True, samples=1, json=True)
     found = json.loads(capsys.readouterr().out)
     assert found["samples"] == 1
     assert len(found["records"][0]["views"]) == 16
@@ -155,6 +155,6 @@ def test_options_out_of_range(dataset: Path, checkpoint: Path) -> None:
 
 def test_a_second_run_is_refused_where_it_differs(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    evaluate(dataset, checkpoint, out=out, limit=1)
-    evaluate(dataset, checkpoint, out=out, limit=1)
+    evaluate(dataset, checkpoint, out=out, samples=1)
+    evaluate(dataset, checkpoint, out=out, samples=1)
     refused(DatasetError, "another run of `mouselift evaluate`", dataset, checkpoint, out=out, hold_out=("c0",))

@@ -109,7 +109,7 @@ def test_a_page_is_never_overwritten_unasked(steady: Path, tmp_path: Path) -> No
     with pytest.raises(CaptureError, match="--force"):
         inspect(str(steady), "--out", str(tmp_path))
     assert (tmp_path / "inspect.html").read_text() == "mine"
-    inspect(str(steady), "--lag", "0", "--frames", "3", "--out", str(tmp_path), "--force")
+    inspect(str(steady), "--lag", "0", "--instants", "3", "--out", str(tmp_path), "--force")
     assert (tmp_path / "inspect.html").read_text() != "mine"
 
 

@@ -30,7 +30,7 @@ def test_the_comparison_of_framings(tmp_path: Path) -> None:
     spec.loader.exec_module(generate)
     assert run(["demo", str(tmp_path / "demo"), "--json"]) == 0
     compared = tmp_path / "compared"
-    assert run(["compare", str(tmp_path / "demo/capture"), str(compared), "--samples", "12", "--json"]) in (0, 1)
+    assert run(["compare", str(tmp_path / "demo/capture"), str(compared), "--instants", "12", "--json"]) in (0, 1)
     ((page, now),) = generate.compared_page(compared).items()
     there = numbers(page.read_text(encoding="utf-8"))
     assert set(there) == {"per-view", "per-sample", "canonical", "legacy"}

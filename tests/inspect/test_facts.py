@@ -31,7 +31,7 @@ def codes(found: Inspection) -> set[tuple[str, str | None]]:
 
 
 def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None:
-    found = inspect_capture(load_capture(steady), InspectOptions(frames=12, lag=3))
+    found = inspect_capture(load_capture(steady), InspectOptions(instants=12, lag=3))
     assert found.findings == ()
     assert not found.failed
     assert [fact.best for fact in found.lag] == [0, 0, 0, 0]
@@ -53,7 +53,7 @@ def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None
 
 def test_the_path_is_the_animals(steady: Path) -> None:
     """Near the middle of the true mesh. It walks at 75 mm/s; where it turns, its middle takes the inner lane."""
-    path = inspect_capture(load_capture(steady), InspectOptions(frames=12, lag=3)).path
+    path = inspect_capture(load_capture(steady), InspectOptions(instants=12, lag=3)).path
     assert path is not None
     assert path.per == "frame"  # an image folder has no rate
     assert path.median_speed is not None
@@ -133,7 +133,7 @@ def test_up_that_cannot_be(steady: Path) -> None:
     def with_up(line: str) -> Inspection:
         file = steady / "other.toml"
         file.write_text(text.replace('up = "+z"', line))
-        return inspect_capture(load_capture(file), InspectOptions(frames=4, lag=0))
+        return inspect_capture(load_capture(file), InspectOptions(instants=4, lag=0))
 
     flipped = with_up('up = "-z"')
     assert {code for code, _ in codes(flipped)} == {"up-flipped", "cameras-below"}
@@ -147,7 +147,7 @@ def test_up_that_cannot_be(steady: Path) -> None:
 
 def test_impossible_options(steady: Path) -> None:
     with pytest.raises(CaptureError, match="at least 2 frames"):
-        inspect_capture(load_capture(steady), InspectOptions(frames=1))
+        inspect_capture(load_capture(steady), InspectOptions(instants=1))
 
 
 def facts_of(*cameras: Camera) -> set[tuple[str, str | None]]:

@@ -22,7 +22,7 @@ def codes(found: Inspection) -> list[tuple[str, str | None]]:
 
 
 def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) -> None:
-    found = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
+    found = inspect_capture(load_capture(late_recording), InspectOptions(instants=14, lag=3))
     assert {fact.camera: fact.best for fact in found.lag} == {"Camera1": 0, "Camera2": 2, "Camera3": 0}
     (finding,) = [f for f in found.findings if f.code == "camera-lags"]
     assert (finding.severity, finding.camera, finding.value) == ("error", "Camera2", 2.0)
@@ -39,9 +39,9 @@ def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) 
     text = toml.read_text()
     toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 2\n'))
     try:
-        cured = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
+        cured = inspect_capture(load_capture(late_recording), InspectOptions(instants=14, lag=3))
         toml.write_text(text.replace('name = "Camera2"\n', 'name = "Camera2"\nframe_offset = 3\n'))
-        over = inspect_capture(load_capture(late_recording), InspectOptions(frames=14, lag=3))
+        over = inspect_capture(load_capture(late_recording), InspectOptions(instants=14, lag=3))
     finally:
         toml.write_text(text)
     assert [fact.best for fact in cured.lag] == [0, 0, 0]
@@ -56,7 +56,7 @@ def test_the_late_camera_is_found_and_the_offset_cures_it(late_recording: Path) 
 def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
     """2000 images a second: the animal hardly moves from one to the next."""
     found = inspect_capture(
-        load_capture(record([4.9 + k / 2000 for k in range(14)], lag={1: 2})), InspectOptions(frames=10, lag=2)
+        load_capture(record([4.9 + k / 2000 for k in range(14)], lag={1: 2})), InspectOptions(instants=10, lag=2)
     )
     assert found.lag == ()
     assert "rests" in found.lag_said
@@ -65,7 +65,7 @@ def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
 
 def test_masks_of_every_third_frame_cannot_decide(record: Callable[..., Path]) -> None:
     found = inspect_capture(
-        load_capture(record([0.6 + k / 25 for k in range(12)], every=3)), InspectOptions(frames=12, lag=2)
+        load_capture(record([0.6 + k / 25 for k in range(12)], every=3)), InspectOptions(instants=12, lag=2)
     )
     assert found.lag == ()
     assert found.instants == (0, 3, 6, 9)
@@ -74,7 +74,7 @@ def test_masks_of_every_third_frame_cannot_decide(record: Callable[..., Path]) -
 
 
 def test_no_lag_asked_for(steady: Path) -> None:
-    found = inspect_capture(load_capture(steady), InspectOptions(frames=4, lag=0))
+    found = inspect_capture(load_capture(steady), InspectOptions(instants=4, lag=0))
     assert found.lag == ()
     assert found.read == len(found.instants) == 4
 

@@ -275,7 +275,7 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
         cameras.append(replace(capture.cameras[view], video=tmp_path / f"{name}.mkv", images=None, frame_offset=early))
     filmed = replace(capture, cameras=tuple(cameras), floor=0.0)
     out = tmp_path / "masks"
-    report = segment_capture(filmed, out, MaskOptions(samples=30), workers=1)
+    report = segment_capture(filmed, out, MaskOptions(learn_from=30), workers=1)
     assert report.masks == {name: f"{name}.mkv" for name in ("cam0", "cam1", "cam2")}
     assert [probe(path).frames for path in report.paths(out).values()] == [41, 40, 38]
     assert any("missing-image" in finding and "cam2" in finding for finding in report.findings)

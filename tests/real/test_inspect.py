@@ -104,12 +104,12 @@ def test_lag_of_mouse_cylinder(tmp_path: Path) -> None:
     """Hardware-synchronised: nobody is accused; CameraU made three frames late, CameraL two early: both found."""
     folder = cylinder(tmp_path)
     toml = (folder / "capture.toml").read_text()
-    masks = segment_capture(load_capture(folder), tmp_path / "masks", MaskOptions(start=1650, stop=1900, samples=24))
+    masks = segment_capture(load_capture(folder), tmp_path / "masks", MaskOptions(start=1650, stop=1900, learn_from=24))
     lines = toml
     for camera, path in masks.paths(tmp_path / "masks").items():
         lines = lines.replace(f'name = "{camera}"\n', f'name = "{camera}"\nmask = "{path}"\n')
     (folder / "capture.toml").write_text(lines)
-    found = inspect_capture(load_capture(folder), InspectOptions(frames=80))
+    found = inspect_capture(load_capture(folder), InspectOptions(instants=80))
     assert not found.failed
     assert {fact.best for fact in found.lag} <= {0, None}
     assert found.agreement is not None
@@ -117,7 +117,7 @@ def test_lag_of_mouse_cylinder(tmp_path: Path) -> None:
     for camera, offset in (("CameraU", 3), ("CameraL", -2)):
         lines = lines.replace(f'name = "{camera}"\n', f'name = "{camera}"\nframe_offset = {offset}\n')
     (folder / "capture.toml").write_text(lines)
-    found = inspect_capture(load_capture(folder), InspectOptions(frames=80))
+    found = inspect_capture(load_capture(folder), InspectOptions(instants=80))
     lags = {f.camera: f.value for f in found.findings if f.code == "camera-lags"}
     assert lags == {"CameraU": -3.0, "CameraL": 2.0}
     assert all("frame_offset = 0" in f.message for f in found.findings if f.code == "camera-lags")

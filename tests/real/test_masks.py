@@ -31,7 +31,7 @@ def capture_of(folder: Path, views: str) -> Capture:
 def test_three_cameras_over_the_recording(tmp_path: Path):
     """Learned from 24 images a camera, 12 frames segmented."""
     out = tmp_path / "masks"
-    report = segment_capture(capture_of(tmp_path, "ESU"), out, MaskOptions(every=250, samples=24))
+    report = segment_capture(capture_of(tmp_path, "ESU"), out, MaskOptions(every=250, learn_from=24))
     assert report.empty == ()
     assert report.centroid_px is not None
     assert report.centroid_px < 6

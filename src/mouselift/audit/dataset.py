@@ -63,20 +63,20 @@ def audit_dataset(
     workers: int = 0,
     progress: Progress = silent,
 ) -> DatasetAudit:
-    """Every `every`-th sample of a dataset, at most `limit`, spread over it; the same for any number of workers.
+    """Every `every`-th sample of a dataset, at most `samples`, spread over it; the same for any number of workers.
 
     path: a folder of samples, one sample, or a list file. Images are read, judged and forgotten; a kilobyte of numbers
     a sample stays. Nothing is ever written into the dataset. profile: in place of the one
     that the options name. workers: 0 means one a core. DatasetError where there are
     no samples, or the profile is none.
 
-    >>> audit = audit_dataset(Path("out/mouse7"), AuditOptions(limit=200))  # doctest: +SKIP
+    >>> audit = audit_dataset(Path("out/mouse7"), AuditOptions(samples=200))  # doctest: +SKIP
     >>> audit.verdict, audit.sentence  # doctest: +SKIP
     ('pass', 'The cameras match the pixels in all 200 samples.')
     """
     profile = profile or load_profile(options.profile)
     folders = find_samples(path)[:: options.every]
-    folders = folders if options.limit is None else evenly_spaced(folders, options.limit)
+    folders = folders if options.samples is None else evenly_spaced(folders, options.samples)
     collected = Collected(len(folders))
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
     done = 0

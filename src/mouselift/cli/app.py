@@ -50,6 +50,9 @@ Verb = (
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
 
+# Options before or after the verb; no `--no-json` beside `--json`.
+_PARSING = (tyro.conf.CascadeSubcommandArgs, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
+
 # The order of the work. README and docs/reference/command-line.md keep to it (tests/cli/test_help.py).
 GROUPS: dict[str, dict[str, str]] = {
     "Start": {
@@ -99,9 +102,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if given[0] not in VERBS and not given[0].startswith("-"):
         return _unknown(given[0])
-    call = tyro.cli(
-        Call, prog="mouselift", args=given, config=(tyro.conf.CascadeSubcommandArgs, tyro.conf.DisallowNone)
-    )
+    call = tyro.cli(Call, prog="mouselift", args=given, config=_PARSING)
     try:
         with logging_to(call.logs):
             return _carried_out(call, given)

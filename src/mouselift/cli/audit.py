@@ -11,6 +11,7 @@ import tyro
 
 from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, progress_bar, say, table
+from mouselift.cli.flags import Dataset, Force, Json, Workers
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
@@ -30,17 +31,13 @@ class Audit:
     Example: `mouselift audit out/mouse7 --out audit.json`
     """
 
-    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder of samples, one sample, or a list file (data_train.txt)."""
+    dataset: Dataset
     options: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
-    workers: int = 0
-    """Processes; 0: one a core. The result does not depend on it."""
+    workers: Workers = 0
     out: Path | None = None
     """Write the whole audit as JSON to this file (`mouselift report --audit` reads it)."""
-    force: bool = False
-    """Replace the file that --out names."""
-    json: bool = False
-    """Print the whole audit as JSON on stdout, and nothing else there."""
+    force: Force = False
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.atomic import check_output, write_whole

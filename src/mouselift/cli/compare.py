@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import Json, Workers
 from mouselift.report.options import CompareOptions
 
 if TYPE_CHECKING:
@@ -28,10 +29,8 @@ class Compare:
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for the datasets and the page: new, or one that the same comparison began."""
     options: Annotated[CompareOptions, tyro.conf.arg(name="")] = CompareOptions()
-    workers: int = 0
-    """Processes; 0: one a core."""
-    json: bool = False
-    """Print the result as JSON on stdout, and nothing else there."""
+    workers: Workers = 0
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.report.compare import compare_framings, source_of

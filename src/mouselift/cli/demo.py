@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import Json, Workers
 
 
 @dataclass
@@ -20,10 +21,8 @@ class Demo:
 
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")] = Path("mouselift-demo")
     """Folder for the recording, the datasets and the page."""
-    workers: int = 0
-    """Processes; 0: one a core."""
-    json: bool = False
-    """Print the result as JSON on stdout, and nothing else there."""
+    workers: Workers = 0
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.parallel import worker_count

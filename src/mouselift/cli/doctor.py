@@ -14,6 +14,7 @@ from typing import Literal
 
 from mouselift import __version__
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, table
+from mouselift.cli.flags import Json
 
 _CORE = (
     "numpy",
@@ -51,8 +52,7 @@ class Doctor:
     Exit code 0: everything that preparation needs is here; 1: something is missing.
     """
 
-    json: bool = False
-    """Print the result as JSON on stdout, and nothing else there."""
+    json: Json = False
 
     def run(self) -> int:
         checks = [*_versions(), *_codecs(), *_codec_round_trip(), *_machine()]

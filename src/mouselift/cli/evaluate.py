@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import Dataset, Json, Threads
 from mouselift.cli.reconstruct import tell, use_threads
 from mouselift.reconstruct.options import EvaluateOptions
 
@@ -27,15 +28,12 @@ class Evaluate:
     --checkpoint ckpt.pt --out evaluated`
     """
 
-    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder of samples in FaceLift's format, one sample, or a list file (data_val.txt)."""
+    dataset: Dataset
     options: Annotated[EvaluateOptions, tyro.conf.arg(name="")]
     out: Path | None = None
     """Folder for the tables, the page and the images; without it, text only."""
-    threads: int | None = None
-    """CPU threads; torch's choice by default."""
-    json: bool = False
-    """Print everything as JSON on stdout, and nothing else there."""
+    threads: Threads = None
+    json: Json = False
 
     def run(self) -> int:
         import mouselift.models  # noqa: F401  (first: it says what to install where torch is missing)

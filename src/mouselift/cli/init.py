@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, emit_json, say
+from mouselift.cli.flags import Force, Json
 
 
 @dataclass
@@ -35,10 +36,8 @@ class Init:
     """A piece of the videos' path, where several recordings are found."""
     chunk: int | None = None
     """First frame of the chunk to take, where cameras wrote several files."""
-    force: bool = False
-    """Replace a capture.toml that is there."""
-    json: bool = False
-    """Print what was found as JSON on stdout, and nothing else there."""
+    force: Force = False
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.capture.capture import load_capture

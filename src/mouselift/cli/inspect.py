@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import CaptureFolder, Force, Json
 from mouselift.errors import CaptureError
 from mouselift.inspect.options import InspectOptions
 
@@ -28,15 +29,12 @@ class Inspect:
     `mouselift inspect recordings/mouse7 --out inspected`
     """
 
-    capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
-    """Folder with a capture.toml (`mouselift init` writes one), or that file."""
+    capture: CaptureFolder
     out: Path | None = None
     """Folder for a page with images (inspect.html, one file, opens offline); without it, text only."""
     options: Annotated[InspectOptions, tyro.conf.arg(name="")] = field(default_factory=InspectOptions)
-    force: bool = False
-    """Replace a page that is there."""
-    json: bool = False
-    """Print everything as JSON on stdout, and nothing else there."""
+    force: Force = False
+    json: Json = False
 
     def run(self) -> int:
         page = None if self.out is None else self.out / PAGE

@@ -15,14 +15,12 @@ import tyro
 from mouselift.cli.console import QUIET
 from mouselift.errors import OutputError
 
-Switch = Annotated[bool, tyro.conf.FlagCreatePairsOff]
-
 
 @dataclass(frozen=True)
 class Logs:
     verbose: Annotated[tyro.conf.UseCounterAction[int], tyro.conf.arg(aliases=("-v",))] = 0
     """Say on stderr what is being done; -vv: everything that is logged."""
-    quiet: Annotated[Switch, tyro.conf.arg(aliases=("-q",))] = False
+    quiet: Annotated[bool, tyro.conf.arg(aliases=("-q",))] = False
     """No progress and no remarks: only results and errors."""
     log_file: Path | None = None
     """Add everything that is logged, with times, to this file."""

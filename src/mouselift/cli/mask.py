@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import CaptureFolder, Force, Json, Workers
 from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
 
@@ -24,22 +25,19 @@ class Mask:
     Learns each camera's background and the floor's height from the recording, segments every frame, removes what no
     other view supports (reflections, lamps, laser lines), writes masks and their paths into capture.toml, and says how
     well the views agree. Look at the contact sheet that it names before you go on. An interrupted run goes on when the
-    same command is given again. Example: `mouselift mask recordings/mouse7 --every 10`
+    same command is given again. Masks that capture.toml names already keep their place, unless --force is given (and
+    their files in any case). Example: `mouselift mask recordings/mouse7 --every 10`
     """
 
-    capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
-    """Folder with a capture.toml (`mouselift init` writes one), or that file."""
+    capture: CaptureFolder
     out: Path | None = None
     """Folder for the masks (default: masks/ beside capture.toml)."""
     options: Annotated[MaskOptions, tyro.conf.arg(name="")] = field(default_factory=MaskOptions)
-    replace: bool = False
-    """Let capture.toml name these masks in place of those that it names now (their files stay)."""
-    sheet_rows: int = 12
-    """Frames on the contact sheet."""
-    workers: int = 0
-    """Processes; 0: one a core. The result does not depend on it."""
-    json: bool = False
-    """Print the report as JSON on stdout, and nothing else there."""
+    force: Force = False
+    rows: int = 12
+    """Rows of the contact sheet."""
+    workers: Workers = 0
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.capture.capture import load_capture
@@ -63,9 +61,9 @@ class Mask:
         """Masks that came from elsewhere are not put out of use unasked."""
         inside = out.resolve()
         others = [c.name for c in capture.cameras if c.mask is not None and c.mask.resolve().parent != inside]
-        if others and not self.replace:
+        if others and not self.force:
             raise MaskError(
-                f"{capture.path}: {', '.join(others)} already has masks; --replace makes capture.toml name the new "
+                f"{capture.path}: {', '.join(others)} already has masks; --force makes capture.toml name the new "
                 "ones (the old files stay)"
             )
 
@@ -73,7 +71,7 @@ class Mask:
         from mouselift.capture.capture import load_capture
         from mouselift.report.mask_sheet import mask_sheet
 
-        return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.sheet_rows)
+        return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows)
 
 
 def show(report: MaskReport, capture: Capture, sheet: Path) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import CaptureFolder, Json, Workers
 from mouselift.findings import CODES
 from mouselift.prepare.options import PrepareOptions
 
@@ -24,15 +25,12 @@ class Prepare:
     selection adds to a sparser one. Example: `mouselift prepare recordings/mouse7 out/mouse7 --every 5`
     """
 
-    capture: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="CAPTURE")]
-    """Folder with a capture.toml (`mouselift init` writes one), or that file."""
+    capture: CaptureFolder
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Dataset folder: new, or one that the same preparation began."""
     options: Annotated[PrepareOptions, tyro.conf.arg(name="")] = PrepareOptions()
-    workers: int = 0
-    """Processes; 0: one a core. The result does not depend on it."""
-    json: bool = False
-    """Print the summary as JSON on stdout, and nothing else there."""
+    workers: Workers = 0
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.capture.capture import load_capture

@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import Dataset, Force, Json
 
 
 @dataclass
@@ -18,16 +19,13 @@ class Profile:
     Reads cameras only. Example: `mouselift profile out/mouse7 mouse7.json`
     """
 
-    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder of samples, one sample, or a list file (data_train.txt)."""
+    dataset: Dataset
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.json")]
     """The profile's file."""
     name: str | None = None
     """What the profile is called; the dataset's folder by default."""
-    force: bool = False
-    """Replace a file that is there."""
-    json: bool = False
-    """Print the profile as JSON on stdout too, and nothing else there."""
+    force: Force = False
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.atomic import check_output, write_whole

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, duration, emit_json, progress_bar, say, size, table
+from mouselift.cli.flags import Json, Threads
 from mouselift.errors import DatasetError
 from mouselift.reconstruct.options import ReconstructOptions
 
@@ -33,10 +34,8 @@ class Reconstruct:
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="SAMPLE... OUT")]
     """Sample folders, datasets or list files; last the folder for the results."""
     options: Annotated[ReconstructOptions, tyro.conf.arg(name="")]
-    threads: int | None = None
-    """CPU threads; torch's choice by default."""
-    json: bool = False
-    """Print the result as JSON on stdout, and nothing else there."""
+    threads: Threads = None
+    json: Json = False
 
     def run(self) -> int:
         import mouselift.models  # noqa: F401  (first: it says what to install where torch is missing)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.flags import Dataset, Json, Workers
 from mouselift.repair.options import RepairOptions
 
 if TYPE_CHECKING:
@@ -28,15 +29,12 @@ class Repair:
     Example: `mouselift repair data/old data/repaired`
     """
 
-    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder of samples in FaceLift's format, a single sample, or a list file."""
+    dataset: Dataset
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """New folder, or one that the same repair began."""
     options: Annotated[RepairOptions, tyro.conf.arg(name="")] = RepairOptions()
-    workers: int = 0
-    """Processes; 0: one a core. The result does not depend on it."""
-    json: bool = False
-    """Print the summary as JSON on stdout, and nothing else there."""
+    workers: Workers = 0
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.repair.dataset import repair_dataset

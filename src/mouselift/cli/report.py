@@ -9,6 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
+from mouselift.cli.flags import Dataset, Force, Json, Workers
 
 
 @dataclass
@@ -19,24 +20,20 @@ class Report:
     where the dataset passes, 1 where it does not. Example: `mouselift report out/mouse7 mouse7.html`
     """
 
-    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder of samples in FaceLift's format, one sample, or a list file (data_train.txt)."""
+    dataset: Dataset
     page: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT.html")]
     """The page. An existing file is kept unless --force is given."""
     audit: Path | None = None
     """An audit of this dataset (`mouselift audit DATASET --out FILE`), instead of a new one."""
     profile: str = "facelift"
     """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
-    samples: int = 8
+    rows: int = 8
     """Rows of the contact sheet: a third the worst, the others drawn at random."""
-    hull: bool = True
-    """Carve a visual hull of every sample too: how much of each mask it covers. --no-hull is about ten times faster."""
-    workers: int = 0
-    """Processes of the audit; 0: one a core."""
-    force: bool = False
-    """Replace an existing page."""
-    json: bool = False
-    """Print the result as JSON on stdout, and nothing else there."""
+    hull: bool = False
+    """Also carve the visual hull of every sample and compare it with each mask: slower, and finds bad masks."""
+    workers: Workers = 0
+    force: Force = False
+    json: Json = False
 
     def run(self) -> int:
         from mouselift.atomic import check_output
@@ -59,7 +56,7 @@ class Report:
                     workers=self.workers,
                     progress=progress,
                 )
-            summary = write_report(self.dataset, self.page, audit, profile, self.samples, self.force, progress)
+            summary = write_report(self.dataset, self.page, audit, profile, self.rows, self.force, progress)
         if self.json:
             emit_json(summary)
         else:

@@ -65,7 +65,7 @@ def _inspect(
     available = masked_frames(source)
     lag = options.lag if continuous else 0
     nothing = ChosenFrames((), (), 0)
-    chosen = choose_frames(available, options.frames, lag, capture.jumps) if available else nothing
+    chosen = choose_frames(available, options.instants, lag, capture.jumps) if available else nothing
     gathered = _gather(source, chosen, names, progress)
     recorded = _recorded(capture, source)
     cameras = [r.camera for r in recorded]
@@ -167,14 +167,14 @@ def _lags(
     if chosen.reach == 0:
         said = (
             f"Not measured: it needs masks of {2 * lag + 1} consecutive frames, and there are none. A stretch in which "
-            "the animal moves is enough: mouselift mask CAPTURE --start 0 --stop 300 --out FOLDER --replace."
+            "the animal moves is enough: mouselift mask CAPTURE --start 0 --stop 300 --out FOLDER --force."
         )
         return (), said, []
     moving = len(gathered.tables)
     if moving < MIN_INSTANTS:
         said = (
             f"Undecided: the outline moves by {MOVING_PX} px a frame or more at {moving} of {len(gathered.motions)} "
-            f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More instants: --frames."
+            f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More of them: --instants."
         )
         return (), said, []
     lags = LagTables(tuple(names), chosen.reach, tuple(gathered.lag_frames), np.stack(gathered.tables))

@@ -152,7 +152,7 @@ def _lag_finding(fact: LagFacts, given: int, reach: int, cameras: int) -> Findin
     best = fact.best or 0
     way = "lags by" if best > 0 else "is ahead by"
     more = f" or more (--lag {2 * reach} looks further)" if abs(best) == reach else ""
-    also = f" (or {_alternatives(fact.also)}, which fits nearly as well: --frames with more instants decides)"
+    also = f" (or {_alternatives(fact.also)}, which fits nearly as well: more --instants decide)"
     more += also if fact.also else ""
     which = " (which of two cameras is late cannot be told)" if cameras == 2 else ""
     frames = "frame" if abs(best) == 1 else "frames"

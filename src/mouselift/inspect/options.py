@@ -11,13 +11,13 @@ from mouselift.errors import CaptureError
 class InspectOptions:
     """How much of a recording is looked at."""
 
-    frames: int = 60
-    """About how many instants to measure, spread over the recording."""
+    instants: int = 60
+    """How many instants, spread over the recording; with neighbours, about so many are measured."""
     lag: int = 5
     """Try frame offsets from -LAG to +LAG between cameras; 0: do not."""
 
     def __post_init__(self) -> None:
-        if self.frames < 2 or self.lag < 0:
+        if self.instants < 2 or self.lag < 0:
             raise CaptureError(
-                f"inspect: expected at least 2 frames and a lag of at least 0, got {self.frames} and {self.lag}"
+                f"inspect: expected at least 2 instants and a lag of at least 0, got {self.instants} and {self.lag}"
             )

@@ -14,12 +14,12 @@ class MaskOptions:
     """Defaults suit a recording of any length with one moving subject and static cameras."""
 
     every: int = 1
-    """Every n-th frame only: PNGs named by frame number instead of videos."""
+    """Take every n-th frame; masks are then PNGs named by frame number instead of videos."""
     start: int = 0
     """First frame."""
     stop: int | None = None
     """One past the last frame."""
-    samples: int = 48
+    learn_from: int = 48
     """Images a camera from which background, floor and colours are learned."""
 
     def __post_init__(self) -> None:
@@ -27,8 +27,8 @@ class MaskOptions:
             raise MaskError(f"every: expected at least 1, got {self.every}")
         if self.start < 0 or (self.stop is not None and self.stop <= self.start):
             raise MaskError(f"expected 0 <= start < stop, got start {self.start}, stop {self.stop}")
-        if not 8 <= self.samples <= _MOST_SAMPLES:
-            raise MaskError(f"samples: expected 8 to {_MOST_SAMPLES}, got {self.samples}")
+        if not 8 <= self.learn_from <= _MOST_SAMPLES:
+            raise MaskError(f"learn_from: expected 8 to {_MOST_SAMPLES}, got {self.learn_from}")
 
     @property
     def whole_recording(self) -> bool:

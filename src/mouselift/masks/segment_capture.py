@@ -101,7 +101,7 @@ def segment_capture(
         finished = folder.report()
         if finished is not None:
             return finished
-        samples = evenly_spaced(source.frames, options.samples)
+        samples = evenly_spaced(source.frames, options.learn_from)
         backgrounds = _backgrounds(capture, source, folder, samples, workers, progress)
         progress("scene", 0, 1)
         scene = learn_scene(source.read, samples, backgrounds, [t.camera for t in source.tracks], up, capture.floor)
@@ -138,7 +138,7 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
         "every": options.every,
         "start": options.start,
         "stop": options.stop,
-        "samples": options.samples,
+        "samples": options.learn_from,
     }
 
 

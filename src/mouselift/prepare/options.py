@@ -18,7 +18,7 @@ class PrepareOptions:
     """per-sample: one scale for all views of a sample. per-view: every view fills the frame alike. canonical: cameras
     turned to the subject, same pixels per millimetre in all views. legacy: the old bug, for comparisons only."""
     size: int = 512
-    """Output pixels a side."""
+    """Pixels a side, of the images that are written."""
     fill: float = 0.6
     """Wanted size of the subject, as a share of the frame."""
     fill_measure: Literal["area", "bbox"] = "area"

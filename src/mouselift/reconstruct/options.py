@@ -96,9 +96,9 @@ class ReconstructOptions:
     checkpoint: Path
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
     views: tuple[str, ...] = ()
-    """Cameras that go in; the others are held out and scored apart. All by default."""
+    """Views that go in, by name; the others are held out and scored apart. All by default."""
     size: int | None = None
-    """Resize images to this many pixels a side, with their cameras; 256 is a tenth of the work of 512."""
+    """Pixels a side, to which images are resized with their cameras; 256 is a tenth of the work of 512."""
     filter: FilterName = "none"
     """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
     turntable: int = 60
@@ -138,26 +138,26 @@ class EvaluateOptions:
     """
 
     checkpoint: Path | None = None
-    """GS-LRM weights: the released .pt, or a .safetensors of mouselift."""
+    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
     gaussians: Path | None = None
     """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
     hold_out: tuple[str, ...] = ()
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     views: tuple[str, ...] = ()
-    """Instead: the views that go in; all others are held out."""
+    """Views that go in, by name, instead of --hold-out; all others are held out."""
     rotate: bool = False
     """Instead: hold each view out in turn, one reconstruction each."""
     size: int | None = None
-    """Resize images to this many pixels a side, with their cameras. 256 needs a quarter of the memory of 512."""
+    """Pixels a side, to which images are resized with their cameras; 256 needs a quarter of the memory of 512."""
     background: Levels3 = (255, 255, 255)
     """RGB levels behind the subject, in what goes in, in what is drawn and in what it is compared with."""
     dtype: Precision = "float32"
     """Precision of the network's linear layers."""
     device: str | None = None
     """cpu, cuda, cuda:1; default: CUDA where there is one."""
-    limit: int | None = None
-    """This many samples, spread evenly over the dataset."""
+    samples: int | None = None
+    """At most this many samples, spread over the dataset."""
     lpips: Path | None = None
     """Weights of LPIPS with VGG16 (a state dict, .pt or .safetensors): adds LPIPS to the figures."""
 

@@ -147,7 +147,7 @@ def evaluate_reconstruction(
         options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
         evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
     """
-    plan = make_plan(dataset, options.rule, options.size, options.limit, progress)
+    plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
     if source is None:
         source = _source_of(options)
     if isinstance(source, FileSource):

@@ -92,17 +92,17 @@ def make_plan(
     samples: Path | Sequence[Path],
     rule: HoldOut,
     size: int | None = None,
-    limit: int | None = None,
+    most: int | None = None,
     progress: Progress = silent,
 ) -> Plan:
-    """Of datasets, list files or samples. limit: that many samples, evenly spread.
+    """Of datasets, list files or samples. most: at most that many, spread over them.
 
     DatasetError names the sample: unusable, not square, without a view that the rule names; or named as another one.
     """
     folders = sample_folders([samples] if isinstance(samples, Path) else samples)
-    if limit is not None and limit < 1:
-        raise DatasetError(f"limit: expected at least one sample, got {limit}")
-    folders = evenly_spaced(folders, limit or len(folders))
+    if most is not None and most < 1:
+        raise DatasetError(f"samples: expected at least one, got {most}")
+    folders = evenly_spaced(folders, most or len(folders))
     tasks = []
     for folder in folders:
         found = read_sample(folder)

@@ -141,7 +141,7 @@ def compare_framings(
     chosen = ways(options.presets, options.also, options.size)
     selection = Selection(frames=options.frames) if options.frames else None
     profile = load_profile(options.profile)
-    return compare(capture, out, chosen, selection, profile, worker_count(workers), progress, options.samples)
+    return compare(capture, out, chosen, selection, profile, worker_count(workers), progress, options.instants)
 
 
 def compare(

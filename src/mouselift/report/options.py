@@ -13,11 +13,11 @@ class CompareOptions:
     """Which presets."""
     also: tuple[str, ...] = ()
     """Other framings, each as aim/quantity/scope/world: look-at/focal/sample/distance."""
-    samples: int = 24
+    instants: int = 24
     """How many instants, spread over the recording."""
     frames: tuple[int, ...] = ()
-    """Instead: exactly these frames."""
+    """Exactly these frames, instead of --instants."""
     size: int = 512
-    """Output pixels a side."""
+    """Pixels a side, of the images that are written."""
     profile: str = "facelift"
     """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""

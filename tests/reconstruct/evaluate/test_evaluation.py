@@ -185,7 +185,7 @@ def test_what_has_changed_is_done_again(make_known: Any, tmp_path: Path) -> None
 
 def test_fewer_samples_then_all(known: Known, tmp_path: Path) -> None:
     few = Counted(known.gaussians)
-    scored(known.dataset, few, tmp_path / "out", limit=2)
+    scored(known.dataset, few, tmp_path / "out", samples=2)
     assert [name for name, _ in few.asked] == ["sample_000000", "sample_000020"]  # spread over the dataset
     more = Counted(known.gaussians)
     result = scored(known.dataset, more, tmp_path / "out")
@@ -253,8 +253,8 @@ def test_files_that_are_missing_or_ambiguous_are_named(known: Known, tmp_path: P
 def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="sample sample_000000: expected the view camX"):
         make_plan(known.dataset, HoldOut(held_out=("camX",)))
-    with pytest.raises(DatasetError, match="limit: expected at least one"):
-        make_plan(known.dataset, HoldOut(ALL), limit=0)
+    with pytest.raises(DatasetError, match="samples: expected at least one"):
+        make_plan(known.dataset, HoldOut(ALL), most=0)
     made = make_known(tmp_path, samples=2, views=4)
     file = made.dataset / "sample_000010/opencv_cameras.json"
     content = json.loads(file.read_text())
