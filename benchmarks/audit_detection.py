@@ -1,4 +1,4 @@
-"""How often the audit's geometry finds a fault, names the guilty view, and cries wolf.
+"""How often the audit's geometry finds a fault, names the faulty view, and cries wolf.
 
     python benchmarks/audit_detection.py                         # 500 samples a fault, 1,000 exact ones
     python benchmarks/audit_detection.py --fault view_shift --samples 200
@@ -6,7 +6,7 @@
     python benchmarks/audit_detection.py --calibrate             # largest scores of exact samples
     python benchmarks/audit_detection.py --seed 1 --only-exact   # false alarms on 1,000 samples no limit has seen
 
-Samples: benchmarks/corpus.py, flavour `warp`. "found": any finding of a camera fault; "named": the guilty view, or "all
+Samples: benchmarks/corpus.py, flavour `warp`. "found": any finding of a camera fault; "named": the faulty view, or "all
 views", and nothing else.
 """
 
@@ -23,13 +23,14 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
+import faults
 from corpus import Flavour, corpus
+from faults import Injected
 from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck
 from mouselift.dataset.sample import Sample
-from mouselift.synthetic import faults
-from mouselift.synthetic.faults import Injected
-from mouselift.synthetic.rough_masks import Roughness
+from rough_masks import Roughness
 
 Fault = Callable[[Sample, np.random.Generator], Injected]
 

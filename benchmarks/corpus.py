@@ -29,6 +29,8 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
+from faults import rough as roughened
 from mouselift.array_types import Levels
 from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
@@ -37,7 +39,6 @@ from mouselift.geometry.camera import Camera
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import warp_view
 from mouselift.prepare.sample import SubjectMask, subject_mask
-from mouselift.synthetic.faults import rough as roughened
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse

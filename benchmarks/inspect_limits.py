@@ -18,6 +18,7 @@ from itertools import product
 import cv2
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
@@ -34,8 +35,9 @@ from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, view_ou
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import ring_rig, scaled_rig
-from mouselift.synthetic.rough_masks import Roughness, roughen
+from mouselift.synthetic.rigs import scaled_rig
+from ring_rig import ring_rig
+from rough_masks import Roughness, roughen
 
 _INSTANTS, _SECONDS_APART, _RATE = 12, 0.4, 50.0
 _TUNING, _CHECKING = 0, 1000  # first seeds

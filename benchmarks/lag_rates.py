@@ -23,6 +23,7 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
 from mouselift.inspect.frame_choice import choose_frames
 from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, motion_a_frame, view_outline
@@ -31,8 +32,9 @@ from mouselift.inspect.offsets import LagTables, lag_table
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import Rig, ring_rig, scaled_rig
-from mouselift.synthetic.rough_masks import Roughness, roughen
+from mouselift.synthetic.rigs import Rig, scaled_rig
+from ring_rig import ring_rig
+from rough_masks import Roughness, roughen
 
 CAMERAS, REACH = 6, 5
 RATE, LENGTH = 50.0, 1500  # images a second; images

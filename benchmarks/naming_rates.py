@@ -5,7 +5,7 @@
 A row is printed as soon as its fault is done. --skip N leaves the corpus' first N samples out: fresh ones.
 
 Samples: benchmarks/corpus.py, flavour `warp`, clean masks. "named": the cause's code and, where single views are
-guilty, exactly those views. Strengths are drawn from each fault's own range (synthetic/faults.py).
+faulty, exactly those views. Strengths are drawn from each fault's own range (tests/shared/faults.py).
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ import cv2
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from corpus import Corpus, corpus
+from faults import FAULTS
 from mouselift.diagnosis.explain import diagnose
-from mouselift.synthetic.faults import FAULTS
 
 NONE = "none (exact)"
 # What counts as the right name; where several do, they say the same of the pixels.
@@ -58,16 +59,16 @@ def named(fault: str, count: int, index: int) -> tuple[bool, str, float]:
     """(right, code, CPU seconds) of one sample."""
     cv2.setNumThreads(1)
     with threadpool_limits(1, user_api="blas"):
-        sample, guilty = samples(count)[index], ()
+        sample, faulty = samples(count)[index], ()
         if fault != NONE:
             injected = FAULTS[fault](sample, np.random.default_rng([index, 5]))
-            sample, guilty = injected.sample, tuple(sample.names[view] for view in injected.views)
+            sample, faulty = injected.sample, tuple(sample.names[view] for view in injected.views)
         start = time.process_time()
         cause = diagnose(sample).cause
         spent = time.process_time() - start
     code = None if cause is None else cause.code
     views = () if cause is None else cause.views
-    return code in CODES[fault] and tuple(views) == guilty, str(code), spent
+    return code in CODES[fault] and tuple(views) == faulty, str(code), spent
 
 
 def main() -> None:

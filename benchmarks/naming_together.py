@@ -3,8 +3,8 @@
     python benchmarks/naming_together.py                          # synthetic samples, masks spoiled
     python benchmarks/naming_together.py --dataset prepared/mouse # samples of one's own, whose cameras are right
 
-Every fault of synthetic/faults.py is put into all samples alike (the same views), and every other reading of the
-stated numbers votes (`diagnosis/vote.py`). A fault that no reading undoes must elect nothing.
+Every fault of tests/shared/faults.py is put into all samples alike (the same views), and every other reading of the
+written numbers votes (`diagnosis/vote.py`). A fault that no reading undoes must elect nothing.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from corpus import corpus
+from faults import FAULTS, rough
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import Problem
 from mouselift.diagnosis.vote import Vote, cast_votes, winning_vote
-from mouselift.synthetic.faults import FAULTS, rough
 
 READINGS = {
     "r_transposed": "rotation-transposed",
@@ -40,7 +41,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", type=Path, help="a prepared dataset whose cameras are known to be right")
     parser.add_argument("--samples", type=int, default=24)
-    parser.add_argument("--draws", type=int, default=6, help="of the guilty views, or of the values")
+    parser.add_argument("--draws", type=int, default=6, help="of the faulty views, or of the values")
     parser.add_argument("--faults", nargs="+", choices=tuple(FAULTS), default=tuple(FAULTS))
     options = parser.parse_args()
     samples = own(options.dataset, options.samples) if options.dataset else spoiled(options.samples)
@@ -67,11 +68,11 @@ def spoiled(count: int) -> list[Sample]:
     return [rough(made[k], np.random.default_rng([k, 3])).sample for k in range(0, len(made), 5)]
 
 
-def row(fault: str, datasets: Sequence[Sequence[Sample]], guilty: Sequence[tuple[int, ...]]) -> None:
+def row(fault: str, datasets: Sequence[Sequence[Sample]], faulty: Sequence[tuple[int, ...]]) -> None:
     code = READINGS.get(fault)
     named, elections, right, wrong = 0, [], [], []
     width = float(datasets[0][0].views[0].camera.width)
-    for samples, views in zip(datasets, guilty, strict=True):
+    for samples, views in zip(datasets, faulty, strict=True):
         problem: Problem = [problem_of(sample, check_sample(sample)) for sample in samples]
         found = winning_vote(problem)
         correct = found is not None and found.candidate.code == code and found.candidate.views == views

@@ -16,7 +16,9 @@ from dataclasses import replace
 
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from corpus import corpus
+from faults import centre_moved, legacy, unscaled, views_rescaled
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import explain, problem_of
@@ -27,7 +29,6 @@ from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.prepare.sample import subject_mask
 from mouselift.repair.gauge import gauge_directions
 from mouselift.repair.sample import Repaired, repair_sample
-from mouselift.synthetic.faults import centre_moved, legacy, unscaled, views_rescaled
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

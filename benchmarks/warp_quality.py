@@ -13,23 +13,19 @@ resampled and laid on white; levels by which its rim comes out brighter than the
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import cv2
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.media.images import ArrayImage
 from mouselift.prepare.resample import composited, premultiplied, source_map, straight, warp_view
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/shared"))
-
 from resample_reference import reference_view
 
 WIDTH, HEIGHT, FINE = 440, 360, 8

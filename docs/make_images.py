@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 import tyro
 
+from mouse_sheet import mouse_sheet
 from mouselift.array_types import ImageRGB
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
@@ -30,7 +31,6 @@ from mouselift.media.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
 from mouselift.report.mask_sheet import mask_sheet
 from mouselift.report.sheet import contact_sheet, tile_of_sample
-from mouselift.synthetic.sheet import mouse_sheet
 
 IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from faults import Injected, anisotropic, rough, wrong_intrinsics_all
 from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
@@ -14,8 +15,7 @@ from mouselift.diagnosis.causes import moved_centres
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import fit
 from mouselift.geometry.outlines import outline_of
-from mouselift.synthetic.faults import Injected, anisotropic, rough, wrong_intrinsics_all
-from mouselift.synthetic.rough_masks import Roughness
+from rough_masks import Roughness
 
 
 @pytest.mark.parametrize("seed", [0, 1, 5, 9])

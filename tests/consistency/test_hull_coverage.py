@@ -9,12 +9,12 @@ from time import process_time
 import numpy as np
 import pytest
 
+import faults
 from hull_reference import covered
 from mouselift.consistency.hull_coverage import COVERAGE, HullCoverage, coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import carve
-from mouselift.synthetic import faults
 
 RNG = np.random.default_rng
 

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import faults
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.hypotheses import choose_hypothesis
 from mouselift.consistency.mask_errors import NOISE_PX
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
-from mouselift.synthetic import faults
-from mouselift.synthetic.rough_masks import Roughness
+from rough_masks import Roughness
 
 RNG = np.random.default_rng
 TIMES = (0.5, 1.3, 2.1, 3.4)

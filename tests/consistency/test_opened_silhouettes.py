@@ -11,7 +11,7 @@ import pytest
 from mouselift.consistency.opened_silhouettes import RADIUS_SHARE, open_silhouettes
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
-from mouselift.synthetic.rough_masks import without_thin_parts
+from rough_masks import without_thin_parts
 
 SIZE, CENTRE, RADIUS = 200, np.array([100.3, 97.8]), 40.0
 

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+import faults
 from mouselift.array_types import Levels
 from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.opened_silhouettes import least_stretched
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
-from mouselift.synthetic import faults
-from mouselift.synthetic.rough_masks import Roughness
+from rough_masks import Roughness
 
 RNG = np.random.default_rng
 TIMES = (0.5, 1.3, 2.1, 3.4)

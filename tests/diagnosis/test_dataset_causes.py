@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from faults import rough, swapped_views
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.dataset_causes import find_causes
-from mouselift.synthetic.faults import rough, swapped_views
 
 TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5)
 

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import faults
+from faults import FAULTS
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import DatasetError
-from mouselift.synthetic import faults
-from mouselift.synthetic.faults import FAULTS
 
 CODES = {
     "half_pixel_all": "all-half-pixel",

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from faults import FAULTS, rough
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.inconclusive import InconclusiveEvidence, repeated_share, weigh_evidence
-from mouselift.synthetic.faults import FAULTS, rough
 
 
 @pytest.fixture(scope="module")

@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from faults import FAULTS, rough
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import Problem
 from mouselift.diagnosis.vote import MIN_SAMPLES, Vote, cast_votes, winning_vote
 from mouselift.geometry.camera_arrays import CameraArrays
-from mouselift.synthetic.faults import FAULTS, rough
 
 TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5, 5.3)
 

@@ -16,8 +16,9 @@ from mouselift.inspect.frame_outlines import FrameOutlines, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import ring_rig, scaled_rig
-from mouselift.synthetic.rough_masks import roughen
+from mouselift.synthetic.rigs import scaled_rig
+from ring_rig import ring_rig
+from rough_masks import roughen
 
 INSTANTS = 10
 

@@ -21,7 +21,8 @@ from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_
 from mouselift.inspect.subject_path import plane_normal
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.rigs import Rig, markerless_rig, ring_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig
+from ring_rig import ring_rig
 
 TIMES = [0.6 + frame / 5 for frame in range(6)]
 

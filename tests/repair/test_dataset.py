@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import faults
 from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset
 from mouselift.repair.options import RepairOptions
-from mouselift.synthetic import faults
 
 
 def write(folder: Path, sample: Sample, name: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import faults
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import problem_of
@@ -17,7 +18,6 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, subject_point
 from mouselift.geometry.outlines import Silhouette
 from mouselift.repair.sample import repair_sample
-from mouselift.synthetic import faults
 from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

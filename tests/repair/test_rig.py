@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import faults
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.cause import Diagnosis
@@ -19,7 +20,6 @@ from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.geometry.similarity import Similarity
 from mouselift.repair.rig import match_rig, similarity_of
 from mouselift.repair.sample import Repaired, repair_sample
-from mouselift.synthetic import faults
 
 _WORLD = Similarity(0.008, np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array([30.0, -20.0, 5.0]))
 _SCALE = 0.6  # output pixels per source pixel

@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import faults
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.geometry.camera_arrays import CameraArrays
 from mouselift.repair.gauge import gauge_directions, unobservable
 from mouselift.repair.sample import repair_sample
-from mouselift.synthetic import faults
-from mouselift.synthetic.rough_masks import Roughness
+from rough_masks import Roughness
 
 
 def without_gauge(true: CameraArrays, found: CameraArrays, directions: np.ndarray) -> np.ndarray:

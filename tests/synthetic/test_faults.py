@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import faults
+from faults import FAULTS, unscaled
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
-from mouselift.synthetic import faults
-from mouselift.synthetic.faults import FAULTS, unscaled
-from mouselift.synthetic.rough_masks import grow, lossy, with_holes, without_thin_parts
+from rough_masks import grow, lossy, with_holes, without_thin_parts
 
 RNG = np.random.default_rng
 

@@ -9,12 +9,12 @@ from mouselift.synthetic.rigs import (
     Rig,
     demo_rig,
     markerless_rig,
-    ring_rig,
     scaled_rig,
     undistorted_rig,
     unskewed_rig,
 )
 from mouselift.synthetic.scene import Arena
+from ring_rig import ring_rig
 
 
 def test_the_markerless_rig_has_the_facts_of_the_recording() -> None:

@@ -77,37 +77,6 @@ def demo_rig() -> Rig:
     return scaled_rig(markerless_rig(), 0.5)
 
 
-def ring_rig(
-    cameras: int = 6,
-    elevations_deg: tuple[float, ...] = (20.0,),
-    distance: float = 320.0,
-    focal: float = 1650.0,
-    size: tuple[int, int] = (1152, 1024),
-    lens: Lens | None = None,
-    jitter_deg: float = 0.0,
-    seed: int = 0,
-    arena: Arena | None = None,
-) -> Rig:
-    """Cameras evenly around the arena; `elevations_deg` are taken in turn (one: a ring; several: a dome).
-
-    `distance` (mm) and the aim refer to a point 20 mm over the arena's centre; `focal` in pixels;
-    `jitter_deg` is the deviation of a random turn about each axis of each camera (aim and roll).
-    """
-    arena = arena if arena is not None else Arena()
-    rng = np.random.default_rng([seed, 0x72696700])
-    centre = np.array([arena.x, arena.y, 20.0])
-    out = []
-    for i in range(cameras):
-        azimuth, elevation = 2 * np.pi * i / cameras, np.radians(elevations_deg[i % len(elevations_deg)])
-        away = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
-        x, y, z = centre + distance * away
-        K = (focal, focal, 0.0, size[0] / 2, size[1] / 2)
-        chosen = lens if lens is not None else Pinhole()
-        camera = aimed_camera(f"Camera{i + 1}", size, K, chosen, (x, y, z), (centre[0], centre[1], centre[2]))
-        out.append(camera.turned(_turn(np.radians(jitter_deg) * rng.standard_normal(3))))
-    return Rig(tuple(out), arena)
-
-
 def scaled_rig(rig: Rig, factor: float) -> Rig:
     """The same rig with images of `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
     return Rig(tuple(_scaled(camera, factor) for camera in rig.cameras), rig.arena)
@@ -130,13 +99,3 @@ def _scaled(camera: Camera, factor: float) -> Camera:
             f"camera {camera.name!r}: {camera.width} x {camera.height} times {factor} is not a whole number of pixels"
         )
     return scaled_camera(camera, factor)
-
-
-def _turn(vector: np.ndarray) -> np.ndarray:
-    """Rotation by |vector| radians about it (Rodrigues)."""
-    angle = float(np.linalg.norm(vector))
-    if angle < 1e-15:
-        return np.eye(3)
-    x, y, z = vector / angle
-    S = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
-    return np.eye(3) + np.sin(angle) * S + (1 - np.cos(angle)) * (S @ S)

@@ -1,4 +1,4 @@
-"""Faults put into exact samples by editing what their files state; no image is ever resampled.
+"""Faults put into exact samples by editing the cameras in their files; no image is ever resampled.
 
 A pipeline that scales an image and forgets the intrinsics leaves a file whose camera belongs to the unscaled image.
 So the pixels here stay as they are, and the written camera becomes that of the image "before". Each function draws
@@ -15,7 +15,7 @@ import numpy as np
 from mouselift.array_types import Matrix4
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
-from mouselift.synthetic.rough_masks import Roughness, roughen
+from rough_masks import Roughness, roughen
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,11 +23,11 @@ class Injected:
     """A spoiled sample and the truth about it.
 
     `values`, for changes of images p' = middle + scale (p - middle) + (dx, dy): "scale", "dx", "dy" (pixels) of the
-    one guilty view, or "scale[k]", "dx[k]", "dy[k]" of view k.
+    one faulty view, or "scale[k]", "dx[k]", "dy[k]" of view k.
     """
 
     sample: Sample
-    views: tuple[int, ...]  # the guilty ones; all of them where no single view is
+    views: tuple[int, ...]  # the faulty ones; all of them where no single view is
     values: dict[str, float]
     fault: str
 
@@ -197,7 +197,7 @@ def swapped_views(sample: Sample, rng: np.random.Generator, *, views: tuple[int,
 
 
 def copied_calibration(sample: Sample, rng: np.random.Generator, *, pair: tuple[int, int] | None = None) -> Injected:
-    """One camera's entry is a copy of another's: `pair` = (guilty, whose entry it got)."""
+    """One camera's entry is a copy of another's: `pair` = (the faulty camera, whose entry it got)."""
     k, other = pair if pair is not None else tuple(rng.permutation(len(sample.views))[:2].tolist())
     camera = replace(sample.views[other].camera, name=sample.views[k].camera.name)
     return _one_camera(sample, k, camera, {"copy_of": float(other)}, "copied_calibration")

@@ -1,0 +1,21 @@
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
+
+
+def test_a_sheet_has_a_cell_for_each_view_and_instant() -> None:
+    script = Path(__file__).parents[2] / "docs/mouse_sheet.py"
+    spec = importlib.util.spec_from_file_location("mouse_sheet", script)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    small = scaled_rig(markerless_rig(), 0.25)
+    sheet = module.mouse_sheet((0.5, 4.0, 6.0), (0, 1), Rig(small.cameras[:3], small.arena), 90)
+    assert sheet.shape == (2 * 94 + 4, 3 * 94 + 4, 3)
+    cells = [sheet[4 + r * 94 : 94 + r * 94, 4 + c * 94 : 94 + c * 94] for r in range(2) for c in range(3)]
+    for cell in cells:
+        assert (cell.mean(axis=2) < 90).mean() > 0.02  # an animal is in it
