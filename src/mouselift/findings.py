@@ -6,7 +6,7 @@ docs/reference/findings.md and the table of docs/guides/audit.md are made from i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 Severity = Literal["note", "warning", "error"]
 Command = Literal["inspect", "mask", "prepare", "audit"]
@@ -17,6 +17,16 @@ GUIDES: dict[Command, str] = {
     "prepare": "reference/dataset.md#manifestjsonl",
     "audit": "guides/audit.md#what-is-checked",
 }
+
+
+class Details(TypedDict, total=False):
+    """What a finding may say besides its message: left out or None, the registry's, or not known."""
+
+    severity: Severity | None
+    camera: str | None
+    value: float | None
+    limit: float | None
+    advice: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,37 +49,20 @@ class Finding:
 
     @classmethod
     def of(
-        cls,
-        code: str,
-        message: str,
-        *,
-        severity: Severity | None = None,
-        camera: str | None = None,
-        frame: int | None = None,
-        sample: str | None = None,
-        value: float | None = None,
-        limit: float | None = None,
-        advice: str | None = None,
+        cls, code: str, message: str, *, frame: int | None = None, sample: str | None = None, **details: Unpack[Details]
     ) -> Finding:
         """A finding with the registry's severity and advice where none is given.
 
         KeyError for a code that is not registered, ValueError for a severity that is not registered for it.
         """
         known = CODES[code]
-        severity = severity or known.severities[0]
+        severity, advice = details.get("severity") or known.severities[0], details.get("advice")
         if severity not in known.severities:
             raise ValueError(f"{code}: expected a severity of {', '.join(known.severities)}, got {severity}")
         return cls(
-            code=code,
-            severity=severity,
-            message=message,
-            camera=camera,
-            frame=frame,
-            sample=sample,
-            value=value,
-            limit=limit,
-            advice=known.advice if advice is None else advice,
-        )
+            code=code, severity=severity, message=message, camera=details.get("camera"), frame=frame, sample=sample,
+            value=details.get("value"), limit=details.get("limit"), advice=known.advice if advice is None else advice,
+        )  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"
@@ -100,239 +93,119 @@ _INSPECT: tuple[Command, ...] = ("inspect",)
 _MASK: tuple[Command, ...] = ("mask",)
 _PREPARE: tuple[Command, ...] = ("prepare",)
 _RECORDING: tuple[Command, ...] = ("inspect", "mask", "prepare")
-_ORIGIN = "One similarity for all cameras of the sample: subject at the origin, cameras about 2.7 away."
-_LOST = "Find where the calibration lost its numbers, and write them again."
-_POSE = "Write [R t; 0 0 0 1] with x_cam = R x_world + t."
-_ORDER = "Keep one order in all samples: loaders take views by their place."
 
+# fmt: off
 CODES: dict[str, Code] = {
     # cameras against silhouettes
-    "tangency": Code(
-        _AUDIT,
-        _EW,
-        "cameras and silhouettes contradict each other, with the camera where one is to blame; a warning where barely "
-        "so",
-        "`mouselift audit` names the cause over the whole dataset; `mouselift repair` undoes what can be undone.",
-    ),
-    "tangency-repeated": Code(
-        _AUDIT,
-        _E,
+    "tangency": Code(_AUDIT, _EW,
+        "cameras and silhouettes contradict each other, with the camera where one is to blame; a warning where "
+        "barely so",
+        "`mouselift audit` names the cause over the whole dataset; `mouselift repair` undoes what can be undone."),
+    "tangency-repeated": Code(_AUDIT, _E,
         "in many samples, each barely above the limit, the same camera contradicts the others",
-        "A small fault that all samples share: the cause below, and `mouselift repair`, have its size.",
-    ),
-    "tangency-unknown": Code(
-        _AUDIT,
-        _W,
-        "too few tangent planes can be compared, or the subject is too small",
-        "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed.",
-    ),
-    "coverage": Code(
-        _AUDIT,
-        _EW,
+        "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."),
+    "tangency-unknown": Code(_AUDIT, _W, "too few tangent planes can be compared, or the subject is too small",
+        "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."),
+    "coverage": Code(_AUDIT, _EW,
         "the hull of all views does not cover a mask (`--hull`); a warning where masks are known to be rough",
-        "A mask that lacks a part, or a wrong camera: see the outlines in the report.",
-    ),
-    "masks-rough": Code(
-        _AUDIT,
-        _WN,
-        "outlines disagree in a way that no camera explains",
-        "Look at the outlines in the report; better masks make the audit sharper.",
-    ),
-    "cut-by-sensor": Code(
-        ("audit", "prepare", "inspect"),
-        ("note", "warning"),
+        "A mask that lacks a part, or a wrong camera: see the outlines in the report."),
+    "masks-rough": Code(_AUDIT, _WN, "outlines disagree in a way that no camera explains",
+        "Look at the outlines in the report; better masks make the audit sharper."),
+    "cut-by-sensor": Code(("audit", "prepare", "inspect"), ("note", "warning"),
         "the sensor's border cuts the subject (`--on-cut keep` keeps it); the audit sees it by an outline that is "
         "straight along an old frame edge, and only notes it",
-        "No fault of the camera; drop such frames (`--on-cut drop`) if the model must not see half an animal.",
-    ),
+        "No fault of the camera; drop such frames (`--on-cut drop`) if the model must not see half an animal."),
     # where the subject is
-    "clipped": Code(
-        _AUDIT,
-        _W,
-        "the subject reaches the image's border",
-        "Frame it smaller; if the sensor cut it, leave the sample out or accept it.",
-    ),
-    "legacy": Code(
-        ("audit", "prepare"),
-        _EW,
+    "clipped": Code(_AUDIT, _W, "the subject reaches the image's border",
+        "Frame it smaller; if the sensor cut it, leave the sample out or accept it."),
+    "legacy": Code(("audit", "prepare"), _EW,
         "mouselift's own record says that the cameras do not belong to the pixels, on purpose",
-        "Prepare it again with another preset; never train on it.",
-    ),
-    "behind-camera": Code(
-        _AUDIT, _E, "the subject lies behind a camera", "Is w2c a c2w, or are its axes OpenGL's (z backwards)?"
-    ),
-    "out-of-reach": Code(_AUDIT, _E, "the subject's centre is more than 1.8 from the origin", _ORIGIN),
-    "off-origin": Code(
-        _AUDIT, _W, "the subject's centre is more than 0.6 from the origin", "Move the sample's world to the subject."
-    ),
-    "outside-box": Code(
-        _AUDIT, _N, "the subject leaves [-1, 1]^3", "Scale the sample's world down, all cameras alike."
-    ),
-    "depth-range": Code(
-        _AUDIT,
-        _W,
-        "the subject leaves the model's reach of 1.8 to both sides along a ray",
-        "The model reaches 1.8: scale or move the world.",
-    ),
+        "Prepare it again with another preset; never train on it."),
+    "behind-camera": Code(_AUDIT, _E, "the subject lies behind a camera",
+        "Is w2c a c2w, or are its axes OpenGL's (z backwards)?"),
+    "out-of-reach": Code(_AUDIT, _E, "the subject's centre is more than 1.8 from the origin",
+        "One similarity for all cameras of the sample: subject at the origin, cameras about 2.7 away."),
+    "off-origin": Code(_AUDIT, _W, "the subject's centre is more than 0.6 from the origin",
+        "Move the sample's world to the subject."),
+    "outside-box": Code(_AUDIT, _N, "the subject leaves [-1, 1]^3",
+        "Scale the sample's world down, all cameras alike."),
+    "depth-range": Code(_AUDIT, _W, "the subject leaves the model's reach of 1.8 to both sides along a ray",
+        "The model reaches 1.8: scale or move the world."),
     # opencv_cameras.json
     "bad-file": Code(_AUDIT, _E, "`opencv_cameras.json` cannot be read", "Write the file again, or remove the folder."),
-    "missing-key": Code(
-        _AUDIT,
-        _E,
-        "an entry of `opencv_cameras.json` lacks a key",
-        "Write the key with its value for this image; nothing is guessed.",
-    ),
-    "not-finite": Code(_AUDIT, _E, "an entry holds NaN, infinity or no number", _LOST),
+    "missing-key": Code(_AUDIT, _E, "an entry of `opencv_cameras.json` lacks a key",
+        "Write the key with its value for this image; nothing is guessed."),
+    "not-finite": Code(_AUDIT, _E, "an entry holds NaN, infinity or no number",
+        "Find where the calibration lost its numbers, and write them again."),
     "bad-size": Code(_AUDIT, _E, "`w` or `h` is no whole number of pixels", "Write the image's size."),
-    "bad-focal": Code(
-        _AUDIT, _E, "a focal length is not positive", "A negative focal length mirrors the image: undo the flip."
-    ),
-    "bad-camera": Code(
-        _AUDIT, _E, "an entry is unusable for another reason", "Write the entry again from the calibration."
-    ),
-    "pose-shape": Code(_AUDIT, _E, "w2c is no 4 x 4 pose with a last row of 0 0 0 1", _POSE),
-    "mirrored": Code(
-        _AUDIT,
-        _E,
-        "det R = -1: the camera is mirrored",
-        "Undo the flip of axes or image, in both image and calibration.",
-    ),
-    "not-rotation": Code(
-        _AUDIT,
-        _E,
-        "R is no rotation",
-        "Scaled, singular, or written with too few digits? Write R with all of them.",
-    ),
-    "k-shape": Code(
-        _AUDIT,
-        _E,
-        "a `K` beside the four numbers is transposed, or says something else",
-        "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]].",
-    ),
-    "principal-lost": Code(
-        _AUDIT,
-        _W,
-        "the principal point lies in the image's corner: cx = cy = 0",
-        "Was it read from a transposed K? A MATLAB K has its principal point in the last row.",
-    ),
-    "principal-outside": Code(
-        _AUDIT,
-        _N,
-        "the principal point lies outside the image",
-        "Right for a strong crop to one side; else a wrong size or unit.",
-    ),
-    "pixels-not-square": Code(
-        ("audit", "inspect"),
-        ("note", "warning"),
-        "fx and fy differ: pixels are not square",
-        "The model was trained on square pixels: resample if you can.",
-    ),
-    "same-camera": Code(
-        _AUDIT,
-        _E,
-        "two views have one camera",
-        "One entry is a copy of the other: write the right calibration for one of the two.",
-    ),
+    "bad-focal": Code(_AUDIT, _E, "a focal length is not positive",
+        "A negative focal length mirrors the image: undo the flip."),
+    "bad-camera": Code(_AUDIT, _E, "an entry is unusable for another reason",
+        "Write the entry again from the calibration."),
+    "pose-shape": Code(_AUDIT, _E, "w2c is no 4 x 4 pose with a last row of 0 0 0 1",
+        "Write [R t; 0 0 0 1] with x_cam = R x_world + t."),
+    "mirrored": Code(_AUDIT, _E, "det R = -1: the camera is mirrored",
+        "Undo the flip of axes or image, in both image and calibration."),
+    "not-rotation": Code(_AUDIT, _E, "R is no rotation",
+        "Scaled, singular, or written with too few digits? Write R with all of them."),
+    "k-shape": Code(_AUDIT, _E, "a `K` beside the four numbers is transposed, or says something else",
+        "Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]]."),
+    "principal-lost": Code(_AUDIT, _W, "the principal point lies in the image's corner: cx = cy = 0",
+        "Was it read from a transposed K? A MATLAB K has its principal point in the last row."),
+    "principal-outside": Code(_AUDIT, _N, "the principal point lies outside the image",
+        "Right for a strong crop to one side; else a wrong size or unit."),
+    "pixels-not-square": Code(("audit", "inspect"), ("note", "warning"), "fx and fy differ: pixels are not square",
+        "The model was trained on square pixels: resample if you can."),
+    "same-camera": Code(_AUDIT, _E, "two views have one camera",
+        "One entry is a copy of the other: write the right calibration for one of the two."),
     "same-name": Code(_AUDIT, _E, "two views have one name", "Give every view its own camera name and image."),
-    "too-few-views": Code(
-        ("audit", "prepare"), _E, "fewer than two views remain", "One view alone says nothing about its camera."
-    ),
-    "view-order": Code(_AUDIT, _W, "cameras stand in different orders in different samples", _ORDER),
+    "too-few-views": Code(("audit", "prepare"), _E, "fewer than two views remain",
+        "One view alone says nothing about its camera."),
+    "view-order": Code(_AUDIT, _W, "cameras stand in different orders in different samples",
+        "Keep one order in all samples: loaders take views by their place."),
     # images and masks
-    "missing-image": Code(
-        ("audit", "prepare", "mask"),
-        _EW,
-        "an image is not there, or is damaged",
-        "Put it back, or take the view out of the file.",
-    ),
+    "missing-image": Code(("audit", "prepare", "mask"), _EW, "an image is not there, or is damaged",
+        "Put it back, or take the view out of the file."),
     "bad-image": Code(_AUDIT, _E, "an image cannot be decoded", "Copy or make the image again."),
     "missing-mask": Code(("prepare", "inspect"), _W, "a view has no mask (`mouselift mask` makes them)"),
     "empty-mask": Code(("audit", "prepare", "inspect", "mask"), _W, "a mask is empty", "Leave the view out."),
-    "size-mismatch": Code(
-        _AUDIT,
-        _E,
+    "size-mismatch": Code(_AUDIT, _E,
         "an image has another size than `w`, `h`; its real size counts in all other checks",
-        "A resized image needs fx, fy, cx, cy resized with it, and w, h.",
-    ),
+        "A resized image needs fx, fy, cx, cy resized with it, and w, h."),
     "not-square": Code(_AUDIT, _W, "an image is not square", "The model's loaders want square images."),
-    "sizes-differ": Code(
-        _AUDIT, _W, "a sample's images have several sizes", "The model takes one size: prepare all views at one."
-    ),
-    "no-alpha": Code(
-        _AUDIT,
-        _W,
-        "an image has no alpha, so there is no silhouette",
-        "Write RGBA images; `mouselift mask` makes masks from the recording.",
-    ),
-    "mask-derived": Code(
-        _AUDIT,
-        _N,
-        "a mask was derived from an image's exactly white or black ground",
-        "Edges are true to about a pixel only; alpha says more.",
-    ),
-    "same-image": Code(
-        _AUDIT,
-        _E,
-        "two views have one image",
-        "One file was copied over the other: put the right image there.",
-    ),
+    "sizes-differ": Code(_AUDIT, _W, "a sample's images have several sizes",
+        "The model takes one size: prepare all views at one."),
+    "no-alpha": Code(_AUDIT, _W, "an image has no alpha, so there is no silhouette",
+        "Write RGBA images; `mouselift mask` makes masks from the recording."),
+    "mask-derived": Code(_AUDIT, _N, "a mask was derived from an image's exactly white or black ground",
+        "Edges are true to about a pixel only; alpha says more."),
+    "same-image": Code(_AUDIT, _E, "two views have one image",
+        "One file was copied over the other: put the right image there."),
     # a sample's views among each other
-    "focal-spread": Code(
-        _AUDIT,
-        _N,
+    "focal-spread": Code(_AUDIT, _N,
         "focal lengths differ by more than a factor of 2; see [framing](../concepts/framing.md)",
-        "`--preset per-sample` or `canonical` keeps it lower.",
-    ),
-    "principal-spread": Code(
-        _AUDIT,
-        _N,
-        "a principal point is more than half an image off its middle",
-        "`--preset canonical` turns the cameras to the subject and centres them.",
-    ),
-    "size-spread": Code(
-        _AUDIT,
-        _N,
-        "the subject is more than 3 times as large in one view as in another",
-        "`--preset canonical` shows it equally large in all views.",
-    ),
-    "small-subject": Code(
-        _AUDIT, _N, "the subject measures less than 8 % of the image in a view", "Frame it larger (`--fill`)."
-    ),
+        "`--preset per-sample` or `canonical` keeps it lower."),
+    "principal-spread": Code(_AUDIT, _N, "a principal point is more than half an image off its middle",
+        "`--preset canonical` turns the cameras to the subject and centres them."),
+    "size-spread": Code(_AUDIT, _N, "the subject is more than 3 times as large in one view as in another",
+        "`--preset canonical` shows it equally large in all views."),
+    "small-subject": Code(_AUDIT, _N, "the subject measures less than 8 % of the image in a view",
+        "Frame it larger (`--fill`)."),
     # a dataset as a whole
-    "distribution": Code(
-        _AUDIT,
-        _W,
-        "rays are unlike the profile's",
-        "Check the world's scale (cameras about 2.7 from the subject, +Z up); if both hold, fine-tuning has to bridge "
-        "it.",
-    ),
-    "duplicate-sample": Code(
-        _AUDIT,
-        _W,
-        "a sample's images are those of an earlier one, byte for byte",
-        "Leave one of each pair out: it counts double in training.",
-    ),
-    "split-overlap": Code(
-        _AUDIT, _E, "a sample is in both lists", "Take them out of one: a score on them says nothing."
-    ),
-    "split-neighbours": Code(
-        _AUDIT,
-        _WN,
+    "distribution": Code(_AUDIT, _W, "rays are unlike the profile's",
+        "Check the world's scale (cameras about 2.7 from the subject, +Z up); if both hold, fine-tuning has to "
+        "bridge it."),
+    "duplicate-sample": Code(_AUDIT, _W, "a sample's images are those of an earlier one, byte for byte",
+        "Leave one of each pair out: it counts double in training."),
+    "split-overlap": Code(_AUDIT, _E, "a sample is in both lists",
+        "Take them out of one: a score on them says nothing."),
+    "split-neighbours": Code(_AUDIT, _WN,
         "validation samples lie next to a training sample in time; a note where they are few",
-        "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same image.",
-    ),
-    "split-near-duplicates": Code(
-        _AUDIT,
-        _W,
-        "validation samples have the same silhouettes as a training sample",
-        "Move them to the training list: a score on them is a score on what was trained on.",
-    ),
-    "stale-list": Code(
-        _AUDIT,
-        _W,
-        "a list names folders that are not there",
-        "Lists hold absolute paths: after moving the dataset, run `mouselift prepare` again or edit them.",
-    ),
+        "Split by contiguous blocks with a gap (`mouselift prepare` does); neighbours show the same image."),
+    "split-near-duplicates": Code(_AUDIT, _W, "validation samples have the same silhouettes as a training sample",
+        "Move them to the training list: a score on them is a score on what was trained on."),
+    "stale-list": Code(_AUDIT, _W, "a list names folders that are not there",
+        "Lists hold absolute paths: after moving the dataset, run `mouselift prepare` again or edit them."),
     "bad-list": Code(_AUDIT, _E, "a list is no text", "Write the list again."),
     # a recording's videos
     "video-truncated": Code(_RECORDING, _W, "a video holds fewer frames than its header promises"),
@@ -348,11 +221,8 @@ CODES: dict[str, Code] = {
     "principal-far": Code(_INSPECT, _W, "a principal point lies far off the image's middle"),
     "focal-differs": Code(_INSPECT, _W, "a focal length is unlike the others at the same image size"),
     # a recording's views, times and path
-    "views-disagree": Code(
-        _INSPECT,
-        _EW,
-        "silhouettes and cameras contradict each other, with the camera where one is to blame",
-    ),
+    "views-disagree": Code(_INSPECT, _EW,
+        "silhouettes and cameras contradict each other, with the camera where one is to blame"),
     "camera-lags": Code(_INSPECT, _E, "a camera shows an instant later, or earlier, than the others"),
     "lag-changes": Code(_INSPECT, _E, "a camera's lag changes on the way", "Cut the recording where frames were lost."),
     "lag-fraction": Code(_INSPECT, _N, "a camera lags by a fraction of a frame"),
@@ -367,8 +237,8 @@ CODES: dict[str, Code] = {
     "mask-colours": Code(_MASK, _W, "too little of the subject was seen to learn its colours"),
     # preparing
     "sample-unusable": Code(("prepare", "inspect"), _E, "a sample of a dataset used as input cannot be used"),
-    "no-framing": Code(
-        _PREPARE, _W, "the masks' centres determine no point, or it lies behind a camera or outside a lens model"
-    ),
+    "no-framing": Code(_PREPARE, _W,
+        "the masks' centres determine no point, or it lies behind a camera or outside a lens model"),
     "centres-disagree": Code(_PREPARE, _W, "a mask's centre is far from where the other views put it"),
 }
+# fmt: on

@@ -115,12 +115,7 @@ def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
         f"only {hypothesis.planes_used} tangent planes have a say (expected at least {MIN_PLANES}): "
         "whether cameras and silhouettes agree is not known"
     )
-    return sample.finding(
-        "tangency-unknown",
-        text,
-        value=float(hypothesis.planes_used),
-        limit=float(MIN_PLANES),
-    )
+    return sample.finding("tangency-unknown", text, value=float(hypothesis.planes_used), limit=float(MIN_PLANES))
 
 
 def _tiny(sample: Sample, smallest: float) -> Finding:
@@ -129,13 +124,7 @@ def _tiny(sample: Sample, smallest: float) -> Finding:
         f"expected at least {_TINY_PX:g} px): whether cameras or too few pixels are the reason is not known"
     )
     advice = "Audit images of a higher resolution."
-    return sample.finding(
-        "tangency-unknown",
-        text,
-        value=smallest,
-        limit=_TINY_PX,
-        advice=advice,
-    )
+    return sample.finding("tangency-unknown", text, value=smallest, limit=_TINY_PX, advice=advice)
 
 
 def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) -> Finding:
@@ -160,14 +149,7 @@ def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) 
         value, limit = found.rms_px, MOST_RMS_PX
     # Barely above the limit, one sample alone is not believed: lossy masks come so far. A dataset repeats itself.
     severity = "error" if value > _CERTAIN * limit or found.rms_px > MOST_RMS_PX else "warning"
-    return sample.finding(
-        "tangency",
-        text,
-        severity=severity,
-        camera=name,
-        value=float(value),
-        limit=float(limit),
-    )
+    return sample.finding("tangency", text, severity=severity, camera=name, value=float(value), limit=float(limit))
 
 
 def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
@@ -184,12 +166,7 @@ def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
     text = f"rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
     severity = "note" if masks is None else "warning"
     return sample.finding(
-        "masks-rough",
-        text,
-        severity=severity,
-        camera=name,
-        value=hypothesis.noise_px,
-        limit=ROUGH_PX,
+        "masks-rough", text, severity=severity, camera=name, value=hypothesis.noise_px, limit=ROUGH_PX
     )
 
 

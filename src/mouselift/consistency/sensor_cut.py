@@ -82,15 +82,7 @@ def without_cuts(
             continue
         text = f"{view.name}: the sensor had cut the subject before any framing: {how}"
         value = None if line is None else line.length
-        findings.append(
-            sample.finding(
-                "cut-by-sensor",
-                text,
-                camera=view.name,
-                value=value,
-                limit=CUT_PX,
-            )
-        )
+        findings.append(sample.finding("cut-by-sensor", text, camera=view.name, value=value, limit=CUT_PX))
     return tuple(kept), tuple(findings)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from mouselift.calibration.facelift import ViewEntry, read_cameras_json
 from mouselift.dataset.cameras_check import SampleFile, check_frame, read_sample_file, same_cameras
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.findings import Finding, Severity
+from mouselift.findings import Details, Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.alpha import AlphaImage, read_alpha, read_colours
@@ -64,29 +64,9 @@ class Sample:
     def names(self) -> tuple[str, ...]:
         return tuple(view.name for view in self.views)
 
-    def finding(
-        self,
-        code: str,
-        text: str,
-        *,
-        severity: Severity | None = None,
-        camera: str | None = None,
-        value: float | None = None,
-        limit: float | None = None,
-        advice: str | None = None,
-    ) -> Finding:
+    def finding(self, code: str, text: str, **details: Unpack[Details]) -> Finding:
         """`Finding.of` about this sample, which its message names first."""
-        return Finding.of(
-            code,
-            f"{self.id}: {text}",
-            severity=severity,
-            camera=camera,
-            frame=self.frame,
-            sample=self.id,
-            value=value,
-            limit=limit,
-            advice=advice,
-        )
+        return Finding.of(code, f"{self.id}: {text}", frame=self.frame, sample=self.id, **details)
 
 
 def read_sample(folder: Path) -> Sample:
