@@ -17,6 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
+from marks import mark_errors
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
@@ -79,7 +81,7 @@ def marks_row(preset: str, interpolation: str, capture: Capture, truth: Truth, w
     out = work / f"{preset}-{interpolation}"
     recipe = replace(Recipe(PRESETS[preset], on_cut="keep"), interpolation=interpolation)
     prepare(capture, out, recipe, Selection(), Split(0.0), workers=2)
-    found = np.array([px for check in check_dataset(out, truth, marks=True) for px in check.marks_px])
+    found = np.array(list(mark_errors(out, truth)))
     spread = f"{np.median(found):9.3f}{np.percentile(found, 95):9.3f}{found.max():9.3f}"
     return f"{preset:<12}{interpolation:<9}{len(found):7d}{spread}"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from marks import mark_errors
 from mouselift.capture.capture import load_capture
 from mouselift.framing.framing import PRESETS
 from mouselift.prepare.filters import Interpolation
@@ -27,7 +28,7 @@ def checked(recording: Path, out: Path, preset: str, interpolation: Interpolatio
     recipe = Recipe(PRESETS[preset], interpolation, on_cut="keep")
     summary = prepare(load_capture(recording), out, recipe, Selection(), Split())
     assert summary.kept == 2
-    return list(check_dataset(out, Truth.load(recording), marks=True))
+    return list(check_dataset(out, Truth.load(recording)))
 
 
 def move_cameras(dataset: Path, **changes: float) -> None:
@@ -50,7 +51,7 @@ def test_true_shape_covers_the_alpha_and_marks_are_in_place(clean_recording: Pat
     ious = np.array([check.iou for check in checks])
     assert ious.mean() >= MEAN_IOU
     assert ious.min() >= WORST_IOU
-    marks = np.array([distance for check in checks for distance in check.marks_px])
+    marks = np.array(list(mark_errors(tmp_path / "out", Truth.load(clean_recording))))
     assert len(marks) >= 15
     assert np.median(marks) <= 0.025
     assert marks.max() <= 0.05
@@ -70,8 +71,8 @@ def test_legacy_fails_the_same_check(clean_recording: Path, tmp_path: Path) -> N
 
 @pytest.mark.parametrize("interpolation", ["linear", "cubic"])
 def test_marks_at_every_interpolation(clean_recording: Path, tmp_path: Path, interpolation: Interpolation) -> None:
-    checks = checked(clean_recording, tmp_path / "out", "per-sample", interpolation)
-    assert max(distance for check in checks for distance in check.marks_px) <= 0.1
+    checked(clean_recording, tmp_path / "out", "per-sample", interpolation)
+    assert max(mark_errors(tmp_path / "out", Truth.load(clean_recording))) <= 0.1
 
 
 @pytest.mark.parametrize("fault", [{"cx": 0.5}, {"cy": -0.5}, {"focal": 1.01}], ids=str)
@@ -79,8 +80,7 @@ def test_half_a_pixel_or_one_per_cent_is_noticed(clean_recording: Path, tmp_path
     """The checks above can fail: the same data with a small fault in the cameras does not pass them."""
     checked(clean_recording, tmp_path / "out", "per-sample")
     move_cameras(tmp_path / "out", **fault)
-    spoiled = list(check_dataset(tmp_path / "out", Truth.load(clean_recording), marks=True))
-    assert np.median([distance for check in spoiled for distance in check.marks_px]) > 0.25
+    assert np.median(list(mark_errors(tmp_path / "out", Truth.load(clean_recording)))) > 0.25
 
 
 @pytest.mark.parametrize(("preset", "key"), [("per-sample", "scale"), ("canonical", "magnification")])

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from marks import find_marks
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
 from mouselift.synthetic.layouts import Layout
-from mouselift.synthetic.marks import find_marks
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig, undistorted_rig, unskewed_rig
 from mouselift.synthetic.truth import Truth

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from marks import bead_outline, find_marks, marks_in_world, whole_marks
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import Similarity
-from mouselift.synthetic.marks import Marks, bead_outline, find_marks, whole_marks
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.motion import Motion
-from mouselift.synthetic.mouse import Mouse, Posed
+from mouselift.synthetic.mouse import Marks, Mouse, Posed
 from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import markerless_rig
 
@@ -74,7 +74,7 @@ def test_straight_alpha_and_another_world(scene: Scene) -> None:
         0.0087, np.array([[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]), np.array([60.0, 50.0, 9])
     )
     mesh = Mesh(world.apply(posed.mesh.vertices), posed.mesh.topology)
-    found = find_marks(rgba, camera.in_world(world), posed.marks.in_world(world), mesh=mesh)
+    found = find_marks(rgba, camera.in_world(world), marks_in_world(posed.marks, world), mesh=mesh)
     assert len(found) >= 8
     assert max(mark.error_px for mark in found) < TOLERANCE
 

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from mouselift.synthetic.body import LENGTH, Pose
-from mouselift.synthetic.marks import Marks
 from mouselift.synthetic.mesh import Mesh, Topology
-from mouselift.synthetic.mouse import KEYPOINTS, Mouse
+from mouselift.synthetic.mouse import KEYPOINTS, Marks, Mouse
 
 POSES = [
     Pose(),

@@ -11,13 +11,24 @@ from mouselift.array_types import Points3
 from mouselift.synthetic.appendages import ears, eyes_and_nose, limbs, tail
 from mouselift.synthetic.body import Pose, body_piece, pose_spine
 from mouselift.synthetic.coat import Coat, contrast, paint, spread_over
-from mouselift.synthetic.marks import Marks
 from mouselift.synthetic.mesh import Look, Mesh, Piece, Topology, ellipsoid, join
 
 KEYPOINTS = ("nose", "left_ear", "right_ear", "left_eye", "right_eye", "tail_root", "tail_middle", "tail_tip")
 MARK_RADIUS = 0.9  # mm
 _MARK_RINGS, _MARK_SEGMENTS = 22, 36
 _MARK_SWELL = 1.0035  # the marks' flat triangles cover as much as the round bead they stand for
+
+
+@dataclass(frozen=True, eq=False)
+class Marks:
+    """Small magenta beads that stand on the skin.
+
+    Beads, not painted dots: a sphere looks the same from every side, so its image has an exact centre.
+    """
+
+    centres: Points3  # world
+    normals: Points3  # outward, unit: of the skin that each bead stands on
+    radius: float  # world units
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,9 +23,8 @@ from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.similarity import Similarity
 from mouselift.media.png import read_png
-from mouselift.synthetic.marks import Marks, find_marks
 from mouselift.synthetic.mesh import Mesh, Topology
-from mouselift.synthetic.mouse import Posed
+from mouselift.synthetic.mouse import Marks, Posed
 from mouselift.synthetic.raster import render_silhouette
 
 FOLDER = "truth"
@@ -140,10 +139,9 @@ class ViewCheck:
     sample: str
     camera: str
     iou: float  # of the true mesh's silhouette through the written camera with the written alpha
-    marks_px: tuple[float, ...]  # of each bead that is seen whole: distance from where the written camera puts it
 
 
-def check_dataset(dataset: Path, truth: Truth, supersample: int = 4, marks: bool = False) -> Iterator[ViewCheck]:
+def check_dataset(dataset: Path, truth: Truth, supersample: int = 4) -> Iterator[ViewCheck]:
     """Every view of every sample. Uses each file's own cameras; only the world's normalisation comes from the plan."""
     for folder in find_samples(dataset):
         frame = int(folder.name.rsplit("_", 1)[1])
@@ -151,14 +149,8 @@ def check_dataset(dataset: Path, truth: Truth, supersample: int = 4, marks: bool
         mesh = truth.mesh(frame)
         moved = Mesh(world.apply(mesh.vertices), mesh.topology)
         for view in read_sample(folder).views:
-            rgba = read_png(view.path)
-            distances: tuple[float, ...] = ()
-            if marks:
-                beads = truth.marks(frame).in_world(world)
-                distances = tuple(mark.error_px for mark in find_marks(rgba, view.camera, beads, mesh=moved))
             silhouette = render_silhouette(moved, view.camera, supersample)
-            score = iou(silhouette, rgba[:, :, 3])
-            yield ViewCheck(folder.name, view.camera.name, score, distances)
+            yield ViewCheck(folder.name, view.camera.name, iou(silhouette, read_png(view.path)[:, :, 3]))
 
 
 def iou(a: Levels, b: Levels) -> float:

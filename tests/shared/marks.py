@@ -1,40 +1,31 @@
-"""Marks on the animal: known points in the world, and a finder that measures them in images to 0.02 px.
+"""A finder of the synthetic animal's marks: it measures them in images to 0.02 px.
 
-The finder knows nothing of how an image was made; it serves direct renders and prepared samples alike.
+It knows nothing of how an image was made; it serves direct renders and prepared samples alike.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float64, UInt8
 
-from mouselift.array_types import Array, Points2, Points3, Vector3
+from mouselift.array_types import Array, Points2, Vector3
+from mouselift.dataset.layout import find_samples
+from mouselift.dataset.sample import read_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import Similarity
+from mouselift.media.png import read_png
 from mouselift.synthetic.mesh import Mesh, Topology
+from mouselift.synthetic.mouse import Marks
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette
+from mouselift.synthetic.truth import Truth, sample_world
 
 _OUTLINE = 128  # points of a bead's outline
 _RING = 3.0  # pixels around the outline that must hold no other magenta
 _EDGE = 1.5  # pixels around the outline in which the bead's border may lie
-
-
-@dataclass(frozen=True, eq=False)
-class Marks:
-    """Small magenta beads that stand on the skin.
-
-    Beads, not painted dots: a sphere looks the same from every side, so its image has an exact centre.
-    """
-
-    centres: Points3  # world
-    normals: Points3  # outward, unit: of the skin that each bead stands on
-    radius: float  # world units
-
-    def in_world(self, new_old: Similarity) -> Marks:
-        """The same beads in a world changed by `new_old`."""
-        return Marks(new_old.apply(self.centres), self.normals @ new_old.R_new_old.T, self.radius * new_old.scale)
 
 
 @dataclass(frozen=True)
@@ -43,14 +34,28 @@ class FoundMark:
 
     index: int  # into the marks
     measured: tuple[float, float]  # centroid of the bead's image
-    expected: tuple[
-        float, float
-    ]  # centroid of the sphere's exact projection (not that of its centre: see `bead_outline`)
+    expected: tuple[float, float]  # centroid of the sphere's exact projection (not its centre's: see `bead_outline`)
     area: float  # measured area / expected area
 
     @property
     def error_px(self) -> float:
         return float(np.hypot(self.measured[0] - self.expected[0], self.measured[1] - self.expected[1]))
+
+
+def mark_errors(dataset: Path, truth: Truth) -> Iterator[float]:
+    """Pixels from each bead that a prepared view shows whole to where the written camera puts it, over all views."""
+    for folder in find_samples(dataset):
+        frame, world = int(folder.name.rsplit("_", 1)[1]), sample_world(folder)
+        marks, shape = marks_in_world(truth.marks(frame), world), truth.mesh(frame)
+        mesh = Mesh(world.apply(shape.vertices), shape.topology)
+        for view in read_sample(folder).views:
+            for mark in find_marks(read_png(view.path), view.camera, marks, mesh=mesh):
+                yield mark.error_px
+
+
+def marks_in_world(marks: Marks, new_old: Similarity) -> Marks:
+    """The same beads in a world changed by `new_old`."""
+    return Marks(new_old.apply(marks.centres), marks.normals @ new_old.R_new_old.T, marks.radius * new_old.scale)
 
 
 def bead_outline(camera: Camera, centre: Vector3, radius: float) -> Points2:
