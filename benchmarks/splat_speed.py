@@ -11,20 +11,25 @@ at most 1.5 s. The first run compiles, unless a cache is there; it is not counte
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
-from mouselift.render.base import Gaussians, Renderer, View
+from mouselift.render.base import Gaussians, RenderCamera, Renderer
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.orbit import orbit_camera
-from mouselift.render.reference import ReferenceRenderer
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests/shared"))
+
+from render_reference import ReferenceRenderer
 
 RADIUS, DISTANCE, FOV_DEG = 0.7, 2.7, 50.0
 
 
-def ball(count: int, size_px: float, side: int, seed: int = 0) -> tuple[Gaussians, View]:
+def ball(count: int, size_px: float, side: int, seed: int = 0) -> tuple[Gaussians, RenderCamera]:
     """The scene, float32, and its view of side x side pixels."""
     rng = torch.Generator().manual_seed(seed)
     camera = orbit_camera(30.0, 20.0, DISTANCE, FOV_DEG, side)
@@ -34,7 +39,7 @@ def ball(count: int, size_px: float, side: int, seed: int = 0) -> tuple[Gaussian
     opacities = torch.rand(count, generator=rng) * 0.9 + 0.05
     colours = torch.rand(count, 3, generator=rng)
     gaussians = Gaussians(positions, scales, torch.randn(count, 4, generator=rng), opacities, colours)
-    return gaussians, View.of(camera)
+    return gaussians, RenderCamera.of(camera)
 
 
 def with_gradients(g: Gaussians) -> Gaussians:
@@ -42,7 +47,7 @@ def with_gradients(g: Gaussians) -> Gaussians:
     return Gaussians(*(part.clone().requires_grad_() for part in parts))
 
 
-def both_ways(renderer: Renderer, gaussians: Gaussians, view: View) -> None:
+def both_ways(renderer: Renderer, gaussians: Gaussians, view: RenderCamera) -> None:
     got = renderer.render(gaussians, view)
     (got.colour.square().mean() + got.alpha.mean()).backward()
 

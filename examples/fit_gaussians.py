@@ -32,7 +32,7 @@ from mouselift.media.png import encode_png, read_png
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.reconstruct.metrics import ViewScores, view_scores
-from mouselift.render.base import WHITE, Gaussians, View
+from mouselift.render.base import WHITE, Gaussians, RenderCamera
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.orbit import levels_of, still_sheet
 from mouselift.synthetic.capture import CaptureSpec, write_capture
@@ -116,7 +116,7 @@ def fitted(photos: list[Photo], steps: int) -> Gaussians:
         part = Gaussians.from_stored(*(leaves[name] for name in stored))
         return replace(part, positions=part.positions * radius, scales=part.scales * radius)
 
-    targets, views = [photo.target for photo in photos], [View.of(photo.camera) for photo in photos]
+    targets, views = [photo.target for photo in photos], [RenderCamera.of(photo.camera) for photo in photos]
     order = np.random.default_rng(1)
     for _ in range(steps):
         view = int(order.integers(len(photos)))
@@ -137,10 +137,10 @@ def scores(photos: list[Photo], gaussians: Gaussians) -> tuple[list[ViewScores],
     found, drawn = [], []
     for photo in photos:
         with torch.no_grad():
-            got = CpuRenderer().render(gaussians, View.of(photo.camera), WHITE)
+            got = CpuRenderer().render(gaussians, RenderCamera.of(photo.camera), WHITE)
         colour, alpha = photo.target
         found.append(view_scores(got.colour, got.alpha, torch.cat([colour, alpha[None]]), WHITE))
-        drawn.append(levels_of(got))
+        drawn.append(levels_of(got.colour))
     return found, drawn
 
 

@@ -20,7 +20,7 @@ from mouselift.reconstruct.options import NONE, HoldOut
 from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.sample import reconstruct_sample
 from mouselift.reconstruct.write import write_made
-from mouselift.render.choose import make_renderer
+from mouselift.render.base import renderer_for
 from mouselift.report.reconstruction_page import write_reconstruction_page
 
 
@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     folder = find_samples(options.dataset)[0]
     source = FileSource(options.splats, torch.device("cpu"))
-    sample, renderer = MultiViewDataset([folder])[0], make_renderer("cpu")
+    sample, renderer = MultiViewDataset([folder])[0], renderer_for(source.device)
     (task,) = make_plan(folder, HoldOut(held_out=(NONE,))).tasks
     made = reconstruct_sample(source, renderer, sample, task, "none")
     options.out.mkdir(parents=True)

@@ -56,7 +56,7 @@ _HOMES = {
     "load_sample": "dataset.sample",
     "prepare_dataset": "prepare.pipeline",
     "reconstruct_samples": "reconstruct.pipeline",
-    "render_gaussians": "render.choose",
+    "render_gaussians": "render.base",
     "repair_dataset": "repair.dataset",
     "segment_capture": "masks.segment_capture",
     "write_report": "report.dataset_page",

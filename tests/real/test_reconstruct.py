@@ -13,8 +13,8 @@ from mouselift.data.dataset import MultiViewDataset
 from mouselift.gaussians.ply import read_ply
 from mouselift.models.gslrm.tokenizer import unpatchify
 from mouselift.reconstruct.gaussian_source import Engine
-from mouselift.reconstruct.sample import view_of
-from mouselift.render.base import View
+from mouselift.reconstruct.sample import camera_of
+from mouselift.render.base import RenderCamera
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")
@@ -22,7 +22,7 @@ torch.set_num_threads(1)
 SIDE = 64
 
 
-def pixel_error(positions: torch.Tensor, view: View) -> float:
+def pixel_error(positions: torch.Tensor, view: RenderCamera) -> float:
     """Pixels between where positions [h, w, 3] project and (i + 0.5, j + 0.5)."""
     p_cam = positions.double() @ view.T_cam_world[:3, :3].T + view.T_cam_world[:3, 3]
     fx, fy, cx, cy = view.intrinsics
@@ -37,9 +37,9 @@ def test_a_pixels_gaussian_falls_on_its_centre(checkpoint: Path) -> None:
     count = len(sample.views)
     maps = unpatchify(gaussians.positions[2:][None], count, SIDE, SIDE, 8)[0].permute(0, 2, 3, 1)
     for place in range(count):
-        view = view_of(sample, place)
+        view = camera_of(sample, place)
         assert pixel_error(maps[place], view) < 0.01
-        half = View(view.T_cam_world, view.intrinsics + torch.tensor([0, 0, 0.5, 0.5]), SIDE, SIDE)
+        half = RenderCamera(view.T_cam_world, view.intrinsics + torch.tensor([0, 0, 0.5, 0.5]), SIDE, SIDE)
         assert pixel_error(maps[place], half) > 0.4
 
 

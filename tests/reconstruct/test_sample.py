@@ -20,7 +20,7 @@ from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.sample import Made, reconstruct_sample
 from mouselift.reconstruct.write import turn
 from mouselift.render.base import Gaussians
-from mouselift.render.choose import make_renderer
+from mouselift.render.cpu import CpuRenderer
 
 POINT, SPREAD, COLOUR = (0.12, -0.2, 0.17), 0.1, (0.8, 0.4, 0.2)
 
@@ -66,7 +66,7 @@ def made_of(
 ) -> Made:
     given = sample if sample is not None else loaded(folder, options)
     (task,) = make_plan(folder, options.rule, options.size).tasks
-    return reconstruct_sample(Given(gaussians or ball()), make_renderer("cpu"), given, task, options.filter)
+    return reconstruct_sample(Given(gaussians or ball()), CpuRenderer(), given, task, options.filter)
 
 
 def centre_of(image: np.ndarray) -> np.ndarray:
@@ -156,7 +156,7 @@ def test_nothing_left_is_drawn_as_nothing(sample: Path) -> None:
 
 def test_a_turn_shows_the_ball_from_the_cameras_height(sample: Path) -> None:
     made = made_of(sample, options_of())
-    frames = list(turn(make_renderer("cpu"), made, 6))
+    frames = list(turn(CpuRenderer(), made, 6))
     assert len(frames) == 6
     assert {frame.shape for frame in frames} == {(48, 48, 3)}
     assert len({frame.tobytes() for frame in frames}) == 6

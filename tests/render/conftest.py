@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
+from mouselift.render.base import WHITE, Colour, Gaussians, RenderCamera, Renderer, Rendering
 
 NAMES = ("positions", "scales", "rotations", "opacities", "colours", "T_cam_world", "intrinsics")
 
@@ -19,7 +19,7 @@ def one_thread() -> None:
     torch.set_num_threads(1)
 
 
-def random_view(seed: int, width: int = 45, height: int = 38) -> View:
+def random_view(seed: int, width: int = 45, height: int = 38) -> RenderCamera:
     """A turned camera, 2.7 from the origin, fx != fy, principal point well off the centre; sizes no tile's multiple."""
     rng = torch.Generator().manual_seed(seed)
     R = torch.linalg.qr(torch.randn(3, 3, generator=rng, dtype=torch.float64))[0]
@@ -27,7 +27,7 @@ def random_view(seed: int, width: int = 45, height: int = 38) -> View:
     T[:3, :3] = R * torch.sign(torch.linalg.det(R))
     T[2, 3] = 2.7
     K = torch.tensor([1.2 * width, 1.1 * width, 0.43 * width, 0.61 * height], dtype=torch.float64)
-    return View(T, K, width, height)
+    return RenderCamera(T, K, width, height)
 
 
 def easy(seed: int, count: int = 200, size: float = 0.06, harmonics: int = 0) -> Gaussians:
@@ -75,12 +75,14 @@ class Outcome:
     gradients: dict[str, Tensor]
 
 
-def run(renderer: Renderer, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Outcome:
+def run(renderer: Renderer, gaussians: Gaussians, view: RenderCamera, background: Colour = WHITE) -> Outcome:
     """With gradients to everything."""
     g = gaussians
     parts = (g.positions, g.scales, g.rotations, g.opacities, g.colours, view.T_cam_world, view.intrinsics)
     leaves = [part.detach().clone().requires_grad_() for part in parts]
-    rendering = renderer.render(Gaussians(*leaves[:5]), View(leaves[5], leaves[6], view.width, view.height), background)
+    rendering = renderer.render(
+        Gaussians(*leaves[:5]), RenderCamera(leaves[5], leaves[6], view.width, view.height), background
+    )
     rng = torch.Generator().manual_seed(7)
     weights = torch.randn(4, view.height, view.width, generator=rng, dtype=torch.float64)
     whole = torch.cat([rendering.colour, rendering.alpha[None]])
@@ -91,7 +93,7 @@ def run(renderer: Renderer, gaussians: Gaussians, view: View, background: Colour
 
 
 @pytest.fixture(scope="session")
-def make_view() -> Callable[..., View]:
+def make_view() -> Callable[..., RenderCamera]:
     return random_view
 
 

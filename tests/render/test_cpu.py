@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from mouselift.render import cpu_project, cpu_tiles
-from mouselift.render.base import Gaussians, Rendering, View
+from mouselift.render.base import Gaussians, RenderCamera, Rendering
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.reference import ReferenceRenderer
+from render_reference import ReferenceRenderer
 
 VALUE, GRADIENT = 1e-4, 1e-3
 Make = Callable[..., Any]
@@ -160,7 +160,7 @@ def test_few_specialisations(make_easy: Make, make_view: Make, outcome: Make) ->
     assert len(cpu_tiles.composite_backward.signatures) == 1
 
 
-def test_one_view_typed(make_view: Callable[..., View]) -> None:
+def test_one_view_typed(make_view: Callable[..., RenderCamera]) -> None:
     view = make_view(0)
     centre = torch.cat([view.centre, torch.ones(1, dtype=torch.float64)])
     assert torch.allclose((view.T_cam_world @ centre)[:3], torch.zeros(3, dtype=torch.float64), atol=1e-12)

@@ -11,11 +11,10 @@ import torch
 from torch import Tensor
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import DILATION, NEAR, Gaussians, View
-from mouselift.render.choose import make_renderer
+from mouselift.render.base import DILATION, NEAR, Gaussians, RenderCamera, renderer_for
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.gsplat_backend import GsplatRenderer, load_gsplat
-from mouselift.render.reference import ReferenceRenderer
+from render_reference import ReferenceRenderer
 
 Make = Callable[..., Any]
 
@@ -41,7 +40,7 @@ class StandIn:
         }  # fmt: skip
         K, T = got["Ks"][0], got["viewmats"][0]
         assert torch.equal(T[3], torch.tensor([0.0, 0.0, 0.0, 1.0])), "world to camera, column vectors"
-        view = View(T, torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]), got["width"], got["height"])
+        view = RenderCamera(T, torch.stack([K[0, 0], K[1, 1], K[0, 2], K[1, 2]]), got["width"], got["height"])
         g = Gaussians(got["means"], got["scales"], got["quats"], got["opacities"], got["colors"])
         drawn = ReferenceRenderer().render(g, view, tuple(got["backgrounds"][0].tolist()))
         return drawn.colour.permute(1, 2, 0)[None], drawn.alpha[None, :, :, None], {}
@@ -96,7 +95,7 @@ def test_gsplat_is_not_touched_without_cuda() -> None:
     with pytest.raises(MissingExtraError, match="CUDA device"):
         load_gsplat()
     with pytest.raises(MissingExtraError, match="`cpu` renderer"):
-        make_renderer("gsplat")
+        renderer_for(torch.device("cuda"))
     assert "gsplat" not in sys.modules
 
 
@@ -104,13 +103,12 @@ def test_a_missing_gsplat_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setitem(sys.modules, "gsplat", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mouselift\[gpu\]'"):
-        make_renderer("auto")
+        renderer_for(torch.device("cuda"))
 
 
 def test_choice(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert isinstance(make_renderer(), CpuRenderer)
-    assert isinstance(make_renderer("reference"), ReferenceRenderer)
+    assert isinstance(renderer_for(torch.device("cpu")), CpuRenderer)
 
 
 def test_a_missing_numba_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,4 +116,4 @@ def test_a_missing_numba_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "numba", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mouselift\[train\]'"):
-        make_renderer("cpu")
+        renderer_for(torch.device("cpu"))

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy.special import sph_harm_y
 
-from mouselift.render.harmonics import SH_DC, basis, colours_from
+from mouselift.gaussians.ply import SH_DC
+from mouselift.render.base import colours_from, harmonics_at
 
 
 def expected(directions: np.ndarray, degree: int) -> np.ndarray:
@@ -24,12 +25,12 @@ def expected(directions: np.ndarray, degree: int) -> np.ndarray:
 def test_like_scipy(degree: int) -> None:
     d = np.random.default_rng(0).normal(size=(50, 3))
     d /= np.linalg.norm(d, axis=1, keepdims=True)
-    np.testing.assert_allclose(basis(torch.tensor(d), degree).numpy(), expected(d, degree), atol=1e-13)
+    np.testing.assert_allclose(harmonics_at(torch.tensor(d), degree).numpy(), expected(d, degree), atol=1e-13)
 
 
 def test_degree_4_is_refused() -> None:
     with pytest.raises(ValueError, match="0 to 3, got 4"):
-        basis(torch.zeros(1, 3), 4)
+        harmonics_at(torch.zeros(1, 3), 4)
 
 
 def test_colours_are_clamped_below_only() -> None:

@@ -22,7 +22,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import look_at
-from mouselift.render.base import Gaussians, Renderer, View
+from mouselift.render.base import Gaussians, RenderCamera, Renderer
 from mouselift.render.cpu import CpuRenderer
 
 RADIUS, SIZE = 25.0, 256  # mm, output pixels
@@ -111,7 +111,7 @@ def errors(renderer: Renderer, plan: SamplePlan, cameras: list[Camera]) -> np.nd
                 torch.tensor([0.9], dtype=torch.float64),
                 torch.tensor([[1.0, 0.0, 1.0]], dtype=torch.float64),
             )
-            alpha = renderer.render(one, View.of(camera)).alpha.numpy()
+            alpha = renderer.render(one, RenderCamera.of(camera)).alpha.numpy()
             y, x = np.mgrid[:SIZE, :SIZE] + 0.5
             total = alpha.sum()
             assert total > 3, "the mark is not in the image"

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 from mouselift.errors import OutputError, VideoError
-from mouselift.render.base import Rendering, View
+from mouselift.render.base import RenderCamera, draw
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.orbit import images, levels_of, orbit_camera, still_sheet, turntable, write_video
+from mouselift.render.orbit import levels_of, orbit_camera, still_sheet, turntable, write_video
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "losses.npz"
 Make = Callable[..., Any]
@@ -62,7 +62,7 @@ def test_a_turn() -> None:
 
 def test_video_holds_the_images(tmp_path: Path, make_easy: Make) -> None:
     cameras = turntable(5, size=64)
-    stills = list(images(CpuRenderer(), make_easy(0), cameras))
+    stills = [levels_of(draw(CpuRenderer(), make_easy(0), RenderCamera.of(camera)).colour) for camera in cameras]
     assert write_video(tmp_path / "turn.mp4", iter(stills), fps=24.0) == 5
     with av.open(str(tmp_path / "turn.mp4")) as container:
         assert float(container.streams.video[0].average_rate or 0) == 24
@@ -105,11 +105,11 @@ def test_sheet() -> None:
 
 def test_levels_are_rounded_and_held() -> None:
     colour = torch.tensor([-0.5, 0.4999, 3.0])[:, None, None].expand(3, 2, 4)
-    levels = levels_of(Rendering(colour, torch.zeros(2, 4)))
+    levels = levels_of(colour)
     assert levels.shape == (2, 4, 3)
     assert levels[0, 0].tolist() == [0, 127, 255]
 
 
 def test_view_of_orbit(make_easy: Make) -> None:
-    view = View.of(turntable(4, size=32)[1])
+    view = RenderCamera.of(turntable(4, size=32)[1])
     assert torch.allclose(view.centre, torch.tensor([2.7, 0.0, 0.0], dtype=torch.float64), atol=1e-12)

@@ -15,9 +15,9 @@ from mouselift.gaussians.ply import Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.similarity import Similarity
-from mouselift.render.base import DILATION, NEAR, Gaussians, Renderer, View
+from mouselift.render.base import DILATION, NEAR, Gaussians, RenderCamera, Renderer
 from mouselift.render.cpu import CpuRenderer
-from mouselift.render.reference import ReferenceRenderer, matrices_of
+from render_reference import ReferenceRenderer, matrices_of
 
 Make = Callable[..., Any]
 BOTH = pytest.mark.parametrize("renderer", [ReferenceRenderer(), CpuRenderer()], ids=["reference", "cpu"])
@@ -34,9 +34,9 @@ def balls(positions: list[list[float]], scale: float, opacities: list[float], co
     )
 
 
-def plain_view(width: int = 33, height: int = 21, cx: float = 10.0, cy: float = 12.5, f: float = 40.0) -> View:
+def plain_view(width: int = 33, height: int = 21, cx: float = 10.0, cy: float = 12.5, f: float = 40.0) -> RenderCamera:
     K = torch.tensor([f, f, cx, cy], dtype=torch.float64)
-    return View(torch.eye(4, dtype=torch.float64), K, width, height)
+    return RenderCamera(torch.eye(4, dtype=torch.float64), K, width, height)
 
 
 @BOTH
@@ -100,7 +100,7 @@ def test_gradients_by_finite_differences(make_easy: Make, make_view: Make) -> No
     g.opacities.clamp_(0.3, 0.6)
 
     def image(*leaves: torch.Tensor) -> torch.Tensor:
-        got = ReferenceRenderer().render(Gaussians(*leaves[:5]), View(leaves[5], leaves[6], 5, 4))
+        got = ReferenceRenderer().render(Gaussians(*leaves[:5]), RenderCamera(leaves[5], leaves[6], 5, 4))
         return torch.cat([got.colour.flatten(), got.alpha.flatten()])
 
     T = view.T_cam_world
@@ -118,13 +118,13 @@ def test_one_similarity_on_cameras_and_gaussians(renderer: Renderer, make_easy: 
     T = np.eye(4)
     T[2, 3] = 3.0
     camera = Camera(48, 40, 50.0, 52.0, 30.0, 17.0, T)
-    before = renderer.render(gaussians, View.of(camera))
-    after = renderer.render(gaussians.in_world(change), View.of(camera.in_world(change)))
+    before = renderer.render(gaussians, RenderCamera.of(camera))
+    after = renderer.render(gaussians.in_world(change), RenderCamera.of(camera.in_world(change)))
     assert float((before.colour - after.colour).abs().max()) < 1e-5
-    forgotten = renderer.render(gaussians.in_world(change), View.of(camera))
+    forgotten = renderer.render(gaussians.in_world(change), RenderCamera.of(camera))
     assert float((before.colour - forgotten.colour).abs().max()) > 0.1
     other_turn = Similarity(2.5, change.R_new_old.T, change.origin_old)
-    transposed = renderer.render(gaussians.in_world(other_turn), View.of(camera.in_world(change)))
+    transposed = renderer.render(gaussians.in_world(other_turn), RenderCamera.of(camera.in_world(change)))
     assert float((before.colour - transposed.colour).abs().max()) > 0.1
 
 
@@ -149,7 +149,7 @@ def test_harmonics_do_not_turn(make_easy: Make) -> None:
 def test_lenses_are_refused() -> None:
     camera = Camera(32, 32, 40.0, 40.0, 16.0, 16.0, np.eye(4), BrownConrady(0.1), name="cam2")
     with pytest.raises(CalibrationError, match="cam2"):
-        View.of(camera)
+        RenderCamera.of(camera)
 
 
 def test_parts_must_match(make_easy: Make) -> None:

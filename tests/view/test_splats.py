@@ -12,12 +12,13 @@ import pytest
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import DatasetError
 from mouselift.gaussians.ply import SH_DC, Splats, write_ply
-from mouselift.gaussians.splat import read_splats, write_splat
+from mouselift.gaussians.splat import read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 from mouselift.view.live_splats import SplatView, cameras_of, is_splats, sources_of
 from mouselift.view.splats import cloud_of, shown_most, splat_scene
+from splat_file import write_splat
 
 COUNT = 40
 

@@ -1,4 +1,4 @@
-"""The compact `.splat` format of web viewers: read and write; and files of Gaussians read by their suffix.
+"""The compact `.splat` format of web viewers, read; and files of Gaussians read by their suffix.
 
 32 bytes a Gaussian: position (3 float32), scale (3 float32, linear), colour and opacity (4 bytes, 0..255), rotation
 (4 bytes, w first: 128 + 128 q). No spherical harmonics beyond the constant one, and 8 bits only: it loses precision.
@@ -10,41 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.atomic import write_whole
 from mouselift.errors import DatasetError
 from mouselift.gaussians.ply import SH_DC, Splats, read_ply
 
 SUFFIXES = (".ply", ".splat")
-_RECORD = np.dtype([("p", "<f4", (3,)), ("scale", "<f4", (3,)), ("rgba", "u1", (4,)), ("q", "u1", (4,))])
-
-
-def splat_bytes(splats: Splats) -> bytes:
-    """The file's content, the most visible (volume times opacity) first: viewers show it while it loads.
-
-    ValueError for harmonics of a degree above 0, which the format cannot hold, and for a rotation of length zero.
-    """
-    if splats.degree:
-        raise ValueError(f".splat holds no harmonics above degree 0, got degree {splats.degree}; write a .ply")
-    length = np.linalg.norm(splats.rotations.astype(np.float64), axis=1)
-    if (length == 0).any():
-        raise ValueError(f".splat: the rotation of Gaussian {int(np.argmin(length))} has length zero")
-    opacity = 1 / (1 + np.exp(-splats.opacities.astype(np.float64)))
-    order = np.argsort(-(splats.scales.astype(np.float64).sum(axis=1) + np.log(opacity)), kind="stable")
-    out = np.zeros(len(splats), dtype=_RECORD)
-    out["p"], out["scale"] = splats.positions, np.exp(splats.scales)
-    colour = SH_DC * splats.harmonics[:, 0] + 0.5
-    out["rgba"] = _bytes(np.concatenate([255 * colour, 255 * opacity[:, None]], axis=1))
-    out["q"] = _bytes(128 + 128 * splats.rotations / length[:, None])
-    return out[order].tobytes()
-
-
-def write_splat(path: Path, splats: Splats) -> None:
-    """Write `path`, whole or not at all. DatasetError where it exists, and for what `splat_bytes` refuses."""
-    try:
-        data = splat_bytes(splats)
-    except ValueError as error:
-        raise DatasetError(f"{path}: {error}") from None
-    write_whole(path, data)
+RECORD = np.dtype([("p", "<f4", (3,)), ("scale", "<f4", (3,)), ("rgba", "u1", (4,)), ("q", "u1", (4,))])
 
 
 def read_splat(path: Path) -> Splats:
@@ -56,9 +26,9 @@ def read_splat(path: Path) -> Splats:
         data = path.read_bytes()
     except OSError as error:
         raise DatasetError(f"{path}: expected a readable .splat file, got: {error.strerror or error}") from None
-    if len(data) % _RECORD.itemsize:
-        raise DatasetError(f"{path}: expected records of {_RECORD.itemsize} bytes, got {len(data)} bytes; cut short?")
-    table = np.frombuffer(data, dtype=_RECORD)
+    if len(data) % RECORD.itemsize:
+        raise DatasetError(f"{path}: expected records of {RECORD.itemsize} bytes, got {len(data)} bytes; cut short?")
+    table = np.frombuffer(data, dtype=RECORD)
     good = np.isfinite(table["p"]).all(axis=1) & np.isfinite(table["scale"]).all(axis=1)
     good &= (table["scale"] > 0).all(axis=1) & (table["q"] != 128).any(axis=1)
     if not good.all():
@@ -86,7 +56,3 @@ def read_splats(path: Path) -> Splats:
     if path.suffix.lower() not in SUFFIXES:
         raise DatasetError(f"{path}: expected a file of Gaussians, .ply or .splat, got {path.suffix or 'no suffix'}")
     return read_ply(path) if path.suffix.lower() == ".ply" else read_splat(path)
-
-
-def _bytes(levels: np.ndarray) -> np.ndarray:
-    return np.rint(levels).clip(0, 255).astype(np.uint8)

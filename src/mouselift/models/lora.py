@@ -7,7 +7,7 @@ The adapted layers keep their names, so the frozen weights keep the checkpoint's
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mouselift.errors import CheckpointError, ModelError
+from mouselift.errors import ModelError
 
 ATTENTION = ("attn.to_qkv", "attn.fc")
 MLP = ("mlp.mlp.0", "mlp.mlp.2")
@@ -106,26 +106,12 @@ def trainable(model: nn.Module) -> list[str]:
 
 
 def lora_state(model: nn.Module) -> dict[str, Tensor]:
-    """The factors by name: what a fine-tuned model adds to its checkpoint. A few MB."""
+    """The factors by name: what a fine-tuned model adds to its checkpoint, a few MB. `load_state_dict` takes them."""
     return {
         f"{name}.{factor}": getattr(layer, factor).detach().clone()
         for name, layer in _adapted(model)
         for factor in ("lora_a", "lora_b")
     }
-
-
-def load_lora_state(model: nn.Module, state: Mapping[str, Tensor]) -> None:
-    """Puts factors into an adapted model, strictly: CheckpointError names missing, unexpected and odd ones."""
-    own = lora_state(model)
-    missing = sorted(set(own) - set(state))
-    unexpected = sorted(set(state) - set(own))
-    odd = [key for key in own if key in state and own[key].shape != state[key].shape]
-    if missing or unexpected or odd:
-        raise CheckpointError(
-            f"LoRA factors: expected {len(own)} of this model's layers and rank; missing {missing[:6]}, unexpected "
-            f"{unexpected[:6]}, of another shape {odd[:6]}"
-        )
-    model.load_state_dict(dict(state), strict=False)  # strictness is the check above: the frozen weights stay
 
 
 def _adapted(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:

@@ -52,10 +52,8 @@ class Engine:
     def memory(self, views: int, height: int, width: int) -> int:
         """Bytes that one sample of this size takes at the peak, weights included.
 
-        ModelError, with both figures, where more than that is not free on the device (weights are there already), and
-        where the size is none that the network takes.
+        ModelError, with both figures, where more than that is not free on the device (weights are there already).
         """
-        self.check_size("the sample", height, width)
         return check_memory(
             self.model.config, views, height, width, dtype=self.dtype, device=self.device, held=self.held
         )
@@ -77,8 +75,8 @@ class Engine:
 
         inputs: places among the sample's views; None: its own choice, `sample.inputs` (all of them, unless a
         `ViewChoice` says otherwise). Global Gaussians first, then those of pixels, view by view, in token order
-        (`models.gslrm.tokenizer`). On the engine's device, float32, without gradients. ModelError as `memory`, and for
-        views that the sample does not have.
+        (`models.gslrm.tokenizer`). On the engine's device, float32, without gradients. ModelError as `check_size` and
+        `memory`, and for views that the sample does not have.
         """
         chosen = sample.inputs.tolist() if inputs is None else list(inputs)
         if not chosen or not all(0 <= k < len(sample.views) for k in chosen) or len(set(chosen)) < len(chosen):

@@ -5,6 +5,7 @@ Samples are made one after the other; a stopped run goes on where it was. Memory
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -43,8 +44,7 @@ from mouselift.reconstruct.record import (
 )
 from mouselift.reconstruct.sample import Made, Shot, reconstruct_sample
 from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
-from mouselift.render.base import Colour
-from mouselift.render.choose import renderer_for
+from mouselift.render.base import Colour, renderer_for
 from mouselift.run_folder import RunFolder, file_digest
 
 Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs
@@ -93,7 +93,10 @@ def reconstruct_samples(
     DatasetError: a sample that cannot be used, or a folder of another run. OutputError: a place where nothing may be
     written. ModelError, CheckpointError: the network cannot be used, or not on such samples.
 
-        reconstruct_samples(Path("out/mouse7"), Path("recon"), ReconstructOptions(checkpoint=Path("facelift.pt")))
+    Example:
+        >>> options = ReconstructOptions(checkpoint=Path("facelift.pt"), size=256)
+        >>> done = reconstruct_samples(Path("out/mouse7"), Path("recon"), options)
+        >>> [record.mean("foreground_psnr", "input") for record in done.records]
     """
     given = [samples] if isinstance(samples, Path) else list(samples)
     folders = sample_folders(given)
@@ -111,16 +114,16 @@ def reconstruct_samples(
     plan = make_plan(todo, options.rule, options.size)
     if todo:
         announce(plan, estimate(source.engine, plan))
-    count = Counter(plan, 0 if alone else options.turntable, progress)
+    progress = over_samples(plan.tasks, 0 if alone else options.turntable, progress)
     if alone:
-        (made,) = _reconstructions(plan.tasks, source, options, count, options.filter)
+        (made,) = _reconstructions(plan.tasks, source, options, progress, options.filter)
         write_ply(out, made.splats)
         return Reconstructed([made.record], 1)
     with store.locked():
         store.open()
-        for made in _reconstructions(plan.tasks, source, options, count, options.filter):
+        for made in _reconstructions(plan.tasks, source, options, progress, options.filter):
             with store.writing(made.record.id) as hidden:
-                write_made(made, hidden, renderer_for(source.device), options.turntable, page, count.image)
+                write_made(made, hidden, renderer_for(source.device), options.turntable, page, progress)
             store.log([made.record])
         known = _finished(store, METRICS)
         ordered = [known[name] for name in sorted(known)]
@@ -144,8 +147,9 @@ def evaluate_reconstruction(
     and options goes on in it, another one is refused (DatasetError). None: nothing is written. source: what gives the
     Gaussians, in place of the options' checkpoint or files. Errors as `reconstruct_samples`.
 
-        options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
-        evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
+    Example:
+        >>> options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
+        >>> evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
     """
     plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
     if source is None:
@@ -170,8 +174,8 @@ def evaluate_reconstruction(
             store.open()
         known = _finished(store, SHEET) if store else {}
         todo = [task for task in plan.tasks if not _same_input(known.get(task.name), task.folder, source)]
-        count = Counter(Plan(tuple(todo), plan.rule), 0, progress)
-        for made in _reconstructions(todo, source, options, count, lpips=lpips):
+        progress = over_samples(todo, 0, progress)
+        for made in _reconstructions(todo, source, options, progress, lpips=lpips):
             if store:
                 with store.writing(made.record.id) as hidden:
                     (hidden / SHEET).write_bytes(encode_jpeg(sheet(_shown(made, plan.rule.rotate)), SHEET_QUALITY))
@@ -187,36 +191,26 @@ def evaluate_reconstruction(
     return result
 
 
-class Counter:
-    """Progress over all samples of a plan: samples, blocks of the network, images drawn (`frames` more a sample)."""
+def over_samples(tasks: Sequence[Task], frames: int, progress: Progress) -> Progress:
+    """Counts over all samples: a call is one more sample, block of the network, or image (`frames` more a sample)."""
+    rounds = sum(len(task.rounds) for task in tasks)
+    images = sum(task.views * len(task.rounds) + frames for task in tasks)
+    done, totals = Counter[str](), {"samples": len(tasks), "images": images}
 
-    def __init__(self, plan: Plan, frames: int, progress: Progress) -> None:
-        self._progress, self._rounds = progress, plan.rounds
-        self._done = {"samples": 0, "network": 0, "images": 0}
-        images = sum(task.views * len(task.rounds) + frames for task in plan.tasks)
-        self._total = {"samples": len(plan.tasks), "images": images}
+    def one_more(stage: str, _: int, total: int) -> None:
+        if stage == "transformer":  # `total`: blocks of one pass
+            stage, totals["network"] = "network", total * rounds
+        done[stage] += 1
+        progress(stage, done[stage], totals[stage])
 
-    def sample(self) -> None:
-        self._step("samples")
-
-    def block(self, stage: str, done: int, total: int) -> None:
-        """As the network's own progress; `total`: blocks of one pass."""
-        self._total["network"] = total * self._rounds
-        self._step("network")
-
-    def image(self) -> None:
-        self._step("images")
-
-    def _step(self, stage: str) -> None:
-        self._done[stage] += 1
-        self._progress(stage, self._done[stage], self._total[stage])
+    return one_more
 
 
 def _reconstructions(
     tasks: Sequence[Task],
     source: Source,
     options: ReconstructOptions | EvaluateOptions,
-    count: Counter,
+    progress: Progress,
     filter: FilterName | None = None,
     lpips: Distance | None = None,
 ) -> Iterator[Made]:
@@ -227,8 +221,8 @@ def _reconstructions(
     data = MultiViewDataset(folders, size=options.size, background=colour_of(options.background))
     renderer = renderer_for(source.device)
     for index, task in enumerate(tasks):
-        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, count.block, count.image)
-        count.sample()
+        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, progress)
+        progress("samples", index + 1, len(tasks))
 
 
 def _finished(store: RunFolder[SampleRecord], file: str) -> dict[str, SampleRecord]:

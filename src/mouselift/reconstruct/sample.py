@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from mouselift.array_types import ImageRGB, Levels
+from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.data.moves import resized
 from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
@@ -28,7 +27,7 @@ from mouselift.reconstruct.metrics import Distance, known_figures, view_scores
 from mouselift.reconstruct.options import FilterName
 from mouselift.reconstruct.plan import Task
 from mouselift.reconstruct.record import Role, SampleRecord, ViewRecord
-from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
+from mouselift.render.base import Colour, Gaussians, RenderCamera, Renderer, Rendering, draw
 from mouselift.render.orbit import levels_of
 from mouselift.run_folder import file_digest
 
@@ -49,7 +48,7 @@ class Shot:
 
     @cached_property
     def drawn(self) -> ImageRGB:
-        return levels_of(self.rendering)
+        return levels_of(self.rendering.colour)
 
     @cached_property
     def mask(self) -> Levels:
@@ -57,8 +56,8 @@ class Shot:
         return np.ascontiguousarray(self._levels[:, :, 3])
 
     @cached_property
-    def _levels(self) -> np.ndarray:
-        return (self.target.clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    def _levels(self) -> UInt8[Array, "h w 4"]:
+        return levels_of(self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,33 +86,38 @@ def reconstruct_sample(
     task: Task,
     filter: FilterName | None = None,
     lpips: Distance | None = None,
-    blocks: Progress = silent,
-    drawn: Callable[[], None] = lambda: None,
+    progress: Progress = silent,
 ) -> Made:
     """Every reconstruction of the task: Gaussians of its inputs, and all views drawn and scored.
 
     filter: which Gaussians to leave out, besides those that are not finite; None: none, as the source gives them.
-    `blocks` and `drawn` hear of progress. DatasetError names a view that cannot be scored.
+    progress: hears of the network's blocks and of every image. DatasetError names a view that cannot be scored.
     """
     start, seconds = time.perf_counter(), 0.0
-    cameras = _cameras(task.folder, sample)
+    cameras, background = _cameras(task.folder, sample), background_of(sample)
     rows: list[ViewRecord] = []
     shots: list[Shot] = []
     first, made, not_finite = None, 0, 0
     for number, each in enumerate(task.rounds):
         begun = time.perf_counter()
-        whole = source.gaussians(sample, each.inputs, blocks)
+        whole = source.gaussians(sample, each.inputs, progress)
         seconds += time.perf_counter() - begun
-        gaussians, lost = (whole, 0) if filter is None else _filtered(whole, filter, cameras)
+        gaussians, lost = (whole, 0) if filter is None else _filtered(whole, filter)
         if first is None:
             first, made, not_finite = gaussians, len(whole), lost
         for place, camera in enumerate(cameras):
             role: Role = "held-out" if place in each.held_out else "input"
-            shot = _shot(renderer, gaussians, sample, place, camera, role, number, lpips)
-            rows.append(shot.scores)
+            rendering, target = draw(renderer, gaussians, camera_of(sample, place), background), sample.image[place]
+            there = target.to(rendering.colour.device)
+            try:
+                scores = view_scores(rendering.colour, rendering.alpha, there, background, lpips)
+            except (ValueError, MouseliftError) as error:
+                raise DatasetError(f"sample {sample.name}, view {sample.views[place]}: {error}") from error
+            in_file, figures = int(sample.index[place, 0]), known_figures(scores)
+            rows.append(ViewRecord(view=sample.views[place], role=role, place=in_file, round=number, **figures))
             if number == 0 or role == "held-out":
-                shots.append(shot)
-            drawn()
+                shots.append(Shot(camera, rows[-1], target, rendering))
+            progress("images", len(rows), len(cameras) * len(task.rounds))
     assert first is not None, "a task has at least one round"
     record = SampleRecord(
         id=sample.name,
@@ -130,21 +134,14 @@ def reconstruct_sample(
         seconds=round(seconds, 3),
         total_seconds=round(time.perf_counter() - start, 3),
     )
-    return Made(record, first, tuple(shots), background_of(sample))
+    return Made(record, first, tuple(shots), background)
 
 
-def draw(renderer: Renderer, gaussians: Gaussians, camera: Camera | View, background: Colour = WHITE) -> Rendering:
-    """The image that a camera takes, without gradients. CalibrationError as `View.of`."""
-    view = camera if isinstance(camera, View) else View.of(camera)
-    with torch.no_grad():
-        return renderer.render(gaussians, view, background)
-
-
-def view_of(sample: SampleTensors, place: int) -> View:
+def camera_of(sample: SampleTensors, place: int) -> RenderCamera:
     """The camera of one of a sample's views, for renderers."""
     height, width = sample.image.shape[-2:]
     T_cam_world = torch.linalg.inv(sample.c2w[place].double())
-    return View(T_cam_world, sample.fxfycxcy[place].double(), width, height)
+    return RenderCamera(T_cam_world, sample.fxfycxcy[place].double(), width, height)
 
 
 def background_of(sample: SampleTensors) -> Colour:
@@ -153,36 +150,13 @@ def background_of(sample: SampleTensors) -> Colour:
     return red, green, blue
 
 
-def _shot(
-    renderer: Renderer,
-    gaussians: Gaussians,
-    sample: SampleTensors,
-    place: int,
-    camera: Camera,
-    role: Role,
-    number: int,
-    lpips: Distance | None,
-) -> Shot:
-    background, target, name = background_of(sample), sample.image[place], sample.views[place]
-    rendering = draw(renderer, gaussians, view_of(sample, place), background)
-    device = rendering.colour.device
-    try:
-        scores = view_scores(rendering.colour, rendering.alpha, target.to(device), background, lpips)
-    except (ValueError, MouseliftError) as error:
-        raise DatasetError(f"sample {sample.name}, view {name}: {error}") from error
-    in_file = int(sample.index[place, 0])
-    row = ViewRecord(view=name, role=role, place=in_file, round=number, **known_figures(scores))
-    return Shot(camera, row, target, rendering)
-
-
-def _filtered(whole: Gaussians, name: FilterName, cameras: list[Camera]) -> tuple[Gaussians, int]:
+def _filtered(whole: Gaussians, name: FilterName) -> tuple[Gaussians, int]:
     """(those that stay, how many were not finite)."""
     splats = whole.to_splats()
     parts = (splats.positions, splats.scales, splats.rotations, splats.opacities, splats.harmonics)
     finite = np.all([np.isfinite(part).reshape(len(splats), -1).all(axis=1) for part in parts], axis=0)
-    centres = np.stack([camera.centre for camera in cameras])
     kept = np.zeros(len(splats), dtype=bool)
-    kept[finite] = FILTERS[name].kept(splats.taken(finite), centres)
+    kept[finite] = FILTERS[name].kept(splats.taken(finite))
     which = torch.from_numpy(np.flatnonzero(kept)).to(whole.positions.device)
     stays = (whole.positions, whole.scales, whole.rotations, whole.opacities, whole.colours)
     return Gaussians(*(part[which] for part in stays)), int((~finite).sum())

@@ -15,11 +15,12 @@ from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.ply import write_ply
 from mouselift.media.encode import encode_jpeg
 from mouselift.media.png import encode_png
+from mouselift.progress import Progress, silent
 from mouselift.reconstruct.metrics import FOREGROUND
 from mouselift.reconstruct.record import CAMERAS, METRICS, RENDERS, SPLATS, STILLS, VIDEO, with_means
 from mouselift.reconstruct.sample import Made, Shot
-from mouselift.render.base import Renderer
-from mouselift.render.orbit import images, still_sheet, turntable, write_video
+from mouselift.render.base import RenderCamera, Renderer, draw
+from mouselift.render.orbit import levels_of, still_sheet, turntable, write_video
 
 Page = Callable[[Made, Path], None]  # writes what a person looks at into the folder, which holds all else already
 
@@ -44,9 +45,9 @@ def write_made(
     renderer: Renderer,
     frames: int,
     page: Page | None = None,
-    drawn: Callable[[], None] = lambda: None,
+    progress: Progress = silent,
 ) -> None:
-    """Fills an empty folder; metrics.json last. frames: of the turn, 0 for none. `drawn` hears of each of them.
+    """Fills an empty folder; metrics.json last. frames: of the turn, 0 for none. `progress` hears of each of them.
 
     cameras.json is in the format of `opencv_cameras.json`, its images the renders; another name, so that nobody
     takes the folder for a sample.
@@ -60,7 +61,7 @@ def write_made(
         views.append(ViewEntry(shot.camera, file, shot.scores.place))
     (folder / CAMERAS).write_bytes(sample_json(made.record.id, views, {"source": made.record.source}))
     if frames:
-        _write_turn(made, folder, renderer, frames, drawn)
+        _write_turn(made, folder, renderer, frames, progress)
     if page is not None:
         page(made, folder)
     metrics = msgspec.json.format(msgspec.json.encode(with_means(made.record)), indent=1)
@@ -74,14 +75,14 @@ def turn(renderer: Renderer, made: Made, frames: int) -> Iterator[ImageRGB]:
     distances = np.linalg.norm(centres, axis=1)
     elevation = float(np.median(np.degrees(np.arcsin(centres[:, 2] / distances))))
     fields = [2 * np.degrees(np.arctan(camera.width / 2 / camera.fx)) for camera in cameras]
-    path = turntable(
+    for camera in turntable(
         frames,
         float(np.clip(elevation, -_STEEPEST_DEG, _STEEPEST_DEG)),
         float(np.median(distances)),
         float(np.median(fields)),
         size=min(_LARGEST, cameras[0].width) // 2 * 2,  # H.264 halves the colours
-    )
-    return images(renderer, made.gaussians, path, made.background)
+    ):
+        yield levels_of(draw(renderer, made.gaussians, RenderCamera.of(camera), made.background).colour)
 
 
 def sheet(shots: Sequence[Shot]) -> ImageRGB:
@@ -100,7 +101,7 @@ def sheet(shots: Sequence[Shot]) -> ImageRGB:
     return np.concatenate(columns, axis=1)
 
 
-def _write_turn(made: Made, folder: Path, renderer: Renderer, frames: int, drawn: Callable[[], None]) -> None:
+def _write_turn(made: Made, folder: Path, renderer: Renderer, frames: int, progress: Progress) -> None:
     """A film of one turn, and up to eight of its frames as a sheet."""
     shown = {int(k) for k in np.linspace(0, frames, min(_STILLS, frames), endpoint=False)}
     stills: list[ImageRGB] = []
@@ -109,7 +110,7 @@ def _write_turn(made: Made, folder: Path, renderer: Renderer, frames: int, drawn
         for index, image in enumerate(turn(renderer, made, frames)):
             if index in shown:
                 stills.append(image)
-            drawn()
+            progress("images", index + 1, frames)
             yield image
 
     write_video(folder / VIDEO, heard(), frames / _TURN_SECONDS)

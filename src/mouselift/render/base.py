@@ -1,4 +1,4 @@
-"""What every renderer shares: Gaussians, the view, the image, and the conventions as numbers.
+"""What every renderer shares: Gaussians, their colours, the camera, the image, and the conventions as numbers.
 
 Conventions: OpenCV axes; pixel (j, i) has its centre at (i + 0.5, j + 0.5), so a point
 (x, y, z) of the camera's frame falls on (fx x/z + cx, fy y/z + cy) wherever the principal point lies. Each Gaussian is
@@ -10,6 +10,7 @@ decides that. (The release also cuts at 3 standard deviations, in whole tiles; i
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -19,12 +20,11 @@ from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mouselift.errors import CalibrationError
-from mouselift.gaussians.ply import Splats
+from mouselift.errors import CalibrationError, MissingExtraError
+from mouselift.gaussians.ply import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.similarity import Similarity
-from mouselift.render.harmonics import SH_DC, colours_from
 
 NEAR = 0.2  # world units: what lies at z <= this is not drawn
 DILATION = 0.3  # px^2, added to the diagonal of the image's covariance
@@ -34,6 +34,11 @@ MIN_ALPHA = 1 / 255
 MIN_TRANSMITTANCE = 1e-4  # a Gaussian that would leave less light than this is not drawn, nor what lies behind it
 MAX_VARIANCE = 1e30  # px^2: a Gaussian whose image is wider counts as not finite
 MIN_QUATERNION = 1e-6  # length below which a rotation has no direction
+# factors of the real spherical harmonics of degree 1 to 3
+_C1 = math.sqrt(3 / (4 * math.pi))
+_C2, _C2_0, _C2_2 = math.sqrt(15 / (4 * math.pi)), math.sqrt(5 / (16 * math.pi)), math.sqrt(15 / (16 * math.pi))
+_C3_0, _C3_1 = math.sqrt(7 / (16 * math.pi)), math.sqrt(21 / (32 * math.pi))
+_C3_2, _C3_3 = math.sqrt(105 / (16 * math.pi)), math.sqrt(35 / (32 * math.pi))
 
 Colour = tuple[float, float, float]  # red, green, blue; 0..1 is dark..bright
 WHITE: Colour = (1.0, 1.0, 1.0)
@@ -116,8 +121,51 @@ def _turned(R_new_old: np.ndarray, rotations: Float[Tensor, "n 4"]) -> Float[Ten
     return rotations @ torch.tensor(left).to(rotations).T
 
 
+def harmonics_at(directions: Float[Tensor, "n 3"], degree: int) -> Float[Tensor, "n k"]:
+    """The (degree + 1)^2 real spherical harmonics at unit `directions`. ValueError for a degree outside 0..3.
+
+    Signs and order as splat files have them: m = -l .. l, with the Condon-Shortley phase, so that
+    Y_1 = 0.4886 (-y, z, -x).
+    """
+    if not 0 <= degree <= 3:
+        raise ValueError(f"spherical harmonics: expected a degree of 0 to 3, got {degree}")
+    x, y, z = directions.unbind(dim=1)
+    out = [torch.full_like(x, SH_DC)]
+    if degree >= 1:
+        out += [-_C1 * y, _C1 * z, -_C1 * x]
+    if degree >= 2:
+        out += [_C2 * x * y, -_C2 * y * z, _C2_0 * (3 * z * z - 1), -_C2 * x * z, _C2_2 * (x * x - y * y)]
+    if degree >= 3:
+        out += [
+            -_C3_3 * y * (3 * x * x - y * y),
+            2 * _C3_2 * x * y * z,
+            -_C3_1 * y * (5 * z * z - 1),
+            _C3_0 * z * (5 * z * z - 3),
+            -_C3_1 * x * (5 * z * z - 1),
+            _C3_2 * z * (x * x - y * y),
+            -_C3_3 * x * (x * x - 3 * y * y),
+        ]
+    return torch.stack(out, dim=1)
+
+
+def colours_from(
+    harmonics: Float[Tensor, "n k 3"], positions: Float[Tensor, "n 3"], centre: Float[Tensor, "3"]
+) -> Float[Tensor, "n 3"]:
+    """Colours as a camera at `centre` (world) sees them: sum + 0.5, not below 0, no upper limit."""
+    degree = math.isqrt(harmonics.shape[1]) - 1
+    if degree == 0:
+        return (SH_DC * harmonics[:, 0] + 0.5).clamp_min(0.0)
+    # what is not finite is kept apart: in the gradient, zero times NaN would be NaN
+    good = torch.isfinite(harmonics).all(dim=2).all(dim=1) & torch.isfinite(positions).all(dim=1)
+    away = torch.where(good[:, None], positions - centre, 1.0)
+    directions = away / away.norm(dim=1, keepdim=True).clamp_min(1e-12)
+    safe = torch.where(good[:, None, None], harmonics, 0.0)
+    colours = (torch.einsum("nk,nkc->nc", harmonics_at(directions, degree), safe) + 0.5).clamp_min(0.0)
+    return torch.where(good[:, None], colours, torch.nan)
+
+
 @dataclass(frozen=True, eq=False)
-class View:
+class RenderCamera:
     """A pinhole camera for renderers. Gradients flow to the tensors where the renderer says so."""
 
     T_cam_world: Float[Tensor, "4 4"]  # OpenCV axes
@@ -126,7 +174,7 @@ class View:
     height: int
 
     @classmethod
-    def of(cls, camera: Camera) -> View:
+    def of(cls, camera: Camera) -> RenderCamera:
         """Of a prepared camera, float64. CalibrationError for a lens or a skew: the image must be resampled first."""
         if not isinstance(camera.lens, Pinhole) or camera.skew != 0.0:
             raise CalibrationError(
@@ -152,12 +200,52 @@ class Rendering:
 
 @runtime_checkable  # for the run-time type checks of the tests
 class Renderer(Protocol):
-    """Draws Gaussians; one view a call."""
+    """Draws Gaussians; one image a call."""
 
-    def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
+    def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """The image, of the Gaussians' device and floating type.
 
         What cannot be seen is left out and gets zero gradients: behind `NEAR`, outside the image, below 1/255
         opaque, not finite, or without a rotation. Neither values nor gradients are ever NaN.
         """
         ...
+
+
+def renderer_for(device: torch.device) -> Renderer:
+    """gsplat for Gaussians that live on a CUDA device, else the compiled renderer for CPUs.
+
+    MissingExtraError, with the line that installs it, where numba or gsplat is missing: no silent slow way round.
+    """
+    if device.type == "cuda":
+        from mouselift.render.gsplat_backend import GsplatRenderer, load_gsplat
+
+        return GsplatRenderer(load_gsplat())
+    try:
+        from mouselift.render.cpu import CpuRenderer  # compiled at first use, kept on disk
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the `cpu` renderer needs numba ({error}); install it with: pip install 'mouselift[train]'"
+        ) from None
+    return CpuRenderer()
+
+
+def draw(renderer: Renderer, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
+    """The image that a camera takes, without gradients."""
+    with torch.no_grad():
+        return renderer.render(gaussians, camera, background)
+
+
+def render_gaussians(gaussians: Gaussians, camera: Camera, *, background: Colour = WHITE) -> Rendering:
+    """Draws Gaussians as a pinhole camera sees them, on the device that they live on.
+
+    `colour` [3, h, w] lies over `background` (red, green, blue in 0..1), `alpha` [h, w] is 0..1; pixel (j, i) has its
+    centre at (i + 0.5, j + 0.5). Gradients flow to the Gaussians. CalibrationError for a lens or a skew;
+    MissingExtraError where numba (CPU) or gsplat (CUDA) is missing.
+
+    Example:
+        >>> camera = load_sample(Path("out/mouse7/sample_000007")).sample.views[0].camera
+        >>> w_first, grey = torch.tensor([[1.0, 0.0, 0.0, 0.0]]), torch.full((1, 3), 0.5)
+        >>> ball = Gaussians(torch.zeros(1, 3), torch.full((1, 3), 0.1), w_first, torch.tensor([0.9]), grey)
+        >>> render_gaussians(ball, camera).colour.shape
+    """
+    return renderer_for(gaussians.positions.device).render(gaussians, RenderCamera.of(camera), background)

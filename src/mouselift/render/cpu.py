@@ -15,7 +15,7 @@ from torch.autograd.function import once_differentiable
 
 from mouselift.array_types import Array
 from mouselift.render import cpu_project, cpu_tiles
-from mouselift.render.base import WHITE, Colour, Gaussians, Rendering, View
+from mouselift.render.base import WHITE, Colour, Gaussians, RenderCamera, Rendering
 from mouselift.render.cpu_tiles import TILE
 
 _PART = 8192  # Gaussians taken together: decides how the gradient of the pose is rounded, so it is fixed
@@ -29,7 +29,7 @@ class CpuRenderer:
     gradients 100 more; and 6 bytes for each tile that one touches, with gradients 42.
     """
 
-    def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
+    def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """As `Renderer.render`. ValueError for Gaussians that are not on the CPU."""
         if gaussians.positions.device.type != "cpu":
             raise ValueError(f"CpuRenderer: expected Gaussians on the CPU, got {gaussians.positions.device}")
@@ -38,10 +38,10 @@ class CpuRenderer:
             gaussians.scales,
             gaussians.rotations,
             gaussians.opacities,
-            gaussians.colours_seen_from(view.centre),
-            view.T_cam_world,
-            view.intrinsics,
-            (view.width, view.height),
+            gaussians.colours_seen_from(camera.centre),
+            camera.T_cam_world,
+            camera.intrinsics,
+            (camera.width, camera.height),
             background,
         )
         return Rendering(colour, alpha)

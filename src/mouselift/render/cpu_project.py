@@ -1,4 +1,4 @@
-"""Compiled projection of Gaussians, front to back, and its gradient, float64: the fast twin of `render/project.py`.
+"""Compiled projection of Gaussians, front to back, and its gradient, float64.
 
 A Gaussian's image is kept as (mx, my, k, d, s) with its squared Mahalanobis distance written as
 (x - mx - k (y - my))^2 / s + d (y - my)^2: both terms are positive, so float32 does not cancel, however long a needle.

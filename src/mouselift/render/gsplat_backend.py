@@ -11,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import DILATION, MIN_QUATERNION, NEAR, WHITE, Colour, Gaussians, Rendering, View
+from mouselift.render.base import DILATION, MIN_QUATERNION, NEAR, WHITE, Colour, Gaussians, RenderCamera, Rendering
 
 _FAR = 1e10  # world units: no far plane
 
@@ -40,16 +40,11 @@ class GsplatRenderer:
 
     module: Any  # gsplat, or what stands in for it in tests
 
-    @classmethod
-    def load(cls) -> GsplatRenderer:
-        """With gsplat itself. MissingExtraError as `load_gsplat`."""
-        return cls(load_gsplat())
-
-    def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
+    def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """As `Renderer.render`. The result is on the Gaussians' device, float32."""
         kept = _usable(gaussians)
         device = gaussians.positions.device
-        colours = gaussians.colours_seen_from(view.centre)[kept].float()
+        colours = gaussians.colours_seen_from(camera.centre)[kept].float()
         rotations = torch.nn.functional.normalize(gaussians.rotations[kept].float(), dim=1)
         image, alpha, _ = self.module.rasterization(
             means=gaussians.positions[kept].float(),  # [N, 3]
@@ -57,10 +52,10 @@ class GsplatRenderer:
             scales=gaussians.scales[kept].float(),  # [N, 3]
             opacities=gaussians.opacities[kept].float(),  # [N]
             colors=colours,  # [N, 3]: harmonics are evaluated here, so the clamp at 0 is ours
-            viewmats=view.T_cam_world.to(device, torch.float32)[None],  # [C, 4, 4], world to camera
-            Ks=_matrix(view.intrinsics).to(device, torch.float32)[None],  # [C, 3, 3]
-            width=view.width,
-            height=view.height,
+            viewmats=camera.T_cam_world.to(device, torch.float32)[None],  # [C, 4, 4], world to camera
+            Ks=_matrix(camera.intrinsics).to(device, torch.float32)[None],  # [C, 3, 3]
+            width=camera.width,
+            height=camera.height,
             near_plane=NEAR,
             far_plane=_FAR,
             eps2d=DILATION,

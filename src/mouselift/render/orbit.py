@@ -1,16 +1,16 @@
-"""A camera on a circle about the origin: turntable cameras, their images, a video and a sheet of stills."""
+"""A camera on a circle about the origin: turntable cameras, a video and a sheet of stills."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
-import torch
 from av.error import FFmpegError
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
+from torch import Tensor
 
 from mouselift.array_types import Array, ImageRGB, Vector3
 from mouselift.atomic import whole_file
@@ -19,7 +19,6 @@ from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.encode import VideoWriter
-from mouselift.render.base import WHITE, Colour, Gaussians, Renderer, Rendering, View
 
 Sheet = UInt8[Array, "sheet_h sheet_w 3"]
 
@@ -62,19 +61,9 @@ def turntable(
     return [orbit_camera(azimuth, elevation_deg, radius, fov_deg, size) for azimuth in steps]
 
 
-def levels_of(rendering: Rendering) -> ImageRGB:
-    """A rendering as 8 bit RGB, rounded; what is brighter than 1 becomes 255."""
-    return (rendering.colour.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
-
-
-def images(
-    renderer: Renderer, gaussians: Gaussians, cameras: Iterable[Camera], background: Colour = WHITE
-) -> Iterator[ImageRGB]:
-    """One image a camera, made when it is asked for, without gradients."""
-    for camera in cameras:
-        with torch.no_grad():
-            rendering = renderer.render(gaussians, View.of(camera), background)
-        yield levels_of(rendering)
+def levels_of(image: Float[Tensor, "c h w"]) -> UInt8[Array, "h w c"]:
+    """An image of 0..1 as 8 bit levels, rounded; what is brighter than 1 becomes 255."""
+    return (image.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
 def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> int:

@@ -15,7 +15,7 @@ from mouselift.gaussians.ply import write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
-from mouselift.render.base import Gaussians, View
+from mouselift.render.base import Gaussians, RenderCamera
 from mouselift.render.cpu import CpuRenderer
 
 SIDE = 64
@@ -57,7 +57,7 @@ def ring(count: int) -> list[Camera]:
 
 def image(gaussians: Gaussians, camera: Camera) -> np.ndarray:
     """Straight RGBA levels."""
-    drawn = CpuRenderer().render(gaussians, View.of(camera), (0.0, 0.0, 0.0))
+    drawn = CpuRenderer().render(gaussians, RenderCamera.of(camera), (0.0, 0.0, 0.0))
     alpha = drawn.alpha.numpy()[..., None]
     straight = drawn.colour.permute(1, 2, 0).numpy() / np.maximum(alpha, 1e-6)
     return np.rint(255 * np.concatenate([straight, alpha], axis=2).clip(0, 1)).astype(np.uint8)

@@ -15,10 +15,9 @@ from mouselift.errors import CheckpointError, ModelError
 from mouselift.models.gslrm import memory
 from mouselift.models.gslrm.tokenizer import unpatchify
 from mouselift.reconstruct.gaussian_source import Engine
-from mouselift.reconstruct.sample import background_of, draw, view_of
-from mouselift.render.base import Gaussians, View
-from mouselift.render.choose import renderer_for
-from mouselift.render.reference import ReferenceRenderer
+from mouselift.reconstruct.sample import background_of, camera_of
+from mouselift.render.base import Gaussians, RenderCamera, draw, renderer_for
+from render_reference import ReferenceRenderer
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +33,7 @@ def of_view(engine: Engine, gaussians: Gaussians, sample: SampleTensors, place: 
     return maps[0, place].permute(1, 2, 0)
 
 
-def pixel_error(positions: Tensor, view: View) -> float:
+def pixel_error(positions: Tensor, view: RenderCamera) -> float:
     """Largest distance, in pixels, between where positions [h, w, 3] project and their pixels' centres."""
     T = view.T_cam_world
     p_cam = positions.double() @ T[:3, :3].T + T[:3, 3]
@@ -49,14 +48,14 @@ def test_a_pixels_gaussian_falls_on_its_centre(engine: Engine, make_sample: Call
     gaussians = engine.reconstruct(sample)
     assert len(gaussians) == 2 + 3 * 24 * 32
     for place in range(3):
-        assert pixel_error(of_view(engine, gaussians, sample, place), view_of(sample, place)) < 0.01
+        assert pixel_error(of_view(engine, gaussians, sample, place), camera_of(sample, place)) < 0.01
 
 
 @pytest.mark.parametrize("fault", ["half a pixel", "one per cent", "transposed", "centred", "views swapped"])
 def test_the_check_notices(engine: Engine, make_sample: Callable[..., SampleTensors], fault: str) -> None:
     sample = make_sample()
     positions = of_view(engine, engine.reconstruct(sample), sample, 0)
-    view = view_of(sample, 0)
+    view = camera_of(sample, 0)
     T, K = view.T_cam_world.clone(), view.intrinsics.clone()
     if fault == "half a pixel":
         K[2:] += 0.5
@@ -68,7 +67,7 @@ def test_the_check_notices(engine: Engine, make_sample: Callable[..., SampleTens
         T[:3, :3] = T[:3, :3].T.clone()
     else:
         positions = of_view(engine, engine.reconstruct(sample), sample, 1)
-    assert not pixel_error(positions, View(T, K, 32, 24)) < 0.1
+    assert not pixel_error(positions, RenderCamera(T, K, 32, 24)) < 0.1
 
 
 @pytest.mark.parametrize("place", [0, 2])
@@ -88,7 +87,7 @@ def test_drawn_with_the_input_camera_it_stands_on_its_pixel(
         torch.ones(1),
         torch.ones(1, 3),
     )
-    alpha = draw(ReferenceRenderer(), one, view_of(sample, place), (0.0, 0.0, 0.0)).alpha
+    alpha = draw(ReferenceRenderer(), one, camera_of(sample, place), (0.0, 0.0, 0.0)).alpha
     y, x = torch.meshgrid(torch.arange(24) + 0.5, torch.arange(32) + 0.5, indexing="ij")
     centroid = (float((x * alpha).sum() / alpha.sum()), float((y * alpha).sum() / alpha.sum()))
     assert centroid == pytest.approx((column + 0.5, row + 0.5), abs=0.01)
@@ -97,7 +96,7 @@ def test_drawn_with_the_input_camera_it_stands_on_its_pixel(
 def test_the_compiled_renderer_draws_it_alike(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:
     sample = make_sample()
     gaussians = engine.reconstruct(sample)
-    view, ground = view_of(sample, 1), background_of(sample)
+    view, ground = camera_of(sample, 1), background_of(sample)
     fast, slow = (draw(r, gaussians, view, ground) for r in (renderer_for(engine.device), ReferenceRenderer()))
     torch.testing.assert_close(fast.colour, slow.colour, rtol=0, atol=1e-4)
     assert fast.colour.shape == (3, 24, 32)
@@ -129,7 +128,7 @@ def test_bfloat16_stays_near(engine: Engine, checkpoint: Path, make_sample: Call
     a, b = engine.reconstruct(sample), coarse.reconstruct(sample)
     assert a.positions.dtype == b.positions.dtype == torch.float32
     assert (a.positions - b.positions).abs().max() < 0.03
-    assert pixel_error(of_view(coarse, b, sample, 0), view_of(sample, 0)) < 0.01, "on the rays in any precision"
+    assert pixel_error(of_view(coarse, b, sample, 0), camera_of(sample, 0)) < 0.01, "on the rays in any precision"
 
 
 def test_progress_hears_of_blocks(engine: Engine, make_sample: Callable[..., SampleTensors]) -> None:

@@ -20,8 +20,8 @@ from mouselift.render.base import (
     WHITE,
     Colour,
     Gaussians,
+    RenderCamera,
     Rendering,
-    View,
 )
 
 _TILE = 16  # pixels a side; decides speed only
@@ -48,18 +48,18 @@ class ReferenceRenderer:
     reference values: images of needles a hundred pixels long are off by 1 % in float32.
     """
 
-    def render(self, gaussians: Gaussians, view: View, background: Colour = WHITE) -> Rendering:
+    def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """As `Renderer.render`."""
-        flat = project(gaussians, view)
+        flat = project(gaussians, camera)
         behind = gaussians.positions.new_tensor(background)
         strips = []
-        for top in range(0, view.height, _TILE):
-            bottom = min(top + _TILE, view.height)
+        for top in range(0, camera.height, _TILE):
+            bottom = min(top + _TILE, camera.height)
             near = (flat.centres[:, 1] + flat.reach[:, 1] >= top) & (flat.centres[:, 1] - flat.reach[:, 1] <= bottom)
             strip = _taken(flat, near)
             tiles = []
-            for left in range(0, view.width, _TILE):
-                right = min(left + _TILE, view.width)
+            for left in range(0, camera.width, _TILE):
+                right = min(left + _TILE, camera.width)
                 x, reach = strip.centres[:, 0], strip.reach[:, 0]
                 inside = _taken(strip, (x + reach >= left) & (x - reach <= right))
                 tiles.append(_tile(inside, (left, top, right, bottom), behind))
@@ -130,21 +130,21 @@ def matrices_of(rotations: Float[Tensor, "n 4"]) -> Float[Tensor, "n 3 3"]:
     return torch.stack(rows, dim=1).reshape(-1, 3, 3)
 
 
-def project(gaussians: Gaussians, view: View) -> Projected:
+def project(gaussians: Gaussians, camera: RenderCamera) -> Projected:
     """All that can be seen, sorted by depth (stable: equal depths keep their order)."""
     index = _sane(gaussians)
-    colours = gaussians.colours_seen_from(view.centre)
+    colours = gaussians.colours_seen_from(camera.centre)
     with torch.no_grad():
-        depth, centres, covariances = _to_plane(gaussians, view, index)
+        depth, centres, covariances = _to_plane(gaussians, camera, index)
         opacities = gaussians.opacities[index]
         reach = _reach(covariances, opacities)
-        size = centres.new_tensor([view.width, view.height])
+        size = centres.new_tensor([camera.width, camera.height])
         # the outermost pixel centres lie half a pixel inside the border
         seen = ((centres + reach >= 0.5) & (centres - reach <= size - 0.5)).all(dim=1) & (depth > NEAR)
         seen &= (covariances[:, [0, 2]] < MAX_VARIANCE).all(dim=1) & torch.isfinite(colours[index]).all(dim=1)
         order = torch.argsort(depth[seen], stable=True)
         index, reach = index[seen][order], reach[seen][order]
-    _, centres, covariances = _to_plane(gaussians, view, index)
+    _, centres, covariances = _to_plane(gaussians, camera, index)
     return Projected(index, centres, covariances, gaussians.opacities[index], colours[index], reach)
 
 
@@ -159,14 +159,14 @@ def _sane(gaussians: Gaussians) -> Int64[Tensor, " m"]:
 
 
 def _to_plane(
-    gaussians: Gaussians, view: View, index: Int64[Tensor, " m"]
+    gaussians: Gaussians, camera: RenderCamera, index: Int64[Tensor, " m"]
 ) -> tuple[Float[Tensor, " m"], Float[Tensor, "m 2"], Float[Tensor, "m 3"]]:
     """(depths, centres, covariances) of the chosen Gaussians."""
-    T = view.T_cam_world.to(gaussians.positions)
-    fx, fy, cx, cy = view.intrinsics.to(gaussians.positions).unbind()
+    T = camera.T_cam_world.to(gaussians.positions)
+    fx, fy, cx, cy = camera.intrinsics.to(gaussians.positions).unbind()
     p_cam = gaussians.positions[index] @ T[:3, :3].T + T[:3, 3]
     x, y, z = p_cam.unbind(dim=1)
-    limit_x, limit_y = SLOPE_LIMIT * 0.5 * view.width / fx.detach(), SLOPE_LIMIT * 0.5 * view.height / fy.detach()
+    limit_x, limit_y = SLOPE_LIMIT * 0.5 * camera.width / fx.detach(), SLOPE_LIMIT * 0.5 * camera.height / fy.detach()
     u, v = (
         torch.minimum(torch.maximum(x / z, -limit_x), limit_x),
         torch.minimum(torch.maximum(y / z, -limit_y), limit_y),
