@@ -9,8 +9,7 @@ from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.background import quantile, tightest
 from mouselift.masks.segment import cleaned, softened
-from mouselift.masks.subject import Extent, footprint, subject_cluster
-from mouselift.masks.volume import Carver, Volume, common_field, half_camera
+from mouselift.masks.volume import Carver, Extent, Volume, common_field, footprint, half_camera, subject_cluster
 from mouselift.masks.yuv_images import doubled, halved, light_gain, relit
 
 
@@ -115,12 +114,12 @@ def test_footprint_of_the_hull_is_the_silhouette(halves):
     hull = Carver(halves, Volume(centre - 40, centre + 40, 1.0)).carve(masks, tolerance=0.0)[0]
     apart, moved = [], []
     for camera, mask in zip(halves, masks, strict=True):
-        trace = footprint(hull, camera, mask.shape)
+        trace = footprint(hull, camera)
         assert (trace & mask).sum() / mask.sum() > 0.97
         assert (trace & mask).sum() / (trace | mask).sum() > 0.75  # up to a pixel wider; the sphere's radius is 11
         there = Silhouette.from_mask(mask).centroid
         apart.append(Silhouette.from_mask(trace).centroid - there)
-        half_off = footprint(hull, camera.cropped(0.5, 0.5), mask.shape)
+        half_off = footprint(hull, camera.cropped(0.5, 0.5))
         moved.append(Silhouette.from_mask(half_off).centroid - there)
     assert np.abs(np.mean(apart, axis=0)).max() < 0.12
     assert np.mean(moved, axis=0).max() < -0.3  # half a pixel put in fails the line above
@@ -204,4 +203,4 @@ def test_softened_outline_stays_where_it_was():
 
 
 def test_footprint_of_nothing_is_nothing(halves):
-    assert not footprint(VisualHull(np.zeros((0, 3)), 2.0), halves[0], (160, 200)).any()
+    assert not footprint(VisualHull(np.zeros((0, 3)), 2.0), halves[0]).any()

@@ -59,9 +59,9 @@ class Comparer:
     def region(self, image: YuvImage, box: Box) -> Changes:
         """A box (x0, y0, x1, y1) with even corners, at full size."""
         x0, y0, x1, y1 = box
-        at, small = np.s_[y0:y1, x0:x1], np.s_[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2]
+        at = np.s_[y0:y1, x0:x1]
         lit = relit(self.background.luma, light_gain(image.luma, self.background.luma), box)
-        chroma, before = (_enlarged(c[small], x1 - x0, y1 - y0) for c in (image.chroma, self.background.chroma))
+        chroma, before = (enlarged(c, box) for c in (image.chroma, self.background.chroma))
         back = self.background
         return _changes(image.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
 
@@ -73,9 +73,12 @@ class Comparer:
         return out
 
 
-def _enlarged(chroma: np.ndarray, width: int, height: int) -> np.ndarray:
-    rows, columns = chroma.shape[:2]
-    return np.asarray(cv2.resize(chroma, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR))[:height, :width]
+def enlarged(half: np.ndarray, box: Box) -> np.ndarray:
+    """A full-size box with even corners from a half-size map, interpolated."""
+    x0, y0, x1, y1 = box
+    small = half[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2]
+    rows, columns = small.shape[:2]
+    return np.asarray(cv2.resize(small, (columns * 2, rows * 2), interpolation=cv2.INTER_LINEAR))[: y1 - y0, : x1 - x0]
 
 
 def _changes(

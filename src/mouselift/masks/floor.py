@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 
 import cv2
 import numpy as np
@@ -35,7 +36,6 @@ _CLIMB = 3  # steps at each size
 _STEEPEST = 0.06  # slope: the capture's up direction is right within 3.4 degrees
 _NEEDED = 6  # frames with a hull
 
-
 Tilted = tuple[float, float, float, float]  # agreement, height, slopes along x and y
 
 
@@ -45,10 +45,8 @@ class Floor:
 
     normal: Vector3
     height: float  # world units
-    given: bool
-    lowest: float  # bounds of the height along up, from the hulls
-    highest: float
-    agreement: float  # mean correlation of the backgrounds' textures on the plane; NaN where it was given
+    bounds: tuple[float, float] | None = None  # of the height along up, from the hulls; None: the floor was given
+    agreement: float = float("nan")  # mean correlation of the backgrounds' textures on the plane
 
     def above(self, points: Points3) -> np.ndarray:
         """[n] signed distances from the floor, world units."""
@@ -59,17 +57,13 @@ class Floor:
 
     def describe(self, unit: str) -> str:
         """In words."""
-        if self.given:
+        if self.bounds is None:
             return f"floor at {self.height:.1f} {unit}, as given"
         a, b, c = (float(v) for v in self.normal)
         return (
             f"floor found at {self.height:.1f} {unit} along ({a:.3f}, {b:.3f}, {c:.3f}); the hulls allow "
-            f"{self.lowest:.1f} to {self.highest:.1f}; give `floor` in capture.toml if it is known"
+            f"{self.bounds[0]:.1f} to {self.bounds[1]:.1f}; give `floor` in capture.toml if it is known"
         )
-
-
-def given_floor(height: float, up: Vector3) -> Floor:
-    return Floor(up, height, True, height, height, float("nan"))
 
 
 def find_floor(
@@ -87,71 +81,51 @@ def find_floor(
         )
     ends = np.array([np.quantile(hull @ up, [_TRIM, 1 - _TRIM]) for hull in solid])
     lowest, highest = float(np.quantile(ends[:, 0], 0.1)), float(np.quantile(ends.mean(axis=1), 0.5))
-    raster = _Raster.under(solid, up, _STEP * voxel)
-    compare = _Comparison(raster, cameras, backgrounds)
-    heights = np.arange(lowest - _SLACK * voxel, highest + _SLACK * voxel, _STEP * voxel)
-    flat = np.array([compare(float(height), 0.0, 0.0) for height in heights])
-    peaks = [i for i in range(len(flat)) if flat[i] == flat[max(i - 1, 0) : i + 2].max()]
-    starts = sorted(peaks, key=lambda i: -flat[i])[:_PEAKS]
-    level = [(float(flat[i]), float(heights[i]), 0.0, 0.0) for i in starts]
-    coarse = max((compare.climb(plane, _STEP * voxel, _TILTS[0]) for plane in level), key=lambda c: c[0])
+    step = _STEP * voxel
+    sweep = _Sweep(cameras, backgrounds, np.concatenate(solid), up, step)
+    heights = np.arange(lowest - _SLACK * voxel, highest + _SLACK * voxel, step).tolist()
+    flat = [sweep.plane(height, 0.0, 0.0) for height in heights]
+    agreements = [plane[0] for plane in flat]
+    peaks = [plane for i, plane in enumerate(flat) if plane[0] == max(agreements[max(i - 1, 0) : i + 2])]
+    starts = sorted(peaks, key=lambda plane: -plane[0])[:_PEAKS]
+    best = max((sweep.climb(plane, step, _TILTS[0]) for plane in starts), key=lambda plane: plane[0])
     for tilt in _TILTS[1:]:
-        coarse = compare.climb(coarse, _STEP * voxel, tilt)
-    agreement, height, slope_x, slope_y = coarse
-    normal = up - slope_x * raster.x - slope_y * raster.y
+        best = sweep.climb(best, step, tilt)
+    agreement, height, slope_x, slope_y = best
+    normal = up - slope_x * sweep.x - slope_y * sweep.y
     normal = normal / np.linalg.norm(normal)
-    return Floor(normal, float(raster.point(height) @ normal), False, lowest, highest, agreement)
+    return Floor(normal, float((sweep.middle + height * up) @ normal), (lowest, highest), agreement)
 
 
-@dataclass(frozen=True, eq=False)
-class _Raster:
-    """Square cells on planes under the places where the subject was; slopes turn about its middle."""
+class _Sweep:
+    """Square cells on planes under the places where the subject was, and how well the backgrounds agree there."""
 
-    middle: Vector3  # at height 0
-    x: Vector3  # unit, level
-    y: Vector3
-    up: Vector3
-    across: np.ndarray  # [rows, columns] world units from the middle, along x
-    along: np.ndarray
-
-    @classmethod
-    def under(cls, hulls: Sequence[Cloud], up: Vector3, step: float) -> _Raster:
+    def __init__(
+        self, cameras: Sequence[Camera], backgrounds: Sequence[ViewLevels], hulls: Cloud, up: Vector3, step: float
+    ) -> None:
+        self._cameras, self._backgrounds, self._up = cameras, backgrounds, up
         x = np.cross(up, np.eye(3)[int(np.abs(up).argmin())])
-        x /= np.linalg.norm(x)
-        y = np.cross(up, x)
-        flat = np.concatenate(hulls) @ np.stack([x, y], axis=1)
+        self.x = x / np.linalg.norm(x)  # unit, level
+        self.y = np.cross(up, self.x)
+        flat = hulls @ np.stack([self.x, self.y], axis=1)
         low, high = np.quantile(flat, [_TRIM / 2, 1 - _TRIM / 2], axis=0)
         columns, rows = (int(n) for n in np.ceil((high - low) / step) + 1)
-        across, along = np.meshgrid(
+        self._across, self._along = np.meshgrid(  # [rows, columns] world units from the middle, along x and y
             (np.arange(columns) - (columns - 1) / 2) * step, (np.arange(rows) - (rows - 1) / 2) * step
         )
         centre = (low + high) / 2
-        return cls(centre[0] * x + centre[1] * y, x, y, up, across, along)
+        self.middle = centre[0] * self.x + centre[1] * self.y  # at height 0; slopes turn about it
 
-    def point(self, height: float) -> Vector3:
-        return self.middle + height * self.up
-
-    def points(self, height: float, slope_x: float, slope_y: float) -> Points3:
-        rise = height + slope_x * self.across + slope_y * self.along
-        return (
+    def plane(self, height: float, slope_x: float, slope_y: float) -> Tilted:
+        """Its agreement: the textures' mean correlation over pairs of cameras."""
+        rise = height + slope_x * self._across + slope_y * self._along
+        points = (
             self.middle
-            + self.across.reshape(-1, 1) * self.x
-            + self.along.reshape(-1, 1) * self.y
-            + rise.reshape(-1, 1) * self.up
+            + self._across.reshape(-1, 1) * self.x
+            + self._along.reshape(-1, 1) * self.y
+            + rise.reshape(-1, 1) * self._up
         )
-
-
-@dataclass(frozen=True, eq=False)
-class _Comparison:
-    """How well the backgrounds' textures agree on a plane: mean correlation over pairs of cameras."""
-
-    raster: _Raster
-    cameras: Sequence[Camera]
-    backgrounds: Sequence[ViewLevels]
-
-    def __call__(self, height: float, slope_x: float, slope_y: float) -> float:
-        points = self.raster.points(height, slope_x, slope_y)
-        maps = [self._texture(c, image, points) for c, image in zip(self.cameras, self.backgrounds, strict=True)]
+        maps = [self._texture(c, image, points) for c, image in zip(self._cameras, self._backgrounds, strict=True)]
         total, pairs = 0.0, 0
         for i, a in enumerate(maps):
             for b in maps[:i]:
@@ -160,7 +134,7 @@ class _Comparison:
                     u, v = a[both], b[both]
                     total += float((u * v).sum() / np.sqrt((u * u).sum() * (v * v).sum()))
                     pairs += 1
-        return total / pairs if pairs else 0.0
+        return total / pairs if pairs else 0.0, height, slope_x, slope_y
 
     def climb(self, start: Tilted, step: float, tilt: float) -> Tilted:
         """The best plane that steps of height and slope reach, each to something better, from `start`."""
@@ -168,13 +142,11 @@ class _Comparison:
         for _ in range(_CLIMB):
             near = [
                 (best[1] + h * step, best[2] + x * tilt, best[3] + y * tilt)
-                for h in (-1, 0, 1)
-                for x in (-1, 0, 1)
-                for y in (-1, 0, 1)
+                for h, x, y in product((-1, 0, 1), repeat=3)
                 if (h, x, y) != (0, 0, 0)
             ]
-            tried = [(self(*c), *c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
-            top = max(tried, key=lambda c: c[0])
+            tried = [self.plane(*c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
+            top = max(tried, key=lambda plane: plane[0])
             if top[0] <= best[0]:
                 break
             best = top
@@ -182,7 +154,7 @@ class _Comparison:
 
     def _texture(self, camera: Camera, image: Levels, points: Points3) -> Float32[Array, "rows columns"]:
         """Band-passed, contrast-normalised background on the plane; 0 where the camera does not see it."""
-        at = camera.project(points).reshape(*self.raster.across.shape, 2) - 0.5  # cv2 counts integer centres
+        at = camera.project(points).reshape(*self._across.shape, 2) - 0.5  # cv2 counts integer centres
         at = np.nan_to_num(at, nan=-1e6).astype(np.float32)
         flat = cv2.remap(
             image.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR, None, cv2.BORDER_CONSTANT, -1e6

@@ -17,8 +17,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
 from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
-from mouselift.masks.subject import footprint
-from mouselift.masks.volume import Carver, ViewLevels, ViewMask
+from mouselift.masks.volume import Carver, ViewLevels, ViewMask, footprint
 from mouselift.masks.yuv_images import halved
 
 _CUT_MARGIN = 2  # pixels from the border
@@ -121,18 +120,14 @@ def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) ->
 
 
 def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, float]:
-    small: list[ViewMask] = []
-    unknown: list[ViewMask | None] = []
-    for camera, mask in zip(carver.cameras, masks, strict=True):
-        none = np.zeros((camera.height, camera.width), dtype=bool)
-        small.append(none if mask is None else halved(mask.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL)
-        unknown.append(~none if mask is None else None)
-    hull = carver.carve(small, unknown=unknown)[0]
-    out: dict[int, float] = {}
-    for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True)):
-        if mask.any():
-            out[i] = round(float((footprint(hull, camera, mask.shape) & mask).sum() / mask.sum()), 4)
-    return out
+    """By view: the share of its mask that the hull of all masks fills."""
+    small = [None if m is None else halved(m.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL for m in masks]
+    hull = carver.carve(small)[0]
+    return {
+        i: round(float((footprint(hull, camera) & mask).sum() / mask.sum()), 4)
+        for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True))
+        if mask is not None and mask.any()
+    }
 
 
 def summarise(names: Sequence[str], records: Sequence[FrameRecord]) -> tuple[CameraQuality, ...]:

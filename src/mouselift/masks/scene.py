@@ -13,17 +13,26 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mouselift.array_types import Mask, Points3, Vector3
+from mouselift.array_types import Mask, Vector3
 from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.background import Background
 from mouselift.masks.changes import Changes, Comparer
-from mouselift.masks.floor import Floor, find_floor, given_floor
-from mouselift.masks.subject import SceneViews, footprint, subject_cluster
+from mouselift.masks.floor import Floor, find_floor
 from mouselift.masks.subject_colours import ColourModel, ColourTally
-from mouselift.masks.volume import Carver, Cloud, ViewMask, Volume, common_field, dilated, fine_voxel, half_camera
+from mouselift.masks.volume import (
+    Carver,
+    Cloud,
+    Volume,
+    common_field,
+    dilated,
+    fine_voxel,
+    footprint,
+    half_camera,
+    subject_cluster,
+)
 from mouselift.masks.yuv_images import halved, yuv_image
 from mouselift.media.frames import FrameSet
 
@@ -43,7 +52,6 @@ Reader = Callable[[Sequence[int]], Iterator[FrameSet]]
 class Scene:
     """Everything that segmentation of a frame needs besides its images. Picklable."""
 
-    names: tuple[str, ...]
     cameras: tuple[Camera, ...]  # of the full-size images
     backgrounds: tuple[Background, ...]
     colours: tuple[ColourModel | None, ...]  # None: the camera never showed enough of the subject
@@ -52,11 +60,23 @@ class Scene:
     typical: float  # voxels of the subject's hull, median over the sample frames
     findings: tuple[Finding, ...]
 
-    def views(self) -> SceneViews:
-        carver = Carver([half_camera(camera) for camera in self.cameras], self.volume)
-        return SceneViews(
-            carver, self.floor, max(_SOLID // 2, int(_SMALLEST * self.typical)), int(_LARGEST * self.typical)
-        )
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(camera.name for camera in self.cameras)
+
+    @property
+    def smallest(self) -> int:
+        """Voxels that a subject has at least."""
+        return max(_SOLID // 2, int(_SMALLEST * self.typical))
+
+    @property
+    def largest(self) -> int:
+        """Voxels that it has at most, where there is a choice: passers-by and changes of light are larger."""
+        return int(_LARGEST * self.typical)
+
+    def carver(self) -> Carver:
+        """Of the half-size maps."""
+        return Carver([half_camera(camera) for camera in self.cameras], self.volume)
 
 
 def changed_map(changes: Changes) -> Mask:
@@ -76,17 +96,15 @@ def learn_scene(
 
     Raises MaskError where the views agree about nothing, CalibrationError where they have no common field.
     """
-    names = tuple(camera.name for camera in cameras)
     halves = [half_camera(camera) for camera in cameras]
     comparers = [Comparer(background) for background in backgrounds]
-    shapes = [(camera.height, camera.width) for camera in halves]
     maps = [_packed(frame, comparers) for frame in read(samples)]
-    volume = _working_volume(halves, maps, shapes)
+    volume = _working_volume(halves, maps)
     carver = Carver(halves, volume)
-    hulls = [_subject(carver, _unpacked(packed, shapes)) for packed in maps]
+    hulls = [_subject(carver, packed) for packed in maps]
     small = [halved(background.luma) for background in backgrounds]
-    found = given_floor(floor, up) if floor is not None else find_floor(halves, small, hulls, up, volume.voxel)
-    cut = [_subject(carver, _unpacked(packed, shapes), found) for packed in maps]
+    found = Floor(up, floor) if floor is not None else find_floor(halves, small, hulls, up, volume.voxel)
+    cut = [_subject(carver, packed, found) for packed in maps]
     sizes = [len(hull) for hull in cut if len(hull) >= _SOLID]
     if not sizes:
         raise MaskError(
@@ -97,60 +115,41 @@ def learn_scene(
     findings = [
         Finding.of(
             "mask-colours",
-            f"camera {name}: too little of the subject was seen to learn its colours; its masks show whatever changed",
-            camera=name,
+            f"camera {camera.name}: too little of the subject was seen to learn its colours; its masks show whatever "
+            "changed",
+            camera=camera.name,
         )
-        for name, model in zip(names, colours, strict=True)
+        for camera, model in zip(cameras, colours, strict=True)
         if model is None
     ]
-    return Scene(
-        names,
-        tuple(cameras),
-        tuple(backgrounds),
-        colours,
-        volume,
-        found,
-        float(np.median(sizes)),
-        tuple(findings),
-    )
+    typical = float(np.median(sizes))
+    return Scene(tuple(cameras), tuple(backgrounds), colours, volume, found, typical, tuple(findings))
 
 
-Packed = list[np.ndarray | None]
+Packed = list[np.ndarray | None]  # one frame's changed pixels per view, as bits; None: no image
 
 
 def _packed(frame: FrameSet, comparers: Sequence[Comparer]) -> Packed:
-    """Changed pixels per view as bits; None: no image."""
-    out: Packed = []
-    for view, comparer in zip(frame.views, comparers, strict=True):
-        if view.image is None:
-            out.append(None)
-        else:
-            out.append(np.packbits(changed_map(comparer.half(yuv_image(view.image)))))
-    return out
+    return [
+        None if view.image is None else np.packbits(changed_map(comparer.half(yuv_image(view.image))))
+        for view, comparer in zip(frame.views, comparers, strict=True)
+    ]
 
 
-def _unpacked(packed: Packed, shapes: Sequence[tuple[int, int]]) -> tuple[list[ViewMask], list[ViewMask | None]]:
-    """(changed, unknown) per view."""
-    changed: list[ViewMask] = []
-    unknown: list[ViewMask | None] = []
-    for bits, (height, width) in zip(packed, shapes, strict=True):
-        if bits is None:
-            changed.append(np.zeros((height, width), dtype=bool))
-            unknown.append(np.ones((height, width), dtype=bool))
-        else:
-            changed.append(np.unpackbits(bits, count=height * width).reshape(height, width).view(bool))
-            unknown.append(None)
-    return changed, unknown
+def _subject(carver: Carver, packed: Packed, floor: Floor | None = None) -> Cloud:
+    """The largest cluster of what changed in one frame, above the floor where it is known."""
+    maps = [
+        None if bits is None else np.unpackbits(bits, count=c.height * c.width).reshape(c.height, c.width).view(bool)
+        for bits, c in zip(packed, carver.cameras, strict=True)
+    ]
+    points = carver.carve(maps)[0].points
+    return subject_cluster(carver, points if floor is None else points[floor.above(points) >= 0])
 
 
-def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: Sequence[tuple[int, int]]) -> Volume:
+def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed]) -> Volume:
     """Box around the hulls of the sample frames, with room."""
     carver = Carver(cameras, common_field(cameras))
-    hulls = []
-    for packed in maps:
-        hull = _subject(carver, _unpacked(packed, shapes))
-        if len(hull) >= 2:
-            hulls.append(hull)
+    hulls = [hull for packed in maps if len(hull := _subject(carver, packed)) >= 2]
     if not hulls:
         raise MaskError(
             f"nothing that changed is seen by enough cameras at once in any of {len(maps)} sample frames: does the "
@@ -162,17 +161,6 @@ def _working_volume(cameras: Sequence[Camera], maps: Sequence[Packed], shapes: S
     size = float(np.median([np.linalg.norm(hull.max(axis=0) - hull.min(axis=0)) for hull in hulls]))
     low, high = (np.quantile(points, q, axis=0) for q in (_OUTLIERS, 1 - _OUTLIERS))
     return Volume(low - _ROOM * size, high + _ROOM * size, fine_voxel(cameras, np.median(points, axis=0)))
-
-
-def _subject(
-    carver: Carver,
-    maps: tuple[list[ViewMask], list[ViewMask | None]],
-    floor: Floor | None = None,
-) -> Points3:
-    points = carver.carve(maps[0], unknown=maps[1])[0].points
-    if floor is not None:
-        points = points[floor.above(points) >= 0]
-    return subject_cluster(carver, points, None)
 
 
 def _colours(
@@ -197,7 +185,7 @@ def _colours(
             if view.image is None:
                 continue
             changes = comparer.half(yuv_image(view.image))
-            subject, around, mirror = (footprint(part, camera, changes.luma.shape) for part in (inner, outer, below))
+            subject, around, mirror = (footprint(part, camera) for part in (inner, outer, below))
             near = dilated(around, 3)
             # Where subject and mirror image can both be, few views tell which is seen: learn from neither.
             tally.add(changes, subject & ~mirror, mirror & ~near, ~near & _surroundings(near))
@@ -206,8 +194,8 @@ def _colours(
 
 def _surroundings(near: Mask) -> Mask:
     around = np.zeros_like(near)
-    rows, columns = np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0))
-    if rows.size:
-        top, left = max(rows[0] - _AROUND, 0), max(columns[0] - _AROUND, 0)
-        around[top : rows[-1] + _AROUND, left : columns[-1] + _AROUND] = True
+    x, y, wide, high = cv2.boundingRect(near.view(np.uint8))
+    if wide:
+        top, left = max(y - _AROUND, 0), max(x - _AROUND, 0)
+        around[top : y + high - 1 + _AROUND, left : x + wide - 1 + _AROUND] = True
     return around

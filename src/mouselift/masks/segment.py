@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -10,14 +11,17 @@ from jaxtyping import UInt8
 
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.masks.changes import Changes, Comparer
+from mouselift.geometry.visual_hull import VisualHull
+from mouselift.masks.changes import Changes, Comparer, enlarged
 from mouselift.masks.scene import Scene, changed_map
-from mouselift.masks.subject import Extent, LocatedSubject, locate_subject
-from mouselift.masks.subject_colours import ColourModel
-from mouselift.masks.volume import Carver, ViewLevels, ViewMask
+from mouselift.masks.subject_colours import ColourModel, log_ratio
+from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
 from mouselift.masks.yuv_images import YuvImage, yuv_image
 from mouselift.media.frames import Box, Image
 
+_TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
+_SPARE = 4  # cameras from which on thin parts need not be seen by all
+_GROWN = 1  # half-size pixels added to the hull's projection
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
 _FAINT = 0.6
@@ -34,19 +38,29 @@ _INNER = np.ones((7, 7), np.uint8)  # off the footprint, which is wide, where on
 _EDGE = 0.8  # pixels: softness of the outline
 
 
+class Footprints(NamedTuple):
+    """What one half-size view can show of the subject."""
+
+    own: ViewMask  # the subject itself
+    thin: ViewMask  # thin parts that one view misses
+    mirror: ViewMask  # its mirror image in the floor
+
+
 class Segmenter:
-    """Segments frames one after another; `reset` forgets the last frame."""
+    """Segments frames one after another; `reset` forgets the last frame.
+
+    * A hull is carved from what changed in each view. Where a camera's background looks like the subject, or is not
+      known, that camera says nothing; the others decide.
+    * The mirror image in the floor is a consistent object below it: the hull is cut at the floor.
+    * The largest cluster of voxels is the subject (`subject_cluster`).
+    * Projected back, the hull limits each view's mask; its mirror image tells where reflections lie.
+    """
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
-        self._views = scene.views()
-        self._comparers = [Comparer(b, self._views.carver.window(i)) for i, b in enumerate(scene.backgrounds)]
+        self.carver = scene.carver()  # of the half-size maps
+        self._comparers = [Comparer(b, self.carver.window(i)) for i, b in enumerate(scene.backgrounds)]
         self._last: Extent | None = None
-
-    @property
-    def carver(self) -> Carver:
-        """Of the scene's half-size maps."""
-        return self._views.carver
 
     def reset(self) -> None:
         self._last = None
@@ -57,45 +71,48 @@ class Segmenter:
         All are empty where the views support no subject.
         """
         colours = [None if image is None else yuv_image(image) for image in images]
-        found = self._located(colours)
-        self._last = None if found is None else found.extent
+        solid, thin = self._carved(colours)
+        self._last = Extent(solid.min(axis=0), solid.max(axis=0)) if len(solid) >= self.scene.smallest else None
+        hulls = None
+        if self._last is not None:
+            loose = thin[self._last.near(thin)]
+            hulls = [VisualHull(p, self.scene.volume.voxel) for p in (solid, loose, self.scene.floor.mirrored(solid))]
         levels: list[ViewLevels | None] = []
         for view, image in enumerate(colours):
             if image is None:
                 levels.append(None)
-            elif found is None:
+            elif hulls is None:
                 levels.append(np.zeros_like(image.luma))
             else:
-                levels.append(self._full_size_mask(view, image, found))
+                own, loose, mirror = (footprint(hull, self.carver.cameras[view]) for hull in hulls)
+                below = mirror & ~own
+                shown = Footprints(dilated(own, _GROWN) & ~below, loose & ~below, mirror)
+                levels.append(self._full_size_mask(view, image, shown))
         return tuple(levels)
 
-    def _located(self, images: Sequence[YuvImage | None]) -> LocatedSubject | None:
-        changed: list[ViewMask] = []
-        unknown: list[ViewMask | None] = []
-        for image, comparer, camera, model in zip(
-            images, self._comparers, self._views.cameras, self.scene.colours, strict=True
-        ):
-            if image is None:
-                changed.append(np.zeros((camera.height, camera.width), dtype=bool))
-                unknown.append(np.ones((camera.height, camera.width), dtype=bool))
-                continue
-            changes = comparer.half(image)
-            changed.append(comparer.whole(changed_map(changes)))
-            unknown.append(comparer.whole(looks_alike(changes, model)))
-        return locate_subject(self._views, changed, unknown, self._last)
+    def _carved(self, images: Sequence[YuvImage | None]) -> tuple[Cloud, Cloud]:
+        """Voxels of the subject, and those of everything above the floor that may be a thin part of it."""
+        changed: list[ViewMask | None] = [None] * len(images)
+        unknown: list[ViewMask | None] = [None] * len(images)
+        for view, (image, comparer) in enumerate(zip(images, self._comparers, strict=True)):
+            if image is not None:
+                changes = comparer.half(image)
+                changed[view] = comparer.whole(changed_map(changes))
+                unknown[view] = comparer.whole(looks_alike(changes, self.scene.colours[view]))
+        allowed = (0, 1) if len(images) >= _SPARE else (0,)
+        hulls = self.carver.carve(changed, unknown, _TOLERANCE, allowed)
+        solid, thin = (hull.points[self.scene.floor.above(hull.points) >= 0] for hull in (hulls[0], hulls[-1]))
+        return subject_cluster(self.carver, solid, self._last, self.scene.largest), thin
 
-    def _full_size_mask(self, view: int, image: YuvImage, found: LocatedSubject) -> Levels:
-        """Levels of one view at full size."""
+    def _full_size_mask(self, view: int, image: YuvImage, shown: Footprints) -> Levels:
         full = np.zeros_like(image.luma)
-        box = _box(found.footprints[view] | found.thin_footprints[view], full.shape)
+        box = _box(shown.own | shown.thin, full.shape)
         if box is None:
             return full
         x0, y0, x1, y1 = box
-        model = self.scene.colours[view]
         changes = self._comparers[view].region(image, box)
-        maps = (found.footprints, found.thin_footprints, found.mirror_footprints)
-        own, thin, mirror = (_doubled(m[view], box) for m in maps)
-        mask = subject_pixels(changes, own, mirror, model)
+        own, thin, mirror = (enlarged(m.view(np.uint8) * np.uint8(255), box) >= HALF_LEVEL for m in shown)
+        mask = subject_pixels(changes, own, mirror, self.scene.colours[view])
         mask = with_thin_parts(mask, changes, thin & ~own & ~mirror)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
         return full
@@ -120,9 +137,9 @@ def subject_pixels(changes: Changes, footprint: Mask, mirror: Mask, model: Colou
         return (footprint & changes.changed) | hidden
     bright = changes.bright > 1
     if model.mirror is not None:
-        alike = (mirror & (model.mirror.of(changes) > _REFLECTION)).view(np.uint8)
+        alike = (mirror & (log_ratio(model.mirror, changes) > _REFLECTION)).view(np.uint8)
         bright &= ~cv2.morphologyEx(alike, cv2.MORPH_OPEN, _THIN).astype(bool)
-    coloured = (changes.colour > 1) & (changes.bright > _FAINT) & (model.subject.of(changes) > _SURE)
+    coloured = (changes.colour > 1) & (changes.bright > _FAINT) & (log_ratio(model.subject, changes) > _SURE)
     return (footprint & (bright | coloured)) | hidden
 
 
@@ -131,13 +148,11 @@ def with_thin_parts(mask: Mask, changes: Changes, reach: Mask) -> Mask:
     changed = (changes.bright > 1).view(np.uint8)
     broad = cv2.morphologyEx(changed, cv2.MORPH_OPEN, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (_BROAD, _BROAD)))
     thin = changed.astype(bool) & ~broad.astype(bool) & reach
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(thin.view(np.uint8), connectivity=8)
-    sides = np.asarray(stats)[:, [cv2.CC_STAT_WIDTH, cv2.CC_STAT_HEIGHT]].astype(np.float64)
-    long = np.hypot(sides[:, 0], sides[:, 1]) >= _LONG
-    thin &= long[np.asarray(labels, dtype=np.int32)]
+    labels, stats = _parts(thin.view(np.uint8), 8)
+    thin &= (np.hypot(stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]) >= _LONG)[labels]
     together = cv2.morphologyEx((mask | thin).view(np.uint8), cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
-    labels = np.asarray(cv2.connectedComponents(together, connectivity=8)[1], dtype=np.int32)
-    held = np.zeros(int(labels.max()) + 1, dtype=bool)
+    labels, stats = _parts(together, 8)
+    held = np.zeros(len(stats), dtype=bool)
     held[labels[mask]] = True
     return mask | (thin & held[labels])
 
@@ -146,11 +161,12 @@ def cleaned(mask: Mask) -> UInt8[Array, "h w"]:
     """Small holes closed, specks dropped; thin parts stay. 0 / 1."""
     whole = cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_CLOSE, np.ones((3, 3), np.uint8))
     area = int(whole.sum())
-    labels, areas = _parts(1 - whole, 4)
-    holes = areas < max(9, _HOLE * area)
+    labels, stats = _parts(1 - whole, 4)
+    holes = stats[:, cv2.CC_STAT_AREA] < max(9, _HOLE * area)
     holes[0] = False
     whole = np.where(holes[labels], 1, whole).astype(np.uint8)
-    labels, areas = _parts(whole, 8)
+    labels, stats = _parts(whole, 8)
+    areas = stats[:, cv2.CC_STAT_AREA]
     if len(areas) == 1:
         return whole
     kept = areas >= max(12, _SPECK * int(areas[1:].max()))
@@ -166,10 +182,10 @@ def cleaned(mask: Mask) -> UInt8[Array, "h w"]:
     return (together[labels] & (whole > 0)).astype(np.uint8)
 
 
-def _parts(mask: UInt8[Array, "h w"], connectivity: int) -> tuple[np.ndarray, np.ndarray]:
-    """(label per pixel, area per label) of connected parts; label 0 is what is not set."""
+def _parts(mask: np.ndarray, connectivity: int) -> tuple[np.ndarray, np.ndarray]:
+    """(label per pixel, cv2's statistics per label) of connected parts; label 0 is what is not set."""
     _, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=connectivity)
-    return np.asarray(labels, dtype=np.int32), np.asarray(stats, dtype=np.int64)[:, cv2.CC_STAT_AREA]
+    return np.asarray(labels, dtype=np.int32), np.asarray(stats, dtype=np.int64)
 
 
 def softened(mask: UInt8[Array, "h w"]) -> Levels:
@@ -179,17 +195,8 @@ def softened(mask: UInt8[Array, "h w"]) -> Levels:
 
 def _box(footprint: Mask, shape: tuple[int, ...]) -> Box | None:
     """Full-size box with even corners around a half-size map, padded."""
-    rows, columns = np.flatnonzero(footprint.any(axis=1)), np.flatnonzero(footprint.any(axis=0))
-    if not rows.size:
+    x, y, wide, high = (2 * side for side in cv2.boundingRect(footprint.view(np.uint8)))
+    if not wide:
         return None
-    x0, y0 = (max(2 * int(v[0]) - _PAD, 0) for v in (columns, rows))
-    x1, y1 = (min(2 * int(v[-1]) + 2 + _PAD, size) for v, size in ((columns, shape[1]), (rows, shape[0])))
-    return x0, y0, x1, y1
-
-
-def _doubled(mask: ViewMask, box: Box) -> ViewMask:
-    """A half-size map in a full-size box, its outline kept smooth."""
-    x0, y0, x1, y1 = box
-    small = mask[y0 // 2 : (y1 + 1) // 2, x0 // 2 : (x1 + 1) // 2].view(np.uint8) * np.uint8(255)
-    large = cv2.resize(small, (small.shape[1] * 2, small.shape[0] * 2), interpolation=cv2.INTER_LINEAR)
-    return (np.asarray(large) >= HALF_LEVEL)[: y1 - y0, : x1 - x0]
+    right, bottom = min(x + wide + _PAD, shape[1]), min(y + high + _PAD, shape[0])
+    return max(x - _PAD, 0), max(y - _PAD, 0), right, bottom
