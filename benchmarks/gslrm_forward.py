@@ -4,7 +4,7 @@
     python benchmarks/gslrm_forward.py tiny
 
 `released` uses random weights: time and memory do not depend on them. It prints the estimate of
-`mouselift.models.gslrm.memory` next to the peak of the process.
+`mouselift.models.gslrm.config` next to the peak of the process.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from mouselift.cli.console import progress_bar
-from mouselift.models.gslrm.config import released, tiny
-from mouselift.models.gslrm.memory import check_memory
-from mouselift.models.gslrm.model import GSLRM
-from mouselift.models.gslrm.transformer import Attention
+from mouselift.models.gslrm.config import check_memory, released, tiny
+from mouselift.models.gslrm.model import GSLRM, Attention
 
 
 class NaiveAttention(nn.Module):

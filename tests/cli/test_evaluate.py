@@ -18,7 +18,7 @@ from mouselift.cli.evaluate import Evaluate
 from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import encode_png
-from mouselift.models.gslrm import memory
+from mouselift.models.gslrm import config as network_config
 from mouselift.reconstruct.options import EvaluateOptions
 
 SIDE = 32
@@ -143,7 +143,7 @@ def test_a_damaged_image_is_named(dataset: Path, checkpoint: Path) -> None:
 
 
 def test_more_views_than_memory(dataset: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr(network_config, "available_bytes", lambda device: 1000)
     refused(ModelError, "3 views at 32 x 32.*Take fewer views", dataset, checkpoint)
 
 

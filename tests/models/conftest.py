@@ -13,6 +13,7 @@ from torch import Tensor
 
 from mouselift.models.gslrm.config import GSLRMConfig
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.render.base import Gaussians
 
 MINI = Path(__file__).parents[1] / "golden/gslrm_mini.npz"
 CASE_A = Path(__file__).resolve().parents[3] / "shared/golden/gslrm_case_a.npz"
@@ -60,7 +61,12 @@ class Golden:
         seen["raw_params"] = torch.cat(raw, dim=1)
         for name in ("xyz", "features", "scaling", "rotation", "opacity"):
             seen[name] = getattr(found, name)
-        seen |= {"act_scaling": found.scales, "act_rotation": found.rotations, "act_opacity": found.opacities}
+        stored = (found.xyz, found.features, found.opacity[..., 0], found.scaling, found.rotation)
+        drawn = [Gaussians.from_stored(*parts) for parts in zip(*stored, strict=True)]  # a sample each
+        seen["act_scaling"] = torch.stack([g.scales for g in drawn])
+        seen["act_opacity"] = torch.stack([g.opacities for g in drawn])
+        # renderers take quaternions of any length
+        seen["act_rotation"] = torch.nn.functional.normalize(torch.stack([g.rotations for g in drawn]), dim=-1)
         return seen
 
 

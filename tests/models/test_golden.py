@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from mouselift.data.rays import pixel_rays
-from mouselift.models.gslrm.tokenizer import unpatchify
+from token_maps import unpatchify
 
 TOLERANCE = 2e-5
 

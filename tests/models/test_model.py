@@ -10,10 +10,9 @@ import pytest
 import torch
 
 from mouselift.errors import ModelError
-from mouselift.models.gslrm.config import GSLRMConfig, released, tiny
-from mouselift.models.gslrm.memory import check_memory, forward_bytes, weight_count
-from mouselift.models.gslrm.model import GSLRM
-from mouselift.models.gslrm.tokenizer import patchify, unpatchify
+from mouselift.models.gslrm.config import GSLRMConfig, check_memory, forward_bytes, released, tiny, weight_count
+from mouselift.models.gslrm.model import GSLRM, patchify
+from token_maps import unpatchify
 
 KEYS = Path(__file__).parents[1] / "golden/state_dict_keys.json"
 

@@ -11,10 +11,10 @@ import tyro
 from mouselift.cli.reconstruct import Reconstruct
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.gaussians.ply import read_ply
-from mouselift.models.gslrm.tokenizer import unpatchify
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.sample import camera_of
 from mouselift.render.base import RenderCamera
+from token_maps import unpatchify
 
 SAMPLE = Path(__file__).resolve().parents[3] / "shared/data/facelift_sample"
 pytestmark = pytest.mark.skipif(not SAMPLE.is_dir(), reason=f"real data not at {SAMPLE}")

@@ -22,7 +22,7 @@ from mouselift.dataset.sample import read_sample
 from mouselift.errors import CheckpointError, DatasetError, ModelError, MouseliftError, OutputError
 from mouselift.gaussians.ply import read_ply
 from mouselift.geometry.camera import Camera
-from mouselift.models.gslrm import memory
+from mouselift.models.gslrm import config as network_config
 from mouselift.models.gslrm.config import GSLRMConfig, tiny
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
@@ -252,7 +252,7 @@ def test_bad_samples_and_options(
 def test_more_views_than_memory(
     sample: Path, tmp_path: Path, quick: list[object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1_000_000)
+    monkeypatch.setattr(network_config, "available_bytes", lambda device: 1_000_000)
     with pytest.raises(ModelError, match=r"3 views at 48 x 48: expected at most the .* free, needed are about"):
         run(sample, tmp_path / "out", *quick)
     assert not (tmp_path / "out").exists()

@@ -13,8 +13,8 @@ import torch
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.gaussians.splat import read_splats
+from mouselift.models.gslrm.config import check_memory
 from mouselift.models.gslrm.facelift import load_gslrm
-from mouselift.models.gslrm.memory import check_memory
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.options import Precision
@@ -75,8 +75,8 @@ class Engine:
 
         inputs: places among the sample's views; None: its own choice, `sample.inputs` (all of them, unless a
         `ViewChoice` says otherwise). Global Gaussians first, then those of pixels, view by view, in token order
-        (`models.gslrm.tokenizer`). On the engine's device, float32, without gradients. ModelError as `check_size` and
-        `memory`, and for views that the sample does not have.
+        (`StoredGaussians`). On its device, float32, without gradients. ModelError as `check_size` and `memory`,
+        and for views that the sample does not have.
         """
         chosen = sample.inputs.tolist() if inputs is None else list(inputs)
         if not chosen or not all(0 <= k < len(sample.views) for k in chosen) or len(set(chosen)) < len(chosen):

@@ -12,9 +12,7 @@ import torch
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, ModelError
-from mouselift.models.gslrm.config import IMAGE_CHANNELS, GSLRMConfig
-from mouselift.models.gslrm.memory import available_bytes
-from mouselift.models.gslrm.transformer import MLP_RATIO
+from mouselift.models.gslrm.config import available_bytes, block_flops, forward_flops
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.options import HoldOut, Round
@@ -149,20 +147,6 @@ def estimate(engine: Engine, plan: Plan) -> Estimate:
         sum(len(task.rounds) * seconds[task.inputs, task.side] for task in plan.tasks),
         f"{engine.device}, {str(engine.dtype).removeprefix('torch.')}{threads}",
     )
-
-
-def block_flops(config: GSLRMConfig, tokens: int) -> float:
-    """Multiplications and additions of one block: linear maps 2 * 12 d^2 a token, attention 4 d a pair of tokens."""
-    d = config.width
-    return tokens * 2.0 * (4 + 2 * MLP_RATIO) * d * d + 4.0 * tokens * tokens * d
-
-
-def forward_flops(config: GSLRMConfig, views: int, height: int, width: int) -> float:
-    """Of a whole forward pass of one sample."""
-    tokens, pixels = config.tokens(views, height, width), config.patch_size**2
-    embedded = (tokens - config.global_gaussians) * pixels * (IMAGE_CHANNELS + config.parameters)
-    ends = 2.0 * config.width * (embedded + config.global_gaussians * config.parameters)
-    return config.layers * block_flops(config, tokens) + ends
 
 
 def forward_seconds(

@@ -268,8 +268,8 @@ def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path:
 
 
 def test_memory_is_checked_for_each_sample(known: Known, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mouselift.models.gslrm import memory
+    from mouselift.models.gslrm import config as network_config
 
-    monkeypatch.setattr(memory, "available_bytes", lambda device: 1000)
+    monkeypatch.setattr(network_config, "available_bytes", lambda device: 1000)
     with pytest.raises(ModelError, match=r"3 views at 64 x 64: expected at most the"):
         scored(known.dataset, NetworkSource(checkpoint, device_name="cpu"))

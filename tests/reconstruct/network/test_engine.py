@@ -12,12 +12,12 @@ from torch import Tensor
 
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, ModelError
-from mouselift.models.gslrm import memory
-from mouselift.models.gslrm.tokenizer import unpatchify
+from mouselift.models.gslrm import config as network_config
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.sample import background_of, camera_of
 from mouselift.render.base import Gaussians, RenderCamera, draw, renderer_for
 from render_reference import ReferenceRenderer
+from token_maps import unpatchify
 
 
 @pytest.fixture(scope="module")
@@ -144,9 +144,9 @@ def test_sizes_and_memory(
     with pytest.raises(ModelError, match=r"sample_000007.*divisible by 8, got 36 x 36 .*--size 32"):
         engine.reconstruct(make_sample(height=36, width=36))
     need = engine.memory(3, 24, 32)
-    monkeypatch.setattr(memory, "available_bytes", lambda device: need - engine.held)
+    monkeypatch.setattr(network_config, "available_bytes", lambda device: need - engine.held)
     assert engine.memory(3, 24, 32) == need, "the weights are there already"
-    monkeypatch.setattr(memory, "available_bytes", lambda device: need - engine.held - 1)
+    monkeypatch.setattr(network_config, "available_bytes", lambda device: need - engine.held - 1)
     with pytest.raises(ModelError, match="fewer views"):
         engine.reconstruct(make_sample())
 

@@ -12,10 +12,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from mouselift.data.sample import SampleTensors
-from mouselift.models.gslrm.config import GSLRMConfig, released
+from mouselift.models.gslrm.config import GSLRMConfig, block_flops, forward_flops, released
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.gaussian_source import Engine
-from mouselift.reconstruct.plan import block_flops, forward_flops, forward_seconds
+from mouselift.reconstruct.plan import forward_seconds
 
 
 @pytest.mark.parametrize(("width", "layers", "views", "size"), [(64, 2, 3, 24), (128, 3, 2, 40)])

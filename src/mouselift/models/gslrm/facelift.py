@@ -37,11 +37,8 @@ def load_gslrm(path: Path, config: GSLRMConfig | None = None) -> GSLRM:
     keys, unexpected keys, shapes), weights that are not finite.
     """
     state, said = read_state(path)
-    wanted = config or said or released()
-    state = network_state(state)
-    with torch.device("meta"):
-        model = GSLRM(wanted)
-    _check(path, state, {key: value.shape for key, value in model.state_dict().items()})
+    state, model = network_state(state), _without_weights(config or said or released())
+    _check(path, state, model)
     model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
     return model.requires_grad_(True).eval()  # assigned tensors come without gradients
 
@@ -55,7 +52,7 @@ def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False) -> None:
     if path.suffix not in (".safetensors", ".pt"):
         raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt, got {path.suffix!r}")
     state = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
-    _check(path, state, _expected_shapes(model.config), verb="hold")
+    _check(path, state, _without_weights(model.config), verb="hold")
     with whole_file(path, overwrite) as temporary:
         if path.suffix == ".pt":
             torch.save({"model": state}, temporary)
@@ -120,7 +117,8 @@ def _read_pt(path: Path) -> State:
     if isinstance(content, dict) and isinstance(content.get("model"), dict):
         content = content["model"]
     if not isinstance(content, dict) or not content:
-        raise CheckpointError(f"{path}: expected a dictionary of weights, or one under 'model', got {_kind(content)}")
+        got = "an empty dictionary" if isinstance(content, dict) else f"a {type(content).__name__}"
+        raise CheckpointError(f"{path}: expected a dictionary of weights, or one under 'model', got {got}")
     strange = [str(key) for key, value in content.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
     if strange:
         raise CheckpointError(
@@ -130,12 +128,13 @@ def _read_pt(path: Path) -> State:
     return content
 
 
-def _expected_shapes(config: GSLRMConfig) -> dict[str, torch.Size]:
+def _without_weights(config: GSLRMConfig) -> GSLRM:
     with torch.device("meta"):
-        return {key: value.shape for key, value in GSLRM(config).state_dict().items()}
+        return GSLRM(config)
 
 
-def _check(path: Path, state: State, shapes: Mapping[str, torch.Size], verb: str = "need") -> None:
+def _check(path: Path, state: State, model: GSLRM, verb: str = "need") -> None:
+    shapes = {key: value.shape for key, value in model.state_dict().items()}
     whose = f"the {len(shapes)} weights that this network's checkpoints {verb}"
     check_weights(path, state, shapes, whose, "A checkpoint of another network or configuration?")
 
@@ -169,9 +168,3 @@ def check_weights(path: Path, state: State, shapes: Mapping[str, tuple[int, ...]
 def _listed(keys: list[str]) -> str:
     more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
     return ", ".join(keys[:_SHOWN]) + more
-
-
-def _kind(content: object) -> str:
-    if isinstance(content, dict):
-        return "an empty dictionary"
-    return f"a {type(content).__name__}"

@@ -1,21 +1,181 @@
-"""GS-LRM: posed views in, Gaussians out. The forward pass reads top to bottom."""
+"""GS-LRM: posed views in, Gaussians out. Images to tokens, transformer blocks, heads, and the forward pass over all.
+
+Module names give the released checkpoint's keys. Between blocks the tokens stay float32 whatever the linear layers'
+precision is: they are sums over all layers, and bfloat16 would round away what late layers add. From the heads on all
+is float32, also under autocast: in bfloat16 the depth would take only 333 values, steps of up to 0.016 world units
+(three pixels at the origin).
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from mouselift.data.rays import input_channels, pixel_rays
+from mouselift.data.rays import input_channels, nearest_offset, pixel_rays
 from mouselift.errors import ModelError
-from mouselift.models.gslrm.config import IMAGE_CHANNELS, GSLRMConfig
-from mouselift.models.gslrm.heads import GlobalHead, PixelHead, StoredGaussians, decode
-from mouselift.models.gslrm.tokenizer import global_tokens, patch_embedder
-from mouselift.models.gslrm.transformer import Block, layer_norm
+from mouselift.models.gslrm.config import IMAGE_CHANNELS, MLP_RATIO, GSLRMConfig
 from mouselift.progress import Progress, silent
 
+Tokens = Float[Tensor, "b n d"]
+Raw = Float[Tensor, "b n p"]  # what the heads put out, p numbers a Gaussian
+
+_EPS = 1e-5
 _INIT_STD = 0.02
+
+
+def patchify(maps: Float[Tensor, "b v c h w"], patch: int) -> Float[Tensor, "b tokens values"]:
+    """Tokens in order (view, patch row, patch column); inside one (row, column, channel), channel fastest."""
+    b, v, c, h, w = maps.shape
+    grid = maps.reshape(b, v, c, h // patch, patch, w // patch, patch)
+    return grid.permute(0, 1, 3, 5, 4, 6, 2).reshape(b, v * (h // patch) * (w // patch), patch * patch * c)
+
+
+class Patchify(nn.Module):
+    """`patchify` as a layer without parameters."""
+
+    def __init__(self, patch: int) -> None:
+        super().__init__()
+        self.patch = patch
+
+    def forward(self, maps: Float[Tensor, "b v c h w"]) -> Float[Tensor, "b tokens values"]:
+        return patchify(maps, self.patch)
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """Weight only, no bias."""
+    return nn.LayerNorm(width, eps=_EPS, bias=False)
+
+
+class Attention(nn.Module):
+    """Self-attention of all tokens with all: no mask, no positions; rows of `to_qkv` are [Q; K; V], heads inside."""
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__()
+        self.head_width = head_width
+        self.to_qkv = nn.Linear(width, 3 * width, bias=False)
+        self.fc = nn.Linear(width, width, bias=False)
+
+    def forward(self, x: Tokens) -> Tokens:
+        b, n, d = x.shape
+        q, k, v = self.to_qkv(x).reshape(b, n, 3, d // self.head_width, self.head_width).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(q, k, v)
+        return self.fc(mixed.transpose(1, 2).reshape(b, n, d))
+
+
+class MLP(nn.Module):
+    """d -> 4 d -> d with the exact (erf) GELU."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(
+            nn.Linear(width, MLP_RATIO * width, bias=False),
+            nn.GELU(),
+            nn.Linear(MLP_RATIO * width, width, bias=False),
+        )
+
+    def forward(self, x: Tokens) -> Tokens:
+        return self.mlp(x)
+
+
+class Block(nn.Module):
+    """x += Attention(LN x); x += MLP(LN x)."""
+
+    def __init__(self, width: int, head_width: int) -> None:
+        super().__init__()
+        self.norm1 = layer_norm(width)
+        self.attn = Attention(width, head_width)
+        self.norm2 = layer_norm(width)
+        self.mlp = MLP(width)
+
+    def forward(self, x: Tokens) -> Tokens:
+        dtype = self.attn.fc.weight.dtype
+        x = x + self.attn(self.norm1(x).to(dtype))
+        return x + self.mlp(self.norm2(x).to(dtype))
+
+
+class GlobalHead(nn.Module):
+    """Global tokens -> raw parameters, one Gaussian a token."""
+
+    def __init__(self, config: GSLRMConfig) -> None:
+        super().__init__()
+        self.layernorm = layer_norm(config.width)
+        self.linear = nn.Linear(config.width, config.parameters, bias=False)
+
+    def forward(self, tokens: Tokens) -> Raw:
+        return _full_precision(tokens, self.layernorm, self.linear)
+
+
+class PixelHead(nn.Sequential):
+    """Image tokens -> raw parameters of their pixels, pixel after pixel: [b, tokens, patch * patch * p]."""
+
+    def __init__(self, config: GSLRMConfig) -> None:
+        pixels = config.patch_size**2
+        super().__init__(layer_norm(config.width), nn.Linear(config.width, pixels * config.parameters, bias=False))
+
+    def forward(self, input: Tokens) -> Raw:
+        norm, linear = self
+        assert isinstance(norm, nn.LayerNorm)
+        assert isinstance(linear, nn.Linear)
+        return _full_precision(input, norm, linear)
+
+
+def _full_precision(tokens: Tokens, norm: nn.LayerNorm, linear: nn.Linear) -> Raw:
+    with torch.autocast(tokens.device.type, enabled=False):
+        return linear(norm(tokens.float()))
+
+
+@dataclass(frozen=True, eq=False)
+class StoredGaussians:
+    """Gaussians as a checkpointed model and a PLY hold them: before exp, sigmoid and normalisation.
+
+    b samples, n Gaussians, k spherical-harmonic coefficients. First the global Gaussians, then one a pixel in order
+    (view, patch row, patch column, row in the patch, column in the patch): token order.
+    """
+
+    xyz: Float[Tensor, "b n 3"]  # world units
+    features: Float[Tensor, "b n k 3"]  # colour = 0.28209479177387814 * features[0] + 0.5 (degree 0)
+    scaling: Float[Tensor, "b n 3"]  # log of world units
+    rotation: Float[Tensor, "b n 4"]  # quaternion w, x, y, z of any length
+    opacity: Float[Tensor, "b n 1"]  # logit
+
+
+def decode(
+    config: GSLRMConfig,
+    raw: Raw,
+    origins: Float[Tensor, "b v 3 h w"],
+    directions: Float[Tensor, "b v 3 h w"],
+) -> StoredGaussians:
+    """Raw parameters (global Gaussians first) -> Gaussians; those of pixels lie on their rays.
+
+    Position: depth = (2 sigmoid(mean(x0, x1, x2)) - 1) * depth_range + t0 along the unit ray, t0 = -(o . d); that of a
+    global Gaussian is taken as it is. Log scale: min(x + shift, limit). Opacity logit: x + shift. Nothing is clamped
+    to a box: the release's clamp never ran.
+    """
+    k, count = config.coefficients, config.global_gaussians
+    with torch.autocast(raw.device.type, enabled=False):
+        xyz, colour, scale, rotation, opacity = raw.float().split([3, 3 * k, 3, 4, 1], dim=-1)
+        o = _by_pixel(origins, config.patch_size)
+        d = _by_pixel(directions, config.patch_size)
+        t0 = _by_pixel(nearest_offset(origins, directions), config.patch_size)
+        inside = torch.sigmoid(xyz[:, count:].mean(dim=-1, keepdim=True))
+        on_rays = o + ((2.0 * inside - 1.0) * config.depth_range + t0) * d
+        return StoredGaussians(
+            xyz=torch.cat([xyz[:, :count], on_rays], dim=1),
+            features=colour.unflatten(-1, (k, 3)),
+            scaling=(scale + config.scale_shift).clamp(max=config.scale_limit),
+            rotation=rotation,
+            opacity=opacity + config.opacity_shift,
+        )
+
+
+def _by_pixel(maps: Float[Tensor, "b v c h w"], patch: int) -> Float[Tensor, "b pixels c"]:
+    """Images as values a pixel, in token order."""
+    return patchify(maps, patch).reshape(len(maps), -1, maps.shape[2])
 
 
 class GSLRM(nn.Module):
@@ -27,15 +187,18 @@ class GSLRM(nn.Module):
     def __init__(self, config: GSLRMConfig) -> None:
         super().__init__()
         self.config = config
-        self.gaussian_position_embeddings = global_tokens(config.global_gaussians, config.width)
-        self.patch_embedder = patch_embedder(IMAGE_CHANNELS, config.patch_size, config.width)
+        # the learned tokens that belong to no pixel
+        first = torch.empty(config.global_gaussians, config.width)
+        self.gaussian_position_embeddings = nn.Parameter(nn.init.trunc_normal_(first, std=_INIT_STD, a=-2.0, b=2.0))
+        # nothing is normalised, no position is added
+        embed = nn.Linear(IMAGE_CHANNELS * config.patch_size**2, config.width, bias=False)
+        self.patch_embedder = nn.Sequential(Patchify(config.patch_size), embed)
         self.input_layer_norm = layer_norm(config.width)
         self.transformer_layers = nn.ModuleList(Block(config.width, config.head_width) for _ in range(config.layers))
         self.gaussian_upsampler = GlobalHead(config)
         self.pixel_gaussian_decoder = PixelHead(config)
-        self.checkpoint_activations = (
-            False  # while training: keep only the tokens between blocks, compute the rest anew
-        )
+        # while training: keep only the tokens between blocks, compute the rest anew
+        self.checkpoint_activations = False
         self.apply(_initialise)
 
     def forward(
@@ -66,7 +229,7 @@ class GSLRM(nn.Module):
 
         return decode(self.config, self.raw_parameters(tokens), origins, directions)
 
-    def embed(self, channels: Float[Tensor, "b v 9 h w"]) -> Float[Tensor, "b n d"]:
+    def embed(self, channels: Float[Tensor, "b v 9 h w"]) -> Tokens:
         """The sequence: global tokens, then image tokens by (view, patch row, patch column); one LayerNorm over it."""
         linear = self.patch_embedder[1]
         assert isinstance(linear, nn.Linear)
@@ -74,17 +237,12 @@ class GSLRM(nn.Module):
         first = self.gaussian_position_embeddings.expand(len(channels), -1, -1)
         return self.input_layer_norm(torch.cat([first.float(), image_tokens.float()], dim=1))
 
-    def raw_parameters(self, tokens: Float[Tensor, "b n d"]) -> Float[Tensor, "b gaussians p"]:
+    def raw_parameters(self, tokens: Tokens) -> Float[Tensor, "b gaussians p"]:
         """Both heads: the 14 (degree 0) raw numbers of every Gaussian, global ones first."""
         count = self.config.global_gaussians
         of_pixels = self.pixel_gaussian_decoder(tokens[:, count:])
-        return torch.cat(
-            [
-                self.gaussian_upsampler(tokens[:, :count]),
-                of_pixels.reshape(len(tokens), -1, self.config.parameters),
-            ],
-            dim=1,
-        )
+        of_pixels = of_pixels.reshape(len(tokens), -1, self.config.parameters)
+        return torch.cat([self.gaussian_upsampler(tokens[:, :count]), of_pixels], dim=1)
 
     def lower_precision(self, dtype: torch.dtype) -> GSLRM:
         """Turns the trunk's linear layers to `dtype`, for inference; norms, tokens and heads stay float32. Self."""
