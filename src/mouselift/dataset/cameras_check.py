@@ -5,8 +5,6 @@ Checks look at the raw JSON, so that a stable code and the key can be named befo
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -16,40 +14,27 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from mouselift.calibration.facelift import ViewEntry, view_of_frame
+from mouselift.calibration.facelift import (
+    KEYS,
+    LAST_ROW,
+    NUMBERS,
+    ViewEntry,
+    is_finite,
+    is_pixels,
+    matrix,
+    name_of_frame,
+    read_frames,
+    short,
+    view_of_frame,
+)
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 
-_NUMBERS = ("fx", "fy", "cx", "cy")
-_KEYS = ("w", "h", *_NUMBERS, "w2c")
 _MATRIX_KEYS = ("K", "intrinsics")  # some tools write the matrix beside the four numbers
 _SQUARE = 1e-3  # fx / fy may differ by this much before pixels count as not square
 _ROUNDED = 1e-4  # a rotation further from orthonormal was not merely rounded; as calibration/rig.py
 _SAME_POSE = 1e-9  # two cameras measured apart never agree to this
-
-
-class SampleFile(msgspec.Struct):
-    """The parts of the file that an audit reads; the plan, its largest part, is skipped."""
-
-    frames: Any = None
-    mouselift: Any = None
-
-
-def read_sample_file(file: Path) -> SampleFile:
-    """DatasetError where the file is missing, is no JSON object, or lists no frames."""
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
-    try:
-        content = msgspec.json.decode(data, type=_Ours)
-        found = SampleFile(content.frames, content.mouselift)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        found = _lenient(file, data)
-    if not isinstance(found.frames, list) or not found.frames:
-        raise DatasetError(f'{file}: expected "frames": a list with one entry a view, got {_short(found.frames)}')
-    return found
 
 
 class _Provenance(msgspec.Struct):
@@ -58,26 +43,26 @@ class _Provenance(msgspec.Struct):
     repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
 
 
-class _Ours(msgspec.Struct):
+class SampleFile(msgspec.Struct):
+    """The parts of the file that an audit reads; the plan, its largest part, is skipped."""
+
     frames: Any = None
-    mouselift: _Provenance | None = None
+    mouselift: _Provenance | None = None  # None also where something else stands there
 
 
-def _lenient(file: Path, data: bytes) -> SampleFile:
-    """JSON with NaN and Infinity (Python's json writes them), and any other content under "mouselift"."""
+def read_sample_file(file: Path) -> SampleFile:
+    """DatasetError where the file is missing, is no JSON object, or lists no frames."""
     try:
-        content = json.loads(data)
-    except (ValueError, RecursionError) as error:
-        raise DatasetError(f"{file}: not valid JSON: {error}") from None
-    if not isinstance(content, dict):
-        raise DatasetError(f"{file}: expected a JSON object with id and frames, got {_short(content)}")
-    return SampleFile(content.get("frames"), None)
+        frames, content = read_frames(file, SampleFile)
+    except CalibrationError as error:
+        raise DatasetError(str(error)) from None
+    return content if isinstance(content, SampleFile) else SampleFile(frames)
 
 
 def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[ViewEntry | None, list[Finding]]:
     """(view, findings) of entry `index` of "frames"; None where no camera can exist with these numbers."""
     where = f"{file}: frames[{index}]"
-    name = _name(index, frame)
+    name = name_of_frame(index, frame)
     found = [
         Finding.of(p.code, f"{where}: {p.text}", camera=name, sample=sample, value=p.value, advice=p.advice)
         for p in _problems(frame)
@@ -87,10 +72,7 @@ def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[ViewEn
     try:
         return view_of_frame(file, index, frame), found
     except CalibrationError as error:  # what no rule above has a name for
-        return None, [
-            *found,
-            Finding.of("bad-camera", str(error), camera=name, sample=sample),
-        ]
+        return None, [*found, Finding.of("bad-camera", str(error), camera=name, sample=sample)]
 
 
 FATAL = frozenset({"missing-key", "not-finite", "bad-size", "bad-focal", "pose-shape", "mirrored", "not-rotation"})
@@ -108,13 +90,13 @@ def _problems(frame: Any) -> Iterator[_Problem]:
     if not isinstance(frame, Mapping):
         yield _Problem(
             "missing-key",
-            f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}",
+            f"expected an object with {', '.join(KEYS)}, got {short(frame)}",
             advice="Write one object a view.",
         )
         return
-    missing = [key for key in _KEYS if key not in frame]
+    missing = [key for key in KEYS if key not in frame]
     if missing:
-        yield _Problem("missing-key", f"missing {', '.join(missing)}; expected {', '.join(_KEYS)}")
+        yield _Problem("missing-key", f"missing {', '.join(missing)}; expected {', '.join(KEYS)}")
         return
     yield from _size_problems(frame)
     yield from _intrinsic_problems(frame)
@@ -124,19 +106,17 @@ def _problems(frame: Any) -> Iterator[_Problem]:
 
 def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     for key in "wh":
-        value = frame[key]
-        if not _finite(value) or value != int(value) or value < 1:
-            text = f"{key}: expected a whole number of pixels, got {_short(value)}"
-            yield _Problem("bad-size", text)
+        if not is_pixels(frame[key]):
+            yield _Problem("bad-size", f"{key}: expected a whole number of pixels, got {short(frame[key])}")
 
 
 def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
-    lost = [key for key in _NUMBERS if not _finite(frame[key])]
+    lost = [key for key in NUMBERS if not is_finite(frame[key])]
     if lost:
-        text = ", ".join(f"{key} = {_short(frame[key])}" for key in lost) + ": expected finite numbers"
+        text = ", ".join(f"{key} = {short(frame[key])}" for key in lost) + ": expected finite numbers"
         yield _Problem("not-finite", text)
         return
-    fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
+    fx, fy, cx, cy = (float(frame[key]) for key in NUMBERS)
     if fx <= 0 or fy <= 0:
         text = f"expected positive focal lengths in pixels, got fx = {fx:g}, fy = {fy:g}"
         yield _Problem("bad-focal", text, min(fx, fy))
@@ -144,7 +124,7 @@ def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     if cx == 0 and cy == 0:
         text = "cx = cy = 0: the principal point lies in the image's corner"
         yield _Problem("principal-lost", text)
-    elif _finite(frame["w"]) and _finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
+    elif is_finite(frame["w"]) and is_finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
         text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} image"
         yield _Problem("principal-outside", text)
     if abs(fx / fy - 1) > _SQUARE:
@@ -156,31 +136,31 @@ def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     for key in _MATRIX_KEYS:
         if key not in frame or frame[key] is None:
             continue
-        K = _matrix(frame[key])
+        K = matrix(frame[key])
         if K.shape != (3, 3) or not np.isfinite(K).all():
-            text = f"{key}: expected 3 rows of 3 finite numbers, got {_short(frame[key])}"
+            text = f"{key}: expected 3 rows of 3 finite numbers, got {short(frame[key])}"
             yield _Problem("k-shape", text, advice="Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out.")
         elif K[2, :2].any() or K[1, 0] != 0 or K[2, 2] != 1:
             turned = " It is transposed: the principal point is in its last row." if K[2, :2].any() else ""
             text = f"{key}: expected upper triangular with last row 0 0 1, got {K.tolist()}.{turned}"
             yield _Problem("k-shape", text)
-        elif all(_finite(frame[n]) for n in _NUMBERS):
-            four = np.array([frame[n] for n in _NUMBERS], dtype=np.float64)
+        elif all(is_finite(frame[n]) for n in NUMBERS):
+            four = np.array([frame[n] for n in NUMBERS], dtype=np.float64)
             if not np.allclose(four, [K[0, 0], K[1, 1], K[0, 2], K[1, 2]], rtol=1e-6):
                 text = f"{key} says fx fy cx cy = {[K[0, 0], K[1, 1], K[0, 2], K[1, 2]]}, the keys {four.tolist()}"
                 yield _Problem("k-shape", text, advice="Only one of the two is read by a loader: make them agree.")
 
 
 def _pose_problems(value: Any) -> Iterator[_Problem]:
-    T = _matrix(value)
+    T = matrix(value)
     if T.shape != (4, 4):
-        text = f"w2c: expected 4 rows of 4 numbers, got {_short(value)}"
+        text = f"w2c: expected 4 rows of 4 numbers, got {short(value)}"
         yield _Problem("pose-shape", text)
         return
     if not np.isfinite(T).all():
         yield _Problem("not-finite", "w2c holds NaN or infinity", advice="Find where the calibration lost its numbers.")
         return
-    if (np.abs(T[3] - np.array([0.0, 0.0, 0.0, 1.0])) > 1e-9).any():
+    if (np.abs(T[3] - LAST_ROW) > 1e-9).any():
         hint = "; the translation is in the last row: transposed?" if T[3, :3].any() else ""
         text = f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}"
         yield _Problem("pose-shape", text)
@@ -211,30 +191,3 @@ def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
         for a, b in combinations(range(len(cameras)), 2)
         if (np.abs(numbers[a] - numbers[b]) <= _SAME_POSE * reach).all()
     ]
-
-
-def _matrix(value: Any) -> np.ndarray:
-    try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        return np.empty(0)
-
-
-def _finite(value: Any) -> bool:
-    """A number that a double can hold; whole numbers of JSON may be larger."""
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
-
-
-def _name(index: int, frame: Any) -> str:
-    """As calibration/facelift.py names cameras: by "camera", else by the image."""
-    if not isinstance(frame, Mapping):
-        return f"frames[{index}]"
-    if "camera" in frame:
-        return str(frame["camera"])
-    path = frame.get("file_path", f"images/cam_{index:03d}.png")
-    return Path(path).stem if isinstance(path, str) else f"frames[{index}]"
-
-
-def _short(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
