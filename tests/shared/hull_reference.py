@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mouselift.array_types import Mask
+from mouselift.array_types import Mask, Vector3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
 
@@ -35,3 +35,10 @@ def shadow(hull: VisualHull, camera: Camera, shape: tuple[int, ...]) -> Mask:
         for y, x, sign in ((y0, x0, 1), (y1, x1, 1), (y0, x1, -1), (y1, x0, -1)):
             np.add.at(count, (y, x), sign)
     return count.cumsum(axis=0).cumsum(axis=1)[:h, :w] > 0
+
+
+def centroid(hull: VisualHull) -> Vector3:
+    """Mean of the occupied voxels. ValueError where the hull is empty: the silhouettes contradict each other."""
+    if len(hull.points) == 0:
+        raise ValueError("VisualHull: empty; the silhouettes have no common volume")
+    return hull.points.mean(axis=0)

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, ImageRGB, Levels, Points2
 from mouselift.framing.plan import ViewPlan
+from mouselift.geometry.camera import Reframe
 from mouselift.prepare.filters import footprint
 
 _LOBES = 5  # of the Lanczos window: 10 x 10 source pixels a sample
@@ -69,3 +70,11 @@ def _weights(from_first: np.ndarray) -> np.ndarray:
     d = from_first[:, None] - np.arange(2 * _LOBES)
     weights = np.where(np.abs(d) < _LOBES, np.sinc(d) * np.sinc(d / _LOBES), 0.0)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def scale_at(reframe: Reframe, source_pixel: Points2) -> float:
+    """Output pixels per source pixel at one source pixel (square root of the area ratio)."""
+    step = np.array([[0.5, 0.0], [-0.5, 0.0], [0.0, 0.5], [0.0, -0.5]])
+    moved = reframe.to_target(source_pixel + step)
+    a, b = moved[0] - moved[1], moved[2] - moved[3]
+    return float(np.sqrt(abs(a[0] * b[1] - a[1] * b[0])))

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array, Points2, Vector3
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, optical_axes, subject_point
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
 from mouselift.geometry.sampson import sampson_residuals
 
 _POSITIONS = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
@@ -78,7 +78,7 @@ def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> li
     found: list[tuple[float, np.ndarray, np.ndarray]] = []
     for dx, dy, dz, zoom in product(_POSITIONS, _POSITIONS, _POSITIONS, _ZOOMS):
         point = middle + distance * np.array([dx, dy, dz])
-        if float(np.einsum("vj,vj->v", optical_axes(cameras), point - cameras.centre).min()) <= 0:
+        if float(np.einsum("vj,vj->v", cameras.R_cam_world[:, 2], point - cameras.centre).min()) <= 0:
             continue
         values = subject.values(cameras, point, zoom)
         found.append((_loss(cameras, outlines, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))

@@ -13,9 +13,8 @@ import numpy as np
 from mouselift.array_types import Vector3
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.framing.framing import Framing
-from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
-from mouselift.geometry.reframe import Reframe
 from mouselift.geometry.similarity import Similarity
 
 Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open

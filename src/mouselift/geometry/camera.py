@@ -20,6 +20,8 @@ from mouselift.geometry.similarity import Similarity, check_rotation
 ONE_BASED = -0.5  # MATLAB: the top-left pixel's centre is (1, 1)
 ZERO_BASED = 0.5  # OpenCV: it is (0, 0)
 
+_CENTRE_TOLERANCE = 1e-9  # relative to the camera's distance from the world's origin
+
 
 @dataclass(frozen=True, eq=False)
 class Camera:
@@ -164,3 +166,38 @@ class Camera:
         T[:3, :3] = self.R_cam_world @ new_old.R_new_old.T
         T[:3, 3] = -T[:3, :3] @ new_old.apply(self.centre[None])[0]
         return replace(self, T_cam_world=T)
+
+
+@dataclass(frozen=True, eq=False)
+class Reframe:
+    """The exact change from `source` (any lens) to `target`, a pinhole at the same centre; ValueError otherwise.
+
+    Undistort, de-skew, turn, zoom and crop in one map: `target` *is* the camera of the resampled image, for every
+    depth, as of any image change that keeps the camera's centre.
+    """
+
+    source: Camera
+    target: Camera
+
+    def __post_init__(self) -> None:
+        gap = float(np.linalg.norm(self.source.centre - self.target.centre))
+        if gap > _CENTRE_TOLERANCE * max(1.0, float(np.linalg.norm(self.source.centre))):
+            raise ValueError(f"Reframe: the camera centres are {gap:.3g} apart; moving a centre changes parallax")
+        if not isinstance(self.target.lens, Pinhole):
+            raise ValueError("Reframe: the target must be a pinhole")
+
+    def to_source(self, target_pixels: Points2) -> Points2:
+        """Target pixels -> source pixels; NaN where the source lens has no such ray."""
+        return _carried(target_pixels, self.target, self.source)
+
+    def to_target(self, source_pixels: Points2) -> Points2:
+        """Source pixels -> target pixels; NaN behind the target camera. LensFoldError as `Camera.normalised`."""
+        return _carried(source_pixels, self.source, self.target)
+
+
+def _carried(pixels: Points2, old: Camera, new: Camera) -> Points2:
+    """Pixels of one camera -> pixels of another at its centre."""
+    xy = old.normalised(pixels)
+    ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ (new.R_cam_world @ old.R_cam_world.T).T
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return new.pixels_of(np.where(ray[:, 2:] > 0, ray[:, :2] / ray[:, 2:], np.nan))

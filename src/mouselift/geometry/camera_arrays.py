@@ -16,7 +16,7 @@ from mouselift.geometry.triangulation import meeting_point
 
 @dataclass(frozen=True, eq=False)
 class CameraArrays:
-    """What a sample's file states about its views, as arrays over the views.
+    """What a sample's file says about its views, as arrays over the views.
 
     A negative focal length stands for a mirrored image: no `Camera` can say that.
     """
@@ -105,9 +105,10 @@ class ConvexOutlines:
         return self.area > 0
 
 
-def optical_axes(cameras: CameraArrays) -> Float64[Array, "v 3"]:
-    """World directions of the cameras' z axes."""
-    return cameras.R_cam_world[:, 2]
+def centroid_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "v 3"]:
+    """World directions from the cameras through the silhouettes' centroids, z = 1 in the camera; NaN where unseen."""
+    xy = (outlines.centroid - cameras.principal) / cameras.focal
+    return np.einsum("vji,vj->vi", cameras.R_cam_world, np.concatenate([xy, np.ones((len(xy), 1))], axis=1))
 
 
 def subject_point(cameras: CameraArrays, outlines: ConvexOutlines) -> Vector3 | None:
@@ -115,9 +116,7 @@ def subject_point(cameras: CameraArrays, outlines: ConvexOutlines) -> Vector3 | 
     seen = np.flatnonzero(outlines.seen)
     if len(seen) < 2:
         return None
-    xy = (outlines.centroid[seen] - cameras.principal[seen]) / cameras.focal[seen]
-    ray = np.concatenate([xy, np.ones((len(seen), 1))], axis=1)
-    d = np.einsum("vji,vj->vi", cameras.R_cam_world[seen], ray)
+    d = centroid_rays(cameras, outlines)[seen]
     d = d / np.linalg.norm(d, axis=1, keepdims=True)
     try:
         return meeting_point(cameras.centre[seen], d)

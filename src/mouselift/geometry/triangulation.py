@@ -19,13 +19,11 @@ class Meeting:
     """The point nearest to all rays."""
 
     point: Vector3  # world
-    distances: Float64[Array, " v"]  # world units, from the point to each ray
     used: Bool[Array, " v"]  # views that were trusted
 
     def residual_px(self, cameras: Sequence[Camera], pixels: Points2) -> Float64[Array, " v"]:
-        """Reprojection distance in each camera, pixels."""
-        projected = np.concatenate([camera.project(self.point[None]) for camera in cameras])
-        return np.linalg.norm(projected - pixels, axis=1)
+        """Reprojection distance in each camera, pixels; NaN where a camera cannot see the point."""
+        return _residual_px(cameras, pixels, self.point)
 
 
 def meeting_point(origins: Points3, directions: Points3) -> Vector3:
@@ -60,19 +58,23 @@ def triangulate(cameras: Sequence[Camera], pixels: Points2, outlier_px: float | 
     used = np.ones(len(cameras), dtype=bool)
     point = meeting_point(origins, directions)
     while outlier_px is not None and used.sum() > 2:
-        residual = _pixel_residuals(cameras, pixels, point)
-        if float(residual[used].max()) <= outlier_px:
+        worst = _worst_px(cameras, pixels, point, used)
+        if worst <= outlier_px:
             break
         best = _best_without_one(cameras, pixels, origins, directions, used)
-        if best is None or best[2] > 0.5 * float(residual[used].max()):
+        if best is None or best[2] > 0.5 * worst:
             break
         used[best[0]], point = False, best[1]
-    return Meeting(point, ray_distances(point, origins, directions), used)
+    return Meeting(point, used)
 
 
-def _pixel_residuals(cameras: Sequence[Camera], pixels: np.ndarray, point: np.ndarray) -> np.ndarray:
+def _residual_px(cameras: Sequence[Camera], pixels: np.ndarray, point: np.ndarray) -> np.ndarray:
     projected = np.concatenate([camera.project(point[None]) for camera in cameras])
-    return np.nan_to_num(np.linalg.norm(projected - pixels, axis=1), nan=np.inf)
+    return np.linalg.norm(projected - pixels, axis=1)
+
+
+def _worst_px(cameras: Sequence[Camera], pixels: np.ndarray, point: np.ndarray, used: np.ndarray) -> float:
+    return float(np.nan_to_num(_residual_px(cameras, pixels, point)[used], nan=np.inf).max())
 
 
 def _best_without_one(
@@ -89,7 +91,7 @@ def _best_without_one(
             point = meeting_point(origins[rest], directions[rest])
         except ValueError:
             continue
-        worst = float(_pixel_residuals(cameras, pixels, point)[rest].max())
+        worst = _worst_px(cameras, pixels, point, rest)
         if best is None or worst < best[2]:
             best = (int(view), point, worst)
     return best

@@ -18,13 +18,6 @@ class VisualHull:
     points: Points3  # world
     voxel: float  # edge, world units
 
-    @property
-    def centroid(self) -> Vector3:
-        """Mean of the occupied voxels. ValueError where the hull is empty: the silhouettes contradict each other."""
-        if len(self.points) == 0:
-            raise ValueError("VisualHull: empty; the silhouettes have no common volume")
-        return self.points.mean(axis=0)
-
 
 def carve(
     cameras: Sequence[Camera],

@@ -18,7 +18,7 @@ from jaxtyping import Float32, Float64, UInt8
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.plan import ViewPlan
-from mouselift.geometry.reframe import Reframe
+from mouselift.geometry.camera import Reframe
 from mouselift.media.frames import Box, Image
 from mouselift.prepare.filters import DEFAULT_INTERPOLATION, REACH, Interpolation, Sampling, fine_grid
 

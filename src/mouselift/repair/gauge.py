@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
 
 MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
 MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject
@@ -67,7 +67,7 @@ def unobservable(cameras: CameraArrays, outlines: ConvexOutlines) -> str | None:
         )
     if len(seen) < len(cameras):
         return f"{len(cameras) - len(seen)} of {len(cameras)} views have no silhouette, so nothing is known about them"
-    widest = min(_widest_deg(_places(cameras, outlines)), _widest_deg(_rays(cameras, outlines)))
+    widest = min(_widest_deg(_places(cameras, outlines)), _widest_deg(centroid_rays(cameras, outlines)))
     if widest < MIN_BASELINE_DEG:
         return (
             f"the cameras look along one line (at most {widest:.1f} degrees apart, at least {MIN_BASELINE_DEG:g} are "
@@ -80,12 +80,6 @@ def _places(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "
     """From the subject (or the cameras' middle, where its place is unknown) to the cameras."""
     point = subject_point(cameras, outlines)
     return cameras.centre - (cameras.centre.mean(axis=0) if point is None else point)
-
-
-def _rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "v 3"]:
-    """From the cameras to the silhouettes' centroids."""
-    xy = (outlines.centroid - cameras.principal) / cameras.focal
-    return np.einsum("vji,vj->vi", cameras.R_cam_world, np.concatenate([xy, np.ones((len(xy), 1))], axis=1))
 
 
 def _widest_deg(d: Float64[Array, "v 3"]) -> float:

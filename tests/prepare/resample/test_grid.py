@@ -10,10 +10,10 @@ import pytest
 
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
-from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import BrownConrady, Fisheye
-from mouselift.geometry.reframe import Reframe
 from mouselift.prepare.resample import source_map
+from resample_reference import scale_at
 
 PROMISED_PX = 1e-3
 
@@ -76,7 +76,7 @@ def test_the_local_scale(shot: Any, up: Any) -> None:
         for view in plan_sample(framing, shot.cameras, shot.silhouettes, up).views:
             assert view.box is not None
             middle = np.array([[(view.box[0] + view.box[2]) / 2, (view.box[1] + view.box[3]) / 2]])
-            expected = view.reframe.scale_at(view.reframe.to_source(middle))
+            expected = scale_at(view.reframe, view.reframe.to_source(middle))
             assert source_map(view.reframe, view.box).scale == pytest.approx(expected, rel=1e-4)
 
 
