@@ -33,7 +33,7 @@ from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig, scaled_rig
-from ring_rig import ring_rig
+from other_rigs import ring_rig
 from rough_masks import Roughness, roughen
 
 CAMERAS, REACH = 6, 5

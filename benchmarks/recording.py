@@ -13,13 +13,15 @@ from pathlib import Path
 import av
 import numpy as np
 
+import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.render import ViewRenderer, shadow_of
-from mouselift.synthetic.rigs import markerless_rig, undistorted_rig
+from mouselift.synthetic.rigs import markerless_rig
+from other_rigs import undistorted_rig
 
 INSTANTS, RATE = 30, 100
 NOISES = 8  # different images of sensor noise, used in turn

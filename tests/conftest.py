@@ -22,7 +22,8 @@ from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
 from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
+from mouselift.synthetic.rigs import markerless_rig
+from other_rigs import undistorted_rig, unskewed_rig
 
 pytest_plugins = ["exact_samples", "rig_files"]  # fixtures that several folders share
 

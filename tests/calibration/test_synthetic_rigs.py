@@ -1,4 +1,4 @@
-"""Readers against the writers of `synthetic`, which were written apart from them."""
+"""Readers against the writers of synthetic captures, which were written apart from them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from layouts import Labels, Layout, write_calibration
 from mouselift.calibration.registry import load_rig
-from mouselift.synthetic.layouts import Labels, Layout, write_calibration
-from mouselift.synthetic.rigs import demo_rig, undistorted_rig
+from mouselift.synthetic.rigs import demo_rig
+from other_rigs import undistorted_rig
 
 
 @pytest.mark.parametrize(

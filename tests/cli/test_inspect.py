@@ -16,7 +16,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_captu
 from mouselift.cli.console import EXIT_NO, EXIT_OK
 from mouselift.cli.inspect import Inspect
 from mouselift.errors import CalibrationError, CaptureError
-from mouselift.synthetic.layouts import Labels, write_calibration
+from mouselift.synthetic.capture import write_dannce_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -35,7 +35,7 @@ def write(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
         folder = tmp_path_factory.mktemp("capture")
         rig = scaled_rig(markerless_rig(), 0.25)
         cameras, frames = rig.cameras[:3], 16 if lags else 2
-        write_calibration(folder, "dannce", cameras, Labels(np.zeros(0, np.int64), np.zeros((0, 8, 3)), frames, 25.0))
+        write_dannce_calibration(folder, cameras)
         mouse, motion = Mouse(), Motion(rig.arena, 4)
         meshes = [mouse.posed(motion.pose(0.6 + k / 25)).mesh for k in range(frames)]
         entries = []

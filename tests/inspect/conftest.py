@@ -14,8 +14,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_captu
 from mouselift.capture.discovery import discover
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic import capture as synthetic
-from mouselift.synthetic.capture import Noise
-from mouselift.synthetic.layouts import Labels, write_calibration
+from mouselift.synthetic.capture import Noise, write_dannce_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -49,7 +48,7 @@ def record(small_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Callable
     def write(
         times: Sequence[float],
         rig: Rig = small_rig,
-        stated: Sequence[Camera] | None = None,  # cameras in the calibration file, where they differ from the true ones
+        written: Sequence[Camera] | None = None,  # cameras of the calibration file, where these are not the true ones
         lag: Mapping[int, int] | None = None,
         masks: bool = True,
         every: int = 1,  # a mask every so many frames
@@ -57,8 +56,7 @@ def record(small_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Callable
     ) -> Path:
         folder = tmp_path_factory.mktemp("recording")
         mouse, motion = Mouse(), Motion(rig.arena, 4)
-        labels = Labels(np.zeros(0, dtype=np.int64), np.zeros((0, 8, 3)), len(times), 25.0)
-        write_calibration(folder, "dannce", stated or rig.cameras, labels)
+        write_dannce_calibration(folder, written or rig.cameras)
         meshes = [mouse.posed(motion.pose(time)).mesh for time in times]
         entries = []
         for view, camera in enumerate(rig.cameras):

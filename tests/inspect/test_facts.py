@@ -22,7 +22,7 @@ from mouselift.inspect.subject_path import plane_normal
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.rigs import Rig, markerless_rig
-from ring_rig import ring_rig
+from other_rigs import ring_rig
 
 TIMES = [0.6 + frame / 5 for frame in range(6)]
 
@@ -96,9 +96,9 @@ def turned(camera: Camera) -> Camera:
 def test_a_wrong_calibration_is_seen_in_the_right_camera(
     fault: Callable[[Camera], Camera], record: Callable[..., Path], small_rig: Rig
 ) -> None:
-    stated = list(small_rig.cameras)
-    stated[2] = fault(stated[2])
-    found = inspect_capture(load_capture(record(TIMES, stated=stated)), InspectOptions(lag=0))
+    written = list(small_rig.cameras)
+    written[2] = fault(written[2])
+    found = inspect_capture(load_capture(record(TIMES, written=written)), InspectOptions(lag=0))
     assert found.agreement is not None
     own, rest = found.agreement.camera_px["Camera3"], found.agreement.without_px["Camera3"]
     assert own is not None
@@ -109,9 +109,9 @@ def test_a_wrong_calibration_is_seen_in_the_right_camera(
 
 
 def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], small_rig: Rig) -> None:
-    stated = list(small_rig.cameras)
-    stated[2] = replace(stated[2], cx=stated[2].cx + 9.0)
-    found = inspect_capture(load_capture(record(TIMES, stated=stated)), InspectOptions(lag=0))
+    written = list(small_rig.cameras)
+    written[2] = replace(written[2], cx=written[2].cx + 9.0)
+    found = inspect_capture(load_capture(record(TIMES, written=written)), InspectOptions(lag=0))
     assert ("views-disagree", "Camera3") in codes(found)
     assert found.failed
 

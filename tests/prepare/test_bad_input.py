@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 
+from layouts import write_laid_out
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
@@ -29,7 +30,8 @@ from mouselift.errors import (
 from mouselift.prepare.pipeline import PrepareSummary, prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
-from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig, undistorted_rig, unskewed_rig
+from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig
+from other_rigs import undistorted_rig, unskewed_rig
 
 KEEP = Recipe(on_cut="keep")
 
@@ -102,9 +104,7 @@ def test_damaged_image_costs_only_its_frames(copied: Path, tmp_path: Path) -> No
 
 def test_video_of_another_size(tmp_path: Path) -> None:
     """Anipose calibrations carry their size."""
-    write_capture(
-        tmp_path / "mouse", CaptureSpec(frames=2, layout="anipose", supersample=1, rig=unskewed_rig(demo_rig()))
-    )
+    write_laid_out(tmp_path / "mouse", "anipose", CaptureSpec(frames=2, supersample=1, rig=unskewed_rig(demo_rig())))
     write_capture_toml(tmp_path / "mouse/capture.toml", discover(tmp_path / "mouse").spec)
     video = next(path for path in sorted((tmp_path / "mouse").rglob("*1*.mp4")) if "mask" not in str(path))
     recode(video, 2, (288, 256))
@@ -181,7 +181,7 @@ class _Bomb:
 def test_pickle_with_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "mouse"
-    write_capture(folder, CaptureSpec(frames=1, layout="mammal", supersample=1, rig=_undistorted()))
+    write_laid_out(folder, "mammal", CaptureSpec(frames=1, supersample=1, rig=_undistorted()))
     (folder / "new_cam.pkl").write_bytes(pickle.dumps([_Bomb()]))
     with pytest.raises(CalibrationError, match=r"new_cam\.pkl.*system"):
         discover(folder)

@@ -21,7 +21,8 @@ from mouselift.repair.sample import repair_sample
 from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import markerless_rig, undistorted_rig, unskewed_rig
+from mouselift.synthetic.rigs import markerless_rig
+from other_rigs import undistorted_rig, unskewed_rig
 
 _POSE = Pose(x=66.0, y=44.0, heading=2.2, rear=0.7, tail_bend=-0.5, spine_bend=0.3)
 

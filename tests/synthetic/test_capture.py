@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from layouts import Layout, write_laid_out
 from marks import find_marks
 from mouselift.errors import CalibrationError, CaptureError
+from mouselift.geometry.lens import Fisheye
 from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
-from mouselift.synthetic.layouts import Layout
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import Rig, undistorted_rig, unskewed_rig
+from mouselift.synthetic.rigs import Rig
 from mouselift.synthetic.truth import Truth
+from other_rigs import undistorted_rig, unskewed_rig
 
 Reader = Callable[[Path], np.ndarray]
 
@@ -41,7 +43,7 @@ def test_layouts_have_their_files_and_all_frames(
 ) -> None:
     rigs = {"mammal": undistorted_rig, "anipose": unskewed_rig}
     rig = rigs.get(layout, lambda rig: rig)(spec.rig)
-    write_capture(tmp_path / "c", replace(spec, layout=layout, rig=rig))
+    write_laid_out(tmp_path / "c", layout, replace(spec, rig=rig))
     for name in files:
         assert (tmp_path / "c" / name).is_file(), name
     for name in files[1:]:
@@ -123,8 +125,10 @@ def test_impossible_specs_are_refused(
 
 
 def test_a_rig_that_the_layout_cannot_hold_is_refused_before_rendering(spec: CaptureSpec, tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="undistorted_rig"):
-        write_capture(tmp_path / "c", replace(spec, layout="mammal"))
+    rig = Rig(tuple(replace(camera, lens=Fisheye(0.1)) for camera in spec.rig.cameras), spec.rig.arena)
+    with pytest.raises(CalibrationError, match="k1 k2 p1 p2 k3 only"):
+        write_capture(tmp_path / "c", replace(spec, rig=rig))
+    assert not (tmp_path / "c/truth").exists()
 
 
 def test_missing_truth_is_an_error(spec: CaptureSpec, tmp_path: Path) -> None:

@@ -13,11 +13,12 @@ import numpy as np
 import pytest
 from scipy.io import loadmat
 
+from layouts import Labels, Layout, write_calibration
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye
-from mouselift.synthetic.layouts import Labels, Layout, write_calibration
-from mouselift.synthetic.rigs import Rig, markerless_rig, undistorted_rig, unskewed_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig
+from other_rigs import undistorted_rig, unskewed_rig
 
 POINTS = np.random.default_rng(5).uniform([10, 2, 0], [110, 102, 60], (40, 3))
 LABELS = Labels(np.array([0, 7, 19]), POINTS[:24].reshape(3, 8, 3), 20, 100.0)

@@ -10,11 +10,9 @@ from mouselift.synthetic.rigs import (
     demo_rig,
     markerless_rig,
     scaled_rig,
-    undistorted_rig,
-    unskewed_rig,
 )
 from mouselift.synthetic.scene import Arena
-from ring_rig import ring_rig
+from other_rigs import ring_rig, undistorted_rig, unskewed_rig
 
 
 def test_the_markerless_rig_has_the_facts_of_the_recording() -> None:

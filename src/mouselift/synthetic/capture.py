@@ -1,8 +1,9 @@
-"""Writes a whole synthetic capture, as a user's rig would have left it, faults and all, with the truth beside it."""
+"""Writes a whole synthetic capture in DANNCE's layout, as a user's rig would have left it, with the truth beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,17 +11,17 @@ from typing import Literal
 
 import cv2
 import numpy as np
+from scipy.io import savemat
 
 from mouselift.array_types import ImageRGB, Levels
-from mouselift.errors import CaptureError
+from mouselift.errors import CalibrationError, CaptureError
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Fisheye, Pinhole
 from mouselift.media.encode import ColourTag, FrameWriter, PngWriter, VideoWriter
 from mouselift.media.frames import Box
 from mouselift.progress import Progress, silent
-from mouselift.sampling import evenly_spaced
 from mouselift.synthetic import truth
 from mouselift.synthetic.coat import Coat
-from mouselift.synthetic.layouts import Labels, Layout, files_of, write_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse, Posed
 from mouselift.synthetic.raster import render_silhouette
@@ -28,7 +29,8 @@ from mouselift.synthetic.render import ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig, demo_rig
 from mouselift.synthetic.scene import Shadow
 
-_LABELLED = 10  # frames that carry labels, spread over the capture
+TO_MATLAB = 0.5  # added to our principal point: MATLAB counts pixels from 1 (docs/concepts/conventions.md)
+_MAT_HEADER = b"MATLAB 5.0 MAT-file, written by mouselift.synthetic".ljust(116)  # SciPy's holds the time of day
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,6 @@ class CaptureSpec:
 
     frames: int = 60
     rig: Rig = field(default_factory=demo_rig)
-    layout: Layout = "dannce"
     coat: Coat = "brown"
     seed: int = 0
     fps: float = 25.0
@@ -139,86 +140,104 @@ def write_capture(folder: Path, spec: CaptureSpec | None = None, progress: Progr
     """Renders and writes frame by frame: memory does not grow with their number.
 
     Raises CaptureError when `folder` exists and is not empty, or the spec makes no capture, and
-    CalibrationError when the layout cannot hold the rig (before any frame is rendered).
+    CalibrationError when DANNCE's files cannot hold a camera's lens (before any frame is rendered).
     """
     spec = spec if spec is not None else CaptureSpec()
     spec.check()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise CaptureError(f"{folder}: not an empty folder; a synthetic capture is never written over existing files")
     folder.mkdir(parents=True, exist_ok=True)
-    cameras, stage = cameras_of(spec), _Stage(spec)
-    write_calibration(folder, spec.layout, cameras, stage.labels())
+    cameras, mouse, motion = (
+        cameras_of(spec),
+        Mouse(spec.coat, spec.seed, spec.marks),
+        Motion(spec.rig.arena, spec.seed),
+    )
+    write_dannce_calibration(folder, cameras)
     inner = folder / truth.FOLDER
-    truth.write_head(inner, cameras, spec.frames, spec.fps, spec.noise.lag, stage.mouse.topology)
+    truth.write_head(inner, cameras, spec.frames, spec.fps, spec.noise.lag, mouse.topology)
     with ExitStack() as stack:
         views = [_View(folder, index, camera, spec, stack) for index, camera in enumerate(cameras)]
         for frame in range(spec.frames):
-            truth.write_frame(inner, frame, stage.posed(frame))
+            instants: dict[int, tuple[Posed, Shadow]] = {}  # lag -> shape and shadow, the same for all cameras
+            for lag in {0, *spec.noise.lag.values()}:
+                posed = mouse.posed(motion.pose(spec.start + (frame - lag) / spec.fps))
+                instants[lag] = posed, shadow_of(posed)
+            truth.write_frame(inner, frame, instants[0][0])
             for view in views:
-                view.write(stage, frame)
-            stage.forget()
+                view.write(frame, *instants[spec.noise.lag.get(view.index, 0)])
             progress("rendering", frame + 1, spec.frames)
     return truth.Truth.load(folder)
-
-
-class _Stage:
-    """The animal at any frame; an instant's shape and shadow are made once for all cameras."""
-
-    def __init__(self, spec: CaptureSpec) -> None:
-        self._spec = spec
-        self.mouse = Mouse(spec.coat, spec.seed, spec.marks)
-        self._motion = Motion(spec.rig.arena, spec.seed)
-        self._posed: dict[int, Posed] = {}
-        self._shadows: dict[int, Shadow] = {}
-
-    def posed(self, frame: int) -> Posed:
-        if frame not in self._posed:
-            self._posed[frame] = self.mouse.posed(self._motion.pose(self._spec.start + frame / self._spec.fps))
-        return self._posed[frame]
-
-    def shadow(self, frame: int) -> Shadow:
-        if frame not in self._shadows:
-            self._shadows[frame] = shadow_of(self.posed(frame))
-        return self._shadows[frame]
-
-    def forget(self) -> None:
-        self._posed.clear()
-        self._shadows.clear()
-
-    def labels(self) -> Labels:
-        frames = np.array(evenly_spaced(range(self._spec.frames), _LABELLED), dtype=np.int64)
-        points = np.stack([self.posed(int(frame)).keypoints for frame in frames])
-        self.forget()
-        return Labels(frames, points, self._spec.frames, self._spec.fps)
 
 
 class _View:
     """One camera: its renderer, its open files, its faults."""
 
     def __init__(self, folder: Path, index: int, camera: Camera, spec: CaptureSpec, stack: ExitStack) -> None:
-        self._index, self._camera, self._spec = index, camera, spec
+        self.index, self._camera, self._spec = index, camera, spec
         self._renderer = ViewRenderer(camera, spec.rig.arena, spec.seed, spec.supersample)
-        files = files_of(spec.layout, index, camera.name, spec.images, spec.masks)
-        self._images = stack.enter_context(self._writer(folder / files.image, spec.images, spec.crf))
+        name, as_png = f"Camera{index + 1}", spec.images == "png"
+        images = folder / "images" / name if as_png else folder / "videos" / name / "0.mp4"
+        self._images = stack.enter_context(self._writer(images, as_png, spec.crf))
         self._masks: FrameWriter | None = None
         if spec.masks != "none":
-            self._masks = stack.enter_context(self._writer(folder / files.mask, spec.masks, spec.mask_crf))
+            as_png = spec.masks == "png"
+            masks = folder / "masks" / (name if as_png else f"{name}.mp4")
+            self._masks = stack.enter_context(self._writer(masks, as_png, spec.mask_crf))
 
-    def _writer(self, path: Path, kind: str, crf: int) -> FrameWriter:
-        if kind == "png":
+    def _writer(self, path: Path, as_png: bool, crf: int) -> FrameWriter:
+        if as_png:
             return PngWriter(path)
         size = (self._camera.width, self._camera.height)
         return VideoWriter(path, size, self._spec.fps, self._spec.gop, crf, self._spec.colour)
 
-    def write(self, stage: _Stage, frame: int) -> None:
+    def write(self, frame: int, posed: Posed, shadow: Shadow) -> None:
         noise, seed = self._spec.noise, self._spec.seed
-        shown = frame - noise.lag.get(self._index, 0)
-        rendering = self._renderer.render(stage.posed(shown), stage.shadow(shown))
-        image: ImageRGB = noise.spoil_image(rendering.rgb, self._index, frame, seed)
-        self._images.write(image)
+        rendering = self._renderer.render(posed, shadow)
+        self._images.write(noise.spoil_image(rendering.rgb, self.index, frame, seed))
         if self._masks is not None:
-            mask: Levels = rendering.mask
-            if self._index in noise.tail_missing:
-                tailless = stage.posed(shown).mesh.without("tail")
-                mask = render_silhouette(tailless, self._camera, self._spec.supersample)
-            self._masks.write(noise.spoil_mask(mask, self._index, frame, seed))
+            mask = rendering.mask
+            if self.index in noise.tail_missing:
+                mask = render_silhouette(posed.mesh.without("tail"), self._camera, self._spec.supersample)
+            self._masks.write(noise.spoil_mask(mask, self.index, frame, seed))
+
+
+def write_dannce_calibration(folder: Path, cameras: Sequence[Camera]) -> None:
+    """calibration/hires_cam1_params.mat and so on. CalibrationError where the format cannot hold a camera's lens."""
+    for i, camera in enumerate(cameras, start=1):
+        savemat_repeatable(folder / "calibration" / f"hires_cam{i}_params.mat", dannce_params(camera))
+
+
+def dannce_params(camera: Camera) -> dict[str, np.ndarray]:
+    """Transposed K with a 1-based principal point; row-vector rotation (formats.md, a)."""
+    lens = as_brown(camera, "a DANNCE parameter file")
+    return {
+        "K": shifted_K(camera, TO_MATLAB).T,
+        "RDistort": np.array([[lens.k1, lens.k2, lens.k3]]),
+        "TDistort": np.array([[lens.p1, lens.p2]]),
+        "r": camera.R_cam_world.T,
+        "t": camera.t_cam_world[None],
+    }
+
+
+def shifted_K(camera: Camera, shift: float) -> np.ndarray:
+    K = camera.K.copy()
+    K[:2, 2] += shift
+    return K
+
+
+def as_brown(camera: Camera, form: str) -> BrownConrady:
+    """The lens as k1 k2 p1 p2 k3; CalibrationError on any other."""
+    lens = camera.lens
+    if isinstance(lens, Pinhole):
+        return BrownConrady()
+    if isinstance(lens, Fisheye) or lens.k4 or lens.k5 or lens.k6:
+        raise CalibrationError(f"camera {camera.name!r}: {form} holds k1 k2 p1 p2 k3 only, got {lens}")
+    return lens
+
+
+def savemat_repeatable(path: Path, values: dict[str, np.ndarray]) -> None:
+    """A MATLAB v5 file with a fixed header, so that equal captures are equal bytes."""
+    buffer = io.BytesIO()
+    savemat(buffer, values)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(_MAT_HEADER + buffer.getvalue()[len(_MAT_HEADER) :])

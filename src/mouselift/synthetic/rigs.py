@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.lens import BrownConrady, Lens, Pinhole
+from mouselift.geometry.lens import BrownConrady, Lens
 from mouselift.geometry.similarity import look_at
 from mouselift.synthetic.scene import Arena, scaled_camera
 
@@ -78,24 +78,11 @@ def demo_rig() -> Rig:
 
 
 def scaled_rig(rig: Rig, factor: float) -> Rig:
-    """The same rig with images of `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
-    return Rig(tuple(_scaled(camera, factor) for camera in rig.cameras), rig.arena)
-
-
-def undistorted_rig(rig: Rig) -> Rig:
-    """The same places and focal lengths, without lens distortion and skew (what MAMMAL's videos hold)."""
-    return Rig(tuple(replace(camera, lens=Pinhole(), skew=0.0) for camera in rig.cameras), rig.arena)
-
-
-def unskewed_rig(rig: Rig) -> Rig:
-    """The same rig without skew: what OpenCV-based calibrations (Anipose) can hold."""
-    return Rig(tuple(replace(camera, skew=0.0) for camera in rig.cameras), rig.arena)
-
-
-def _scaled(camera: Camera, factor: float) -> Camera:
-    width, height = camera.width * factor, camera.height * factor
-    if width != round(width) or height != round(height):
-        raise CalibrationError(
-            f"camera {camera.name!r}: {camera.width} x {camera.height} times {factor} is not a whole number of pixels"
-        )
-    return scaled_camera(camera, factor)
+    """The same rig with images of `factor` times the size. CalibrationError where that is no whole number of pixels."""
+    for camera in rig.cameras:
+        if any(size * factor != round(size * factor) for size in (camera.width, camera.height)):
+            raise CalibrationError(
+                f"camera {camera.name!r}: {camera.width} x {camera.height} times {factor} is not a whole number of "
+                "pixels"
+            )
+    return Rig(tuple(scaled_camera(camera, factor) for camera in rig.cameras), rig.arena)

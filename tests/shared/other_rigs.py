@@ -1,6 +1,8 @@
-"""Rigs of evenly spaced cameras, from parameters."""
+"""Rigs beside the demo's: cameras evenly around the arena, and rigs without distortion or skew."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 
@@ -38,6 +40,16 @@ def ring_rig(
         camera = aimed_camera(f"Camera{i + 1}", size, K, chosen, (x, y, z), (centre[0], centre[1], centre[2]))
         out.append(camera.turned(_turn(np.radians(jitter_deg) * rng.standard_normal(3))))
     return Rig(tuple(out), arena)
+
+
+def undistorted_rig(rig: Rig) -> Rig:
+    """The same places and focal lengths, without lens distortion and skew (what MAMMAL's videos hold)."""
+    return Rig(tuple(replace(camera, lens=Pinhole(), skew=0.0) for camera in rig.cameras), rig.arena)
+
+
+def unskewed_rig(rig: Rig) -> Rig:
+    """The same rig without skew: what OpenCV-based calibrations (Anipose) can hold."""
+    return Rig(tuple(replace(camera, skew=0.0) for camera in rig.cameras), rig.arena)
 
 
 def _turn(vector: np.ndarray) -> np.ndarray:
