@@ -25,7 +25,7 @@ from mouselift.capture.discovery import discover
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
-from mouselift.gaussians.ply import write_ply
+from mouselift.gaussians.files import write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
 from mouselift.media.png import encode_png, read_png

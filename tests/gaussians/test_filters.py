@@ -9,8 +9,8 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS, SplatFilter
-from mouselift.gaussians.ply import Splats
 from mouselift.reconstruct.options import FilterName
 
 GOLDEN = Path(__file__).parents[2] / ".." / "shared" / "golden" / "losses.npz"

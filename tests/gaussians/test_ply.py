@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import DatasetError, OutputError
-from mouselift.gaussians.ply import Splats, ply_bytes, read_ply, write_ply
+from mouselift.gaussians.files import Splats, ply_bytes, read_ply, write_ply
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

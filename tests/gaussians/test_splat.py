@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import DatasetError
-from mouselift.gaussians.ply import SH_DC, Splats
-from mouselift.gaussians.splat import read_splat
+from mouselift.gaussians.files import SH_DC, Splats, read_splat
 from splat_file import splat_bytes, write_splat
 
 

@@ -10,7 +10,7 @@ import tyro
 
 from mouselift.cli.reconstruct import Reconstruct
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.gaussians.ply import read_ply
+from mouselift.gaussians.files import read_ply
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.sample import camera_of
 from mouselift.render.base import RenderCamera

@@ -20,7 +20,7 @@ from mouselift.cli import reconstruct as command
 from mouselift.cli.reconstruct import Reconstruct
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import CheckpointError, DatasetError, ModelError, MouseliftError, OutputError
-from mouselift.gaussians.ply import read_ply
+from mouselift.gaussians.files import read_ply
 from mouselift.geometry.camera import Camera
 from mouselift.models.gslrm import config as network_config
 from mouselift.models.gslrm.config import GSLRMConfig, tiny

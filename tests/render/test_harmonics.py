@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.special import sph_harm_y
 
-from mouselift.gaussians.ply import SH_DC
+from mouselift.gaussians.files import SH_DC
 from mouselift.render.base import colours_from, harmonics_at
 
 

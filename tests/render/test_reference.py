@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mouselift.errors import CalibrationError
-from mouselift.gaussians.ply import Splats
+from mouselift.gaussians.files import Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.geometry.similarity import Similarity

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.reconstruct.record import SCORES, SampleRecord, ViewRecord

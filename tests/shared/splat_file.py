@@ -1,4 +1,4 @@
-"""Writes the compact `.splat` format of web viewers, for tests of its reader (`mouselift.gaussians.splat`)."""
+"""Writes the compact `.splat` format of web viewers, for tests of its reader (`mouselift.gaussians.files`)."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.gaussians.ply import SH_DC, Splats
-from mouselift.gaussians.splat import RECORD
+from mouselift.gaussians.files import RECORD, SH_DC, Splats
 
 
 def splat_bytes(splats: Splats) -> bytes:

@@ -11,8 +11,7 @@ import pytest
 
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import DatasetError
-from mouselift.gaussians.ply import SH_DC, Splats, write_ply
-from mouselift.gaussians.splat import read_splats
+from mouselift.gaussians.files import SH_DC, Splats, read_splats, write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool
 
 from mouselift.array_types import Array
-from mouselift.gaussians.ply import Splats
+from mouselift.gaussians.files import Splats
 
 Bounds = tuple[float, float, float, float, float, float]  # x, x, y, y, z, z: lowest and highest, world units
 _NOWHERE_AXIS = (-np.inf, np.inf)

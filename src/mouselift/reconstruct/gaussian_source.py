@@ -12,7 +12,7 @@ import torch
 
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, DatasetError, ModelError
-from mouselift.gaussians.splat import read_splats
+from mouselift.gaussians.files import read_splats
 from mouselift.models.gslrm.config import check_memory
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM

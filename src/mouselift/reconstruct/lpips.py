@@ -29,8 +29,7 @@ _EPSILON = 1e-10  # added to a pixel's length: all channels may be zero
 class Lpips:
     """The distance of two images; 0 for equal ones."""
 
-    convolutions: tuple[tuple[tuple[Tensor, Tensor], ...], ...]  # (weight, bias), five groups
-    weights: tuple[Tensor, ...]  # [1, channels, 1, 1] a group
+    state: State  # float32, keys and shapes as `_shapes` says
 
     @classmethod
     def load(cls, path: Path, device: torch.device | str = "cpu") -> Lpips:
@@ -41,31 +40,24 @@ class Lpips:
         (`scaling_layer.*`) of another version.
         """
         state = _checked(path, read_state(path)[0])
-
-        def part(key: str) -> Tensor:
-            return state[key].float().to(device)
-
-        groups = tuple(
-            tuple((part(f"net.slice{s + 1}.{k}.weight"), part(f"net.slice{s + 1}.{k}.bias")) for k in layers)
-            for s, layers in enumerate(CONVOLUTIONS)
-        )
-        return cls(groups, tuple(part(f"lin{s}.model.1.weight") for s in range(len(CHANNELS))))
+        return cls({key: value.float().to(device) for key, value in state.items()})
 
     def __call__(self, a: Float[Tensor, "3 h w"], b: Float[Tensor, "3 h w"]) -> float:
         """Of two images in 0..1. ValueError below 16 pixels a side: nothing is left after four halvings."""
         if min(a.shape[1:]) < 16:
             raise ValueError(f"Lpips: expected at least 16 x 16 pixels, got {a.shape[2]} x {a.shape[1]}")
-        place = self.weights[0]
-        shift, scale = (torch.tensor(v, device=place.device)[:, None, None] for v in (SHIFT, SCALE))
+        device = self.state["lin0.model.1.weight"].device
+        shift, scale = (torch.tensor(v, device=device)[:, None, None] for v in (SHIFT, SCALE))
         total = 0.0
         with torch.no_grad():
-            x = ((2 * torch.stack([a, b]).to(place) - 1) - shift) / scale
-            for group, (layers, weight) in enumerate(zip(self.convolutions, self.weights, strict=True)):
-                x = max_pool2d(x, 2) if group else x
-                for kernel, bias in layers:
-                    x = relu(conv2d(x, kernel, bias, padding=1))
+            x = ((2 * torch.stack([a, b]).to(device) - 1) - shift) / scale
+            for s, layers in enumerate(CONVOLUTIONS):
+                x = max_pool2d(x, 2) if s else x
+                for k in layers:
+                    name = f"net.slice{s + 1}.{k}"
+                    x = relu(conv2d(x, self.state[f"{name}.weight"], self.state[f"{name}.bias"], padding=1))
                 unit = x / (x.square().sum(dim=1, keepdim=True).sqrt() + _EPSILON)
-                total += float(conv2d((unit[:1] - unit[1:]).square(), weight).mean())
+                total += float(conv2d((unit[:1] - unit[1:]).square(), self.state[f"lin{s}.model.1.weight"]).mean())
         return total
 
 

@@ -18,7 +18,7 @@ from mouselift.atomic import check_output, check_outside
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
-from mouselift.gaussians.ply import write_ply
+from mouselift.gaussians.files import write_ply
 from mouselift.media.encode import encode_jpeg
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource, Source, device_of

@@ -53,6 +53,10 @@ class ViewRecord(msgspec.Struct, frozen=True, kw_only=True):
     place: int  # in the sample's file: renders/cam_<place>.png
     round: int = 0  # which reconstruction of the sample
 
+    def figures(self, names: Sequence[str]) -> list[float | None]:
+        """These of its figures, in their order."""
+        return [getattr(self, name) for name in names]
+
 
 class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One sample: all its views, of all its reconstructions."""
@@ -113,21 +117,18 @@ class Group(msgspec.Struct, frozen=True):
     figures: dict[str, Mean]  # those that are known of any
 
 
-def group_of(records: Sequence[SampleRecord], role: Role, view: str | None = None) -> Group | None:
-    """None where no image has that role (and name)."""
-    count = sum(row.role == role and (view is None or row.view == view) for r in records for row in r.views)
-    if not count:
-        return None
-    known = {f: [v for record in records if (v := record.mean(f, role, view)) is not None] for f in FIGURES}
-    return Group(role, view, count, {figure: Mean.of(values) for figure, values in known.items() if values})
-
-
 def groups(records: Sequence[SampleRecord]) -> tuple[list[Group], list[Group]]:
     """(by role, by view and role), held-out first."""
-    views = list(dict.fromkeys(row.view for record in records for row in record.views))
-    roles = [group_of(records, role) for role in ROLES]
-    each = [group_of(records, role, view) for role in ROLES for view in views]
-    return [group for group in roles if group], [group for group in each if group]
+    views = dict.fromkeys(row.view for record in records for row in record.views)
+    by_role = [_group(records, role) for role in ROLES]
+    by_view = [_group(records, role, view) for role in ROLES for view in views]
+    return [group for group in by_role if group.views], [group for group in by_view if group.views]
+
+
+def _group(records: Sequence[SampleRecord], role: Role, view: str | None = None) -> Group:
+    count = sum(row.role == role and (view is None or row.view == view) for r in records for row in r.views)
+    known = {f: [v for record in records if (v := record.mean(f, role, view)) is not None] for f in FIGURES}
+    return Group(role, view, count, {figure: Mean.of(values) for figure, values in known.items() if values})
 
 
 def overall(records: Sequence[SampleRecord]) -> Means:
@@ -159,14 +160,14 @@ def with_means(record: SampleRecord) -> dict[str, Any]:
 
 def metrics_csv(records: Sequence[SampleRecord]) -> bytes:
     """A row a view, in the sample's order; empty where a score is undefined."""
-    rows = ([r.id, row.view, row.role, *_exact(row, SCORES)] for r in records for row in r.views)
+    rows = ([r.id, row.view, row.role, *row.figures(SCORES)] for r in records for row in r.views)
     return _csv(["sample", "view", "role", *SCORES], rows)
 
 
 def views_csv(records: Sequence[SampleRecord]) -> bytes:
     """A row an image, held-out ones first; `reconstruction` counts those of a sample from 0."""
     rows = (
-        [record.id, row.view, row.role, str(row.round), *_exact(row, FIGURES)]
+        [record.id, row.view, row.role, row.round, *row.figures(FIGURES)]
         for record in records
         for row in sorted(record.views, key=lambda row: (row.round, ROLES.index(row.role)))
     )
@@ -176,7 +177,7 @@ def views_csv(records: Sequence[SampleRecord]) -> bytes:
 def samples_csv(records: Sequence[SampleRecord]) -> bytes:
     """A row a sample and role: means over its views."""
     rows = (
-        [record.id, role, str(count), *(_number(record.mean(figure, role)) for figure in FIGURES)]
+        [record.id, role, count, *(record.mean(figure, role) for figure in FIGURES)]
         for record in records
         for role in ROLES
         if (count := sum(row.role == role for row in record.views))
@@ -228,17 +229,10 @@ def value_words(figure: str, value: float | None, unknown: str = "-") -> str:
     return unknown if value is None else f"{value:.{2 if WORDS[figure].endswith('dB') else 3}f}"
 
 
-def _exact(row: ViewRecord, figures: Sequence[str]) -> list[str]:
-    return [_number(getattr(row, figure)) for figure in figures]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
-
-
-def _csv(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> bytes:
+def _csv(heads: Sequence[str], rows: Iterable[Sequence[str | float | None]]) -> bytes:
+    """Six digits of a float; None is an empty field."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(heads)
-    writer.writerows(rows)
+    writer.writerows([f"{value:.6g}" if isinstance(value, float) else value for value in row] for row in rows)
     return text.getvalue().encode()

@@ -18,8 +18,8 @@ from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, MouseliftError
+from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS
-from mouselift.gaussians.ply import Splats
 from mouselift.geometry.camera import Camera
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import Source

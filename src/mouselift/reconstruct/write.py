@@ -12,7 +12,7 @@ from jaxtyping import Float, UInt8
 
 from mouselift.array_types import Array, ImageRGB
 from mouselift.calibration.facelift import ViewEntry, sample_json
-from mouselift.gaussians.ply import write_ply
+from mouselift.gaussians.files import write_ply
 from mouselift.media.encode import encode_jpeg
 from mouselift.media.png import encode_png
 from mouselift.progress import Progress, silent

@@ -21,7 +21,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from mouselift.errors import CalibrationError, MissingExtraError
-from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.similarity import Similarity
@@ -48,7 +48,7 @@ WHITE: Colour = (1.0, 1.0, 1.0)
 class Gaussians:
     """n 3D Gaussians after all activations: what a network gives and a renderer draws.
 
-    Any device; one floating type; gradients flow. Files hold their stored form, `gaussians.ply.Splats`.
+    Any device; one floating type; gradients flow. Files hold their stored form, `gaussians.files.Splats`.
 
         gaussians = Gaussians.from_splats(read_splats(Path("sample_000007/gaussians.ply")), device="cuda")
     """

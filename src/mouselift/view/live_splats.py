@@ -14,7 +14,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.gaussians.splat import is_file_of_splats, read_splats
+from mouselift.gaussians.files import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
 from mouselift.reconstruct.record import CAMERAS, SPLATS

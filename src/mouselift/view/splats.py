@@ -10,7 +10,7 @@ from jaxtyping import Float64, Int64
 from scipy.spatial.transform import Rotation
 
 from mouselift.array_types import Array, ImageRGB, Points3
-from mouselift.gaussians.ply import SH_DC, Splats
+from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.view.hull_surface import HullSurface
 from mouselift.view.scene import IMAGE_SIDE, Scene, placed_cameras, shrunk

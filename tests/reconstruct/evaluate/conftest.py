@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from mouselift.calibration.facelift import ViewEntry, sample_json
-from mouselift.gaussians.ply import write_ply
+from mouselift.gaussians.files import write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png

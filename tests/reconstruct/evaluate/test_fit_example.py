@@ -1,4 +1,4 @@
-"""A witness without a model: one shape explains all views only where the cameras belong to the pixels."""
+"""Without a model: one shape explains all views only where the cameras belong to the pixels."""
 
 from __future__ import annotations
 

@@ -1,8 +1,12 @@
-"""3D Gaussians as `.ply`, in the layout that splat viewers open: read and write.
+"""Files of 3D Gaussians: `.ply` in the layout that splat viewers open, read and written; `.splat`, read.
 
-Binary little endian, one element `vertex`: x y z; red green blue (bytes, for viewers of plain points); f_dc_0..2 and
-f_rest_* (spherical harmonics); opacity (logit); scale_0..2 (log); rot_0..3 (w first, any length). Degree 0 is padded
-with 45 zeros because viewers expect them. f_rest holds all coefficients of red, then of green, then of blue.
+.ply: binary little endian, one element `vertex`: x y z; red green blue (bytes, for viewers of plain points);
+f_dc_0..2 and f_rest_* (spherical harmonics); opacity (logit); scale_0..2 (log); rot_0..3 (w first, any length). Degree
+0 is padded with 45 zeros: viewers expect them. f_rest holds all coefficients of red, then of green, then of blue.
+
+.splat, the compact format of web viewers: 32 bytes a Gaussian: position (3 float32), scale (3 float32, linear), colour
+and opacity (4 bytes, 0..255), rotation (4 bytes, w first: 128 + 128 q). No spherical harmonics beyond the constant one,
+and 8 bits only: it loses precision.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ _TYPES = {
     "uint16": "<u2", "int": "<i4", "int32": "<i4", "uint": "<u4", "uint32": "<u4", "float": "<f4", "float32": "<f4",
     "double": "<f8", "float64": "<f8",
 }  # fmt: skip
+SUFFIXES = (".ply", ".splat")
+RECORD = np.dtype([("p", "<f4", (3,)), ("scale", "<f4", (3,)), ("rgba", "u1", (4,)), ("q", "u1", (4,))])  # of a .splat
 _DC, _SCALES = tuple(f"f_dc_{i}" for i in range(3)), tuple(f"scale_{i}" for i in range(3))
 _ROTATION = tuple(f"rot_{i}" for i in range(4))
 _END = b"end_header\n"
@@ -62,7 +68,7 @@ class Splats:
 
 def ply_bytes(splats: Splats) -> bytes:
     """The file's content. The same splats give the same bytes."""
-    fields = _fields(_PADDED_REST)
+    fields = _fields()
     table = np.zeros(len(splats), dtype=fields)
     _put(table, ("x", "y", "z"), splats.positions)
     level = np.clip(255 * (_BYTE_DC * splats.harmonics[:, 0].astype(np.float64) + 0.5), 0, 255)
@@ -91,10 +97,7 @@ def read_ply(path: Path) -> Splats:
     DatasetError says what is wrong: no PLY, text or big endian, a property missing or of a list type, cut short, more
     bytes than promised, or numbers that are not finite.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: expected a readable .ply of Gaussians, got: {error.strerror or error}") from None
+    data = _content(path, ".ply of Gaussians")
     count, fields, start = _header(data, path)
     got, want = len(data) - start, count * fields.itemsize
     if got != want:
@@ -120,8 +123,53 @@ def read_ply(path: Path) -> Splats:
     )
 
 
-def _fields(rest: int) -> np.dtype:
-    names = [*_DC, *(f"f_rest_{i}" for i in range(rest)), "opacity", *_SCALES, *_ROTATION]
+def read_splat(path: Path) -> Splats:
+    """Read a `.splat`. Colours and opacities are as rounded there; an opacity of 0 or 255 is read half a level inside.
+
+    DatasetError: not a whole number of records, or numbers that no Gaussian has.
+    """
+    data = _content(path, ".splat file")
+    if len(data) % RECORD.itemsize:
+        raise DatasetError(f"{path}: expected records of {RECORD.itemsize} bytes, got {len(data)} bytes; cut short?")
+    table = np.frombuffer(data, dtype=RECORD)
+    good = np.isfinite(table["p"]).all(axis=1) & np.isfinite(table["scale"]).all(axis=1)
+    good &= (table["scale"] > 0).all(axis=1) & (table["q"] != 128).any(axis=1)
+    if not good.all():
+        raise DatasetError(
+            f"{path}: expected finite positions, positive scales and rotations of some length; record "
+            f"{int(np.argmin(good))} has others. Not a .splat file?"
+        )
+    opacity = np.clip(table["rgba"][:, 3].astype(np.float64), 0.5, 254.5) / 255
+    return Splats(
+        np.ascontiguousarray(table["p"]),
+        ((table["rgba"][:, None, :3] / 255 - 0.5) / SH_DC).astype(np.float32),
+        np.log(opacity / (1 - opacity)).astype(np.float32),
+        np.log(table["scale"]),
+        (table["q"].astype(np.float32) - 128) / 128,
+    )
+
+
+def is_file_of_splats(path: Path) -> bool:
+    """By its suffix."""
+    return path.suffix.lower() in SUFFIXES and not path.is_dir()
+
+
+def read_splats(path: Path) -> Splats:
+    """A `.ply` or `.splat` of Gaussians. DatasetError as their readers, and for another suffix."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise DatasetError(f"{path}: expected a file of Gaussians, .ply or .splat, got {path.suffix or 'no suffix'}")
+    return read_ply(path) if path.suffix.lower() == ".ply" else read_splat(path)
+
+
+def _content(path: Path, kind: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise DatasetError(f"{path}: expected a readable {kind}, got: {error.strerror or error}") from None
+
+
+def _fields() -> np.dtype:
+    names = [*_DC, *(f"f_rest_{i}" for i in range(_PADDED_REST)), "opacity", *_SCALES, *_ROTATION]
     colours = [(name, "u1") for name in ("red", "green", "blue")]
     return np.dtype([(name, "<f4") for name in "xyz"] + colours + [(name, "<f4") for name in names])
 
