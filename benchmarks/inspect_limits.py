@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from unittest.mock import patch
 
 import cv2
 import numpy as np
@@ -22,16 +23,10 @@ import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
-from mouselift.inspect.agreement import (
-    LIMITS,
-    AgreementLimits,
-    agreement_findings,
-    agreement_of,
-    by_pair,
-    tangency_distances,
-)
+from mouselift.inspect import agreement
+from mouselift.inspect.agreement import agreement_findings, agreement_of, by_pair, tangency_distances
 from mouselift.inspect.facts import AgreementFacts
-from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, view_outline
+from mouselift.inspect.sampled_frames import FrameOutlines, ViewOutline, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -47,7 +42,7 @@ _LATE = (1, 2, 4)  # frames
 
 @dataclass(frozen=True)
 class Fault:
-    """One camera's, `change` of what the calibration states; or its masks are `late` frames behind."""
+    """One camera's, `change` of its calibration; or its masks are `late` frames behind."""
 
     name: str
     change: Callable[[Camera, np.random.Generator], Camera] | None = None
@@ -139,59 +134,60 @@ def _facts(
     faulty: int,
     rng: np.random.Generator,
 ) -> AgreementFacts | None:
-    stated = fault.change(cameras[faulty], rng) if fault.change is not None else cameras[faulty]
+    calibrated = fault.change(cameras[faulty], rng) if fault.change is not None else cameras[faulty]
 
-    def judged(frame: FrameOutlines) -> FrameOutlines:
+    def seen(frame: FrameOutlines) -> FrameOutlines:
         views: list[ViewOutline | None] = list(frame.views)
         view = views[faulty]
-        views[faulty] = None if view is None else replace(view, camera=stated)
+        views[faulty] = None if view is None else replace(view, camera=calibrated)
         return replace(frame, views=tuple(views))
 
-    return agreement_of([camera.name for camera in cameras], [by_pair(tangency_distances(judged(f))) for f in frames])
+    return agreement_of([camera.name for camera in cameras], [by_pair(tangency_distances(seen(f))) for f in frames])
 
 
-def table(found: Sequence[Case], limits: AgreementLimits) -> None:
+def table(found: Sequence[Case]) -> None:
     """Per fault and kind of masks: right camera named / wrong one or all of them, per cent of the captures."""
+    limits = {name: value for name, value in vars(agreement).items() if name.isupper() and name[0] != "_"}
     print(f"{limits}\nfault                 " + "".join(f"{masks:>22}" for masks in _MASKS))
     print(" " * 22 + "   named  other   error" * len(_MASKS))
     for fault in FAULTS:
         row = f"{fault.name:<22}"
         for masks in _MASKS:
             mine = [case for case in found if case.fault == fault and case.masks == masks]
-            named = np.mean([_named(case, limits) for case in mine])
-            other = np.mean([_other(case, limits) for case in mine])
-            error = np.mean([any(f.severity == "error" for f in _findings(case, limits)) for case in mine])
+            named = np.mean([_named(case) for case in mine])
+            other = np.mean([_other(case) for case in mine])
+            error = np.mean([any(f.severity == "error" for f in _findings(case)) for case in mine])
             row += f"{100 * named:8.1f}{100 * other:7.1f}{100 * error:7.1f}"
         print(row)
     clean = [case.facts.all_px for case in found if case.faulty_camera is None and case.facts is not None]
     print(f"median residual of captures without a fault: at most {max(clean):.2f} px\n")
 
 
-def _findings(case: Case, limits: AgreementLimits) -> list:
-    return list(agreement_findings(case.facts, _INSTANTS, (), limits))
+def _findings(case: Case) -> list:
+    return list(agreement_findings(case.facts, _INSTANTS, ()))
 
 
-def _named(case: Case, limits: AgreementLimits) -> bool:
-    return case.faulty_camera is not None and any(f.camera == case.faulty_camera for f in _findings(case, limits))
+def _named(case: Case) -> bool:
+    return case.faulty_camera is not None and any(f.camera == case.faulty_camera for f in _findings(case))
 
 
-def _other(case: Case, limits: AgreementLimits) -> bool:
-    return any(f.camera != case.faulty_camera or case.faulty_camera is None for f in _findings(case, limits))
+def _other(case: Case) -> bool:
+    return any(f.camera != case.faulty_camera or case.faulty_camera is None for f in _findings(case))
 
 
 def tune(found: Sequence[Case]) -> None:
     """False alarms and detections of a grid of limits, by kind of masks."""
     print("ratio   worst  least_px  " + "".join(f"{masks + ': false, named, other, %':>36}" for masks in _MASKS))
     for ratio, share, least in product((1.5, 2.0, 2.5), (0.0, 0.6, 0.7, 0.8, 0.9), (0.5, 1.0)):
-        limits = replace(LIMITS, ratio=ratio, worst_share=share, least_px=least)
         row = f"{ratio:6.2f} {share:6.2f} {least:9.2f}  "
         for masks in _MASKS:
             sound, faulty = (
                 [case for case in found if (case.faulty_camera is None) == good and case.masks == masks]
                 for good in (True, False)
             )
-            rates = [np.mean([_other(case, limits) for case in sound])]
-            rates += [np.mean([judge(case, limits) for case in faulty]) for judge in (_named, _other)]
+            with patch.multiple(agreement, RATIO=ratio, WORST_SHARE=share, LEAST_PX=least):
+                rates = [np.mean([_other(case) for case in sound])]
+                rates += [np.mean([kind(case) for case in faulty]) for kind in (_named, _other)]
             row += "".join(f"{100 * rate:12.1f}" for rate in rates)
         print(row)
 
@@ -206,7 +202,7 @@ def main() -> None:
     found = [case for seed in range(first, first + options.captures) for case in cases(seed)]
     if options.tune:
         tune(found)
-    table(found, LIMITS)
+    table(found)
 
 
 if __name__ == "__main__":

@@ -25,10 +25,9 @@ from threadpoolctl import threadpool_limits
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
-from mouselift.inspect.frame_choice import choose_frames
-from mouselift.inspect.frame_outlines import FrameOutlines, ViewOutline, motion_a_frame, view_outline
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
 from mouselift.inspect.offsets import LagTables, lag_table
+from mouselift.inspect.sampled_frames import FrameOutlines, ViewOutline, choose_frames, motion_a_frame, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

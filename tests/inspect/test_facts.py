@@ -14,10 +14,10 @@ from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
 from mouselift.inspect.facts import Inspection
-from mouselift.inspect.frame_choice import choose_frames
 from mouselift.inspect.inspect_capture import inspect_capture
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_findings
+from mouselift.inspect.sampled_frames import choose_frames
 from mouselift.inspect.subject_path import plane_normal
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse

@@ -13,7 +13,7 @@ import tangency_reference as reference
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.tangent_planes import OutlineRays, tangency, window_residuals
-from mouselift.inspect.frame_outlines import ViewOutline, view_outline
+from mouselift.inspect.sampled_frames import ViewOutline, view_outline
 from mouselift.synthetic.body import Pose
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

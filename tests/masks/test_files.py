@@ -12,10 +12,16 @@ import pytest
 from mouselift.capture.capture import Capture, CaptureCamera
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, DatasetError, MaskError, MouseliftError, OutputError
-from mouselift.masks.mask_files import png_name, read_mask, write_mask, write_video
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import FrameRecord, measure, summarise
-from mouselift.masks.segment_capture import MaskReport, segment_capture
+from mouselift.masks.segment_capture import (
+    MaskReport,
+    png_name,
+    read_mask,
+    segment_capture,
+    write_mask,
+    write_video,
+)
 from mouselift.media.images import ImageFolder
 from mouselift.media.png import encode_png
 from mouselift.media.video import VideoReader, probe
@@ -108,7 +114,7 @@ def test_true_silhouettes_agree_and_a_shifted_one_is_named(recording):
     assert "px" in found[2].verdict
 
 
-def test_cut_and_empty_views_are_counted_not_judged(recording):
+def test_cut_and_empty_views_are_counted_not_measured(recording):
     cameras = recording.arena.cameras
     views = truth_levels(recording, 30)
     views[0] = np.zeros_like(views[0])

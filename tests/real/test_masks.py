@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from mouselift.capture.capture import Capture, load_capture
-from mouselift.masks.mask_files import png_name, read_mask
 from mouselift.masks.options import MaskOptions
-from mouselift.masks.segment_capture import segment_capture
+from mouselift.masks.segment_capture import png_name, read_mask, segment_capture
 
 CYLINDER = Path(__file__).resolve().parents[3] / "shared/data/mouse_cylinder"
 pytestmark = pytest.mark.skipif(not CYLINDER.is_dir(), reason=f"real data not at {CYLINDER}")

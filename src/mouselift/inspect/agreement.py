@@ -3,41 +3,43 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from typing import NamedTuple
 
-import msgspec
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array
 from mouselift.findings import Finding
 from mouselift.geometry.tangent_planes import tangency
 from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint
-from mouselift.inspect.frame_outlines import FrameOutlines
+from mouselift.inspect.sampled_frames import FrameOutlines
 from mouselift.inspect.subject_path import SubjectPosition
 from mouselift.masks.quality import FrameRecord, ViewRecord, measure, summarise
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 from mouselift.media.frames import FrameSet
 
-
-@dataclass(frozen=True)
-class AgreementLimits:
-    """Of `agreement_findings`; pixels of the recording. Runs: `python benchmarks/inspect_limits.py`."""
-
-    ratio: float = 2.0  # residual of the pairs with a camera over that of the pairs without it
-    sure_ratio: float = 3.0  # the same, for an error
-    worst_share: float = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
-    least_px: float = 1.0  # a camera that is nearer to the others than this is not named
-    serious_px: float = 3.0  # for an error
-    rough_px: float = 6.0  # of all views: masks or calibration are rough
-    wrong_px: float = 20.0  # for an error
-    instants: int = 5  # fewer say nothing
-
-
-LIMITS = AgreementLimits()
+# Of `agreement_findings`; pixels of the recording. Rates with these limits, and with others:
+# `python benchmarks/inspect_limits.py` (docs/evidence/inspect-rates.md).
+RATIO = 2.0  # residual of the pairs with a camera over that of the pairs without it
+SURE_RATIO = 3.0  # the same, for an error
+WORST_SHARE = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
+LEAST_PX = 1.0  # a camera that is nearer to the others than this is not named
+SERIOUS_PX = 3.0  # for an error
+ROUGH_PX = 6.0  # of all views: masks or calibration are rough
+WRONG_PX = 20.0  # for an error
+_INSTANTS = 5  # fewer say nothing
 _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
+
+
+class _Instant(NamedTuple):
+    """One instant, by camera."""
+
+    states: tuple[str, ...]
+    parts: list[int]
+    areas: list[float | None]
+    residuals: Float64[Array, "p 2 2"]  # |pixels| by pair, view and side; NaN: says nothing
+    record: FrameRecord
 
 
 class AgreementTally:
@@ -45,53 +47,38 @@ class AgreementTally:
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self.pairs = list(combinations(range(len(names)), 2))
-        self._frames: list[FrameOutlines] = []  # stripped of their views: states only
-        self._parts: list[tuple[int, ...]] = []
-        self._areas: list[list[float | None]] = []
-        self._records: list[FrameRecord] = []
-        self._residuals: list[np.ndarray] = []  # [p, 2, 2] |pixels| by pair, view and side; NaN: says nothing
+        self._instants: list[_Instant] = []
 
-    def add(self, outlines: FrameOutlines, frameset: FrameSet, position: SubjectPosition | None, carve: bool) -> None:
-        """One instant. `carve`: measure how far the hull of all masks fills each of them, too."""
+    def add(self, outlines: FrameOutlines, frameset: FrameSet, position: SubjectPosition | None) -> None:
+        """One instant. `position`: how far the hull of all masks around it fills each of them is measured, too."""
         pixels = tangency_distances(outlines)
-        lists = {i: [round(float(value), 4) for value in own[np.isfinite(own)]] for i, own in enumerate(pixels)}
-        self._residuals.append(by_pair(pixels))
-        self._records.append(self._record(outlines, frameset, position if carve else None, lists))
-        self._areas.append([None if view is None else round(view.outline.area, 1) for view in outlines.views])
-        self._parts.append(tuple(0 if view is None else view.parts for view in outlines.views))
-        self._frames.append(FrameOutlines(outlines.frame, (), outlines.states))
+        parts = [0 if view is None else view.parts for view in outlines.views]
+        areas = [None if view is None else round(view.outline.area, 1) for view in outlines.views]
+        record = self._record(frameset, position, pixels)
+        self._instants.append(_Instant(outlines.states, parts, areas, by_pair(pixels), record))
 
     def _record(
-        self,
-        outlines: FrameOutlines,
-        frameset: FrameSet,
-        position: SubjectPosition | None,
-        tangency: dict[int, list[float]],
+        self, frameset: FrameSet, position: SubjectPosition | None, pixels: Float64[Array, "v v 2"]
     ) -> FrameRecord:
         """`masks.quality`'s record, with tangency measured on sub-pixel outlines in place of pixel corners."""
-        by_name = {view.camera.name: view for view in frameset.views}
-        known = [i for i, name in enumerate(self.names) if name in by_name]
-        views = [by_name[self.names[i]] for i in known]
-        cameras = [view.camera for view in views]
+        cameras = [view.camera for view in frameset.views]
         carver = None
         if position is not None:
             half, small = _REACH * position.length, [half_camera(camera) for camera in cameras]
             voxel = fine_voxel(small, position.centre)
             carver = Carver(small, Volume(position.centre - half, position.centre + half, voxel))
-        measured = measure(cameras, [view.mask for view in views], outlines.frame, carver)
-        records = [ViewRecord("no-image")] * len(self.names)
-        for i, record in zip(known, measured.views, strict=True):
-            records[i] = msgspec.structs.replace(record, tangency_px=tuple(tangency.get(i, ())))
-        return FrameRecord(outlines.frame, tuple(records))
+        known = {name: own[np.isfinite(own)].tolist() for name, own in zip(self.names, pixels, strict=True)}
+        tangency = {i: [round(value, 4) for value in known[camera.name]] for i, camera in enumerate(cameras)}
+        measured = measure(cameras, [view.mask for view in frameset.views], frameset.frame, carver, tangency)
+        by_name = {camera.name: record for camera, record in zip(cameras, measured.views, strict=True)}
+        return FrameRecord(frameset.frame, tuple(by_name.get(name, ViewRecord("no-image")) for name in self.names))
 
     def masks(self) -> tuple[MaskFacts, ...]:
         """Per camera, over all instants added."""
         out = []
-        for i, quality in enumerate(summarise(self.names, self._records)):
-            states = [outlines.states[i] for outlines in self._frames]
-            areas = [row[i] for row in self._areas]
-            known = [area for area in areas if area is not None]
+        for i, quality in enumerate(summarise(self.names, [instant.record for instant in self._instants])):
+            states = [instant.states[i] for instant in self._instants]
+            areas = [area for instant in self._instants if (area := instant.areas[i]) is not None]
             out.append(
                 MaskFacts(
                     camera=self.names[i],
@@ -100,9 +87,9 @@ class AgreementTally:
                     no_mask=states.count("no-mask"),
                     empty=states.count("empty"),
                     cut=quality.cut,
-                    parts=sum(row[i] > 1 for row in self._parts),
-                    area_px=round(float(np.median(known)), 1) if known else None,
-                    area_range=_range(known),
+                    parts=sum(instant.parts[i] > 1 for instant in self._instants),
+                    area_px=round(float(np.median(areas)), 1) if areas else None,
+                    area_range=_range(areas),
                     quality=quality,
                 )
             )
@@ -110,23 +97,21 @@ class AgreementTally:
 
     def series(self) -> tuple[CameraSeries, ...]:
         """Area and residual of every camera over the instants."""
-        out = []
-        for i, name in enumerate(self.names):
-            own = [p for p, pair in enumerate(self.pairs) if i in pair]
-            points = [
-                SeriesPoint(outlines.frame, areas[i], _median(residuals[own]))
-                for outlines, residuals, areas in zip(self._frames, self._residuals, self._areas, strict=True)
-            ]
-            out.append(CameraSeries(name, tuple(points)))
-        return tuple(out)
+        return tuple(
+            CameraSeries(
+                name,
+                tuple(SeriesPoint(x.record.frame, x.areas[i], _median(x.residuals[own])) for x in self._instants),
+            )
+            for i, (name, own) in enumerate(zip(self.names, _pairs_of(len(self.names)), strict=True))
+        )
 
     def facts(self) -> AgreementFacts | None:
         """As `agreement_of`, over all instants added."""
-        return agreement_of(self.names, self._residuals)
+        return agreement_of(self.names, [instant.residuals for instant in self._instants])
 
 
 def tangency_distances(outlines: FrameOutlines) -> Float64[Array, "v v 2"]:
-    """|Pixels| of each view's touching points from the planes that touch another view; NaN: says nothing."""
+    """|Pixels| of each view's tangent points from the tangent planes of another view; NaN: says nothing."""
     out = np.full((len(outlines.views), len(outlines.views), 2), np.nan)
     known = [i for i, view in enumerate(outlines.views) if view is not None]
     views = [view for view in outlines.views if view is not None]
@@ -136,8 +121,15 @@ def tangency_distances(outlines: FrameOutlines) -> Float64[Array, "v v 2"]:
     return out
 
 
+def _pairs_of(views: int) -> Bool[Array, "v p"]:
+    """Which pairs each view takes part in, in the order of `by_pair`."""
+    first, second = np.triu_indices(views, 1)
+    own = np.arange(views)[:, None]
+    return np.asarray((first == own) | (second == own))
+
+
 def by_pair(pixels: Float64[Array, "v v 2"]) -> Float64[Array, "p 2 2"]:
-    """`distances` by pair of cameras, view and side."""
+    """`tangency_distances` by pair of cameras, view and side."""
     first, second = np.triu_indices(len(pixels), 1)
     return np.stack([pixels[first, second], pixels[second, first]], axis=1)
 
@@ -153,7 +145,7 @@ def agreement_of(names: Sequence[str], residuals: Sequence[Float64[Array, "p 2 2
     overall = _median(together)
     if overall is None:
         return None
-    member = np.array([[v in pair for pair in combinations(range(len(names)), 2)] for v in range(len(names))])
+    member = _pairs_of(len(names))
     return AgreementFacts(
         overall,
         {name: _median(together[:, member[v]]) for v, name in enumerate(names)},
@@ -180,45 +172,41 @@ def _range(values: Sequence[float]) -> tuple[float, float] | None:
     return round(float(np.percentile(values, 5)), 1), round(float(np.percentile(values, 95)), 1)
 
 
-def agreement_findings(
-    facts: AgreementFacts | None, instants: int, late: Sequence[str], limits: AgreementLimits = LIMITS
-) -> Iterator[Finding]:
+def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequence[str]) -> Iterator[Finding]:
     """Which camera disagrees; those in `late` lag, and have their own finding."""
-    if facts is None or facts.all_px is None or instants < limits.instants:
+    if facts is None or instants < _INSTANTS:
         return
     ratios = {
-        name: px / max(rest, limits.least_px / limits.ratio)
+        name: px / max(rest, LEAST_PX / RATIO)
         for name, px in facts.camera_px.items()
         if px is not None and (rest := facts.without_px[name]) is not None
     }
-    blamed = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
-    own, rest = (None, None) if blamed is None else (facts.camera_px[blamed], facts.without_px[blamed])
-    steady = blamed is not None and facts.worst_share.get(blamed, 0.0) >= limits.worst_share
-    if blamed is not None and own is not None and rest is not None and ratios[blamed] > limits.ratio and steady:
-        if blamed in late:
+    worst = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
+    own, rest = (None, None) if worst is None else (facts.camera_px[worst], facts.without_px[worst])
+    steady = worst is not None and facts.worst_share.get(worst, 0.0) >= WORST_SHARE
+    if worst is not None and own is not None and rest is not None and ratios[worst] > RATIO and steady:
+        if worst in late:
             return
-        serious = ratios[blamed] > limits.sure_ratio and own > limits.serious_px
+        serious = ratios[worst] > SURE_RATIO and own > SERIOUS_PX
         yield Finding.of(
             "views-disagree",
-            f"camera {blamed}: its silhouettes lie {own:.2f} px from the other views' tangent planes; "
-            "the others agree "
-            f"among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, "
-            "its images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
+            f"camera {worst}: its silhouettes lie {own:.2f} px from the other views' tangent planes; the others "
+            f"agree among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, its "
+            "images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
             severity="error" if serious else "warning",
-            camera=blamed,
+            camera=worst,
             value=own,
             limit=rest,
-            advice=f"Check the masks of {blamed}, then its calibration and crop_offset.",
+            advice=f"Check the masks of {worst}, then its calibration and crop_offset.",
         )
-    elif facts.all_px > limits.rough_px and not late:
+    elif facts.all_px > ROUGH_PX and not late:
         yield Finding.of(
             "views-disagree",
-            f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and "
-            "no single camera "
+            f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and no single camera "
             "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? image size?)",
-            severity="error" if facts.all_px > limits.wrong_px else "warning",
+            severity="error" if facts.all_px > WRONG_PX else "warning",
             value=facts.all_px,
-            limit=limits.rough_px,
+            limit=ROUGH_PX,
         )
 
 
@@ -227,22 +215,16 @@ def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
     for fact in masks:
         there = fact.instants - fact.no_mask - fact.no_image
         if there == 0:
-            yield Finding.of(
-                "missing-mask",
-                f"camera {fact.camera}: no masks at the {fact.instants} sampled instants; `mouselift "
-                "mask CAPTURE` "
-                "makes them",
-                camera=fact.camera,
+            text = (
+                f"camera {fact.camera}: no masks at the {fact.instants} sampled instants; `mouselift mask CAPTURE` "
+                "makes them"
             )
+            yield Finding.of("missing-mask", text, camera=fact.camera)
             continue
         if fact.empty > _EMPTY_SHARE * there:
+            text = f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants"
             yield Finding.of(
-                "empty-mask",
-                f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants",
-                camera=fact.camera,
-                value=fact.empty / there,
-                limit=_EMPTY_SHARE,
-                advice="",
+                "empty-mask", text, camera=fact.camera, value=fact.empty / there, limit=_EMPTY_SHARE, advice=""
             )
         if fact.cut > _CUT_SHARE * there:
             yield Finding.of(

@@ -131,7 +131,7 @@ class Inspection(msgspec.Struct, frozen=True):
     rate: float
     frames: int  # on the common timeline
     duration: float | None  # seconds
-    instants: tuple[int, ...]  # frames that were judged
+    instants: tuple[int, ...]  # frames that were measured
     read: int  # frames that were read for it
     cameras: tuple[CameraFacts, ...]
     pairs: tuple[PairFacts, ...]

@@ -14,12 +14,19 @@ from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
 from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
 from mouselift.inspect.facts import Inspection, LagFacts, triple
-from mouselift.inspect.frame_choice import ChosenFrames, choose_frames, mask_numbers, masked_frames
-from mouselift.inspect.frame_outlines import FrameOutlines, motion_a_frame, read_outlines
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
 from mouselift.inspect.offsets import LagTables, lag_table
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, common_view, pair_facts, rig_findings
+from mouselift.inspect.sampled_frames import (
+    ChosenFrames,
+    FrameOutlines,
+    choose_frames,
+    mask_numbers,
+    masked_frames,
+    motion_a_frame,
+    read_outlines,
+)
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, path_facts, subject_position, up_findings
 from mouselift.media.video import VideoInfo
 from mouselift.progress import Progress, silent
@@ -52,8 +59,7 @@ class _Gathered:
 
     agreement: AgreementTally
     positions: list[SubjectPosition] = field(default_factory=list)
-    lag_frames: list[int] = field(default_factory=list)
-    tables: list[np.ndarray] = field(default_factory=list)
+    tables: dict[int, np.ndarray] = field(default_factory=dict)  # moving instant -> its lag table
     motions: dict[int, float | None] = field(default_factory=dict)  # instant -> pixels a frame
 
 
@@ -124,10 +130,9 @@ def _gather(
     out = _Gathered(AgreementTally(names))
     window: deque[FrameOutlines] = deque(maxlen=2 * chosen.reach + 1)
     kept: deque = deque(maxlen=chosen.reach + 1)  # (frame set, position) from the window's middle on
-    instants, done = set(chosen.instants), 0
-    for count, (outlines, frameset) in enumerate(
-        read_outlines(source.read(chosen.frames, images=False), names), start=1
-    ):
+    instants = set(chosen.instants)
+    read = read_outlines(source.read(chosen.frames, images=False), names)
+    for count, (outlines, frameset) in enumerate(read, start=1):
         if window and outlines.frame != window[-1].frame + 1:
             window.clear()
             kept.clear()
@@ -136,22 +141,15 @@ def _gather(
             out.positions.append(position)
         window.append(outlines)
         kept.append((frameset, position))
-        if len(window) == window.maxlen and window[chosen.reach].frame in instants:
-            middle, (frames, where) = window[chosen.reach], kept[0]
-            out.agreement.add(middle, frames, where, carve=done % _HULL_EVERY == 0)
-            _compare(out, list(window), chosen.reach)
-            done += 1
+        if len(window) == window.maxlen and (frame := window[chosen.reach].frame) in instants:
+            frames, where = kept[0]
+            carve = len(out.motions) % _HULL_EVERY == 0
+            out.agreement.add(window[chosen.reach], frames, where if carve else None)
+            moved = out.motions[frame] = motion_a_frame(list(window))
+            if moved is not None and moved >= MOVING_PX:
+                out.tables[frame] = lag_table(list(window))
         progress("reading masks", count, len(chosen.frames))
     return out
-
-
-def _compare(out: _Gathered, window: Sequence[FrameOutlines], reach: int) -> None:
-    """The window's motion, and its lag table where the animal moves."""
-    frame = window[reach].frame
-    moved = out.motions[frame] = motion_a_frame(window)
-    if moved is not None and moved >= MOVING_PX:
-        out.lag_frames.append(frame)
-        out.tables.append(lag_table(window))
 
 
 def _lags(
@@ -177,7 +175,7 @@ def _lags(
             f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More of them: --instants."
         )
         return (), said, []
-    lags = LagTables(tuple(names), chosen.reach, tuple(gathered.lag_frames), np.stack(gathered.tables))
+    lags = LagTables(tuple(names), chosen.reach, tuple(gathered.tables), np.stack(list(gathered.tables.values())))
     whole = lag_facts(lags, given)
     said = (
         f"Offsets -{chosen.reach} .. +{chosen.reach} tried at {moving} of {len(gathered.motions)} instants, those at "

@@ -110,29 +110,22 @@ def lag_findings(whole: Sequence[LagFacts], lags: LagTables, given: Sequence[int
         changed = _change(parts, offsets, view) if parts else None
         if changed is not None:
             early, late = changed
-            yield Finding.of(
-                "lag-changes",
-                f"camera {fact.camera}: lags by {early} frames in the first half of the moving "
-                "instants (before frame "
+            text = (
+                f"camera {fact.camera}: lags by {early} frames in the first half of the moving instants (before frame "
                 f"{middle}) and by {late} in the second; expected one lag. It, or the others, lost frames on the way: "
-                "no frame_offset mends that. Find where, and prepare the parts apart (two captures)",
-                camera=fact.camera,
-                frame=middle,
-                value=float(late - early),
-                limit=0.0,
+                "no frame_offset mends that. Find where, and prepare the parts apart (two captures)"
+            )
+            yield Finding.of(
+                "lag-changes", text, camera=fact.camera, frame=middle, value=float(late - early), limit=0.0
             )
         elif fact.best:
             yield _lag_finding(fact, given[view], max(fact.offsets), len(whole))
         if fact.best is not None and fact.fine is not None and abs(fact.fine - fact.best) > _FRACTION:
-            yield Finding.of(
-                "lag-fraction",
-                f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two "
-                "frames; its "
-                "shutter does not open with the others'. No offset in whole frames removes that; trigger them together",
-                camera=fact.camera,
-                value=fact.fine - fact.best,
-                limit=_FRACTION,
+            text = (
+                f"camera {fact.camera}: silhouettes fit best at {fact.fine:+.2f} frames, between two frames; its "
+                "shutter does not open with the others'. No offset in whole frames removes that; trigger them together"
             )
+            yield Finding.of("lag-fraction", text, camera=fact.camera, value=fact.fine - fact.best, limit=_FRACTION)
 
 
 def _change(parts: Sequence[LagTables], offsets: Sequence[Sequence[int]], view: int) -> tuple[int, int] | None:
@@ -158,11 +151,10 @@ def _lag_finding(fact: LagFacts, given: int, reach: int, cameras: int) -> Findin
     frames = "frame" if abs(best) == 1 else "frames"
     return Finding.of(
         "camera-lags",
-        f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = "
-        f"{given + best} in its "
+        f"camera {fact.camera}: {way} {abs(best)} {frames}{more}{which}: set frame_offset = {given + best} in its "
         f"[[camera]] table of capture.toml. Its silhouettes then lie {fact.best_px:.2f} px from the other views' "
-        f"tangent planes, {fact.zero_px:.2f} px as it stands ({fact.instants} moving instants, "
-        f"{fact.agree or 0:.0%} agree)",
+        f"tangent planes, {fact.zero_px:.2f} px as it stands ({fact.instants} moving instants, {fact.agree or 0:.0%} "
+        "agree)",
         camera=fact.camera,
         value=float(best),
         limit=0.0,

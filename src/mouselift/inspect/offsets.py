@@ -4,7 +4,7 @@ For every instant each pair of cameras is compared over all offsets of one again
 pairs agree best are found together (one late camera spoils its five pairs, never the other ten).
 
 Only offsets of cameras against each other count, with the two frames as near as can be on both sides of the instant:
-were a camera free to choose its frames, ragged masks would make it choose those in which they happen to be good.
+were a camera free to choose its frames, rough masks would make it choose those in which they happen to be good.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from jaxtyping import Float, Float64
 
 from mouselift.array_types import Array
 from mouselift.geometry.tangent_planes import OutlineRays, view_pairs, window_residuals
-from mouselift.inspect.frame_outlines import FrameOutlines
+from mouselift.inspect.sampled_frames import FrameOutlines
 
 # Of each pair, by the first camera's offset less the second's, -2 reach .. 2 reach: mean sqrt |residual|, residuals in
 # pixels. The root lets the tangents that fit decide, not the gross ones (a tail missing in one view), and needs no

@@ -97,25 +97,18 @@ def rig_findings(
         yield from _camera_findings(fact, [f.focal for f in facts if f.size == fact.size])
     near = [pair for pair in pairs if pair.angle < _NARROW]
     for pair in near:
-        yield Finding.of(
-            "baseline-small",
-            f"cameras {pair.first} and {pair.second}: {pair.angle:.1f} degrees apart as the subject "
-            "sees them: nearly "
-            "one view, which adds little. If they stand apart in the lab, one calibration is a copy of the other",
-            camera=pair.second,
-            value=pair.angle,
-            limit=_NARROW,
+        text = (
+            f"cameras {pair.first} and {pair.second}: {pair.angle:.1f} degrees apart as the subject sees them: nearly "
+            "one view, which adds little. If they stand apart in the lab, one calibration is a copy of the other"
         )
+        yield Finding.of("baseline-small", text, camera=pair.second, value=pair.angle, limit=_NARROW)
     widest = max((min(pair.angle, 180 - pair.angle) for pair in pairs), default=0.0)
     if pairs and widest < _SHALLOW:
-        yield Finding.of(
-            "rig-narrow",
-            f"no two cameras see the subject from more than {widest:.0f} degrees apart (or from "
-            "opposite sides): depth "
-            "is poorly determined, and faults along it stay unseen",
-            value=widest,
-            limit=_SHALLOW,
+        text = (
+            f"no two cameras see the subject from more than {widest:.0f} degrees apart (or from opposite sides): "
+            "depth is poorly determined, and faults along it stay unseen"
         )
+        yield Finding.of("rig-narrow", text, value=widest, limit=_SHALLOW)
 
 
 def _copies(cameras: Sequence[Camera]) -> Iterator[Finding]:
@@ -123,58 +116,42 @@ def _copies(cameras: Sequence[Camera]) -> Iterator[Finding]:
     for a, b in combinations(cameras, 2):
         same_pose = float(np.abs(a.T_cam_world - b.T_cam_world).max()) < 1e-9 * max(1.0, float(np.abs(a.centre).max()))
         if same_pose:
-            yield Finding.of(
-                "calibration-copied",
-                f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at "
-                "its own place. "
-                "One calibration was copied over the other: calibrate again, or leave the wrong one out",
-                camera=b.name,
+            text = (
+                f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at its own place. "
+                "One calibration was copied over the other: calibrate again, or leave the wrong one out"
             )
+            yield Finding.of("calibration-copied", text, camera=b.name)
         elif a.lens == b.lens and not isinstance(a.lens, Pinhole) and np.array_equal(a.K, b.K):
-            yield Finding.of(
-                "intrinsics-shared",
-                f"cameras {a.name} and {b.name} have the same focal length, principal point and lens "
-                "to the last "
-                "digit: right where one calibration was meant for both; cameras calibrated apart never agree so",
-                camera=b.name,
+            text = (
+                f"cameras {a.name} and {b.name} have the same focal length, principal point and lens to the last "
+                "digit: right where one calibration was meant for both; cameras calibrated apart never agree so"
             )
+            yield Finding.of("intrinsics-shared", text, camera=b.name)
 
 
 def _camera_findings(fact: CameraFacts, focals: Sequence[float]) -> Iterator[Finding]:
     if fact.folds > 0:
-        yield Finding.of(
-            "lens-folds",
-            f"camera {fact.name}: its lens model ({fact.lens}) maps two rays to one pixel in "
-            f"{fact.folds:.1%} of the "
+        text = (
+            f"camera {fact.name}: its lens model ({fact.lens}) maps two rays to one pixel in {fact.folds:.1%} of the "
             "image; expected one ray a pixel everywhere. Calibrate with the board in the corners too, or with fewer "
-            "coefficients; a subject that gets there is refused",
-            camera=fact.name,
-            value=fact.folds,
-            limit=0.0,
+            "coefficients; a subject that gets there is refused"
         )
+        yield Finding.of("lens-folds", text, camera=fact.name, value=fact.folds, limit=0.0)
     if fact.principal_off > _FAR:
-        yield Finding.of(
-            "principal-far",
-            f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) "
-            "in an image of "
+        text = (
+            f"camera {fact.name}: principal point ({fact.principal[0]:.0f}, {fact.principal[1]:.0f}) in an image of "
             f"{fact.size[0]}x{fact.size[1]}, {fact.principal_off:.0%} of its side off the middle: sound for a part of "
-            "a sensor (is crop_offset right?) or a shifted lens, else a sign of another image size",
-            camera=fact.name,
-            value=fact.principal_off,
-            limit=_FAR,
+            "a sensor (is crop_offset right?) or a shifted lens, else a sign of another image size"
         )
+        yield Finding.of("principal-far", text, camera=fact.name, value=fact.principal_off, limit=_FAR)
     usual = float(np.median(focals))
     spread = max(fact.focal / usual, usual / fact.focal)
     if len(focals) > 2 and spread > _FOCAL_SPREAD:
-        yield Finding.of(
-            "focal-differs",
-            f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with images of this "
-            "size have about "
-            f"{usual:.0f}: right for another lens, else it was calibrated at another image size",
-            camera=fact.name,
-            value=spread,
-            limit=_FOCAL_SPREAD,
+        text = (
+            f"camera {fact.name}: focal length {fact.focal:.0f} px, the others with images of this size have about "
+            f"{usual:.0f}: right for another lens, else it was calibrated at another image size"
         )
+        yield Finding.of("focal-differs", text, camera=fact.name, value=spread, limit=_FOCAL_SPREAD)
     if abs(fact.aspect - 1) > _ASPECT:
         yield Finding.of(
             "pixels-not-square",

@@ -1,4 +1,4 @@
-"""Where the subject is at the chosen instants, how fast it goes, and whether the stated up direction fits."""
+"""Where the subject is at the chosen instants, how fast it goes, and whether the given up direction fits."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
 from mouselift.inspect.facts import PathFacts, PathPoint, triple
-from mouselift.inspect.frame_outlines import FrameOutlines
 from mouselift.inspect.lag import MOVING_PX
+from mouselift.inspect.sampled_frames import FrameOutlines
 
 _FLAT = 0.35  # third over second extent of a path that lies in a plane
 _WIDE = 0.2  # second over first extent of one that is not a line
@@ -127,22 +127,18 @@ def jump_findings(positions: Sequence[SubjectPosition]) -> Iterator[Finding]:
     ]
     if found:
         frame, step = found[0]
-        yield Finding.of(
-            "path-jumps",
-            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) "
-            "in one frame, at "
-            f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` in "
-            "capture.toml), or a mask holds something else",
-            frame=frame,
-            value=step / length,
-            limit=_JUMP,
+        text = (
+            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) in one frame, at "
+            f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` "
+            "in capture.toml), or a mask holds something else"
         )
+        yield Finding.of("path-jumps", text, frame=frame, value=step / length, limit=_JUMP)
 
 
 def up_findings(
     cameras: Sequence[Camera], up: Vector3 | None, floor: float | None, path: PathFacts | None
 ) -> Iterator[Finding]:
-    """Does the stated up fit the cameras' own upright direction, their heights and the path's plane?"""
+    """Does the given up fit the cameras' own upright direction, their heights and the path's plane?"""
     normal = None if path is None or path.normal is None else np.array(path.normal)
     if up is None:
         guess = (
@@ -150,47 +146,36 @@ def up_findings(
         )
         yield Finding.of(
             "up-unknown",
-            "which way is up is not known: elevations and heights are left out, and `mask` refuses "
-            f"to work.{guess} "
+            f"which way is up is not known: elevations and heights are left out, and `mask` refuses to work.{guess} "
             'Write up = "+z" (or the like) into capture.toml',
         )
         return
     upright = np.array([-camera.R_cam_world[1] @ up for camera in cameras])
     down = [camera.name for camera, cosine in zip(cameras, upright, strict=True) if cosine < -0.3]
     if len(down) > len(cameras) / 2:
-        yield Finding.of(
-            "up-flipped",
-            f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the "
-            "stated up; "
-            "expected most of them upright. Is its sign wrong?",
-            value=len(down) / len(cameras),
-            limit=0.5,
+        text = (
+            f"{len(down)} of {len(cameras)} cameras ({', '.join(down)}) stand on their heads with the stated up; "
+            "expected most of them upright. Is its sign wrong?"
         )
+        yield Finding.of("up-flipped", text, value=len(down) / len(cameras), limit=0.5)
     if normal is not None:
         angle = float(np.degrees(np.arccos(min(1.0, abs(float(normal @ up))))))
         if angle > _TILT:
-            yield Finding.of(
-                "up-tilted",
-                f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against "
-                "the stated up; "
-                f"expected it level. Its normal is {[round(float(v), 3) for v in normal]}",
-                value=angle,
-                limit=_TILT,
+            text = (
+                f"the subject's path lies in a plane that is tilted by {angle:.0f} degrees against the stated up; "
+                f"expected it level. Its normal is {[round(float(v), 3) for v in normal]}"
             )
+            yield Finding.of("up-tilted", text, value=angle, limit=_TILT)
     if path is None or not path.points:
         return
     middle = np.median([point.position for point in path.points], axis=0)
     below = [camera.name for camera in cameras if float((camera.centre - middle) @ up) < 0]
     if len(below) == len(cameras):
-        yield Finding.of(
-            "cameras-below", "all cameras lie below the subject: right for a glass floor, else up has the wrong sign"
-        )
+        text = "all cameras lie below the subject: right for a glass floor, else up has the wrong sign"
+        yield Finding.of("cameras-below", text)
     if floor is not None and path.height is not None and path.height[1] < 0:
-        yield Finding.of(
-            "floor-above",
-            f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml "
-            "states (floor = "
-            f"{floor:g}); expected it above. Correct floor, or up",
-            value=path.height[1],
-            limit=0.0,
+        text = (
+            f"the subject's centre lies {-path.height[1]:.3g} units below the floor that capture.toml states (floor = "
+            f"{floor:g}); expected it above. Correct floor, or up"
         )
+        yield Finding.of("floor-above", text, value=path.height[1], limit=0.0)

@@ -7,11 +7,12 @@ sensor's border cuts has another centroid and outline than its whole: such views
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 
+from mouselift.array_types import Points2
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
@@ -31,7 +32,7 @@ class ViewRecord(msgspec.Struct, frozen=True):
 
     state: str  # ok | empty | no-image
     area: int = 0  # pixels
-    cut: bool = False  # touches the image's border
+    cut: bool = False  # reaches the image's border
     centroid_px: float | None = None  # reprojection of the rays' meeting point
     tangency_px: tuple[float, ...] = ()  # absolute residuals of this view's tangent points
     coverage: float | None = None  # share of the mask that the hull of all masks fills
@@ -59,51 +60,49 @@ class CameraQuality(msgspec.Struct, frozen=True):
 
 
 def measure(
-    cameras: Sequence[Camera], levels: Sequence[ViewLevels | None], frame: int, carver: Carver | None
+    cameras: Sequence[Camera],
+    levels: Sequence[ViewLevels | None],
+    frame: int,
+    carver: Carver | None,
+    tangency: Mapping[int, Sequence[float]] | None = None,
 ) -> FrameRecord:
-    """One frame's record. `carver` (on half-size maps): coverage is measured too; it costs a hull."""
+    """One frame's record.
+
+    carver: on half-size maps; with it coverage is measured too, which costs a hull. tangency: by view, where it is
+    known already.
+    """
     masks = [None if level is None else level >= HALF_LEVEL for level in levels]
-    shapes = [None if mask is None or not mask.any() else Silhouette.from_mask(mask) for mask in masks]
-    whole = [i for i, s in enumerate(shapes) if s is not None and not s.touches_border(_CUT_MARGIN)]
-    centroid = _centroid_residuals(cameras, shapes, whole)
-    tangency = _tangency(cameras, shapes)
+    shapes = {i: Silhouette.from_mask(mask) for i, mask in enumerate(masks) if mask is not None and mask.any()}
+    whole = [i for i, shape in shapes.items() if not shape.touches_border(_CUT_MARGIN)]
+    centroid = _centroid_residuals(cameras, {i: shapes[i].centroid for i in whole})
+    tangency = _tangency(cameras, shapes) if tangency is None else tangency
     coverage = _coverage(carver, masks) if carver is not None and len(whole) >= 2 else {}
-    views = []
-    for i, (mask, shape) in enumerate(zip(masks, shapes, strict=True)):
-        if shape is None:
-            views.append(ViewRecord("no-image" if mask is None else "empty"))
-        else:
-            cut = i not in whole
-            touching = tuple(tangency.get(i, ()))
-            views.append(ViewRecord("ok", shape.area, cut, centroid.get(i), touching, coverage.get(i)))
+    views = [ViewRecord("no-image" if mask is None else "empty") for mask in masks]
+    for i, shape in shapes.items():
+        tangents = tuple(tangency.get(i, ()))
+        views[i] = ViewRecord("ok", shape.area, i not in whole, centroid.get(i), tangents, coverage.get(i))
     return FrameRecord(frame, tuple(views))
 
 
-def _centroid_residuals(
-    cameras: Sequence[Camera], shapes: Sequence[Silhouette | None], whole: Sequence[int]
-) -> dict[int, float]:
-    seen = [cameras[i] for i in whole]
-    points = [shape.centroid for i in whole if (shape := shapes[i]) is not None]
-    if len(points) < 2:
+def _centroid_residuals(cameras: Sequence[Camera], centroids: Mapping[int, Points2]) -> dict[int, float]:
+    if len(centroids) < 2:
         return {}
-    pixels = np.concatenate(points)
+    seen, pixels = [cameras[i] for i in centroids], np.concatenate(list(centroids.values()))
     try:
         residual = triangulate(seen, pixels).residual_px(seen, pixels)
     except (ValueError, LensFoldError):
         return {}
-    return {i: round(float(r), 4) for i, r in zip(whole, residual, strict=True) if np.isfinite(r)}
+    return {i: round(float(r), 4) for i, r in zip(centroids, residual, strict=True) if np.isfinite(r)}
 
 
-def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) -> dict[int, list[float]]:
+def _tangency(cameras: Sequence[Camera], shapes: Mapping[int, Silhouette]) -> dict[int, list[float]]:
     """By view; a view whose outline leaves its lens model's field has none."""
     views: list[int] = []
     corners, rays, cut = [], [], []
-    for i, (camera, shape) in enumerate(zip(cameras, shapes, strict=True)):
-        if shape is None:
-            continue
+    for i, shape in shapes.items():
         own = shape.outline[convex_corners(shape.outline)]
         try:
-            rays.append(rays_at_depth_one(camera, own))
+            rays.append(rays_at_depth_one(cameras[i], own))
         except LensFoldError:
             continue
         far = np.array([shape.width, shape.height]) - _CUT_MARGIN
@@ -120,7 +119,6 @@ def _tangency(cameras: Sequence[Camera], shapes: Sequence[Silhouette | None]) ->
 
 
 def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, float]:
-    """By view: the share of its mask that the hull of all masks fills."""
     small = [None if m is None else halved(m.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL for m in masks]
     hull = carver.carve(small)[0]
     return {
@@ -136,31 +134,29 @@ def summarise(names: Sequence[str], records: Sequence[FrameRecord]) -> tuple[Cam
 
 
 def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
-    centroid = _median([v.centroid_px for v in views if v.centroid_px is not None])
     tangent = np.array([r for v in views for r in v.tangency_px])
-    coverage = _median([v.coverage for v in views if v.coverage is not None])
     areas = np.array([v.area if v.state == "ok" and not v.cut else np.nan for v in views])
     with np.errstate(invalid="ignore", divide="ignore"):
         change = np.abs(np.diff(np.log(areas)))
     change = change[np.isfinite(change)]
-    missing, empty = (sum(v.state == state for v in views) for state in ("no-image", "empty"))
+    states = [v.state for v in views]
     quality = CameraQuality(
-        name,
-        len(views),
-        missing,
-        empty,
-        sum(v.cut for v in views),
-        centroid,
-        _median(tangent.tolist()),
-        round(float(np.sqrt(np.mean(tangent**2))), 3) if tangent.size else None,
-        coverage,
-        round(float((change > _STEADY).mean()), 4) if change.size else None,
-        "",
+        camera=name,
+        frames=len(views),
+        missing=states.count("no-image"),
+        empty=states.count("empty"),
+        cut=sum(v.cut for v in views),
+        centroid_px=rounded_median([v.centroid_px for v in views if v.centroid_px is not None]),
+        tangency_px=rounded_median(tangent.tolist()),
+        tangency_rms_px=round(float(np.sqrt(np.mean(tangent**2))), 3) if tangent.size else None,
+        coverage=rounded_median([v.coverage for v in views if v.coverage is not None]),
+        jumps=round(float((change > _STEADY).mean()), 4) if change.size else None,
+        verdict="",
     )
     return msgspec.structs.replace(quality, verdict=_verdict_words(quality))
 
 
-def _median(values: Sequence[float]) -> float | None:
+def rounded_median(values: Sequence[float]) -> float | None:
     return round(float(np.median(values)), 3) if len(values) else None
 
 

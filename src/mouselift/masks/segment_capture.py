@@ -2,30 +2,36 @@
 
 Blocks are cut at fixed frame numbers, and what is known of the last frame is forgotten at the start of each. So the
 masks do not depend on the number of workers, or on where a run was interrupted. Finished frames are kept in a hidden
-work folder inside the output folder until all are done.
+work folder inside the output folder until all are done: then they are a lossless grey video per camera, or PNGs named
+by the camera's own frame numbers.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import cv2
 import msgspec
 import numpy as np
+from av.error import FFmpegError
 
-from mouselift.atomic import hidden
+from mouselift.array_types import Levels
+from mouselift.atomic import hidden, whole_file
 from mouselift.capture.capture import Capture
-from mouselift.capture.source import CameraTracks, CaptureSource
-from mouselift.errors import MaskError
+from mouselift.capture.source import CaptureSource
+from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.masks.background import Background, learn_background
-from mouselift.masks.mask_files import png_name, read_mask, write_mask, write_video
 from mouselift.masks.options import MaskOptions
-from mouselift.masks.quality import CameraQuality, FrameRecord, measure, summarise
+from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import Scene, learn_scene
 from mouselift.masks.segment import Segmenter
+from mouselift.media.png import encode_png
 from mouselift.media.video import VideoInfo
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
@@ -57,19 +63,6 @@ class MaskReport(msgspec.Struct, frozen=True):
         return {camera: out / name for camera, name in self.masks.items()}
 
 
-class _MaskFolder(RunFolder[FrameRecord]):
-    """The output folder: masks and report when all is done, a hidden work folder and the journal until then."""
-
-    def __init__(self, root: Path, identity: Mapping[str, object]) -> None:
-        super().__init__(root, identity, description="job.json", record=FrameRecord, verb="mask")
-        self.work = hidden(root / "work")
-
-    def report(self) -> MaskReport | None:
-        """Of a finished run."""
-        path = self.root / _REPORT
-        return msgspec.json.decode(path.read_bytes(), type=MaskReport) if path.exists() else None
-
-
 def segment_capture(
     capture: Capture,
     out: Path,
@@ -95,20 +88,36 @@ def segment_capture(
     capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
     source = CaptureSource(capture)
     frames = _selected(source, options)
-    folder = _MaskFolder(out, _identity(capture, source, options))
+    identity = _identity(capture, source, options)
+    folder = RunFolder(out, identity, description="job.json", record=FrameRecord, verb="mask")
     with folder.locked():
         folder.open()
-        finished = folder.report()
-        if finished is not None:
-            return finished
+        if (out / _REPORT).exists():
+            return msgspec.json.decode((out / _REPORT).read_bytes(), type=MaskReport)
+        work = hidden(out / "work")
         samples = evenly_spaced(source.frames, options.learn_from)
-        backgrounds = _backgrounds(capture, source, folder, samples, workers, progress)
+        backgrounds = _backgrounds(capture, work, samples, workers, progress)
         progress("scene", 0, 1)
         scene = learn_scene(source.read, samples, backgrounds, [t.camera for t in source.tracks], up, capture.floor)
         source.close()
         progress("scene", 1, 1)
-        records = _segmented(capture, scene, folder, frames, workers, progress)
-        return _finish(capture, source, scene, folder, [records[frame] for frame in frames], options, progress)
+        records = _segmented(capture, scene, folder, work, frames, workers, progress)
+        masks: dict[str, str] = {}
+        for index, track in enumerate(source.tracks):
+            progress("writing", index, len(source.tracks))
+            media = track.images.media
+            if options.whole_recording and isinstance(media, VideoInfo):
+                masks[track.name] = f"{track.name}.mkv"
+                images = _numbered_masks(work / track.name, media)
+                write_video(out / masks[track.name], images, track.images.size, source.rate)
+            else:
+                masks[track.name] = track.name
+                folder.move_in(work / track.name, track.name)
+        report = _report(capture, source, scene, masks, [records[frame] for frame in frames])
+        folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
+        folder.close({})
+        progress("writing", len(source.tracks), len(source.tracks))
+        return report
 
 
 def _selected(source: CaptureSource, options: MaskOptions) -> list[int]:
@@ -143,19 +152,14 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
 
 
 def _backgrounds(
-    capture: Capture,
-    source: CaptureSource,
-    folder: _MaskFolder,
-    samples: Sequence[int],
-    workers: int,
-    progress: Progress,
+    capture: Capture, work: Path, samples: Sequence[int], workers: int, progress: Progress
 ) -> list[Background]:
-    paths = [folder.work / f"background-{name}.npz" for name in source.cameras]
+    paths = [work / f"background-{camera.name}.npz" for camera in capture.cameras]
     todo = [[i] for i, path in enumerate(paths) if not path.exists()]
     progress("background", len(paths) - len(todo), len(paths))
     job = _BackgroundJob(capture, list(samples), tuple(paths))
-    for done, _ in enumerate(run_blocks(job, todo, workers), 1):
-        progress("background", len(paths) - len(todo) + done, len(paths))
+    for done, _ in enumerate(run_blocks(job, todo, workers), len(paths) - len(todo) + 1):
+        progress("background", done, len(paths))
     return [Background.load(path) for path in paths]
 
 
@@ -179,14 +183,20 @@ class _BackgroundJob:
 
 
 def _segmented(
-    capture: Capture, scene: Scene, folder: _MaskFolder, frames: Sequence[int], workers: int, progress: Progress
+    capture: Capture,
+    scene: Scene,
+    folder: RunFolder[FrameRecord],
+    work: Path,
+    frames: Sequence[int],
+    workers: int,
+    progress: Progress,
 ) -> dict[int, FrameRecord]:
     """A record of each frame; those of whole blocks in the journal are not made again."""
     records = {record.frame: record for record in folder.records()}
     todo = [block for block in _blocks(frames) if not all(frame in records for frame in block)]
     done = len(frames) - sum(len(block) for block in todo)
     progress("masks", done, len(frames))
-    for record in run_blocks(_BlockJob(capture, scene, folder.work), todo, workers):
+    for record in run_blocks(_BlockJob(capture, scene, work), todo, workers):
         records[record.frame] = record
         folder.log([record])
         done += 1
@@ -217,44 +227,54 @@ class _BlockJob:
         source.close()
 
 
-def _finish(
-    capture: Capture,
-    source: CaptureSource,
-    scene: Scene,
-    folder: _MaskFolder,
-    records: Sequence[FrameRecord],
-    options: MaskOptions,
-    progress: Progress,
-) -> MaskReport:
-    """All masks under their final names, and the report."""
-    masks: dict[str, str] = {}
-    for index, track in enumerate(source.tracks):
-        progress("writing", index, len(source.tracks))
-        media = track.images.media
-        if options.whole_recording and isinstance(media, VideoInfo):
-            masks[track.name] = f"{track.name}.mkv"
-            _write_mask_video(track, media, folder, source.rate)
-        else:
-            masks[track.name] = track.name
-            folder.move_in(folder.work / track.name, track.name)
-    report = _report(capture, source, scene, masks, records)
-    folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
-    folder.close({})
-    progress("writing", len(source.tracks), len(source.tracks))
-    return report
+def png_name(number: int) -> str:
+    """File name of a mask by the camera's own frame number (counted as its video or image folder counts)."""
+    return f"{number:06d}.png"
 
 
-def _write_mask_video(track: CameraTracks, media: VideoInfo, folder: _MaskFolder, rate: float) -> None:
-    """One camera's masks as a video as long as its own; images that were not segmented get an empty mask."""
-    width, height = track.images.size
-    empty = np.zeros((height, width), dtype=np.uint8)
+def write_mask(folder: Path, number: int, levels: Levels) -> None:
+    """One PNG, whole or not at all. OutputError where it cannot be written; finished masks are kept then."""
+    with whole_file(folder / png_name(number), replace=True) as temporary:
+        temporary.write_bytes(encode_png(levels))
 
-    def images() -> Iterator[np.ndarray]:
-        for number in range(media.frames):
-            path = folder.work / track.name / png_name(number)
-            yield read_mask(path) if path.exists() else empty
 
-    write_video(folder.root / f"{track.name}.mkv", images(), (width, height), rate)
+def read_mask(path: Path) -> Levels:
+    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if image is None:
+        raise MaskError(f"{path}: cannot be decoded; delete it and run again")
+    return np.asarray(image, dtype=np.uint8)
+
+
+def _numbered_masks(folder: Path, media: VideoInfo) -> Iterator[Levels]:
+    """As many as the video has images; those that were not segmented get an empty mask."""
+    for number in range(media.frames):
+        path = folder / png_name(number)
+        yield read_mask(path) if path.exists() else np.zeros((media.height, media.width), dtype=np.uint8)
+
+
+def write_video(path: Path, images: Iterable[Levels], size: tuple[int, int], rate: float) -> None:
+    """FFV1 in Matroska, grey, every image a key frame, the same bytes every time; size = (width, height).
+
+    OutputError where it cannot be written; nothing is left behind then.
+    """
+    steps = Fraction(rate if rate > 0 else 25).limit_denominator(1001)
+    options = {"flags": "+bitexact", "level": "3", "slices": "4"}
+    with whole_file(path, replace=True) as temporary:
+        try:
+            with av.open(
+                str(temporary), "w", format="matroska", container_options={"fflags": "+bitexact"}
+            ) as container:
+                stream = container.add_stream("ffv1", rate=steps, options=options)
+                stream.width, stream.height, stream.pix_fmt = *size, "gray"
+                stream.codec_context.gop_size = 1
+                stream.codec_context.thread_count = 1  # slices in a fixed order
+                for number, levels in enumerate(images):
+                    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(levels), format="gray")
+                    frame.pts, frame.time_base = number, 1 / steps
+                    container.mux(stream.encode(frame))
+                container.mux(stream.encode())
+        except FFmpegError as error:
+            raise OutputError(f"{path}: the mask video cannot be written ({error})") from error
 
 
 def _report(
@@ -262,15 +282,16 @@ def _report(
 ) -> MaskReport:
     empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
     findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
-    centroid = [v.centroid_px for r in records for v in r.views if v.centroid_px is not None]
-    tangency = [px for r in records for v in r.views for px in v.tangency_px]
+    views = [view for record in records for view in record.views]
+    centroid = [view.centroid_px for view in views if view.centroid_px is not None]
+    tangency = [px for view in views for px in view.tangency_px]
     return MaskReport(
         masks=masks,
         frames=len(records),
         floor=scene.floor.describe(capture.unit),
         cameras=summarise(scene.names, records),
-        centroid_px=round(float(np.median(centroid)), 3) if centroid else None,
-        tangency_px=round(float(np.median(tangency)), 3) if tangency else None,
+        centroid_px=rounded_median(centroid),
+        tangency_px=rounded_median(tangency),
         empty=empty,
         findings=tuple(str(finding) for finding in findings),
     )
@@ -280,29 +301,20 @@ def _findings(
     capture: Capture, scene: Scene, records: Sequence[FrameRecord], empty: Sequence[int]
 ) -> Iterator[Finding]:
     if empty:
-        yield Finding.of(
-            "empty-mask",
+        text = (
             f"{capture.path}: {len(empty)} of {len(records)} frames (first: {empty[0]}) show no subject that the views "
-            "agree about; their masks are empty",
-            frame=empty[0],
-            advice="",
+            "agree about; their masks are empty"
         )
+        yield Finding.of("empty-mask", text, frame=empty[0], advice="")
     for i, name in enumerate(scene.names):
         missing = [r.frame for r in records if r.views[i].state == "no-image"]
         if missing:
-            yield Finding.of(
-                "missing-image",
-                f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask",
-                severity="warning",
-                camera=name,
-                frame=missing[0],
-                advice="",
-            )
+            text = f"camera {name}: {len(missing)} frames (first: {missing[0]}) have no readable image, and so no mask"
+            yield Finding.of("missing-image", text, severity="warning", camera=name, frame=missing[0], advice="")
         share = float(scene.backgrounds[i].uncovered.mean())
         if share > _UNCOVERED:
-            yield Finding.of(
-                "mask-uncovered",
+            text = (
                 f"camera {name}: {share:.1%} of the image was never seen without the subject; masks there rest on "
-                "the other views. A longer recording, or one in which the subject moves more, would help",
-                camera=name,
+                "the other views. A longer recording, or one in which the subject moves more, would help"
             )
+            yield Finding.of("mask-uncovered", text, camera=name)

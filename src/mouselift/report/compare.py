@@ -22,7 +22,7 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Framing, Zoom
-from mouselift.inspect.frame_choice import masked_frames
+from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.png import read_png
 from mouselift.parallel import worker_count
 from mouselift.prepare.pipeline import PrepareSummary, prepare
