@@ -29,8 +29,7 @@ from mouselift.inspect.inspect_capture import inspect_capture
 from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
 from mouselift.report.inspect_page import write_inspect_page
-from mouselift.report.mask_sheet import mask_sheet
-from mouselift.report.sheet import contact_sheet, tile_of_sample
+from mouselift.report.sheet import contact_sheet, mask_sheet, tile_of_sample
 
 IMAGES = Path(__file__).parent / "images"
 JPEG_QUALITY = 82

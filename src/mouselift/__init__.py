@@ -42,6 +42,7 @@ _HOMES = {
     "ReconstructOptions": "reconstruct.options",
     "RepairOptions": "repair.options",
     "RepairSummary": "repair.dataset",
+    "ReportOptions": "report.options",
     "Rig": "calibration.rig",
     "Sample": "dataset.sample",
     "SampleReport": "audit.result",

@@ -36,6 +36,7 @@ from mouselift.report.compare import Comparison as Comparison
 from mouselift.report.compare import compare_framings as compare_framings
 from mouselift.report.dataset_page import write_report as write_report
 from mouselift.report.options import CompareOptions as CompareOptions
+from mouselift.report.options import ReportOptions as ReportOptions
 
 __version__: str
 
@@ -60,6 +61,7 @@ __all__ = [
     "ReconstructOptions",
     "RepairOptions",
     "RepairSummary",
+    "ReportOptions",
     "Rig",
     "Sample",
     "SampleReport",

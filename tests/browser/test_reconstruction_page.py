@@ -79,7 +79,7 @@ def test_the_scene_holds_the_gaussians_and_turns(page: Page) -> None:
 
 @pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
 def test_gaussians_live(local: Browser, reconstruction: Path) -> None:
-    from mouselift.view.live_splats import SplatView
+    from mouselift.view.live import SplatView
 
     with SplatView(reconstruction, port=0) as live:
         page = local.page()

@@ -11,7 +11,6 @@ import pytest
 
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.profile import facelift
 from mouselift.report.dataset_page import write_report
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ def page_file(
 ) -> Path:
     dataset = datasets[request.param]
     path = tmp_path_factory.mktemp("page") / f"{request.param}.html"
-    write_report(dataset, path, audit_dataset(dataset, AuditOptions(samples=1)), facelift())
+    write_report(dataset, path, audit_dataset(dataset, AuditOptions(samples=1)))
     return path
 
 

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.audit.profile import facelift
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError, FramingError
 from mouselift.framing.framing import PRESETS
-from mouselift.prepare.recipe import Selection
-from mouselift.report.compare import Comparison, compare, source_of, ways
+from mouselift.report.compare import Comparison, compare_framings, source_of, ways
+from mouselift.report.options import CompareOptions
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 
@@ -33,9 +32,9 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def compared(capture: Path) -> Comparison:
-    chosen = ways(("per-view", "per-sample", "legacy"), ("look-at/focal/sample/distance",), SIZE)
-    out = capture.parent / "compared"
-    return compare(source_of(capture), out, chosen, Selection(frames=(0, 2)), facelift(), 1, lambda *_: None)
+    presets, also = ("per-view", "per-sample", "legacy"), ("look-at/focal/sample/distance",)
+    options = CompareOptions(presets, also, frames=(0, 2), size=SIZE)
+    return compare_framings(source_of(capture), capture.parent / "compared", options, workers=1)
 
 
 def test_exact_framings_pass_and_the_old_bug_fails(compared: Comparison) -> None:

@@ -1,4 +1,4 @@
-"""The page of an audit: stands alone, says the verdict first, shows the guilty view, and keeps to its size."""
+"""The page of an audit: stands alone, says the verdict first, shows the faulty view, and keeps to its size."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.sample import load_sample
+from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError, OutputError
-from mouselift.report.choose import drawn_large, drawn_small
-from mouselift.report.dataset_charts import along_samples, per_camera
-from mouselift.report.dataset_page import write_report
+from mouselift.report.dataset_page import along_samples, drawn_large, drawn_small, per_camera, write_report
+from mouselift.report.options import ReportOptions
 from mouselift.report.tangent_sheet import tangent_sheet
 
 MOST_BYTES = 10_000_000
@@ -32,7 +32,7 @@ def audit(dataset: Path) -> DatasetAudit:
 @pytest.fixture(scope="module")
 def page(dataset: Path, audit: DatasetAudit, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("page") / "out" / "report.html"
-    summary = write_report(dataset, path, audit, facelift())
+    summary = write_report(dataset, path, audit)
     assert summary.bytes == path.stat().st_size
     assert not list(path.parent.glob(".writing*"))
     return path.read_text(encoding="utf-8")
@@ -54,6 +54,20 @@ def test_verdict_comes_first(page: str, audit: DatasetAudit) -> None:
     assert "px" in first
 
 
+def test_a_cause_that_the_verdict_says_whole_makes_no_empty_bullet(
+    dataset: Path, audit: DatasetAudit, tmp_path: Path
+) -> None:
+    said = Cause("none-known", "No one cause explains it.", (), {})
+    more = Cause("shifted", "One camera is shifted.", ("cam2",), {})
+    changed = msgspec.structs.replace(audit, sentence="3 samples. No one cause explains it.", causes=[said, more])
+    write_report(dataset, tmp_path / "page.html", changed)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<li>One camera is shifted. Views: cam2.</li>" in text
+    assert "<li></li>" not in text
+    write_report(dataset, tmp_path / "page.html", msgspec.structs.replace(changed, causes=[said]), force=True)
+    assert 'class="causes"' not in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
 def test_readable_without_eyes(page: str) -> None:
     assert '<html lang="en">' in page
     assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
@@ -64,7 +78,7 @@ def test_readable_without_eyes(page: str) -> None:
     assert page.count("<table") == page.count("<caption")
 
 
-def test_worst_sample_shows_the_guilty_view(dataset: Path, audit: DatasetAudit) -> None:
+def test_worst_sample_shows_the_faulty_view(dataset: Path, audit: DatasetAudit) -> None:
     worst = drawn_large(audit)[0]
     assert worst.id == "sample_000005"
     sheet = tangent_sheet(load_sample(dataset / worst.id, colours=True).sample)
@@ -97,26 +111,28 @@ def test_never_overwrites_unasked(dataset: Path, audit: DatasetAudit, tmp_path: 
     path = tmp_path / "mine.html"
     path.write_text("mine")
     with pytest.raises(OutputError, match="--force"):
-        write_report(dataset, path, audit, facelift())
+        write_report(dataset, path, audit)
     assert path.read_text() == "mine"
-    write_report(dataset, path, audit, facelift(), force=True)
+    write_report(dataset, path, audit, force=True)
     assert path.read_text() != "mine"
 
 
 def test_another_datasets_audit_is_refused(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
     other = replace_ids(audit, ["elsewhere_1", *audit.ids[1:]])
     with pytest.raises(DatasetError, match="elsewhere_1"):
-        write_report(dataset, tmp_path / "page.html", other, facelift())
+        write_report(dataset, tmp_path / "page.html", other)
 
 
 def test_another_profile_is_refused(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    other = tmp_path / "other.json"
+    other.write_bytes(msgspec.json.encode(msgspec.structs.replace(facelift(), name="other")))
     with pytest.raises(DatasetError, match="--profile"):
-        write_report(dataset, tmp_path / "page.html", audit, msgspec.structs.replace(facelift(), name="other"))
+        write_report(dataset, tmp_path / "page.html", audit, ReportOptions(profile=str(other)))
 
 
 def test_same_bytes_every_time(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
     for name in "ab":
-        write_report(dataset, tmp_path / f"{name}.html", audit, facelift())
+        write_report(dataset, tmp_path / f"{name}.html", audit)
     assert (tmp_path / "a.html").read_bytes() == (tmp_path / "b.html").read_bytes()
 
 
@@ -130,7 +146,7 @@ def test_thousands_of_samples_keep_to_ten_megabytes(dataset: Path, audit: Datase
         ids.append(f"sample_{number:06d}")
         (many / ids[-1]).symlink_to(source)
     big = repeated(audit, 1000, ids)
-    summary = write_report(many, tmp_path / "page.html", big, facelift(), samples=24)
+    summary = write_report(many, tmp_path / "page.html", big, ReportOptions(rows=24))
     assert summary.bytes < MOST_BYTES
     assert summary.bytes < 3_000_000, "what is drawn does not grow with the dataset"
 

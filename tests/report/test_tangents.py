@@ -12,7 +12,7 @@ from mouselift.dataset.sample import Sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import outline_of
 from mouselift.geometry.tangent_planes import tangency
-from mouselift.report.tangents import Tangent, across, best_reference, tangents, trace
+from mouselift.report.tangent_sheet import Tangent, across, best_reference, tangents, trace
 
 Change = Callable[[Camera], Camera]
 EXACT_PX = 0.15  # alpha has 8 x 8 sub-pixels: tangents are true to a tenth
@@ -44,7 +44,7 @@ def test_gap_is_the_audits(sample: Sample) -> None:
         assert t.gap_px == pytest.approx(pixels[t.view, t.other, t.side], abs=1e-9)
 
 
-def test_drawn_gap_is_the_stated_one(sample: Sample) -> None:
+def test_drawn_gap_is_the_one_that_is_written(sample: Sample) -> None:
     """The distance between the circle and the line on the page is the number beside it."""
     cameras = [view.camera for view in sample.views]
     cameras[4] = replace(cameras[4], fy=cameras[4].fy * 1.03)

@@ -117,19 +117,23 @@ def profile_dataset(
     rays = RayStatistics.empty()
     facts: list[dict[str, np.ndarray]] = []
     for done, folder in enumerate(folders, start=1):
-        file = folder / CAMERAS_FILE
-        try:
-            frames = read_sample_file(file).frames
-        except DatasetError:
-            progress("cameras", done, len(folders))
-            continue  # `views` says how many there were; `mouselift audit` names the broken files
-        views = [check_frame(folder.name, file, index, frame)[0] for index, frame in enumerate(frames)]
-        cameras = [view.camera for view in views if view is not None]
+        cameras = usable_cameras(folder)  # `views` says how many there were
         rays = rays.merged(RayStatistics.of(cameras))
         facts.append(camera_facts(cameras))
         progress("cameras", done, len(folders))
     together = {key: np.concatenate([fact[key] for fact in facts]) for key in facts[0]} if facts else {}
     return profile_of(name or path.resolve().name, rays, together)
+
+
+def usable_cameras(folder: Path) -> list[Camera]:
+    """Of one sample; none of a file that cannot be read, which `mouselift audit` names."""
+    file = folder / CAMERAS_FILE
+    try:
+        frames = read_sample_file(file).frames
+    except DatasetError:
+        return []
+    views = [check_frame(folder.name, file, index, frame)[0] for index, frame in enumerate(frames)]
+    return [view.camera for view in views if view is not None]
 
 
 def load_profile(which: str | Path) -> Profile:

@@ -69,7 +69,7 @@ class Mask:
 
     def _sheet(self, out: Path) -> Path:
         from mouselift.capture.capture import load_capture
-        from mouselift.report.mask_sheet import mask_sheet
+        from mouselift.report.sheet import mask_sheet
 
         return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows)
 

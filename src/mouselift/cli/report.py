@@ -10,6 +10,7 @@ import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
 from mouselift.cli.flags import Dataset, Force, Json, Workers
+from mouselift.report.options import ReportOptions
 
 
 @dataclass
@@ -25,10 +26,7 @@ class Report:
     """The page. An existing file is kept unless --force is given."""
     audit: Path | None = None
     """An audit of this dataset (`mouselift audit DATASET --out FILE`), instead of a new one."""
-    profile: str = "facelift"
-    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
-    rows: int = 8
-    """Rows of the contact sheet: a third the worst, the others drawn at random."""
+    options: Annotated[ReportOptions, tyro.conf.arg(name="")] = ReportOptions()
     hull: bool = False
     """Also carve the visual hull of every sample and compare it with each mask: slower, and finds bad masks."""
     workers: Workers = 0
@@ -39,24 +37,17 @@ class Report:
         from mouselift.atomic import check_output
         from mouselift.audit.dataset import audit_dataset
         from mouselift.audit.options import AuditOptions
-        from mouselift.audit.profile import load_profile
         from mouselift.audit.result import read_audit
         from mouselift.report.dataset_page import write_report
 
         check_output(self.page, self.force)
-        profile = load_profile(self.profile)
         with progress_bar(self.json) as progress:
             if self.audit is not None:
                 audit = read_audit(self.audit)
             else:
-                audit = audit_dataset(
-                    self.dataset,
-                    AuditOptions(hull=self.hull),
-                    profile=profile,
-                    workers=self.workers,
-                    progress=progress,
-                )
-            summary = write_report(self.dataset, self.page, audit, profile, self.rows, self.force, progress)
+                wanted = AuditOptions(hull=self.hull, profile=self.options.profile)
+                audit = audit_dataset(self.dataset, wanted, workers=self.workers, progress=progress)
+            summary = write_report(self.dataset, self.page, audit, self.options, force=self.force, progress=progress)
         if self.json:
             emit_json(summary)
         else:

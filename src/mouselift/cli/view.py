@@ -34,8 +34,7 @@ class View:
     """Port; 0: any free one."""
 
     def run(self) -> int:
-        from mouselift.view.live import LiveView
-        from mouselift.view.live_splats import SplatView, is_splats
+        from mouselift.view.live import LiveView, SplatView, is_splats
 
         served = SplatView if is_splats(self.path) else LiveView
         with served(self.path, self.host, self.port, self.sample) as live:

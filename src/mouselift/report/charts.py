@@ -1,8 +1,11 @@
-"""Charts as inline SVG: axes, dots, lines, bars. Colours come from the page's style, so they follow light and dark."""
+"""Charts as inline SVG: numbers by view and over time, ray inputs against the profile, findings by code.
+
+Colours come from the page's style, so they follow light and dark.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,13 +13,19 @@ from jaxtyping import Float
 from markupsafe import Markup, escape
 
 from mouselift.array_types import Array
+from mouselift.sampling import evenly_spaced
 
 Values = Float[Array, " n"]
+Known = Float[Array, " m"]  # fewer than were given
 Real = float | int
 
 WIDTH, HEIGHT = 520, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
 SHAPES = ("circle", "square", "diamond", "triangle", "cross", "ring")
+_DOTS = 160  # a camera: the extremes always, the rest evenly by rank
+_BINS = 240  # along the frames: beyond this many samples a line shows medians of runs
+_BARS = 44  # of a histogram
+_LOG_FROM = 20.0  # largest / median from which a logarithmic axis is easier to read
 
 
 @dataclass(frozen=True)
@@ -71,24 +80,32 @@ class Chart:
     def y_grid(self, axis: Axis) -> None:
         for value in axis.ticks():
             y = axis.at(value)
-            self.parts.append(f'<line class="grid" x1="{self.left}" x2="{self.width - _RIGHT}" y1="{y}" y2="{y}"/>')
+            self.across(y)
             self.text(self.left - 7, y + 4, number(value), "end")
 
     def x_ticks(self, axis: Axis) -> None:
         base = self.height - _BOTTOM
         for value in axis.ticks():
             x = axis.at(value)
-            self.parts.append(f'<line class="grid" x1="{x}" x2="{x}" y1="{base}" y2="{base + 4}"/>')
+            self.line("grid", x, x, base, base + 4)
             self.text(x, base + 17, number(value), "middle")
 
     def text(self, x: Real, y: Real, words: str, anchor: str = "start", kind: str = "tick") -> None:
         self.parts.append(f'<text class="{kind}" x="{x:g}" y="{y:g}" text-anchor="{anchor}">{escape(words)}</text>')
 
-    def limit(self, axis: Axis, value: Real, words: str) -> None:
-        """A dashed line right across, with its meaning."""
-        y = axis.at(value)
-        self.parts.append(f'<line class="limit" x1="{self.left}" x2="{self.width - _RIGHT}" y1="{y}" y2="{y}"/>')
-        self.text(self.width - _RIGHT, y - 5, words, "end", "note")
+    def line(self, kind: str, x1: Real | str, x2: Real | str, y1: Real, y2: Real) -> None:
+        self.parts.append(f'<line class="{kind}" x1="{x1}" x2="{x2}" y1="{y1}" y2="{y2}"/>')
+
+    def across(self, y: Real, kind: str = "grid") -> None:
+        """A horizontal line from side to side."""
+        self.line(kind, self.left, self.width - _RIGHT, y, y)
+
+    def polyline(self, points: Sequence[tuple[Real, Real]], kind: str) -> None:
+        joined = " ".join(f"{x:g},{y:g}" for x, y in points)
+        self.parts.append(f'<polyline class="line {kind}" points="{joined}"/>')
+
+    def mark(self, shape: str, x: Real, y: Real, r: Real, kind: str) -> None:
+        self.parts.append(mark(shape, x, y, r, kind))
 
     def svg(self) -> Markup:
         """The whole image."""
@@ -118,6 +135,160 @@ def mark(shape: str, x: Real, y: Real, r: Real, kind: str) -> str:
         "cross": f"M{x - r:g} {y - r:g}l{2 * r:g} {2 * r:g}M{x - r:g} {y + r:g}l{2 * r:g} {-2 * r:g}",
     }
     return f'<path class="{kind} {shape}" d="{outlines[shape]}"/>'
+
+
+def by_view(values: Mapping[str, Values], label: str, log: bool | None = None) -> Markup:
+    """A column of dots for each camera, its median as a bar with the number beside it."""
+    known = {name: _known(given) for name, given in values.items()}
+    medians = {name: float(np.median(found)) for name, found in known.items() if found.size}
+    words = ", ".join(f"{name} {number(median)}" for name, median in medians.items())
+    chart = Chart(f"{label} by view. Medians: {words or 'none known'}.", "view", label)
+    axis = _value_axis_of(known, chart, log)
+    left, right = chart.x_range
+    step = (right - left) / max(len(values), 1)
+    for index, (name, found) in enumerate(known.items()):
+        x = left + (index + 0.5) * step
+        chart.text(x, chart.height - 22, name[:14], "middle")
+        if name not in medians:
+            chart.text(x, chart.height / 2, "no value", "middle")
+            continue
+        spread = min(0.28 * step, 16)
+        # at most _DOTS of them, evenly by rank with both ends, so the eye sees the spread and the worst
+        for k, value in enumerate(evenly_spaced(np.sort(found).tolist(), _DOTS)):
+            jitter = spread * (((k * 0.618034) % 1) * 2 - 1)
+            chart.mark("circle", x + jitter, axis.at(value), 2, "dot")
+        y, written = axis.at(medians[name]), number(medians[name])
+        chart.line("median", f"{x - spread - 5:.1f}", f"{x + spread + 5:.1f}", y, y)
+        if x + spread + 7 + 8 * len(written) < chart.width:  # some 8 pixels a digit
+            chart.text(x + spread + 7, y + 4, written, "start", "value")
+        else:
+            chart.text(x - spread - 7, y + 4, written, "end", "value")
+    return chart.svg()
+
+
+def over_frames(frames: Values, series: Mapping[str, Values], label: str) -> Markup:
+    """A line for each camera over the source frame; long recordings as medians over runs of samples."""
+    known = {name: _known(values) for name, values in series.items()}
+    largest = {name: float(found.max(initial=0.0)) for name, found in known.items()}
+    worst = max(largest, key=lambda name: largest[name], default="")
+    high = number(largest[worst]) if worst else "nothing"
+    words = f"{label} over {len(frames)} samples, one line a view. Largest: {high}, {worst}."
+    chart = Chart(words, "source frame", label, width=1060)
+    y = _value_axis_of(known, chart)
+    first, last = float(np.nanmin(frames)), float(np.nanmax(frames))
+    x = Axis(first, max(last, first + 1), *chart.x_range, whole=True)
+    chart.x_ticks(x)
+    order = np.argsort(frames, kind="stable")
+    for index, values in enumerate(series.values()):
+        shape, kind = series_style(index)
+        at, middle = _binned(frames[order], values[order])
+        points = [(x.at(a), y.at(b)) for a, b in zip(at.tolist(), middle.tolist(), strict=True)]
+        chart.polyline(points, kind)
+        for point in points[:: max(1, len(points) // 24)]:
+            chart.mark(shape, *point, 3, kind)
+    return chart.svg()
+
+
+def series_style(index: int) -> tuple[str, str]:
+    """(shape of the marks, class of line and marks)."""
+    place = index % len(SHAPES)
+    return SHAPES[place], f"s{place}"
+
+
+def legend(names: Sequence[str]) -> Markup:
+    """What the signs of `over_frames` mean."""
+    items = []
+    for index, name in enumerate(names):
+        shape, kind = series_style(index)
+        items.append(
+            f'<li><svg viewBox="0 0 26 12" aria-hidden="true"><line class="line {kind}" x1="1" x2="25" y1="6" '
+            f'y2="6"/>{mark(shape, 13, 6, 3, kind)}</svg>{escape(name)}</li>'
+        )
+    return Markup(f'<ul class="legend">{"".join(items)}</ul>')
+
+
+def histogram(shares: Values, other: Values, half: float, label: str, other_label: str) -> Markup:
+    """Shares a bin (bars) and another distribution's (dashed line); the bins divide -half .. half evenly."""
+    chart = Chart(
+        f"Histogram of {label}: this dataset has mean {_binned_mean(shares, half)}, {other_label} "
+        f"{_binned_mean(other, half)}.",
+        label, "share", width=340, height=190, left=60,
+    )  # fmt: skip
+    used = np.flatnonzero((shares > 0) | (other > 0))
+    first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, len(shares))
+    group = max(1, -(-(last - first) // _BARS))
+    starts = np.arange(first, last, group)
+    edges = (np.append(starts, starts[-1] + group) / len(shares) * 2 - 1) * half
+    mine, theirs = (np.add.reduceat(v[first:last], starts - first) for v in (shares, other))
+    x = Axis(float(edges[0]), float(edges[-1]), *chart.x_range)
+    y = Axis(0.0, 1.08 * max(float(mine.max()), float(theirs.max())) or 1.0, *chart.y_range)
+    chart.y_grid(y)
+    chart.x_ticks(x)
+    at, base = [x.at(edge) for edge in edges.tolist()], y.at(0.0)
+    for k, share in enumerate(mine.tolist()):
+        if share:
+            a, top = at[k], y.at(share)
+            chart.parts.append(
+                f'<rect class="bar" x="{a:g}" y="{top:g}" width="{at[k + 1] - a:.2f}" height="{base - top:.2f}"/>'
+            )
+    if theirs.any():
+        steps = "".join(f"L{at[k]:g} {y.at(share):g}H{at[k + 1]:g}" for k, share in enumerate(theirs.tolist()))
+        chart.parts.append(f'<path class="profile" d="M{at[0]:g} {base:g}{steps}V{base:g}"/>')
+    return chart.svg()
+
+
+def bars(counts: Sequence[tuple[str, int, str]], total: int) -> Markup:
+    """Horizontal bars: (code, samples, severity), the severity written beside the number."""
+    chart_width, row = 700, 24
+    height = row * len(counts) + 8
+    parts = []
+    for k, (code, count, severity) in enumerate(counts):
+        y = 4 + k * row
+        width = max(2.0, 330 * count / max(total, 1))
+        parts.append(f'<text class="tick" x="200" y="{y + 15}" text-anchor="end">{escape(code)}</text>')
+        parts.append(f'<rect class="bar {severity}" x="210" y="{y + 3}" width="{width:.1f}" height="{row - 8}"/>')
+        parts.append(f'<text class="value" x="{216 + width:.1f}" y="{y + 15}">{count:,} ({severity})</text>')
+    words = ", ".join(f"{code} in {count} samples ({severity})" for code, count, severity in counts)
+    return Markup(
+        f'<svg class="chart" viewBox="0 0 {chart_width} {height}" role="img" aria-label="Findings: {escape(words)}">'
+        f"{''.join(parts)}</svg>"
+    )
+
+
+def _known(values: Values) -> Known:
+    return np.asarray(values, dtype=np.float64)[np.isfinite(values)]
+
+
+def _value_axis_of(known: Mapping[str, Known], chart: Chart, log: bool | None = None) -> Axis:
+    """The vertical axis that holds all values, its grid drawn. log: None: where it is easier to read."""
+    values = np.concatenate([np.zeros(0), *known.values()])
+    axis = value_axis(values, *chart.y_range, log=_log(values) if log is None else log)
+    chart.y_grid(axis)
+    return axis
+
+
+def _binned(frames: Values, values: Values) -> tuple[Known, Known]:
+    """(frames, values) as they are when few; else the medians of equal runs of samples."""
+    good = np.isfinite(values) & np.isfinite(frames)
+    at, known = np.asarray(frames, dtype=np.float64)[good], np.asarray(values, dtype=np.float64)[good]
+    if len(at) <= _BINS:
+        return at, known
+    runs = np.array_split(np.arange(len(at)), _BINS)
+    return np.array([np.median(at[r]) for r in runs]), np.array([np.median(known[r]) for r in runs])
+
+
+def _log(values: Known) -> bool:
+    """Whether the values span so much that a logarithmic axis is easier to read."""
+    positive = values[values > 0]
+    if not positive.size:
+        return False
+    low, middle, high = float(positive.min()), float(np.median(positive)), float(positive.max())
+    return high > _LOG_FROM * middle or (middle > _LOG_FROM * low and high > 5)
+
+
+def _binned_mean(shares: Values, half: float) -> str:
+    middles = ((np.arange(len(shares)) + 0.5) / len(shares) * 2 - 1) * half
+    return number(float(shares @ middles / shares.sum())) if shares.any() else "no value"
 
 
 def value_axis(values: Values, start: Real, end: Real, include: Sequence[Real] = (), log: bool = False) -> Axis:

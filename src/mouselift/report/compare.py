@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 import msgspec
 import numpy as np
@@ -13,7 +14,7 @@ from mouselift import __version__
 from mouselift.array_types import frozen
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.profile import Profile, load_profile
+from mouselift.audit.profile import load_profile
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
@@ -21,14 +22,14 @@ from mouselift.capture.source import open_source
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
-from mouselift.framing.framing import PRESETS, Framing, Zoom
+from mouselift.framing.framing import PRESETS, Framing, Quantity, Scope, Zoom
 from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.png import read_png
 from mouselift.parallel import worker_count
 from mouselift.prepare.pipeline import PrepareSummary, prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.prepare.sample import Record
-from mouselift.progress import Progress, silent
+from mouselift.progress import Progress, renamed, silent
 from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
@@ -99,12 +100,8 @@ def ways(presets: Sequence[str], also: Sequence[str], size: int) -> list[Way]:
 
 def _custom(text: str, size: int) -> Way:
     parts = text.split("/")
-    choices = (
-        ("crop", "look-at"),
-        ("scale", "focal", "magnification"),
-        ("view", "sample", "dataset"),
-        ("distance", "extent", "none"),
-    )
+    types = get_type_hints(Framing)
+    choices = [get_args(kind) for kind in (types["aim"], Quantity, Scope, types["world"])]
     if len(parts) != 4 or any(part not in known for part, known in zip(parts, choices, strict=True)):
         form = "/".join("|".join(known) for known in choices)
         raise FramingError(f"--also: expected {form}, got {text!r}; for example look-at/focal/sample/distance")
@@ -115,9 +112,7 @@ def _custom(text: str, size: int) -> Way:
 
 def source_of(path: Path) -> Capture:
     """A capture, or a dataset in FaceLift's format that takes the place of one (its world has +z up)."""
-    if path.is_file() and path.suffix == ".toml":
-        return load_capture(path)
-    if (path / "capture.toml").is_file() or not path.exists():
+    if (path.is_file() and path.suffix == ".toml") or (path / "capture.toml").is_file() or not path.exists():
         return load_capture(path)
     if path.is_dir() and not any(path.glob("*/opencv_cameras.json")) and not (path / "opencv_cameras.json").is_file():
         capture_file(path)  # raises, with what is expected
@@ -139,68 +134,39 @@ def compare_framings(
     A stopped comparison goes on. Example: `compare_framings(load_capture(Path("mouse7")), Path("compared"))`
     """
     chosen = ways(options.presets, options.also, options.size)
-    selection = Selection(frames=options.frames) if options.frames else None
-    profile = load_profile(options.profile)
-    return compare(capture, out, chosen, selection, profile, worker_count(workers), progress, options.instants)
-
-
-def compare(
-    capture: Capture,
-    out: Path,
-    chosen: Sequence[Way],
-    selection: Selection | None,
-    profile: Profile,
-    workers: int,
-    progress: Progress,
-    samples: int = 24,
-) -> Comparison:
-    """Prepare, audit and tabulate every way under `out`; writes compare.json and compare.html there.
-
-    selection: the frames; None: `samples` of them, spread evenly over the recording. A stopped comparison goes on.
-    """
-    frames = _frames(capture, selection, samples)
+    profile = load_profile(options.profile).name
+    frames = _frames(capture, options)
     results: list[WayResult] = []
     sheets: dict[str, str] = {}
     for way in chosen:
-        folder = out / way.name
-        stage = _stage(progress, way.name)
+        folder, stage = out / way.name, renamed(progress, way.name)
         recipe = Recipe(way.framing, on_cut="keep")
-        made = prepare(capture, folder, recipe, Selection(frames=tuple(frames)), Split(0.0), workers, stage)
-        audit = audit_dataset(
-            folder,
-            AuditOptions(hull=True),
-            profile=profile,
-            workers=workers,
-            progress=_stage(progress, f"audit {way.name}"),
-        )
+        made = prepare(capture, folder, recipe, Selection(frames=frames), Split(0.0), worker_count(workers), stage)
+        wanted = AuditOptions(hull=True, profile=options.profile)
+        audit = audit_dataset(folder, wanted, workers=workers, progress=renamed(progress, f"audit {way.name}"))
         results.append(_result(way, folder, made, audit))
         sheets[way.name] = image_uri(_sheet(folder))
     page = out / "compare.html"
-    found = Comparison(str(capture.path), str(out), frames, profile.name, results, str(page))
+    found = Comparison(str(capture.path), str(out), list(frames), profile, results, str(page))
     render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)
     (out / "compare.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     return found
 
 
-def _stage(progress: Progress, name: str) -> Progress:
-    return lambda _, done, total: progress(name, done, total)
-
-
-def _frames(capture: Capture, selection: Selection | None, samples: int) -> list[int]:
+def _frames(capture: Capture, options: CompareOptions) -> tuple[int, ...]:
     source = open_source(capture)
-    available = list(source.frames) if selection is not None else masked_frames(source)
+    available = list(source.frames) if options.frames else masked_frames(source)
     source.close()
-    if selection is not None:
-        return selection.of(available)
+    if options.frames:
+        return tuple(Selection(frames=options.frames).of(available))
     if not available:
         raise MaskError(f"{capture.path}: no frame has a mask in every camera; `mouselift mask` makes masks")
     # Not the very ends: recordings begin and end with an empty arena.
-    places = (np.arange(min(samples, len(available))) + 0.5) * len(available) / min(samples, len(available))
-    return [available[int(place)] for place in places]
+    count = min(options.instants, len(available))
+    return tuple(available[int((k + 0.5) * len(available) / count)] for k in range(count))
 
 
 def _result(way: Way, folder: Path, made: PrepareSummary, audit: DatasetAudit) -> WayResult:
-    middle = {name: _quantile(audit, name, 3) for name in ("size_spread", "focal_spread", "tangency_px")}
     distances = {ray.component: ray.wasserstein for ray in audit.rays}
     clipped = sum(
         bool(view.get("clipped"))
@@ -213,11 +179,11 @@ def _result(way: Way, folder: Path, made: PrepareSummary, audit: DatasetAudit) -
         way.words,
         made.kept,
         made.frames - made.kept,
-        (middle["size_spread"] or float("nan")) ** 2,
+        (_quantile(audit, "size_spread", 3) or float("nan")) ** 2,
         _quantile(audit, "smallest_px", 0) or 0.0,
-        middle["focal_spread"] or float("nan"),
+        _quantile(audit, "focal_spread", 3) or float("nan"),
         _quantile(audit, "principal_px", 6) or 0.0,
-        middle["tangency_px"],
+        _quantile(audit, "tangency_px", 3),
         _quantile(audit, "coverage", 0),
         clipped,
         _mean(distances, "direction"),

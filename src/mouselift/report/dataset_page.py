@@ -4,39 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
 from mouselift.atomic import check_output
-from mouselift.audit.profile import Profile
-from mouselift.audit.result import DatasetAudit
+from mouselift.audit.distribution import COMPONENTS, RANGES, RayStatistics
+from mouselift.audit.profile import Profile, load_profile, usable_cameras
+from mouselift.audit.result import VERDICTS, DatasetAudit
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.sample import View, load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
-from mouselift.progress import Progress
-from mouselift.report.choose import Shown, drawn_large, drawn_small
-from mouselift.report.dataset_charts import charts_of, ray_charts
-from mouselift.report.finding_list import Group, finding_groups
-from mouselift.report.page import image_uri, render_page
-from mouselift.report.plots import bars
-from mouselift.report.scene_data import scene_json
-from mouselift.report.sheet import contact_sheet, tile_of_sample
+from mouselift.findings import Finding, Severity
+from mouselift.progress import Progress, silent
+from mouselift.report.charts import Values, bars, by_view, histogram, legend, over_frames
+from mouselift.report.options import ReportOptions
+from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page, scene_json
+from mouselift.report.sheet import Tile, contact_sheet, tile_of_sample
 from mouselift.report.tangent_sheet import GAP_LIMIT_PX, tangent_sheet
-from mouselift.view.scene import scene_of
+from mouselift.sampling import evenly_spaced
+from mouselift.view.scene import colours_or_grey, scene_of
 
 _TILE = 150
+_THUMBNAIL = 132
+_WORST = 3  # findings of a code
+_MOST_IMAGES = 45  # beside findings: about 5 kB each
 _MOST_CAUSES = 4
 _FIRST_SCREEN = 240  # characters of the verdict; the rest opens on demand
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One of the numbers on the first screen."""
-
-    value: str
-    words: str
+_RAY_SAMPLES = 200  # histograms do not change visibly beyond
+_SEED = 0  # the same report every time
 
 
 @dataclass(frozen=True)
@@ -48,24 +47,67 @@ class ReportSummary:
     shown: tuple[str, ...]  # samples drawn at full size
 
 
+@dataclass(frozen=True)
+class Shown:
+    """A sample on the page, and why it is there."""
+
+    index: int  # in `DatasetAudit.ids`
+    id: str
+    role: str
+
+
+@dataclass(frozen=True)
+class Item:
+    """A finding on the page."""
+
+    finding: Finding
+    image: str  # data URI; "" where the finding names no view that can be shown
+
+    @property
+    def message(self) -> str:
+        """Without the sample's name, which stands above it."""
+        return self.finding.message.removeprefix(f"{self.finding.sample}: ")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Findings about samples, of one code."""
+
+    code: str
+    severity: Severity
+    samples: int
+    worst: list[Item]
+
+
 def write_report(
     dataset: Path,
     page: Path,
     audit: DatasetAudit,
-    profile: Profile,
-    samples: int = 8,
+    options: ReportOptions = ReportOptions(),
+    *,
     force: bool = False,
-    progress: Progress = lambda stage, done, total: None,
+    progress: Progress = silent,
 ) -> ReportSummary:
-    """The page of an audit. `samples`: rows of the contact sheet.
+    """Write an audit as one HTML page that opens offline: verdict, images with tangents, plots, a 3D scene.
 
-    DatasetError: the page exists and `force` is not given; the audit is of another dataset, or was made against
-    another profile.
+    dataset: what was audited. force: replace a page that exists. OutputError where it exists otherwise; DatasetError
+    where the audit is of another dataset or was made against another profile than the options name.
+
+    Example:
+        audit = audit_dataset(Path("out/mouse7"), AuditOptions(hull=True))
+        summary = write_report(Path("out/mouse7"), Path("mouse7.html"), audit)
+        print(summary.verdict, summary.page)
     """
-    _check(page, audit, profile, force)
+    check_output(page, force)
+    profile = load_profile(options.profile)
+    if audit.profile != profile.name:
+        raise DatasetError(
+            f"the audit was made against profile {audit.profile!r}, the report's is {profile.name!r}: give --profile "
+            "with the one that the audit had"
+        )
     folders = _folders(dataset, audit)
-    large, small = drawn_large(audit), drawn_small(audit, samples)
-    groups = finding_groups(audit, lambda sample: folders.get(sample))
+    large, small = drawn_large(audit), drawn_small(audit, options.rows)
+    groups = _finding_groups(audit, folders)
     sheets, scenes = [], []
     for done, shown in enumerate(large):
         progress("images", done, len(large) + len(small))
@@ -74,39 +116,32 @@ def write_report(
             sheets.append({"role": shown.role, "drawing": tangent_sheet(sample)})
             scenes.append({"role": shown.role, "title": sample.id, "json": scene_json(scene_of(sample))})
     contact = _contact(audit, small, folders, lambda k: progress("images", len(large) + k, len(large) + len(small)))
-    rays, ray_samples = ray_charts([folders[sample] for sample in audit.ids], profile)
+    rays, ray_samples = _ray_charts([folders[sample] for sample in audit.ids], profile)
+    random = sum(shown.role == "random" for shown in small)
     render_page(
         "report.html.j2",
         page,
         audit=audit,
-        sentence=in_short(audit.sentence),
+        sentence=_in_short(audit.sentence),
         name=Path(audit.dataset).name or audit.dataset,
         facts=_facts(audit),
-        causes=[_cause_words(cause, audit) for cause in audit.causes[:_MOST_CAUSES]],
+        causes=[words for cause in audit.causes[:_MOST_CAUSES] if (words := _cause_words(cause, audit))],
         sheets=sheets,
         scenes=scenes,
         gap_limit=f"{GAP_LIMIT_PX:g}",
         groups=groups,
-        findings_chart=_bars(groups, audit),
-        charts=charts_of(audit),
+        findings_chart=bars([(group.code, group.samples, group.severity) for group in groups], audit.samples),
+        charts=_charts(audit),
         profile_focal=_profile_focal(profile),
         ray_charts=rays,
         ray_samples=ray_samples,
         contact=contact,
-        contact_words=_contact_words(small),
+        contact_words=f"{len(small)} samples: the {len(small) - random} with the largest residuals and {random} drawn "
+        "at random",
         shown_words=", ".join(f"{shown.id} ({shown.role})" for shown in large) or "none",
     )
     shown_ids = tuple(shown.id for shown in large)
     return ReportSummary(page, page.stat().st_size, audit.verdict, audit.sentence, shown_ids)
-
-
-def _check(page: Path, audit: DatasetAudit, profile: Profile, force: bool) -> None:
-    check_output(page, force)
-    if audit.profile != profile.name:
-        raise DatasetError(
-            f"the audit was made against profile {audit.profile!r}, the report's is {profile.name!r}: give --profile "
-            "with the one that the audit had"
-        )
 
 
 def _folders(dataset: Path, audit: DatasetAudit) -> dict[str, Path]:
@@ -121,43 +156,59 @@ def _folders(dataset: Path, audit: DatasetAudit) -> dict[str, Path]:
     return folders
 
 
-def _facts(audit: DatasetAudit) -> list[Fact]:
-    """The three numbers that matter."""
-    tangency = audit.quantiles.get("tangency_px")
-    coverage = audit.quantiles.get("coverage")
-    facts = [
-        Fact(
-            f"{audit.passed:,} of {audit.samples:,}",
-            f"samples pass, {audit.failed:,} fail" + (f", {audit.unknown:,} unknown" if audit.unknown else ""),
-        )
-    ]
-    if tangency:
-        facts.append(Fact(f"{tangency[3]:.2f} px", f"median tangency residual (worst sample {tangency[-1]:.2f} px)"))
-    if coverage and audit.hull:
-        facts.append(
-            Fact(
-                f"{100 * coverage[3]:.2f} %",
-                f"of a mask covered by the hull, worst view, median (lowest {100 * coverage[0]:.1f} %)",
-            )
-        )
-    else:
-        focal = audit.quantiles.get("focal_spread")
-        if focal:
-            facts.append(Fact(f"{focal[3]:.2f}", "largest / smallest focal length of a sample's views, median"))
-    return facts
+def drawn_large(audit: DatasetAudit) -> list[Shown]:
+    """The worst and the median sample by tangency; the first where nothing is known about any."""
+    residual = audit.sample_columns["tangency_px"]
+    known = np.flatnonzero(np.isfinite(residual))
+    if not len(known):
+        return [Shown(0, audit.ids[0], "first sample")] if audit.ids else []
+    # A failed sample is worse than any that passed, however small its residual: it may have failed for another reason.
+    failed = audit.sample_columns["verdict"][known] == VERDICTS.index("fail")
+    worst = int(known[np.lexsort((residual[known], failed))[-1]])
+    middle = int(known[np.argsort(residual[known], kind="stable")[len(known) // 2]])
+    shown = [Shown(worst, audit.ids[worst], "worst sample")]
+    if middle != worst:
+        shown.append(Shown(middle, audit.ids[middle], "median sample"))
+    return shown
 
 
-def in_short(sentence: str, most: int = _FIRST_SCREEN) -> tuple[str, str]:
+def drawn_small(audit: DatasetAudit, count: int) -> list[Shown]:
+    """`count` samples: every third place the next worst, the others drawn at random; in the dataset's order."""
+    residual = np.nan_to_num(audit.sample_columns["tangency_px"], nan=-1.0)
+    count = min(count, len(audit.ids))
+    worst = np.argsort(-residual, kind="stable")[: -(-count // 3)].tolist()
+    others = np.setdiff1d(np.arange(len(audit.ids)), worst)
+    drawn = np.random.default_rng(_SEED).choice(others, count - len(worst), replace=False).tolist()
+    roles = {**dict.fromkeys(drawn, "random"), **dict.fromkeys(worst, "among the worst")}
+    return [Shown(int(index), audit.ids[index], roles[index]) for index in sorted(roles)]
+
+
+def _in_short(sentence: str) -> tuple[str, str]:
     """(what fits the first screen, the rest): cut between two clauses; a verdict may list every view's numbers."""
-    if len(sentence) <= most:
+    if len(sentence) <= _FIRST_SCREEN:
         return sentence, ""
-    ends = [sentence.rfind(mark, 0, most) + 1 for mark in (". ", "; ", ": ")]
-    cut = max(ends) or sentence.rfind(" ", 0, most)
+    ends = [sentence.rfind(mark, 0, _FIRST_SCREEN) + 1 for mark in (". ", "; ", ": ")]
+    cut = max(ends) or sentence.rfind(" ", 0, _FIRST_SCREEN)
     return sentence[:cut].rstrip(" :;"), sentence[cut:].strip()
 
 
+def _facts(audit: DatasetAudit) -> list[Fact]:
+    """The three numbers that matter."""
+    tangency, coverage, focal = (audit.quantiles.get(name) for name in ("tangency_px", "coverage", "focal_spread"))
+    unknown = f", {audit.unknown:,} unknown" if audit.unknown else ""
+    facts = [Fact(f"{audit.passed:,} of {audit.samples:,}", f"samples pass, {audit.failed:,} fail{unknown}")]
+    if tangency:
+        facts.append(Fact(f"{tangency[3]:.2f} px", f"median tangency residual (worst sample {tangency[-1]:.2f} px)"))
+    if coverage and audit.hull:
+        words = f"of a mask covered by the hull, worst view, median (lowest {100 * coverage[0]:.1f} %)"
+        facts.append(Fact(f"{100 * coverage[3]:.2f} %", words))
+    elif focal:
+        facts.append(Fact(f"{focal[3]:.2f}", "largest / smallest focal length of a sample's views, median"))
+    return facts
+
+
 def _cause_words(cause: Cause, audit: DatasetAudit) -> str:
-    """A cause's evidence; its sentence too where the verdict does not already hold it."""
+    """A cause's evidence; its sentence too where the verdict does not already hold it. "" where that says all."""
     words = [] if cause.sentence.rstrip(".") in audit.sentence else [f"{cause.sentence.rstrip('.')}."]
     if cause.views and len(cause.views) < len(audit.cameras):
         words.append(f"Views: {', '.join(cause.views)}.")
@@ -171,6 +222,27 @@ def _cause_words(cause: Cause, audit: DatasetAudit) -> str:
     return " ".join(words)
 
 
+def _finding_groups(audit: DatasetAudit, folders: dict[str, Path]) -> list[Group]:
+    """One group a code, the gravest first; its worst findings with a thumbnail of their view."""
+    load = lru_cache(maxsize=1)(lambda folder: load_sample(folder, colours=True).sample)  # one: memory stays flat
+    groups, images = [], 0
+    ordered = sorted(
+        audit.counts.items(), key=lambda item: (SEVERITIES.index(item[1].severity), -item[1].samples, item[0])
+    )
+    for code, count in ordered:
+        worst = []
+        for finding in count.worst[:_WORST]:
+            folder, image = folders.get(finding.sample or ""), ""
+            if folder is not None and finding.camera is not None and images < _MOST_IMAGES:
+                for view in load(folder).views:
+                    if view.name == finding.camera:
+                        image = image_uri(_tile(view, _THUMBNAIL))
+                        images += 1
+            worst.append(Item(finding, image))
+        groups.append(Group(code, count.severity, count.samples, worst))
+    return groups
+
+
 def _contact(
     audit: DatasetAudit, small: Sequence[Shown], folders: dict[str, Path], progress: Callable[[int], None]
 ) -> str:
@@ -179,39 +251,68 @@ def _contact(
         sample = load_sample(folders[shown.id], colours=True).sample
         progress(done)
         if sample.views:
-            rows.append(_row(sample))
-            labels.append(_short(shown.id))
-    if not rows:
-        return ""
-    return image_uri(contact_sheet(rows, labels, audit.cameras))
+            rows.append([_tile(view, _TILE) for view in sample.views])
+            labels.append(shown.id.rsplit("_", 1)[-1][-9:])  # what tells samples apart: the number at the name's end
+    return image_uri(contact_sheet(rows, labels, audit.cameras)) if rows else ""
 
 
-def _row(sample: Sample) -> list[np.ndarray]:
-    tiles = []
-    for view in sample.views:
-        colours = view.colours if view.colours is not None else np.full((*view.alpha.shape, 3), 90, np.uint8)
-        tiles.append(tile_of_sample(np.dstack([colours, view.alpha]), _TILE))
-    return tiles
+def _tile(view: View, side: int) -> Tile:
+    return tile_of_sample(np.dstack([colours_or_grey(view), view.alpha]), side)
 
 
-def _short(sample: str) -> str:
-    """What tells samples apart fits the label: the number at the end of the name."""
-    return sample.rsplit("_", 1)[-1][-9:]
+def _charts(audit: DatasetAudit) -> dict[str, Markup | None]:
+    """All charts that need nothing but the audit; None: no hull was carved, or one sample, which has no time."""
+    size = {name: np.sqrt(area) for name, area in per_camera(audit, "area_px").items()}
+    coverage = per_camera(audit, "coverage")
+    known = any(np.isfinite(values).any() for values in coverage.values())
+    frames, series = along_samples(audit, "tangency_px")
+    return {
+        "tangency": by_view(per_camera(audit, "tangency_px"), "tangency, px RMS"),
+        "coverage": by_view(coverage, "hull coverage", log=False) if known else None,
+        "over_frames": over_frames(frames, series, "tangency, px RMS") if audit.samples > 1 else None,
+        "legend": legend(audit.cameras),
+        "size": by_view(size, "size of the subject, px", log=False),
+        "focal": by_view(per_camera(audit, "fx"), "fx, px", log=False),
+    }
 
 
-def _contact_words(small: Sequence[Shown]) -> str:
-    worst = sum(shown.role != "random" for shown in small)
-    return f"{len(small)} samples: the {worst} with the largest residuals and {len(small) - worst} drawn at random"
+def per_camera(audit: DatasetAudit, column: str) -> dict[str, Values]:
+    """Camera -> all its values of a view column."""
+    values = audit.view_columns[column].astype(np.float64)
+    camera = audit.view_columns["camera"]
+    return {name: values[camera == k] for k, name in enumerate(audit.cameras)}
 
 
-def _bars(groups: Sequence[Group], audit: DatasetAudit) -> str:
-    return bars([(group.code, group.samples, group.severity) for group in groups], audit.samples)
+def along_samples(audit: DatasetAudit, column: str) -> tuple[Values, dict[str, Values]]:
+    """(frame of each sample, camera -> one value a sample). Frames where all are known, else the samples' places."""
+    frames = audit.sample_columns["frame"].astype(np.float64)
+    if not np.isfinite(frames).all():
+        frames = np.arange(audit.samples, dtype=np.float64)
+    table = np.full((len(audit.cameras), audit.samples), np.nan)
+    at = audit.view_columns["camera"].astype(np.int64), audit.view_columns["sample"].astype(np.int64)
+    table[at] = audit.view_columns[column]
+    return frames, {name: table[k] for k, name in enumerate(audit.cameras)}
+
+
+def _ray_charts(folders: Sequence[Path], profile: Profile) -> tuple[list[Markup], int]:
+    """A histogram for each of the six ray inputs, dataset against profile; and of how many samples."""
+    rays, used = RayStatistics.empty(), 0
+    for folder in evenly_spaced(folders, _RAY_SAMPLES):
+        cameras = usable_cameras(folder)
+        rays, used = rays.merged(RayStatistics.of(cameras)), used + bool(cameras)
+    if not used:
+        return [], 0
+    other = profile.arrays[2]
+    charts = [
+        histogram(rays.shares[k], other[k], float(RANGES[k]), name, f"profile {profile.name}")
+        for k, name in enumerate(COMPONENTS)
+    ]
+    return charts, used
 
 
 def _profile_focal(profile: Profile) -> str:
     """In the pixels of a 512 px image."""
     fields = profile.cameras.get("fov_deg")
     if fields is None:
-        return "none stated"
-    focal = 256 / np.tan(np.radians(fields[1]) / 2)
-    return f"{focal:.0f} px at 512 px"
+        return "no focal length"
+    return f"{256 / np.tan(np.radians(fields[1]) / 2):.0f} px at 512 px"

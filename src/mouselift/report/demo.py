@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -10,8 +11,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.audit.dataset import audit_dataset
-from mouselift.audit.profile import facelift
-from mouselift.audit.result import DatasetAudit, Verdict
+from mouselift.audit.result import Verdict
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
@@ -22,8 +22,9 @@ from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
-from mouselift.progress import Progress
+from mouselift.progress import Progress, renamed
 from mouselift.report.dataset_page import write_report
+from mouselift.report.options import ReportOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
@@ -82,20 +83,17 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
     for name, framing in PRESETS.items():
         dataset = out / name
         recipe = Recipe(framing, on_cut="keep")
-        prepare(
-            capture, dataset, recipe, Selection(), Split(), workers, lambda _, k, n, name=name: progress(name, k, n)
-        )
+        prepare(capture, dataset, recipe, Selection(), Split(), workers, renamed(progress, name))
         results.append(_result(name, dataset, truth, workers, progress))
         sheets[name] = image_uri(_sheet(dataset, truth))
     page = out / "index.html"
-    source_sheet = image_uri(_source_sheet(CaptureSource(capture)))
     render_page(
         "demo.html.j2",
         page,
         version=__version__,
         results=results,
         sheets=sheets,
-        source_sheet=source_sheet,
+        source_sheet=image_uri(_source_sheet(CaptureSource(capture))),
         frames=SPEC.frames,
         cameras=len(capture.cameras),
         capture=capture_folder,
@@ -109,7 +107,7 @@ def _capture(folder: Path, progress: Progress) -> Truth:
     if not (folder / "capture.toml").is_file():
         writing = folder.with_name(".writing-capture")
         if writing.exists():
-            _remove_own(writing)
+            shutil.rmtree(writing)
         write_capture(writing, SPEC, progress)
         writing.rename(folder)
         found = discover(folder)
@@ -117,35 +115,27 @@ def _capture(folder: Path, progress: Progress) -> Truth:
     return Truth.load(folder)
 
 
-def _remove_own(folder: Path) -> None:
-    import shutil  # only for what this module itself left behind
-
-    shutil.rmtree(folder)
-
-
 def _result(name: str, dataset: Path, truth: Truth, workers: int, progress: Progress) -> PresetResult:
     checks = list(check_dataset(dataset, truth, supersample=3))
-    audit = audit_dataset(dataset, workers=workers, progress=lambda _, k, n: progress(f"audit {name}", k, n))
+    audit = audit_dataset(dataset, workers=workers, progress=renamed(progress, f"audit {name}"))
     page = dataset.with_name(f"{name}.html")
-    write_report(dataset, page, audit, facelift(), samples=4, force=True)
+    write_report(dataset, page, audit, ReportOptions(rows=4), force=True)
+    numbers = ("tangency_px", "size_spread", "focal_spread")
+    middle = {name: float(np.nanmedian(audit.sample_columns[name])) for name in numbers}
     return PresetResult(
         name,
         _WORDS[name],
         audit.samples,
         fmean(check.iou for check in checks),
         min(check.iou for check in checks),
-        _median(audit, "tangency_px"),
-        _median(audit, "size_spread"),
-        _median(audit, "focal_spread"),
+        middle["tangency_px"],
+        middle["size_spread"],
+        middle["focal_spread"],
         float(np.nanmax(audit.sample_columns["principal_px"])),
         audit.verdict,
         audit.sentence,
         page.name,
     )
-
-
-def _median(audit: DatasetAudit, number: str) -> float:
-    return float(np.nanmedian(audit.sample_columns[number]))
 
 
 def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
@@ -154,13 +144,11 @@ def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
     folders = find_samples(dataset)
     for index in _SHOWN:
         folder = folders[min(index, len(folders) - 1)]
-        world = sample_world(folder)
         frame = int(folder.name.rsplit("_", 1)[1])
         mesh = truth.mesh(frame)
-        moved = Mesh(world.apply(mesh.vertices), mesh.topology)
-        views = read_sample(folder).views
+        moved = Mesh(sample_world(folder).apply(mesh.vertices), mesh.topology)
         row = []
-        for view in views:
+        for view in read_sample(folder).views:
             tile = tile_of_sample(read_png(view.path), _TILE)
             outline_on(tile, render_silhouette(moved, view.camera, 2), TRUE_OUTLINE)
             row.append(tile)

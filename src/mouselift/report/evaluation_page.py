@@ -15,23 +15,15 @@ from mouselift.errors import DatasetError
 from mouselift.media.frames import number_of
 from mouselift.reconstruct import record as table
 from mouselift.reconstruct.pipeline import Evaluation
-from mouselift.reconstruct.record import ROLES, SAMPLES_CSV, SHEET, VIEWS_CSV, WORDS, Group, Role, SampleRecord, ranked
+from mouselift.reconstruct.record import ROLES, SHEET, WORDS, Group, Role, SampleRecord, ViewRecord
 from mouselift.reconstruct.write import MOST
-from mouselift.report.charts import Values
-from mouselift.report.dataset_page import Fact
-from mouselift.report.page import image_uri, render_page
-from mouselift.report.plots import by_view, legend, over_frames
+from mouselift.report.charts import Values, by_view, legend, over_frames
+from mouselift.report.page import Fact, image_uri, render_page
 
-_WORST, _MIDDLE = 3, 1  # samples with images
+_WORST = 3  # samples with images, and the middle one
 _MOST_ROWS = 200  # of the table; the file has all
 _FEWEST = 3  # samples worth a chart
 _MOST_SERIES = 8  # lines of one chart
-
-
-@dataclass(frozen=True)
-class ShownChart:
-    svg: Markup
-    words: str
 
 
 @dataclass(frozen=True)
@@ -62,13 +54,14 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
     """
     figures = table.shown_figures(result.means)
     judged = result.means[0].role
-    ordered = ranked(result.records)
+    ordered = table.ranked(result.records)
     over = _over(result, judged)
     render_page(
         "evaluation.html.j2",
         page,
         name=Path(result.dataset).name or result.dataset,
-        lead=_lead(result),
+        lead=f"{table.counted(result.samples, 'sample')}, {table.counted(result.images, 'image')} drawn and compared; "
+        f"{result.held_out}.",
         facts=_facts(result),
         columns=table.columns(result.means),
         means=table.rows(result.means),
@@ -80,18 +73,13 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         over=over,
         over_words=f"{WORDS['foreground_psnr']} of {judged} views, by the number at the end of their names.",
         legend=legend(_views(result, judged)[:_MOST_SERIES]) if over else "",
-        shots=[_shot(folder, record, role) for record, role in _chosen(ordered)],
+        shots=[_shot(folder, record, role) for role, record in _chosen(ordered)],
         sample_columns=[WORDS[figure] for figure in figures],
         sample_rows=_sample_rows(ordered, figures),
         table_words=_table_words(len(ordered)),
         made=_made(result),
         version=__version__,
     )
-
-
-def _lead(result: Evaluation) -> str:
-    samples, images = table.counted(result.samples, "sample"), table.counted(result.images, "image")
-    return f"{samples}, {images} drawn and compared; {result.held_out}."
 
 
 def _facts(result: Evaluation) -> list[Fact]:
@@ -109,21 +97,19 @@ def _value(figure: str, group: Group) -> str:
     return table.value_words(figure, None if mean is None else mean.mean) + unit
 
 
-def _charts(result: Evaluation) -> list[ShownChart]:
+def _charts(result: Evaluation) -> list[tuple[Markup, str]]:
     """A dot a sample, a column a view, of what counts most; none of fewer than three samples: the table says it."""
     if result.samples < _FEWEST:
         return []
     role = result.means[0].role
+    role = role if len(_views(result, role)) > 1 else "input"  # one view is the table's first row
     views = _views(result, role)
-    if len(views) < 2:  # one view is the table's first row
-        role = "input"
-        views = _views(result, role)
     out = []
     for figure in ("foreground_psnr", "iou"):
         values = {view: _values(result.records, figure, role, view) for view in views}
         if values and any(np.isfinite(v).any() for v in values.values()):
-            svg = by_view(values, WORDS[figure], log=False)
-            out.append(ShownChart(svg, f"{WORDS[figure]} of {role} views; a dot a sample, the bar is the median."))
+            words = f"{WORDS[figure]} of {role} views; a dot a sample, the bar is the median."
+            out.append((by_view(values, WORDS[figure], log=False), words))
     return out
 
 
@@ -133,31 +119,26 @@ def _views(result: Evaluation, role: Role) -> list[str]:
 
 def _over(result: Evaluation, role: Role) -> Markup | None:
     """None for fewer than three samples, names without a frame's number at their end, or where nothing has a mask."""
-    numbers = [number_of(record.id) for record in result.records]
-    frames = np.array([float(number) for number in numbers if number is not None])
-    series = {
-        view: _values(result.records, "foreground_psnr", role, view) for view in _views(result, role)[:_MOST_SERIES]
-    }
+    frames = np.array([number_of(record.id) for record in result.records], dtype=np.float64)  # None: NaN
+    views = _views(result, role)[:_MOST_SERIES]
+    series = {view: _values(result.records, "foreground_psnr", role, view) for view in views}
     known = any(np.isfinite(values).any() for values in series.values())
-    if result.samples < _FEWEST or len(frames) < result.samples or not known:
+    if result.samples < _FEWEST or np.isnan(frames).any() or not known:
         return None
     return over_frames(frames, series, WORDS["foreground_psnr"])
 
 
 def _values(records: Sequence[SampleRecord], figure: str, role: Role, view: str) -> Values:
-    means = [record.mean(figure, role, view) for record in records]
-    return np.array([np.nan if value is None else value for value in means])
+    return np.array([record.mean(figure, role, view) for record in records], dtype=np.float64)  # None: NaN
 
 
-def _chosen(ordered: Sequence[SampleRecord]) -> list[tuple[SampleRecord, str]]:
+def _chosen(ordered: Sequence[SampleRecord]) -> list[tuple[str, SampleRecord]]:
     """The worst, then the middle of the ranking."""
-    worst = [
-        (record, "Worst" if k == 0 and len(ordered) > 1 else "The sample" if k == 0 else f"Number {k + 1} from below")
-        for k, record in enumerate(ordered[:_WORST])
-    ]
-    rest = list(ordered[_WORST:])
-    middle = ordered[len(ordered) // 2]
-    return [*worst, *([(middle, "Median")] * _MIDDLE if middle in rest else [])]
+    names = ["Worst" if len(ordered) > 1 else "The sample", *(f"Number {k} from below" for k in range(2, _WORST + 1))]
+    chosen = list(zip(names, ordered, strict=False))
+    if len(ordered) // 2 >= _WORST:
+        chosen.append(("Median", ordered[len(ordered) // 2]))
+    return chosen
 
 
 def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
@@ -165,14 +146,14 @@ def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
     image = cv2.imread(str(file))
     if image is None:
         raise DatasetError(f"{file}: expected the images of a sample, got no readable file; remove it and run again")
-    heads = []
-    seen: set[str] = set()
+    first: dict[str, ViewRecord] = {}  # of each view
     for row in sorted(record.views, key=lambda row: ROLES.index(row.role)):
-        if row.view not in seen and len(heads) < MOST:
-            seen.add(row.view)
-            value = table.value_words("foreground_psnr", row.foreground_psnr)
-            heads.append(Head(row.view, f"{row.role.replace('-', ' ')}, {value} dB", row.role == "held-out"))
-    more = len({row.view for row in record.views}) - len(heads)
+        first.setdefault(row.view, row)
+    heads = []
+    for row in list(first.values())[:MOST]:
+        value = table.value_words("foreground_psnr", row.foreground_psnr)
+        heads.append(Head(row.view, f"{row.role.replace('-', ' ')}, {value} dB", row.role == "held-out"))
+    more = len(first) - len(heads)
     words = f"{record.made:,} Gaussians." + (f" {more} more views are not shown." if more else "")
     said = ", ".join(f"{head.view} {head.words}" for head in heads)
     alt = f"Prepared images, renders and differences of sample {record.id}, foreground PSNR by view: {said}"
@@ -190,8 +171,10 @@ def _sample_rows(ordered: Sequence[SampleRecord], figures: Sequence[str]) -> lis
 def _table_words(count: int) -> str:
     first = "Means over each sample's views, worst sample first."
     if count <= _MOST_ROWS:
-        return f"{first} All images one by one: {VIEWS_CSV}."
-    return f"{first} The worst {_MOST_ROWS} of {count:,}; all of them: {SAMPLES_CSV}, all images: {VIEWS_CSV}."
+        return f"{first} All images one by one: {table.VIEWS_CSV}."
+    return (
+        f"{first} The worst {_MOST_ROWS} of {count:,}; all of them: {table.SAMPLES_CSV}, all images: {table.VIEWS_CSV}."
+    )
 
 
 def _made(result: Evaluation) -> list[tuple[str, str]]:

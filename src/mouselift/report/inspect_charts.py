@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from jaxtyping import Float64
 from markupsafe import Markup
 
-from mouselift.array_types import Array, Points3, Vector3
+from mouselift.array_types import Array, Vector3
 from mouselift.inspect.facts import CameraFacts, Inspection, LagFacts
-from mouselift.report.charts import SHAPES, Axis, Chart, mark, number, value_axis
+from mouselift.report.charts import Axis, Chart, number, series_style, value_axis
 
 _WIDTH, _HEIGHT = 520, 430
 _CAMERA = 16.0  # length of a camera's sign, chart units
@@ -22,61 +22,58 @@ Flat = Float64[Array, "n 2"]
 def world_axes(found: Inspection) -> tuple[Vector3, Vector3, Vector3, bool]:
     """(right, ahead, up, whether up is known): right is the horizontal direction in which the cameras lie widest.
 
-    Without a stated up the rig's flattest direction stands for it, and the page says so.
+    Where up is not known, the rig's flattest direction takes its place, and the page says so.
     """
     centres = np.array([camera.position for camera in found.cameras])
     apart = centres - centres.mean(axis=0)
-    known = found.up is not None
     up = np.array(found.up) if found.up is not None else np.linalg.svd(apart)[2][2]
     flat = apart - np.outer(apart @ up, up)
     right = np.linalg.svd(flat)[2][0]
     right = right - up * float(right @ up)
     right = right / np.linalg.norm(right)
     right = right if right[int(np.abs(right).argmax())] > 0 else -right
-    return right, np.cross(up, right), up, known
+    return right, np.cross(up, right), up, found.up is not None
 
 
 def rig_plan(found: Inspection) -> Markup:
     """All cameras from above, where they look, and the subject's path."""
     right, ahead, _, known = world_axes(found)
-    unit = found.unit
     where = "from above" if known else "along its flattest direction (up is not known)"
-    return _rig(found, right, ahead, f"{unit}", unit, f"The rig {where}")
+    return _rig(found, right, ahead, found.unit, f"The rig {where}")
 
 
 def rig_side(found: Inspection) -> Markup:
     """The same from the side: heights."""
     right, _, up, known = world_axes(found)
     y_label = f"height, {found.unit}" if known else found.unit
-    return _rig(found, right, up, found.unit, y_label, "The rig from the side", found.floor if known else None)
+    return _rig(found, right, up, y_label, "The rig from the side", found.floor if known else None)
 
 
-def _rig(
-    found: Inspection, x: Vector3, y: Vector3, x_label: str, y_label: str, title: str, floor: float | None = None
-) -> Markup:
-    centres, path = np.array([c.position for c in found.cameras]), _path(found)
-    flat = lambda points: np.stack([points @ x, points @ y], axis=1)  # noqa: E731
-    cameras, walked = flat(centres), flat(path)
-    middle = flat(np.array([found.centre])) if found.centre is not None else cameras.mean(axis=0, keepdims=True)
-    names = ", ".join(f"{c.name} at {number(float(a))}, {number(float(b))}" for c, (a, b) in _zip(found, cameras))
-    chart = Chart(f"{title}: {names} {found.unit}; each looks at the subject.", x_label, y_label, _WIDTH, _HEIGHT)
-    across, along = _equal(np.concatenate([cameras, walked, middle]), chart)
-    _grid(chart, across, along)
+def _rig(found: Inspection, x: Vector3, y: Vector3, y_label: str, title: str, floor: float | None = None) -> Markup:
+    cameras, walked = _flat([camera.position for camera in found.cameras], x, y), _flat(_path(found), x, y)
+    middle = _flat([found.centre], x, y) if found.centre is not None else cameras.mean(axis=0, keepdims=True)
+    named = list(zip(found.cameras, cameras.tolist(), strict=True))
+    names = ", ".join(f"{camera.name} at {number(a)}, {number(b)}" for camera, (a, b) in named)
+    chart = Chart(f"{title}: {names} {found.unit}; each looks at the subject.", found.unit, y_label, _WIDTH, _HEIGHT)
+    across, along = _equal_axes(np.concatenate([cameras, walked, middle]), chart)
     if floor is not None:
-        chart.limit(along, floor, "floor")
+        chart.across(along.at(floor), "limit")
+        chart.text(chart.x_range[1], along.at(floor) - 5, "floor", "end", "note")
     taken: list[tuple[float, float]] = []
-    for camera, at in _zip(found, cameras):
-        looks, place = np.array(camera.looks), (across.at(float(at[0])), along.at(float(at[1])))
-        _camera(chart, camera, place, np.array([looks @ x, -(looks @ y)]), taken)
-    for a, b in walked:
-        chart.parts.append(mark("circle", across.at(float(a)), along.at(float(b)), 2, "dot"))
+    for camera, (a, b) in named:
+        looks = np.array(camera.looks)
+        _camera(chart, camera, (across.at(a), along.at(b)), np.array([looks @ x, -(looks @ y)]), taken)
+    for a, b in walked.tolist():
+        chart.mark("circle", across.at(a), along.at(b), 2, "dot")
     if not len(walked):
-        chart.parts.append(mark("cross", across.at(float(middle[0, 0])), along.at(float(middle[0, 1])), 5, "line s5"))
+        chart.mark("cross", across.at(float(middle[0, 0])), along.at(float(middle[0, 1])), 5, "line s5")
     return chart.svg()
 
 
-def _zip(found: Inspection, flat: Flat) -> list[tuple[CameraFacts, np.ndarray]]:
-    return list(zip(found.cameras, flat, strict=True))
+def _flat(points: Sequence[Sequence[float]], x: Vector3, y: Vector3) -> Flat:
+    """World points as seen along the third axis."""
+    at = np.array(points, dtype=np.float64).reshape(-1, 3)
+    return np.stack([at @ x, at @ y], axis=1)
 
 
 def _camera(
@@ -104,21 +101,19 @@ def _camera(
 def path_plan(found: Inspection) -> Markup:
     """The subject's centre from above at the sampled instants; consecutive instants are joined."""
     right, ahead, _, _ = world_axes(found)
-    points = _path(found)
-    flat = np.stack([points @ right, points @ ahead], axis=1)
+    flat = _flat(_path(found), right, ahead)
     span = ", ".join(number(float(v)) for v in np.ptp(flat, axis=0))
     chart = Chart(
         f"The subject's centre from above at {len(flat)} instants; it covers {span} {found.unit}.",
         found.unit, found.unit, _WIDTH, _HEIGHT,
     )  # fmt: skip
-    across, along = _equal(flat, chart)
-    _grid(chart, across, along)
+    across, along = _equal_axes(flat, chart)
     frames = [] if found.path is None else [p.frame for p in found.path.points]
-    placed = [(across.at(float(a)), along.at(float(b))) for a, b in flat]
+    placed = [(across.at(a), along.at(b)) for a, b in flat.tolist()]
     for run in _runs(frames):
-        joined = " ".join(f"{placed[k][0]:g},{placed[k][1]:g}" for k in run)
-        chart.parts.append(f'<polyline class="line s0" points="{joined}"/>')
-        chart.parts += [mark("circle", *placed[k], 2.5, "dot") for k in run]
+        chart.polyline([placed[k] for k in run], "s0")
+        for k in run:
+            chart.mark("circle", *placed[k], 2.5, "dot")
     for k in {0, len(placed) // 2, len(placed) - 1} if placed else set():
         x, y = placed[k]
         chart.text(x + 6, y - 5, f"frame {frames[k]}", "start", "value")
@@ -141,22 +136,23 @@ def lag_curves(lags: Sequence[LagFacts]) -> Markup:
     if not drawn:
         chart.text(chart.width / 2, chart.height / 2, "no camera could be compared", "middle")
         return chart.svg()
-    pooled = np.array([v for fact in drawn for v in fact.curve_px if v is not None])
-    y = value_axis(pooled, *chart.y_range, (0.0,))
+    values = np.array([v for fact in drawn for v in fact.curve_px if v is not None])
+    y = value_axis(values, *chart.y_range, (0.0,))
     low, high = drawn[0].offsets[0], drawn[0].offsets[-1]
     x = Axis(float(low), float(max(high, low + 1)), *chart.x_range, whole=True)
     chart.y_grid(y)
     for offset in drawn[0].offsets:
-        at, base = x.at(float(offset)), chart.y_range[0]
-        chart.parts.append(f'<line class="grid" x1="{at}" x2="{at}" y1="{base}" y2="{chart.y_range[1]}"/>')
-        chart.text(at, base + 17, f"{offset:+d}" if offset else "0", "middle")
+        at = x.at(float(offset))
+        chart.line("grid", at, at, *chart.y_range)
+        chart.text(at, chart.y_range[0] + 17, f"{offset:+d}" if offset else "0", "middle")
     for index, fact in enumerate(lags):
         if fact not in drawn:
             continue
-        kind, shape = f"s{index % len(SHAPES)}", SHAPES[index % len(SHAPES)]
+        shape, kind = series_style(index)
         spots = [(x.at(float(o)), y.at(float(v or 0.0))) for o, v in zip(fact.offsets, fact.curve_px, strict=True)]
-        chart.parts.append(f'<polyline class="line {kind}" points="{" ".join(f"{a:g},{b:g}" for a, b in spots)}"/>')
-        chart.parts += [mark(shape, a, b, 3, kind) for a, b in spots]
+        chart.polyline(spots, kind)
+        for spot in spots:
+            chart.mark(shape, *spot, 3, kind)
         if fact.best:
             a, b = spots[fact.offsets.index(fact.best)]
             chart.parts.append(f'<circle class="ringed" cx="{a:g}" cy="{b:g}" r="9"/>')
@@ -164,13 +160,12 @@ def lag_curves(lags: Sequence[LagFacts]) -> Markup:
     return chart.svg()
 
 
-def _path(found: Inspection) -> Points3:
-    points = [] if found.path is None else [p.position for p in found.path.points]
-    return np.array(points, dtype=np.float64).reshape(-1, 3)
+def _path(found: Inspection) -> Sequence[Sequence[float]]:
+    return [] if found.path is None else [point.position for point in found.path.points]
 
 
-def _equal(points: Flat, chart: Chart) -> tuple[Axis, Axis]:
-    """Axes of one scale that hold the points with room for names."""
+def _equal_axes(points: Flat, chart: Chart) -> tuple[Axis, Axis]:
+    """Axes of one scale that hold the points with room for names, their grid drawn."""
     low, high = points.min(axis=0), points.max(axis=0)
     sides = np.array([abs(chart.x_range[1] - chart.x_range[0]), abs(chart.y_range[1] - chart.y_range[0])])
     span = np.maximum(high - low, 1e-9 * (1.0 + np.abs(points).max())) * (1 + 2 * _ROOM)
@@ -178,12 +173,8 @@ def _equal(points: Flat, chart: Chart) -> tuple[Axis, Axis]:
     middle, half = (low + high) / 2, sides * scale / 2
     across = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]), *chart.x_range)
     along = Axis(float(middle[1] - half[1]), float(middle[1] + half[1]), *chart.y_range)
-    return across, along
-
-
-def _grid(chart: Chart, across: Axis, along: Axis) -> None:
     chart.y_grid(along)
     chart.x_ticks(across)
-    top, base = chart.y_range[1], chart.y_range[0]
-    line: Callable[[float], str] = lambda x: f'<line class="grid" x1="{x}" x2="{x}" y1="{top}" y2="{base}"/>'  # noqa: E731
-    chart.parts += [line(across.at(value)) for value in across.ticks()]
+    for value in across.ticks():
+        chart.line("grid", across.at(value), across.at(value), chart.y_range[1], chart.y_range[0])
+    return across, along

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,31 +12,20 @@ from mouselift import __version__
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
 from mouselift.inspect.facts import Inspection
-from mouselift.report.charts import Values
-from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side, world_axes
-from mouselift.report.page import image_uri, render_page
-from mouselift.report.plots import legend, over_frames
-from mouselift.report.sheet import contact_sheet, tile_of_source
+from mouselift.report.charts import Values, legend, over_frames
+from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side
+from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page
+from mouselift.report.sheet import GREY, contact_sheet, tile_of_source
+from mouselift.sampling import evenly_spaced
 
 _TILE = 190
 _ROWS = 3  # instants on the contact sheet
-_ORDER = ("error", "warning", "note")
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A number worth a tile at the page's head."""
-
-    value: str
-    words: str
 
 
 def write_inspect_page(found: Inspection, page: Path) -> None:
     """Write `page` (replaced if there), atomically. The recording is opened again for its images."""
     sheet, alt = _contact(found)
     residuals, areas = _over_time(found)
-    names = [camera.name for camera in found.cameras]
-    findings = sorted(found.findings, key=lambda finding: _ORDER.index(finding.severity))
     render_page(
         "inspect.html.j2",
         page,
@@ -47,24 +35,24 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         verdict="fail" if found.failed else "pass",
         sentence=_sentence(found),
         facts=_facts(found),
-        findings=findings,
+        findings=sorted(found.findings, key=lambda finding: SEVERITIES.index(finding.severity)),
         sheet=sheet,
         sheet_alt=alt,
         plan=rig_plan(found),
         side=rig_side(found),
-        up_known=world_axes(found)[3],
+        up_known=found.up is not None,
         angles=_angles(found),
         lag_chart=lag_curves(found.lag) if found.lag else "",
         path_chart=path_plan(found) if found.path is not None else "",
         residual_chart=residuals,
         area_chart=areas,
-        legend=legend(names),
+        legend=legend([camera.name for camera in found.cameras]),
         lags={fact.camera: fact for fact in found.lag},
     )
 
 
 def _sentence(found: Inspection) -> str:
-    counts = {severity: sum(f.severity == severity for f in found.findings) for severity in _ORDER}
+    counts = {severity: sum(f.severity == severity for f in found.findings) for severity in SEVERITIES}
     said = [f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in counts.items() if n]
     if not said:
         return "Nothing wrong was found." if found.instants else "Nothing wrong was found in what needs no masks."
@@ -92,31 +80,26 @@ def _clock(seconds: float) -> str:
 
 def _contact(found: Inspection) -> tuple[str, str]:
     """(data URI, alt text) of some instants: all cameras, outlines drawn where there are masks."""
-    capture = load_capture(Path(found.capture))
-    source = open_source(capture)
+    source = open_source(load_capture(Path(found.capture)))
     instants = list(found.instants) or list(source.frames)
     whole = _whole(found)
-    chosen = [f for f in instants if f in whole] or instants
-    at = np.unique(np.linspace(0, len(chosen) - 1, _ROWS + 2)[1:-1].round().astype(int))
-    frames = [int(chosen[int(k)]) for k in at]
+    frames = [f for f in instants if f in whole] or instants
+    if len(frames) > _ROWS:
+        frames = evenly_spaced(frames, _ROWS + 2)[1:-1]  # not the very ends
     tiles = []
     try:
         for frameset in source.read(frames):
-            by_name = {view.camera.name: view for view in frameset.views}
-            row = []
-            for name in source.cameras:
-                view = by_name.get(name)
-                if view is None or view.image is None:
-                    row.append(np.full((_TILE, _TILE, 3), 226, np.uint8))
-                else:
-                    row.append(tile_of_source(view.image, view.mask, _TILE))
-            tiles.append(row)
+            row = dict.fromkeys(source.cameras, np.full((_TILE, _TILE, 3), GREY, np.uint8))
+            for view in frameset.views:
+                if view.image is not None:
+                    row[view.camera.name] = tile_of_source(view.image, view.mask, _TILE)
+            tiles.append(list(row.values()))
     finally:
         source.close()
     sheet = contact_sheet(tiles, [str(frame) for frame in frames], list(source.cameras))
     drawn = "with the outline of each mask" if found.instants else "as recorded; there are no masks"
     alt = f"All {len(source.cameras)} cameras at frames {', '.join(map(str, frames))}, {drawn}"
-    return image_uri(np.ascontiguousarray(sheet)), alt
+    return image_uri(sheet), alt
 
 
 def _whole(found: Inspection) -> set[int]:
@@ -131,14 +114,13 @@ def _over_time(found: Inspection) -> tuple[Markup, Markup]:
     if not found.series:
         return Markup(""), Markup("")
     frames = np.array(found.instants, dtype=np.float64)
-
     residuals = {s.camera: _numbers([point.tangency_px for point in s.points]) for s in found.series}
     areas = {s.camera: _numbers([point.area_px for point in s.points]) / 1000 for s in found.series}
     return over_frames(frames, residuals, "tangency, px"), over_frames(frames, areas, "mask area, 1000 px²")
 
 
 def _numbers(values: Sequence[float | None]) -> Values:
-    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+    return np.array(values, dtype=np.float64)  # None: NaN
 
 
 def _angles(found: Inspection) -> list[list[float | None]]:

@@ -1,4 +1,4 @@
-"""What a comparison of framings takes. Nothing heavy is imported: `--help` reads this file."""
+"""What a comparison of framings and a report take. Nothing heavy is imported: `--help` reads this file."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ class CompareOptions:
     """Pixels a side, of the images that are written."""
     profile: str = "facelift"
     """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""
+
+
+@dataclass(frozen=True)
+class ReportOptions:
+    """What the page of an audit shows."""
+
+    profile: str = "facelift"
+    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote; the audit's."""
+    rows: int = 8
+    """Rows of the contact sheet: a third the worst, the others drawn at random."""

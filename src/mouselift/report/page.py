@@ -1,23 +1,34 @@
-"""Self-contained HTML pages: images inside, no network, no script needed to read them."""
+"""Self-contained HTML pages: images and scenes inside, no network, no script needed to read them."""
 
 from __future__ import annotations
 
 import base64
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
+from markupsafe import Markup
 
 from mouselift.array_types import ImageRGB
 from mouselift.atomic import write_whole
+from mouselift.findings import Severity
 from mouselift.media.encode import encode_jpeg
+from mouselift.view.scene import HullSurface, Scene
 
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # the gravest first
 _JPEG_QUALITY = 88
+_MOST_POINTS = 9000  # of a hull: more do not look better, and a page holds several scenes
 
 
-def image_uri(image: ImageRGB) -> str:
-    """An image as a data URI (JPEG: contact sheets are photographs)."""
-    return "data:image/jpeg;base64," + base64.b64encode(encode_jpeg(image, _JPEG_QUALITY)).decode()
+@dataclass(frozen=True)
+class Fact:
+    """One of the numbers on the first screen."""
+
+    value: str
+    words: str
 
 
 def render_page(template: str, path: Path, **values: Any) -> None:
@@ -31,3 +42,59 @@ def render_page(template: str, path: Path, **values: Any) -> None:
     )
     text = environment.get_template(template).render(**values)
     write_whole(path, text.encode(), replace=True)
+
+
+def image_uri(image: ImageRGB) -> str:
+    """An image as a data URI (JPEG: contact sheets are photographs)."""
+    return data_uri(encode_jpeg(image, _JPEG_QUALITY), "image/jpeg")
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def scene_json(scene: Scene) -> Markup:
+    """A scene as the JSON that the page's own renderer (templates/scene.js) draws.
+
+    Safe inside a <script type="application/json">: no `<` is left in it. Coordinates are relative to the scene's
+    centre, in units of its radius. Hull points: base64 of little-endian int16 positions (32767 = `hull.extent`), int8
+    normals (127 = 1; zero: not shaded) and uint8 colours.
+    """
+    content = {
+        "title": scene.title,
+        "note": scene.note,
+        "origin": _rounded(scene.local(np.zeros((1, 3)))[0]),
+        "cameras": [
+            {
+                "name": camera.name,
+                "centre": _rounded(scene.local(camera.camera.centre[None])[0]),
+                "corners": [_rounded(corner) for corner in scene.local(camera.corners)],
+                "image": None if camera.image is None else image_uri(camera.image),
+            }
+            for camera in scene.cameras
+        ],
+        "hull": None if scene.hull is None else _hull(scene.hull, scene),
+    }
+    return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))
+
+
+def _hull(hull: HullSurface, scene: Scene) -> dict[str, object]:
+    step = max(1, -(-len(hull.points) // _MOST_POINTS)) if hull.normals.any() else 1  # a cloud is thinned already
+    points = scene.local(hull.points[::step])
+    extent = max(float(np.abs(points).max()), 1e-9)
+    return {
+        "count": len(points),
+        "extent": extent,
+        "size": hull.voxel / scene.radius * float(np.sqrt(step)),
+        "positions": _packed((points / extent * 32767).round().astype("<i2")),
+        "normals": _packed((hull.normals[::step] * 127).round().astype(np.int8)),
+        "colours": _packed(hull.colours[::step]),
+    }
+
+
+def _packed(values: np.ndarray) -> str:
+    return base64.b64encode(values.tobytes()).decode()
+
+
+def _rounded(values: np.ndarray) -> list[float]:
+    return np.round(values, 5).tolist()

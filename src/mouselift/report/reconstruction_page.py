@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,25 +10,12 @@ import numpy as np
 from mouselift import __version__
 from mouselift.array_types import ImageRGB
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.reconstruct.record import (
-    PAGE,
-    SCORES,
-    SPLATS,
-    STILLS,
-    VIDEO,
-    WORDS,
-    Role,
-    SampleRecord,
-    ViewRecord,
-    counted,
-    value_words,
-)
+from mouselift.reconstruct import record as table
+from mouselift.reconstruct.record import PAGE, SCORES, SPLATS, STILLS, VIDEO, WORDS, SampleRecord, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.write import FULL_DIFFERENCE, RED
-from mouselift.report.dataset_page import Fact
-from mouselift.report.page import image_uri, render_page
-from mouselift.report.scene_data import scene_json
-from mouselift.view.scene import on_ground
+from mouselift.report.page import Fact, data_uri, image_uri, render_page, scene_json
+from mouselift.view.scene import shrunk
 from mouselift.view.splats import splat_scene
 
 _SIDE = 384  # pixels of a view on the page, at most
@@ -51,12 +37,6 @@ class ShownView:
     zoom: float  # side of the view / side of what is shown
 
 
-@dataclass(frozen=True)
-class Mean:
-    role: Role
-    values: list[str]
-
-
 def write_reconstruction_page(made: Made, folder: Path) -> None:
     """`index.html` in the reconstruction's folder, which holds the turntable already where there is one."""
     record = made.record
@@ -73,9 +53,9 @@ def write_reconstruction_page(made: Made, folder: Path) -> None:
         views_words=_views_words(record),
         shots=[_shown(shot) for shot in made.shots],
         columns=[WORDS[score] for score in SCORES],
-        means=[Mean(role, _values(record.means[role])) for role in record.roles],
-        video=_uri(video, "video/mp4") if small else "",
-        stills=_uri(stills, "image/jpeg") if stills.is_file() else "",
+        means=[(role, _values(record.means[role])) for role in record.roles],
+        video=data_uri(video.read_bytes(), "video/mp4") if small else "",
+        stills=data_uri(stills.read_bytes(), "image/jpeg") if stills.is_file() else "",
         scene=scene_json(scene),
         made=_how(record),
     )
@@ -86,10 +66,10 @@ def facts_of(record: SampleRecord) -> list[Fact]:
     facts = []
     for role in record.roles:
         psnr, iou = record.mean("foreground_psnr", role), record.mean("iou", role)
-        views = counted(sum(view.role == role for view in record.views), f"{role} view")
+        views = table.counted(sum(view.role == role for view in record.views), f"{role} view")
         unit = "" if psnr is None else " dB"
-        facts.append(Fact(value_words("psnr", psnr, _NONE) + unit, f"foreground PSNR, mean of {views}"))
-        facts.append(Fact(value_words("iou", iou, _NONE), f"IoU of the outlines, mean of {views}"))
+        facts.append(Fact(table.value_words("psnr", psnr, _NONE) + unit, f"foreground PSNR, mean of {views}"))
+        facts.append(Fact(table.value_words("iou", iou, _NONE), f"IoU of the outlines, mean of {views}"))
     facts.append(Fact(f"{record.kept:,}", f"Gaussians in {SPLATS}"))
     return facts
 
@@ -104,8 +84,7 @@ def difference_image(a: ImageRGB, b: ImageRGB) -> ImageRGB:
 def region_of(shot: Shot) -> tuple[slice, slice]:
     """(rows, columns): a square about the subject and all that was drawn, with some room; the whole view at most."""
     ground = shot.drawn[shot.mask == 0] if (shot.mask == 0).any() else shot.drawn.reshape(-1, 3)
-    common = np.median(ground.reshape(-1, 3), axis=0)
-    drawn = np.abs(shot.drawn - common).max(axis=2) > _DRAWN_LEVELS
+    drawn = np.abs(shot.drawn - np.median(ground, axis=0)).max(axis=2) > _DRAWN_LEVELS
     rows, columns = np.nonzero((shot.mask >= HALF_LEVEL) | drawn)
     height, width = shot.mask.shape
     if not len(rows):
@@ -117,25 +96,16 @@ def region_of(shot: Shot) -> tuple[slice, slice]:
 
 
 def _shown(shot: Shot) -> ShownView:
-    name, region = shot.camera.name, region_of(shot)
+    region = region_of(shot)
     wanted, drawn = shot.wanted[region], shot.drawn[region]
-    return ShownView(
-        name,
-        image_uri(_at_most(wanted, _SIDE)),
-        image_uri(_at_most(drawn, _SIDE)),
-        image_uri(_at_most(difference_image(wanted, drawn), _SIDE)),
-        shot.scores,
-        _values({score: getattr(shot.scores, score) for score in SCORES}),
-        shot.camera.height / len(wanted),
-    )
-
-
-def _at_most(image: ImageRGB, side: int) -> np.ndarray:
-    return on_ground(image, np.full(image.shape[:2], 255, np.uint8), side)
+    images = (wanted, drawn, difference_image(wanted, drawn))
+    left, middle, right = (image_uri(shrunk(image.astype(np.float32), _SIDE)) for image in images)
+    values = _values({score: getattr(shot.scores, score) for score in SCORES})
+    return ShownView(shot.camera.name, left, middle, right, shot.scores, values, shot.camera.height / len(wanted))
 
 
 def _values(scores: dict[str, float | None]) -> list[str]:
-    return [value_words(score, scores[score], _NONE) for score in SCORES]
+    return [table.value_words(score, scores[score], _NONE) for score in SCORES]
 
 
 def _views_words(record: SampleRecord) -> str:
@@ -160,7 +130,3 @@ def _how(record: SampleRecord) -> list[tuple[str, str]]:
     if record.not_finite:
         rows.append(("not finite", f"{record.not_finite:,} Gaussians had numbers that no viewer can show: left out"))
     return rows
-
-
-def _uri(path: Path, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"

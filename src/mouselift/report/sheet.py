@@ -9,60 +9,63 @@ import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.array_types import Array, ImageRGBA, Levels
 from mouselift.atomic import write_whole
+from mouselift.capture.capture import Capture
+from mouselift.capture.source import CaptureSource
 from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.frames import Image
+from mouselift.sampling import evenly_spaced
 
 Tile = UInt8[Array, "tile tile 3"]
 
 PAPER = (250, 250, 248)
 INK = (40, 44, 52)
 FAINT = (150, 154, 160)
+GREY = 226  # behind a subject, and around an image that does not fill its tile
 OUTLINE = (255, 196, 0)  # amber: stands out on black fur, white walls and green floors alike
 _CONTEXT = 1.7  # side of the shown region / longest side of the mask
 _MIN_REGION = 96  # source pixels
 _LABEL_HEIGHT, _ROW_LABEL_WIDTH, _GAP = 22, 74, 4
 
 
-def tile_of_sample(rgba: ImageRGBA, side: int, outline: bool = True) -> Tile:
+def tile_of_sample(rgba: ImageRGBA, side: int) -> Tile:
     """A prepared view on a light ground, its alpha's outline drawn on it."""
     small = _resize(rgba, side, premultiply=True)
     alpha = small[:, :, 3:].astype(np.float32) / 255
-    ground = np.full((side, side, 3), 226, np.float32)
+    ground = np.full((side, side, 3), GREY, np.float32)
     image = (small[:, :, :3] * alpha + ground * (1 - alpha)).round().astype(np.uint8)
-    if outline:
-        outline_on(image, np.ascontiguousarray(small[:, :, 3]))
+    outline_on(image, np.ascontiguousarray(small[:, :, 3]))
     return image
 
 
 def tile_of_source(image: Image, mask: Levels | None, side: int) -> Tile:
     """The region of a source image around its mask, the outline drawn on it; the whole image without one."""
-    if mask is None or not (mask >= HALF_LEVEL).any():
-        whole = _pad_square(image.rgb())
-        tile = _resize(whole, side)
+    levels = np.zeros((image.height, image.width), np.uint8) if mask is None else mask
+    x, y, w, h = cv2.boundingRect((levels >= HALF_LEVEL).astype(np.uint8))
+    if w == 0:
+        region = max(image.width, image.height)
+        x0, y0 = (image.width - region + 1) // 2, (image.height - region + 1) // 2
+        tile = _resize(_square_region(image, levels, x0, y0, region)[0], side)
         caption(tile, "no mask" if mask is None else "empty mask", (6, side - 8), (220, 60, 40))
         return tile
-    x, y, w, h = cv2.boundingRect((mask >= HALF_LEVEL).astype(np.uint8))
     region = max(_MIN_REGION, round(max(w, h) * _CONTEXT))
-    x0, y0 = x + w // 2 - region // 2, y + h // 2 - region // 2
-    crop, levels = _square_region(image, mask, x0, y0, region)
+    crop, inside = _square_region(image, levels, x + w // 2 - region // 2, y + h // 2 - region // 2, region)
     tile = _resize(crop, side)
-    outline_on(tile, levels)
+    outline_on(tile, inside)
     return tile
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Tile]], row_labels: Sequence[str], column_labels: Sequence[str], title: str = ""
+    rows: Sequence[Sequence[Tile]], row_labels: Sequence[str], column_labels: Sequence[str]
 ) -> UInt8[Array, "h w 3"]:
     """Square tiles of one size in a grid, with labels. A row may be shorter than the others."""
     side = rows[0][0].shape[0]
     columns = max(len(row) for row in rows)
-    top = _LABEL_HEIGHT * (2 if title else 1) + _GAP
+    top = _LABEL_HEIGHT + _GAP
     width = _ROW_LABEL_WIDTH + columns * (side + _GAP) + _GAP
     sheet = np.full((top + len(rows) * (side + _GAP) + _GAP, width, 3), PAPER, np.uint8)
-    if title:
-        caption(sheet, title, (8, 17), INK, 0.5)
     for column, label in enumerate(column_labels[:columns]):
         caption(sheet, label, (_ROW_LABEL_WIDTH + column * (side + _GAP) + 3, top - 8), INK)
     for index, (row, label) in enumerate(zip(rows, row_labels, strict=True)):
@@ -74,16 +77,28 @@ def contact_sheet(
     return sheet
 
 
-def write_png(path: Path, image: ImageRGB) -> None:
-    """Atomically, so that a page never shows half an image."""
-    good, data = cv2.imencode(".png", image[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    if not good:
-        raise ValueError(f"{path}: the image cannot be encoded as PNG")
+def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = 200, seed: int | None = None) -> Path:
+    """`rows` frames that have masks, evenly spread (or drawn at random with `seed`), all cameras; a PNG at `path`."""
+    source = CaptureSource(capture)
+    frames = masked_frames(source)
+    if seed is None:
+        chosen = evenly_spaced(frames, rows)
+    else:
+        at = np.sort(np.random.default_rng(seed).choice(len(frames), min(rows, len(frames)), replace=False))
+        chosen = [frames[int(i)] for i in at]
+    tiles = [
+        [tile_of_source(view.image, view.mask, tile) for view in frameset.views if view.image is not None]
+        for frameset in source.read(chosen)
+    ]
+    source.close()
+    sheet = contact_sheet(tiles, [str(frame) for frame in chosen], list(source.cameras))
+    _, data = cv2.imencode(".png", sheet[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     write_whole(path, data.tobytes(), replace=True)
+    return path
 
 
-def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int], scale: float = 0.42) -> None:
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
+def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
+    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
 
 
 def outline_on(tile: Tile, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
@@ -106,19 +121,11 @@ def _resize(image: Array, side: int, premultiply: bool = False) -> Array:
     return np.concatenate([colours, small[:, :, 3:] * 255], axis=2).clip(0, 255).round().astype(np.uint8)
 
 
-def _pad_square(image: ImageRGB) -> Tile:
-    h, w = image.shape[:2]
-    side = max(h, w)
-    out = np.full((side, side, 3), 226, np.uint8)
-    out[(side - h) // 2 : (side - h) // 2 + h, (side - w) // 2 : (side - w) // 2 + w] = image
-    return out
-
-
 def _square_region(image: Image, mask: Levels, x0: int, y0: int, side: int) -> tuple[Tile, UInt8[Array, "tile tile"]]:
     """A square of an image and its mask; what lies outside the image is grey and unmasked."""
     left, top = max(x0, 0), max(y0, 0)
     right, bottom = min(x0 + side, image.width), min(y0 + side, image.height)
-    colours = np.full((side, side, 3), 226, np.uint8)
+    colours = np.full((side, side, 3), GREY, np.uint8)
     levels = np.zeros((side, side), np.uint8)
     inner = (slice(top - y0, bottom - y0), slice(left - x0, right - x0))
     colours[inner] = image.rgb((left, top, right, bottom))

@@ -1,4 +1,7 @@
-"""The same scene live in a browser, through viser (extra `view`). Nothing leaves the machine unless a host is given."""
+"""Scenes live in a browser, through viser (extra `view`): a dataset's samples, or Gaussians beside their cameras.
+
+Nothing leaves the machine unless a host is given.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import io
 import socket
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,16 +20,22 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.spatial.transform import Rotation
 
-from mouselift.array_types import Array, Vector3
-from mouselift.dataset.layout import find_samples
+from mouselift.array_types import Array, ImageRGB, Vector3
+from mouselift.calibration.facelift import read_cameras_json
+from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import load_sample
-from mouselift.errors import DatasetError, MissingExtraError, MouseliftError
-from mouselift.view.scene import Scene, SceneCamera, scene_of
+from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
+from mouselift.gaussians.files import is_file_of_splats, read_splats
+from mouselift.geometry.camera import Camera
+from mouselift.media.png import read_png
+from mouselift.reconstruct.record import CAMERAS, SPLATS
+from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
+from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
 _BLUE = (10, 132, 255)
-ROOT = "/sample"
+_ROOT = "/sample"
 
-S = TypeVar("S", bound="Served")
+S = TypeVar("S", bound="Served")  # not typing.Self: the run-time checks of the tests do not take it
 
 
 class Served(ABC):
@@ -66,7 +76,7 @@ class Served(ABC):
     def clear(self) -> None:
         """Takes everything of the last scene away."""
         with contextlib.suppress(KeyError):
-            self.server.scene.remove_by_name(ROOT)
+            self.server.scene.remove_by_name(_ROOT)
 
     def close(self) -> None:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -103,14 +113,52 @@ class LiveView(Served):
         self.words.content = f"**{scene.title}** ({index + 1} of {len(self.folders)})\n\n{scene.note}"
 
 
+@dataclass(frozen=True)
+class SplatSource:
+    """One file of Gaussians, and the folder whose cameras stand beside them: a sample's, or a reconstruction's."""
+
+    name: str
+    file: Path
+    cameras: Path | None
+
+
+class SplatView(Served):
+    """A server of Gaussians: one file, one reconstruction, or a folder of them with a slider. A context manager.
+
+    Errors as `Served`; DatasetError for files that hold no Gaussians, and cameras that cannot be read.
+    """
+
+    eye = (0.75, -0.8, 0.55)  # before the cameras: the Gaussians are what is looked at
+
+    def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
+        self.sources = sources_of(path, sample)
+        names = [source.name for source in self.sources]
+        first = 0 if is_file_of_splats(path) else index_of(path, names, sample)
+        super().__init__(len(names), first, host, port)
+
+    def show(self, index: int) -> None:
+        """Replace the scene by that of source number `index`."""
+        source = self.sources[index]
+        splats = read_splats(source.file)
+        cloud = cloud_of(splats)
+        scene = splat_scene(source.name, splats, cameras_of(source.cameras) if source.cameras is not None else [])
+        self.clear()
+        draw(self.server.scene, replace(scene, hull=None))
+        draw_splats(self.server.scene, scene, cloud)
+        self.words.content = (
+            f"**{source.name}** ({index + 1} of {len(self.sources)})\n\n{len(cloud):,} of {len(splats):,} Gaussians "
+            f"are opaque enough to be seen; {len(scene.cameras)} cameras."
+        )
+
+
 def draw(api: Any, scene: Scene) -> None:
     """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates."""
     origin = scene.local(np.zeros((1, 3)))[0]
-    api.add_frame(f"{ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
-    api.add_grid(f"{ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
+    api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
+    api.add_grid(f"{_ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
     if scene.hull is not None:
         api.add_point_cloud(
-            f"{ROOT}/hull",
+            f"{_ROOT}/hull",
             points=scene.local(scene.hull.points).astype(np.float32),
             colors=scene.hull.colours,
             point_size=1.1 * scene.hull.voxel / scene.radius,
@@ -122,7 +170,7 @@ def draw(api: Any, scene: Scene) -> None:
 
 def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
     """Own lines and image plane: viser's frustum cannot say where the principal point is."""
-    name = f"{ROOT}/{camera.name}"
+    name = f"{_ROOT}/{camera.name}"
     centre, corners = scene.local(camera.camera.centre[None])[0], scene.local(camera.corners)
     ends = [(centre, corner) for corner in corners] + [(corners[k], corners[(k + 1) % 4]) for k in range(4)]
     api.add_line_segments(f"{name}/edges", np.array(ends, dtype=np.float32), _BLUE, thickness=0.003)
@@ -134,6 +182,17 @@ def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
         )
 
 
+def draw_splats(api: Any, scene: Scene, cloud: SplatCloud) -> None:
+    """Adds Gaussians to a viser SceneApi, in `Scene.local` coordinates."""
+    api.add_gaussian_splats(
+        f"{_ROOT}/gaussians",
+        centers=scene.local(cloud.centres).astype(np.float32),
+        covariances=(cloud.covariances / scene.radius**2).astype(np.float32),
+        rgbs=cloud.colours.astype(np.float32),
+        opacities=cloud.opacities[:, None].astype(np.float32),
+    )
+
+
 def image_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Vector3, float, float]:
     """(wxyz, middle, width, height) of the image whose corners these are: x right, y down, z away from the camera."""
     across, down = corners[1] - corners[0], corners[3] - corners[0]
@@ -141,6 +200,53 @@ def image_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Ve
     x, y = across / width, down / height
     xyzw = Rotation.from_matrix(np.stack([x, y, np.cross(x, y)], axis=1)).as_quat()
     return np.roll(xyzw, 1), corners.mean(axis=0), width, height
+
+
+def is_splats(path: Path) -> bool:
+    """Whether `path` is a file of Gaussians, or a folder of reconstructions."""
+    return is_file_of_splats(path) or (path / SPLATS).is_file() or any(path.glob(f"*/{SPLATS}"))
+
+
+def sources_of(path: Path, sample: str | None = None) -> Sequence[SplatSource]:
+    """What can be shown of a path. sample: for a file, the sample folder with its cameras.
+
+    DatasetError: nothing there, or a sample folder without cameras.
+    """
+    if is_file_of_splats(path):
+        return [SplatSource(path.name, path, _cameras_for(path, sample))]
+    if (path / SPLATS).is_file():
+        return [SplatSource(path.resolve().name, path / SPLATS, path)]
+    found = sorted(path.glob(f"*/{SPLATS}"))
+    if not found:
+        raise DatasetError(f"{path}: expected a .ply or .splat of Gaussians, or a folder with {SPLATS}, found none")
+    return [SplatSource(file.parent.name, file, file.parent) for file in found]
+
+
+def cameras_of(folder: Path) -> list[tuple[Camera, ImageRGB | None]]:
+    """(camera, its image) of a sample's folder or a reconstruction's. DatasetError as their readers."""
+    if (folder / CAMERAS).is_file():
+        try:
+            views, _ = read_cameras_json(folder / CAMERAS)
+        except CalibrationError as error:
+            raise DatasetError(str(error)) from None
+        return [(view.camera, _image(folder / view.file_path)) for view in views]
+    loaded = load_sample(folder, colours=True).sample.views
+    if not loaded:
+        raise DatasetError(f"{folder}: none of its views can be shown; `mouselift audit` says why")
+    return [(view.camera, on_ground(colours_or_grey(view), view.alpha, max(view.alpha.shape))) for view in loaded]
+
+
+def _image(file: Path) -> ImageRGB | None:
+    return np.ascontiguousarray(read_png(file)[:, :, :3]) if file.is_file() else None
+
+
+def _cameras_for(file: Path, sample: str | None) -> Path | None:
+    if sample is None:
+        return file.parent if (file.parent / CAMERAS).is_file() else None
+    folder = Path(sample)
+    if not (folder / CAMERAS_FILE).is_file() and not (folder / CAMERAS).is_file():
+        raise DatasetError(f"--sample {sample}: expected a sample, a folder with {CAMERAS_FILE}, which is not there")
+    return folder
 
 
 def free_port(host: str, port: int) -> int:

@@ -1,6 +1,6 @@
-"""One sample as a scene: cameras with their images, and the hull of their silhouettes.
+"""One sample as a scene: cameras with their images, and the surface of their silhouettes' hull in the images' colours.
 
-A plain description. The report draws it in the page (report/scene_data.py), `mouselift view` through viser (live.py).
+A plain description. The report draws it in the page (report/page.py), `mouselift view` through viser (live.py).
 World: the sample's, +Z up. Images cover exactly [0, w] x [0, h] of their camera's pixels, whatever their own size.
 """
 
@@ -12,18 +12,23 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float32, Float64, UInt8
+from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array, ImageRGB, Levels, Points3, Vector3
+from mouselift.array_types import Array, ImageRGB, Levels, Mask, Points3, Vector3
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import Outline, outline_of
+from mouselift.geometry.outlines import HALF_LEVEL, Outline, outline_of
 from mouselift.geometry.triangulation import triangulate
-from mouselift.view.hull_surface import HullSurface, hull_surface
+from mouselift.geometry.visual_hull import VisualHull, carve
 
 GROUND = 226  # grey behind the subject
 IMAGE_SIDE = 192
 _FRUSTUM = 0.24  # an image's width in the scene / the cameras' median distance from the subject
 _NEAREST = 0.5  # an image stands no farther from its camera than this share of the way to the subject
+_COARSE = 36  # voxels along the first cube, which only finds where the hull lies
+_FINE = 72  # voxels along the second
+_UNSEEN = 150  # grey of a hull's point that no image shows
+_NO_COLOURS = 90  # grey of a subject whose colours were not loaded
 
 Corners = Float64[Array, "4 3"]
 Small = UInt8[Array, "p q 3"]  # another size than the view's
@@ -51,6 +56,16 @@ class SceneCamera:
 
 
 @dataclass(frozen=True, eq=False)
+class HullSurface:
+    """Voxels of the hull that have an empty neighbour; or other points that a scene shows as its body."""
+
+    points: Points3  # world
+    normals: Points3  # unit, outwards; zero: drawn without shading
+    colours: UInt8[Array, "n 3"]
+    voxel: float  # edge, world units
+
+
+@dataclass(frozen=True, eq=False)
 class Scene:
     """A sample to be looked at."""
 
@@ -66,16 +81,15 @@ class Scene:
         return (points - self.centre) / self.radius
 
 
-def scene_of(sample: Sample, side: int = IMAGE_SIDE, resolution: int = 72) -> Scene:
-    """The scene of one sample; `side`: pixels of its small images, `resolution`: voxels along the hull's cube."""
+def scene_of(sample: Sample) -> Scene:
+    """The scene of one sample."""
     cameras = [view.camera for view in sample.views]
     outlines = [outline_of(view.alpha) for view in sample.views]
     centre, problem = _centre(cameras, outlines)
-    hull, note = _hull(sample.views, outlines, centre, problem, resolution)
+    hull, note = _hull(sample.views, outlines, centre, problem)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
-    images = [None if view.colours is None else small_image(view, side) for view in sample.views]
-    placed = placed_cameras(cameras, images, distances)
-    return Scene(sample.id, placed, hull, centre, max(distances), note)
+    images = [on_ground(colours_or_grey(view), view.alpha, IMAGE_SIDE) for view in sample.views]
+    return Scene(sample.id, placed_cameras(cameras, images, distances), hull, centre, max(distances), note)
 
 
 def placed_cameras(
@@ -89,18 +103,15 @@ def placed_cameras(
     )
 
 
-def small_image(view: View, side: int) -> Small:
-    """The subject on a neutral ground, at most `side` pixels along the longer edge; area-averaged, premultiplied."""
-    if view.colours is None:
-        raise ValueError(f"small_image: {view.name}: no colours were loaded")
-    return on_ground(view.colours, view.alpha, side)
+def colours_or_grey(view: View) -> ImageRGB:
+    """An image's colours; one grey where only its alpha was loaded."""
+    return np.full((*view.alpha.shape, 3), _NO_COLOURS, np.uint8) if view.colours is None else view.colours
 
 
-def on_ground(colours: ImageRGB, alpha: Levels, side: int, ground: int = GROUND) -> Small:
-    """Straight colours and alpha composited on grey `ground`, then shrunk to at most `side` pixels."""
+def on_ground(colours: ImageRGB, alpha: Levels, side: int) -> Small:
+    """Straight colours and alpha composited on grey, then shrunk to at most `side` pixels."""
     weight = alpha[:, :, None].astype(np.float32) / 255
-    image = colours * weight + ground * (1 - weight)
-    return shrunk(image, side)
+    return shrunk(colours * weight + GROUND * (1 - weight), side)
 
 
 def shrunk(image: Image, side: int) -> Small:
@@ -126,13 +137,13 @@ def _centre(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> tu
 
 
 def _hull(
-    views: Sequence[View], outlines: Sequence[Outline | None], centre: Vector3, problem: str, resolution: int
+    views: Sequence[View], outlines: Sequence[Outline | None], centre: Vector3, problem: str
 ) -> tuple[HullSurface | None, str]:
     if problem:
         return None, f"No hull: {problem}."
     seen = [(view, outline) for view, outline in zip(views, outlines, strict=True) if outline is not None]
     extent = max(_radius(view.camera, outline, centre) for view, outline in seen)
-    hull = hull_surface([view for view, _ in seen], centre, extent, resolution)
+    hull = _hull_surface([view for view, _ in seen], centre, extent)
     if hull is None:
         return None, "No hull: no point of space lies inside all silhouettes. The cameras contradict each other."
     return hull, f"Hull of {len(seen)} silhouettes: {len(hull.points):,} surface points, {hull.voxel:.3g} apart."
@@ -142,3 +153,58 @@ def _radius(camera: Camera, outline: Outline, centre: Vector3) -> float:
     """World units from `centre` that hold the outline, at the centre's depth; behind the camera: at its distance."""
     reach = float(np.linalg.norm(outline.convex - outline.centroid, axis=1).max())
     return reach * float(np.linalg.norm(camera.centre - centre)) / camera.focal
+
+
+def _hull_surface(views: Sequence[View], centre: Vector3, half_extent: float) -> HullSurface | None:
+    """Carved from a cube about `centre`, then again, finer, from the box that was left. None where nothing is left.
+
+    `half_extent`: world units that hold the subject, roughly; the first cube is a quarter larger.
+    """
+    cameras = [view.camera for view in views]
+    masks: list[Mask] = [view.alpha >= HALF_LEVEL for view in views]
+    coarse = carve(cameras, masks, centre, 1.25 * half_extent, _COARSE)
+    if len(coarse.points) == 0:
+        return None
+    low, high = coarse.points.min(axis=0) - coarse.voxel, coarse.points.max(axis=0) + coarse.voxel
+    fine = carve(cameras, masks, (low + high) / 2, float((high - low).max()) / 2, _FINE)
+    if len(fine.points) == 0:
+        return None
+    points, normals = _surface(fine)
+    return HullSurface(points, normals, _colours_seen(views, points, normals), fine.voxel)
+
+
+def _surface(hull: VisualHull) -> tuple[Points3, Points3]:
+    """Points with an empty neighbour among six, and outward normals: minus the gradient of the smoothed occupancy."""
+    low = hull.points.min(axis=0)
+    index = np.round((hull.points - low) / hull.voxel).astype(int) + 1
+    full = np.zeros(tuple((index.max(axis=0) + 2).tolist()), dtype=bool)
+    full[tuple(index.T)] = True
+    inner = full.copy()
+    for axis in range(3):
+        inner &= np.roll(full, 1, axis) & np.roll(full, -1, axis)
+    at = np.argwhere(full & ~inner)
+    smooth = np.asarray(gaussian_filter(full.astype(np.float64), 1.2))
+    normals = -np.stack([np.gradient(smooth, axis=axis)[tuple(at.T)] for axis in range(3)], axis=-1)
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-9)
+    return (at - 1) * hull.voxel + low, normals
+
+
+def _colours_seen(views: Sequence[View], points: Points3, normals: Points3) -> UInt8[Array, "n 3"]:
+    """Each point's colour in the image that sees it most squarely (occlusion is not asked for); grey where none."""
+    best = np.full(len(points), -np.inf)
+    out = np.full((len(points), 3), _UNSEEN, np.uint8)
+    for view in views:
+        if view.colours is None:
+            continue
+        pixels = view.camera.project(points)
+        height, width = view.alpha.shape
+        with np.errstate(invalid="ignore"):
+            seen = np.asarray(((pixels >= 0) & (pixels < [width, height])).all(axis=1))
+        at = np.where(seen[:, None], np.floor(np.nan_to_num(pixels)), 0).astype(int)
+        seen &= view.alpha[at[:, 1] % height, at[:, 0] % width] >= HALF_LEVEL
+        towards = view.camera.centre - points
+        square = (towards * normals).sum(axis=1) / np.maximum(np.linalg.norm(towards, axis=1), 1e-12)  # a cosine
+        better = seen & (square > best)
+        best[better] = square[better]
+        out[better] = view.colours[at[better, 1], at[better, 0]]
+    return out

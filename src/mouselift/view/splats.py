@@ -12,12 +12,12 @@ from scipy.spatial.transform import Rotation
 from mouselift.array_types import Array, ImageRGB, Points3
 from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
-from mouselift.view.hull_surface import HullSurface
-from mouselift.view.scene import IMAGE_SIDE, Scene, placed_cameras, shrunk
+from mouselift.view.scene import IMAGE_SIDE, HullSurface, Scene, placed_cameras, shrunk
 
 _SEEN = 1 / 255  # opacity below which a renderer leaves a Gaussian out
 _SOLID = 0.05  # opacity from which on a centre belongs to what is seen, not to haze
 _MOST_POINTS = 20_000
+_SEED = 0  # the same points every time
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,20 +50,18 @@ def cloud_of(splats: Splats) -> SplatCloud:
     )
 
 
-def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, ImageRGB | None]], seed: int = 0) -> Scene:
+def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, ImageRGB | None]]) -> Scene:
     """A scene whose body is the centres of the Gaussians that show most: at most 20,000 of them.
 
     Drawn at random without replacement, in proportion to opacity times the area of the two longest axes.
     """
-    chosen = shown_most(splats, _MOST_POINTS, seed)
+    chosen = shown_most(splats, _MOST_POINTS)
     points = splats.positions[chosen].astype(np.float64)
     centre = np.median(points, axis=0) if len(points) else np.zeros(3)
+    away = np.linalg.norm(points - centre, axis=1)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera, _ in cameras]
-    reach = float(np.quantile(np.linalg.norm(points - centre, axis=1), 0.98)) if len(points) else 1.0
-    radius = max(distances, default=2.5 * reach) or 1.0
-    inside = (
-        np.linalg.norm(points - centre, axis=1) <= radius
-    )  # what flies beyond the cameras is not worth the precision
+    radius = max(distances, default=2.5 * float(np.quantile(away, 0.98)) if len(points) else 2.5) or 1.0
+    inside = away <= radius  # what flies beyond the cameras is not worth the precision
     points, colours = points[inside], colours_of(splats)[chosen][inside]
     size = float(np.median(np.exp(np.sort(splats.scales[chosen], axis=1)[:, 1]))) if len(chosen) else 0.0
     cloud = HullSurface(
@@ -75,14 +73,14 @@ def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, Imag
     return Scene(title, placed, cloud if len(points) else None, centre, radius, note)
 
 
-def shown_most(splats: Splats, count: int, seed: int) -> Int64[Array, " m"]:
+def shown_most(splats: Splats, count: int) -> Int64[Array, " m"]:
     """Indices, ascending, of at most `count` Gaussians (see `splat_scene`)."""
     opacity = opacities_of(splats)
     axes = np.sort(splats.scales.astype(np.float64), axis=1)
     solid = np.flatnonzero(opacity >= _SOLID)
     # Gumbel's trick: the largest of log weight + noise are a weighted draw without replacement
     keys = np.log(opacity[solid]) + axes[solid, 1] + axes[solid, 2]
-    keys = keys + np.random.default_rng(seed).gumbel(size=len(solid))
+    keys = keys + np.random.default_rng(_SEED).gumbel(size=len(solid))
     return np.sort(solid[np.argsort(-keys, kind="stable")[:count]])
 
 
