@@ -14,7 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
@@ -57,17 +57,9 @@ def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) ->
     # a transposed K is refused by RigCamera, with the numbers as they stand in the file
     K = K if K[2, :2].any() else shifted(K, ZERO_BASED)
     crop = crops.get(name)
-    return RigCamera(
-        name,
-        path,
-        K,
-        R,
-        t,
-        lens,
-        (width, height),
-        None if crop is None else (crop[0], crop[1]),
-        None if crop is None or len(crop) < 4 else (crop[2], crop[3]),
-    )
+    offset = None if crop is None else (crop[0], crop[1])
+    crop_size = None if crop is None or len(crop) < 4 else (crop[2], crop[3])
+    return RigCamera(name, path, K, R, t, lens, (width, height), offset, crop_size)
 
 
 def _crops(path: Path) -> tuple[dict[str, list[int]], list[str]]:
@@ -97,9 +89,7 @@ def _offsets(file: Path, name: str, values: Any) -> list[int]:
 
 def _toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+        return tomllib.loads(content_of(path).decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{path}: not valid TOML: {error}") from None
 

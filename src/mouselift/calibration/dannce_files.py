@@ -1,7 +1,9 @@
-"""DANNCE cameras as their .mat files (version 7 or older) hold them, before their variant is known."""
+"""DANNCE cameras as files hold them (.mat up to version 7, calibration.json), before their variant is known."""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Matrix3, Vector3
-from mouselift.calibration.rig import RigCamera, brown_conrady, shifted
+from mouselift.calibration.rig import RigCamera, brown_conrady, matrices, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ONE_BASED, ZERO_BASED, Camera
 from mouselift.geometry.lens import Lens
 
+_KEYS = ("K", "r", "t", "RDistort", "TDistort")
+_PARAMS = re.compile(r"^(?:.*?_)?cam(?P<era>era)?_?(?P<token>.+)_params\.mat$", re.IGNORECASE)
 _ANY_SIZE = (1, 1)  # projecting needs no image size
 
 
@@ -48,22 +52,19 @@ class RawCamera:
     def from_fields(cls, name: str, source: Path, fields: Mapping[str, Any]) -> RawCamera:
         """From K, r (or R), t, RDistort, TDistort. CalibrationError names the file and the field."""
         where = f"camera {name!r} ({source})"
-        given = dict(fields)
-        if "r" not in given and "R" in given:
-            given["r"] = given["R"]
-        missing = [key for key in ("K", "r", "t", "RDistort", "TDistort") if key not in given]
+        given = {"r": fields["R"], **fields} if "R" in fields else fields
+        missing = [key for key in _KEYS if key not in given]
         if missing:
             raise CalibrationError(
-                f"{where}: expected K, r, t, RDistort, TDistort; missing {', '.join(missing)}, got {', '.join(fields)}"
+                f"{where}: expected {', '.join(_KEYS)}; missing {', '.join(missing)}, got {', '.join(fields)}"
             )
         try:
-            values = {key: np.asarray(given[key], dtype=np.float64) for key in ("K", "r", "t", "RDistort", "TDistort")}
+            values = {key: np.asarray(given[key], dtype=np.float64) for key in _KEYS}
             mirror = np.asarray(given.get("m", 0), dtype=np.float64)
             lens = brown_conrady(values["RDistort"].ravel().tolist(), values["TDistort"].ravel().tolist())
-            shapes = {"K": (3, 3), "r": (3, 3)}
-            for key, shape in shapes.items():
-                if values[key].shape != shape:
-                    raise ValueError(f"{key}: expected shape {shape}, got {values[key].shape}")
+            for key in ("K", "r"):
+                if values[key].shape != (3, 3):
+                    raise ValueError(f"{key}: expected shape (3, 3), got {values[key].shape}")
             if values["t"].size != 3:
                 raise ValueError(f"t: expected 3 numbers, got shape {values['t'].shape}")
         except (TypeError, ValueError) as error:
@@ -101,6 +102,58 @@ def to_rig_camera(raw: RawCamera, variant: Variant) -> RigCamera:
     R = raw.r.T if variant.r_transposed else raw.r
     offset = ONE_BASED if variant.one_based else ZERO_BASED
     return RigCamera(raw.name, raw.source, shifted(K, offset), np.array(R), raw.t, raw.lens)
+
+
+def params_files(folder: Path) -> dict[str, Path]:
+    """Camera name -> params file of a folder: `hires_cam1_params.mat` is Camera1, `..cam_CameraE_..` is CameraE."""
+    found: dict[str, Path] = {}
+    for file in sorted(folder.iterdir(), key=_in_numeric_order):
+        match = _PARAMS.match(file.name)
+        if match is None or file.name.startswith("."):
+            continue
+        token = match["token"]
+        name = f"Camera{token}" if token.isdigit() or match["era"] else token
+        if name in found:
+            raise CalibrationError(
+                f"{folder}: two calibrations for {name}: {found[name].name} and {file.name}; keep one of them there"
+            )
+        found[name] = file
+    return found
+
+
+def folder_cameras(folder: Path) -> list[RawCamera]:
+    """The params files of a folder, by camera name (numbers in numeric order)."""
+    files = params_files(folder)
+    if not files:
+        raise CalibrationError(
+            f"{folder}: expected DANNCE files such as hires_cam1_params.mat or cam1_params.mat, found none"
+        )
+    return [RawCamera.from_fields(name, file, load_mat(file)) for name, file in files.items()]
+
+
+def json_cameras(path: Path) -> tuple[RigCamera, ...]:
+    """Cameras of newsdannce's `calibration.json`: OpenCV convention throughout."""
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+        entries = content["camera_params"]
+        names = content.get("camera_names") or [f"Camera{i + 1}" for i in range(len(entries))]
+        return tuple(_json_camera(path, str(name), entry) for name, entry in zip(names, entries, strict=True))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise CalibrationError(
+            f"{path}: expected newsdannce's calibration.json with camera_params (camera_matrix, r_distort, t_distort, "
+            f"rotation_matrix, translation_vector) and as many camera_names: {type(error).__name__}: {error}"
+        ) from None
+
+
+def _json_camera(path: Path, name: str, entry: dict[str, Any]) -> RigCamera:
+    radial, tangential = np.ravel(entry["r_distort"]).tolist(), np.ravel(entry["t_distort"]).tolist()
+    where = f"camera {name!r} ({path})"
+    K, R, t = matrices(where, entry["camera_matrix"], entry["rotation_matrix"], entry["translation_vector"])
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, brown_conrady(radial, tangential))
+
+
+def _in_numeric_order(file: Path) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", file.name)]
 
 
 def params_of(path: Path) -> list[RawCamera]:

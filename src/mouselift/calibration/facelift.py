@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 from mouselift.array_types import Matrix4
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, mended_rotation, no_variant
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
@@ -61,10 +61,7 @@ def read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content |
     A file that is not as `wanted` comes as a dict: one with NaN or Infinity, as Python's json writes them, or with
     other content. CalibrationError where it cannot be read, is no JSON object, or lists no frames.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+    data = content_of(path)
     try:
         content = msgspec.json.decode(data, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -6,7 +6,7 @@ Conversions to pixel centres at +0.5 and to w2c column form are done in the read
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -55,11 +55,13 @@ class RigCamera:
         return f"camera {self.name!r} ({self.source})"
 
     def _check_intrinsics(self) -> None:
-        for label, values in (("K", self.K), ("translation", self.t_cam_world), ("lens", _coefficients(self.lens))):
+        for label, values in (
+            ("K", self.K),
+            ("translation", self.t_cam_world),
+            ("lens", np.array(astuple(self.lens), dtype=np.float64)),
+        ):
             if not np.isfinite(values).all():
-                raise ValueError(
-                    f"{label} holds NaN or infinity: {np.asarray(values).tolist()}; expected finite numbers"
-                )
+                raise ValueError(f"{label} holds NaN or infinity: {values.tolist()}; expected finite numbers")
         if np.any(self.K[2, :2] != 0) or self.K[1, 0] != 0 or self.K[2, 2] != 1:
             raise ValueError(
                 f"K is not an upper triangular intrinsic matrix with K[2][2] = 1, got {self.K.tolist()}. "
@@ -154,12 +156,7 @@ def brown_conrady(radial: Sequence[float], tangential: Sequence[float]) -> Lens:
             f"lens: expected 2 or 3 radial (k1 k2 [k3]) and 2 tangential (p1 p2) coefficients, "
             f"got {len(radial)} and {len(tangential)}"
         )
-    k1, k2, *rest = (float(k) for k in radial)
-    p1, p2 = (float(p) for p in tangential)
-    k3 = rest[0] if rest else 0.0
-    if not any((k1, k2, p1, p2, k3)):
-        return Pinhole()
-    return BrownConrady(k1, k2, p1, p2, k3)
+    return opencv_lens([*radial[:2], *tangential, *radial[2:]])
 
 
 def opencv_lens(coefficients: Sequence[float], fisheye: bool = False) -> Lens:
@@ -188,10 +185,6 @@ def shifted(K: Matrix3, offset: float) -> Matrix3:
     return out
 
 
-def _coefficients(lens: Lens) -> np.ndarray:
-    return np.array([getattr(lens, key) for key in getattr(lens, "__dataclass_fields__", {})], dtype=np.float64)
-
-
 def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
     """(a rotation, what was done to it). A rounded one is replaced by the nearest rotation; ValueError for worse."""
     R = np.array(matrix, dtype=np.float64)
@@ -201,19 +194,23 @@ def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
         raise ValueError(f"rotation holds NaN or infinity: {R.tolist()}; expected finite numbers")
     det, error = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
     if det < 0 or error > _ROUNDED_ROTATION:
+        mirrored = "A mirrored view? Undo the flip of image and calibration."
         raise ValueError(
             f"rotation is not orthonormal with det +1 (det = {det:.3f}, |R R^T - 1| = {error:.2g}, expected below "
-            f"{_ROUNDED_ROTATION:g}). "
-            + (
-                "A mirrored view? Undo the flip of image and calibration."
-                if det < 0
-                else "Is it written with too few digits, or scaled?"
-            )
+            f"{_ROUNDED_ROTATION:g}). {mirrored if det < 0 else 'Is it written with too few digits, or scaled?'}"
         )
     if error <= _EXACT_ROTATION:
         return R, None
     note = f"rotation was off orthonormal by {error:.1g} (rounded in the file); the nearest rotation is used"
     return nearest_rotation(R), note
+
+
+def content_of(path: Path) -> bytes:
+    """A rig file's bytes. CalibrationError where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def no_variant(path: Path, rig_format: str, variant: str | None) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mouselift.calibration.rig import content_of
 from mouselift.errors import CalibrationError
 
 _PLAIN_DTYPE = re.compile(r"^[<>|=]?[biufcSU]\d+$")
@@ -27,10 +28,7 @@ def load_pickle(path: Path) -> Any:
     Admitted: None, booleans, numbers, strings, bytes, lists, tuples, dicts, sets, NumPy arrays and scalars of
     numbers, strings and (element by element) of these. CalibrationError names the file and what was refused.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+    data = content_of(path)
     try:
         # latin1: pickles of Python 2 hold array bytes as text
         return _finished(_Restricted(io.BytesIO(data), encoding="latin1").load(), {})
