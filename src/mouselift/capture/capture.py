@@ -15,7 +15,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_fil
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
-from mouselift.media.video import probe
+from mouselift.media.video import VideoInfo, probe
 
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
@@ -71,6 +71,10 @@ def load_capture(path: Path) -> Capture:
 
     Every video is indexed for its size. CaptureError: the file is malformed, or files and rig do not belong
     together; CalibrationError: the rig is; VideoError: a video cannot be opened.
+
+    Example:
+        >>> capture = load_capture(Path("recordings/mouse7"))
+        >>> [(camera.name, camera.camera.K) for camera in capture.cameras], capture.evidence
     """
     file = capture_file(path)
     spec = read_spec(file)
@@ -79,8 +83,8 @@ def load_capture(path: Path) -> Capture:
         if not spec.dataset.exists():
             raise CaptureError(f"{file}: dataset: no such folder or list file: {spec.dataset}")
         return Capture(file, spec.unit, up, (), spec.jumps, spec.floor, spec.dataset, spec.dataset, "facelift", ())
-    if spec.rig_file is None or spec.rig_format is None:
-        raise CaptureError(f"{file}: [rig]: expected file and format")
+    assert spec.rig_file is not None  # `read_spec` requires both
+    assert spec.rig_format is not None
     if not spec.rig_file.exists():
         raise CaptureError(f"{file}: [rig] file: no such file or folder: {spec.rig_file}")
     rig = load_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
@@ -126,55 +130,39 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
         if target is not None and not target.exists():
             advice = "; remove the line, and `mouselift mask` makes new ones" if key == "mask" else ""
             raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
-    size = image_size(entry)
+    media = media_of(entry)
+    size = media.width, media.height
     crop = entry.crop_offset
     if crop is None:
         crop = rig_camera.crop_offset
-        _check_crop_size(where, size, rig_camera)
-    _check_size(where, entry, size, crop, rig_camera)
+        if rig_camera.crop_size is not None and rig_camera.crop_size != size:
+            raise CaptureError(
+                f"{where}: the images are {size[0]}x{size[1]}, but anipose's config.toml crops to "
+                f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these images"
+            )
+    _check_size(f"{where}: {media.path}", size, crop, rig_camera)
     x0, y0 = crop if crop is not None else (0, 0)
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
-    camera = rig_camera.camera(calibrated)
-    made = CaptureCamera(
-        entry.name,
-        replace(camera, name=entry.name),
-        entry.video,
-        entry.images,
-        entry.mask,
-        entry.frame_offset,
-        (x0, y0),
-    )
-    return made, size
+    camera = replace(rig_camera.camera(calibrated), name=entry.name)
+    files = entry.video, entry.images, entry.mask
+    return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0)), size
 
 
-def image_size(entry: CameraEntry) -> tuple[int, int]:
-    """(width, height) of a camera's images, read from the video's index or its first image."""
-    if entry.video is not None:
-        info = probe(entry.video)
-        return info.width, info.height
-    if entry.images is None:
-        raise CaptureError(f"[[camera]] {entry.name!r}: expected video or images")
-    folder = ImageFolder.scan(entry.images)
-    return folder.width, folder.height
+def media_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder:
+    """A camera's images: the video's index, or the folder's files by number."""
+    if camera.video is not None:
+        return probe(camera.video)
+    if camera.images is None:
+        raise CaptureError(f"camera {camera.name}: expected `video` or `images`, found neither")
+    return ImageFolder.scan(camera.images)
 
 
-def _check_crop_size(where: str, size: tuple[int, int], rig_camera: RigCamera) -> None:
-    if rig_camera.crop_size is not None and rig_camera.crop_size != size:
-        raise CaptureError(
-            f"{where}: the images are {size[0]}x{size[1]}, but anipose's config.toml crops to "
-            f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these images"
-        )
-
-
-def _check_size(
-    where: str, entry: CameraEntry, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera
-) -> None:
+def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera) -> None:
     """The images' size against the calibrated one."""
     if rig_camera.size is None:
         return
     (w, h), (full_w, full_h) = size, rig_camera.size
-    source = entry.video if entry.video is not None else entry.images
-    said = f"{where}: {source} is {w}x{h}, its calibration ({rig_camera.source}) is for {full_w}x{full_h}"
+    said = f"{where} is {w}x{h}, its calibration ({rig_camera.source}) is for {full_w}x{full_h}"
     if crop is not None:
         if crop[0] + w > full_w or crop[1] + h > full_h:
             raise CaptureError(f"{said}: an image of this size does not fit at crop_offset [{crop[0]}, {crop[1]}]")
@@ -182,11 +170,11 @@ def _check_size(
         scaled = w * full_h == h * full_w
         cause = f"scaled by {w / full_w:.4g}?" if scaled else "cropped?"
         remedy = (
-            "record or export at the calibrated size, or calibrate again at this size"
+            "Record or export at the calibrated size, or calibrate again at this size."
             if scaled
-            else ("if the image is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size")
+            else "If the image is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size."
         )
-        raise CaptureError(f"{said}: {cause} {remedy[0].upper()}{remedy[1:]}.")
+        raise CaptureError(f"{said}: {cause} {remedy}")
 
 
 def _oddities(camera: CaptureCamera, size: tuple[int, int]) -> Iterator[str]:
@@ -196,6 +184,6 @@ def _oddities(camera: CaptureCamera, size: tuple[int, int]) -> Iterator[str]:
         if not -_FAR * side <= centre <= (1 + _FAR) * side:
             yield (
                 f"WARNING: camera {camera.name}: its principal point lies far outside the image "
-                f"({label} = {centre:.0f} of {side} px): sound on some rigs, else "
-                "a sign of another image size or a crop that is not given."
+                f"({label} = {centre:.0f} of {side} px): sound on some rigs, else a sign of another image size or a "
+                "crop that is not given."
             )

@@ -1,21 +1,31 @@
-"""What `mouselift init FOLDER` finds: rig, videos and masks of a folder, and what had to be assumed, in words."""
+"""What `mouselift init FOLDER` finds: rig, videos and masks of a folder, and what had to be assumed, in words.
+
+Which video (or image folder) belongs to which camera is told by exact name tokens in its path, never by order.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mouselift.calibration.registry import FORMATS, load_rig, rig_at, rigs_in
 from mouselift.calibration.rig import Rig
-from mouselift.capture.capture import image_size
+from mouselift.capture.capture import media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
-from mouselift.capture.media_binding import VIDEO_SUFFIXES, MediaSet, choose, find_media, listed
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError
-from mouselift.media.video import probe
+from mouselift.media.images import IMAGE_SUFFIXES
+from mouselift.media.video import VideoInfo
 
 _CALIBRATION_FOLDERS = ("", "calibration", "calib", "calib_params", "calib_params/*")
+_VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg"})
+_MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
+_OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
+_PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
+_DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
+_SHOWN = 12  # candidates that a message lists
 
 
 @dataclass(frozen=True)
@@ -86,7 +96,7 @@ def discover(
     return Discovery(folder, spec, tuple(found), tuple(assumed))
 
 
-def find_rigs(folder: Path) -> list[tuple[str, Path]]:
+def _find_rigs(folder: Path) -> list[tuple[str, Path]]:
     """(format, path) of every calibration in the folder's usual places; a folder of params files before its copies."""
     found: list[tuple[str, Path]] = []
     for pattern in _CALIBRATION_FOLDERS:
@@ -101,7 +111,7 @@ def find_rigs(folder: Path) -> list[tuple[str, Path]]:
 def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
     """The only rig there is, or the one that was asked for."""
     if rig is None:
-        found = find_rigs(folder)
+        found = _find_rigs(folder)
         if len(found) == 1:
             return found[0]
         if found:
@@ -115,27 +125,27 @@ def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
     return rig_at(rig)
 
 
-def _recording(place: Path, rig: Rig, chunk: int | None, match: str | None) -> tuple[MediaSet, list[str]]:
-    sets, strangers = find_media(place, rig.names, masks=False)
+def _recording(place: Path, rig: Rig, chunk: int | None, match: str | None) -> tuple[_Recording, list[str]]:
+    sets, strangers = _find_media(place, rig.names, masks=False)
     videos = [group for group in sets if all(path.is_file() for path in group.files.values())]
     sets = videos or sets
     if not sets or max(len(group.files) for group in sets) < 2:
-        seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
+        seen = f"; files that carry no camera's name: {_listed(strangers, place)}" if strangers else ""
         raise CaptureError(
             f"{place}: no videos that carry the names of the rig's cameras ({', '.join(rig.names)}) as a word of their "
             f"path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by hand, with "
             "rig_name where the names differ: which camera took which video is never guessed."
         )
-    chosen, words = choose(sets, rig.names, place, chunk, match)
-    odd = [path for path in strangers if path.suffix.lower() in VIDEO_SUFFIXES]
+    chosen, words = _choose(sets, rig.names, place, chunk, match)
+    odd = [path for path in strangers if path.suffix.lower() in _VIDEO_SUFFIXES]
     if odd:
-        words.append(f"Not used, for want of a camera's name: {listed(odd, place)}")
+        words.append(f"Not used, for want of a camera's name: {_listed(odd, place)}")
     return chosen, words
 
 
-def _masks(folder: Path, rig: Rig, recording: MediaSet) -> tuple[dict[str, Path], list[str]]:
+def _masks(folder: Path, rig: Rig, recording: _Recording) -> tuple[dict[str, Path], list[str]]:
     """Masks of the recording's cameras; of the same chunk where masks come in chunks."""
-    sets, _ = find_media(folder, rig.names, masks=True)
+    sets, _ = _find_media(folder, rig.names, masks=True)
     sets = [group for group in sets if group.first in (None, recording.first) or recording.first is None]
     sets = [group for group in sets if set(group.files) & set(recording.files)]
     if not sets:
@@ -156,13 +166,11 @@ def _entry(name: str, media: Path, masks: dict[str, Path]) -> CameraEntry:
 
 
 def _described(entry: CameraEntry, folder: Path) -> str:
-    media = entry.video if entry.video is not None else entry.images
-    assert media is not None  # `_entry` sets one of the two
-    if entry.video is not None:
-        info = probe(entry.video)
-        return f"{entry.name}: {_relative(media, folder)}, {info.width}x{info.height}, {info.frames} frames"
-    width, height = image_size(entry)
-    return f"{entry.name}: images in {_relative(media, folder)}, {width}x{height}"
+    media = media_of(entry)
+    shown, size = _relative(media.path, folder), f"{media.width}x{media.height}"
+    if isinstance(media, VideoInfo):
+        return f"{entry.name}: {shown}, {size}, {media.frames} frames"
+    return f"{entry.name}: images in {shown}, {size}"
 
 
 def _assumptions(rig: Rig) -> Iterator[str]:
@@ -194,3 +202,140 @@ def _dataset(folder: Path) -> Discovery:
 
 def _relative(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+
+
+@dataclass(frozen=True)
+class _Recording:
+    """At most one video or image folder a camera."""
+
+    pattern: str  # the files' path with {camera}, # for folders of digits and * for the first frame
+    first: int | None  # first frame, where the files are named by it
+    files: dict[str, Path]
+
+    @property
+    def words(self) -> str:
+        return self.pattern if self.first is None else self.pattern.replace("*", str(self.first))
+
+
+def _find_media(folder: Path, names: Sequence[str], masks: bool) -> tuple[list[_Recording], list[Path]]:
+    """Recordings below `folder` (its masks, with `masks`), and the files that carry no camera's name.
+
+    CaptureError where one file carries two cameras' names, or two files of a recording carry the same.
+    """
+    sets: dict[tuple[str, int | None], _Recording] = {}
+    strangers: list[Path] = []
+    for path in _candidates(folder, masks):
+        named = _named(folder, path, names)
+        if named is None:
+            strangers.append(path)
+            continue
+        camera, pattern, first = named
+        group = sets.setdefault((pattern, first), _Recording(pattern, first, {}))
+        if camera in group.files:
+            raise CaptureError(
+                f"{folder}: two files for camera {camera}: {group.files[camera]} and {path}; move one of them away, "
+                "or write capture.toml by hand"
+            )
+        group.files[camera] = path
+    return sorted(sets.values(), key=lambda s: (s.pattern, s.first or 0)), strangers
+
+
+def _choose(
+    sets: Sequence[_Recording], names: Sequence[str], folder: Path, first: int | None, match: str | None
+) -> tuple[_Recording, list[str]]:
+    """The recording to take, and why. Of several chunks: `first`, or the earliest that most cameras share.
+
+    `match`: a piece of the path of the recording that is meant. CaptureError where several recordings compete, or what
+    was asked for is none of them.
+    """
+    if match is not None:
+        fitting = [group for group in sets if match.lower() in group.words.lower()]
+        if not fitting:
+            there = ", ".join(sorted({group.pattern for group in sets}))
+            raise CaptureError(f"{folder}: no recording has {match!r} in its path; there is {there}")
+        sets = fitting
+    most = max(len(group.files) for group in sets)
+    full = [group for group in sets if len(group.files) == most]
+    patterns = sorted({group.pattern for group in full})
+    if len(patterns) > 1:
+        raise CaptureError(
+            f"{folder}: several recordings have {most} of {len(names)} cameras: {', '.join(patterns)}; "
+            "say which with --recording and a piece of its path"
+        )
+    chunks = {group.first: group for group in full}
+    if first is not None:
+        if first not in chunks:
+            given = ", ".join(str(key) for key in chunks if key is not None) or "none"
+            raise CaptureError(f"{folder}: no recording that starts at frame {first}; there is {given}")
+        return chunks[first], [f"Recording that starts at frame {first}, as asked: {chunks[first].words}"]
+    chosen = full[0]
+    if len(full) == 1:
+        return chosen, [f"Recording: {chosen.words}"]
+    others = ", ".join(str(group.first) for group in full[1:_SHOWN])
+    more = ", ..." if len(full) > _SHOWN else ""
+    return chosen, [
+        f"Recording: {chosen.words}, the earliest of {len(full)} chunks; the others start at frame {others}{more} "
+        "(take one with --chunk FRAME)"
+    ]
+
+
+def _listed(paths: Sequence[Path], folder: Path) -> str:
+    """Paths for a message, relative to `folder`, cut when there are many."""
+    shown = ", ".join(path.relative_to(folder).as_posix() for path in paths[:_SHOWN])
+    return shown + (f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else "")
+
+
+def _candidates(folder: Path, masks: bool) -> Iterator[Path]:
+    """Videos and image folders below `folder`, sorted; below mask folders only, or outside them only."""
+    pending = [(folder, 0, False)]
+    while pending:
+        here, depth, inside = pending.pop(0)
+        entries = sorted(here.iterdir())
+        yield from (
+            path for path in entries if inside == masks and path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file()
+        )
+        if depth and inside == masks and any(path.suffix.lower() in IMAGE_SUFFIXES for path in entries):
+            yield here
+        if depth < _DEPTH:
+            pending += [
+                (path, depth + 1, inside or _MASK_FOLDER.search(path.name) is not None)
+                for path in entries
+                if path.is_dir() and not _OTHER_FOLDER.match(path.name) and not (path / _PREPARED).is_file()
+            ]
+
+
+def _named(folder: Path, path: Path, names: Sequence[str]) -> tuple[str, str, int | None] | None:
+    """(camera, pattern, first frame) by the camera's name in the path; the innermost part that carries one decides."""
+    parts = list(path.relative_to(folder).parts)
+    if path.is_file():
+        parts[-1] = path.stem
+    for index in reversed(range(len(parts))):
+        found = [name for name in names if _token(name).search(parts[index])]
+        if len(found) > 1:
+            raise CaptureError(f"{path}: carries the names of several cameras: {', '.join(found)}; expected one")
+        if found:
+            return found[0], *_pattern(path, parts, index, found[0])
+    return None
+
+
+def _pattern(path: Path, parts: list[str], index: int, camera: str) -> tuple[str, int | None]:
+    shown = ["#" if part.isdigit() else part for part in parts]
+    shown[index] = _token(camera).sub("{camera}", parts[index], count=1)
+    last = parts[-1] if index != len(parts) - 1 else _token(camera).sub("", parts[-1], count=1)
+    digits = re.fullmatch(r"[_\-. ]*(\d+)[_\-. ]*", last)
+    if not path.is_file():
+        return "/".join(shown), None
+    if digits:
+        shown[-1] = "*" if index != len(parts) - 1 else shown[-1].replace(digits[1], "*")
+    return "/".join(shown) + path.suffix, int(digits[1]) if digits else None
+
+
+def _token(name: str) -> re.Pattern[str]:
+    """`name` with no letter or digit at either side, in any case; "cam" or "camera" may stand before it.
+
+    A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things.
+    """
+    word = r"(?<![A-Za-z0-9])cam(?:era)?[_\-]?"
+    if name.isdigit():
+        return re.compile(rf"^{name}$|{word}{name}(?![A-Za-z0-9])", re.IGNORECASE)
+    return re.compile(rf"(?:(?<![A-Za-z0-9])|{word}){re.escape(name)}(?![A-Za-z0-9])", re.IGNORECASE)

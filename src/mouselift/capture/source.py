@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Int64
 
 from mouselift.array_types import Array, Levels
-from mouselift.capture.capture import Capture, CaptureCamera
+from mouselift.capture.capture import Capture, CaptureCamera, media_of
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
@@ -48,10 +49,6 @@ class Track:
         last = self.media.frames if isinstance(self.media, VideoInfo) else max(self.media.files) + 1
         return last - self.shift
 
-    def keys(self) -> np.ndarray | None:
-        """Frames (common timeline) at which decoding can start; None: anywhere."""
-        return self.media.keys - self.shift if isinstance(self.media, VideoInfo) else None
-
 
 @dataclass(frozen=True, eq=False)
 class CameraTracks:
@@ -59,6 +56,9 @@ class CameraTracks:
     camera: Camera  # of the images
     images: Track
     masks: Track | None
+
+    def finding(self, code: str, text: str, frame: int | None = None) -> Finding:
+        return Finding.of(code, f"camera {self.name}: {text}", camera=self.name, frame=frame)
 
 
 class CaptureSource:
@@ -89,8 +89,7 @@ class CaptureSource:
     @property
     def rate(self) -> float:
         """Of the first camera's video, frames per second; 0 where it does not say."""
-        media = self.tracks[0].images.media
-        return media.rate if isinstance(media, VideoInfo) else 0.0
+        return self.tracks[0].images.media.rate
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -101,76 +100,63 @@ class CaptureSource:
         return tuple(found)
 
     def blocks(self, frames: Sequence[int]) -> list[list[int]]:
-        keys = self.tracks[0].images.keys()
-        numbers = np.asarray(frames, dtype=np.int64)
-        if keys is None:
-            group = np.arange(len(numbers)) // _IMAGES_PER_BLOCK
+        first, numbers = self.tracks[0].images, np.asarray(frames, dtype=np.int64)
+        if isinstance(first.media, VideoInfo):
+            group = np.searchsorted(first.media.keys - first.shift, numbers, side="right")
         else:
-            group = np.searchsorted(keys, numbers, side="right")
+            group = np.arange(len(numbers)) // _IMAGES_PER_BLOCK
         edges = np.flatnonzero(np.diff(group)) + 1
         return [part.tolist() for part in np.split(numbers, edges) if part.size]
 
     def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
-        colour = [self._images(track, frames, images) for track in self.tracks]
-        masks = [self._masks(track, frames) for track in self.tracks]
-        for index, frame in enumerate(frames):
+        nothing = repeat(None)
+        colour = [map(_image, self._read(t.name, t.images, frames)) if images else nothing for t in self.tracks]
+        masks = [map(_levels, self._read(t.name, t.masks, frames, True)) if t.masks else nothing for t in self.tracks]
+        for frame in frames:
             views = [
                 ViewFrame(track.camera, next(c), next(m), f"{track.name} ({track.images.path.name}) frame {frame}")
                 for track, c, m in zip(self.tracks, colour, masks, strict=True)
             ]
-            yield FrameSet(int(frames[index]), tuple(views))
+            yield FrameSet(int(frame), tuple(views))
 
     def close(self) -> None:
         for reader in self._readers.values():
             reader.close()
         self._readers.clear()
 
-    def _reader(self, camera: str, masks: bool, info: VideoInfo) -> VideoReader:
-        # Not by path: two tracks on one file, at different offsets, each need their own place in it.
-        return self._readers.setdefault((camera, masks), VideoReader(info))
-
-    def _images(self, track: CameraTracks, frames: Sequence[int], wanted: bool) -> Iterator[Image | None]:
-        media, numbers = track.images.media, [frame + track.images.shift for frame in frames]
-        if not wanted:
-            yield from (None for _ in frames)
-        elif isinstance(media, VideoInfo):
-            yield from (image for _, image in self._reader(track.name, False, media).read(numbers))
+    def _read(
+        self, camera: str, track: Track, frames: Sequence[int], masks: bool = False
+    ) -> Iterator[VideoImage | Array | None]:
+        numbers = [frame + track.shift for frame in frames]
+        if isinstance(track.media, VideoInfo):
+            # Not by path: two tracks on one file, at different offsets, each need their own place in it.
+            found = self._readers.setdefault((camera, masks), VideoReader(track.media)).read(numbers)
         else:
-            for _, decoded in read_numbered(media, numbers):
-                yield None if decoded is None else ArrayImage(as_rgb(decoded))
-
-    def _masks(self, track: CameraTracks, frames: Sequence[int]) -> Iterator[Levels | None]:
-        if track.masks is None:
-            yield from (None for _ in frames)
-            return
-        media, numbers = track.masks.media, [frame + track.masks.shift for frame in frames]
-        if isinstance(media, VideoInfo):
-            yield from (
-                None if p is None else mask_levels(p) for _, p in self._reader(track.name, True, media).read(numbers)
-            )
-        else:
-            for _, decoded in read_numbered(media, numbers):
-                yield None if decoded is None else as_levels(decoded)
+            found = read_numbered(track.media, numbers)
+        return (image for _, image in found)
 
 
-def mask_levels(image: VideoImage) -> Levels:
-    """A mask image's levels from its luma plane, a lossy codec's ripples removed."""
-    return image.luma() if image.frame.format.name == "gray" else image.luma(curve=_QUIET)
+def _image(found: VideoImage | Array | None) -> Image | None:
+    return ArrayImage(as_rgb(found)) if isinstance(found, np.ndarray) else found
+
+
+def _levels(found: VideoImage | Array | None) -> Levels | None:
+    """A mask's levels; of a video from its luma plane, a lossy codec's ripples removed."""
+    if isinstance(found, VideoImage):
+        return found.luma() if found.frame.format.name == "gray" else found.luma(curve=_QUIET)
+    return None if found is None else as_levels(found)
 
 
 def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
-    if camera.video is not None:
-        images = Track(probe(camera.video), camera.frame_offset)
-    elif camera.images is not None:
-        folder = ImageFolder.scan(camera.images)
-        if not folder.complete:
+    media, shift = media_of(camera), camera.frame_offset
+    if isinstance(media, ImageFolder):
+        if not media.complete:
             raise CaptureError(
-                f"{capture.path}: camera {camera.name}: {folder.path}: expected consecutive images, found "
-                f"{len(folder.files)} between numbers {folder.first} and {max(folder.files)}"
+                f"{capture.path}: camera {camera.name}: {media.path}: expected consecutive images, found "
+                f"{media.frames} between numbers {media.first} and {max(media.files)}"
             )
-        images = Track(folder, folder.first + camera.frame_offset)
-    else:
-        raise CaptureError(f"{capture.path}: camera {camera.name}: expected `video` or `images`, found neither")
+        shift += media.first
+    images = Track(media, shift)
     masks = None if camera.mask is None else _open_masks(camera, camera.mask, images, capture)
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
@@ -178,7 +164,7 @@ def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
 def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Capture) -> Track:
     here = f"{capture.path}: camera {camera.name}: mask {path}"
     media = ImageFolder.scan(path) if path.is_dir() else probe(path)
-    count = images.media.frames if isinstance(images.media, VideoInfo) else len(images.media.files)
+    count = images.media.frames
     if isinstance(media, VideoInfo):
         if media.frames != count:
             raise MaskError(
@@ -186,14 +172,14 @@ def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Captu
                 "belongs to which image cannot be told. Export the masks again, or as PNGs named by frame number"
             )
         masks = Track(media, images.shift)
-    elif media.complete and len(media.files) == count:
+    elif media.complete and media.frames == count:
         masks = Track(media, media.first + camera.frame_offset)
     else:  # masks of some frames only carry the numbers of their source frames, counted from 0
         first = images.media.first if isinstance(images.media, ImageFolder) else 0
         masks = Track(media, first + camera.frame_offset)
         if max(media.files) - first >= count:
             raise MaskError(
-                f"{here}: holds {len(media.files)} masks up to number {max(media.files)}, but its images end at "
+                f"{here}: holds {media.frames} masks up to number {max(media.files)}, but its images end at "
                 f"{count - 1 + first}: expected one mask an image, or names that are source frame numbers"
             )
     if masks.size != images.size:
@@ -216,46 +202,33 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
     """Findings about recordings that do not cover the same time."""
     longest = max(tracks, key=lambda track: track.images.end)
     for track in tracks:
-        media = track.images.media
+        media, end = track.images.media, track.images.end
         if isinstance(media, VideoInfo) and media.promised > media.frames:
-            yield Finding.of(
-                "video-truncated",
-                f"camera {track.name}: {media.path}: the header promises {media.promised} frames, "
-                f"{media.frames} can "
-                "be read; copy the file again if more were recorded",
-                camera=track.name,
-                frame=media.frames,
+            text = (
+                f"{media.path}: the header promises {media.promised} frames, {media.frames} can be read; copy the file "
+                "again if more were recorded"
             )
+            yield track.finding("video-truncated", text, media.frames)
         if isinstance(media, VideoInfo) and (gaps := time_gaps(media)).size:
-            yield Finding.of(
-                "video-gap",
-                f"camera {track.name}: {media.path}: its time stamps jump at {gaps.size} places, "
-                "first after image "
-                f"{gaps[0]}; images are counted in order, so where frames were lost, later ones lag. Record again, "
-                "or list the frame after the jump under `jumps`",
-                camera=track.name,
-                frame=int(gaps[0]) - track.images.shift,
+            text = (
+                f"{media.path}: its time stamps jump at {gaps.size} places, first after image {gaps[0]}; images are "
+                "counted in order, so where frames were lost, later ones lag. Record again, or list the frame after "
+                "the jump under `jumps`"
             )
-        missing = longest.images.end - track.images.end
-        if missing:
-            yield Finding.of(
-                "video-short",
-                f"camera {track.name}: {track.images.path}: ends {missing} frames before camera {longest.name} "
-                f"(at frame {track.images.end} of {longest.images.end}); where frames were lost in between, its "
-                "images lag from there on",
-                camera=track.name,
-                frame=track.images.end,
+            yield track.finding("video-gap", text, int(gaps[0]) - track.images.shift)
+        if missing := longest.images.end - end:
+            text = (
+                f"{media.path}: ends {missing} frames before camera {longest.name} (at frame {end} of "
+                f"{longest.images.end}); where frames were lost in between, its images lag from there on"
             )
-        if isinstance(media, VideoInfo) and isinstance(longest.images.media, VideoInfo):
-            rate, expected = media.rate, longest.images.media.rate
-            if rate and expected and abs(rate - expected) > 0.001 * expected:
-                yield Finding.of(
-                    "video-rate",
-                    f"camera {track.name}: {media.path}: {rate:g} frames/s, camera {longest.name} has "
-                    f"{expected:g}; "
-                    "frames of one number may not show one instant",
-                    camera=track.name,
-                )
+            yield track.finding("video-short", text, end)
+        rate, expected = media.rate, longest.images.media.rate
+        if rate and expected and abs(rate - expected) > 0.001 * expected:
+            text = (
+                f"{media.path}: {rate:g} frames/s, camera {longest.name} has {expected:g}; frames of one number may "
+                "not show one instant"
+            )
+            yield track.finding("video-rate", text)
 
 
 def open_source(capture: Capture) -> CaptureSource | DatasetSource:

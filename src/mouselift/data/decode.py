@@ -17,7 +17,7 @@ from jaxtyping import Float32, UInt8
 from mouselift.array_types import Array, ImageRGBA
 from mouselift.errors import DatasetError, VideoError
 from mouselift.media.images import as_rgb, read_image
-from mouselift.media.png import SIGNATURE, decode_png, up_filtered_steps
+from mouselift.media.png import SIGNATURE, content_of, decode_png, up_filtered_steps
 
 Premultiplied = Float32[
     Array, "4 h w"
@@ -61,10 +61,7 @@ def read_cutout(path: Path) -> Cutout:
 
     DatasetError where it cannot be read, is damaged or cut short.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
+    data = content_of(path)
     steps = up_filtered_steps(data)
     if steps is not None:
         return _summed(steps)

@@ -28,7 +28,6 @@ from mouselift.inspect.sampled_frames import (
     read_outlines,
 )
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, path_facts, subject_position, up_findings
-from mouselift.media.video import VideoInfo
 from mouselift.progress import Progress, silent
 
 _HULL_EVERY = 5  # instants between two hulls
@@ -195,10 +194,8 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
     out = []
     for track, camera in zip(source.tracks, capture.cameras, strict=True):
         media = track.images.media
-        rate = media.rate if isinstance(media, VideoInfo) else 0.0
         masks = 0 if track.masks is None else len(mask_numbers(track.masks))
-        count = media.frames if isinstance(media, VideoInfo) else len(media.files)
-        out.append(RecordedCamera(track.camera, count, rate, camera.frame_offset, str(media.path), masks))
+        out.append(RecordedCamera(track.camera, media.frames, media.rate, camera.frame_offset, str(media.path), masks))
     return out
 
 

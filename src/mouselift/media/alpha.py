@@ -18,7 +18,7 @@ from zlib_ng import zlib_ng
 from mouselift.array_types import ImageRGB, Levels
 from mouselift.errors import DatasetError
 from mouselift.media.images import eight_bits
-from mouselift.media.png import SIGNATURE, up_filtered_steps
+from mouselift.media.png import SIGNATURE, content_of, up_filtered_steps
 
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
@@ -35,10 +35,7 @@ class AlphaImage:
 
 def read_alpha(path: Path) -> AlphaImage:
     """The alpha of one image file; 16 bits become 8, rounded. DatasetError where it cannot be read or decoded."""
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
+    data = content_of(path)
     digest = zlib_ng.crc32(data) | (len(data) & 0xFFFFFFFF) << 32
     alpha = up_filtered_alpha(data)
     if alpha is not None:
@@ -51,10 +48,7 @@ def read_alpha(path: Path) -> AlphaImage:
 
 def read_colours(path: Path) -> ImageRGB:
     """The colours of one image file, as stored: not composited. DatasetError as `read_alpha`."""
-    try:
-        image = _decoded(path.read_bytes(), path)
-    except OSError as error:
-        raise DatasetError(f"{path}: expected a readable image, got: {error.strerror or error}") from None
+    image = _decoded(content_of(path), path)
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
     return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.errors import CaptureError, VideoError
 from mouselift.media.frames import Box, number_of
 
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +48,11 @@ class ImageFolder:
     files: dict[int, Path]
     width: int
     height: int
+    rate: ClassVar[float] = 0.0  # frames per second: not known
+
+    @property
+    def frames(self) -> int:
+        return len(self.files)
 
     @property
     def first(self) -> int:
@@ -54,16 +60,16 @@ class ImageFolder:
 
     @property
     def complete(self) -> bool:
-        return max(self.files) - self.first + 1 == len(self.files)
+        return max(self.files) - self.first + 1 == self.frames
 
     @classmethod
     def scan(cls, path: Path) -> ImageFolder:
         """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
         if not path.is_dir():
             raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
-        images = sorted(p for p in path.iterdir() if p.suffix.lower() in _SUFFIXES)
+        images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
-            raise CaptureError(f"{path}: expected images ({', '.join(sorted(_SUFFIXES))}), found none")
+            raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
         files: dict[int, Path] = {}
         for image in images:
             number = number_of(image.stem)
@@ -118,12 +124,10 @@ def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple
     """
     for number in numbers:
         path = folder.files.get(number)
-        image: Array | None = None
-        if path is not None:
-            try:
-                image = read_image(path)
-            except VideoError:
-                image = None
+        try:
+            image = None if path is None else read_image(path)
+        except VideoError:
+            image = None
         if image is not None and image.shape[:2] != (folder.height, folder.width):
             raise VideoError(
                 f"{path}: is {image.shape[1]}x{image.shape[0]}, the first image of its folder is "

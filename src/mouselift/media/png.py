@@ -90,11 +90,15 @@ def up_filtered_steps(data: bytes) -> UInt8[Array, "h stride"] | None:
 
 def read_png(path: Path) -> ImageRGBA:
     """A PNG file -> straight RGBA. DatasetError as `decode_png`, and where the file cannot be read."""
+    return decode_png(content_of(path, "a readable PNG file"), str(path))
+
+
+def content_of(path: Path, expected: str = "a readable image") -> bytes:
+    """A file's bytes. DatasetError, with what was expected, where it cannot be read."""
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise DatasetError(f"{path}: expected a readable PNG file, got: {error.strerror or error}") from None
-    return decode_png(data, str(path))
+        raise DatasetError(f"{path}: expected {expected}, got: {error.strerror or error}") from None
 
 
 def _blanked(image: np.ndarray) -> np.ndarray:
