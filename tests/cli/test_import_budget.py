@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-HEAVY = ("cv2", "av", "scipy", "torch", "numba", "viser", "ray", "jinja2", "zlib_ng")
+HEAVY = ("numpy", "cv2", "av", "scipy", "torch", "numba", "viser", "ray", "jinja2", "zlib_ng")
 VERBS = ["demo", "init", "inspect", "mask", "prepare", "compare", "audit", "repair", "report", "view"]
 VERBS += ["reconstruct", "evaluate", "profile", "doctor"]
 
