@@ -10,8 +10,9 @@ import itertools
 import re
 import textwrap
 import typing
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -19,7 +20,7 @@ import mouselift
 from mouselift.cli.app import VERBS, run
 
 # Places differ by what stands there: a page, a file, a folder.
-PLACES = {"out", "rig", "profile"}
+PLACES = {"out", "rig"}
 OPTIONS = sorted(name for name in mouselift.__all__ if name.endswith("Options"))
 
 
@@ -58,6 +59,15 @@ def verb_class(verb: str) -> type:
 def gist(text: str) -> str:
     """The first sentence, with what is counted left open."""
     return re.sub(r"frame|sample", "#", " ".join(re.split(r"[.;:(,]", text)[0].split()))
+
+
+def test_shared_flags_are_listed() -> None:
+    """In the order of the table; `out` and `rig` are told by each command."""
+    taken = Counter(name for verb in VERBS for name, _, _ in flags(verb_class(verb)))
+    shared = {name for name, count in taken.items() if count > 1} - PLACES - {"capture", "dataset"}
+    text = (Path(__file__).parents[2] / "docs/reference/command-line.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| `--([a-z-]+)", text.split("## Flags")[1].split("\n## ")[0], re.MULTILINE)
+    assert set(listed) == shared
 
 
 def test_one_name_one_meaning() -> None:

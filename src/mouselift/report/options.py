@@ -20,7 +20,7 @@ class CompareOptions:
     size: int = 512
     """Pixels a side, of the images that are written."""
     profile: str = "facelift"
-    """The cameras to compare with: `facelift`, or a file that `mouselift profile` wrote."""
+    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
 
 
 @dataclass(frozen=True)
