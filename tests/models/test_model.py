@@ -38,7 +38,7 @@ def test_released_keys_load_strictly() -> None:
 
 def test_sizes_of_the_release() -> None:
     config = released()
-    assert (config.heads, config.parameters) == (16, 14)
+    assert (config.width // config.head_width, config.parameters) == (16, 14)
     assert config.tokens(6, 512, 512) == 24_578
     assert config.gaussians(6, 512, 512) == 1_572_866
 

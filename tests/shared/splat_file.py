@@ -14,8 +14,9 @@ def splat_bytes(splats: Splats) -> bytes:
 
     ValueError for harmonics of a degree above 0, which the format cannot hold, and for a rotation of length zero.
     """
-    if splats.degree:
-        raise ValueError(f".splat holds no harmonics above degree 0, got degree {splats.degree}; write a .ply")
+    degree = round(splats.harmonics.shape[1] ** 0.5) - 1
+    if degree:
+        raise ValueError(f".splat holds no harmonics above degree 0, got degree {degree}; write a .ply")
     length = np.linalg.norm(splats.rotations.astype(np.float64), axis=1)
     if (length == 0).any():
         raise ValueError(f".splat: the rotation of Gaussian {int(np.argmin(length))} has length zero")

@@ -55,11 +55,6 @@ class Splats:
     def __len__(self) -> int:
         return len(self.positions)
 
-    @property
-    def degree(self) -> int:
-        """Of the spherical harmonics."""
-        return round(self.harmonics.shape[1] ** 0.5) - 1
-
     def taken(self, which: Int64[Array, " m"] | Bool[Array, " n"]) -> Splats:
         """Those that `which` names (indices, or True where kept), in its order."""
         parts = (self.positions, self.harmonics, self.opacities, self.scales, self.rotations)

@@ -20,8 +20,6 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.encode import VideoWriter
 
-Sheet = UInt8[Array, "sheet_h sheet_w 3"]
-
 _START_DEG = 270.0  # azimuth of the first camera: before the subject, which faces -Y
 _GOP = 30  # frames from one that players can jump to to the next
 _QUALITY = 12  # x264's crf: hardly to be told from lossless, and any player opens it
@@ -90,7 +88,7 @@ def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> in
     return written
 
 
-def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> Sheet:
+def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> UInt8[Array, "sheet_h sheet_w 3"]:
     """Images of one size in a grid on light grey, row by row. ValueError where there are none or sizes differ."""
     shapes = {still.shape for still in stills}
     if len(shapes) != 1:

@@ -51,11 +51,6 @@ class GSLRMConfig:
             )
 
     @property
-    def heads(self) -> int:
-        """Attention heads a layer."""
-        return self.width // self.head_width
-
-    @property
     def coefficients(self) -> int:
         """Spherical-harmonic coefficients a colour channel."""
         return (self.sh_degree + 1) ** 2

@@ -37,7 +37,9 @@ def load_gslrm(path: Path, config: GSLRMConfig | None = None) -> GSLRM:
     keys, unexpected keys, shapes), weights that are not finite.
     """
     state, said = read_state(path)
-    state, model = network_state(state), _without_weights(config or said or released())
+    bare = {key.removeprefix(_WRAPPER_PREFIX): value for key, value in state.items()}
+    state = {key: value for key, value in bare.items() if not key.startswith(_LOSS_PREFIX)}
+    model = _without_weights(config or said or released())
     _check(path, state, model)
     model.load_state_dict({key: value.float() for key, value in state.items()}, strict=True, assign=True)
     return model.requires_grad_(True).eval()  # assigned tensors come without gradients
@@ -73,12 +75,6 @@ def read_state(path: Path) -> tuple[State, GSLRMConfig | None]:
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     return _read_pt(path), None
-
-
-def network_state(state: Mapping[str, Tensor]) -> State:
-    """The network's part under its own keys: `module.` stripped, the loss's VGG (`loss_calculator.*`) dropped."""
-    bare = {key.removeprefix(_WRAPPER_PREFIX): value for key, value in state.items()}
-    return {key: value for key, value in bare.items() if not key.startswith(_LOSS_PREFIX)}
 
 
 def _read_safetensors(path: Path) -> tuple[State, GSLRMConfig | None]:
