@@ -71,11 +71,10 @@ class HoldOut:
                 f"expected the view{'s' if len(absent) > 1 else ''} {', '.join(absent)}; the sample has "
                 f"{', '.join(names)}"
             )
-        given = [name in self.inputs if self.inputs else name not in out for name in names]
-        if not any(given):
+        given = [k for k, name in enumerate(names) if (name in self.inputs if self.inputs else name not in out)]
+        if not given:
             raise DatasetError(f"expected at least one view to go in; all of {', '.join(names)} are held out")
-        places = tuple(k for k, goes_in in enumerate(given) if goes_in)
-        return (Round(places, tuple(k for k, goes_in in enumerate(given) if not goes_in)),)
+        return (Round(tuple(given), tuple(k for k in range(len(names)) if k not in given)),)
 
     @property
     def words(self) -> str:

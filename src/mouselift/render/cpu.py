@@ -58,10 +58,6 @@ class _Scene:
     starts: np.ndarray  # of each tile's list in `entries`, and the end of all
     entries: np.ndarray  # indices of Gaussians, front to back
 
-    @property
-    def tiles_x(self) -> int:
-        return -(-self.pose[2][0] // TILE)
-
     @classmethod
     def of(cls, tensors: list[Tensor], size: tuple[int, int], background: Colour) -> _Scene:
         *inputs, T, K = _arrays(tensors)
@@ -82,11 +78,11 @@ class _Scene:
 
     def over_tiles(self, kernel: Any, *more: np.ndarray) -> None:
         """Runs a kernel on all tiles, one row of tiles after another."""
-        (width, height), tiles_x = self.pose[2], self.tiles_x
+        width, height = self.pose[2]
+        tiles_x = -(-width // TILE)
         shared = (height, width, tiles_x), self.flat, self.behind, self.starts, self.entries
-        _at_once(
-            lambda first: kernel((first, first + tiles_x), *shared, *more), range(0, len(self.starts) - 1, tiles_x)
-        )
+        first_tiles = range(0, len(self.starts) - 1, tiles_x)
+        _at_once(lambda first: kernel((first, first + tiles_x), *shared, *more), first_tiles)
 
 
 def front_to_back(depths: Float64[Array, " n"]) -> Int32[Array, " m"]:
