@@ -14,7 +14,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_captu
 from mouselift.capture.discovery import discover
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic import capture as synthetic
-from mouselift.synthetic.capture import Noise, write_dannce_calibration
+from mouselift.synthetic.capture import write_dannce_calibration
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -33,9 +33,8 @@ def late_recording(small_rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> 
     """By synthetic.capture, lossy mask videos and all; Camera2 shows at frame k what the others showed at k - 2."""
     folder = tmp_path_factory.mktemp("recording") / "mouse"
     rig = Rig(small_rig.cameras[:3], small_rig.arena)
-    noise = Noise(lag={1: 2})
     synthetic.write_capture(
-        folder, synthetic.CaptureSpec(frames=22, rig=rig, start=0.6, seed=4, supersample=2, noise=noise)
+        folder, synthetic.CaptureSpec(frames=22, rig=rig, start=0.6, seed=4, supersample=2, lag={1: 2})
     )
     write_capture_toml(folder / "capture.toml", discover(folder).spec)
     return folder

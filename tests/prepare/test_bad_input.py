@@ -29,9 +29,9 @@ from mouselift.errors import (
 )
 from mouselift.prepare.pipeline import PrepareSummary, prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
-from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
+from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig
-from other_rigs import undistorted_rig, unskewed_rig
+from other_rigs import cut_rig, undistorted_rig, unskewed_rig
 
 KEEP = Recipe(on_cut="keep")
 
@@ -242,9 +242,9 @@ def test_subject_cut_by_the_sensor_is_counted(tmp_path: Path) -> None:
     whole = tmp_path / "whole"
     truth = write_capture(whole, CaptureSpec(frames=1, rig=rig, supersample=1, seed=3))
     x = float(truth.cameras[0].project(truth.mesh(0).vertices)[:, 0].mean())
-    noise = Noise(cut={0: (int(x) // 2 * 2, 0, 288, 256)})
+    rig = cut_rig(rig, 0, (int(x) // 2 * 2, 0, 288, 256))
     folder = tmp_path / "mouse"
-    write_capture(folder, CaptureSpec(frames=1, rig=rig, supersample=1, seed=3, noise=noise))
+    write_capture(folder, CaptureSpec(frames=1, rig=rig, supersample=1, seed=3))
     write_capture_toml(folder / "capture.toml", discover(folder).spec)
     assert run(folder, tmp_path / "drop", Recipe()).dropped == {"cut-by-sensor": 1}
     kept = run(folder, tmp_path / "keep")

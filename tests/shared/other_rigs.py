@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from mouselift.errors import CaptureError
 from mouselift.geometry.lens import Lens, Pinhole
 from mouselift.synthetic.rigs import Rig, aimed_camera
 from mouselift.synthetic.scene import Arena
@@ -50,6 +51,18 @@ def undistorted_rig(rig: Rig) -> Rig:
 def unskewed_rig(rig: Rig) -> Rig:
     """The same rig without skew: what OpenCV-based calibrations (Anipose) can hold."""
     return Rig(tuple(replace(camera, skew=0.0) for camera in rig.cameras), rig.arena)
+
+
+def cut_rig(rig: Rig, view: int, box: tuple[int, int, int, int]) -> Rig:
+    """One camera is left a part (x0, y0, x1, y1) of its sensor, and is calibrated as such."""
+    camera, (x0, y0, x1, y1) = rig.cameras[view], box
+    if not (0 <= x0 < x1 <= camera.width and 0 <= y0 < y1 <= camera.height):
+        raise CaptureError(
+            f"cut {box} of camera {camera.name!r} does not lie in its {camera.width} x {camera.height} image"
+        )
+    cameras = list(rig.cameras)
+    cameras[view] = camera.cropped(float(x0), float(y0), (x1 - x0, y1 - y0))
+    return Rig(tuple(cameras), rig.arena)
 
 
 def _turn(vector: np.ndarray) -> np.ndarray:

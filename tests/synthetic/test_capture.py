@@ -11,7 +11,7 @@ from layouts import Layout, write_laid_out
 from marks import find_marks
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.geometry.lens import Fisheye
-from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
+from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig
 from mouselift.synthetic.truth import Truth
@@ -52,7 +52,7 @@ def test_layouts_have_their_files_and_all_frames(
 
 def test_equal_specs_give_equal_bytes(spec: CaptureSpec, tmp_path: Path) -> None:
     for name in ("a", "b"):
-        write_capture(tmp_path / name, replace(spec, frames=2, marks=3, noise=Noise(specks=2, sensor_sigma=2.0)))
+        write_capture(tmp_path / name, replace(spec, frames=2, marks=3))
     first, second = bytes_of(tmp_path / "a"), bytes_of(tmp_path / "b")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
@@ -111,9 +111,7 @@ def test_existing_files_are_never_touched(spec: CaptureSpec, tmp_path: Path) -> 
     ("change", "message"),
     [
         ({"frames": 0}, "expected frames"),
-        ({"noise": Noise(lag={7: 1})}, r"no view \[7\]; the rig has views 0 to 2"),
-        ({"noise": Noise(missing={0: (9,)})}, r"no frame \[9\]"),
-        ({"noise": Noise(cut={1: (0, 0, 999, 10)})}, "does not lie in its 288 x 256 image"),
+        ({"lag": {7: 1}}, r"no view \[7\]; the rig has views 0 to 2"),
     ],
 )
 def test_impossible_specs_are_refused(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,23 +10,27 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.synthetic.capture import CaptureSpec, Noise, write_capture
+from mouselift.errors import CaptureError
+from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import Rig
 from mouselift.synthetic.truth import Truth
+from noise import Noise, spoil_capture
+from other_rigs import cut_rig
 
 Reader = Callable[[Path], np.ndarray]
-Make = Callable[[Noise], tuple[Truth, np.ndarray, np.ndarray]]
+Make = Callable[..., tuple[Truth, np.ndarray, np.ndarray]]
 
 
 @pytest.fixture
 def make(small_rig: Rig, tmp_path: Path, frames_of: Reader) -> Make:
     """(truth, masks [view, frame, h, w], images of view 0) of a capture with some noise."""
 
-    def write(noise: Noise) -> tuple[Truth, np.ndarray, np.ndarray]:
+    def write(noise: Noise, lag: Mapping[int, int] | None = None) -> tuple[Truth, np.ndarray, np.ndarray]:
         rig = Rig(small_rig.cameras[:2], small_rig.arena)
-        spec = CaptureSpec(frames=3, rig=rig, fps=5.0, images="png", masks="png", noise=noise)
+        spec = CaptureSpec(frames=3, rig=rig, fps=5.0, images="png", masks="png", lag=lag or {})
         truth = write_capture(tmp_path / "c", spec)
+        spoil_capture(tmp_path / "c", noise)
         masks = [frames_of(tmp_path / "c" / "masks" / f"Camera{i}")[..., 0] for i in (1, 2)]
         return truth, np.stack(masks), frames_of(tmp_path / "c" / "images" / "Camera1")
 
@@ -78,10 +82,12 @@ def test_missing_masks(make: Make) -> None:
     assert not masks[1, 2].any()
     assert near(masks[1, 1], exact[1, 1])
     assert near(masks[0], exact[0])
+    with pytest.raises(CaptureError, match=r"no frame \[9\]"):
+        Noise(missing={0: (9,)}).check(2, 3)
 
 
 def test_a_lagging_camera_shows_the_past(make: Make) -> None:
-    truth, masks, images = make(Noise(lag={0: 1}))
+    truth, masks, images = make(Noise(), lag={0: 1})
     exact = clean(truth)
     assert near(masks[1], exact[1])
     assert near(masks[0, 1:], exact[0, :2])
@@ -97,7 +103,9 @@ def test_a_cut_subject_keeps_an_exact_camera(small_rig: Rig, tmp_path: Path, fra
     whole = write_capture(tmp_path / "whole", spec)
     _, x = np.nonzero(render_silhouette(whole.mesh(0), whole.cameras[0]))
     box = (0, 10, int(x.mean()) // 2 * 2, 250)
-    truth = write_capture(tmp_path / "cut", replace(spec, noise=Noise(cut={0: box})))
+    truth = write_capture(tmp_path / "cut", replace(spec, rig=cut_rig(rig, 0, box)))
+    with pytest.raises(CaptureError, match="does not lie in its 288 x 256 image"):
+        cut_rig(rig, 1, (0, 0, 999, 10))
     camera = truth.cameras[0]
     assert (camera.width, camera.height) == (box[2], 240)
     assert (camera.cx, camera.cy) == (rig.cameras[0].cx, rig.cameras[0].cy - 10)
