@@ -24,7 +24,7 @@ from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
 from mouselift.inspect import agreement
-from mouselift.inspect.agreement import agreement_findings, agreement_of, by_pair, tangency_distances
+from mouselift.inspect.agreement import agreement_findings, agreement_of, tangency_distances
 from mouselift.inspect.facts import AgreementFacts
 from mouselift.inspect.sampled_frames import FrameOutlines, ViewOutline, view_outline
 from mouselift.synthetic.motion import Motion
@@ -142,7 +142,7 @@ def _facts(
         views[faulty] = None if view is None else replace(view, camera=calibrated)
         return replace(frame, views=tuple(views))
 
-    return agreement_of([camera.name for camera in cameras], [by_pair(tangency_distances(seen(f))) for f in frames])
+    return agreement_of([camera.name for camera in cameras], [tangency_distances(seen(f)) for f in frames])
 
 
 def table(found: Sequence[Case]) -> None:

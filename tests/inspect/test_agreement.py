@@ -11,7 +11,7 @@ import pytest
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.tangent_planes import tangency
-from mouselift.inspect.agreement import agreement_findings, agreement_of, by_pair, tangency_distances
+from mouselift.inspect.agreement import agreement_findings, agreement_of, tangency_distances
 from mouselift.inspect.sampled_frames import FrameOutlines, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
@@ -43,7 +43,7 @@ def blamed_cameras(samples: Sequence[Sample], change: Callable[[Camera], Camera]
         if change is not None:
             cameras[2] = change(cameras[2])
         seen = [view_outline(camera, view.alpha)[0] for camera, view in zip(cameras, sample.views, strict=True)]
-        residuals.append(by_pair(tangency_distances(FrameOutlines(int(sample.id), tuple(seen), ("ok",) * len(seen)))))
+        residuals.append(tangency_distances(FrameOutlines(int(sample.id), tuple(seen), ("ok",) * len(seen))))
     facts = agreement_of(samples[0].names, residuals)
     return [(finding.code, finding.camera) for finding in agreement_findings(facts, len(samples), ())]
 
@@ -83,7 +83,7 @@ def test_masks_with_bad_moments_blame_no_camera(samples: list[Sample], monkeypat
         residuals = []
         for sample in rough:
             seen = tuple(view_outline(view.camera, view.alpha)[0] for view in sample.views)
-            residuals.append(by_pair(tangency_distances(FrameOutlines(0, seen, ("ok",) * len(seen)))))
+            residuals.append(tangency_distances(FrameOutlines(0, seen, ("ok",) * len(seen))))
         facts = agreement_of(rough[0].names, residuals)
         with monkeypatch.context() as careless:
             careless.setattr("mouselift.inspect.agreement.WORST_SHARE", 0.0)
@@ -101,15 +101,14 @@ def test_distances_are_the_audits_and_views_without_masks_are_left_out(samples: 
     kept = [view for view in seen if view is not None]
     wanted = np.abs(tangency([view.camera for view in kept], [view.outline for view in kept]).pixels)
     assert np.array_equal(found[np.ix_([0, 2, 3, 4], [0, 2, 3, 4])], wanted, equal_nan=True)
-    pairs = by_pair(found)
-    assert np.array_equal(pairs[5], np.full((2, 2), np.nan), equal_nan=True)  # Camera2 with Camera4
-    assert np.array_equal(pairs[1], np.stack([found[0, 2], found[2, 0]]), equal_nan=True)
 
 
 def test_the_worst_camera_of_each_instant_is_counted() -> None:
-    residuals = [np.full((3, 2, 2), value) for value in (1.0, 1.0, np.nan)]
-    residuals[0][0] = 0.1  # the pair of A and B: C is the worst
-    residuals[1][2] = 0.1  # the pair of B and C: A is
+    residuals = [np.full((3, 3, 2), value) for value in (1.0, 1.0, np.nan)]
+    for instant in residuals:
+        instant[np.arange(3), np.arange(3)] = np.nan
+    residuals[0][[0, 1], [1, 0]] = 0.1  # the pair of A and B: C is the worst
+    residuals[1][[1, 2], [2, 1]] = 0.1  # the pair of B and C: A is
     facts = agreement_of(("A", "B", "C"), residuals)
     assert facts is not None
     assert facts.worst_share == {"A": 0.5, "B": 0.0, "C": 0.5}

@@ -147,7 +147,7 @@ def test_up_that_cannot_be(steady: Path) -> None:
 
 
 def test_impossible_options(steady: Path) -> None:
-    with pytest.raises(CaptureError, match="at least 2 frames"):
+    with pytest.raises(CaptureError, match="at least 2 instants"):
         inspect_capture(load_capture(steady), InspectOptions(instants=1))
 
 

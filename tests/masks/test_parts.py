@@ -8,9 +8,9 @@ import pytest
 from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.background import quantile, tightest
+from mouselift.masks.changes import doubled, halved, light_gain, relit
 from mouselift.masks.segment import cleaned, softened
 from mouselift.masks.volume import Carver, Extent, Volume, common_field, footprint, half_camera, subject_cluster
-from mouselift.masks.yuv_images import doubled, halved, light_gain, relit
 
 
 def test_quantile_is_the_order_statistic():
@@ -18,7 +18,7 @@ def test_quantile_is_the_order_statistic():
     stack = rng.integers(0, 256, (21, 13, 17), dtype=np.uint8)
     valid = rng.random(stack.shape) < 0.6
     for share in (0.0, 0.25, 0.5, 0.9):
-        assert np.array_equal(quantile(stack, share), np.sort(stack, axis=0)[int(share * 21)])
+        assert np.array_equal(quantile(stack, share, np.ones_like(valid)), np.sort(stack, axis=0)[int(share * 21)])
         found = quantile(stack, share, valid)
         for at in np.ndindex(13, 17):
             chosen = np.sort(stack[:, at[0], at[1]][valid[:, at[0], at[1]]])
@@ -27,7 +27,7 @@ def test_quantile_is_the_order_statistic():
 
 def test_quantile_refuses_more_samples_than_it_can_count():
     with pytest.raises(ValueError, match="1 to 255"):
-        quantile(np.zeros((256, 2, 2), np.uint8), 0.5)
+        quantile(np.zeros((256, 2, 2), np.uint8), 0.5, np.ones((256, 2, 2), bool))
 
 
 def test_tightest_prefers_what_stands_still_to_what_is_frequent():
@@ -100,7 +100,7 @@ def test_carved_sphere_has_its_centre_and_size(halves):
     centre = np.array([12.0, -20.0, 25.0])
     carver = Carver(halves, Volume(centre - 60, centre + 60, 3.0))
     hull = carver.carve(_sphere_masks(halves, centre, 20.0), tolerance=0.0)[0]
-    assert np.abs(hull.centroid - centre).max() < 1.5
+    assert np.abs(hull.points.mean(axis=0) - centre).max() < 1.5
     volume = len(hull.points) * 3.0**3
     assert 1.0 < volume / (4 / 3 * np.pi * 20**3) < 1.35  # a hull is larger than its object, a little
     shifted = [camera.cropped(8.0, 0.0) for camera in halves]  # half-size pixels: about 14 mm
@@ -133,7 +133,7 @@ def test_a_camera_that_says_nothing_neither_objects_nor_supports(halves):
     missing = [nothing, *masks[1:]]
     assert not len(carver.carve(missing)[0].points)
     excused = carver.carve(missing, unknown=[~nothing, None, None, None, None])[0]
-    assert np.abs(excused.centroid - centre).max() < 4
+    assert np.abs(excused.points.mean(axis=0) - centre).max() < 4
     two = [nothing, nothing, nothing, *masks[3:]]
     unknown = [~nothing, ~nothing, ~nothing, None, None]
     assert not len(carver.carve(two, unknown=unknown)[0].points)  # two of five are too few

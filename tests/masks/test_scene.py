@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from mouselift.errors import CalibrationError, MaskError
-from mouselift.masks.background import Background, learn_background
+from mouselift.masks.background import learn_background
+from mouselift.masks.changes import Background
 from mouselift.masks.scene import learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.media.frames import FrameSet

@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.findings import Finding
 from mouselift.geometry.tangent_planes import tangency
-from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint
+from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint, rounded_range
 from mouselift.inspect.sampled_frames import FrameOutlines
 from mouselift.inspect.subject_path import SubjectPosition
-from mouselift.masks.quality import FrameRecord, ViewRecord, measure, summarise
+from mouselift.masks.quality import FrameRecord, ViewRecord, measure, rounded_median, summarise
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 from mouselift.media.frames import FrameSet
 
@@ -38,7 +38,7 @@ class _Instant(NamedTuple):
     states: tuple[str, ...]
     parts: list[int]
     areas: list[float | None]
-    residuals: Float64[Array, "p 2 2"]  # |pixels| by pair, view and side; NaN: says nothing
+    residuals: Float64[Array, "v v 2"]  # of `tangency_distances`
     record: FrameRecord
 
 
@@ -55,7 +55,7 @@ class AgreementTally:
         parts = [0 if view is None else view.parts for view in outlines.views]
         areas = [None if view is None else round(view.outline.area, 1) for view in outlines.views]
         record = self._record(frameset, position, pixels)
-        self._instants.append(_Instant(outlines.states, parts, areas, by_pair(pixels), record))
+        self._instants.append(_Instant(outlines.states, parts, areas, pixels, record))
 
     def _record(
         self, frameset: FrameSet, position: SubjectPosition | None, pixels: Float64[Array, "v v 2"]
@@ -88,8 +88,8 @@ class AgreementTally:
                     empty=states.count("empty"),
                     cut=quality.cut,
                     parts=sum(instant.parts[i] > 1 for instant in self._instants),
-                    area_px=round(float(np.median(areas)), 1) if areas else None,
-                    area_range=_range(areas),
+                    area_px=rounded_median(areas, 1),
+                    area_range=rounded_range(areas, 1),
                     quality=quality,
                 )
             )
@@ -97,13 +97,14 @@ class AgreementTally:
 
     def series(self) -> tuple[CameraSeries, ...]:
         """Area and residual of every camera over the instants."""
-        return tuple(
-            CameraSeries(
-                name,
-                tuple(SeriesPoint(x.record.frame, x.areas[i], _median(x.residuals[own])) for x in self._instants),
-            )
-            for i, (name, own) in enumerate(zip(self.names, _pairs_of(len(self.names)), strict=True))
-        )
+        out = []
+        for i, name in enumerate(self.names):
+            residuals = [_median(_with_view(instant.residuals, i)) for instant in self._instants]
+            points = [
+                SeriesPoint(x.record.frame, x.areas[i], r) for x, r in zip(self._instants, residuals, strict=True)
+            ]
+            out.append(CameraSeries(name, tuple(points)))
+        return tuple(out)
 
     def facts(self) -> AgreementFacts | None:
         """As `agreement_of`, over all instants added."""
@@ -121,37 +122,27 @@ def tangency_distances(outlines: FrameOutlines) -> Float64[Array, "v v 2"]:
     return out
 
 
-def _pairs_of(views: int) -> Bool[Array, "v p"]:
-    """Which pairs each view takes part in, in the order of `by_pair`."""
-    first, second = np.triu_indices(views, 1)
-    own = np.arange(views)[:, None]
-    return np.asarray((first == own) | (second == own))
-
-
-def by_pair(pixels: Float64[Array, "v v 2"]) -> Float64[Array, "p 2 2"]:
-    """`tangency_distances` by pair of cameras, view and side."""
-    first, second = np.triu_indices(len(pixels), 1)
-    return np.stack([pixels[first, second], pixels[second, first]], axis=1)
-
-
-def agreement_of(names: Sequence[str], residuals: Sequence[Float64[Array, "p 2 2"]]) -> AgreementFacts | None:
+def agreement_of(names: Sequence[str], residuals: Sequence[Float64[Array, "v v 2"]]) -> AgreementFacts | None:
     """Medians over all pairs, over those with each camera, over those without it; None: no pair says anything.
 
-    residuals: `by_pair` of each instant. A wrong camera is the worst in nearly all instants, a rough mask in its own.
+    residuals: `tangency_distances` of each instant. A wrong camera is the worst in nearly all instants, a rough mask in
+    its own.
     """
-    if not residuals:
-        return None
-    together = np.stack(residuals)  # [n, p, 2, 2]
+    together = np.stack(residuals) if residuals else np.zeros((0, len(names), len(names), 2))  # [n, v, v, 2]
     overall = _median(together)
     if overall is None:
         return None
-    member = _pairs_of(len(names))
     return AgreementFacts(
         overall,
-        {name: _median(together[:, member[v]]) for v, name in enumerate(names)},
-        {name: _median(together[:, ~member[v]]) for v, name in enumerate(names)},
-        _worst_shares(names, [[_median(instant[own]) for own in member] for instant in together]),
+        {name: _median(_with_view(together, v)) for v, name in enumerate(names)},
+        {name: _median(np.delete(np.delete(together, v, axis=1), v, axis=2)) for v, name in enumerate(names)},
+        _worst_shares(names, [[_median(_with_view(instant, v)) for v in range(len(names))] for instant in together]),
     )
+
+
+def _with_view(pixels: Float64[Array, "*n v v 2"], view: int) -> Float64[Array, "*n w 2"]:
+    """Of the pairs that a view takes part in."""
+    return np.concatenate([pixels[..., view, :, :], pixels[..., view, :]], axis=-2)
 
 
 def _worst_shares(names: Sequence[str], medians: Sequence[Sequence[float | None]]) -> dict[str, float]:
@@ -162,14 +153,7 @@ def _worst_shares(names: Sequence[str], medians: Sequence[Sequence[float | None]
 
 
 def _median(residuals: Float64[Array, "*any"]) -> float | None:
-    known = residuals[np.isfinite(residuals)]
-    return round(float(np.median(known)), 4) if known.size else None
-
-
-def _range(values: Sequence[float]) -> tuple[float, float] | None:
-    if not values:
-        return None
-    return round(float(np.percentile(values, 5)), 1), round(float(np.percentile(values, 95)), 1)
+    return rounded_median(residuals[np.isfinite(residuals)], 4)
 
 
 def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequence[str]) -> Iterator[Finding]:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Sequence
 
+import msgspec
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array, Vector3
 from mouselift.findings import Finding
 from mouselift.masks.quality import CameraQuality
 
@@ -151,7 +156,15 @@ class Inspection(msgspec.Struct, frozen=True):
         return any(finding.severity == "error" for finding in self.findings)
 
 
-def triple(values: object) -> Triple:
-    """Three plain floats of any sequence."""
-    x, y, z = (float(v) for v in values)  # type: ignore[attr-defined]
+def triple(vector: Vector3, digits: int | None = None) -> Triple:
+    """Plain floats, rounded."""
+    x, y, z = (vector if digits is None else np.round(vector, digits)).tolist()
     return x, y, z
+
+
+def rounded_range(values: Sequence[float] | Float64[Array, " n"], digits: int) -> tuple[float, float] | None:
+    """5th and 95th percentile; None of nothing."""
+    if not len(values):
+        return None
+    low, high = np.percentile(values, (5, 95)).tolist()
+    return round(low, digits), round(high, digits)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,11 +46,8 @@ def inspect_capture(
         found = inspect_capture(load_capture(Path("recordings/mouse7")))
         print(found.failed, [str(finding) for finding in found.findings])
     """
-    source = open_source(capture)
-    try:
+    with closing(open_source(capture)) as source:
         return _inspect(capture, source, options, progress)
-    finally:
-        source.close()
 
 
 @dataclass(eq=False)
@@ -65,13 +63,10 @@ class _Gathered:
 def _inspect(
     capture: Capture, source: CaptureSource | DatasetSource, options: InspectOptions, progress: Progress
 ) -> Inspection:
-    names = source.cameras
     continuous = isinstance(source, CaptureSource)  # a dataset's samples have each their own world: nothing to follow
-    available = masked_frames(source)
     lag = options.lag if continuous else 0
-    nothing = ChosenFrames((), (), 0)
-    chosen = choose_frames(available, options.instants, lag, capture.jumps) if available else nothing
-    gathered = _gather(source, chosen, names, progress)
+    chosen = choose_frames(masked_frames(source), options.instants, lag, capture.jumps)
+    gathered = _gather(source, chosen, progress)
     recorded = _recorded(capture, source)
     cameras = [r.camera for r in recorded]
     centre = np.median([p.centre for p in gathered.positions], axis=0) if gathered.positions else common_view(cameras)
@@ -85,7 +80,7 @@ def _inspect(
     masks = gathered.agreement.masks() if chosen.instants else ()
     agreement = gathered.agreement.facts()
     given = [r.frame_offset for r in recorded]
-    lags, lag_said, late = _lags(gathered, names, chosen, given, continuous, options.lag)
+    lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag)
     findings = [
         *source.findings,
         *rig_findings(recorded, facts, pairs),
@@ -109,7 +104,7 @@ def _inspect(
         read=len(chosen.frames),
         cameras=facts,
         pairs=pairs,
-        centre=None if centre is None else triple(np.round(centre, 4)),
+        centre=None if centre is None else triple(centre, 4),
         masks=masks,
         series=gathered.agreement.series() if chosen.instants else (),
         lag=lags,
@@ -122,15 +117,13 @@ def _inspect(
     )
 
 
-def _gather(
-    source: CaptureSource | DatasetSource, chosen: ChosenFrames, names: Sequence[str], progress: Progress
-) -> _Gathered:
+def _gather(source: CaptureSource | DatasetSource, chosen: ChosenFrames, progress: Progress) -> _Gathered:
     """One pass: a window of 2 reach + 1 frames is held, and its middle measured when it is an instant."""
-    out = _Gathered(AgreementTally(names))
+    out = _Gathered(AgreementTally(source.cameras))
     window: deque[FrameOutlines] = deque(maxlen=2 * chosen.reach + 1)
     kept: deque = deque(maxlen=chosen.reach + 1)  # (frame set, position) from the window's middle on
     instants = set(chosen.instants)
-    read = read_outlines(source.read(chosen.frames, images=False), names)
+    read = read_outlines(source.read(chosen.frames, images=False), source.cameras)
     for count, (outlines, frameset) in enumerate(read, start=1):
         if window and outlines.frame != window[-1].frame + 1:
             window.clear()
@@ -152,7 +145,7 @@ def _gather(
 
 
 def _lags(
-    gathered: _Gathered, names: Sequence[str], chosen: ChosenFrames, given: Sequence[int], continuous: bool, lag: int
+    gathered: _Gathered, chosen: ChosenFrames, given: Sequence[int], continuous: bool, lag: int
 ) -> tuple[tuple[LagFacts, ...], str, list[Finding]]:
     """(per camera, in words, findings)."""
     if not continuous:
@@ -174,7 +167,8 @@ def _lags(
             f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More of them: --instants."
         )
         return (), said, []
-    lags = LagTables(tuple(names), chosen.reach, tuple(gathered.tables), np.stack(list(gathered.tables.values())))
+    tables = np.stack(list(gathered.tables.values()))
+    lags = LagTables(gathered.agreement.names, chosen.reach, tuple(gathered.tables), tables)
     whole = lag_facts(lags, given)
     said = (
         f"Offsets -{chosen.reach} .. +{chosen.reach} tried at {moving} of {len(gathered.motions)} instants, those at "

@@ -13,9 +13,10 @@ from mouselift.errors import LensFoldError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
-from mouselift.inspect.facts import PathFacts, PathPoint, triple
+from mouselift.inspect.facts import PathFacts, PathPoint, rounded_range, triple
 from mouselift.inspect.lag import MOVING_PX
 from mouselift.inspect.sampled_frames import FrameOutlines
+from mouselift.masks.quality import rounded_median
 
 _FLAT = 0.35  # third over second extent of a path that lies in a plane
 _WIDE = 0.2  # second over first extent of one that is not a line
@@ -70,23 +71,19 @@ def path_facts(
     points = [_point(position, motions[position.frame], by_frame, reach, rate) for position in chosen]
     speeds = [point.speed for point in points if point.speed is not None]
     known = [point.motion_px for point in points if point.motion_px is not None]
-    heights = None
-    if up is not None:
-        along = centres @ up - (floor or 0.0)
-        heights = (round(float(np.percentile(along, 5)), 4), round(float(np.percentile(along, 95)), 4))
     length = float(np.median([position.length for position in chosen]))
     normal = plane_normal(centres, np.stack([camera.centre for camera in cameras]).mean(axis=0), length)
     return PathFacts(
         points=tuple(points),
-        low=triple(np.round(centres.min(axis=0), 4)),
-        high=triple(np.round(centres.max(axis=0), 4)),
+        low=triple(centres.min(axis=0), 4),
+        high=triple(centres.max(axis=0), 4),
         length=round(length, 4),
-        median_speed=round(float(np.median(speeds)), 4) if speeds else None,
+        median_speed=rounded_median(speeds, 4),
         top_speed=round(float(np.percentile(speeds, 95)), 4) if speeds else None,
         per="s" if rate > 0 else "frame",
         moving=round(float(np.mean([m >= MOVING_PX for m in known])), 4) if known else None,
-        normal=None if normal is None else triple(np.round(normal, 5)),
-        height=heights,
+        normal=None if normal is None else triple(normal, 5),
+        height=None if up is None else rounded_range(centres @ up - (floor or 0.0), 4),
     )
 
 
@@ -99,7 +96,7 @@ def _point(
     if reach > 0 and before is not None and after is not None:
         speed = round(float(np.linalg.norm(after.centre - before.centre)) / (2 * reach) * (rate or 1.0), 4)
     moved = None if motion is None else round(motion, 3)
-    return PathPoint(position.frame, triple(np.round(position.centre, 4)), speed, moved)
+    return PathPoint(position.frame, triple(position.centre, 4), speed, moved)
 
 
 def plane_normal(centres: Points3, cameras_mean: Vector3, length: float) -> Vector3 | None:

@@ -16,17 +16,14 @@ The samples are spread evenly over the recording, so memory does not grow with i
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, UInt8
 
 from mouselift.array_types import Array, Levels, Mask
-from mouselift.atomic import whole_file
 from mouselift.errors import MaskError
-from mouselift.masks.yuv_images import YuvImage, doubled, half_size, halved, light_gain, relit, yuv_image
+from mouselift.masks.changes import Background, YuvImage, doubled, halved, light_gain, relit, yuv_image
 from mouselift.media.frames import Image
 
 _TIGHT_SHARE = 0.25
@@ -39,46 +36,9 @@ _GHOST_EDGE = 1.2  # the background's edge along an outline is this much stronge
 _FEW = 3  # free samples that a background needs
 _STRIP = 64  # rows worked on at a time at full size
 _SORTED_ROWS = 32  # rows sorted at a time: what is in hand stays in the cache
-_FORMAT = 1
 
 Stack = UInt8[Array, "n h w"]
 _SQUARE3, _SQUARE5, _SQUARE7 = (np.ones((k, k), dtype=np.uint8) for k in (3, 5, 7))
-
-
-@dataclass(frozen=True, eq=False)
-class Background:
-    """One camera's image without the subject."""
-
-    luma: Levels  # [h, w]
-    chroma: UInt8[Array, "hh hw 2"]  # half size
-    spread: Levels  # [h, w] levels that 80 % of the free samples stay within
-    uncovered: Mask  # [h, w] never seen free: `luma` there is filled in from around
-    samples: int  # images it was learned from
-
-    def save(self, path: Path) -> None:
-        """Whole or not at all. OutputError where it cannot be written."""
-        with whole_file(path, replace=True) as temporary, temporary.open("wb") as file:
-            np.savez_compressed(
-                file,
-                format=np.array(_FORMAT),
-                luma=self.luma,
-                chroma=self.chroma,
-                spread=self.spread,
-                uncovered=self.uncovered,
-                samples=np.array(self.samples),
-            )
-
-    @classmethod
-    def load(cls, path: Path) -> Background:
-        """Raises MaskError where the file is missing, damaged or of another version."""
-        try:
-            with np.load(path, allow_pickle=False) as data:
-                if int(data["format"]) != _FORMAT:
-                    raise ValueError(f"expected format {_FORMAT}, got {int(data['format'])}")
-                maps = (data["luma"], data["chroma"], data["spread"], data["uncovered"])
-                return cls(*maps, samples=int(data["samples"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
-            raise MaskError(f"{path}: no usable background model ({error}); delete it and run again") from error
 
 
 def learn_background(images: Iterable[Image | None], where: str) -> Background:
@@ -107,18 +67,14 @@ def _collect(images: Iterable[Image | None], where: str) -> tuple[np.ndarray, np
             continue
         kept.append(yuv_image(image))
         if kept[-1].luma.shape != kept[0].luma.shape:
-            raise MaskError(f"{where}: expected images of one size, {_size(kept[0])}, got {_size(kept[-1])}")
+            sizes = ["{1}x{0}".format(*image.luma.shape) for image in (kept[0], kept[-1])]
+            raise MaskError(f"{where}: expected images of one size, {sizes[0]}, got {sizes[1]}")
     if len(kept) < 8:
         raise MaskError(
             f"{where}: expected at least 8 readable images to learn the background from, got {len(kept)}; "
             "use a longer recording, or give masks"
         )
     return np.stack([k.luma for k in kept]), np.stack([k.chroma for k in kept])
-
-
-def _size(image: YuvImage) -> str:
-    height, width = image.luma.shape
-    return f"{width}x{height}"
 
 
 def _start(small: np.ndarray) -> tuple[Levels, Levels]:
@@ -130,23 +86,22 @@ def _start(small: np.ndarray) -> tuple[Levels, Levels]:
     other = np.where(twofold, quantile(small, 0.5, away), level).astype(np.uint8)
     darker, brighter = np.minimum(level, other), np.maximum(level, other)
     closed = cv2.morphologyEx(twofold.view(np.uint8), cv2.MORPH_CLOSE, _SQUARE5)
-    for window, region in _connected(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _SQUARE3)):
-        ring = cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
+    for window, region, ring in _connected(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _SQUARE3)):
         seams = [float(_edges(choice[window])[ring].mean()) for choice in (darker, brighter)]
         chosen = darker if seams[0] < seams[1] else brighter
-        inside = region.astype(bool)
-        level[window][inside] = chosen[window][inside]
+        level[window][region] = chosen[window][region]
     return level, threshold
 
 
-def _connected(regions: np.ndarray) -> Iterator[tuple[tuple[slice, slice], np.ndarray]]:
-    """(window, 0 / 1 region in it) of each connected region that counts, with room around."""
+def _connected(regions: np.ndarray) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
+    """(window, region in it, ring along the region's outline) of each connected region that counts."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(regions)
     for label in range(1, count):
         x, y, w, h, area = (int(v) for v in stats[label])
         if area >= _SMALLEST:
             window = (slice(max(y - 4, 0), y + h + 4), slice(max(x - 4, 0), x + w + 4))
-            yield window, (labels[window] == label).astype(np.uint8)
+            region = (labels[window] == label).astype(np.uint8)
+            yield window, region.astype(bool), cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
 
 
 def _free_samples(small: np.ndarray, level: Levels, threshold: Levels) -> tuple[np.ndarray, Mask, int]:
@@ -174,20 +129,15 @@ def _free_samples(small: np.ndarray, level: Levels, threshold: Levels) -> tuple[
 def _regions(changed: Mask, sample: Levels, background_edges: np.ndarray) -> tuple[Mask, Mask]:
     """Changed regions, closed and filled: (those of the sample, ghosts of the background)."""
     opened = cv2.morphologyEx(changed.view(np.uint8), cv2.MORPH_OPEN, _SQUARE3)
-    filled = fill_holes(cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _SQUARE7))
+    closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _SQUARE7)
+    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    filled = np.asarray(cv2.drawContours(np.zeros_like(closed), outlines, -1, 1, cv2.FILLED))
     real, ghost = np.zeros(changed.shape, dtype=bool), np.zeros(changed.shape, dtype=bool)
-    for window, region in _connected(filled):
-        ring = cv2.dilate(region, _SQUARE3) != cv2.erode(region, _SQUARE3)
+    for window, region, ring in _connected(filled):
         own = _edges(sample[window])[ring].mean()
         target = ghost if background_edges[window][ring].mean() > _GHOST_EDGE * own else real
-        target[window] |= region.astype(bool)
+        target[window] |= region
     return real, ghost
-
-
-def fill_holes(region: UInt8[Array, "h w"]) -> UInt8[Array, "h w"]:
-    """0/1 map with everything inside outer outlines set."""
-    outlines, _ = cv2.findContours(region, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    return np.asarray(cv2.drawContours(np.zeros_like(region), outlines, -1, 1, cv2.FILLED))
 
 
 def _edges(image: Levels) -> np.ndarray:
@@ -229,11 +179,10 @@ def _full_size(luma: np.ndarray, chroma: np.ndarray, free: np.ndarray, few: Mask
     uncovered = doubled(few, height, width)
     if few.any():
         colour = np.stack([_settled(np.ascontiguousarray(colour[..., c]), few) for c in (0, 1)], axis=-1)
-    assert few.shape == half_size(height, width)
     return Background(_settled(level, uncovered), colour, spread, uncovered, count)
 
 
-def quantile(stack: Stack, share: float, valid: Bool[Array, "n h w"] | None = None) -> Levels:
+def quantile(stack: Stack, share: float, valid: Bool[Array, "n h w"]) -> Levels:
     """Per pixel the smallest level with more than `share` of the valid samples at or below it (share 0.5: a median).
 
     The level is found bit by bit from the top, counting samples below the trial value: eight passes of
@@ -243,8 +192,7 @@ def quantile(stack: Stack, share: float, valid: Bool[Array, "n h w"] | None = No
     if not 0 < count < 256:
         raise ValueError(f"quantile: expected 1 to 255 samples, got {count}")
     shape = stack.shape[1:]
-    total = np.full(shape, count, dtype=np.uint8) if valid is None else valid.sum(axis=0, dtype=np.uint8)
-    rank = np.floor(total * share).astype(np.uint8)
+    rank = np.floor(valid.sum(axis=0, dtype=np.uint8) * share).astype(np.uint8)
     level = np.zeros(shape, dtype=np.uint8)
     below = np.empty(shape, dtype=bool)
     for bit in (128, 64, 32, 16, 8, 4, 2, 1):
@@ -252,8 +200,7 @@ def quantile(stack: Stack, share: float, valid: Bool[Array, "n h w"] | None = No
         lower = np.zeros(shape, dtype=np.uint8)
         for i in range(count):
             np.less(stack[i], trial, out=below)
-            if valid is not None:
-                np.logical_and(below, valid[i], out=below)
+            np.logical_and(below, valid[i], out=below)
             np.add(lower, below.view(np.uint8), out=lower)
         level = np.where(lower <= rank, trial, level)
     return level

@@ -18,8 +18,8 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
 from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
+from mouselift.masks.changes import halved
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask, footprint
-from mouselift.masks.yuv_images import halved
 
 _CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
@@ -156,8 +156,8 @@ def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
     return msgspec.structs.replace(quality, verdict=_verdict_words(quality))
 
 
-def rounded_median(values: Sequence[float]) -> float | None:
-    return round(float(np.median(values)), 3) if len(values) else None
+def rounded_median(values: Sequence[float] | np.ndarray, digits: int = 3) -> float | None:
+    return round(float(np.median(values)), digits) if len(values) else None
 
 
 def _verdict_words(q: CameraQuality) -> str:

@@ -18,8 +18,7 @@ from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.masks.background import Background
-from mouselift.masks.changes import Changes, Comparer
+from mouselift.masks.changes import Background, Changes, Comparer, halved, yuv_image
 from mouselift.masks.floor import Floor, find_floor
 from mouselift.masks.subject_colours import ColourModel, ColourTally
 from mouselift.masks.volume import (
@@ -33,7 +32,6 @@ from mouselift.masks.volume import (
     half_camera,
     subject_cluster,
 )
-from mouselift.masks.yuv_images import halved, yuv_image
 from mouselift.media.frames import FrameSet
 
 _SOLID = 50  # voxels: smaller hulls are not counted

@@ -12,11 +12,10 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.masks.changes import Changes, Comparer, enlarged
+from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.subject_colours import ColourModel, log_ratio
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
-from mouselift.masks.yuv_images import YuvImage, yuv_image
 from mouselift.media.frames import Box, Image
 
 _TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
@@ -47,7 +46,7 @@ class Footprints(NamedTuple):
 
 
 class Segmenter:
-    """Segments frames one after another; `reset` forgets the last frame.
+    """Segments frames one after another.
 
     * A hull is carved from what changed in each view. Where a camera's background looks like the subject, or is not
       known, that camera says nothing; the others decide.
@@ -61,9 +60,6 @@ class Segmenter:
         self.carver = scene.carver()  # of the half-size maps
         self._comparers = [Comparer(b, self.carver.window(i)) for i, b in enumerate(scene.backgrounds)]
         self._last: Extent | None = None
-
-    def reset(self) -> None:
-        self._last = None
 
     def segment(self, images: Sequence[Image | None]) -> tuple[ViewLevels | None, ...]:
         """Masks of one instant's images, in the scene's order of cameras; None for a view without an image.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,7 +26,8 @@ from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
-from mouselift.masks.background import Background, learn_background
+from mouselift.masks.background import learn_background
+from mouselift.masks.changes import Background
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import Scene, learn_scene
@@ -204,19 +205,16 @@ def _segmented(
     return records
 
 
-@dataclass(eq=False)
+@dataclass(frozen=True, eq=False)
 class _BlockJob:
     """Numbers are frames of one block."""
 
     capture: Capture
     scene: Scene
     work: Path
-    _segmenter: Segmenter | None = field(default=None, repr=False)
 
     def __call__(self, block: Sequence[int]) -> Iterator[FrameRecord]:
-        segmenter = self._segmenter = self._segmenter or Segmenter(self.scene)
-        segmenter.reset()
-        source = CaptureSource(self.capture)
+        segmenter, source = Segmenter(self.scene), CaptureSource(self.capture)
         for index, frame in enumerate(source.read(list(block))):
             levels = segmenter.segment([view.image for view in frame.views])
             for track, level in zip(source.tracks, levels, strict=True):
