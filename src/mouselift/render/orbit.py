@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -64,28 +64,23 @@ def levels_of(image: Float[Tensor, "c h w"]) -> UInt8[Array, "h w c"]:
     return (image.detach().clamp(0, 1) * 255).round().byte().permute(1, 2, 0).contiguous().cpu().numpy()
 
 
-def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> int:
-    """MP4 (H.264, 4:2:0, BT.709), whole or not at all; answers the number of frames.
+def write_video(path: Path, frames: Iterable[ImageRGB], fps: float = 30.0) -> None:
+    """MP4 (H.264, 4:2:0, BT.709), whole or not at all.
 
     OutputError: the file exists. VideoError: there are no frames, their sizes are odd or differ, or the encoder fails.
     """
-    written = 0
-    with whole_file(path) as temporary, ExitStack() as stack:
-        writer: VideoWriter | None = None
+    with whole_file(path) as temporary:
+        images = iter(frames)
+        first = next(images, None)
+        if first is None:
+            raise VideoError(f"{path}: expected at least one frame, got none")
+        size = first.shape[1], first.shape[0]
         try:
-            for image in frames:
-                if writer is None:
-                    size = image.shape[1], image.shape[0]
-                    writer = VideoWriter(temporary, size, fps, _GOP, _QUALITY, "bt709", "medium", index_first=True)
-                    stack.enter_context(writer)
-                writer.write(image)
-                written += 1
-            stack.close()
+            with VideoWriter(temporary, size, fps, _GOP, _QUALITY, "bt709", "medium", index_first=True) as writer:
+                for image in chain([first], images):
+                    writer.write(image)
         except FFmpegError as error:
             raise VideoError(f"{path}: FFmpeg cannot write this video: {error}") from error
-        if writer is None:
-            raise VideoError(f"{path}: expected at least one frame, got none")
-    return written
 
 
 def still_sheet(stills: Sequence[ImageRGB], columns: int = 4, gap: int = 4) -> UInt8[Array, "sheet_h sheet_w 3"]:
