@@ -10,8 +10,7 @@ import pytest
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.geometry.sampson import linearised, sampson_residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals
 from mouselift.geometry.tangent_planes import tangent_planes
 
 

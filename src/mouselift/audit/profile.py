@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
-from mouselift.dataset.cameras_check import check_frame, read_sample_file
+from mouselift.calibration.facelift import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
-from mouselift.errors import DatasetError
+from mouselift.errors import CalibrationError, DatasetError
 from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
@@ -130,7 +130,7 @@ def usable_cameras(folder: Path) -> list[Camera]:
     file = folder / CAMERAS_FILE
     try:
         frames = read_sample_file(file).frames
-    except DatasetError:
+    except CalibrationError:
         return []
     views = [check_frame(folder.name, file, index, frame)[0] for index, frame in enumerate(frames)]
     return [view.camera for view in views if view is not None]

@@ -1,15 +1,16 @@
-"""FaceLift's `opencv_cameras.json`: read and write.
+"""FaceLift's `opencv_cameras.json`: read, checked and written.
 
 One frame a view: w, h, fx, fy, cx, cy (pixel centres at +0.5, as in this project), w2c 4x4, file_path.
-No lens, no skew.
+No lens, no skew. A reader stops at the first fault; `check_frame` names each, with a stable code, for the audit.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,12 +20,17 @@ import numpy as np
 from mouselift.array_types import Matrix4
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
+from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 
-NUMBERS = ("fx", "fy", "cx", "cy")
-KEYS = ("w", "h", *NUMBERS, "w2c")
-LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
+_NUMBERS = ("fx", "fy", "cx", "cy")
+_KEYS = ("w", "h", *_NUMBERS, "w2c")
+_LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
+_MATRIX_KEYS = ("K", "intrinsics")  # some tools write the matrix beside the four numbers
+_SQUARE = 1e-3  # fx / fy may differ by this much before pixels count as not square
+_ROUNDED = 1e-4  # a rotation further from orthonormal was not merely rounded; as in rig.py
+_SAME_POSE = 1e-9  # two cameras measured apart never agree to this
 
 Content = TypeVar("Content")
 
@@ -51,11 +57,11 @@ def read_cameras_json(path: Path) -> tuple[list[ViewEntry], dict[str, Any]]:
     Rotations rounded in the file (off by up to 1e-4) are replaced by the nearest one. CalibrationError names file,
     frame and key. A frame without file_path (an inference rig) gets "images/cam_NNN.png" of its place.
     """
-    frames, content = read_frames(path, dict)
-    return [view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
+    frames, content = _read_frames(path, dict)
+    return [_view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
 
 
-def read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content | dict[str, Any]]:
+def _read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content | dict[str, Any]]:
     """("frames" of an `opencv_cameras.json`, not empty, the rest of it as `wanted`), entries not checked.
 
     A file that is not as `wanted` comes as a dict: one with NaN or Infinity, as Python's json writes them, or with
@@ -70,10 +76,12 @@ def read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content |
         except (ValueError, RecursionError) as error:
             raise CalibrationError(f"{path}: not valid JSON: {error}") from None
         if not isinstance(content, dict):
-            raise CalibrationError(f"{path}: expected a JSON object with id and frames, got {short(content)}") from None
+            raise CalibrationError(
+                f"{path}: expected a JSON object with id and frames, got {_short(content)}"
+            ) from None
     frames = content.get("frames") if isinstance(content, dict) else getattr(content, "frames", None)
     if not isinstance(frames, list) or not frames:
-        raise CalibrationError(f'{path}: expected "frames": a list with one entry a view, got {short(frames)}')
+        raise CalibrationError(f'{path}: expected "frames": a list with one entry a view, got {_short(frames)}')
     return frames, content
 
 
@@ -110,28 +118,23 @@ def camera_numbers(camera: Camera) -> dict[str, Any]:
     }
 
 
-def view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
+def _view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
     """The view of one entry of "frames". CalibrationError names file, entry and key."""
     where = f"{path}: frames[{index}]"
-    if not isinstance(frame, dict):
-        raise CalibrationError(f"{where}: expected an object with {', '.join(KEYS)}, got {short(frame)}")
-    missing = [key for key in KEYS if key not in frame]
-    if missing:
-        raise CalibrationError(f"{where}: missing {', '.join(missing)}; expected {', '.join(KEYS)}")
-    for key in "wh":
-        if not is_pixels(frame[key]):
-            raise CalibrationError(f"{where}: {key}: expected a whole number of pixels, got {short(frame[key])}")
-    fx, fy, cx, cy = (_number(where, key, frame[key]) for key in NUMBERS)
+    lacking = _lacking(frame)
+    for problem in [lacking] if lacking else _size_problems(frame):
+        raise CalibrationError(f"{where}: {problem.text}")
+    fx, fy, cx, cy = (_number(where, key, frame[key]) for key in _NUMBERS)
     T = _pose(where, frame["w2c"])
     file_path = frame.get("file_path", f"images/cam_{index:03d}.png")
     if not isinstance(file_path, str) or not file_path:
-        raise CalibrationError(f"{where}: file_path: expected a relative path, got {short(file_path)}")
-    name = name_of_frame(index, frame)
+        raise CalibrationError(f"{where}: file_path: expected a relative path, got {_short(file_path)}")
+    name = _name_of_frame(index, frame)
     if fx <= 0 or fy <= 0:
         raise CalibrationError(f"{where}: expected positive focal lengths, got fx = {fx:g}, fy = {fy:g}")
     try:
         T[:3, :3], _ = mended_rotation(T[:3, :3])
-        T[3] = LAST_ROW  # it may be rounded, too
+        T[3] = _LAST_ROW  # it may be rounded, too
     except ValueError as error:
         raise CalibrationError(f"camera {name!r} ({path}): {error}") from None
     camera = Camera(int(frame["w"]), int(frame["h"]), fx, fy, cx, cy, T, name=name)
@@ -139,7 +142,7 @@ def view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
     return ViewEntry(camera, file_path, view_id if isinstance(view_id, int) else index)
 
 
-def name_of_frame(index: int, frame: Any) -> str:
+def _name_of_frame(index: int, frame: Any) -> str:
     """The view's name: "camera", else its image's name without a suffix."""
     if not isinstance(frame, dict):
         return f"frames[{index}]"
@@ -150,32 +153,27 @@ def name_of_frame(index: int, frame: Any) -> str:
 
 
 def _number(where: str, key: str, value: Any) -> float:
-    if not is_finite(value):
-        raise CalibrationError(f"{where}: {key}: expected a finite number, got {short(value)}")
+    if not _is_finite(value):
+        raise CalibrationError(f"{where}: {key}: expected a finite number, got {_short(value)}")
     return float(value)
 
 
 def _pose(where: str, value: Any) -> Matrix4:
-    T = matrix(value)
+    T = _matrix(value)
     if T.shape != (4, 4) or not np.isfinite(T).all():
-        raise CalibrationError(f"{where}: w2c: expected 4 rows of 4 finite numbers, got {short(value)}")
-    if (np.abs(T[3] - LAST_ROW) > 1e-9).any():
+        raise CalibrationError(f"{where}: w2c: expected 4 rows of 4 finite numbers, got {_short(value)}")
+    if (np.abs(T[3] - _LAST_ROW) > 1e-9).any():
         hint = " The translation is in the last row: transposed?" if T[3, :3].any() else ""
         raise CalibrationError(f"{where}: w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}.{hint}")
     return T
 
 
-def is_finite(value: Any) -> bool:
+def _is_finite(value: Any) -> bool:
     """A number that a double can hold; whole numbers of JSON may be larger."""
     return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
 
 
-def is_pixels(value: Any) -> bool:
-    """A whole number of pixels."""
-    return is_finite(value) and value == int(value) and value >= 1
-
-
-def matrix(value: Any) -> np.ndarray:
+def _matrix(value: Any) -> np.ndarray:
     """Rows of numbers as an array of doubles; an empty one where they are something else."""
     try:
         return np.array(value, dtype=np.float64)
@@ -188,10 +186,161 @@ def _rig_camera(path: Path, camera: Camera) -> RigCamera:
     return RigCamera(camera.name, path, camera.K, camera.R_cam_world, camera.t_cam_world, Pinhole(), size)
 
 
-def short(value: Any) -> str:
+def _short(value: Any) -> str:
     """As a message shows it."""
     text = repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
+
+
+class _Provenance(msgspec.Struct):
+    record: dict[str, Any] = {}
+    provenance: dict[str, Any] = {}
+    repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
+
+
+class SampleFile(msgspec.Struct):
+    """The parts of the file that an audit reads; the plan, its largest part, is skipped."""
+
+    frames: Any = None
+    mouselift: _Provenance | None = None  # None also where something else stands there
+
+
+def read_sample_file(file: Path) -> SampleFile:
+    """CalibrationError where the file is missing, is no JSON object, or lists no frames; entries are not checked."""
+    frames, content = _read_frames(file, SampleFile)
+    return content if isinstance(content, SampleFile) else SampleFile(frames)
+
+
+def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[ViewEntry | None, list[Finding]]:
+    """(view, findings) of entry `index` of "frames"; None where no camera can exist with these numbers."""
+    where = f"{file}: frames[{index}]"
+    name = _name_of_frame(index, frame)
+    found = [
+        Finding.of(p.code, f"{where}: {p.text}", camera=name, sample=sample, value=p.value, advice=p.advice)
+        for p in _problems(frame)
+    ]
+    if any(finding.severity == "error" and finding.code in FATAL for finding in found):
+        return None, found
+    try:
+        return _view_of_frame(file, index, frame), found
+    except CalibrationError as error:  # what no rule above has a name for
+        return None, [*found, Finding.of("bad-camera", str(error), camera=name, sample=sample)]
+
+
+FATAL = frozenset({"missing-key", "not-finite", "bad-size", "bad-focal", "pose-shape", "mirrored", "not-rotation"})
+
+
+@dataclass(frozen=True)
+class _Problem:
+    code: str
+    text: str
+    value: float | None = None
+    advice: str | None = None  # None: the registry's
+
+
+def _problems(frame: Any) -> Iterator[_Problem]:
+    lacking = _lacking(frame)
+    if lacking:
+        yield lacking
+        return
+    yield from _size_problems(frame)
+    yield from _intrinsic_problems(frame)
+    yield from _matrix_problems(frame)
+    yield from _pose_problems(frame["w2c"])
+
+
+def _lacking(frame: Any) -> _Problem | None:
+    """What an entry lacks to be looked at any further."""
+    if not isinstance(frame, dict):
+        text = f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}"
+        return _Problem("missing-key", text, advice="Write one object a view.")
+    missing = ", ".join(key for key in _KEYS if key not in frame)
+    return _Problem("missing-key", f"missing {missing}; expected {', '.join(_KEYS)}") if missing else None
+
+
+def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    for key in "wh":
+        value = frame[key]
+        if not _is_finite(value) or value != int(value) or value < 1:
+            yield _Problem("bad-size", f"{key}: expected a whole number of pixels, got {_short(value)}")
+
+
+def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    lost = [key for key in _NUMBERS if not _is_finite(frame[key])]
+    if lost:
+        text = ", ".join(f"{key} = {_short(frame[key])}" for key in lost) + ": expected finite numbers"
+        yield _Problem("not-finite", text)
+        return
+    fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
+    if fx <= 0 or fy <= 0:
+        text = f"expected positive focal lengths in pixels, got fx = {fx:g}, fy = {fy:g}"
+        yield _Problem("bad-focal", text, min(fx, fy))
+        return
+    if cx == 0 and cy == 0:
+        yield _Problem("principal-lost", "cx = cy = 0: the principal point lies in the image's corner")
+    elif _is_finite(frame["w"]) and _is_finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
+        text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} image"
+        yield _Problem("principal-outside", text)
+    if abs(fx / fy - 1) > _SQUARE:
+        yield _Problem("pixels-not-square", f"fx / fy = {fx / fy:.4f}: pixels are not square", fx / fy)
+
+
+def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
+    for key in _MATRIX_KEYS:
+        if key not in frame or frame[key] is None:
+            continue
+        K = _matrix(frame[key])
+        if K.shape != (3, 3) or not np.isfinite(K).all():
+            text = f"{key}: expected 3 rows of 3 finite numbers, got {_short(frame[key])}"
+            yield _Problem("k-shape", text, advice="Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out.")
+        elif K[2, :2].any() or K[1, 0] != 0 or K[2, 2] != 1:
+            turned = " It is transposed: the principal point is in its last row." if K[2, :2].any() else ""
+            text = f"{key}: expected upper triangular with last row 0 0 1, got {K.tolist()}.{turned}"
+            yield _Problem("k-shape", text)
+        elif all(_is_finite(frame[n]) for n in _NUMBERS):
+            four = np.array([frame[n] for n in _NUMBERS], dtype=np.float64)
+            if not np.allclose(four, [K[0, 0], K[1, 1], K[0, 2], K[1, 2]], rtol=1e-6):
+                text = f"{key} says fx fy cx cy = {[K[0, 0], K[1, 1], K[0, 2], K[1, 2]]}, the keys {four.tolist()}"
+                yield _Problem("k-shape", text, advice="Only one of the two is read by a loader: make them agree.")
+
+
+def _pose_problems(value: Any) -> Iterator[_Problem]:
+    T = _matrix(value)
+    if T.shape != (4, 4):
+        yield _Problem("pose-shape", f"w2c: expected 4 rows of 4 numbers, got {_short(value)}")
+        return
+    if not np.isfinite(T).all():
+        yield _Problem("not-finite", "w2c holds NaN or infinity", advice="Find where the calibration lost its numbers.")
+        return
+    if (np.abs(T[3] - _LAST_ROW) > 1e-9).any():
+        hint = "; the translation is in the last row: transposed?" if T[3, :3].any() else ""
+        yield _Problem("pose-shape", f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}")
+        return
+    R = T[:3, :3]
+    det, off = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
+    if det < 0 and off <= _ROUNDED:
+        yield _Problem("mirrored", f"w2c: det R = {det:.3f}, expected +1: the camera is mirrored", det)
+    elif off > _ROUNDED:
+        text = f"w2c: R is no rotation (det {det:.3g}, |R R^T - 1| = {off:.2g}, expected below {_ROUNDED:g})"
+        yield _Problem("not-rotation", text, off)
+
+
+def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
+    """Pairs of views that state one camera: same intrinsics and same pose. One was copied over the other."""
+    if len(cameras) < 2:
+        return []
+    numbers = np.stack([np.array([*camera.T_cam_world[:3].ravel(), camera.fx, camera.cx]) for camera in cameras])
+    reach = np.abs(numbers).max(axis=0) + 1e-300
+    return [
+        Finding.of(
+            "same-camera",
+            f"{cameras[a].name} and {cameras[b].name} state one and the same camera",
+            camera=cameras[b].name,
+            sample=sample,
+        )
+        for a, b in combinations(range(len(cameras)), 2)
+        if (np.abs(numbers[a] - numbers[b]) <= _SAME_POSE * reach).all()
+    ]
 
 
 def find_facelift(folder: Path) -> list[Path]:

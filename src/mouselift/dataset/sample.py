@@ -18,8 +18,14 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import ImageRGB, Levels
-from mouselift.calibration.facelift import ViewEntry, read_cameras_json
-from mouselift.dataset.cameras_check import SampleFile, check_frame, read_sample_file, same_cameras
+from mouselift.calibration.facelift import (
+    SampleFile,
+    ViewEntry,
+    check_frame,
+    read_cameras_json,
+    read_sample_file,
+    same_cameras,
+)
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
@@ -137,7 +143,7 @@ def load_sample(folder: Path, colours: bool = False) -> Loaded:
     name, file = folder.name, folder / CAMERAS_FILE
     try:
         content = read_sample_file(file)
-    except DatasetError as error:
+    except CalibrationError as error:
         broken = Finding.of("bad-file", str(error), sample=name)
         return Loaded(Sample(name, (), number_of(name), folder), (), (), (broken,))
     record, preset = _own_record(content)

@@ -14,8 +14,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate, change_of
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.geometry.sampson import linearised, sampson_residuals, world_rays
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals, world_rays
 from mouselift.geometry.triangulation import meeting_point
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score

@@ -15,8 +15,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array, Points2, Vector3
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
-from mouselift.geometry.sampson import sampson_residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals, subject_point
 
 _POSITIONS = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
 _ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom

@@ -19,8 +19,7 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.consistency.opened_silhouettes import open_silhouettes
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
-from mouselift.geometry.camera_arrays import ConvexOutlines
-from mouselift.geometry.sampson import sampson_residuals
+from mouselift.geometry.camera_arrays import ConvexOutlines, sampson_residuals
 
 _FAR_BETTER = 0.6  # share of the outlines' residual; opened silhouettes below it show that thin parts make up the rest
 _FEW_SAMPLES = 6  # fewer say nothing about repetition: even pure chance repeats 1.25 / sqrt(n) of its size

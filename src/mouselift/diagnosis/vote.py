@@ -18,8 +18,7 @@ from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.causes import copies, each_view, readings
 from mouselift.diagnosis.fit import Problem, in_front, undo
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.geometry.sampson import sampson_residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 
 MIN_SAMPLES = 6  # that may vote
 _RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up

@@ -6,7 +6,7 @@ must agree between the two views. (Wong, Cipolla: "Structure and motion from sil
 
 `tangents_about` finds the planes for everyone. On top of it are the residuals: of one instant with their derivative by
 changes of the images (`TangentPlanes`: audit, inspection, masks), of every frame of one window against every frame of
-another (`window_residuals`: lag), and by camera parameters (`geometry.sampson`: fits). Slow twin: tests/.
+another (`window_residuals`: lag), and by camera parameters (`geometry.camera_arrays`: fits). Slow twin: tests/.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mouselift.dataset.cameras_check import FATAL, check_frame, same_cameras
+from mouselift.calibration.facelift import FATAL, check_frame, same_cameras
 from mouselift.geometry.camera import Camera
 
 NAN = float("nan")
