@@ -163,7 +163,7 @@ def test_scene_data_cannot_end_its_script(page: str) -> None:
 
 def test_samples_drawn_small_are_distinct_and_hold_the_worst(audit: DatasetAudit) -> None:
     shown = drawn_small(repeated(audit, 20, [f"s_{k}" for k in range(60)]), 12)
-    assert len({s.index for s in shown}) == 12
+    assert len({s.id for s in shown}) == 12
     assert sum(s.role == "among the worst" for s in shown) == 4
     assert len(drawn_small(audit, 12)) == 3
 

@@ -51,7 +51,6 @@ class ReportSummary:
 class Shown:
     """A sample on the page, and why it is there."""
 
-    index: int  # in `DatasetAudit.ids`
     id: str
     role: str
 
@@ -161,14 +160,14 @@ def drawn_large(audit: DatasetAudit) -> list[Shown]:
     residual = audit.sample_columns["tangency_px"]
     known = np.flatnonzero(np.isfinite(residual))
     if not len(known):
-        return [Shown(0, audit.ids[0], "first sample")] if audit.ids else []
+        return [Shown(audit.ids[0], "first sample")] if audit.ids else []
     # A failed sample is worse than any that passed, however small its residual: it may have failed for another reason.
     failed = audit.sample_columns["verdict"][known] == VERDICTS.index("fail")
     worst = int(known[np.lexsort((residual[known], failed))[-1]])
     middle = int(known[np.argsort(residual[known], kind="stable")[len(known) // 2]])
-    shown = [Shown(worst, audit.ids[worst], "worst sample")]
+    shown = [Shown(audit.ids[worst], "worst sample")]
     if middle != worst:
-        shown.append(Shown(middle, audit.ids[middle], "median sample"))
+        shown.append(Shown(audit.ids[middle], "median sample"))
     return shown
 
 
@@ -180,7 +179,7 @@ def drawn_small(audit: DatasetAudit, count: int) -> list[Shown]:
     others = np.setdiff1d(np.arange(len(audit.ids)), worst)
     drawn = np.random.default_rng(_SEED).choice(others, count - len(worst), replace=False).tolist()
     roles = {**dict.fromkeys(drawn, "random"), **dict.fromkeys(worst, "among the worst")}
-    return [Shown(int(index), audit.ids[index], roles[index]) for index in sorted(roles)]
+    return [Shown(audit.ids[index], roles[index]) for index in sorted(roles)]
 
 
 def _in_short(sentence: str) -> tuple[str, str]:

@@ -9,6 +9,8 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, Levels, Points2
 from mouselift.geometry.outlines import LEVEL
 
+_SPECK = 6  # corners: shorter lines are noise of the mask
+
 Polyline = Float64[Array, "_ 2"]  # of any length, so several can be told of at once
 
 # Marching squares. Corners of a cell: 1 top left, 2 top right, 4 bottom right, 8 bottom left; sides: 0 top, 1 right,
@@ -31,17 +33,18 @@ _JOINS: dict[int, tuple[tuple[int, int], ...]] = {
 }
 
 
-def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> list[Polyline]:
+def edge_lines(alpha: Levels, tolerance: float = 0.08) -> list[Polyline]:
     """Polylines along the half level, pixels of the image (centres at +0.5), in no particular order.
 
-    tolerance: corners that matter less than this many pixels are left out. shortest: lines with fewer corners than
-    this before that are specks and left out. A line that reaches the image's border ends there; closed ones repeat
-    their first point. (Marching squares: Lorensen and Cline 1987, in two dimensions.)
+    tolerance: corners that matter less than this many pixels are left out; specks are left out whole. A line that
+    reaches the image's border ends there; closed ones repeat their first point. (Marching squares: Lorensen and Cline
+    1987, in two dimensions.)
     """
     values = alpha.astype(np.float64)
-    lines = [line for line in _chains(_links(values)) if len(line) >= shortest]
     out: list[Polyline] = []
-    for line in lines:
+    for line in _chains(_links(values)):
+        if len(line) < _SPECK:
+            continue
         points = _points(values, np.array(line)).astype(np.float32)
         closed = line[0] == line[-1]
         corners = cv2.approxPolyDP(points[:-1, None] if closed else points[:, None], tolerance, closed)
@@ -52,11 +55,8 @@ def edge_lines(alpha: Levels, tolerance: float = 0.08, shortest: int = 6) -> lis
 
 def path_data(lines: list[Polyline]) -> str:
     """Polylines as the `d` of an SVG path, in hundredths of a pixel."""
-    parts = []
-    for line in lines:
-        first, *rest = (f"{x:.2f} {y:.2f}" for x, y in line.tolist())
-        parts.append(f"M{first}L{' '.join(rest)}" if rest else "")
-    return "".join(parts)
+    points = [[f"{x:.2f} {y:.2f}" for x, y in line.tolist()] for line in lines]
+    return "".join(f"M{first}L{' '.join(rest)}" for first, *rest in points)
 
 
 Crossing = tuple[int, int, int]  # row, column, 0: between it and its right neighbour, 1: its lower neighbour

@@ -15,7 +15,7 @@ from mouselift.errors import DatasetError
 from mouselift.media.frames import number_of
 from mouselift.reconstruct import record as table
 from mouselift.reconstruct.pipeline import Evaluation
-from mouselift.reconstruct.record import ROLES, SHEET, WORDS, Group, Role, SampleRecord, ViewRecord
+from mouselift.reconstruct.record import ROLES, SHEET, WORDS, Role, SampleRecord, ViewRecord
 from mouselift.reconstruct.write import MOST
 from mouselift.report.charts import Values, by_view, legend, over_frames
 from mouselift.report.page import Fact, image_uri, render_page
@@ -27,22 +27,13 @@ _MOST_SERIES = 8  # lines of one chart
 
 
 @dataclass(frozen=True)
-class Head:
-    """Above a column of images."""
-
-    view: str
-    words: str
-    held_out: bool
-
-
-@dataclass(frozen=True)
 class Shot:
     """One sample's images."""
 
     id: str
     role: str
     image: str  # data URI
-    heads: list[Head]
+    heads: list[tuple[str, str, bool]]  # above each column: view, words, whether it was held out
     words: str
     alt: str
 
@@ -87,14 +78,12 @@ def _facts(result: Evaluation) -> list[Fact]:
     first, *others = result.means
     names = [name for name in ("foreground_psnr", "foreground_ssim", "iou") if name in first.figures]
     names = names or ["psnr", "ssim"]
-    shown = [(name, first) for name in names] + [(names[0], group) for group in others]
-    return [Fact(_value(n, group), f"{WORDS[n].removesuffix(', dB')}, {group.role} views") for n, group in shown]
-
-
-def _value(figure: str, group: Group) -> str:
-    mean = group.figures.get(figure)
-    unit = " dB" if WORDS[figure].endswith("dB") else ""
-    return table.value_words(figure, None if mean is None else mean.mean) + unit
+    facts = []
+    for name, group in [*((name, first) for name in names), *((names[0], group) for group in others)]:
+        words, unit, _ = WORDS[name].partition(", dB")
+        value = table.mean_words(name, group.figures.get(name), errors=False)
+        facts.append(Fact(f"{value} dB" if unit else value, f"{words}, {group.role} views"))
+    return facts
 
 
 def _charts(result: Evaluation) -> list[tuple[Markup, str]]:
@@ -152,10 +141,10 @@ def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
     heads = []
     for row in list(first.values())[:MOST]:
         value = table.value_words("foreground_psnr", row.foreground_psnr)
-        heads.append(Head(row.view, f"{row.role.replace('-', ' ')}, {value} dB", row.role == "held-out"))
+        heads.append((row.view, f"{row.role.replace('-', ' ')}, {value} dB", row.role == "held-out"))
     more = len(first) - len(heads)
     words = f"{record.made:,} Gaussians." + (f" {more} more views are not shown." if more else "")
-    said = ", ".join(f"{head.view} {head.words}" for head in heads)
+    said = ", ".join(f"{view} {words}" for view, words, _ in heads)
     alt = f"Prepared images, renders and differences of sample {record.id}, foreground PSNR by view: {said}"
     return Shot(record.id, role, image_uri(np.ascontiguousarray(image[:, :, ::-1])), heads, words, alt)
 

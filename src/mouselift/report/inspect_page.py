@@ -1,4 +1,4 @@
-"""The page of `mouselift inspect`: one HTML file, images inside, opens offline."""
+"""The page of `mouselift inspect`: one HTML file that opens offline; images, the rig, the path, lag by offset."""
 
 from __future__ import annotations
 
@@ -6,20 +6,26 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float64
 from markupsafe import Markup
 
 from mouselift import __version__
+from mouselift.array_types import Array, Vector3
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
-from mouselift.inspect.facts import Inspection
-from mouselift.report.charts import Values, legend, over_frames
-from mouselift.report.inspect_charts import lag_curves, path_plan, rig_plan, rig_side
+from mouselift.inspect.facts import CameraFacts, Inspection, LagFacts
+from mouselift.report.charts import Axis, Chart, Values, legend, number, over_frames, series_style, value_axis
 from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page
 from mouselift.report.sheet import GREY, contact_sheet, tile_of_source
 from mouselift.sampling import evenly_spaced
 
 _TILE = 190
 _ROWS = 3  # instants on the contact sheet
+_WIDTH, _HEIGHT = 520, 430
+_CAMERA = 16.0  # length of a camera's sign, chart units
+_ROOM = 0.16  # of the extent, kept free around it for names
+
+Flat = Float64[Array, "n 2"]
 
 
 def write_inspect_page(found: Inspection, page: Path) -> None:
@@ -38,12 +44,12 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         findings=sorted(found.findings, key=lambda finding: SEVERITIES.index(finding.severity)),
         sheet=sheet,
         sheet_alt=alt,
-        plan=rig_plan(found),
-        side=rig_side(found),
+        plan=_rig_plan(found),
+        side=_rig_side(found),
         up_known=found.up is not None,
         angles=_angles(found),
-        lag_chart=lag_curves(found.lag) if found.lag else "",
-        path_chart=path_plan(found) if found.path is not None else "",
+        lag_chart=_lag_curves(found.lag) if found.lag else "",
+        path_chart=_path_plan(found) if found.path is not None else "",
         residual_chart=residuals,
         area_chart=areas,
         legend=legend([camera.name for camera in found.cameras]),
@@ -128,3 +134,165 @@ def _angles(found: Inspection) -> list[list[float | None]]:
     by_pair = {(p.first, p.second): p.angle for p in found.pairs}
     names = [camera.name for camera in found.cameras]
     return [[by_pair.get((a, b), by_pair.get((b, a))) for b in names] for a in names]
+
+
+def _world_axes(found: Inspection) -> tuple[Vector3, Vector3, Vector3]:
+    """(right, ahead, up): right is the horizontal direction in which the cameras lie widest.
+
+    Where up is not known, the rig's flattest direction takes its place, and the page says so.
+    """
+    centres = np.array([camera.position for camera in found.cameras])
+    apart = centres - centres.mean(axis=0)
+    up = np.array(found.up) if found.up is not None else np.linalg.svd(apart)[2][2]
+    flat = apart - np.outer(apart @ up, up)
+    right = np.linalg.svd(flat)[2][0]
+    right = right - up * float(right @ up)
+    right = right / np.linalg.norm(right)
+    right = right if right[int(np.abs(right).argmax())] > 0 else -right
+    return right, np.cross(up, right), up
+
+
+def _rig_plan(found: Inspection) -> Markup:
+    """All cameras from above, where they look, and the subject's path."""
+    right, ahead, _ = _world_axes(found)
+    where = "from above" if found.up is not None else "along its flattest direction (up is not known)"
+    return _rig(found, right, ahead, found.unit, f"The rig {where}")
+
+
+def _rig_side(found: Inspection) -> Markup:
+    """The same from the side: heights."""
+    right, _, up = _world_axes(found)
+    if found.up is None:
+        return _rig(found, right, up, found.unit, "The rig from the side")
+    return _rig(found, right, up, f"height, {found.unit}", "The rig from the side", found.floor)
+
+
+def _rig(found: Inspection, x: Vector3, y: Vector3, y_label: str, title: str, floor: float | None = None) -> Markup:
+    cameras, walked = _flat([camera.position for camera in found.cameras], x, y), _flat(_path(found), x, y)
+    middle = _flat([found.centre], x, y) if found.centre is not None else cameras.mean(axis=0, keepdims=True)
+    named = list(zip(found.cameras, cameras.tolist(), strict=True))
+    names = ", ".join(f"{camera.name} at {number(a)}, {number(b)}" for camera, (a, b) in named)
+    chart = Chart(f"{title}: {names} {found.unit}; each looks at the subject.", found.unit, y_label, _WIDTH, _HEIGHT)
+    across, along = _equal_axes(np.concatenate([cameras, walked, middle]), chart)
+    if floor is not None:
+        chart.across(along.at(floor), "limit")
+        chart.text(chart.x_range[1], along.at(floor) - 5, "floor", "end", "note")
+    taken: list[tuple[float, float]] = []
+    for camera, (a, b) in named:
+        looks = np.array(camera.looks)
+        _camera(chart, camera, (across.at(a), along.at(b)), np.array([looks @ x, -(looks @ y)]), taken)
+    for a, b in walked.tolist():
+        chart.mark("circle", across.at(a), along.at(b), 2, "dot")
+    if not len(walked):
+        chart.mark("cross", across.at(float(middle[0, 0])), along.at(float(middle[0, 1])), 5, "line s5")
+    return chart.svg()
+
+
+def _flat(points: Sequence[Sequence[float]], x: Vector3, y: Vector3) -> Flat:
+    """World points as seen along the third axis."""
+    at = np.array(points, dtype=np.float64).reshape(-1, 3)
+    return np.stack([at @ x, at @ y], axis=1)
+
+
+def _camera(
+    chart: Chart, camera: CameraFacts, at: tuple[float, float], looks: np.ndarray, taken: list[tuple[float, float]]
+) -> None:
+    """A triangle that opens where the camera looks; its name behind it, clear of the names in `taken`."""
+    length = float(np.linalg.norm(looks))  # below 1 where it looks into the page
+    way = looks / length if length > 1e-6 else np.array([0.0, 1.0])
+    side = np.array([-way[1], way[0]])
+    tip = np.array(at)
+    ends = [tip + _CAMERA * max(length, 0.25) * way + sign * 0.5 * _CAMERA * side for sign in (1, -1)]
+    points = " ".join(f"{p[0]:.1f},{p[1]:.1f}" for p in (tip, *ends))
+    chart.parts.append(f'<polygon class="camera" points="{points}"/>')
+    name = camera.name[:14]
+    half = 3.6 * len(name)  # of its width, about
+    x, y = (float(v) for v in tip - way * (8 + 0.8 * half * abs(way[0])))
+    low, high = chart.x_range
+    x, y = min(max(x, low + half), high - half), y + 4
+    while any(abs(y - b) < 14 and abs(x - a) < 2 * half for a, b in taken):
+        y += 14 if way[1] <= 0 else -14
+    taken.append((x, y))
+    chart.text(x, y, name, "middle", "value")
+
+
+def _path_plan(found: Inspection) -> Markup:
+    """The subject's centre from above at the sampled instants; consecutive instants are joined."""
+    right, ahead, _ = _world_axes(found)
+    flat = _flat(_path(found), right, ahead)
+    span = ", ".join(number(float(v)) for v in np.ptp(flat, axis=0))
+    chart = Chart(
+        f"The subject's centre from above at {len(flat)} instants; it covers {span} {found.unit}.",
+        found.unit, found.unit, _WIDTH, _HEIGHT,
+    )  # fmt: skip
+    across, along = _equal_axes(flat, chart)
+    frames = [] if found.path is None else [p.frame for p in found.path.points]
+    placed = [(across.at(a), along.at(b)) for a, b in flat.tolist()]
+    for run in _runs(frames):
+        chart.polyline([placed[k] for k in run], "s0")
+        for k in run:
+            chart.mark("circle", *placed[k], 2.5, "dot")
+    for k in {0, len(placed) // 2, len(placed) - 1} if placed else set():
+        x, y = placed[k]
+        chart.text(x + 6, y - 5, f"frame {frames[k]}", "start", "value")
+    return chart.svg()
+
+
+def _runs(frames: Sequence[int]) -> list[list[int]]:
+    """Places of instants that follow one another closely."""
+    steps = np.diff(frames)
+    near = 2.5 * float(steps.min()) if len(steps) else 0.0
+    return [part.tolist() for part in np.split(np.arange(len(frames)), np.flatnonzero(steps > near) + 1)]
+
+
+def _lag_curves(lags: Sequence[LagFacts]) -> Markup:
+    """Residual by frame offset, a line a camera; the best offset is marked."""
+    drawn = [fact for fact in lags if fact.curve_px[0] is not None]
+    words = "; ".join(f"{fact.camera}: {fact.said}" for fact in lags)
+    chart = Chart(f"Distance from the other views' tangent planes by frame offset. {words}.", width=1060, height=320)
+    chart.x_label, chart.y_label = "frame offset of this camera, on top of capture.toml's", "px"
+    if not drawn:
+        chart.text(chart.width / 2, chart.height / 2, "no camera could be compared", "middle")
+        return chart.svg()
+    values = np.array([v for fact in drawn for v in fact.curve_px if v is not None])
+    y = value_axis(values, *chart.y_range, (0.0,))
+    low, high = drawn[0].offsets[0], drawn[0].offsets[-1]
+    x = Axis(float(low), float(max(high, low + 1)), *chart.x_range, whole=True)
+    chart.y_grid(y)
+    for offset in drawn[0].offsets:
+        at = x.at(float(offset))
+        chart.line("grid", at, at, *chart.y_range)
+        chart.text(at, chart.y_range[0] + 17, f"{offset:+d}" if offset else "0", "middle")
+    for index, fact in enumerate(lags):
+        if fact not in drawn:
+            continue
+        shape, kind = series_style(index)
+        spots = [(x.at(float(o)), y.at(float(v or 0.0))) for o, v in zip(fact.offsets, fact.curve_px, strict=True)]
+        chart.polyline(spots, kind)
+        for spot in spots:
+            chart.mark(shape, *spot, 3, kind)
+        if fact.best:
+            a, b = spots[fact.offsets.index(fact.best)]
+            chart.parts.append(f'<circle class="ringed" cx="{a:g}" cy="{b:g}" r="9"/>')
+            chart.text(a, b + 22 if b < 250 else b - 14, f"{fact.camera}: {fact.best:+d}", "middle", "note")
+    return chart.svg()
+
+
+def _path(found: Inspection) -> Sequence[Sequence[float]]:
+    return [] if found.path is None else [point.position for point in found.path.points]
+
+
+def _equal_axes(points: Flat, chart: Chart) -> tuple[Axis, Axis]:
+    """Axes of one scale that hold the points with room for names, their grid drawn."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    sides = np.array([abs(chart.x_range[1] - chart.x_range[0]), abs(chart.y_range[1] - chart.y_range[0])])
+    span = np.maximum(high - low, 1e-9 * (1.0 + np.abs(points).max())) * (1 + 2 * _ROOM)
+    scale = float((span / sides).max())  # world units a chart unit
+    middle, half = (low + high) / 2, sides * scale / 2
+    across = Axis(float(middle[0] - half[0]), float(middle[0] + half[0]), *chart.x_range)
+    along = Axis(float(middle[1] - half[1]), float(middle[1] + half[1]), *chart.y_range)
+    chart.y_grid(along)
+    chart.x_ticks(across)
+    for value in across.ticks():
+        chart.line("grid", across.at(value), across.at(value), chart.y_range[1], chart.y_range[0])
+    return across, along

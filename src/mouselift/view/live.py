@@ -9,12 +9,11 @@ import contextlib
 import importlib
 import io
 import socket
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
@@ -35,16 +34,14 @@ from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 _BLUE = (10, 132, 255)
 _ROOT = "/sample"
 
-S = TypeVar("S", bound="Served")  # not typing.Self: the run-time checks of the tests do not take it
 
-
-class Served(ABC):
+class Served(contextlib.AbstractContextManager["Served"]):
     """A viser server with one scene at a time and a slider over `count` of them. A context manager; `close` ends it.
 
     MissingExtraError where viser is not installed; MouseliftError where the address cannot be served.
     """
 
-    eye = (1.5, -1.6, 1.1)  # where a reader begins, in the scene's radii; he looks at its centre
+    eye = (1.5, -1.6, 1.1)  # from where the scene's centre is first seen, in its radii
 
     def __init__(self, count: int, first: int, host: str, port: int) -> None:
         self.host = host
@@ -82,10 +79,7 @@ class Served(ABC):
         with contextlib.redirect_stdout(io.StringIO()):
             self.server.stop()
 
-    def __enter__(self: S) -> S:
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
 
