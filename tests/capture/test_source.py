@@ -14,7 +14,7 @@ from mouselift.capture.capture import Capture, CaptureCamera
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, MaskError, VideoError
 from mouselift.geometry.camera import Camera
-from mouselift.media.frames import FrameSet, FrameSource
+from mouselift.media.images import FrameSet, FrameSource
 
 MakeVideo = Callable[..., Path]
 NumberOf = Callable[[np.ndarray], int]

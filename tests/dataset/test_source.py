@@ -16,7 +16,7 @@ from mouselift.dataset.sample import read_sample
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera import Camera
-from mouselift.media.frames import FrameSource
+from mouselift.media.images import FrameSource
 
 SIDE = 16
 

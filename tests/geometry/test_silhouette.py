@@ -15,7 +15,7 @@ SEED = st.integers(0, 10_000)
 
 
 def blot(seed: int) -> np.ndarray:
-    """A random mask: sparse, dense, ragged, with holes and apart pieces."""
+    """A random mask: sparse, dense, rough, with holes and apart pieces."""
     rng = np.random.default_rng(seed)
     mask = rng.random((rng.integers(1, 30), rng.integers(1, 30))) < rng.choice([0.02, 0.1, 0.5, 0.95])
     mask[rng.integers(mask.shape[0]), rng.integers(mask.shape[1])] = True

@@ -38,32 +38,32 @@ def test_pixel_masks_agree_below_half_a_pixel(distorted: bool, ring: Callable[..
 
 
 @pytest.mark.parametrize("subpixel", [True, False])
-@pytest.mark.parametrize("guilty", range(6))
+@pytest.mark.parametrize("faulty", range(6))
 @pytest.mark.parametrize("fault", ["one per cent", "one pixel", "rotation transposed"])
 def test_one_wrong_view_is_detected(
-    fault: str, guilty: int, subpixel: bool, ring: Callable[..., list[Camera]], solid: Any
+    fault: str, faulty: int, subpixel: bool, ring: Callable[..., list[Camera]], solid: Any
 ) -> None:
     cameras = ring()
     silhouettes = [solid.silhouette(c) if subpixel else Silhouette.from_mask(solid.mask(c)) for c in cameras]
     exact = rms(cameras, silhouettes).max()
-    camera = cameras[guilty]
+    camera = cameras[faulty]
     if fault == "rotation transposed":
         T = camera.T_cam_world.copy()
         T[:3, :3] = T[:3, :3].T
-        cameras[guilty] = replace(camera, T_cam_world=T)
+        cameras[faulty] = replace(camera, T_cam_world=T)
         residuals = rms(cameras, silhouettes)
         # Another camera altogether: residuals are huge or, where it looks away from the subject, there are none.
-        assert np.isnan(residuals[guilty]) or np.nanmax(residuals) > 5
+        assert np.isnan(residuals[faulty]) or np.nanmax(residuals) > 5
         return
     if fault == "one per cent":
-        cameras[guilty] = rescaled(camera, 1.01)
+        cameras[faulty] = rescaled(camera, 1.01)
     else:
-        cameras[guilty] = replace(camera, cx=camera.cx + 0.7, cy=camera.cy + 0.7)
+        cameras[faulty] = replace(camera, cx=camera.cx + 0.7, cy=camera.cy + 0.7)
     residuals = rms(cameras, silhouettes)
-    assert residuals[guilty] > 0.4
+    assert residuals[faulty] > 0.4
     assert residuals.max() > (30 if subpixel else 1.2) * exact
     if subpixel:
-        assert int(residuals.argmax()) == guilty
+        assert int(residuals.argmax()) == faulty
 
 
 def test_half_a_pixel_in_all_views_is_detected(ring: Callable[..., list[Camera]], solid: Any) -> None:

@@ -12,8 +12,7 @@ import pytest
 
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import look_at
-from mouselift.media.frames import FrameSet, ViewFrame
-from mouselift.media.images import ArrayImage
+from mouselift.media.images import ArrayImage, FrameSet, ViewFrame
 
 SIZE = (360, 288)
 FOCAL = 430.0

@@ -13,8 +13,7 @@ from mouselift.masks.background import learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.scene import learn_scene
 from mouselift.masks.segment import Segmenter
-from mouselift.media.frames import FrameSet
-from mouselift.media.images import ArrayImage
+from mouselift.media.images import ArrayImage, FrameSet
 
 UP = np.array([0.0, 0.0, 1.0])
 

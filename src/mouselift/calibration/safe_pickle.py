@@ -108,10 +108,8 @@ class _ArrayInTheMaking:
 
     def array(self, memo: dict[int, Any]) -> np.ndarray:
         _, shape, dtype, fortran, data = self._state
-        if not isinstance(dtype, _Dtype):
-            raise _RefusedError(f"an array of type {dtype!r}"[:120])
         order = "F" if fortran else "C"
-        if not dtype.is_object:
+        if not isinstance(dtype, _Dtype) or not dtype.is_object:
             return _from_bytes(data, dtype, shape, order)
         items = np.empty(len(data), dtype=object)
         memo[id(self)] = items.reshape(shape, order=order)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -87,7 +87,10 @@ def read_spec(file: Path) -> CaptureSpec:
     if not isinstance(tables, list):
         raise CaptureError(f"{file}: camera: expected tables [[camera]] (two brackets), one a camera")
     cameras = tuple(_camera(file, index, table) for index, table in enumerate(tables))
-    _refuse_twice(file, [camera.name for camera in cameras])
+    names = [camera.name for camera in cameras]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise CaptureError(f"{file}: [[camera]] name: expected every name once, got {', '.join(twice)} more than once")
     if dataset is not None and ("rig" in content or cameras):
         raise CaptureError(f"{file}: dataset: a dataset brings its own cameras; expected no [rig] and no [[camera]]")
     if dataset is None and "rig" not in content:
@@ -101,10 +104,10 @@ def read_spec(file: Path) -> CaptureSpec:
         rig_file=rig.path("file", required=dataset is None),
         rig_format=rig.text("format", required=dataset is None),
         rig_variant=rig.text("variant"),
-        unused=rig.texts("unused"),
+        unused=rig.items("unused", "a list of names", _is_text) or (),
         cameras=cameras,
         floor=top.number("floor"),
-        jumps=top.jumps(),
+        jumps=tuple(sorted(set(top.items("jumps", "a list of frame numbers", _is_count) or ()))),
         dataset=dataset,
     )
 
@@ -166,25 +169,20 @@ def _document(file: Path) -> tomlkit.TOMLDocument:
 def _camera(file: Path, index: int, content: Any) -> CameraEntry:
     name = content.get("name") if isinstance(content, dict) else None
     table = _Table(file, f"[[camera]] {name!r} " if name else f"[[camera]] number {index + 1} ", content, _CAMERA_KEYS)
+    corner = "[x, y], whole pixels from the sensor's top-left corner, not negative"
     entry = CameraEntry(
         name=table.text("name", required=True),
         video=table.path("video"),
         images=table.path("images"),
         mask=table.path("mask"),
         frame_offset=table.integer("frame_offset") or 0,
-        crop_offset=table.crop(),
+        crop_offset=table.items("crop_offset", corner, _is_count, 2),
         rig_name=table.text("rig_name"),
     )
     if (entry.video is None) == (entry.images is None):
         found = "both" if entry.video is not None else "neither"
         raise CaptureError(f"{table.where}: expected either video (a file) or images (a folder), got {found}")
     return entry
-
-
-def _refuse_twice(file: Path, names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise CaptureError(f"{file}: [[camera]] name: expected every name once, got {', '.join(twice)} more than once")
 
 
 class _Table:
@@ -220,10 +218,15 @@ class _Table:
             raise self._wrong(key, "a text that is not empty")
         return value
 
-    def texts(self, key: str) -> tuple[str, ...]:
-        value = self._get(key, list, "a list of names", False) or []
-        if not all(isinstance(item, str) for item in value):
-            raise self._wrong(key, "a list of names")
+    def items(
+        self, key: str, expected: str, fits: Callable[[Any], bool], length: int | None = None
+    ) -> tuple[Any, ...] | None:
+        """A list whose members all fit."""
+        value = self.content.get(key)
+        if value is None:
+            return None
+        if not isinstance(value, list) or length not in (None, len(value)) or not all(fits(item) for item in value):
+            raise self._wrong(key, expected)
         return tuple(value)
 
     def path(self, key: str, required: bool = False) -> Path | None:
@@ -239,35 +242,27 @@ class _Table:
             raise self._wrong(key, "a finite number")
         return None if value is None else float(value)
 
-    def crop(self) -> tuple[int, int] | None:
-        value = self.content.get("crop_offset")
-        if value is None:
-            return None
-        if not isinstance(value, list) or len(value) != 2 or not all(type(item) is int and item >= 0 for item in value):
-            raise self._wrong("crop_offset", "[x, y], whole pixels from the sensor's top-left corner, not negative")
-        return value[0], value[1]
-
-    def jumps(self) -> tuple[int, ...]:
-        value = self.content.get("jumps", [])
-        if not isinstance(value, list) or not all(type(item) is int and item >= 0 for item in value):
-            raise self._wrong("jumps", "a list of frame numbers")
-        return tuple(sorted(set(value)))
-
     def up(self) -> tuple[float, float, float] | None:
         value = self.content.get("up")
         expected = '"+z" (or another axis with its sign), or three numbers that are not all zero'
+        if isinstance(value, str):
+            found = _AXES.get(value.lower())
+        else:
+            found = self.items("up", expected, lambda v: type(v) in (int, float) and abs(v) < float("inf"), 3)
         if value is None:
             return None
-        if isinstance(value, str):
-            if value.lower() not in _AXES:
-                raise self._wrong("up", expected)
-            x, y, z = _AXES[value.lower()]
-            return x, y, z
-        if not isinstance(value, list) or len(value) != 3 or not all(type(v) in (int, float) for v in value):
+        if found is None or not any(found):
             raise self._wrong("up", expected)
-        if not any(value) or not all(abs(v) < float("inf") for v in value):
-            raise self._wrong("up", expected)
-        return float(value[0]), float(value[1]), float(value[2])
+        x, y, z = (float(v) for v in found)
+        return x, y, z
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 def _without_defaults(file: Path, value: CaptureSpec | CameraEntry, keys: Sequence[str]) -> dict[str, Any]:

@@ -16,8 +16,7 @@ from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.media.frames import FrameSet, Image, ViewFrame
-from mouselift.media.images import ArrayImage, ImageFolder, as_levels, as_rgb, read_numbered
+from mouselift.media.images import ArrayImage, FrameSet, Image, ImageFolder, ViewFrame, as_levels, as_rgb, read_numbered
 from mouselift.media.video import VideoImage, VideoInfo, VideoReader, probe
 
 _IMAGES_PER_BLOCK = 64  # image folders can be cut anywhere: large enough to keep a worker busy

@@ -17,8 +17,7 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.findings import Finding
-from mouselift.media.frames import FrameSet, ViewFrame, number_of
-from mouselift.media.images import ArrayImage, eight_bits
+from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, eight_bits, number_of
 
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
 

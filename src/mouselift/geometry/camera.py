@@ -133,17 +133,19 @@ class Camera:
         x = (pixels[:, 0] - self.cx - self.skew * y) / self.fx
         return self.lens.undistort(np.stack([x, y], axis=1), on_fold)
 
+    def at_depth_one(self, pixels: Points2, on_fold: OnFold = "raise") -> Points3:
+        """(x/z, y/z, 1) in the camera frame: as `normalised`."""
+        xy = self.normalised(pixels, on_fold)
+        return np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
+
     def rays(self, pixels: Points2, on_fold: OnFold = "raise") -> Points3:
         """Unit directions in the world, from the camera centre, through `pixels`."""
-        xy = self.normalised(pixels, on_fold)
-        d = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ self.R_cam_world
+        d = self.at_depth_one(pixels, on_fold) @ self.R_cam_world
         return d / np.linalg.norm(d, axis=1, keepdims=True)
 
     def unproject(self, pixels: Points2, depth: Float64[Array, " n"]) -> Points3:
         """Pixels at the given depth (z in the camera frame) -> world points: the inverse of `project`."""
-        xy = self.normalised(pixels)
-        p = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) * depth[:, None]
-        return (p - self.t_cam_world) @ self.R_cam_world
+        return (self.at_depth_one(pixels) * depth[:, None] - self.t_cam_world) @ self.R_cam_world
 
     def turned(self, Q_new_old: Matrix3) -> Camera:
         """The camera turned about its own centre: R' = Q R, t' = Q t. Its pixels must be resampled with it."""
@@ -197,7 +199,6 @@ class Reframe:
 
 def _carried(pixels: Points2, old: Camera, new: Camera) -> Points2:
     """Pixels of one camera -> pixels of another at its centre."""
-    xy = old.normalised(pixels)
-    ray = np.concatenate([xy, np.ones((len(xy), 1))], axis=1) @ (new.R_cam_world @ old.R_cam_world.T).T
+    ray = old.at_depth_one(pixels) @ (new.R_cam_world @ old.R_cam_world.T).T
     with np.errstate(divide="ignore", invalid="ignore"):
         return new.pixels_of(np.where(ray[:, 2:] > 0, ray[:, :2] / ray[:, 2:], np.nan))

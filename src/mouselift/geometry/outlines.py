@@ -50,27 +50,14 @@ class Silhouette:
         area = int(in_row.sum())
         shift = np.array([x0 + offset[0], y0 + offset[1]], dtype=np.float64)
         centre = np.array([np.arange(x1 - x0) @ in_column, np.arange(y1 - y0) @ in_row]) / area + 0.5
-        full = size if size is not None else (width, height)
-        return cls(
-            full[0],
-            full[1],
-            area,
-            (centre + shift)[None],
-            _extreme_corners(tight) + shift,
-            (x0 + offset[0], y0 + offset[1], x1 + offset[0], y1 + offset[1]),
-        )
+        corners = np.concatenate([_run_ends(tight), _run_ends(tight.T)[:, ::-1]]).astype(np.float64)
+        box = (x0 + offset[0], y0 + offset[1], x1 + offset[0], y1 + offset[1])
+        return cls(*(size or (width, height)), area, (centre + shift)[None], corners + shift, box)
 
     def touches_border(self, margin: int = 0) -> bool:
         """Whether the mask reaches within `margin` pixels of the image's edge: the sensor may have cut it."""
         x0, y0, x1, y1 = self.box
         return x0 <= margin or y0 <= margin or x1 >= self.width - margin or y1 >= self.height - margin
-
-
-def _extreme_corners(tight: np.ndarray) -> np.ndarray:
-    """Corners of the first and last set pixel of each row and column of a mask."""
-    across = _run_ends(tight)
-    down = _run_ends(tight.T)[:, ::-1]
-    return np.concatenate([across, down]).astype(np.float64)
 
 
 def _run_ends(mask: np.ndarray) -> np.ndarray:
@@ -139,16 +126,15 @@ def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:
     x0, y0, x1, y1 = max(box[0] - 1, 0), max(box[1] - 1, 0), min(box[2] + 1, width), min(box[3] + 1, height)
     tight = alpha[y0:y1, x0:x1]
     inside = tight >= HALF_LEVEL
-    across, down = _between(tight, inside, along=1), _between(tight, inside, along=0)
-    found = [across, down]
-    if x0 == 0:
-        found.append(_edge(inside[:, 0], along=0, at=0.0))
-    if y0 == 0:
-        found.append(_edge(inside[0], along=1, at=0.0))
-    if x1 == width:
-        found.append(_edge(inside[:, -1], along=0, at=float(x1 - x0)))
-    if y1 == height:
-        found.append(_edge(inside[-1], along=1, at=float(y1 - y0)))
+    found = [_between(tight, inside, along=1), _between(tight, inside, along=0)]
+    for reached, pixels, along, at in (
+        (x0 == 0, inside[:, 0], 0, 0),
+        (y0 == 0, inside[0], 1, 0),
+        (x1 == width, inside[:, -1], 0, x1 - x0),
+        (y1 == height, inside[-1], 1, y1 - y0),
+    ):
+        if reached:
+            found.append(_edge(pixels, along, float(at)))
     return np.concatenate(found) + np.array([x0, y0], dtype=np.float64)
 
 

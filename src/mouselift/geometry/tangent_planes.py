@@ -101,7 +101,7 @@ class OutlineRays:
 
 def rays_at_depth_one(camera: Camera, pixels: Points2) -> Points3:
     """Directions in the world through pixels, z = 1 in the camera. LensFoldError as `Camera.rays`."""
-    return np.concatenate([camera.normalised(pixels), np.ones((len(pixels), 1))], axis=1) @ camera.R_cam_world
+    return camera.at_depth_one(pixels) @ camera.R_cam_world
 
 
 def _image_slopes(camera: Camera, pixels: Points2) -> Float64[Array, "m 2 2"]:

@@ -16,7 +16,7 @@ from mouselift.inspect.sampled_frames import FrameOutlines
 from mouselift.inspect.subject_path import SubjectPosition
 from mouselift.masks.quality import FrameRecord, ViewRecord, measure, rounded_median, summarise
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
-from mouselift.media.frames import FrameSet
+from mouselift.media.images import FrameSet
 
 # Of `agreement_findings`; pixels of the recording. Rates with these limits, and with others:
 # `python benchmarks/inspect_limits.py` (docs/evidence/inspect-rates.md).

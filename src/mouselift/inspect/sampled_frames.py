@@ -20,8 +20,7 @@ from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import rays_at_depth_one
-from mouselift.media.frames import FrameSet
-from mouselift.media.images import ImageFolder
+from mouselift.media.images import FrameSet, ImageFolder
 from mouselift.sampling import evenly_spaced
 
 _PER_RUN = 5  # instants read in one go: neighbouring ones share their neighbours and the seek

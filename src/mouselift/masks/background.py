@@ -24,7 +24,7 @@ from jaxtyping import Bool, UInt8
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.errors import MaskError
 from mouselift.masks.changes import Background, YuvImage, doubled, halved, light_gain, relit, yuv_image
-from mouselift.media.frames import Image
+from mouselift.media.images import Image
 
 _TIGHT_SHARE = 0.25
 _ROUNDS = 3

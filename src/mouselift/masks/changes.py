@@ -18,7 +18,7 @@ from mouselift.array_types import Array, Levels, Mask
 from mouselift.atomic import whole_file
 from mouselift.errors import MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.media.frames import Box, Image
+from mouselift.media.images import Box, Image
 from mouselift.media.video import VideoImage
 
 _PLANAR = ("yuv420p", "yuvj420p")

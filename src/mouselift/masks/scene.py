@@ -32,7 +32,7 @@ from mouselift.masks.volume import (
     half_camera,
     subject_cluster,
 )
-from mouselift.media.frames import FrameSet
+from mouselift.media.images import FrameSet
 
 _SOLID = 50  # voxels: smaller hulls are not counted
 _OUTLIERS = 0.005  # share of all hull voxels beyond the working volume, each side

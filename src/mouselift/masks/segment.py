@@ -16,7 +16,7 @@ from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_i
 from mouselift.masks.scene import Scene, changed_map
 from mouselift.masks.subject_colours import ColourModel, log_ratio
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
-from mouselift.media.frames import Box, Image
+from mouselift.media.images import Box, Image
 
 _TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
 _SPARE = 4  # cameras from which on thin parts need not be seen by all

@@ -28,7 +28,7 @@ from jaxtyping import Int64, UInt8
 
 from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.errors import VideoError
-from mouselift.media.frames import Box
+from mouselift.media.images import Box
 
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 # Kr, Kb of the colour matrices (ITU-R BT.601 and BT.709), by FFmpeg's number of the colour space.

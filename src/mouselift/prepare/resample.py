@@ -19,7 +19,7 @@ from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Reframe
-from mouselift.media.frames import Box, Image
+from mouselift.media.images import Box, Image
 from mouselift.prepare.filters import DEFAULT_INTERPOLATION, REACH, Interpolation, Sampling, fine_grid
 
 ALPHA_FLOOR = 8  # of 255: below lies what lossy mask videos leave around a subject, not the subject

@@ -18,7 +18,7 @@ from mouselift.framing.framing import DatasetZoom
 from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
-from mouselift.media.frames import FrameSet, ViewFrame
+from mouselift.media.images import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
 from mouselift.prepare.recipe import Policy, Recipe
 from mouselift.prepare.resample import warp_view

@@ -15,7 +15,7 @@ from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.inspect.sampled_frames import masked_frames
-from mouselift.media.frames import Image
+from mouselift.media.images import Image
 from mouselift.sampling import evenly_spaced
 
 Tile = UInt8[Array, "tile tile 3"]
