@@ -8,8 +8,7 @@ import numpy as np
 
 from mouselift.errors import CaptureError
 from mouselift.geometry.lens import Lens, Pinhole
-from mouselift.synthetic.rigs import Rig, aimed_camera
-from mouselift.synthetic.scene import Arena
+from mouselift.synthetic.rigs import Arena, Rig, aimed_camera
 
 
 def ring_rig(

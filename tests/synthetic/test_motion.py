@@ -5,8 +5,7 @@ import pytest
 
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.rigs import markerless_rig
-from mouselift.synthetic.scene import Arena
+from mouselift.synthetic.rigs import Arena, markerless_rig
 
 
 @pytest.mark.parametrize("seed", range(4))

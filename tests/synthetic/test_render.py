@@ -6,7 +6,7 @@ import pytest
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse, Posed
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.render import ViewRenderer, shadow_of
+from mouselift.synthetic.render import ViewRenderer, cast_shadow, make_backdrop, shadow_of
 from mouselift.synthetic.rigs import Rig
 from sphere import sphere_mesh
 
@@ -38,7 +38,8 @@ def test_equal_arguments_give_equal_bytes(small_rig: Rig) -> None:
 def test_the_scene_is_still_but_for_animal_and_shadow(posed: Posed, mouse: Mouse, small_rig: Rig) -> None:
     renderer = ViewRenderer(small_rig.cameras[2], small_rig.arena)
     image = renderer.render(posed, shadow_of(posed))
-    difference = renderer.empty.astype(int).mean(axis=2) - image.rgb.mean(axis=2)
+    empty = np.rint(make_backdrop(small_rig.cameras[2], small_rig.arena, 0).rgb)
+    difference = empty.mean(axis=2) - image.rgb.mean(axis=2)
     outside = image.mask == 0
     assert (np.abs(difference[outside]) > 20).mean() < 0.03  # only the shadow's core
     assert difference[outside].min() > -1.5  # which darkens, never brightens
@@ -46,10 +47,10 @@ def test_the_scene_is_still_but_for_animal_and_shadow(posed: Posed, mouse: Mouse
 
 
 def test_the_floor_is_textured_and_the_shadow_is_under_the_animal(posed: Posed, small_rig: Rig) -> None:
-    renderer = ViewRenderer(small_rig.cameras[1], small_rig.arena)
+    empty = np.rint(make_backdrop(small_rig.cameras[1], small_rig.arena, 0).rgb)
     floor = np.array([[60.0, 52.0, 0.0], [70.0, 52.0, 0.0], [60.0, 62.0, 0.0], [40.0, 52.0, 0.0]])
     x, y = np.floor(small_rig.cameras[1].project(floor)).astype(int).T
-    assert np.ptp(renderer.empty[y, x].mean(axis=1)) > 1
+    assert np.ptp(empty[y, x].mean(axis=1)) > 1
     shadow = shadow_of(posed)
     rows, columns = np.nonzero(shadow.light < 0.5 * (1 + shadow.light.min()))
     middle = shadow.corner[0] + (np.array([columns.mean(), rows.mean()]) + 0.5) * 0.5
@@ -59,10 +60,7 @@ def test_the_floor_is_textured_and_the_shadow_is_under_the_animal(posed: Posed, 
 
 def test_the_shadow_map_is_in_the_right_place() -> None:
     """A ball's sky shadow is centred below the ball, on the floor's coordinates."""
-    from mouselift.synthetic.mesh import Mesh
-    from mouselift.synthetic.scene import cast_shadow
-
-    ball: Mesh = sphere_mesh(np.array([31.0, -17.0, 6.0]), 6.0)
+    ball = sphere_mesh(np.array([31.0, -17.0, 6.0]), 6.0)
     shadow = cast_shadow(ball, ball)
     dark = 1 - shadow.light
     n = len(dark)

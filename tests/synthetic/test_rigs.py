@@ -6,12 +6,12 @@ import pytest
 from mouselift.errors import CalibrationError
 from mouselift.geometry.lens import BrownConrady, Pinhole
 from mouselift.synthetic.rigs import (
+    Arena,
     Rig,
     demo_rig,
     markerless_rig,
     scaled_rig,
 )
-from mouselift.synthetic.scene import Arena
 from other_rigs import ring_rig, undistorted_rig, unskewed_rig
 
 

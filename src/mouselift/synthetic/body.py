@@ -5,7 +5,7 @@ Lengths along the spine, `s`, run from the tail root (0) to the tip of the nose 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -106,19 +106,14 @@ class Spine:
 
     def at(self, s: float) -> tuple[Vector3, Vector3, Vector3, Vector3]:
         """(point, forward, left, up) at one place along the spine."""
-        rows = [np.array([np.interp(s, self.s, a[:, k]) for k in range(3)]) for a in self._arrays()]
+        arrays = (self.points, self.forward, self.left, self.up)
+        rows = [np.array([np.interp(s, self.s, array[:, k]) for k in range(3)]) for array in arrays]
         return rows[0], _unit(rows[1]), _unit(rows[2]), _unit(rows[3])
 
     def place(self, s: float, left: float, up: float) -> Vector3:
         """A point off the spine, in the body's directions, mm."""
         point, _, sideways, upright = self.at(s)
         return point + left * sideways + up * upright
-
-    def lifted(self, height: float) -> Spine:
-        return Spine(self.s, self.points + np.array([0.0, 0.0, height]), self.forward, self.left, self.up)
-
-    def _arrays(self) -> tuple[Points3, Points3, Points3, Points3]:
-        return self.points, self.forward, self.left, self.up
 
 
 def pose_spine(pose: Pose) -> Spine:
@@ -137,7 +132,7 @@ def pose_spine(pose: Pose) -> Spine:
     target = np.array([pose.x, pose.y, _PELVIS_HEIGHT + 7.0 * np.sin(pose.rear)])
     spine = Spine(_STATIONS, points - hips + target, forward, left, np.cross(forward, left))
     lowest = float(body_piece(spine).vertices[:, 2].min())
-    return spine.lifted(max(0.0, _CLEARANCE - lowest))
+    return replace(spine, points=spine.points + np.array([0.0, 0.0, max(0.0, _CLEARANCE - lowest)]))
 
 
 def body_piece(spine: Spine) -> Piece:

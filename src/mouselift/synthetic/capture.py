@@ -21,9 +21,8 @@ from mouselift.synthetic import truth
 from mouselift.synthetic.coat import Coat
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse, Posed
-from mouselift.synthetic.render import ViewRenderer, shadow_of
+from mouselift.synthetic.render import Shadow, ViewRenderer, shadow_of
 from mouselift.synthetic.rigs import Rig, demo_rig
-from mouselift.synthetic.scene import Shadow
 
 TO_MATLAB = 0.5  # added to our principal point: MATLAB counts pixels from 1 (docs/concepts/conventions.md)
 _MAT_HEADER = b"MATLAB 5.0 MAT-file, written by mouselift.synthetic".ljust(116)  # SciPy's holds the time of day

@@ -14,9 +14,9 @@ import numpy as np
 from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array, Points3
+from mouselift.array_types import Array
 from mouselift.synthetic.body import halves_at, smoothstep
-from mouselift.synthetic.mesh import Look, Piece
+from mouselift.synthetic.mesh import Piece
 
 Coat = Literal["brown", "black"]
 MARK_COLOUR = (1.0, 0.0, 1.0)
@@ -50,39 +50,53 @@ _PALETTES: dict[Coat, _Palette] = {
 }  # fmt: skip
 
 
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What each vertex looks like, whatever the pose."""
+
+    albedo: Float32[Array, "n 3"]  # reflectance as display values 0..1
+    fur: Float32[Array, "n 3"]  # place in the fur's noise, rest-pose millimetres: x runs along the hair
+    roughness: Float32[Array, " n"]  # 0 bare skin .. 1 fur: how strongly the noise shows
+    gloss: Float32[Array, " n"]  # 0..1 highlight (eyes)
+    glow: Float32[Array, " n"]  # 1: emissive, unlit (marks)
+    contrast: float  # relative brightness of the fur's noise
+
+
 def paint(pieces: list[Piece], coat: Coat) -> Look:
     """Colours of all vertices, piece by piece."""
     palette = _PALETTES[coat]
-    rows = [_paint_piece(piece, palette) for piece in pieces]
-    albedo, roughness, gloss, glow = (np.concatenate(column).astype(np.float32) for column in zip(*rows, strict=True))
+    albedo, roughness = zip(*(_paint_piece(piece, palette) for piece in pieces), strict=True)
     # pieces sit in different places of the noise, so that no two limbs wear the same hair
-    fur = np.concatenate([piece.fur + 7.3 * k for k, piece in enumerate(pieces)]).astype(np.float32)
-    return Look(albedo, fur, roughness, gloss, glow)
+    fur = [piece.fur + 7.3 * k for k, piece in enumerate(pieces)]
+    sizes = [len(piece.vertices) for piece in pieces]
+    gloss = np.repeat([{"eyes": 1.0, "nose": 0.25}.get(piece.name, 0.0) for piece in pieces], sizes)
+    glow = np.repeat([1.0 if piece.name == "marks" else 0.0 for piece in pieces], sizes)
+    arrays = [np.concatenate(albedo), np.concatenate(fur), np.concatenate(roughness), gloss, glow]
+    return Look(*[array.astype(np.float32) for array in arrays], contrast=palette.contrast)
 
 
-def _paint_piece(piece: Piece, palette: _Palette) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    n = len(piece.vertices)
-    zero = np.zeros(n)
+def _paint_piece(piece: Piece, palette: _Palette) -> tuple[np.ndarray, np.ndarray]:
+    """(albedo, roughness) of its vertices."""
+    n, along = len(piece.vertices), piece.fur[:, 0]
     if piece.name == "body":
-        albedo, roughness = _body(piece.fur, palette)
-        return albedo, roughness, zero, zero
-    if piece.name == "tail":
-        rings = 1 + 0.05 * np.sin(2 * np.pi * piece.fur[:, 0] / 1.3)
-        return np.outer(rings, palette.tail), np.full(n, 0.12), zero, zero
-    if piece.name in ("LH", "RH", "LF", "RF"):
-        end = float(piece.fur[:, 0].max())
-        bare = smoothstep(piece.fur[:, 0], 0.72 * end, 0.93 * end)[:, None]
-        flank, pale = np.array(palette.flank), np.array(palette.belly)
-        fur = flank + 0.25 * smoothstep(piece.fur[:, 0], 0.2 * end, 0.8 * end)[:, None] * (pale - flank)
-        return fur + bare * (np.array(palette.skin) - fur), 0.75 - 0.6 * bare[:, 0], zero, zero
+        return _body(piece.fur, palette)
     if piece.name == "ears":
-        return *_ear(piece.fur, palette), zero, zero
+        return _ear(piece.fur, palette)
+    if piece.name == "tail":
+        rings = 1 + 0.05 * np.sin(2 * np.pi * along / 1.3)
+        return np.outer(rings, palette.tail), np.full(n, 0.12)
+    if piece.name in ("LH", "RH", "LF", "RF"):
+        end = float(along.max())
+        bare = smoothstep(along, 0.72 * end, 0.93 * end)[:, None]
+        flank, pale = np.array(palette.flank), np.array(palette.belly)
+        fur = flank + 0.25 * smoothstep(along, 0.2 * end, 0.8 * end)[:, None] * (pale - flank)
+        return fur + bare * (np.array(palette.skin) - fur), 0.75 - 0.6 * bare[:, 0]
     if piece.name == "eyes":
-        return np.full((n, 3), 0.035), zero, np.ones(n), zero
+        return np.full((n, 3), 0.035), np.zeros(n)
     if piece.name == "marks":
-        return np.tile(MARK_COLOUR, (n, 1)), zero, zero, np.ones(n)
+        return np.tile(MARK_COLOUR, (n, 1)), np.zeros(n)
     skin = np.array(palette.skin) * (0.92 if piece.name == "nose" else 1.0)
-    return np.tile(skin, (n, 1)), np.full(n, 0.1), np.full(n, 0.25 if piece.name == "nose" else 0.0), zero
+    return np.tile(skin, (n, 1)), np.full(n, 0.1)
 
 
 def _body(fur: np.ndarray, palette: _Palette) -> tuple[np.ndarray, np.ndarray]:
@@ -109,11 +123,6 @@ def _ear(fur: np.ndarray, palette: _Palette) -> tuple[np.ndarray, np.ndarray]:
     return (pink + hairy * (hair - pink)) * shade, 0.25 + 0.5 * hairy[:, 0]
 
 
-def contrast(coat: Coat) -> float:
-    """Relative brightness of the fur's noise."""
-    return _PALETTES[coat].contrast
-
-
 @lru_cache(maxsize=4)
 def fur_noise(seed: int) -> Float32[Array, "2 c c c"]:
     """(streaks, mottling): periodic volumes of mean 0 and deviation 1."""
@@ -136,13 +145,3 @@ def fur_at(places: Float32[Array, "n 3"], seed: int) -> Float32[Array, " n"]:
 def _lookup(volume: np.ndarray, places: np.ndarray, cell: tuple[float, float, float]) -> np.ndarray:
     x, y, z = ((places[:, k] * np.float32(1 / cell[k])).astype(np.int32) & (_CELLS - 1) for k in range(3))
     return volume.reshape(-1)[(x * _CELLS + y) * _CELLS + z]
-
-
-def spread_over(points: Points3, count: int, seed: int) -> list[int]:
-    """Indices of `count` points far from each other (farthest-point sampling from a seeded start)."""
-    first = int(np.random.default_rng([seed, 0x6D61726B]).integers(len(points)))
-    chosen, distance = [first], np.full(len(points), np.inf)
-    while len(chosen) < count:
-        distance = np.minimum(distance, ((points - points[chosen[-1]]) ** 2).sum(axis=1))
-        chosen.append(int(distance.argmax()))
-    return chosen[:count]

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
+from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array, Points3, Vector3
-
-_POLE = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,29 +59,13 @@ class Mesh:
         """Unit vertex normals, outward: area-weighted means of the triangles' normals."""
         corners = self.vertices[self.topology.faces]
         across = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-        total = np.stack(
-            [
-                np.bincount(self.topology.faces.ravel(), np.repeat(across[:, k], 3), minlength=len(self.vertices))
-                for k in range(3)
-            ],
-            axis=1,
-        )
-        return total / np.maximum(np.linalg.norm(total, axis=1, keepdims=True), _POLE)
+        corner, count = self.topology.faces.ravel(), len(self.vertices)
+        total = [np.bincount(corner, np.repeat(across[:, k], 3), minlength=count) for k in range(3)]
+        return unit(np.stack(total, axis=1))
 
     def without(self, *names: str) -> Mesh:
         """The same shape less some parts."""
         return Mesh(self.vertices, self.topology.without(*names))
-
-
-@dataclass(frozen=True, eq=False)
-class Look:
-    """What each vertex looks like, whatever the pose."""
-
-    albedo: Float32[Array, "n 3"]  # reflectance as display values 0..1
-    fur: Float32[Array, "n 3"]  # place in the fur's noise, rest-pose millimetres: x runs along the hair
-    roughness: Float32[Array, " n"]  # 0 bare skin .. 1 fur: how strongly the noise shows
-    gloss: Float32[Array, " n"]  # 0..1 highlight (eyes)
-    glow: Float32[Array, " n"]  # 1: emissive, unlit (marks)
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,9 +11,9 @@ from functools import cached_property
 
 import numpy as np
 
-from mouselift.synthetic.appendages import DUTY
 from mouselift.synthetic.body import Pose
-from mouselift.synthetic.scene import Arena
+from mouselift.synthetic.mouse import DUTY
+from mouselift.synthetic.rigs import Arena
 
 _CYCLE = 5.0  # s: one walk and one stop
 _WALK_END = 3.0  # s into the cycle; then it stops
@@ -34,7 +34,7 @@ class Motion:
         """The posture at `time` seconds (any real number)."""
         cycle, into = int(np.floor(time / _CYCLE)), float(time % _CYCLE)
         travelled = cycle * _distance(_CYCLE) + _distance(into)
-        here = travelled + self._offset
+        here = travelled + float(self._numbers[4] * self._loop[0][-1])
         x, y, heading = self._path(here)
         before, after = self._path(here - 35.0)[2], self._path(here + 35.0)[2]
         curvature = _wrap(after - before) / 70.0  # rad a mm, positive to the left
@@ -82,10 +82,6 @@ class Motion:
         radius = 0.47 * self.arena.radius * (1 + wobble)
         points = np.stack([self.arena.x + radius * np.cos(angle), self.arena.y + radius * np.sin(angle)], axis=1)
         return np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(points, axis=0), axis=1))]), points
-
-    @property
-    def _offset(self) -> float:
-        return float(self._numbers[4] * self._loop[0][-1])
 
     def _path(self, s: float) -> tuple[float, float, float]:
         """(x, y, direction) at an arc length."""

@@ -3,7 +3,7 @@
 Images are sampled on a regular grid of `supersample` x `supersample` points a pixel; sample k of
 pixel i lies at i + (k + 0.5) / supersample. A sample belongs to a triangle when its centre does
 (edges half open), so neighbours neither overlap nor leave gaps and no shape grows: drawing functions
-that colour every pixel touched by an edge would make each silhouette half a pixel too fat.
+that colour every pixel crossed by an edge would make each silhouette half a pixel too fat.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from mouselift.synthetic.mesh import Mesh
 
 @dataclass(frozen=True, eq=False)
 class Window:
-    """The part of an image that a mesh can touch, and its sample grid."""
+    """The part of an image that a mesh can cover, and its sample grid."""
 
     x0: int  # pixels, half open
     y0: int

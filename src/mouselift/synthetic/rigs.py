@@ -1,8 +1,8 @@
-"""Camera rigs from parameters."""
+"""Camera rigs from parameters, and the arena that they look at."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,7 +10,15 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Lens
 from mouselift.geometry.similarity import look_at
-from mouselift.synthetic.scene import Arena, scaled_camera
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A round floor at z = 0 in which the animal moves, millimetres."""
+
+    x: float = 0.0  # centre
+    y: float = 0.0
+    radius: float = 90.0  # all of the animal stays inside
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,3 +94,11 @@ def scaled_rig(rig: Rig, factor: float) -> Rig:
                 "pixels"
             )
     return Rig(tuple(scaled_camera(camera, factor) for camera in rig.cameras), rig.arena)
+
+
+def scaled_camera(camera: Camera, factor: float | int) -> Camera:
+    """That of the same image at `factor` times the size: with centres at +0.5 all intrinsics simply scale."""
+    return replace(
+        camera, width=round(camera.width * factor), height=round(camera.height * factor), fx=camera.fx * factor,
+        fy=camera.fy * factor, skew=camera.skew * factor, cx=camera.cx * factor, cy=camera.cy * factor,
+    )  # fmt: skip
