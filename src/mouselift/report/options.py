@@ -28,6 +28,6 @@ class ReportOptions:
     """What the page of an audit shows."""
 
     profile: str = "facelift"
-    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote; the audit's."""
+    """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote; as in the audit."""
     rows: int = 8
     """Rows of the contact sheet: a third the worst, the others drawn at random."""
