@@ -33,7 +33,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.framing.framing import PRESETS
-from mouselift.media.alpha import read_alpha
+from mouselift.media.png import read_alpha
 from mouselift.prepare.pipeline import prepare
 from mouselift.prepare.recipe import Recipe, Selection, Split
 from recording import CACHE, recording

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.errors import DatasetError
-from mouselift.media.alpha import read_alpha, read_colours, up_filtered_alpha
-from mouselift.media.png import encode_png
+from mouselift.media.png import encode_png, read_alpha, read_colours, up_filtered_alpha
 
 
 def image_of(seed: int, height: int = 37, width: int = 21) -> np.ndarray:

@@ -47,8 +47,9 @@ class ViewEntry:
 def read_facelift(path: Path, variant: str | None = None) -> Rig:
     """Rig of an `opencv_cameras.json`, cameras named by "camera", else by their image."""
     no_variant(path, "facelift", variant)
-    views, _ = read_cameras_json(path)
-    return Rig(path, "facelift", tuple(_rig_camera(path, view.camera) for view in views))
+    cameras = [view.camera for view in read_cameras_json(path)[0]]
+    read = [RigCamera(c.name, path, c.K, c.R_cam_world, c.t_cam_world, c.lens, (c.width, c.height)) for c in cameras]
+    return Rig(path, "facelift", tuple(read))
 
 
 def read_cameras_json(path: Path) -> tuple[list[ViewEntry], dict[str, Any]]:
@@ -179,11 +180,6 @@ def _matrix(value: Any) -> np.ndarray:
         return np.array(value, dtype=np.float64)
     except (TypeError, ValueError):
         return np.empty(0)
-
-
-def _rig_camera(path: Path, camera: Camera) -> RigCamera:
-    size = camera.width, camera.height
-    return RigCamera(camera.name, path, camera.K, camera.R_cam_world, camera.t_cam_world, Pinhole(), size)
 
 
 def _short(value: Any) -> str:

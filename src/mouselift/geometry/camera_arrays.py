@@ -171,9 +171,7 @@ def tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Floa
 
 def sampson_residuals(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Array, " r"], TangentCorners]:
     """(residuals in pixels, signed, NaN where a row says nothing; where the planes touch)."""
-    x, world = world_rays(cameras, outlines)
-    corners = tangent_corners(cameras, outlines, world)
-    g, slope_i, slope_j, *_ = _bilinear(cameras, corners, x, world)
+    corners, (g, slope_i, slope_j, *_) = _bilinear(cameras, outlines)
     with np.errstate(divide="ignore", invalid="ignore"):
         found = g / np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1))
     return np.where(corners.usable, found, np.nan), corners
@@ -183,9 +181,7 @@ def linearised(
     cameras: CameraArrays, outlines: ConvexOutlines
 ) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], Bool[Array, " r"]]:
     """(Sampson residual, its derivative by each view's seven numbers, which rows count); 0 where none counts."""
-    x, world = world_rays(cameras, outlines)
-    corners = tangent_corners(cameras, outlines, world)
-    g, slope_i, slope_j, xi, xj, wi, wj = _bilinear(cameras, corners, x, world)
+    corners, (g, slope_i, slope_j, xi, xj, wi, wj) = _bilinear(cameras, outlines)
     norm = np.where(corners.usable, np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1)), np.inf)
     J = np.zeros((len(g), len(cameras), COLUMNS))
     rows = np.arange(len(g))
@@ -198,10 +194,10 @@ def linearised(
     return g / norm, J / norm[:, None, None], corners.usable
 
 
-def _bilinear(
-    cameras: CameraArrays, corners: TangentCorners, x: np.ndarray, world: np.ndarray
-) -> tuple[np.ndarray, ...]:
-    """g, its derivative by the pixel of either view, the camera rays and the world rays of the tangent points."""
+def _bilinear(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[TangentCorners, tuple[np.ndarray, ...]]:
+    """Tangent points; g, its derivative by the pixel of either view, the points' camera rays and world rays."""
+    x, world = world_rays(cameras, outlines)
+    corners = tangent_corners(cameras, outlines, world)
     i, j = corners.pair.T
     xi, xj = x[i, corners.at[:, 0]], x[j, corners.at[:, 1]]
     wi, wj = world[i, corners.at[:, 0]], world[j, corners.at[:, 1]]
@@ -210,4 +206,4 @@ def _bilinear(
     g = (wi * by_wi).sum(axis=1)
     slope_i = np.einsum("rab,rb->ra", cameras.R_cam_world[i], by_wi)[:, :2] / cameras.focal[i]
     slope_j = np.einsum("rab,rb->ra", cameras.R_cam_world[j], by_wj)[:, :2] / cameras.focal[j]
-    return g, slope_i, slope_j, xi, xj, wi, wj
+    return corners, (g, slope_i, slope_j, xi, xj, wi, wj)
