@@ -32,10 +32,9 @@ from mouselift.audit.sample import audit_sample, compare_views
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
-from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_alpha
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from recording import CACHE, recording
 
 _FRAMES, _EVERY = 500, 5
@@ -56,8 +55,7 @@ def dataset() -> Path:
     out = CACHE / f"audit-speed-{_FRAMES // _EVERY}-prepared"
     if not (out / "data_train.txt").exists():
         capture = load_capture(recording(_FRAMES, 30, 4.0, 17))
-        recipe = Recipe(PRESETS["per-sample"], on_cut="keep")
-        prepare(capture, out, recipe, Selection(every=_EVERY), Split(), workers=os.cpu_count() or 1)
+        prepare_dataset(capture, out, PrepareOptions(every=_EVERY, on_cut="keep"))
     return out
 
 

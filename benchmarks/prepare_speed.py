@@ -44,12 +44,12 @@ def peak_mb():  # ru_maxrss of a process starts at its parent's size
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
 from mouselift.capture.capture import load_capture
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 if __name__ == "__main__":
     folder, out, every, workers = sys.argv[1:]
-    recipe = Recipe(on_cut="keep")
-    made = prepare(load_capture(Path(folder)), Path(out), recipe, Selection(every=int(every)), Split(), int(workers))
+    options = PrepareOptions(every=int(every), on_cut="keep")
+    made = prepare_dataset(load_capture(Path(folder)), Path(out), options, workers=int(workers))
     children = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(json.dumps({"kept": made.kept, "worker_mb": children if int(workers) > 1 else peak_mb()}))
 """

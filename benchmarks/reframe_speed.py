@@ -13,7 +13,6 @@ import os
 import shutil
 import sys
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,24 +28,23 @@ OURS = """
 import sys
 from pathlib import Path
 from mouselift.capture.capture import load_capture
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 if __name__ == "__main__":
     folder, out, workers = sys.argv[1:]
-    prepare(load_capture(Path(folder)), Path(out), Recipe(on_cut="keep"), Selection(), Split(), int(workers))
+    prepare_dataset(load_capture(Path(folder)), Path(out), PrepareOptions(on_cut="keep"), workers=int(workers))
 """
 
 
 def mouse_dataset(out: Path, samples: int) -> Path:
     """The mouse on a blank ground."""
     from mouselift.capture.capture import load_capture
-    from mouselift.framing.framing import PRESETS
-    from mouselift.prepare.pipeline import prepare
-    from mouselift.prepare.recipe import Recipe, Selection, Split
+    from mouselift.prepare.options import PrepareOptions
+    from mouselift.prepare.pipeline import prepare_dataset
     from recording import recording
 
-    recipe = Recipe(replace(PRESETS["per-sample"], fill=0.6), on_cut="keep")
-    prepare(load_capture(recording(500, 30)), out, recipe, Selection(stop=10 * samples, every=10), Split(0.0))
+    options = PrepareOptions(stop=10 * samples, every=10, val=0.0, on_cut="keep")
+    prepare_dataset(load_capture(recording(500, 30)), out, options, workers=1)
     return out
 
 

@@ -12,8 +12,8 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -22,9 +22,9 @@ from marks import mark_errors
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
-from mouselift.framing.framing import PRESETS, Framing
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.framing.framing import PRESETS, Preset
+from mouselift.prepare.options import Interpolation, PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig
 from mouselift.synthetic.truth import Truth, check_dataset
@@ -57,8 +57,8 @@ def main() -> None:
         capture, truth = record(work / "plain", options.samples, 0, 4)
         print(f"{options.samples} samples of six views; IoU of the true shape with the alpha")
         print(f"{'preset':<12}{'IoU mean':>10}{'worst':>9}{'clipped':>9}{'focal max/min':>15}")
-        for preset, framing in PRESETS.items():
-            print(overlap_row(preset, framing, capture, truth, work))
+        for preset in PRESETS:
+            print(overlap_row(preset, capture, truth, work))
         marked, marked_truth = record(work / "marked", max(2, options.samples // 5), 48, 8)
         print("\nbeads on the animal: distance from where the written camera puts them, pixels")
         print(f"{'preset':<12}{'':<9}{'beads':>7}{'median':>9}{'95 %':>9}{'worst':>9}")
@@ -67,9 +67,9 @@ def main() -> None:
                 print(marks_row(preset, interpolation, marked, marked_truth, work))
 
 
-def overlap_row(preset: str, framing: Framing, capture: Capture, truth: Truth, work: Path) -> str:
+def overlap_row(preset: Any, capture: Capture, truth: Truth, work: Path) -> str:
     out = work / preset
-    prepare(capture, out, Recipe(framing, on_cut="keep"), Selection(), Split(0.0), workers=2)
+    prepare_dataset(capture, out, PrepareOptions(preset=preset, on_cut="keep", val=0.0), workers=2)
     ious = np.array([check.iou for check in check_dataset(out, truth)])
     records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     clipped = sum(bool(view["clipped"]) for record in records for view in record["views"])
@@ -77,10 +77,10 @@ def overlap_row(preset: str, framing: Framing, capture: Capture, truth: Truth, w
     return f"{preset:<12}{ious.mean():10.4f}{ious.min():9.4f}{clipped:9d}{max(spreads):15.4f}"
 
 
-def marks_row(preset: str, interpolation: str, capture: Capture, truth: Truth, work: Path) -> str:
+def marks_row(preset: Preset, interpolation: Interpolation, capture: Capture, truth: Truth, work: Path) -> str:
     out = work / f"{preset}-{interpolation}"
-    recipe = replace(Recipe(PRESETS[preset], on_cut="keep"), interpolation=interpolation)
-    prepare(capture, out, recipe, Selection(), Split(0.0), workers=2)
+    options = PrepareOptions(preset=preset, interpolation=interpolation, on_cut="keep", val=0.0)
+    prepare_dataset(capture, out, options, workers=2)
     found = np.array(list(mark_errors(out, truth)))
     spread = f"{np.median(found):9.3f}{np.percentile(found, 95):9.3f}{found.max():9.3f}"
     return f"{preset:<12}{interpolation:<9}{len(found):7d}{spread}"

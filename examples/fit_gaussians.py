@@ -24,13 +24,13 @@ from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
-from mouselift.framing.framing import PRESETS
+from mouselift.framing.framing import PRESETS, Preset
 from mouselift.gaussians.files import write_ply
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import triangulate
 from mouselift.media.png import encode_png, read_png
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.reconstruct.metrics import ViewScores, view_scores
 from mouselift.render.base import WHITE, Gaussians, RenderCamera
 from mouselift.render.cpu import CpuRenderer
@@ -58,15 +58,15 @@ class Photo:
         return colour * alpha + 1 - alpha, alpha
 
 
-def synthetic_photos(preset: str, out: Path, size: int) -> list[Photo]:
+def synthetic_photos(preset: Preset, out: Path, size: int) -> list[Photo]:
     """One prepared sample of the synthetic recording."""
     capture = out / "capture"
     if not (capture / "capture.toml").is_file():
         write_capture(capture, CaptureSpec(frames=1, fps=1.6, start=0.5, seed=3, images="png", masks="png"))
         write_capture_toml(capture / "capture.toml", discover(capture).spec)
     dataset = out / preset
-    recipe = Recipe(replace(PRESETS[preset], size=size), on_cut="keep")
-    prepare(load_capture(capture), dataset, recipe, Selection(), Split(), 1, lambda *_: None)
+    options = PrepareOptions(preset=preset, size=size, on_cut="keep")
+    prepare_dataset(load_capture(capture), dataset, options, workers=1)
     return photos_of(find_samples(dataset)[0])
 
 
@@ -144,7 +144,7 @@ def scores(photos: list[Photo], gaussians: Gaussians) -> tuple[list[ViewScores],
     return found, drawn
 
 
-def fit(preset: str, out: Path, size: int, steps: int, without: str | None = None) -> dict[str, ViewScores]:
+def fit(preset: Preset, out: Path, size: int, steps: int, without: str | None = None) -> dict[str, ViewScores]:
     """One preset of the synthetic recording; every view's figures."""
     return fit_photos(synthetic_photos(preset, out, size), preset, out, steps, without)
 

@@ -9,7 +9,8 @@ import pytest
 
 from mouselift.audit.duplicates import Likeness
 from mouselift.audit.splits import read_splits, split_findings
-from mouselift.prepare.recipe import Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.selection import assign_roles
 
 IDS = [f"sample_{k:06d}" for k in range(100)]
 FRAMES: list[int | None] = list(range(100))
@@ -26,7 +27,7 @@ def codes(train: list[int], val: list[int], seen: list[Likeness] | None = None, 
 
 
 def test_blocks_with_a_gap_do_not_leak() -> None:
-    roles = Split(0.2, 2).assign(range(100))
+    roles = assign_roles(PrepareOptions(val=0.2, val_blocks=2), range(100))
     train, val = ([k for k, role in roles.items() if role == wanted] for wanted in ("train", "val"))
     assert codes(train, val) == {}
 

@@ -10,7 +10,6 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,8 @@ import pytest
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
-from mouselift.framing.framing import PRESETS
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 
@@ -211,8 +209,8 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     write_capture_toml(folder / "capture/capture.toml", found.spec, comments=found.comments)
     capture = load_capture(folder / "capture")
     for name in ("per-sample", "legacy"):
-        framing = replace(PRESETS[name], size=256)
-        prepare(capture, folder / name, Recipe(framing, on_cut="keep"), Selection(), Split(), 1, lambda *_: None)
+        options = PrepareOptions(preset=name, size=256, on_cut="keep")
+        prepare_dataset(capture, folder / name, options, workers=1)
     return {name: folder / name for name in ("per-sample", "legacy")}
 
 

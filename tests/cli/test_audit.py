@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,9 @@ from mouselift.capture.discovery import discover
 from mouselift.cli.audit import Audit
 from mouselift.cli.profile import Profile
 from mouselift.errors import DatasetError, OutputError
-from mouselift.framing.framing import PRESETS
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.framing.framing import Preset
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 
@@ -33,9 +32,9 @@ def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def prepared(capture: Path, out: Path, preset: str) -> Path:
-    framing = replace(PRESETS[preset], size=256)
-    prepare(load_capture(capture), out, Recipe(framing, on_cut="keep"), Selection(), Split(0.0))
+def prepared(capture: Path, out: Path, preset: Preset) -> Path:
+    options = PrepareOptions(preset=preset, size=256, on_cut="keep", val=0.0)
+    prepare_dataset(load_capture(capture), out, options, workers=1)
     return out
 
 

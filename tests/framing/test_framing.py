@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from itertools import product
 from typing import Any
 
@@ -271,7 +272,7 @@ def test_dataset_scope_shares_the_smallest(scenes: Any, up: Any) -> None:
     framing = replace(PRESETS["per-sample"], zoom=Zoom("scale", "dataset"))
     samples = {seed: scenes(seed) for seed in range(6)}
     wants = [wanted_zoom(framing, s.cameras, s.silhouettes, seed) for seed, s in samples.items()]
-    shared = DatasetZoom.of(wants)
+    shared = reduce(DatasetZoom.merged, wants)
     assert shared.samples == 6
     own = [
         plan_sample(replace(framing, zoom=Zoom("scale", "sample")), s.cameras, s.silhouettes, up)

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -27,17 +28,17 @@ from mouselift.errors import (
     OutputError,
     VideoError,
 )
-from mouselift.prepare.pipeline import PrepareSummary, prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig
 from other_rigs import cut_rig, undistorted_rig, unskewed_rig
 
-KEEP = Recipe(on_cut="keep")
+KEEP = PrepareOptions(on_cut="keep")
 
 
-def run(capture: Path, out: Path, recipe: Recipe = KEEP, frames: tuple[int, ...] = ()) -> PrepareSummary:
-    return prepare(load_capture(capture), out, recipe, Selection(frames=frames), Split())
+def run(capture: Path, out: Path, options: PrepareOptions = KEEP, frames: tuple[int, ...] = ()) -> PrepareSummary:
+    return prepare_dataset(load_capture(capture), out, replace(options, frames=frames), workers=1)
 
 
 def recode(path: Path, count: int, size: tuple[int, int] | None = None) -> None:
@@ -75,7 +76,7 @@ def test_video_three_frames_short(copied: Path, tmp_path: Path) -> None:
 def test_short_video_can_be_kept_without_that_view(copied: Path, tmp_path: Path) -> None:
     recode(copied / "videos/Camera3/0.mp4", 9)
     recode(copied / "masks/Camera3.mp4", 9)
-    summary = run(copied, tmp_path / "out", Recipe(on_cut="keep", on_missing="keep"))
+    summary = run(copied, tmp_path / "out", PrepareOptions(on_cut="keep", on_missing="keep"))
     assert summary.kept == 12
     views = json.loads((tmp_path / "out/sample_000011/opencv_cameras.json").read_bytes())["frames"]
     assert [view["view_id"] for view in views] == [0, 1, 3, 4, 5], "the others keep their numbers"
@@ -217,7 +218,7 @@ def test_missing_mask(tmp_path: Path, recording: Path) -> None:
     summary = run(folder, tmp_path / "out")
     assert (summary.kept, summary.dropped) == (11, {"missing-mask": 1})
     with pytest.raises(MaskError, match=r"Camera2.*frame 4"):
-        run(folder, tmp_path / "strict", Recipe(on_cut="keep", on_missing="fail"))
+        run(folder, tmp_path / "strict", PrepareOptions(on_cut="keep", on_missing="fail"))
 
 
 def _png_masks(recording: Path, folder: Path) -> Path:
@@ -246,11 +247,11 @@ def test_subject_cut_by_the_sensor_is_counted(tmp_path: Path) -> None:
     folder = tmp_path / "mouse"
     write_capture(folder, CaptureSpec(frames=1, rig=rig, supersample=1, seed=3))
     write_capture_toml(folder / "capture.toml", discover(folder).spec)
-    assert run(folder, tmp_path / "drop", Recipe()).dropped == {"cut-by-sensor": 1}
+    assert run(folder, tmp_path / "drop", PrepareOptions()).dropped == {"cut-by-sensor": 1}
     kept = run(folder, tmp_path / "keep")
     assert (kept.kept, kept.noticed["cut-by-sensor"]) == (1, 1)
     with pytest.raises(MaskError, match=r"Camera1.*border"):
-        run(folder, tmp_path / "fail", Recipe(on_cut="fail"))
+        run(folder, tmp_path / "fail", PrepareOptions(on_cut="fail"))
 
 
 def test_disk_full(copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -278,5 +279,5 @@ def test_fewer_than_two_views(recording: Path, tmp_path: Path) -> None:
     folder = _png_masks(recording, tmp_path / "mouse")
     for camera in range(2, 7):
         (folder / f"masks/Camera{camera}/000000.png").unlink()
-    summary = run(folder, tmp_path / "out", Recipe(on_cut="keep", on_missing="keep"), frames=(0, 1))
+    summary = run(folder, tmp_path / "out", PrepareOptions(on_cut="keep", on_missing="keep"), frames=(0, 1))
     assert summary.dropped == {"too-few-views": 1}

@@ -17,14 +17,12 @@ import pytest
 
 from mouselift.capture.capture import load_capture
 from mouselift.errors import DatasetError
-from mouselift.framing.framing import PRESETS
 from mouselift.framing.plan import SamplePlan
 from mouselift.media.png import read_png
-from mouselift.prepare.pipeline import PrepareSummary, prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
 
-KEEP = Recipe(on_cut="keep")
-ALL = Selection()
+KEEP = PrepareOptions(on_cut="keep")
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -37,10 +35,8 @@ def files_of(folder: Path) -> dict[str, bytes]:
     return out
 
 
-def run(
-    capture: Path, out: Path, recipe: Recipe = KEEP, selection: Selection = ALL, workers: int = 1
-) -> PrepareSummary:
-    return prepare(load_capture(capture), out, recipe, selection, Split(), workers)
+def run(capture: Path, out: Path, options: PrepareOptions = KEEP, workers: int = 1) -> PrepareSummary:
+    return prepare_dataset(load_capture(capture), out, options, workers=workers)
 
 
 def test_folder_is_what_facelift_loaders_read(recording: Path, tmp_path: Path) -> None:
@@ -81,7 +77,7 @@ def test_plan_in_the_sample_makes_the_image_again(recording: Path, tmp_path: Pat
     from mouselift.prepare.resample import warp_view
     from mouselift.prepare.sample import subject_mask
 
-    run(recording, tmp_path / "out", selection=Selection(frames=(5,)))
+    run(recording, tmp_path / "out", replace(KEEP, frames=(5,)))
     folder = tmp_path / "out" / "sample_000005"
     content = json.loads((folder / "opencv_cameras.json").read_bytes())
     plan = SamplePlan.from_json(json.dumps(content["mouselift"]["plan"]))
@@ -104,12 +100,12 @@ def test_workers_do_not_change_a_byte(recording: Path, tmp_path: Path) -> None:
 
 
 def test_denser_run_adds_and_equals_a_fresh_one(recording: Path, tmp_path: Path) -> None:
-    run(recording, tmp_path / "grown", selection=Selection(every=4))
+    run(recording, tmp_path / "grown", replace(KEEP, every=4))
     stamp = (tmp_path / "grown/sample_000004/images/cam_000.png").stat().st_mtime_ns
-    summary = run(recording, tmp_path / "grown", selection=Selection(every=2))
+    summary = run(recording, tmp_path / "grown", replace(KEEP, every=2))
     assert summary.made == 3
     assert (tmp_path / "grown/sample_000004/images/cam_000.png").stat().st_mtime_ns == stamp
-    run(recording, tmp_path / "fresh", selection=Selection(every=2))
+    run(recording, tmp_path / "fresh", replace(KEEP, every=2))
     assert files_of(tmp_path / "grown") == files_of(tmp_path / "fresh")
 
 
@@ -149,8 +145,8 @@ def test_killed_ten_times_equals_undisturbed(recording: Path, tmp_path: Path) ->
     assert killed
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     assert json.loads(done.stdout)["kept"] == 12
-    recipe = replace(KEEP, framing=replace(PRESETS["per-sample"], size=256))
-    run(recording, tmp_path / "undisturbed", recipe)
+    options = replace(KEEP, size=256)
+    run(recording, tmp_path / "undisturbed", options)
     assert files_of(tmp_path / "killed") == files_of(tmp_path / "undisturbed")
 
 
@@ -175,7 +171,7 @@ def test_another_preparation_in_the_folder_is_refused(recording: Path, tmp_path:
     run(recording, tmp_path / "out")
     before = files_of(tmp_path / "out")
     with pytest.raises(DatasetError, match=r"per-sample.*per-view"):
-        run(recording, tmp_path / "out", replace(KEEP, framing=PRESETS["per-view"]))
+        run(recording, tmp_path / "out", replace(KEEP, preset="per-view"))
     assert files_of(tmp_path / "out") == before
 
 
@@ -188,9 +184,7 @@ def test_foreign_folder_is_refused(recording: Path, tmp_path: Path) -> None:
 
 
 def test_dataset_scope_holds_one_value(recording: Path, tmp_path: Path) -> None:
-    framing = PRESETS["canonical"]
-    framing = replace(framing, zoom=replace(framing.zoom, scope="dataset"))
-    run(recording, tmp_path / "out", replace(KEEP, framing=framing))
+    run(recording, tmp_path / "out", replace(KEEP, preset="canonical", scope="dataset"))
     records = [json.loads(line) for line in lines(tmp_path / "out/manifest.jsonl")]
     values = [view["magnification"] for record in records for view in record["views"]]
     assert max(values) == pytest.approx(min(values), rel=1e-12)
@@ -201,7 +195,7 @@ def test_dataset_is_a_capture_too(recording: Path, tmp_path: Path) -> None:
     capture = tmp_path / "again"
     capture.mkdir()
     (capture / "capture.toml").write_text('format = 1\nunit = "normalised"\nup = "+z"\ndataset = "../first"\n')
-    summary = run(capture, tmp_path / "second", Recipe(PRESETS["canonical"], on_cut="keep"))
+    summary = run(capture, tmp_path / "second", replace(KEEP, preset="canonical"))
     assert summary.kept == 12
     content = json.loads((tmp_path / "second/sample_000003/opencv_cameras.json").read_bytes())
     assert all(frame["cx"] == frame["cy"] == 256.0 for frame in content["frames"])

@@ -6,27 +6,25 @@ The same study over many samples: `python benchmarks/truth.py`.
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from marks import mark_errors
 from mouselift.capture.capture import load_capture
-from mouselift.framing.framing import PRESETS
-from mouselift.prepare.filters import Interpolation
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import Interpolation, PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.synthetic.truth import Truth, ViewCheck, check_dataset
 
 MEAN_IOU, WORST_IOU = 0.99, 0.98
 EXACT = ("per-sample", "per-view", "canonical")
 
 
-def checked(recording: Path, out: Path, preset: str, interpolation: Interpolation = "quintic") -> list[ViewCheck]:
-    recipe = Recipe(PRESETS[preset], interpolation, on_cut="keep")
-    summary = prepare(load_capture(recording), out, recipe, Selection(), Split())
+def checked(recording: Path, out: Path, preset: Any, interpolation: Interpolation = "quintic") -> list[ViewCheck]:
+    options = PrepareOptions(preset=preset, interpolation=interpolation, on_cut="keep")
+    summary = prepare_dataset(load_capture(recording), out, options, workers=1)
     assert summary.kept == 2
     return list(check_dataset(out, Truth.load(recording)))
 
@@ -93,10 +91,8 @@ def test_what_is_held_equal_is_equal(clean_recording: Path, tmp_path: Path, pres
 
 
 def test_focal_spread_is_zero_where_the_focal_length_is_held(clean_recording: Path, tmp_path: Path) -> None:
-    framing = PRESETS["per-sample"]
-    framing = replace(framing, zoom=replace(framing.zoom, quantity="focal"))
-    recipe = Recipe(framing, on_cut="keep")
-    prepare(load_capture(clean_recording), tmp_path / "out", recipe, Selection(), Split())
+    options = PrepareOptions(zoom="focal", on_cut="keep")
+    prepare_dataset(load_capture(clean_recording), tmp_path / "out", options, workers=1)
     for path in (tmp_path / "out").glob("*/opencv_cameras.json"):
         focals = {(frame["fx"], frame["fy"]) for frame in json.loads(path.read_bytes())["frames"]}
         assert len(focals) == 1

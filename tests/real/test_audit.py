@@ -12,11 +12,10 @@ from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.sample import audit_sample
 from mouselift.capture.capture import load_capture
-from mouselift.framing.framing import PRESETS
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.segment_capture import segment_capture
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 
 DATA = Path(__file__).resolve().parents[3] / "shared/data"
 FACELIFT, CYLINDER = DATA / "facelift_sample", DATA / "mouse_cylinder"
@@ -69,7 +68,7 @@ def test_the_recording_prepared_and_with_two_cameras_exchanged(tmp_path: Path) -
     unmasked.mkdir()
     (unmasked / "capture.toml").write_text("\n".join(line for line in lines if not line.startswith("mask")))
     segment_capture(load_capture(unmasked), tmp_path / "masks", MaskOptions(every=100))
-    prepare(load_capture(tmp_path), tmp_path / "out", Recipe(PRESETS["per-sample"]), Selection(every=100), Split(0.0))
+    prepare_dataset(load_capture(tmp_path), tmp_path / "out", PrepareOptions(every=100, val=0.0), workers=1)
     folders = sorted(path for path in (tmp_path / "out").iterdir() if path.is_dir())
     assert len(folders) >= 10
     before = [audit_sample(folder) for folder in folders]

@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, ImageRGB, Levels, Points2
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Reframe
-from mouselift.prepare.filters import footprint
+from mouselift.prepare.resample import footprint
 
 _LOBES = 5  # of the Lanczos window: 10 x 10 source pixels a sample
 

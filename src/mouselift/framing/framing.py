@@ -6,26 +6,20 @@ scope, and how the world is normalised. Everything else follows from them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
 from dataclasses import dataclass
-from functools import reduce
 from typing import Literal
-
-import numpy as np
 
 from mouselift.errors import FramingError
 
 MIN_SIZE = 16  # output pixels: below this the margin alone is less than a pixel
 
-_REASONS = {
-    "size": f"an output side of at least {MIN_SIZE} pixels",
-    "margin": "a share of the frame in [0, 0.5)",
-    "fill": "a share of the frame in (0, 1]",
-}
-
-
+Preset = Literal["per-sample", "per-view", "canonical", "legacy"]
+Aim = Literal["crop", "look-at"]
 Quantity = Literal["scale", "focal", "magnification"]
 Scope = Literal["view", "sample", "dataset"]
+WorldScale = Literal["distance", "extent", "none"]
+FillMeasure = Literal["area", "bbox"]
 
 
 @dataclass(frozen=True)
@@ -67,14 +61,6 @@ class DatasetZoom:
         first = min(self, other, key=lambda zoom: (zoom.value, zoom.frame, zoom.camera))
         return DatasetZoom(self.quantity, first.value, first.frame, first.camera, self.samples + other.samples)
 
-    @staticmethod
-    def of(samples: Iterable[DatasetZoom]) -> DatasetZoom:
-        """All merged. FramingError where there is none."""
-        found = list(samples)
-        if not found:
-            raise FramingError("dataset zoom: expected at least one sample that can be framed, got none")
-        return reduce(lambda a, b: a.merged(b), found)
-
 
 @dataclass(frozen=True)
 class Framing:
@@ -88,8 +74,8 @@ class Framing:
       largest one that keeps the whole outline inside the frame less the margin; over the zoom's scope
       the smallest value of the quantity wins. So no view is clipped.
     * world: one similarity a sample. Subject centre to the origin and up to +Z, scaled so that the
-      median camera distance is 2.7 (`distance`) or the median half-width seen at the origin is
-      2.7 tan 25 deg (`extent`); `none` leaves the world alone.
+      median camera distance is PRETRAINED_DISTANCE (`distance`) or the median half-width seen at the
+      origin is PRETRAINED_EXTENT (`extent`); `none` leaves the world alone.
     * written `source`: the old bug on purpose. Each view's pixels are stretched to the square frame,
       scaled to `fill` whether or not they are clipped, and its mask's centre of mass is shifted to the
       middle, while the file gets the source's intrinsics, merely rescaled to the frame. For tests and
@@ -98,24 +84,24 @@ class Framing:
     Example: `plan_sample(PRESETS["per-sample"], cameras, silhouettes, up=np.array([0.0, 0.0, 1.0]))`.
     """
 
-    aim: Literal["crop", "look-at"]
+    aim: Aim
     zoom: Zoom
-    world: Literal["distance", "extent", "none"]
+    world: WorldScale
     size: int = 512  # output pixels a side
     margin: float = 0.025  # share of the frame kept free at each side
     fill: float = 0.6  # wanted size of the subject, as a share of the frame
-    fill_measure: Literal["area", "bbox"] = "area"  # sqrt(mask area / frame area), or longest side / frame side
+    fill_measure: FillMeasure = "area"  # sqrt(mask area / frame area), or longest side / frame side
     written: Literal["exact", "source"] = "exact"
 
     def __post_init__(self) -> None:
-        good = {
-            "size": self.size >= MIN_SIZE,
-            "margin": 0.0 <= self.margin < 0.5,
-            "fill": 0.0 < self.fill <= 1.0,
-        }
-        for name, fine in good.items():
-            if not fine:
-                raise FramingError(f"framing: expected {_REASONS[name]} for `{name}`, got {getattr(self, name)}")
+        rules = (
+            ("size", self.size >= MIN_SIZE, f"an output side of at least {MIN_SIZE} pixels"),
+            ("margin", 0.0 <= self.margin < 0.5, "a share of the frame in [0, 0.5)"),
+            ("fill", 0.0 < self.fill <= 1.0, "a share of the frame in (0, 1]"),
+        )
+        for name, good, wanted in rules:
+            if not good:
+                raise FramingError(f"framing: expected {wanted} for `{name}`, got {getattr(self, name)}")
 
     @property
     def preset(self) -> str:
@@ -138,7 +124,5 @@ PRESETS: dict[str, Framing] = {
     "legacy": Framing("crop", Zoom("scale", "view"), "none", written="source"),
 }
 
-DEFAULT_PRESET = "per-sample"
-
 PRETRAINED_DISTANCE = 2.7  # of FaceLift's released cameras from the origin
-PRETRAINED_EXTENT = float(PRETRAINED_DISTANCE * np.tan(np.deg2rad(25.0)))  # half-width that they see at the origin
+PRETRAINED_EXTENT = PRETRAINED_DISTANCE * math.tan(math.radians(25.0))  # half-width that they see at the origin

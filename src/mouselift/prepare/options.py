@@ -3,35 +3,37 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-if TYPE_CHECKING:
-    from mouselift.framing.framing import Framing
-    from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.errors import CaptureError
+from mouselift.framing.framing import PRESETS, Aim, FillMeasure, Framing, Preset, Quantity, Scope, WorldScale
+
+Policy = Literal["drop", "keep", "fail"]
+Interpolation = Literal["linear", "cubic", "quintic"]
 
 
 @dataclass(frozen=True)
 class PrepareOptions:
     """How frames are framed, which of them become samples, and what is done where one cannot."""
 
-    preset: Literal["per-sample", "per-view", "canonical", "legacy"] = "per-sample"
+    preset: Preset = "per-sample"
     """per-sample: one scale for all views of a sample. per-view: every view fills the frame alike. canonical: cameras
     turned to the subject, same pixels per millimetre in all views. legacy: the old bug, for comparisons only."""
     size: int = 512
     """Pixels a side, of the images that are written."""
     fill: float = 0.6
     """Wanted size of the subject, as a share of the frame."""
-    fill_measure: Literal["area", "bbox"] = "area"
+    fill_measure: FillMeasure = "area"
     """sqrt(mask area / frame area), or longest side / frame side."""
     margin: float = 0.025
     """Share of the frame kept free at each side."""
-    aim: Literal["crop", "look-at"] | None = None
+    aim: Aim | None = None
     """Instead of the preset's: shift the principal point (crop) or turn the camera to the subject (look-at)."""
-    zoom: Literal["scale", "focal", "magnification"] | None = None
+    zoom: Quantity | None = None
     """Instead of the preset's: the quantity that is equal over the scope."""
-    scope: Literal["view", "sample", "dataset"] | None = None
+    scope: Scope | None = None
     """Instead of the preset's: over what the zoom is equal. `dataset` reads all masks once, first."""
-    world: Literal["distance", "extent", "none"] | None = None
+    world: WorldScale | None = None
     """Instead of the preset's: how each sample's world is scaled."""
     every: int = 1
     """Take every n-th frame."""
@@ -49,21 +51,19 @@ class PrepareOptions:
     """In how many contiguous runs."""
     gap: int | None = None
     """Frames between a training and a validation sample (default: half a second)."""
-    on_missing: Literal["drop", "keep", "fail"] = "drop"
+    on_missing: Policy = "drop"
     """A view without image or mask, or with an empty mask: drop the sample, keep it without that view, or fail."""
-    on_cut: Literal["drop", "keep", "fail"] = "drop"
+    on_cut: Policy = "drop"
     """A mask that touches the sensor's border: drop the sample, keep it, or fail."""
     speck: float = 0.01
     """Mask parts smaller than this share of the largest are removed as noise."""
     background: tuple[int, int, int] | None = None
     """RGB levels behind the subject; transparent by default."""
-    interpolation: Literal["linear", "cubic", "quintic"] = "quintic"
+    interpolation: Interpolation = "quintic"
     """See docs/concepts/resampling.md for the measurements behind the default."""
 
     def framing(self) -> Framing:
         """The preset with what is changed. FramingError for sizes and shares out of range."""
-        from mouselift.framing.framing import PRESETS
-
         preset = PRESETS[self.preset]
         zoom = replace(preset.zoom, quantity=self.zoom or preset.zoom.quantity, scope=self.scope or preset.zoom.scope)
         return replace(
@@ -77,20 +77,21 @@ class PrepareOptions:
             fill_measure=self.fill_measure,
         )
 
-    def recipe(self) -> Recipe:
-        """What decides a sample's bytes. CaptureError for levels and shares out of range."""
-        from mouselift.prepare.recipe import Recipe
-
-        return Recipe(self.framing(), self.interpolation, self.background, self.on_missing, self.on_cut, self.speck)
-
-    def selection(self) -> Selection:
-        """Which frames. CaptureError where the choices contradict each other."""
-        from mouselift.prepare.recipe import Selection
-
-        return Selection(self.every, self.frames, self.start, self.stop, self.jumps)
-
-    def split(self) -> Split:
-        """Which samples validate. CaptureError for shares and counts out of range."""
-        from mouselift.prepare.recipe import Split
-
-        return Split(self.val, self.val_blocks, self.gap)
+    def check(self) -> None:
+        """CaptureError for numbers out of range and choices that contradict each other."""
+        if not 0 <= self.speck < 1:
+            raise CaptureError(f"--speck: expected a share in [0, 1), got {self.speck}")
+        if self.background is not None and not all(0 <= level <= 255 for level in self.background):
+            raise CaptureError(f"--background: expected three levels from 0 to 255, got {self.background}")
+        if self.every < 1:
+            raise CaptureError(f"--every: expected at least 1, got {self.every}")
+        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
+            raise CaptureError(f"--start {self.start} --stop {self.stop}: expected 0 <= start < stop")
+        if self.frames and (self.every != 1 or self.start or self.stop is not None):
+            raise CaptureError("--frames names the frames one by one; leave --every, --start and --stop away")
+        if not 0 <= self.val <= 0.5:
+            raise CaptureError(f"--val: expected a share from 0 to 0.5, got {self.val}")
+        if self.val_blocks < 1:
+            raise CaptureError(f"--val-blocks: expected at least 1, got {self.val_blocks}")
+        if self.gap is not None and self.gap < 0:
+            raise CaptureError(f"--gap: expected at least 0 frames, got {self.gap}")

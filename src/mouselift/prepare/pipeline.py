@@ -23,12 +23,12 @@ from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError, FramingError, LensFoldError
 from mouselift.findings import Finding
-from mouselift.framing.framing import DatasetZoom
+from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.recipe import Recipe, Selection, Split
 from mouselift.prepare.sample import PreparedSample, Record, Setting, make_sample, sample_id, usable_views, verdict
+from mouselift.prepare.selection import assign_roles, select_frames
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import RunFolder
 
@@ -71,47 +71,34 @@ def prepare_dataset(
         >>> summary = prepare_dataset(load_capture("recordings/mouse7"), Path("out/mouse7"), PrepareOptions(every=5))
         >>> summary.kept, summary.dropped
     """
-    return prepare(
-        capture, out, options.recipe(), options.selection(), options.split(), worker_count(workers), progress
-    )
-
-
-def prepare(
-    capture: Capture,
-    out: Path,
-    recipe: Recipe,
-    selection: Selection,
-    split: Split,
-    workers: int = 1,
-    progress: Progress = silent,
-) -> PrepareSummary:
-    """As `prepare_dataset`, with any framing, also one that has no preset."""
+    options.check()
+    framing, processes = options.framing(), worker_count(workers)
     up = capture.require_up()
     source = open_source(capture)
     _outside(out, capture)
-    selection = replace(selection, jumps=(*selection.jumps, *capture.jumps))
-    frames = selection.of(source.frames)
-    shared = _shared_zoom(source, recipe, frames, workers, progress)
-    identity = _identity(capture, source, recipe, shared)
+    options = replace(options, jumps=(*options.jumps, *capture.jumps))
+    frames = select_frames(options, source.frames)
+    shared = _shared_zoom(source, options, framing, frames, processes, progress)
+    identity = _identity(capture, source, options, framing, shared)
     store = DatasetStore(out, identity)
     with store.locked():
         store.open()
         known = store.known()
         todo = [frame for frame in frames if frame not in known]
-        setting = Setting(source.cameras, up, shared, source.rate, _provenance(identity))
-        job = _Job(source, recipe, setting, store)
+        setting = Setting(options, framing, source.cameras, up, shared, source.rate, _provenance(identity))
+        job = _Job(source, setting, store)
         made = 0
         progress("samples", len(frames) - len(todo), len(frames))
-        for block in run_blocks(job, source.blocks(todo), workers):
+        for block in run_blocks(job, source.blocks(todo), processes):
             store.log(block)
             known.update({record.frame: record for record in block})
             made += len(block)
             progress("samples", len(frames) - len(todo) + made, len(frames))
         kept = [record.frame for record in known.values() if record.status == "kept"]
-        roles = split.assign(kept, selection.jumps, source.rate)
+        roles = assign_roles(options, kept, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
         summary = _summary(out, frames, records, made, source.findings)
-        store.complete(records, _description(source, records, split))
+        store.complete(records, _description(source, records, options))
     source.close()
     return summary
 
@@ -121,7 +108,6 @@ class _Job:
     """What a worker does with a block of frames: one list of records a few samples long at a time."""
 
     source: Source
-    recipe: Recipe
     setting: Setting
     store: DatasetStore
 
@@ -131,7 +117,7 @@ class _Job:
             yield finished
         done = {record.frame for record in finished}
         for frameset in self.source.read([frame for frame in block if frame not in done]):
-            sample = make_sample(frameset, self.recipe, self.setting)
+            sample = make_sample(frameset, self.setting)
             if sample.record.status == "kept":
                 self.store.add(sample)
             yield [sample.record]
@@ -142,28 +128,29 @@ class _WantJob:
     """First pass of a zoom over the dataset: masks only."""
 
     source: Source
-    recipe: Recipe
+    options: PrepareOptions
+    framing: Framing
 
     def __call__(self, block: Sequence[int]) -> Iterator[DatasetZoom | None]:
         for frameset in self.source.read(block, images=False):
-            views, subjects, findings = usable_views(frameset, self.recipe, images=False)
-            if verdict(findings, len(views), self.recipe) is not None:
+            views, subjects, findings = usable_views(frameset, self.options, images=False)
+            if verdict(findings, len(views), self.options) is not None:
                 yield None
                 continue
             silhouettes = [subject.silhouette for subject in subjects]
             try:
-                yield wanted_zoom(self.recipe.framing, [v.camera for v in views], silhouettes, frameset.frame)
+                yield wanted_zoom(self.framing, [v.camera for v in views], silhouettes, frameset.frame)
             except (FramingError, LensFoldError):
                 yield None
 
 
 def _shared_zoom(
-    source: Source, recipe: Recipe, frames: list[int], workers: int, progress: Progress
+    source: Source, options: PrepareOptions, framing: Framing, frames: list[int], workers: int, progress: Progress
 ) -> DatasetZoom | None:
-    if recipe.framing.zoom.scope != "dataset":
+    if framing.zoom.scope != "dataset":
         return None
     best: DatasetZoom | None = None
-    wants = run_blocks(_WantJob(source, recipe), source.blocks(frames), workers)
+    wants = run_blocks(_WantJob(source, options, framing), source.blocks(frames), workers)
     for done, want in enumerate(wants, start=1):
         progress("masks", done, len(frames))
         if want is not None:
@@ -179,9 +166,14 @@ def _outside(out: Path, capture: Capture) -> None:
         raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
 
 
-def _identity(capture: Capture, source: Source, recipe: Recipe, shared: DatasetZoom | None) -> dict[str, Any]:
+def _identity(
+    capture: Capture, source: Source, options: PrepareOptions, framing: Framing, shared: DatasetZoom | None
+) -> dict[str, Any]:
+    """What two runs into one folder must agree in."""
+    each = ("interpolation", "background", "on_missing", "on_cut", "speck")
+    recipe = {"framing": framing, **{name: getattr(options, name) for name in each}}
     return {
-        "preset": recipe.framing.preset,
+        "preset": framing.preset,
         "recipe": msgspec.to_builtins(recipe),
         "shared_zoom": None if shared is None else msgspec.to_builtins(shared),
         "rig": {"format": capture.rig_format, "unit": capture.unit, "up": capture.require_up().tolist()},
@@ -234,14 +226,15 @@ def _summary(
     )
 
 
-def _description(source: Source, records: dict[int, Record], split: Split) -> dict[str, Any]:
+def _description(source: Source, records: dict[int, Record], options: PrepareOptions) -> dict[str, Any]:
     """What dataset.json says once the dataset is complete. No clock and no path: the same run, the same bytes."""
     kept = [record for record in records.values() if record.status == "kept"]
+    split = {"validation": options.val, "blocks": options.val_blocks, "gap": options.gap}
     focal = np.array([view["focal"] for record in kept for view in record.views])
     return {
         "samples": len(kept),
         "dropped": dict(sorted(Counter(r.reason or "" for r in records.values() if r.status == "dropped").items())),
-        "split": {"options": msgspec.to_builtins(split), **dict(sorted(Counter(r.split or "" for r in kept).items()))},
+        "split": {"options": split, **dict(sorted(Counter(r.split or "" for r in kept).items()))},
         "focal_px": {"min": float(focal.min()), "max": float(focal.max())} if focal.size else None,
         "frame_rate": source.rate,
         "findings": [msgspec.to_builtins(finding) for finding in source.findings],

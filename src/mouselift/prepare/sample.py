@@ -14,13 +14,13 @@ from mouselift.array_types import Levels, Vector3
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.findings import Finding
-from mouselift.framing.framing import DatasetZoom
+from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
 from mouselift.media.images import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
-from mouselift.prepare.recipe import Policy, Recipe
+from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.resample import warp_view
 
 Status = Literal["kept", "dropped"]
@@ -53,8 +53,10 @@ class PreparedSample:
 
 @dataclass(frozen=True, eq=False)
 class Setting:
-    """What all samples of a dataset share, besides the recipe."""
+    """What all samples of a dataset share."""
 
+    options: PrepareOptions
+    framing: Framing
     cameras: tuple[str, ...]  # names; a view's number is its camera's place here
     up: Vector3  # source world
     shared: DatasetZoom | None  # for a zoom over the dataset
@@ -101,14 +103,14 @@ def sample_id(frame: int) -> str:
 
 
 def usable_views(
-    frameset: FrameSet, recipe: Recipe, images: bool = True
+    frameset: FrameSet, options: PrepareOptions, images: bool = True
 ) -> tuple[list[ViewFrame], list[SubjectMask], list[Finding]]:
     """The views that have all they need, and a finding for each one that has not, or whose subject is cut."""
     views: list[ViewFrame] = []
     subjects: list[SubjectMask] = []
     findings: list[Finding] = []
     for view in frameset.views:
-        subject = None if view.mask is None else subject_mask(view.mask, recipe.speck)
+        subject = None if view.mask is None else subject_mask(view.mask, options.speck)
         problem = _problem(view, subject, images)
         if problem is None and subject is not None:
             views.append(view)
@@ -136,11 +138,11 @@ def _finding(code: str, view: ViewFrame, frameset: FrameSet, text: str) -> Findi
     return Finding.of(code, text, severity="warning", camera=view.camera.name, frame=frameset.frame, advice="")
 
 
-def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str | None:
+def verdict(findings: Sequence[Finding], remaining: int, options: PrepareOptions) -> str | None:
     """The code for which a sample is dropped, or None. MaskError where the policy is `fail`."""
     for finding in findings:
         cut = finding.code == "cut-by-sensor"
-        policy: Policy = recipe.on_cut if cut else recipe.on_missing
+        policy = options.on_cut if cut else options.on_missing
         if policy == "fail":
             raise MaskError(f"{finding.message}; `{'--on-cut' if cut else '--on-missing'} drop` leaves it out")
         if policy == "drop":
@@ -148,20 +150,20 @@ def verdict(findings: Sequence[Finding], remaining: int, recipe: Recipe) -> str 
     return None if remaining >= 2 else "too-few-views"
 
 
-def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> PreparedSample:
+def make_sample(frameset: FrameSet, setting: Setting) -> PreparedSample:
     """Plan and execute one sample. Depends on its arguments only, so any run makes the same bytes."""
-    rate, names = job.rate, job.cameras
-    views, subjects, findings = usable_views(frameset, recipe)
-    dropped = verdict(findings, len(views), recipe)
+    options, rate = setting.options, setting.rate
+    views, subjects, findings = usable_views(frameset, options)
+    dropped = verdict(findings, len(views), options)
     if dropped is not None:
         return _dropped(frameset, dropped, findings, rate)
     try:
         plan = plan_sample(
-            recipe.framing,
+            setting.framing,
             [view.camera for view in views],
             [subject.silhouette for subject in subjects],
-            job.up,
-            shared=job.shared,
+            setting.up,
+            shared=setting.shared,
         )
     except (FramingError, LensFoldError) as error:
         findings.append(Finding.of("no-framing", f"frame {frameset.frame}: {error}", frame=frameset.frame))
@@ -175,15 +177,15 @@ def make_sample(frameset: FrameSet, recipe: Recipe, job: Setting) -> PreparedSam
             plan.views[index],
             view.image,
             subject.mask,
-            interpolation=recipe.interpolation,
-            background=recipe.background,
+            interpolation=options.interpolation,
+            background=options.background,
         )
-        number = names.index(view.camera.name)  # a view keeps its number when others are missing
+        number = setting.cameras.index(view.camera.name)  # a view keeps its number when others are missing
         path = f"images/cam_{number:03d}.png"
         images[path] = encode_png(rgba)
         cameras.append(ViewEntry(plan.written_camera(index), path, number))
     record = _record(frameset, plan, findings, rate)
-    extra = {"provenance": job.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
+    extra = {"provenance": setting.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
     return PreparedSample(record, images, sample_json(record.id, cameras, extra))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args, get_type_hints
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -22,13 +22,13 @@ from mouselift.capture.source import open_source
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
-from mouselift.framing.framing import PRESETS, Framing, Quantity, Scope, Zoom
+from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
 from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.png import read_png
-from mouselift.parallel import worker_count
-from mouselift.prepare.pipeline import PrepareSummary, prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
 from mouselift.prepare.sample import Record
+from mouselift.prepare.selection import select_frames
 from mouselift.progress import Progress, renamed, silent
 from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
@@ -81,7 +81,7 @@ class Way:
     """A framing with a name."""
 
     name: str
-    framing: Framing
+    options: PrepareOptions  # nothing but the framing is set
     words: str
 
 
@@ -91,7 +91,7 @@ def ways(presets: Sequence[str], also: Sequence[str], size: int) -> list[Way]:
     for name in presets:
         if name not in PRESETS:
             raise FramingError(f"--presets: expected some of {', '.join(PRESETS)}, got {name!r}")
-        out.append(Way(name, replace(PRESETS[name], size=size), WORDS[name]))
+        out.append(Way(name, PrepareOptions(preset=name, size=size), WORDS[name]))  # pyright: ignore[reportArgumentType]
     out += [_custom(text, size) for text in also]
     if not out:
         raise FramingError("compare: expected at least one framing, got none")
@@ -100,14 +100,13 @@ def ways(presets: Sequence[str], also: Sequence[str], size: int) -> list[Way]:
 
 def _custom(text: str, size: int) -> Way:
     parts = text.split("/")
-    types = get_type_hints(Framing)
-    choices = [get_args(kind) for kind in (types["aim"], Quantity, Scope, types["world"])]
+    choices = [get_args(choice) for choice in (Aim, Quantity, Scope, WorldScale)]
     if len(parts) != 4 or any(part not in known for part, known in zip(parts, choices, strict=True)):
         form = "/".join("|".join(known) for known in choices)
         raise FramingError(f"--also: expected {form}, got {text!r}; for example look-at/focal/sample/distance")
     aim, quantity, scope, world = parts
-    framing = Framing(aim, Zoom(quantity, scope), world, size=size)  # type: ignore[arg-type]  # checked above
-    return Way(text.replace("/", "-"), framing, f"{aim}, equal {quantity} over the {scope}, world by {world}")
+    options = PrepareOptions(size=size, aim=aim, zoom=quantity, scope=scope, world=world)  # pyright: ignore[reportArgumentType]
+    return Way(text.replace("/", "-"), options, f"{aim}, equal {quantity} over the {scope}, world by {world}")
 
 
 def source_of(path: Path) -> Capture:
@@ -140,8 +139,8 @@ def compare_framings(
     sheets: dict[str, str] = {}
     for way in chosen:
         folder, stage = out / way.name, renamed(progress, way.name)
-        recipe = Recipe(way.framing, on_cut="keep")
-        made = prepare(capture, folder, recipe, Selection(frames=frames), Split(0.0), worker_count(workers), stage)
+        framed = replace(way.options, frames=frames, val=0.0, on_cut="keep")
+        made = prepare_dataset(capture, folder, framed, workers=workers, progress=stage)
         wanted = AuditOptions(hull=True, profile=options.profile)
         audit = audit_dataset(folder, wanted, workers=workers, progress=renamed(progress, f"audit {way.name}"))
         results.append(_result(way, folder, made, audit))
@@ -154,11 +153,12 @@ def compare_framings(
 
 
 def _frames(capture: Capture, options: CompareOptions) -> tuple[int, ...]:
+    """The frames asked for, else some of those that have all masks, spread evenly over the recording."""
     source = open_source(capture)
     available = list(source.frames) if options.frames else masked_frames(source)
     source.close()
     if options.frames:
-        return tuple(Selection(frames=options.frames).of(available))
+        return tuple(select_frames(PrepareOptions(frames=options.frames), available))
     if not available:
         raise MaskError(f"{capture.path}: no frame has a mask in every camera; `mouselift mask` makes masks")
     # Not the very ends: recordings begin and end with an empty arena.

@@ -20,8 +20,8 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
-from mouselift.prepare.pipeline import prepare
-from mouselift.prepare.recipe import Recipe, Selection, Split
+from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.progress import Progress, renamed
 from mouselift.report.dataset_page import write_report
 from mouselift.report.options import ReportOptions
@@ -80,10 +80,10 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
     capture = load_capture(capture_folder)
     results: list[PresetResult] = []
     sheets: dict[str, str] = {}
-    for name, framing in PRESETS.items():
+    for name in PRESETS:
         dataset = out / name
-        recipe = Recipe(framing, on_cut="keep")
-        prepare(capture, dataset, recipe, Selection(), Split(), workers, renamed(progress, name))
+        options = PrepareOptions(preset=name, on_cut="keep")  # pyright: ignore[reportArgumentType]
+        prepare_dataset(capture, dataset, options, workers=workers, progress=renamed(progress, name))
         results.append(_result(name, dataset, truth, workers, progress))
         sheets[name] = image_uri(_sheet(dataset, truth))
     page = out / "index.html"
