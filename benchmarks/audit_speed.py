@@ -148,7 +148,7 @@ def foreign(source: Path, out: Path) -> list[Path]:
 def speed(source: Path, hull_samples: int) -> None:
     folders = find_samples(source)
     files = [file for folder in folders for file in sorted((folder / "images").iterdir())]
-    loaded = [load_sample(folder).sample for folder in folders]
+    loaded = [load_sample(folder) for folder in folders]
     size = np.mean([file.stat().st_size for file in files]) / 1000
     print(f"{len(folders)} samples of {len(loaded[0].views)} views, {size:.0f} kB an image; samples a second and core")
     n, few = len(folders), loaded[:hull_samples]

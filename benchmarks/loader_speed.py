@@ -26,8 +26,8 @@ sys.path.insert(0, str(HERE))
 
 from baseline.pil_loader import PlainDataset  # noqa: E402  (siblings, found through the line above)
 from mouselift.calibration.facelift import ViewEntry, sample_json  # noqa: E402
-from mouselift.data.augment import Augmentation  # noqa: E402
 from mouselift.data.dataset import MultiViewDataset  # noqa: E402
+from mouselift.data.moves import Augmentation  # noqa: E402
 from mouselift.geometry.camera import Camera  # noqa: E402
 from mouselift.media.png import encode_png  # noqa: E402
 from png import subject, with_scene  # noqa: E402

@@ -59,7 +59,7 @@ def main() -> None:
 def own(path: Path, count: int) -> list[Sample]:
     folders = find_samples(path)
     at = np.unique(np.linspace(0, len(folders) - 1, min(count, len(folders))).round().astype(int)).tolist()
-    samples = [load_sample(folders[k]).sample for k in at]
+    samples = [load_sample(folders[k]) for k in at]
     return [sample for sample in samples if sample.names == samples[0].names]
 
 

@@ -15,8 +15,8 @@ import torch
 
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.data import dataset as dataset_module
-from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.dataset import MultiViewDataset, Shuffled, ViewChoice, batches
+from mouselift.data.moves import Augmentation, ColourGains
 from mouselift.data.sample import SampleTensors, collate
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import DatasetError
@@ -295,15 +295,12 @@ def test_samples_of_several_sizes_make_no_batch(make_sample: Callable[..., Path]
 def test_a_batch_hands_out_inputs_and_targets(marked_dataset: Marked) -> None:
     dataset = MultiViewDataset(marked_dataset[0], views=ViewChoice(inputs=2, draw="random"), seed=1)
     batch = collate([dataset[k] for k in range(3)])
-    given, wanted = batch.input_views, batch.target_views
-    assert given.image.shape == (3, 2, 4, 96, 96)
-    assert wanted.image.shape == (3, 4, 4, 96, 96)
+    assert batch.inputs.shape == (3, 2)
+    assert batch.targets.shape == (3, 4)
     for row in range(3):
-        for k in range(2):
-            place = int(batch.inputs[row, k])
-            assert torch.equal(given.image[row, k], batch.image[row, place])
-            assert torch.equal(given.c2w[row, k], batch.c2w[row, place])
-            assert torch.equal(given.fxfycxcy[row, k], batch.fxfycxcy[row, place])
+        one = dataset[row]
+        for key in ("image", "c2w", "fxfycxcy", "inputs", "targets"):
+            assert torch.equal(getattr(batch, key)[row], getattr(one, key))
     moved = batch.to("cpu")
     assert torch.equal(moved.image, batch.image)
     assert moved.names == ("sample_000000", "sample_000001", "sample_000002")

@@ -7,11 +7,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from mouselift.data.rays import input_channels, moments, nearest_points, pixel_rays
+from mouselift.data.rays import RayMaps, input_channels, nearest_points, pixel_rays
 from mouselift.geometry.camera import Camera
 from pluecker_reference import nearest_to_origin, pixel_centres, pluecker
 
 H, W = 12, 20
+
+
+def moments(origins: RayMaps, directions: RayMaps) -> RayMaps:
+    """Pluecker moments m = o x d: the same for every point o of the line; |m| is its distance from the origin."""
+    return torch.linalg.cross(origins, directions, dim=-3)
 
 
 def tensors(cameras: list[Camera], dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.dataset.sample import Loaded, Sample, load_sample, mask_from_ground
+from mouselift.dataset.sample import Sample, load_sample, mask_from_ground
 from mouselift.geometry.outlines import outline_of
 
 Edit = Callable[[list[dict[str, Any]]], object]
@@ -29,7 +29,7 @@ def folder(good: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(good, tmp_path / good.name))
 
 
-def edited(folder: Path, edit: Edit) -> Loaded:
+def edited(folder: Path, edit: Edit) -> Sample:
     file = folder / "opencv_cameras.json"
     content = json.loads(file.read_bytes())
     edit(content["frames"])
@@ -37,23 +37,23 @@ def edited(folder: Path, edit: Edit) -> Loaded:
     return load_sample(folder)
 
 
-def codes(loaded: Loaded) -> list[str]:
+def codes(loaded: Sample) -> list[str]:
     return [finding.code for finding in loaded.findings]
 
 
 def test_what_was_written_comes_back(good: Path, make_exact: Callable[..., Sample]) -> None:
     made, loaded = make_exact(size=128), load_sample(good)
     assert loaded.findings == ()
-    assert loaded.sample.id == "sample_000050"
-    assert loaded.sample.frame == 50
-    assert loaded.sample.names == made.names
-    for view, original in zip(loaded.sample.views, made.views, strict=True):
+    assert loaded.id == "sample_000050"
+    assert loaded.frame == 50
+    assert loaded.names == made.names
+    for view, original in zip(loaded.views, made.views, strict=True):
         assert np.array_equal(view.alpha, original.alpha)
         assert np.array_equal(view.camera.T_cam_world, original.camera.T_cam_world)
         assert view.camera.K.tolist() == original.camera.K.tolist()
         assert view.colours is None
         assert view.cut is None
-    coloured = load_sample(good, colours=True).sample.views[0]
+    coloured = load_sample(good, colours=True).views[0]
     assert coloured.colours is not None
     assert set(np.unique(coloured.colours).tolist()) == {0, 90}
 
@@ -63,18 +63,18 @@ def test_a_broken_view_is_named_and_left_out(folder: Path) -> None:
     assert codes(loaded) == ["not-finite"]
     finding = loaded.findings[0]
     assert finding.severity == "error"
-    assert finding.camera == loaded.sample.views[0].name.replace("1", "3")
+    assert finding.camera == loaded.views[0].name.replace("1", "3")
     assert "frames[2]" in finding.message
     assert "fx = nan" in finding.message
     assert finding.advice
-    assert len(loaded.sample.views) == len(loaded.cameras) == 5
+    assert len(loaded.views) == len(loaded.cameras) == 5
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{", '{"frames": []}', '{"frames": 3}', '{"frames": [7, null]}', "\xff"])
 def test_files_that_are_none(folder: Path, content: str) -> None:
     (folder / "opencv_cameras.json").write_text(content, encoding="latin1")
     loaded = load_sample(folder)
-    assert loaded.sample.views == ()
+    assert loaded.views == ()
     assert set(codes(loaded)) <= {"bad-file", "missing-key"}
     assert all(finding.severity == "error" for finding in loaded.findings)
     assert loaded.findings
@@ -87,7 +87,7 @@ def test_missing_and_damaged_images(folder: Path) -> None:
     assert codes(loaded) == ["missing-image", "bad-image"]
     assert "cam_001.png" in loaded.findings[0].message
     assert "cam_003.png" in loaded.findings[1].message
-    assert len(loaded.sample.views) == 4
+    assert len(loaded.views) == 4
     assert len(loaded.cameras) == 6
 
 
@@ -95,7 +95,7 @@ def test_the_real_size_wins_and_is_told(folder: Path) -> None:
     loaded = edited(folder, lambda frames: frames[0].update(w=256, h=256))
     assert codes(loaded) == ["size-mismatch"]
     assert "is 128x128, its camera says w = 256" in loaded.findings[0].message
-    assert (loaded.sample.views[0].camera.width, loaded.sample.views[0].camera.height) == (128, 128)
+    assert (loaded.views[0].camera.width, loaded.views[0].camera.height) == (128, 128)
 
 
 def test_one_camera_or_image_twice(folder: Path) -> None:
@@ -108,8 +108,8 @@ def test_one_camera_or_image_twice(folder: Path) -> None:
     loaded = edited(folder, copy_camera)
     assert codes(loaded) == ["same-camera", "same-image"]
     assert "and" in loaded.findings[0].message
-    assert loaded.findings[0].camera == loaded.sample.names[5]
-    assert loaded.findings[1].camera == loaded.sample.names[4]
+    assert loaded.findings[0].camera == loaded.names[5]
+    assert loaded.findings[1].camera == loaded.names[4]
 
 
 def test_names_and_order(folder: Path) -> None:
@@ -119,7 +119,7 @@ def test_names_and_order(folder: Path) -> None:
 
     loaded = edited(folder, spoil)
     assert codes(loaded) == ["same-name", "view-order"]
-    assert len(set(loaded.sample.names)) == 6
+    assert len(set(loaded.names)) == 6
 
 
 def test_own_record_says_what_the_sensor_cut(folder: Path) -> None:
@@ -131,8 +131,8 @@ def test_own_record_says_what_the_sensor_cut(folder: Path) -> None:
     file.write_text(json.dumps(content))
     loaded = load_sample(folder)
     assert loaded.preset == "per-view"
-    assert loaded.sample.frame == 7
-    assert [view.cut for view in loaded.sample.views] == [False, False, True, False, False, False]
+    assert loaded.frame == 7
+    assert [view.cut for view in loaded.views] == [False, False, True, False, False, False]
 
 
 def test_foreign_content_under_our_key(folder: Path) -> None:
@@ -156,8 +156,7 @@ def test_a_mask_from_an_exact_ground(folder: Path, ground: int) -> None:
     opaque(folder, ground)
     loaded = load_sample(folder)
     assert set(codes(loaded)) == {"mask-derived"}
-    assert loaded.derived
-    for view, original in zip(loaded.sample.views, before.sample.views, strict=True):
+    for view, original in zip(loaded.views, before.views, strict=True):
         made, true = outline_of(view.alpha), outline_of(np.where(original.alpha >= 128, 255, 0).astype(np.uint8))
         assert made is not None
         assert true is not None
@@ -168,7 +167,7 @@ def test_no_alpha_is_said(folder: Path) -> None:
     opaque(folder, None)
     loaded = load_sample(folder)
     assert codes(loaded) == ["no-alpha"] * 6
-    assert loaded.sample.views == ()
+    assert loaded.views == ()
     assert len(loaded.cameras) == 6
 
 
@@ -188,4 +187,4 @@ def test_empty_alpha(folder: Path) -> None:
     cv2.imwrite(str(folder / "images/cam_002.png"), np.zeros((128, 128, 4), dtype=np.uint8))
     loaded = load_sample(folder)
     assert codes(loaded) == ["empty-mask"]
-    assert len(loaded.sample.views) == 5
+    assert len(loaded.views) == 5

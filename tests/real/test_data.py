@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from mouselift.data.augment import Augmentation
 from mouselift.data.dataset import MultiViewDataset, ViewChoice
+from mouselift.data.moves import Augmentation
 from mouselift.data.rays import nearest_points, pixel_rays
 from mouselift.data.sample import collate
 from mouselift.models.gslrm.config import tiny
@@ -46,7 +46,8 @@ def test_axes_pass_through_the_origin_at_every_size(size: int) -> None:
 def test_into_the_network_and_back() -> None:
     augment = Augmentation(turn_degrees=15.0, zoom=(0.9, 1.1), brightness=0.1)
     dataset = MultiViewDataset(SAMPLE, size=64, views=ViewChoice(inputs=4, draw="random"), augment=augment)
-    given = collate([dataset[0]]).input_views
-    found = GSLRM(tiny())(given.image, given.c2w, given.fxfycxcy)
+    batch = collate([dataset[0]])
+    given = batch.inputs[0]
+    found = GSLRM(tiny())(batch.image[:, given], batch.c2w[:, given], batch.fxfycxcy[:, given])
     assert found.xyz.shape == (1, tiny().gaussians(4, 64, 64), 3)
     found.xyz.square().mean().backward()

@@ -81,7 +81,7 @@ def test_readable_without_eyes(page: str) -> None:
 def test_worst_sample_shows_the_faulty_view(dataset: Path, audit: DatasetAudit) -> None:
     worst = drawn_large(audit)[0]
     assert worst.id == "sample_000005"
-    sheet = tangent_sheet(load_sample(dataset / worst.id, colours=True).sample)
+    sheet = tangent_sheet(load_sample(dataset / worst.id, colours=True))
     assert sheet.names[sheet.reference] != "cam2"
     off = {panel.name for panel in sheet.panels if any(line.off for line in panel.crossings[sheet.reference].lines)}
     assert off == {"cam2"}
@@ -89,13 +89,13 @@ def test_worst_sample_shows_the_faulty_view(dataset: Path, audit: DatasetAudit) 
 
 
 def test_good_sample_has_no_red(dataset: Path) -> None:
-    sheet = tangent_sheet(load_sample(dataset / "sample_000003", colours=True).sample)
+    sheet = tangent_sheet(load_sample(dataset / "sample_000003", colours=True))
     assert not any(line.off for panel in sheet.panels for crossing in panel.crossings for line in crossing.lines)
 
 
 def test_inset_shows_the_gap(dataset: Path) -> None:
     """The magnified window holds both ends of the gap, at the scale that it states."""
-    sheet = tangent_sheet(load_sample(dataset / "sample_000005", colours=True).sample)
+    sheet = tangent_sheet(load_sample(dataset / "sample_000005", colours=True))
     panel = next(panel for panel in sheet.panels if panel.name == "cam2")
     crossing = panel.crossings[sheet.reference]
     assert crossing.inset is not None

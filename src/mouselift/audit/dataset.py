@@ -15,7 +15,7 @@ from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import SCHEMA, DatasetAudit, SampleReport
-from mouselift.audit.sample import audit_loaded
+from mouselift.audit.sample import audit_sample
 from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.dataset.layout import find_samples
@@ -48,10 +48,10 @@ class _Job:
         rays = RayStatistics.empty()
         done: list[tuple[int, SampleReport, Likeness]] = []
         for index in block:
-            loaded = load_sample(self.folders[index])
-            like = likeness([view.alpha for view in loaded.sample.views], loaded.digests)
-            done.append((index, audit_loaded(loaded, self.hull), like))
-            rays = rays.merged(RayStatistics.of(loaded.cameras))
+            sample = load_sample(self.folders[index])
+            like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
+            done.append((index, audit_sample(sample, hull=self.hull), like))
+            rays = rays.merged(RayStatistics.of(sample.cameras))
         yield _Audited(done, rays)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,10 +16,9 @@ from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
 from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
 from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
-from mouselift.dataset.sample import Loaded, Sample, load_sample
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.explain import in_order, problem_of
 from mouselift.findings import Finding
-from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import Tangency
 
@@ -38,21 +36,9 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     ('pass', 0.11)
     """
     if isinstance(sample, Path):
-        return audit_loaded(load_sample(sample), hull)
-    return _checked(sample, [view.camera for view in sample.views], (), None, hull)
-
-
-def audit_loaded(loaded: Loaded, hull: bool = False) -> SampleReport:
-    """As `audit_sample`, of a sample that was read already."""
-    return _checked(loaded.sample, loaded.cameras, loaded.findings, loaded.preset, hull)
-
-
-def _checked(
-    sample: Sample, cameras: Sequence[Camera], before: Sequence[Finding], preset: str | None, hull: bool
-) -> SampleReport:
-    """The report. cameras: of all views, those without a silhouette included; before: findings about the files."""
-    findings = list(before)
-    if preset == _LEGACY:
+        sample = load_sample(sample)
+    findings = list(sample.findings)
+    if sample.preset == _LEGACY:
         text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
         findings.append(sample.finding("legacy", text))
     seen = compare_views(sample, hull)
@@ -62,8 +48,9 @@ def _checked(
     apart = spread(own, seen.outlines) if own else None
     if apart is not None:
         findings += spread_findings(sample, apart)
-    if len(cameras) < 2 and not any(finding.severity == "error" for finding in findings):
-        text = f"expected at least two views with a camera, got {len(cameras)}"
+    count = len(sample.views) + len(sample.unseen)
+    if count < 2 and not any(finding.severity == "error" for finding in findings):
+        text = f"expected at least two views with a camera, got {count}"
         findings.append(sample.finding("too-few-views", text))
     answer = verdict(findings, compared=float(seen.judged))
     numbers = _sample_numbers(seen, place, apart)

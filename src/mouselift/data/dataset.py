@@ -14,9 +14,8 @@ from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mouselift.array_types import Array
-from mouselift.data.augment import Augmentation, ColourGains
 from mouselift.data.decode import Box, Premultiplied, read_cutout
-from mouselift.data.moves import ViewMove, resized
+from mouselift.data.moves import Augmentation, ColourGains, ViewMove, resized
 from mouselift.data.sample import Batch, SampleTensors, collate
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, View, read_sample

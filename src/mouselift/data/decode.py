@@ -1,7 +1,7 @@
 """A sample's image as float32 with premultiplied alpha, the subject's part only.
 
 PNGs of this project (one IDAT chunk, rows stored as differences to the row above) are inflated and summed here, within
-the box that is not blank: a third of OpenCV's time. Every other file goes through `media.png` or `media.images`.
+the box that is not blank: a third of OpenCV's time. Every other file goes through `media.png`.
 Format: W3C, "Portable Network Graphics", third edition, 2025.
 """
 
@@ -15,9 +15,7 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mouselift.array_types import Array, ImageRGBA
-from mouselift.errors import DatasetError, VideoError
-from mouselift.media.images import as_rgb, read_image
-from mouselift.media.png import SIGNATURE, content_of, decode_png, up_filtered_steps
+from mouselift.media.png import SIGNATURE, content_of, decode_png, read_rgb_alpha, up_filtered_steps
 
 Premultiplied = Float32[
     Array, "4 h w"
@@ -65,7 +63,10 @@ def read_cutout(path: Path) -> Cutout:
     steps = up_filtered_steps(data)
     if steps is not None:
         return _summed(steps)
-    return _cut(decode_png(data, str(path)) if data.startswith(SIGNATURE) else _other(path))
+    if data.startswith(SIGNATURE):
+        return _cut(decode_png(data, str(path)))
+    colours, alpha = read_rgb_alpha(path)
+    return _cut(np.dstack([colours, np.full(colours.shape[:2], 255, dtype=np.uint8) if alpha is None else alpha]))
 
 
 def _summed(steps: UInt8[Array, "h stride"]) -> Cutout:
@@ -96,13 +97,3 @@ def _cut(image: ImageRGBA) -> Cutout:
         return Cutout(width, height, (0, 0, 0, 0), np.zeros((0, 0, 4), dtype=np.uint8))
     box = int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1
     return Cutout(width, height, box, image[box[1] : box[3], box[0] : box[2]])
-
-
-def _other(path: Path) -> ImageRGBA:
-    try:
-        image = read_image(path)
-    except VideoError as error:
-        raise DatasetError(str(error)) from None
-    rgb = as_rgb(image)
-    alpha = image[..., 3] if image.ndim == 3 and image.shape[2] == 4 else np.full(rgb.shape[:2], 255, dtype=np.uint8)
-    return np.dstack([rgb, alpha])

@@ -33,18 +33,13 @@ def pixel_rays(c2w: Poses, fxfycxcy: Intrinsics, height: int, width: int) -> tup
     return o, d
 
 
-def moments(origins: RayMaps, directions: RayMaps) -> RayMaps:
-    """Pluecker moments m = o x d: the same for every point o of the line; |m| is its distance from the origin."""
-    return torch.linalg.cross(origins, directions, dim=-3)
-
-
 def nearest_offset(origins: RayMaps, directions: RayMaps) -> Float[Tensor, "*b v 1 h w"]:
     """t0 = -(o . d): how far along each unit ray its point nearest the world's origin lies, world units."""
     return -(origins * directions).sum(dim=-3, keepdim=True)
 
 
 def nearest_points(origins: RayMaps, directions: RayMaps) -> RayMaps:
-    """o + t0 d: each line's point nearest the world's origin (equal to d x m)."""
+    """o + t0 d: each line's point nearest the world's origin (equal to d x m, with the moment m = o x d)."""
     return origins + nearest_offset(origins, directions) * directions
 
 

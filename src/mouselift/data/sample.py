@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
 from mouselift.errors import DatasetError
-
-T = TypeVar("T", "SampleTensors", "Batch")
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +30,6 @@ class SampleTensors:
     inputs: Int64[Tensor, " i"]  # places among the v views
     targets: Int64[Tensor, " t"]
     held_out: Bool[Tensor, " v"]
-
-
-@dataclass(frozen=True, eq=False)
-class Views:
-    """Some views of every sample of a batch: what the model takes, or what its renders are compared with."""
-
-    image: Float32[Tensor, "b n 4 h w"]
-    c2w: Float32[Tensor, "b n 4 4"]
-    fxfycxcy: Float32[Tensor, "b n 4"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,25 +50,18 @@ class Batch:
     def __len__(self) -> int:
         return len(self.names)
 
-    @property
-    def input_views(self) -> Views:
-        return self._taken(self.inputs)
-
-    @property
-    def target_views(self) -> Views:
-        return self._taken(self.targets)
-
     def to(self, device: torch.device | str) -> Batch:
         """On another device; copies from pinned memory do not wait."""
-        return _each(self, lambda tensor: tensor.to(device, non_blocking=True))
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
         """For `DataLoader(pin_memory=True)`."""
-        return _each(self, lambda tensor: tensor.pin_memory())
+        return self._each(lambda tensor: tensor.pin_memory())
 
-    def _taken(self, places: Int64[Tensor, "b n"]) -> Views:
-        rows = torch.arange(len(self), device=places.device)[:, None]
-        return Views(self.image[rows, places], self.c2w[rows, places], self.fxfycxcy[rows, places])
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        old = {field.name: getattr(self, field.name) for field in fields(self)}
+        new: dict[str, Any] = {name: change(value) for name, value in old.items() if isinstance(value, Tensor)}
+        return replace(self, **new)
 
 
 def collate(samples: Sequence[SampleTensors]) -> Batch:
@@ -98,12 +80,3 @@ def collate(samples: Sequence[SampleTensors]) -> Batch:
         if field.name not in ("name", "views")
     }
     return Batch(tuple(sample.name for sample in samples), tuple(sample.views for sample in samples), **joined)
-
-
-def _each(value: T, change: Callable[[Tensor], Tensor]) -> T:
-    changed: dict[str, Any] = {
-        field.name: change(getattr(value, field.name))
-        for field in fields(value)
-        if isinstance(getattr(value, field.name), Tensor)
-    }
-    return replace(value, **changed)

@@ -1,7 +1,7 @@
 """One sample and its views, from memory or from any folder in FaceLift's format: home of a sample for everyone.
 
 `load_sample` reads whatever tool wrote the folder: what is broken becomes findings, not a crash. Views whose camera
-cannot exist, and views without a usable silhouette, are left out of `Loaded.sample` and named in `Loaded.findings`. An
+cannot exist, and views without a usable silhouette, are left out of `Sample.views` and named in `Sample.findings`. An
 image's real size counts, not the `w` and `h` of its file. `read_sample` wants the sample whole, and decodes nothing.
 """
 
@@ -50,13 +50,14 @@ class View:
     colours: ImageRGB | None = None  # only where a check asks for them
     cut: bool | None = None  # the sensor had cut the subject before any framing; None: nobody wrote it down
     path: Path = Path()  # of the image; Path() where it is in memory only
+    digest: int = 0  # of the image's file, by `load_sample`: equal for equal files
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
     """One instant from all sides. `frame` is the source frame where it is known: neighbours are near in time.
 
-    >>> sample = load_sample(Path("out/mouse7/sample_000786")).sample  # doctest: +SKIP
+    >>> sample = load_sample(Path("out/mouse7/sample_000786"))  # doctest: +SKIP
     >>> sample.views[0].alpha.shape  # doctest: +SKIP
     (512, 512)
     """
@@ -65,6 +66,14 @@ class Sample:
     views: tuple[View, ...]
     frame: int | None = None
     folder: Path | None = None
+    unseen: tuple[Camera, ...] = ()  # of views that came without a usable silhouette
+    findings: tuple[Finding, ...] = ()  # about the files, by `load_sample`
+    preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Of all views: those of `views`, then the unseen ones."""
+        return (*(view.camera for view in self.views), *self.unseen)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -126,51 +135,35 @@ def _png_size(file: Path) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-@dataclass(frozen=True, eq=False)
-class Loaded:
-    """One sample as its files state it."""
+def load_sample(folder: Path, colours: bool = False) -> Sample:
+    """Reads one sample folder; what is wrong with its files is in `findings`, and nothing is raised for it.
 
-    sample: Sample  # views with a camera and a silhouette; may be empty
-    cameras: tuple[Camera, ...]  # of every view whose camera can exist, in the file's order
-    digests: tuple[int, ...]  # of the images of `sample.views`: equal for equal files
-    findings: tuple[Finding, ...]
-    preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
-    derived: bool = False  # masks were derived from the images' ground, not read
-
-
-def load_sample(folder: Path, colours: bool = False) -> Loaded:
-    """Reads one sample folder. `colours`: keep the images' colours in `View.colours` (slower by a decode a view)."""
+    `colours`: keep the images' colours in `View.colours` (slower by a decode a view).
+    """
     name, file = folder.name, folder / CAMERAS_FILE
     try:
         content = read_sample_file(file)
     except CalibrationError as error:
         broken = Finding.of("bad-file", str(error), sample=name)
-        return Loaded(Sample(name, (), number_of(name), folder), (), (), (broken,))
+        return Sample(name, (), number_of(name), folder, findings=(broken,))
     record, preset = _own_record(content)
     frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
     cut = {v.get("camera"): v.get("cut") for v in record.get("views", []) if isinstance(v, dict)}
     findings: list[Finding] = []
-    cameras: list[Camera] = []
     views: list[View] = []
-    digests: list[int] = []
-    derived = False
-    for stated in _stated_views(name, file, content, findings):
-        view = _read_view(name, folder, stated, findings, colours)
-        cameras.append(view.camera)
-        if view.alpha is not None:
-            known = cut.get(stated.camera.name)
-            known = known if isinstance(known, bool) else None
-            views.append(View(view.camera.name, view.camera, view.alpha, view.colours, known, view.path))
-            digests.append(view.digest)
-            derived = derived or view.derived
-    findings += same_cameras(name, cameras)
-    findings += _same_images(name, [view.name for view in views], digests)
-    sizes = sorted({f"{camera.width}x{camera.height}" for camera in cameras})
+    for entry in _usable_entries(name, file, content, findings):
+        view = _load_view(name, folder, entry, findings, colours)
+        known = cut.get(entry.camera.name)
+        views.append(replace(view, cut=known) if isinstance(known, bool) else view)
+    findings += same_cameras(name, [view.camera for view in views])
+    seen = tuple(view for view in views if view.alpha.size)
+    findings += _same_images(name, seen)
+    sizes = sorted({f"{view.camera.width}x{view.camera.height}" for view in views})
     if len(sizes) > 1:
         text = f"{file}: images of several sizes: {', '.join(sizes)}"
         findings.append(Finding.of("sizes-differ", text, sample=name))
-    sample = Sample(name, tuple(views), frame, folder)
-    return Loaded(sample, tuple(cameras), tuple(digests), tuple(findings), preset, derived)
+    unseen = tuple(view.camera for view in views if not view.alpha.size)
+    return Sample(name, seen, frame, folder, unseen, tuple(findings), preset)
 
 
 def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
@@ -180,7 +173,7 @@ def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
     return content.mouselift.record, preset if isinstance(preset, str) else None
 
 
-def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Finding]) -> list[ViewEntry]:
+def _usable_entries(name: str, file: Path, content: SampleFile, findings: list[Finding]) -> list[ViewEntry]:
     """The entries whose camera can exist, with names made distinct."""
     out: list[ViewEntry] = []
     for index, entry in enumerate(content.frames):
@@ -201,67 +194,55 @@ def _stated_views(name: str, file: Path, content: SampleFile, findings: list[Fin
     return out
 
 
-@dataclass(frozen=True, eq=False)
-class _Read:
-    camera: Camera  # of the image's real size
-    path: Path
-    alpha: Levels | None = None
-    colours: ImageRGB | None = None
-    digest: int = 0
-    derived: bool = False
-
-
-def _read_view(name: str, folder: Path, stated: ViewEntry, findings: list[Finding], colours: bool) -> _Read:
-    """The image of a view; `alpha` is None where it gives no silhouette, and a finding says why."""
-    camera, path = stated.camera, folder / stated.file_path
+def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding], colours: bool) -> View:
+    """A view of its image's real size; without alpha where it gives no silhouette, and a finding says why."""
+    camera, path = entry.camera, folder / entry.file_path
 
     def note(code: str, text: str, advice: str | None = None, value: float | None = None) -> None:
         text = f"{path}: {text}"
         findings.append(Finding.of(code, text, camera=camera.name, sample=name, value=value, advice=advice))
 
+    blank = View(camera.name, camera, path=path)
     if not path.is_file():
         note("missing-image", "no such image")
-        return _Read(camera, path)
+        return blank
     try:
         image = read_alpha(path)
     except DatasetError as error:
-        text = str(error).removeprefix(f"{path}: ")
-        note("bad-image", text)
-        return _Read(camera, path)
+        note("bad-image", str(error).removeprefix(f"{path}: "))
+        return blank
     if (image.width, image.height) != (camera.width, camera.height):
         text = f"is {image.width}x{image.height}, its camera says w = {camera.width}, h = {camera.height}"
         note("size-mismatch", text)
         camera = replace(camera, width=image.width, height=image.height)
     if image.width != image.height:
         note("not-square", f"{image.width}x{image.height}")
-    alpha, derived = _silhouette(image, path, note)
+    alpha = _silhouette(image, path, note)
     if alpha is None:
-        return _Read(camera, path)
-    return _Read(camera, path, alpha, read_colours(path) if colours else None, image.digest, derived)
+        return replace(blank, camera=camera)
+    return View(camera.name, camera, alpha, read_colours(path) if colours else None, None, path, image.digest)
 
 
-def _silhouette(image: AlphaImage, path: Path, note: Any) -> tuple[Levels | None, bool]:
-    """(alpha, whether it was derived from the colours); None where the image shows no silhouette."""
+def _silhouette(image: AlphaImage, path: Path, note: Any) -> Levels | None:
+    """The alpha, or a mask derived from the colours; None where the image shows no silhouette."""
     alpha = image.alpha
     highest = 255 if alpha is None else int(alpha.max())
     if alpha is not None and highest == 0:
         note("empty-mask", "nothing is opaque: the subject is not there")
-        return None, False
+        return None
     if alpha is not None and highest < HALF_LEVEL:
         text = f"no alpha reaches one half (highest {highest} of 255)"
         note("empty-mask", text, "Write alpha from 0 to 255.", float(highest))
-        return None, False
+        return None
     if alpha is not None and int(alpha.min()) < 255:
-        return alpha, False
+        return alpha
     derived = mask_from_ground(read_colours(path))
     if derived is None:
-        text = "opaque, on no ground of exactly white or black: there is no silhouette to compare"
-        note("no-alpha", text)
-        return None, False
+        note("no-alpha", "opaque, on no ground of exactly white or black: there is no silhouette to compare")
+        return None
     ground, mask = derived
-    text = f"opaque: the mask was derived from its exactly {ground} ground"
-    note("mask-derived", text)
-    return mask, True
+    note("mask-derived", f"opaque: the mask was derived from its exactly {ground} ground")
+    return mask
 
 
 def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
@@ -283,11 +264,9 @@ def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
     return None
 
 
-def _same_images(sample: str, names: Sequence[str], digests: Sequence[int]) -> list[Finding]:
+def _same_images(sample: str, views: Sequence[View]) -> list[Finding]:
     return [
-        Finding.of(
-            "same-image", f"{names[a]} and {names[b]} have one and the same image", camera=names[b], sample=sample
-        )
-        for a, b in combinations(range(len(names)), 2)
-        if digests[a] == digests[b]
+        Finding.of("same-image", f"{a.name} and {b.name} have one and the same image", camera=b.name, sample=sample)
+        for a, b in combinations(views, 2)
+        if a.digest == b.digest
     ]

@@ -9,15 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import cv2
-import numpy as np
-
-from mouselift.array_types import ImageRGB, Levels
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.findings import Finding
-from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, eight_bits, number_of
+from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, number_of
+from mouselift.media.png import read_rgb_alpha
 
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
 
@@ -80,27 +77,11 @@ def _view_frame(view: View, frame: int, images: bool) -> ViewFrame:
     file = view.path
     where = f"{view.camera.name} ({file}) frame {frame}"
     try:
-        colours, mask = _decoded(file)
+        colours, mask = read_rgb_alpha(file)
         check_size(where, file, view.camera, (colours.shape[1], colours.shape[0]))
     except MouseliftError as error:
         return ViewFrame(view.camera, None, None, f"{where}: {error}")
     return ViewFrame(view.camera, ArrayImage(colours) if images else None, mask, where)
-
-
-def _decoded(file: Path) -> tuple[ImageRGB, Levels | None]:
-    """Colours, and alpha where the file has it; 16 bits (FaceLift's own samples) are rounded to 8."""
-    data = np.fromfile(file, dtype=np.uint8) if file.is_file() else np.empty(0, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-    if image is None:
-        raise DatasetError(f"{file}: cannot be decoded as an image; missing, empty or truncated?")
-    if image.dtype not in (np.uint8, np.uint16):
-        raise DatasetError(f"{file}: expected 8 or 16 bits a channel, got {image.dtype}")
-    levels = eight_bits(image)
-    if levels.ndim == 2:
-        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_GRAY2RGB)), None
-    if levels.shape[2] == 3:
-        return np.asarray(cv2.cvtColor(levels, cv2.COLOR_BGR2RGB)), None
-    return np.asarray(cv2.cvtColor(levels, cv2.COLOR_BGRA2RGB)), np.asarray(cv2.extractChannel(levels, 3))
 
 
 def _usable(folders: Sequence[Path], numbers: Sequence[int], findings: list[Finding]) -> Iterator[tuple[int, Sample]]:

@@ -49,7 +49,7 @@ def find_causes(
     groups: dict[tuple[str, tuple[str, ...]], list[tuple[Sample, Cause]]] = {}
     for number, folder in enumerate(few):
         progress("causes", number, total)
-        sample = load_sample(folder).sample
+        sample = load_sample(folder)
         if len(sample.views) < 2:
             continue
         for cause in diagnose(sample).causes[:1]:
@@ -77,7 +77,7 @@ def _believed(members: Sequence[tuple[Sample, Cause]], diagnosed: int) -> bool:
 
 def _alike(folders: Sequence[Path]) -> list[Sample]:
     """Those of the samples that have the commonest cameras."""
-    samples = [load_sample(folder).sample for folder in folders]
+    samples = [load_sample(folder) for folder in folders]
     names = Counter(sample.names for sample in samples if len(sample.views) > 1).most_common(1)
     return [sample for sample in samples if names and sample.names == names[0][0]]
 

@@ -42,7 +42,7 @@ def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     are in pixels of the images. Several samples are taken to share one fault with the same values (one change a
     camera), which are then better determined. A sample that the audit's limits pass has no cause. Example::
 
-        sample = load_sample(Path("prepared/mouse/000000")).sample
+        sample = load_sample(Path("prepared/mouse/000000"))
         cause = diagnose(sample).cause
         print("in order" if cause is None else cause.sentence)
 

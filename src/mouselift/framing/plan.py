@@ -5,12 +5,14 @@ Every double is written so that reading it back gives the same double.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 
-from mouselift.array_types import Vector3
+from mouselift.array_types import Matrix4, Vector3
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.framing.framing import Framing
 from mouselift.geometry.camera import Camera, Reframe
@@ -62,7 +64,6 @@ class SamplePlan:
 
     framing: Framing
     centre: Vector3  # of the subject, source world
-    centre_given: bool  # by the caller, not from these masks
     centre_rms_px: float  # source pixels, RMS of the views' residuals
     world: Similarity  # source world -> the sample's world
     views: tuple[ViewPlan, ...]
@@ -82,33 +83,36 @@ class SamplePlan:
 
     def written_camera(self, view: int) -> Camera:
         """The camera that goes into the sample's file, in the sample's world."""
-        plan = self.views[view]
-        camera = old_intrinsics(plan.source, self.framing.size) if self.legacy else plan.target
-        return camera.in_world(self.world)
+        source, target, size = self.views[view].source, self.views[view].target, self.framing.size
+        if not self.legacy:
+            return target.in_world(self.world)
+        # The old scripts wrote the source's intrinsics resized to the frame, whatever was done to the pixels.
+        across, down = size / source.width, size / source.height
+        numbers = (source.fx * across, source.fy * down, source.cx * across, source.cy * down)
+        return Camera(size, size, *numbers, source.T_cam_world, name=source.name).in_world(self.world)
 
     def to_json(self) -> bytes:
         """Stable bytes: the same plan gives the same text, and `from_json` the same numbers."""
-        return _encode(self)
+        views = [_View(_from_camera(v.source), _from_camera(v.target), **_as_they_are(v, _VIEW)) for v in self.views]
+        framing = self.framing
+        record = _Sample(
+            SCHEMA, framing.preset, self.legacy, framing, self.centre, False, self.centre_rms_px, self.world, views
+        )
+        return msgspec.json.encode(record, enc_hook=np.ndarray.tolist)
 
     @classmethod
     def from_json(cls, text: bytes | str) -> SamplePlan:
         """The inverse of `to_json`. DatasetError where the text is no plan."""
-        return _decode(text)
-
-
-def old_intrinsics(source: Camera, size: int) -> Camera:
-    """What the old scripts wrote: the source's intrinsics resized to the frame, whatever was done to the pixels."""
-    across, down = size / source.width, size / source.height
-    return Camera(
-        size,
-        size,
-        source.fx * across,
-        source.fy * down,
-        source.cx * across,
-        source.cy * down,
-        source.T_cam_world,
-        name=source.name,
-    )
+        try:
+            record = msgspec.json.decode(text, type=_Sample, dec_hook=_array)
+            if record.schema != SCHEMA:
+                raise ValueError(f"expected schema {SCHEMA}, got {record.schema}: written by another mouselift version")
+            views = [
+                ViewPlan(_to_camera(v.source), _to_camera(v.target), **_as_they_are(v, _VIEW)) for v in record.views
+            ]
+            return cls(record.framing, record.centre, record.centre_rms_px, record.world, tuple(views))
+        except (msgspec.MsgspecError, MouseliftError, ValueError) as error:
+            raise DatasetError(f"sample plan: expected the JSON that mouselift writes, got: {error}") from None
 
 
 SCHEMA = 1  # raised when a reader of the old text would misunderstand the new one
@@ -127,15 +131,9 @@ class _Camera(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fy: float
     cx: float
     cy: float
-    w2c: list[list[float]]  # [4][4], OpenCV axes
+    w2c: Matrix4  # OpenCV axes
     lens: _Lens | None = None  # None: pinhole
     skew: float = 0.0
-
-
-class _World(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    scale: float
-    R_new_old: list[list[float]]
-    origin_old: list[float]
 
 
 class _View(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -159,90 +157,34 @@ class _Sample(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     preset: str
     legacy: bool
     framing: Framing
-    centre: list[float]
-    centre_given: bool
+    centre: Vector3
+    centre_given: bool  # always false: no caller knows the centre better than the masks do
     centre_rms_px: float
-    world: _World
+    world: Similarity
     views: list[_View]
 
 
 _LENSES: dict[str, type[BrownConrady] | type[Fisheye]] = {"brown-conrady": BrownConrady, "fisheye": Fisheye}
-_PLAIN = ("scale", "focal", "magnification", "distance", "trusted", "residual_px")
-_PLAIN += ("fill_before", "fill_after", "box", "cut", "clipped")
+# What the file says as it is.
+_CAMERA = ("name", "width", "height", "fx", "fy", "cx", "cy", "skew")
+_VIEW = tuple(name for name in _View.__struct_fields__ if name not in ("source", "target"))
 
 
-def _encode(plan: SamplePlan) -> bytes:
-    world = plan.world
-    record = _Sample(
-        schema=SCHEMA,
-        preset=plan.framing.preset,
-        legacy=plan.legacy,
-        framing=plan.framing,
-        centre=plan.centre.tolist(),
-        centre_given=plan.centre_given,
-        centre_rms_px=plan.centre_rms_px,
-        world=_World(world.scale, world.R_new_old.tolist(), world.origin_old.tolist()),
-        views=[
-            _View(_from_camera(v.source), _from_camera(v.target), *(getattr(v, name) for name in _PLAIN))
-            for v in plan.views
-        ],
-    )
-    return msgspec.json.encode(record)
+def _as_they_are(value: object, names: Sequence[str]) -> dict[str, Any]:
+    return {name: getattr(value, name) for name in names}
 
 
-def _decode(text: bytes | str) -> SamplePlan:
-    try:
-        record = msgspec.json.decode(text, type=_Sample)
-        if record.schema != SCHEMA:
-            raise ValueError(f"expected schema {SCHEMA}, got {record.schema}: written by another mouselift version")
-        world = record.world
-        return SamplePlan(
-            framing=record.framing,
-            centre=np.array(record.centre, dtype=np.float64),
-            centre_given=record.centre_given,
-            centre_rms_px=record.centre_rms_px,
-            world=Similarity(
-                world.scale,
-                np.array(world.R_new_old, dtype=np.float64),
-                np.array(world.origin_old, dtype=np.float64),
-            ),
-            views=tuple(
-                ViewPlan(_to_camera(v.source), _to_camera(v.target), *(getattr(v, name) for name in _PLAIN))
-                for v in record.views
-            ),
-        )
-    except (msgspec.MsgspecError, MouseliftError, ValueError) as error:
-        raise DatasetError(f"sample plan: expected the JSON that mouselift writes, got: {error}") from None
+def _array(_: Any, value: Any) -> np.ndarray:
+    """Lists of the text as arrays, whose shapes `frozen` checks."""
+    return np.array(value, dtype=np.float64)
 
 
 def _from_camera(camera: Camera) -> _Camera:
-    return _Camera(
-        camera.name,
-        camera.width,
-        camera.height,
-        camera.fx,
-        camera.fy,
-        camera.cx,
-        camera.cy,
-        camera.T_cam_world.tolist(),
-        _from_lens(camera.lens),
-        camera.skew,
-    )
+    return _Camera(w2c=camera.T_cam_world, lens=_from_lens(camera.lens), **_as_they_are(camera, _CAMERA))
 
 
 def _to_camera(record: _Camera) -> Camera:
-    return Camera(
-        record.width,
-        record.height,
-        record.fx,
-        record.fy,
-        record.cx,
-        record.cy,
-        np.array(record.w2c, dtype=np.float64),
-        _to_lens(record.lens),
-        record.skew,
-        record.name,
-    )
+    return Camera(T_cam_world=record.w2c, lens=_to_lens(record.lens), **_as_they_are(record, _CAMERA))
 
 
 def _from_lens(lens: Lens) -> _Lens | None:

@@ -23,22 +23,19 @@ class SubjectCentre:
     """The subject's centre in the source world, with what is left over in each view."""
 
     centre: Vector3
-    given: bool  # by the caller, not from these silhouettes
     trusted: tuple[bool, ...]  # views that the centre was computed from
     residual_px: tuple[float | None, ...]  # source pixels, centroid to projected centre; None without silhouette
 
     @property
     def rms_px(self) -> float:
-        """Root mean square over the trusted views (over all silhouettes where the centre was given)."""
+        """Root mean square over the trusted views."""
         pairs = zip(self.residual_px, self.trusted, strict=True)
-        used = [r for r, trusted in pairs if r is not None and (trusted or self.given)]
+        used = [r for r, trusted in pairs if r is not None and trusted]
         return float(np.sqrt(np.mean(np.square(used))))
 
 
-def locate_subject(
-    cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None], centre: Vector3 | None = None
-) -> SubjectCentre:
-    """The meeting point of the rays through the centroids, or `centre` with its residuals.
+def locate_subject(cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None]) -> SubjectCentre:
+    """The meeting point of the rays through the centroids.
 
     Views whose silhouette the sensor cut have a biased centroid: they are left out where the uncut ones
     determine the point. Of the rest, a view that alone disagrees is left out too (`geometry.triangulation`).
@@ -52,11 +49,7 @@ def locate_subject(
         raise FramingError(
             f"framing: expected the subject's mask in at least 2 of {len(cameras)} views, got {len(seen)} ({names})"
         )
-    trusted = np.zeros(len(cameras), dtype=bool)
-    if centre is None:
-        point, trusted = _meet(cameras, silhouettes, seen)
-    else:
-        point = np.array(centre, dtype=np.float64)
+    point, trusted = _meet(cameras, silhouettes, seen)
     for camera in cameras:
         depth = float(camera.depth(point[None])[0])
         if not depth > 0:
@@ -65,7 +58,7 @@ def locate_subject(
                 f"(depth {depth:.3g}); expected it in front. Check the rig's pose convention and the masks."
             )
     residuals = [_residual(camera, s, point) for camera, s in zip(cameras, silhouettes, strict=True)]
-    return SubjectCentre(point, centre is not None, tuple(bool(t) for t in trusted), tuple(residuals))
+    return SubjectCentre(point, tuple(bool(t) for t in trusted), tuple(residuals))
 
 
 def _check(cameras: Sequence[Camera], silhouettes: Sequence[Silhouette | None]) -> None:

@@ -130,11 +130,18 @@ def read_alpha(path: Path) -> AlphaImage:
 
 
 def read_colours(path: Path) -> ImageRGB:
-    """The colours of one image file, as stored: not composited. DatasetError as `read_alpha`."""
+    """As `read_rgb_alpha`, without the alpha."""
+    return read_rgb_alpha(path)[0]
+
+
+def read_rgb_alpha(path: Path) -> tuple[ImageRGB, Levels | None]:
+    """The colours of one image file, as stored: not composited; its alpha, if any. DatasetError as `read_alpha`."""
     image = _decoded(content_of(path), path)
     if image.ndim == 2:
-        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB))
-    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB if image.shape[2] == 4 else cv2.COLOR_BGR2RGB))
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)), None
+    if image.shape[2] == 3:
+        return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB)), None
+    return np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGB)), np.asarray(cv2.extractChannel(image, 3))
 
 
 def up_filtered_alpha(data: bytes) -> Levels | None:

@@ -27,7 +27,7 @@ from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.sample import PreparedSample, Record, Setting, make_sample, sample_id, usable_views, verdict
+from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
 from mouselift.prepare.selection import assign_roles, select_frames
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import RunFolder
@@ -75,7 +75,8 @@ def prepare_dataset(
     framing, processes = options.framing(), worker_count(workers)
     up = capture.require_up()
     source = open_source(capture)
-    _outside(out, capture)
+    if capture.dataset is not None and out.resolve() == capture.dataset.resolve():
+        raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
     options = replace(options, jumps=(*options.jumps, *capture.jumps))
     frames = select_frames(options, source.frames)
     shared = _shared_zoom(source, options, framing, frames, processes, progress)
@@ -117,10 +118,10 @@ class _Job:
             yield finished
         done = {record.frame for record in finished}
         for frameset in self.source.read([frame for frame in block if frame not in done]):
-            sample = make_sample(frameset, self.setting)
-            if sample.record.status == "kept":
-                self.store.add(sample)
-            yield [sample.record]
+            record, files = make_sample(frameset, self.setting)
+            if record.status == "kept":
+                self.store.add(record.id, files)
+            yield [record]
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,12 +161,6 @@ def _shared_zoom(
     return best
 
 
-def _outside(out: Path, capture: Capture) -> None:
-    """The input is never written into."""
-    if capture.dataset is not None and out.resolve() == capture.dataset.resolve():
-        raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
-
-
 def _identity(
     capture: Capture, source: Source, options: PrepareOptions, framing: Framing, shared: DatasetZoom | None
 ) -> dict[str, Any]:
@@ -184,6 +179,7 @@ def _identity(
 
 
 def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
+    """What goes into every sample's file."""
     keep = ("preset", "version", "cameras")
     sources = hashlib.sha256(msgspec.json.encode(identity["sources"], order="sorted")).hexdigest()[:16]
     return {**{key: identity[key] for key in keep}, "unit": identity["rig"]["unit"], "sources": sources}
@@ -270,13 +266,12 @@ class DatasetStore(RunFolder[Record]):
             return None
         return msgspec.json.decode(path.read_bytes(), type=_CamerasFile).mouselift.record
 
-    def add(self, sample: PreparedSample) -> None:
+    def add(self, sample: str, files: dict[str, bytes]) -> None:
         """All files of a sample, whole or absent."""
-        with self.writing(sample.record.id) as folder:
+        with self.writing(sample) as folder:
             (folder / "images").mkdir()
-            for name, data in sample.images.items():
+            for name, data in files.items():
                 (folder / name).write_bytes(data)
-            (folder / CAMERAS_FILE).write_bytes(sample.cameras_json)
 
     def complete(self, records: dict[int, Record], summary: dict[str, Any]) -> None:
         """Manifest by frame, the lists of the splits, the description."""

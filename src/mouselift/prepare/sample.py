@@ -12,6 +12,7 @@ import numpy as np
 
 from mouselift.array_types import Levels, Vector3
 from mouselift.calibration.facelift import ViewEntry, sample_json
+from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import FramingError, LensFoldError, MaskError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom, Framing
@@ -40,15 +41,6 @@ class Record(msgspec.Struct, frozen=True, omit_defaults=True):
     centre_rms_px: float | None = None
     views: list[dict[str, Any]] = []
     findings: list[Finding] = []
-
-
-@dataclass(frozen=True, eq=False)
-class PreparedSample:
-    """A sample's files, not yet written. A dropped one has none."""
-
-    record: Record
-    images: dict[str, bytes]  # path inside the sample's folder -> PNG
-    cameras_json: bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,14 +104,15 @@ def usable_views(
     for view in frameset.views:
         subject = None if view.mask is None else subject_mask(view.mask, options.speck)
         problem = _problem(view, subject, images)
-        if problem is None and subject is not None:
+        if subject is not None and problem is None:
             views.append(view)
             subjects.append(subject)
             if subject.silhouette.touches_border():
-                findings.append(_finding("cut-by-sensor", view, frameset, "the mask touches the image's border"))
-        elif problem is not None:
-            code, text = problem
-            findings.append(_finding(code, view, frameset, text))
+                problem = "cut-by-sensor", "the mask touches the image's border"
+        if problem is not None:
+            code, text = problem[0], f"{view.where}: {problem[1]}"
+            found = Finding.of(code, text, severity="warning", camera=view.camera.name, frame=frameset.frame, advice="")
+            findings.append(found)
     return views, subjects, findings
 
 
@@ -131,11 +124,6 @@ def _problem(view: ViewFrame, subject: SubjectMask | None, images: bool) -> tupl
     if subject is None:
         return "empty-mask", f"the mask is empty (highest level {int(view.mask.max())}, expected 255)"
     return None
-
-
-def _finding(code: str, view: ViewFrame, frameset: FrameSet, text: str) -> Finding:
-    text = f"{view.where}: {text}"
-    return Finding.of(code, text, severity="warning", camera=view.camera.name, frame=frameset.frame, advice="")
 
 
 def verdict(findings: Sequence[Finding], remaining: int, options: PrepareOptions) -> str | None:
@@ -150,79 +138,54 @@ def verdict(findings: Sequence[Finding], remaining: int, options: PrepareOptions
     return None if remaining >= 2 else "too-few-views"
 
 
-def make_sample(frameset: FrameSet, setting: Setting) -> PreparedSample:
-    """Plan and execute one sample. Depends on its arguments only, so any run makes the same bytes."""
-    options, rate = setting.options, setting.rate
+def make_sample(frameset: FrameSet, setting: Setting) -> tuple[Record, dict[str, bytes]]:
+    """(record, files by their path in the sample's folder; none where it is dropped). Any run makes the same bytes."""
+    options, frame = setting.options, frameset.frame
     views, subjects, findings = usable_views(frameset, options)
-    dropped = verdict(findings, len(views), options)
-    if dropped is not None:
-        return _dropped(frameset, dropped, findings, rate)
-    try:
-        plan = plan_sample(
-            setting.framing,
-            [view.camera for view in views],
-            [subject.silhouette for subject in subjects],
-            setting.up,
-            shared=setting.shared,
-        )
-    except (FramingError, LensFoldError) as error:
-        findings.append(Finding.of("no-framing", f"frame {frameset.frame}: {error}", frame=frameset.frame))
-        return _dropped(frameset, "no-framing", findings, rate)
-    findings += _plan_findings(plan, frameset)
-    images: dict[str, bytes] = {}
-    cameras: list[ViewEntry] = []
+    reason, plan = verdict(findings, len(views), options), None
+    if reason is None:
+        cameras, silhouettes = [view.camera for view in views], [subject.silhouette for subject in subjects]
+        try:
+            plan = plan_sample(setting.framing, cameras, silhouettes, setting.up, shared=setting.shared)
+        except (FramingError, LensFoldError) as error:
+            findings.append(Finding.of("no-framing", f"frame {frame}: {error}", frame=frame))
+            reason = "no-framing"
+    time = frame / setting.rate if setting.rate > 0 else None
+    if plan is None:
+        return Record(sample_id(frame), frame, "dropped", time, reason, findings=findings), {}
+    findings += _plan_findings(plan, frame)
+    files: dict[str, bytes] = {}
+    entries: list[ViewEntry] = []
     for index, (view, subject) in enumerate(zip(views, subjects, strict=True)):
         assert view.image is not None  # `usable_views` leaves out views without one
+        interpolation, background = options.interpolation, options.background
         rgba = warp_view(
-            plan.views[index],
-            view.image,
-            subject.mask,
-            interpolation=options.interpolation,
-            background=options.background,
+            plan.views[index], view.image, subject.mask, interpolation=interpolation, background=background
         )
         number = setting.cameras.index(view.camera.name)  # a view keeps its number when others are missing
         path = f"images/cam_{number:03d}.png"
-        images[path] = encode_png(rgba)
-        cameras.append(ViewEntry(plan.written_camera(index), path, number))
-    record = _record(frameset, plan, findings, rate)
-    extra = {"provenance": setting.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
-    return PreparedSample(record, images, sample_json(record.id, cameras, extra))
-
-
-def _dropped(frameset: FrameSet, reason: str, findings: list[Finding], rate: float) -> PreparedSample:
+        files[path] = encode_png(rgba)
+        entries.append(ViewEntry(plan.written_camera(index), path, number))
+    x, y, z = plan.centre.tolist()
     record = Record(
-        sample_id(frameset.frame), frameset.frame, "dropped", _time(frameset.frame, rate), reason, findings=findings
-    )
-    return PreparedSample(record, {}, b"")
-
-
-def _time(frame: int, rate: float) -> float | None:
-    return frame / rate if rate > 0 else None
-
-
-def _record(frameset: FrameSet, plan: SamplePlan, findings: list[Finding], rate: float) -> Record:
-    x, y, z = (float(value) for value in plan.centre)
-    return Record(
-        sample_id(frameset.frame),
-        frameset.frame,
+        sample_id(frame),
+        frame,
         "kept",
-        _time(frameset.frame, rate),
+        time,
         centre=(x, y, z),
-        centre_rms_px=float(plan.centre_rms_px),
+        centre_rms_px=plan.centre_rms_px,
         views=[_view_record(view) for view in plan.views],
         findings=findings,
     )
+    extra = {"provenance": setting.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
+    return record, {**files, CAMERAS_FILE: sample_json(record.id, entries, extra)}
 
 
 def _view_record(view: ViewPlan) -> dict[str, Any]:
+    same = ("scale", "focal", "magnification", "distance", "residual_px", "trusted")
     return {
         "camera": view.name,
-        "scale": view.scale,
-        "focal": view.focal,
-        "magnification": view.magnification,
-        "distance": view.distance,
-        "residual_px": view.residual_px,
-        "trusted": view.trusted,
+        **{name: getattr(view, name) for name in same},
         "fill_before": None if view.fill_before is None else view.fill_before.area,
         "fill_after": None if view.fill_after is None else view.fill_after.area,
         "cut": view.cut,
@@ -230,31 +193,19 @@ def _view_record(view: ViewPlan) -> dict[str, Any]:
     }
 
 
-def _plan_findings(plan: SamplePlan, frameset: FrameSet) -> list[Finding]:
+def _plan_findings(plan: SamplePlan, frame: int) -> list[Finding]:
     found: list[Finding] = []
     if plan.legacy:
-        found.append(
-            Finding.of(
-                "legacy",
-                "preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it",
-                severity="warning",
-                frame=frameset.frame,
-                advice="",
-            )
-        )
+        text = "preset `legacy`: the cameras do not belong to the pixels, on purpose; never train on it"
+        found.append(Finding.of("legacy", text, severity="warning", frame=frame, advice=""))
     for view in plan.views:
         if view.fill_before is None or view.residual_px is None:
             continue
         size = view.fill_before.area * (view.source.width * view.source.height) ** 0.5
         if view.residual_px > _DISAGREE_SHARE * size:
-            found.append(
-                Finding.of(
-                    "centres-disagree",
-                    f"{view.name} frame {frameset.frame}: the mask's centre lies "
-                    f"{view.residual_px:.1f} px from where "
-                    f"the other views put it (subject about {size:.0f} px); a wrong mask or calibration, or a lag?",
-                    camera=view.name,
-                    frame=frameset.frame,
-                )
+            text = (
+                f"{view.name} frame {frame}: the mask's centre lies {view.residual_px:.1f} px from where "
+                f"the other views put it (subject about {size:.0f} px); a wrong mask or calibration, or a lag?"
             )
+            found.append(Finding.of("centres-disagree", text, camera=view.name, frame=frame))
     return found

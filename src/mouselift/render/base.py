@@ -243,7 +243,7 @@ def render_gaussians(gaussians: Gaussians, camera: Camera, *, background: Colour
     MissingExtraError where numba (CPU) or gsplat (CUDA) is missing.
 
     Example:
-        >>> camera = load_sample(Path("out/mouse7/sample_000007")).sample.views[0].camera
+        >>> camera = load_sample(Path("out/mouse7/sample_000007")).views[0].camera
         >>> w_first, grey = torch.tensor([[1.0, 0.0, 0.0, 0.0]]), torch.full((1, 3), 0.5)
         >>> ball = Gaussians(torch.zeros(1, 3), torch.full((1, 3), 0.1), w_first, torch.tensor([0.9]), grey)
         >>> render_gaussians(ball, camera).colour.shape

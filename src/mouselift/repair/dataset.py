@@ -148,7 +148,7 @@ def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
     """The cause that up to 50 samples, evenly chosen among the faulty ones, share."""
     problem, names = [], ()
     for k, folder in enumerate(folders):
-        sample = load_sample(folder).sample
+        sample = load_sample(folder)
         progress("looking for faulty samples", k + 1, len(folders))
         if len(sample.views) < 3:
             continue
@@ -191,10 +191,10 @@ class _Job:
         except CalibrationError as error:
             self.store.add(folder, None)
             return RepairRecord(folder.name, "refused", reason=str(error))
-        loaded = load_sample(folder)
-        found = repair_sample(loaded.sample, self.shared, self.rig)
-        if len(loaded.sample.views) != len(views) and found.status != "good":
-            lost = "; ".join(f.message for f in loaded.findings if f.severity != "note")
+        sample = load_sample(folder)
+        found = repair_sample(sample, self.shared, self.rig)
+        if len(sample.views) != len(views) and found.status != "good":
+            lost = "; ".join(f.message for f in sample.findings if f.severity != "note")
             found = Repaired("refused", found.cameras, found.cause, lost, found.residual_before_px, None)
         data = repaired_json(content, found, self.pool) if found.status == "repaired" else None
         self.store.add(folder, data)

@@ -110,7 +110,7 @@ def write_report(
     sheets, scenes = [], []
     for done, shown in enumerate(large):
         progress("images", done, len(large) + len(small))
-        sample = load_sample(folders[shown.id], colours=True).sample
+        sample = load_sample(folders[shown.id], colours=True)
         if sample.views:
             sheets.append({"role": shown.role, "drawing": tangent_sheet(sample)})
             scenes.append({"role": shown.role, "title": sample.id, "json": scene_json(scene_of(sample))})
@@ -223,7 +223,7 @@ def _cause_words(cause: Cause, audit: DatasetAudit) -> str:
 
 def _finding_groups(audit: DatasetAudit, folders: dict[str, Path]) -> list[Group]:
     """One group a code, the gravest first; its worst findings with a thumbnail of their view."""
-    load = lru_cache(maxsize=1)(lambda folder: load_sample(folder, colours=True).sample)  # one: memory stays flat
+    load = lru_cache(maxsize=1)(lambda folder: load_sample(folder, colours=True))  # one: memory stays flat
     groups, images = [], 0
     ordered = sorted(
         audit.counts.items(), key=lambda item: (SEVERITIES.index(item[1].severity), -item[1].samples, item[0])
@@ -247,7 +247,7 @@ def _contact(
 ) -> str:
     rows, labels = [], []
     for done, shown in enumerate(small, start=1):
-        sample = load_sample(folders[shown.id], colours=True).sample
+        sample = load_sample(folders[shown.id], colours=True)
         progress(done)
         if sample.views:
             rows.append([_tile(view, _TILE) for view in sample.views])

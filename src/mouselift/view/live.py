@@ -97,7 +97,7 @@ class LiveView(Served):
     def show(self, index: int) -> None:
         """Replace the scene by that of sample number `index`."""
         folder = self.folders[index]
-        sample = load_sample(folder, colours=True).sample
+        sample = load_sample(folder, colours=True)
         self.clear()
         if not sample.views:
             self.words.content = f"**{folder.name}**: none of its views can be shown; `mouselift audit` says why."
@@ -224,7 +224,7 @@ def cameras_of(folder: Path) -> list[tuple[Camera, ImageRGB | None]]:
         except CalibrationError as error:
             raise DatasetError(str(error)) from None
         return [(view.camera, _image(folder / view.file_path)) for view in views]
-    loaded = load_sample(folder, colours=True).sample.views
+    loaded = load_sample(folder, colours=True).views
     if not loaded:
         raise DatasetError(f"{folder}: none of its views can be shown; `mouselift audit` says why")
     return [(view.camera, on_ground(colours_or_grey(view), view.alpha, max(view.alpha.shape))) for view in loaded]
