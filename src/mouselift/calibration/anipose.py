@@ -54,12 +54,10 @@ def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) ->
     except (TypeError, ValueError) as error:
         raise CalibrationError(f"camera {name!r} ({where}): {error}") from None
     K, R, t = matrices(f"camera {name!r} ({where})", table["matrix"], cv2.Rodrigues(vector)[0], table["translation"])
-    # a transposed K is refused by RigCamera, with the numbers as they stand in the file
-    K = K if K[2, :2].any() else shifted(K, ZERO_BASED)
     crop = crops.get(name)
     offset = None if crop is None else (crop[0], crop[1])
     crop_size = None if crop is None or len(crop) < 4 else (crop[2], crop[3])
-    return RigCamera(name, path, K, R, t, lens, (width, height), offset, crop_size)
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, (width, height), offset, crop_size)
 
 
 def _crops(path: Path) -> tuple[dict[str, list[int]], list[str]]:

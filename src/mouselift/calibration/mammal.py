@@ -57,8 +57,7 @@ def _camera(path: Path, name: str, entry: Any) -> RigCamera:
             "Use the calibration of the raw videos (DANNCE, Anipose) with the raw videos instead."
         )
     K, R, t = matrices(where, entry["K"], entry["R"], entry["T"])
-    # a transposed K is refused by RigCamera, with the numbers as they stand in the file
-    return RigCamera(name, path, shifted(K, ZERO_BASED) if not K[2, :2].any() else K, R, t, Pinhole())
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, Pinhole())
 
 
 def find_mammal(folder: Path) -> list[Path]:

@@ -179,9 +179,13 @@ def opencv_lens(coefficients: Sequence[float], fisheye: bool = False) -> Lens:
 
 
 def shifted(K: Matrix3, offset: float) -> Matrix3:
-    """K with `offset` (ONE_BASED or ZERO_BASED) added to the principal point."""
+    """K with `offset` (ONE_BASED or ZERO_BASED) added to the principal point.
+
+    A transposed K stays as it is: RigCamera refuses it, with the numbers as they stand in the file.
+    """
     out = np.array(K, dtype=np.float64)
-    out[:2, 2] += offset
+    if not out[2, :2].any():
+        out[:2, 2] += offset
     return out
 
 

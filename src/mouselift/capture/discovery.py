@@ -19,7 +19,7 @@ from mouselift.errors import CaptureError
 from mouselift.media.images import IMAGE_SUFFIXES
 from mouselift.media.video import VideoInfo
 
-_CALIBRATION_FOLDERS = ("", "calibration", "calib", "calib_params", "calib_params/*")
+_CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*")
 _VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg"})
 _MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
 _OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
@@ -66,7 +66,8 @@ def discover(
     folder = folder.resolve()
     if not folder.is_dir():
         raise CaptureError(f"{folder}: no such folder; expected the folder of a recording")
-    if rig is None and _is_dataset(folder):
+    has_samples = (folder / CAMERAS_FILE).is_file() or next(folder.glob(f"*/{CAMERAS_FILE}"), None) is not None
+    if rig is None and has_samples:
         return _dataset(folder)
     rig_format, rig_file = _one_rig(folder, rig)
     calibration = load_rig(rig_file, rig_format, variant, unused)
@@ -96,33 +97,24 @@ def discover(
     return Discovery(folder, spec, tuple(found), tuple(assumed))
 
 
-def _find_rigs(folder: Path) -> list[tuple[str, Path]]:
-    """(format, path) of every calibration in the folder's usual places; a folder of params files before its copies."""
-    found: list[tuple[str, Path]] = []
-    for pattern in _CALIBRATION_FOLDERS:
-        for place in sorted(folder.glob(pattern)) if pattern else [folder]:
-            if place.is_dir():
-                found += rigs_in(place)
-    if not any(rig_format == "dannce" for rig_format, _ in found):
-        found += [("dannce", file) for file in sorted(folder.glob("*_dannce.mat"))]
-    return found
-
-
 def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
-    """The only rig there is, or the one that was asked for."""
-    if rig is None:
-        found = _find_rigs(folder)
-        if len(found) == 1:
-            return found[0]
-        if found:
-            names = ", ".join(f"{path.relative_to(folder).as_posix() or '.'} ({kind})" for kind, path in found)
-            raise CaptureError(f"{folder}: several calibrations: {names}; say which with --rig PATH")
-        raise CaptureError(
-            f"{folder}: no calibration recognised. Expected one of: calibration/hires_cam1_params.mat ... or "
-            "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), or a "
-            f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
-        )
-    return rig_at(rig)
+    """(format, path) of the one that was asked for, or of the only one in the folder's usual places."""
+    if rig is not None:
+        return rig_at(rig)
+    places = [folder, *(place for pattern in _CALIBRATION_FOLDERS for place in sorted(folder.glob(pattern)))]
+    found = [one for place in places if place.is_dir() for one in rigs_in(place)]
+    if not any(rig_format == "dannce" for rig_format, _ in found):  # a folder of params files before its copies
+        found += [("dannce", file) for file in sorted(folder.glob("*_dannce.mat"))]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        names = ", ".join(f"{path.relative_to(folder).as_posix() or '.'} ({kind})" for kind, path in found)
+        raise CaptureError(f"{folder}: several calibrations: {names}; say which with --rig PATH")
+    raise CaptureError(
+        f"{folder}: no calibration recognised. Expected one of: calibration/hires_cam1_params.mat ... or "
+        "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), or a "
+        f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
+    )
 
 
 def _recording(place: Path, rig: Rig, chunk: int | None, match: str | None) -> tuple[_Recording, list[str]]:
@@ -147,11 +139,10 @@ def _masks(folder: Path, rig: Rig, recording: _Recording) -> tuple[dict[str, Pat
     """Masks of the recording's cameras; of the same chunk where masks come in chunks."""
     sets, _ = _find_media(folder, rig.names, masks=True)
     sets = [group for group in sets if group.first in (None, recording.first) or recording.first is None]
-    sets = [group for group in sets if set(group.files) & set(recording.files)]
-    if not sets:
+    shared = [len(group.files.keys() & recording.files.keys()) for group in sets]
+    if not any(shared):
         return {}, ["No masks; `mouselift mask` can make them."]
-    most = max(len(set(group.files) & set(recording.files)) for group in sets)
-    best = [group for group in sets if len(set(group.files) & set(recording.files)) == most]
+    best = [group for group, count in zip(sets, shared, strict=True) if count == max(shared)]
     if len(best) > 1:
         names = ", ".join(group.words for group in best)
         return {}, [f"Several sets of masks, none taken: {names}; name one by `mask = ...` for each camera"]
@@ -186,10 +177,6 @@ def _assumptions(rig: Rig) -> Iterator[str]:
         f'nothing says which way is up ({rig.format}\'s world is arbitrary): `up` is not set; add up = "+z" or '
         "up = [x, y, z] before `prepare`"
     )
-
-
-def _is_dataset(folder: Path) -> bool:
-    return (folder / CAMERAS_FILE).is_file() or next(folder.glob(f"*/{CAMERAS_FILE}"), None) is not None
 
 
 def _dataset(folder: Path) -> Discovery:

@@ -116,7 +116,8 @@ class BrownConrady:
         if xy.size == 0:
             return xy.copy()
         xy = _finite_or_nan(xy)
-        ray = _radial_start(xy, *self._table)
+        target, (radius, distorted) = np.hypot(xy[:, 0], xy[:, 1]), self._table
+        ray = xy * _ratio(np.interp(target, distorted, radius), target)[:, None]  # the radial terms alone
         for _ in range(_MAX_ITERATIONS):
             residual = self._apply(ray) - xy
             if np.nanmax(np.abs(residual), initial=0.0) < UNDISTORT_TOLERANCE * 0.01:
@@ -203,12 +204,6 @@ def _ratio(numerator: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """numerator / radius, and its limit 1 on the axis."""
     safe = np.where(radius > 1e-15, radius, 1.0)
     return np.where(radius > 1e-15, numerator / safe, 1.0)
-
-
-def _radial_start(xy: np.ndarray, radius: np.ndarray, distorted: np.ndarray) -> np.ndarray:
-    """Rays whose radial terms alone give `xy`: Newton's start."""
-    target = np.hypot(xy[:, 0], xy[:, 1])
-    return xy * _ratio(np.interp(target, distorted, radius), target)[:, None]
 
 
 def _inside(ray: np.ndarray, limit: float) -> np.ndarray:
