@@ -32,11 +32,10 @@ from mouselift.findings import Details, Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import number_of
-from mouselift.media.png import AlphaImage, read_alpha, read_colours
+from mouselift.media.png import SIGNATURE, AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _GROUNDS = {"white": 255, "black": 0}
-_PNG_HEAD = b"\x89PNG\r\n\x1a\n"
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,16 +128,17 @@ def _png_size(file: Path) -> tuple[int, int] | None:
     """(width, height) from a PNG's header; None for other formats, which are compared when they are decoded."""
     with file.open("rb") as stream:
         head = stream.read(24)
-    if len(head) < 24 or not head.startswith(_PNG_HEAD):
+    if len(head) < 24 or not head.startswith(SIGNATURE):
         return None
     width, height = struct.unpack(">II", head[16:24])
     return int(width), int(height)
 
 
 def load_sample(folder: Path, colours: bool = False) -> Sample:
-    """Reads one sample folder; what is wrong with its files is in `findings`, and nothing is raised for it.
+    """Reads one sample folder, of any tool. What is wrong with its files is in `Sample.findings`; nothing is raised.
 
-    `colours`: keep the images' colours in `View.colours` (slower by a decode a view).
+    Views whose camera cannot exist are left out; those without a usable silhouette give their camera to
+    `Sample.unseen`. colours: keep the images' colours in `View.colours` (slower by a decode a view).
     """
     name, file = folder.name, folder / CAMERAS_FILE
     try:

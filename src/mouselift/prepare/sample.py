@@ -158,9 +158,12 @@ def make_sample(frameset: FrameSet, setting: Setting) -> tuple[Record, dict[str,
     entries: list[ViewEntry] = []
     for index, (view, subject) in enumerate(zip(views, subjects, strict=True)):
         assert view.image is not None  # `usable_views` leaves out views without one
-        interpolation, background = options.interpolation, options.background
         rgba = warp_view(
-            plan.views[index], view.image, subject.mask, interpolation=interpolation, background=background
+            plan.views[index],
+            view.image,
+            subject.mask,
+            interpolation=options.interpolation,
+            background=options.background,
         )
         number = setting.cameras.index(view.camera.name)  # a view keeps its number when others are missing
         path = f"images/cam_{number:03d}.png"
