@@ -25,8 +25,7 @@ from threadpoolctl import threadpool_limits
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
-from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
-from mouselift.inspect.offsets import LagTables, lag_table
+from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
 from mouselift.inspect.sampled_frames import FrameOutlines, ViewOutline, choose_frames, motion_a_frame, view_outline
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse

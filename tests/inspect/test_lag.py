@@ -12,8 +12,7 @@ import pytest
 from mouselift.capture.capture import load_capture
 from mouselift.inspect.facts import Inspection
 from mouselift.inspect.inspect_capture import inspect_capture
-from mouselift.inspect.lag import lag_facts, lag_findings
-from mouselift.inspect.offsets import LagTables, about_the_instant, solve
+from mouselift.inspect.lag import LagTables, about_the_instant, lag_facts, lag_findings, solve
 from mouselift.inspect.options import InspectOptions
 
 

@@ -74,7 +74,7 @@ def test_pngs_carry_the_frame_number(tmp_path: Path):
     [
         ({"every": 0}, "every"),
         ({"start": 5, "stop": 5}, "start"),
-        ({"samples": 300}, "8 to 255"),
+        ({"learn_from": 300}, "8 to 255"),
     ],
 )
 def test_impossible_options_are_refused(wrong, said):

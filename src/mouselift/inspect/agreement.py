@@ -160,24 +160,21 @@ def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequen
     """Which camera disagrees; those in `late` lag, and have their own finding."""
     if facts is None or instants < _INSTANTS:
         return
-    ratios = {
-        name: px / max(rest, LEAST_PX / RATIO)
+    candidates = [
+        (px / max(rest, LEAST_PX / RATIO), name, px, rest)
         for name, px in facts.camera_px.items()
         if px is not None and (rest := facts.without_px[name]) is not None
-    }
-    worst = max(ratios, key=lambda name: ratios[name]) if len(facts.camera_px) > 2 and ratios else None
-    own, rest = (None, None) if worst is None else (facts.camera_px[worst], facts.without_px[worst])
-    steady = worst is not None and facts.worst_share.get(worst, 0.0) >= WORST_SHARE
-    if worst is not None and own is not None and rest is not None and ratios[worst] > RATIO and steady:
+    ]
+    ratio, worst, own, rest = max(candidates, key=lambda candidate: candidate[0], default=(0.0, "", 0.0, 0.0))
+    if len(facts.camera_px) > 2 and ratio > RATIO and facts.worst_share.get(worst, 0.0) >= WORST_SHARE:
         if worst in late:
             return
-        serious = ratios[worst] > SURE_RATIO and own > SERIOUS_PX
         yield Finding.of(
             "views-disagree",
             f"camera {worst}: its silhouettes lie {own:.2f} px from the other views' tangent planes; the others "
             f"agree among themselves to {rest:.2f} px. Its calibration belongs to another camera or another day, its "
             "images were resized or cropped, or its masks are bad: look at its masks first, then calibrate again",
-            severity="error" if serious else "warning",
+            severity="error" if ratio > SURE_RATIO and own > SERIOUS_PX else "warning",
             camera=worst,
             value=own,
             limit=rest,
@@ -205,20 +202,18 @@ def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
             )
             yield Finding.of("missing-mask", text, camera=fact.camera)
             continue
-        if fact.empty > _EMPTY_SHARE * there:
-            text = f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants"
-            yield Finding.of(
-                "empty-mask", text, camera=fact.camera, value=fact.empty / there, limit=_EMPTY_SHARE, advice=""
-            )
-        if fact.cut > _CUT_SHARE * there:
-            yield Finding.of(
-                "cut-by-sensor",
-                f"camera {fact.camera}: the image's border cuts the subject in {fact.cut} of {there} instants "
-                f"({fact.cut / there:.0%}); `prepare` drops them unless --on-cut keep. Move the camera back, or "
-                "leave it out ([rig] unused)",
-                severity="warning",
-                camera=fact.camera,
-                value=fact.cut / there,
-                limit=_CUT_SHARE,
-                advice="",
-            )
+        empty = f"camera {fact.camera}: {fact.empty} of {there} masks are empty; `prepare` drops such instants"
+        cut = (
+            f"camera {fact.camera}: the image's border cuts the subject in {fact.cut} of {there} instants "
+            f"({fact.cut / there:.0%}); `prepare` drops them unless --on-cut keep. Move the camera back, or leave it "
+            "out ([rig] unused)"
+        )
+        for code, count, limit, text in (
+            ("empty-mask", fact.empty, _EMPTY_SHARE, empty),
+            ("cut-by-sensor", fact.cut, _CUT_SHARE, cut),
+        ):
+            if count > limit * there:
+                share = count / there
+                yield Finding.of(
+                    code, text, severity="warning", camera=fact.camera, value=share, limit=limit, advice=""
+                )

@@ -15,8 +15,7 @@ from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
 from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
 from mouselift.inspect.facts import Inspection, LagFacts, triple
-from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, lag_facts, lag_findings
-from mouselift.inspect.offsets import LagTables, lag_table
+from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, common_view, pair_facts, rig_findings
 from mouselift.inspect.sampled_frames import (

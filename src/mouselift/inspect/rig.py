@@ -91,8 +91,7 @@ def rig_findings(
     recorded: Sequence[RecordedCamera], facts: Sequence[CameraFacts], pairs: Sequence[PairFacts]
 ) -> Iterator[Finding]:
     """What about the calibration is unusual. Sound rigs can have any one of these: warnings, not errors."""
-    cameras = [r.camera for r in recorded]
-    yield from _copies(cameras)
+    yield from _copies([r.camera for r in recorded])
     for fact in facts:
         yield from _camera_findings(fact, [f.focal for f in facts if f.size == fact.size])
     near = [pair for pair in pairs if pair.angle < _NARROW]
@@ -114,8 +113,7 @@ def rig_findings(
 def _copies(cameras: Sequence[Camera]) -> Iterator[Finding]:
     """Intrinsics that occur twice. (Poses that do are refused on loading.)"""
     for a, b in combinations(cameras, 2):
-        same_pose = float(np.abs(a.T_cam_world - b.T_cam_world).max()) < 1e-9 * max(1.0, float(np.abs(a.centre).max()))
-        if same_pose:
+        if np.abs(a.T_cam_world - b.T_cam_world).max() < 1e-9 * max(1.0, float(np.abs(a.centre).max())):
             text = (
                 f"cameras {a.name} and {b.name} have one and the same pose; expected every camera at its own place. "
                 "One calibration was copied over the other: calibrate again, or leave the wrong one out"

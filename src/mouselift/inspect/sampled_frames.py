@@ -78,10 +78,9 @@ def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
     """Frames for which every camera that has masks has one; empty where no camera has any."""
     if isinstance(source, DatasetSource):
         return list(source.frames)
-    tracks = [track.masks for track in source.tracks if track.masks is not None]
-    if not tracks:
+    sets = [mask_numbers(track.masks) for track in source.tracks if track.masks is not None]
+    if not sets:
         return []
-    sets = [mask_numbers(track) for track in tracks]
     common = set(source.frames).intersection(*sets)
     return sorted(common or set(source.frames).intersection(sets[0].union(*sets)))
 
@@ -150,25 +149,21 @@ def _parts(mask: Levels) -> tuple[int, bool]:
 
 
 def motion_a_frame(window: Sequence[FrameOutlines]) -> float | None:
-    """Pixels a frame that the outline moves over consecutive frames; None for a single one, and where no view knows.
+    """Pixels a frame that the outline moves over consecutive frames: RMS change of its reach in 16 directions, median
+    view; None for a single frame, and where no view knows.
 
     From end to end: from one frame to the next, the masks' own flicker would pass for motion.
     """
-    moved = motion_px(window[0], window[-1]) if len(window) > 1 else None
-    return None if moved is None else moved / (len(window) - 1)
-
-
-def motion_px(before: FrameOutlines, after: FrameOutlines) -> float | None:
-    """Pixels that the outline moves between two instants: RMS change of its reach in 16 directions, median view."""
     angle = np.arange(_DIRECTIONS) * 2 * np.pi / _DIRECTIONS
     directions = np.stack([np.cos(angle), np.sin(angle)])
     reaches = [
         [None if view is None else (view.outline.convex @ directions).max(axis=0) for view in frame.views]
-        for frame in (before, after)
+        for frame in (window[0], window[-1])
     ]
     moved = [
         float(np.sqrt(np.mean((late - early) ** 2)))
         for early, late in zip(*reaches, strict=True)
         if early is not None and late is not None
     ]
-    return float(np.median(moved)) if moved else None
+    steps = len(window) - 1
+    return float(np.median(moved)) / steps if moved and steps else None

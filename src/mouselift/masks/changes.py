@@ -19,7 +19,7 @@ from mouselift.atomic import whole_file
 from mouselift.errors import MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import Box, Image
-from mouselift.media.video import VideoImage
+from mouselift.media.video import VideoImage, plane
 
 _PLANAR = ("yuv420p", "yuvj420p")
 _SHRINK = 8  # pixels a cell: ratios are formed of means over cells
@@ -44,28 +44,15 @@ class YuvImage(NamedTuple):
 def yuv_image(image: Image) -> YuvImage:
     """Of a whole image; a 4:2:0 video's own planes where there are any (20 times cheaper than by RGB)."""
     if isinstance(image, VideoImage) and image.frame.format.name in _PLANAR:
-        return YuvImage(image.luma(), _chroma_planes(image))
+        return YuvImage(image.luma(), np.stack([plane(image.frame, 2), plane(image.frame, 1)], axis=-1))
     ycc = np.asarray(cv2.cvtColor(image.rgb(), cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
     return YuvImage(np.ascontiguousarray(ycc[..., 0]), halved(ycc[..., 1:]))
-
-
-def _chroma_planes(image: VideoImage) -> UInt8[Array, "hh hw 2"]:
-    v, u = (
-        np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
-        for plane in (image.frame.planes[2], image.frame.planes[1])
-    )
-    return np.stack([v, u], axis=-1)
-
-
-def half_size(height: int, width: int) -> tuple[int, int]:
-    """(rows, columns) of the half-size grid: half-size pixel (j, i) covers full-size (2j .. 2j+1, 2i .. 2i+1)."""
-    return (height + 1) // 2, (width + 1) // 2
 
 
 def halved(image: np.ndarray) -> np.ndarray:
     """Means over 2 x 2 blocks, the last row or column repeated where the size is odd: no shift of centres."""
     height, width = image.shape[:2]
-    rows, columns = half_size(height, width)
+    rows, columns = (height + 1) // 2, (width + 1) // 2
     if (rows * 2, columns * 2) != (height, width):
         image = cv2.copyMakeBorder(image, 0, rows * 2 - height, 0, columns * 2 - width, cv2.BORDER_REPLICATE)
     return np.asarray(cv2.resize(image, (columns, rows), interpolation=cv2.INTER_AREA))

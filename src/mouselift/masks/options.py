@@ -29,8 +29,3 @@ class MaskOptions:
             raise MaskError(f"expected 0 <= start < stop, got start {self.start}, stop {self.stop}")
         if not 8 <= self.learn_from <= _MOST_SAMPLES:
             raise MaskError(f"learn_from: expected 8 to {_MOST_SAMPLES}, got {self.learn_from}")
-
-    @property
-    def whole_recording(self) -> bool:
-        """Whether every frame of the recording is asked for."""
-        return self.every == 1 and self.start == 0 and self.stop is None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -13,8 +12,7 @@ from mouselift.array_types import Array, Levels, Mask
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
-from mouselift.masks.scene import Scene, changed_map
-from mouselift.masks.subject_colours import ColourModel, log_ratio
+from mouselift.masks.scene import ColourModel, Scene, changed_map, log_ratio
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
 from mouselift.media.images import Box, Image
 
@@ -35,14 +33,6 @@ _GAP = 6  # pixels: parts nearer than twice this hang together
 _PART = 0.1  # of the largest: groups of parts that stand apart and are smaller are dropped
 _INNER = np.ones((7, 7), np.uint8)  # off the footprint, which is wide, where only the other views speak
 _EDGE = 0.8  # pixels: softness of the outline
-
-
-class Footprints(NamedTuple):
-    """What one half-size view can show of the subject."""
-
-    own: ViewMask  # the subject itself
-    thin: ViewMask  # thin parts that one view misses
-    mirror: ViewMask  # its mirror image in the floor
 
 
 class Segmenter:
@@ -80,10 +70,7 @@ class Segmenter:
             elif hulls is None:
                 levels.append(np.zeros_like(image.luma))
             else:
-                own, loose, mirror = (footprint(hull, self.carver.cameras[view]) for hull in hulls)
-                below = mirror & ~own
-                shown = Footprints(dilated(own, _GROWN) & ~below, loose & ~below, mirror)
-                levels.append(self._full_size_mask(view, image, shown))
+                levels.append(self._full_size_mask(view, image, hulls))
         return tuple(levels)
 
     def _carved(self, images: Sequence[YuvImage | None]) -> tuple[Cloud, Cloud]:
@@ -100,9 +87,13 @@ class Segmenter:
         solid, thin = (hull.points[self.scene.floor.above(hull.points) >= 0] for hull in (hulls[0], hulls[-1]))
         return subject_cluster(self.carver, solid, self._last, self.scene.largest), thin
 
-    def _full_size_mask(self, view: int, image: YuvImage, shown: Footprints) -> Levels:
+    def _full_size_mask(self, view: int, image: YuvImage, hulls: Sequence[VisualHull]) -> Levels:
+        """`hulls`: of the subject, of thin parts that one view misses, of the mirror image in the floor."""
+        own, thin, mirror = (footprint(hull, self.carver.cameras[view]) for hull in hulls)
+        below = mirror & ~own
+        shown = dilated(own, _GROWN) & ~below, thin & ~below, mirror
         full = np.zeros_like(image.luma)
-        box = _box(shown.own | shown.thin, full.shape)
+        box = _box(shown[0] | shown[1], full.shape)
         if box is None:
             return full
         x0, y0, x1, y1 = box

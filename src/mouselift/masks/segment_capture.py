@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
 import av
@@ -88,7 +89,10 @@ def segment_capture(
     workers = worker_count(workers)
     capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
     source = CaptureSource(capture)
-    frames = _selected(source, options)
+    stop = len(source.frames) if options.stop is None else min(options.stop, len(source.frames))
+    frames = range(options.start, stop, options.every)
+    if not frames:
+        raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
     identity = _identity(capture, source, options)
     folder = RunFolder(out, identity, description="job.json", record=FrameRecord, verb="mask")
     with folder.locked():
@@ -104,10 +108,11 @@ def segment_capture(
         progress("scene", 1, 1)
         records = _segmented(capture, scene, folder, work, frames, workers, progress)
         masks: dict[str, str] = {}
+        every_frame = options.every == 1 and options.start == 0 and options.stop is None
         for index, track in enumerate(source.tracks):
             progress("writing", index, len(source.tracks))
             media = track.images.media
-            if options.whole_recording and isinstance(media, VideoInfo):
+            if every_frame and isinstance(media, VideoInfo):
                 masks[track.name] = f"{track.name}.mkv"
                 images = _numbered_masks(work / track.name, media)
                 write_video(out / masks[track.name], images, track.images.size, source.rate)
@@ -119,19 +124,6 @@ def segment_capture(
         folder.close({})
         progress("writing", len(source.tracks), len(source.tracks))
         return report
-
-
-def _selected(source: CaptureSource, options: MaskOptions) -> list[int]:
-    stop = len(source.frames) if options.stop is None else min(options.stop, len(source.frames))
-    frames = list(range(options.start, stop, options.every))
-    if not frames:
-        raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
-    return frames
-
-
-def _blocks(frames: Sequence[int]) -> list[list[int]]:
-    edges = np.flatnonzero(np.diff(np.asarray(frames) // _BLOCK)) + 1
-    return [part.tolist() for part in np.split(np.asarray(frames), edges)]
 
 
 def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> dict[str, object]:
@@ -194,7 +186,8 @@ def _segmented(
 ) -> dict[int, FrameRecord]:
     """A record of each frame; those of whole blocks in the journal are not made again."""
     records = {record.frame: record for record in folder.records()}
-    todo = [block for block in _blocks(frames) if not all(frame in records for frame in block)]
+    blocks = [list(block) for _, block in groupby(frames, lambda frame: frame // _BLOCK)]
+    todo = [block for block in blocks if not all(frame in records for frame in block)]
     done = len(frames) - sum(len(block) for block in todo)
     progress("masks", done, len(frames))
     for record in run_blocks(_BlockJob(capture, scene, work), todo, workers):
@@ -281,15 +274,13 @@ def _report(
     empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
     findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
     views = [view for record in records for view in record.views]
-    centroid = [view.centroid_px for view in views if view.centroid_px is not None]
-    tangency = [px for view in views for px in view.tangency_px]
     return MaskReport(
         masks=masks,
         frames=len(records),
         floor=scene.floor.describe(capture.unit),
         cameras=summarise(scene.names, records),
-        centroid_px=rounded_median(centroid),
-        tangency_px=rounded_median(tangency),
+        centroid_px=rounded_median([view.centroid_px for view in views if view.centroid_px is not None]),
+        tangency_px=rounded_median([px for view in views for px in view.tangency_px]),
         empty=empty,
         findings=tuple(str(finding) for finding in findings),
     )

@@ -145,7 +145,7 @@ class VideoImage:
     def rgb(self, box: Box | None = None) -> ImageRGB:
         x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
         if self.frame.format.name in ("yuv420p", "yuvj420p"):
-            y, u, v = (_plane(self.frame, i) for i in range(3))
+            y, u, v = (plane(self.frame, i) for i in range(3))
             return region_rgb(y, u, v, (x0, y0, x1, y1), rgb_from_yuv(int(self.frame.colorspace), self._full_range))
         return np.ascontiguousarray(self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1])
 
@@ -155,8 +155,8 @@ class VideoImage:
         name = self.frame.format.name
         if name.startswith("yuv") and "p1" not in name:
             levels = full_range_levels(self._full_range)
-            return _looked_up(_plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
-        grey = _plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
+            return _looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
+        grey = plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
         part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
         return np.ascontiguousarray(part) if curve is None else curve[part]
 
@@ -174,9 +174,10 @@ def _looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
     return out
 
 
-def _plane(frame: VideoFrame, index: int) -> np.ndarray:
-    plane = frame.planes[index]
-    return np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)[:, : plane.width]
+def plane(frame: VideoFrame, index: int) -> np.ndarray:
+    """[h, w] a planar frame's own memory: 0 luma, 1 and 2 the colour differences (u, v)."""
+    own = frame.planes[index]
+    return np.frombuffer(memoryview(own), dtype=np.uint8).reshape(own.height, own.line_size)[:, : own.width]
 
 
 @lru_cache(maxsize=16)
