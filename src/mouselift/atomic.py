@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,6 +16,11 @@ TEMPORARY = ".writing-"  # begins the hidden names that hold what is not finishe
 def hidden(path: Path) -> Path:
     """The name beside `path` under which it is written."""
     return path.with_name(f"{TEMPORARY}{path.name}")
+
+
+def visible(paths: Iterable[Path]) -> list[Path]:
+    """Sorted, without hidden ones: unfinished files of ours, and the `._name` that macOS puts beside every file."""
+    return sorted(path for path in paths if not path.name.startswith("."))
 
 
 def check_output(path: Path, replace: bool, outside: Path | None = None) -> None:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import read_spec, write_capture_toml
 from mouselift.capture.discovery import Discovery, discover
+from mouselift.capture.source import CaptureSource
 from mouselift.errors import CalibrationError, CaptureError
 
 
@@ -248,3 +253,83 @@ def test_nothing_there(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text("")
     with pytest.raises(CaptureError, match=r"no rig format ends in '\.xml'"):
         discover(tmp_path, rig=tmp_path / "a.xml")
+
+
+def turned_images(folder: Path, size: tuple[int, int], code: int, frames: int = 2) -> None:
+    """JPEGs of `size` as stored, with an orientation tag."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(frames):
+        image = Image.fromarray(np.full((size[1], size[0], 3), 80, dtype=np.uint8))
+        exif = image.getexif()
+        exif[0x0112] = code
+        image.save(folder / f"{index:04d}.jpg", exif=exif)
+
+
+def test_orientation_without_evidence_is_applied_and_said(tmp_path: Path, truth, write) -> None:
+    write.anipose(tmp_path / "calibration.toml", truth)
+    for index, camera in enumerate(truth):
+        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 3 if index == 1 else 1)
+    found = discover(tmp_path)
+    name = truth[1].name
+    assert [line for line in found.assumed if name in line] == [
+        f"{name}: its tag says turned by 180 degrees: images are turned so, as OpenCV and players show them"
+    ]
+    assert not any(entry.as_stored for entry in found.spec.cameras)
+    assert len(loaded(found, tmp_path).cameras) == 4
+
+
+@pytest.mark.parametrize(("stored", "as_stored"), [((480, 640), False), ((640, 480), True)])
+def test_the_calibrated_size_decides_about_a_tag(
+    tmp_path: Path, truth, write, stored: tuple[int, int], as_stored: bool
+) -> None:
+    write.anipose(tmp_path / "calibration.toml", truth)
+    for index, camera in enumerate(truth):
+        turned_images(tmp_path / f"images/{camera.name}", stored if index == 2 else (640, 480), 6 if index == 2 else 1)
+    found = discover(tmp_path)
+    assert [entry.as_stored for entry in found.spec.cameras] == [False, False, as_stored, False]
+    assert any("the calibrated size (640x480) fit" in line and "clockwise" in line for line in found.found)
+    capture = loaded(found, tmp_path)
+    with closing(CaptureSource(capture)) as source:
+        images = next(source.read([0])).views
+    assert {(view.image.width, view.image.height) for view in images if view.image} == {(640, 480)}
+
+
+def test_masks_decide_about_a_tag_or_contradict_the_calibration(tmp_path: Path, truth, write) -> None:
+    write.dannce(tmp_path / "calibration", truth)  # holds no size
+    for index, camera in enumerate(truth):
+        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 8 if index == 0 else 1)
+        write.images(tmp_path / f"masks/{camera.name}", size=(640, 480))
+    found = discover(tmp_path)
+    assert [entry.as_stored for entry in found.spec.cameras] == [True, False, False, False]
+    assert said(found, "left aside (as_stored = true); the masks' size (640x480) fit only images that are not turned")
+    shutil.rmtree(tmp_path / "calibration")
+    write.anipose(tmp_path / "calibration.toml", [replace(truth[0], width=480, height=640), *truth[1:]])
+    with pytest.raises(CaptureError, match=r"480x640 turned, 640x480 as stored; the calibrated size .* contradict"):
+        discover(tmp_path)
+
+
+def test_hidden_companions_are_not_seen(dannce: Path) -> None:
+    before = discover(dannce)
+    for path in [*dannce.rglob("*.mp4"), *dannce.rglob("*.mat")]:
+        (path.parent / f"._{path.name}").write_bytes(b"\0\5\26\7")
+    assert discover(dannce).spec == before.spec
+
+
+@pytest.mark.parametrize("suffix", ["h264", "ts", "mts", "flv"])
+def test_raw_streams_are_found(tmp_path: Path, truth, write, suffix: str) -> None:
+    write.dannce(tmp_path / "calibration", truth)
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}.{suffix}")
+    assert [entry.video and entry.video.suffix for entry in discover(tmp_path).spec.cameras] == [f".{suffix}"] * 4
+
+
+def test_byte_order_marks_are_no_part_of_a_file(tmp_path: Path, truth, write) -> None:
+    """Windows' editors put one before UTF-8."""
+    file = write.anipose(tmp_path / "calibration.toml", truth)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes().replace(b"\n", b"\r\n"))
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}.mp4")
+    loaded(discover(tmp_path), tmp_path)
+    written = tmp_path / "capture.toml"
+    written.write_bytes(b"\xef\xbb\xbf" + written.read_bytes().replace(b"\n", b"\r\n"))
+    assert len(load_capture(tmp_path).cameras) == 4

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from mouselift.atomic import visible
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
@@ -93,12 +94,12 @@ def _toml(path: Path) -> dict[str, Any]:
 
 
 def find_anipose(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.glob("*.toml")) if _is_anipose(file)]
+    return [file for file in visible(folder.glob("*.toml")) if _is_anipose(file)]
 
 
 def _is_anipose(file: Path) -> bool:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return file.name == "calibration.toml"  # its reader says what is wrong with it
     return any(isinstance(table, dict) and {"matrix", "rotation"} <= set(table) for table in tables.values())

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Matrix3, Vector3
+from mouselift.atomic import visible
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, brown_conrady, matrices, shifted
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError, LensFoldError
@@ -141,7 +142,7 @@ class _Proof:
 def _proofs(path: Path, raws: Sequence[_RawCamera]) -> list[_Proof]:
     """All within reach: calibration.json in the rig's folder, *_dannce.mat and com/*.pickle there or one above."""
     folders = [path, path.parent] if path.is_dir() else [path.parent]
-    labels = [file for folder in folders for file in sorted(folder.glob("*_dannce.mat"))]
+    labels = [file for folder in folders for file in visible(folder.glob("*_dannce.mat"))]
     if path.is_file():
         labels = [path, *(file for file in labels if file != path)]
     pickles = [
@@ -366,7 +367,7 @@ def _folder_cameras(folder: Path) -> list[_RawCamera]:
 def _json_cameras(path: Path) -> tuple[RigCamera, ...]:
     """Cameras of newsdannce's `calibration.json`: OpenCV convention throughout."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
         entries = content["camera_params"]
         names = content.get("camera_names") or [f"Camera{i + 1}" for i in range(len(entries))]
         return tuple(_json_camera(path, str(name), entry) for name, entry in zip(names, entries, strict=True))

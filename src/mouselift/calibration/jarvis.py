@@ -10,6 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from mouselift.atomic import visible
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
@@ -28,7 +29,7 @@ def read_jarvis(path: Path, variant: str | None = None) -> Rig:
 
 def jarvis_files(folder: Path) -> list[Path]:
     """The yaml files of a folder that hold an intrinsicMatrix in FileStorage form."""
-    files = sorted([*folder.glob("*.yaml"), *folder.glob("*.yml")])
+    files = visible([*folder.glob("*.yaml"), *folder.glob("*.yml")])
     return [file for file in files if b"intrinsicMatrix" in file.read_bytes()[:4096]]
 
 

@@ -5,6 +5,7 @@ Conversions to pixel centres at +0.5 and to w2c column form are done in the read
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
 from itertools import combinations
@@ -210,9 +211,9 @@ def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
 
 
 def content_of(path: Path) -> bytes:
-    """A rig file's bytes. CalibrationError where it cannot be read."""
+    """A rig file's bytes, without the mark that Windows puts before UTF-8. CalibrationError where it cannot be read."""
     try:
-        return path.read_bytes()
+        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
 

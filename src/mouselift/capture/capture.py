@@ -35,6 +35,7 @@ class CaptureCamera:
     mask: Path | None  # a video file, or a folder of images
     frame_offset: int = 0  # this camera's frame number = frame on the common timeline + frame_offset
     crop_offset: tuple[int, int] = (0, 0)  # the image's top-left corner on the calibrated sensor, pixels
+    as_stored: bool = False  # orientation tags and pixel aspect of its files are left aside
 
     def image_camera(self, size: tuple[int, int]) -> Camera:
         """The camera of the images as they are in the file: crop applied; size = (width, height)."""
@@ -140,21 +141,36 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
                 f"{where}: the images are {size[0]}x{size[1]}, but anipose's config.toml crops to "
                 f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these images"
             )
+    _check_pixels(f"{where}: {media.path}", media, rig_camera, entry.as_stored)
     _check_size(f"{where}: {media.path}", size, crop, rig_camera)
     x0, y0 = crop if crop is not None else (0, 0)
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
     camera = replace(rig_camera.camera(calibrated), name=entry.name)
     files = entry.video, entry.images, entry.mask
-    return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0)), size
+    return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), entry.as_stored), size
 
 
 def media_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder:
     """A camera's images: the video's index, or the folder's files by number."""
     if camera.video is not None:
-        return probe(camera.video)
+        return probe(camera.video, camera.as_stored)
     if camera.images is None:
         raise CaptureError(f"camera {camera.name}: expected `video` or `images`, found neither")
-    return ImageFolder.scan(camera.images)
+    return ImageFolder.scan(camera.images, camera.as_stored)
+
+
+def _check_pixels(where: str, media: VideoInfo | ImageFolder, rig_camera: RigCamera, as_stored: bool) -> None:
+    """CaptureError for pixels that are not square, unless the calibration is for the pixels as they are stored."""
+    size = media.width, media.height
+    if isinstance(media, ImageFolder) or media.aspect == 1.0 or as_stored or rig_camera.size == size:
+        return
+    shown = f"{round(size[0] * media.aspect)}x{size[1]}"
+    known = "" if rig_camera.size is None else f", the calibration is for {rig_camera.size[0]}x{rig_camera.size[1]}"
+    raise CaptureError(
+        f"{where}: its pixels are not square (aspect {media.aspect:.4g}): players show {size[0]}x{size[1]} as "
+        f"{shown}{known}. If it was calibrated on the pixels as stored, as OpenCV reads them, say as_stored = true; "
+        "else export the video with square pixels"
+    )
 
 
 def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera) -> None:
@@ -174,6 +190,11 @@ def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None,
             if scaled
             else "If the image is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size."
         )
+        if size[::-1] == rig_camera.size:
+            cause, remedy = (
+                "turned by 90 degrees?",
+                ("Images are turned as their orientation tag says; as_stored = true leaves the tag aside."),
+            )
         raise CaptureError(f"{said}: {cause} {remedy}")
 
 

@@ -23,7 +23,7 @@ FILE_NAME = "capture.toml"
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
 _TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "dataset", "rig", "camera")
 _RIG_KEYS = ("file", "format", "variant", "unused")
-_CAMERA_KEYS = ("name", "video", "images", "mask", "frame_offset", "crop_offset", "rig_name")
+_CAMERA_KEYS = ("name", "video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "rig_name")
 _AXES = {
     sign + axis: tuple((-1.0 if sign == "-" else 1.0) * (axis == other) for other in "xyz")
     for sign in "+-"
@@ -42,6 +42,7 @@ class CameraEntry:
     frame_offset: int = 0
     crop_offset: tuple[int, int] | None = None  # None: not said, the image is the whole calibrated sensor
     rig_name: str | None = None  # None: the same as `name`
+    as_stored: bool = False  # orientation tags and pixel aspect of this camera's files are left aside
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,7 @@ def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:
 
 def _document(file: Path) -> tomlkit.TOMLDocument:
     try:
-        return tomlkit.parse(file.read_text(encoding="utf-8"))
+        return tomlkit.parse(file.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise CaptureError(f"{file}: cannot be read: {error.strerror or error}") from None
     except (TOMLKitError, UnicodeDecodeError) as error:
@@ -177,6 +178,7 @@ def _camera(file: Path, index: int, content: Any) -> CameraEntry:
         mask=table.path("mask"),
         frame_offset=table.integer("frame_offset") or 0,
         crop_offset=table.items("crop_offset", corner, _is_count, 2),
+        as_stored=table.switch("as_stored"),
         rig_name=table.text("rig_name"),
     )
     if (entry.video is None) == (entry.images is None):
@@ -241,6 +243,12 @@ class _Table:
         if value is not None and not abs(value) < float("inf"):
             raise self._wrong(key, "a finite number")
         return None if value is None else float(value)
+
+    def switch(self, key: str) -> bool:
+        value = self.content.get(key, False)
+        if not isinstance(value, bool):
+            raise self._wrong(key, "true or false")
+        return value
 
     def up(self) -> tuple[float, float, float] | None:
         value = self.content.get("up")

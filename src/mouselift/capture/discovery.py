@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mouselift.atomic import visible
 from mouselift.calibration.registry import FORMATS, load_rig, rig_at, rigs_in
-from mouselift.calibration.rig import Rig
+from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture import media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError
-from mouselift.media.images import IMAGE_SUFFIXES
-from mouselift.media.video import VideoInfo
+from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder
+from mouselift.media.video import VideoInfo, probe
 
 _CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*")
-_VIDEO_SUFFIXES = frozenset({".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg"})
+_VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mjpeg"}
+    | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
+)
 _MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
 _OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
 _PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
@@ -83,7 +87,13 @@ def discover(
     missing = [name for name in calibration.names if name not in chosen.files]
     if missing:
         assumed.append(f"no video carries the name of {', '.join(missing)}: left out ([rig] unused)")
-    entries = tuple(_entry(name, chosen.files[name], masks) for name in calibration.names if name in chosen.files)
+    entries: list[CameraEntry] = []
+    for name in calibration.names:
+        if name in chosen.files:
+            entry, known, guessed = _oriented(_entry(name, chosen.files[name], masks), calibration[name])
+            entries.append(entry)
+            found += known
+            assumed += guessed
     found += [*(_described(entry, folder) for entry in entries), *mask_words]
     spec = CaptureSpec(
         unit="mm",
@@ -92,7 +102,7 @@ def discover(
         rig_format=rig_format,
         rig_variant=variant,
         unused=(*unused, *missing),
-        cameras=entries,
+        cameras=tuple(entries),
     )
     return Discovery(folder, spec, tuple(found), tuple(assumed))
 
@@ -104,7 +114,7 @@ def _one_rig(folder: Path, rig: Path | None) -> tuple[str, Path]:
     places = [folder, *(place for pattern in _CALIBRATION_FOLDERS for place in sorted(folder.glob(pattern)))]
     found = [one for place in places if place.is_dir() for one in rigs_in(place)]
     if not any(rig_format == "dannce" for rig_format, _ in found):  # a folder of params files before its copies
-        found += [("dannce", file) for file in sorted(folder.glob("*_dannce.mat"))]
+        found += [("dannce", file) for file in visible(folder.glob("*_dannce.mat"))]
     if len(found) == 1:
         return found[0]
     if found:
@@ -154,6 +164,37 @@ def _masks(folder: Path, rig: Rig, recording: _Recording) -> tuple[dict[str, Pat
 def _entry(name: str, media: Path, masks: dict[str, Path]) -> CameraEntry:
     video, images = (media, None) if media.is_file() else (None, media)
     return CameraEntry(name, video, images, masks.get(name))
+
+
+def _oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, list[str], list[str]]:
+    """Whether the images are turned as their tag says, by what only one of the two sizes fits; found, assumed.
+
+    Without such evidence they are, as OpenCV, players and labelling tools show them. CaptureError where the
+    calibration fits only one and the masks only the other.
+    """
+    media = media_of(entry)
+    if media.orientation.as_stored:
+        return entry, [], []
+    shown = media.width, media.height
+    stored = media.orientation.size(shown)
+    tag = f"{entry.name}: its tag says {media.orientation.words}"
+    sizes = {"the calibrated size": calibrated.crop_size or calibrated.size}
+    if entry.mask is not None:
+        mask = ImageFolder.scan(entry.mask) if entry.mask.is_dir() else probe(entry.mask)
+        sizes["the masks' size"] = mask.width, mask.height
+    evidence = {what: size for what, size in sizes.items() if shown != stored and size in (shown, stored)}
+    if not evidence:
+        return entry, [], [f"{tag}: images are turned so, as OpenCV and players show them"]
+    words = " and ".join(f"{what} ({width}x{height})" for what, (width, height) in evidence.items())
+    if len(set(evidence.values())) > 1:
+        raise CaptureError(
+            f"{media.path}: {tag}: {shown[0]}x{shown[1]} turned, {stored[0]}x{stored[1]} as stored; {words} contradict "
+            "each other. Make the masks on the images that the cameras were calibrated with"
+        )
+    if shown in evidence.values():
+        return entry, [f"{tag}: images are turned so; {words} fit only that"], []
+    left = f"{tag}: left aside (as_stored = true); {words} fit only images that are not turned"
+    return replace(entry, as_stored=True), [left], []
 
 
 def _described(entry: CameraEntry, folder: Path) -> str:
@@ -277,7 +318,7 @@ def _candidates(folder: Path, masks: bool) -> Iterator[Path]:
     pending = [(folder, 0, False)]
     while pending:
         here, depth, inside = pending.pop(0)
-        entries = sorted(here.iterdir())
+        entries = visible(here.iterdir())
         yield from (
             path for path in entries if inside == masks and path.suffix.lower() in _VIDEO_SUFFIXES and path.is_file()
         )

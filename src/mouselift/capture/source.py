@@ -162,7 +162,8 @@ def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
 
 def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Capture) -> Track:
     here = f"{capture.path}: camera {camera.name}: mask {path}"
-    media = ImageFolder.scan(path) if path.is_dir() else probe(path)
+    stored = camera.as_stored
+    media = ImageFolder.scan(path, stored) if path.is_dir() else probe(path, stored)
     count = images.media.frames
     if isinstance(media, VideoInfo):
         if media.frames != count:

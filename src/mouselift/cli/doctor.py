@@ -21,6 +21,7 @@ _CORE = (
     "scipy",
     "opencv-python-headless",
     "av",
+    "pillow",
     "zlib-ng",
     "threadpoolctl",
     "msgspec",

@@ -45,7 +45,7 @@ def listed_samples(file: Path) -> list[Path]:
     twice; or an empty list.
     """
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
     found: dict[Path, int] = {}

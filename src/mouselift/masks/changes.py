@@ -18,7 +18,8 @@ from mouselift.array_types import Array, Levels, Mask
 from mouselift.atomic import whole_file
 from mouselift.errors import MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.media.images import Box, Image
+from mouselift.media.images import Image
+from mouselift.media.orientation import Box
 from mouselift.media.video import VideoImage, plane
 
 _PLANAR = ("yuv420p", "yuvj420p")
@@ -43,7 +44,7 @@ class YuvImage(NamedTuple):
 
 def yuv_image(image: Image) -> YuvImage:
     """Of a whole image; a 4:2:0 video's own planes where there are any (20 times cheaper than by RGB)."""
-    if isinstance(image, VideoImage) and image.frame.format.name in _PLANAR:
+    if isinstance(image, VideoImage) and image.orientation.as_stored and image.frame.format.name in _PLANAR:
         return YuvImage(image.luma(), np.stack([plane(image.frame, 2), plane(image.frame, 1)], axis=-1))
     ycc = np.asarray(cv2.cvtColor(image.rgb(), cv2.COLOR_RGB2YCrCb), dtype=np.uint8)
     return YuvImage(np.ascontiguousarray(ycc[..., 0]), halved(ycc[..., 1:]))

@@ -14,7 +14,8 @@ from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
 from mouselift.masks.scene import ColourModel, Scene, changed_map, log_ratio
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
-from mouselift.media.images import Box, Image
+from mouselift.media.images import Image
+from mouselift.media.orientation import Box
 
 _TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
 _SPARE = 4  # cameras from which on thin parts need not be seen by all

@@ -20,7 +20,7 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import meeting_point
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.media.images import Box
+from mouselift.media.orientation import Box
 
 # Members of a list: views differ in size, hulls in number.
 ViewLevels = UInt8[Array, "_ _"]

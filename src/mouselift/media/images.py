@@ -16,10 +16,10 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.atomic import visible
 from mouselift.errors import CaptureError, VideoError
 from mouselift.geometry.camera import Camera
-
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
+from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image, turned_by_opencv
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _TRAILING_DIGITS = re.compile(r"(\d+)$")
@@ -123,6 +123,7 @@ class ImageFolder:
     files: dict[int, Path]
     width: int
     height: int
+    as_stored: bool = False  # EXIF's orientation is left aside
     rate: ClassVar[float] = 0.0  # frames per second: not known
 
     @property
@@ -137,12 +138,17 @@ class ImageFolder:
     def complete(self) -> bool:
         return max(self.files) - self.first + 1 == self.frames
 
+    @property
+    def orientation(self) -> Orientation:
+        """Of the first image. Each image is turned by its own."""
+        return UPRIGHT if self.as_stored else of_image(self.files[self.first].read_bytes())
+
     @classmethod
-    def scan(cls, path: Path) -> ImageFolder:
+    def scan(cls, path: Path, as_stored: bool = False) -> ImageFolder:
         """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
         if not path.is_dir():
             raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
-        images = sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        images = visible(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
         files: dict[int, Path] = {}
@@ -153,14 +159,16 @@ class ImageFolder:
             if number in files:
                 raise CaptureError(f"{path}: {files[number].name} and {image.name} both carry frame number {number}")
             files[number] = image
-        height, width = read_image(files[min(files)]).shape[:2]
-        return cls(path, files, width, height)
+        height, width = read_image(files[min(files)], as_stored).shape[:2]
+        return cls(path, files, width, height, as_stored)
 
 
-def read_image(path: Path) -> Array:
-    """An image as stored, channels in RGB(A) order. Raises VideoError where it cannot be decoded."""
-    data = np.fromfile(path, dtype=np.uint8) if path.is_file() else np.empty(0, dtype=np.uint8)
-    image = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+def read_image(path: Path, as_stored: bool = False) -> Array:
+    """An image, channels in RGB(A) order, turned as its EXIF says. Raises VideoError where it cannot be decoded.
+
+    as_stored: leave EXIF aside.
+    """
+    image = decoded_upright(path.read_bytes() if path.is_file() else b"", as_stored)
     if image is None:
         raise VideoError(f"{path}: cannot be decoded as an image; missing, empty or truncated?")
     if image.dtype != np.uint8:
@@ -169,6 +177,17 @@ def read_image(path: Path) -> Array:
         order = cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
         image = cv2.cvtColor(image, order)
     return np.asarray(image)
+
+
+def decoded_upright(data: bytes, as_stored: bool = False) -> Array | None:
+    """The pixels of an image file in OpenCV's order of channels, turned as EXIF says; None where it is none."""
+    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
+    if image is None:
+        return None
+    image, orientation = np.asarray(image), of_image(data)
+    if orientation.as_stored or turned_by_opencv(data) != as_stored:
+        return image
+    return orientation.stored(image) if as_stored else orientation.shown(image)
 
 
 def eight_bits(image: Array) -> Array:
@@ -200,7 +219,7 @@ def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple
     for number in numbers:
         path = folder.files.get(number)
         try:
-            image = None if path is None else read_image(path)
+            image = None if path is None else read_image(path, folder.as_stored)
         except VideoError:
             image = None
         if image is not None and image.shape[:2] != (folder.height, folder.width):

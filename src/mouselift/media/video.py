@@ -11,8 +11,9 @@ Nearest-neighbour chroma, the usual shortcut, shifts colours by up to a pixel ag
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,8 +29,9 @@ from jaxtyping import Int64, UInt8
 
 from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.errors import VideoError
-from mouselift.media.images import Box
+from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_display_matrix
 
+_FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG
 # Kr, Kb of the colour matrices (ITU-R BT.601 and BT.709), by FFmpeg's number of the colour space.
 _WEIGHTS = {1: (0.2126, 0.0722), 5: (0.299, 0.114), 6: (0.299, 0.114), 9: (0.2627, 0.0593)}
@@ -38,27 +40,35 @@ _BT601 = 6  # what FFmpeg and OpenCV assume for untagged video
 
 @dataclass(frozen=True, eq=False)
 class VideoInfo:
-    """What demultiplexing tells about a video; nothing is decoded."""
+    """What demultiplexing tells about a video; of what is decoded, only the first image's orientation."""
 
     path: Path
-    width: int
+    width: int  # as shown: turned as `orientation` says
     height: int
     rate: float  # frames per second; 0 where the file does not say
     frames: int  # images that can be read
     promised: int  # images that the header promises; 0 where it does not say
     times: Int64[Array, " n"] | None  # sorted presentation times; None: not stamped, read by counting
     keys: Int64[Array, " k"]  # image numbers at which decoding can start
+    orientation: Orientation = UPRIGHT  # applied to every image that is read
+    aspect: float = 1.0  # width of a pixel / its height
 
     def key_before(self, frame: int) -> int:
         return int(self.keys[max(int(np.searchsorted(self.keys, frame, side="right")) - 1, 0)])
 
 
-def probe(path: Path) -> VideoInfo:
-    """Index a video. Raises VideoError where it cannot be opened or holds no image."""
+def probe(path: Path, as_stored: bool = False) -> VideoInfo:
+    """Index a video. VideoError where it cannot be opened or holds no image.
+
+    as_stored: leave its display matrix aside. Else images are turned by it, as players, FFmpeg and OpenCV do.
+    """
     if not path.is_file():
         raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
     state = path.stat()
-    return _probe(path, state.st_size, state.st_mtime_ns)
+    info = _probe(path, state.st_size, state.st_mtime_ns)
+    if not as_stored or info.orientation.as_stored:
+        return info
+    return replace(_turned(info, info.orientation), orientation=UPRIGHT)
 
 
 @lru_cache(maxsize=256)
@@ -66,12 +76,43 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
     """Indexed once while the file stays as it is: loading a capture and opening its source both ask."""
     try:
         with av.open(str(path)) as container:
-            return _index(path, container)
+            info = _index(path, container)
+        orientation = _orientation(path)
     except (FFmpegError, ValueError) as error:
         raise VideoError(
             f"{path}: cannot be opened as a video ({error}); truncated or not finished? "
             "Copy it again, or repair it with `ffmpeg -i in.mp4 -c copy out.mp4`"
         ) from error
+    return _turned(info, orientation)
+
+
+def _turned(info: VideoInfo, orientation: Orientation) -> VideoInfo:
+    """With the size as shown of one as stored, or the other way round."""
+    width, height = orientation.size((info.width, info.height))
+    aspect = 1 / info.aspect if orientation.transposed else info.aspect
+    return replace(info, width=width, height=height, aspect=aspect, orientation=orientation)
+
+
+def _orientation(path: Path) -> Orientation:
+    """Of the first image that can be decoded: FFmpeg hands the container's display matrix on with every image."""
+    with av.open(str(path)) as container:
+        for packet in itertools.islice(container.demux(container.streams.video[0]), _FIRST_PACKETS):
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                continue
+            if frames:
+                data = frames[0].side_data.get("DISPLAYMATRIX")
+                if data is None:
+                    return UPRIGHT
+                found = of_display_matrix(np.frombuffer(memoryview(data), dtype="<i4").tolist())
+                if found is None:
+                    raise VideoError(
+                        f"{path}: its display matrix turns images by other than right angles; re-encode it upright: "
+                        "ffmpeg -i in.mp4 -crf 12 out.mp4"
+                    )
+                return found
+    return UPRIGHT
 
 
 def _index(path: Path, container: InputContainer) -> VideoInfo:
@@ -105,9 +146,11 @@ def _index(path: Path, container: InputContainer) -> VideoInfo:
     else:
         order, key_frames = None, np.zeros(1, dtype=np.int64)
     rate = float(stream.average_rate) if stream.average_rate else 0.0
+    aspect = float(stream.sample_aspect_ratio or 1.0)
     keys_found = np.asarray(key_frames if key_frames.size else [0], dtype=np.int64)
     frames = len(times) if order is None else len(order)
-    return VideoInfo(path, context.width, context.height, rate, frames, stream.frames, order, keys_found)
+    size = context.width, context.height
+    return VideoInfo(path, *size, rate, frames, stream.frames, order, keys_found, aspect=aspect)
 
 
 def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
@@ -129,36 +172,48 @@ class VideoImage:
     """A decoded image; planes stay as the decoder left them until a region is asked for."""
 
     frame: VideoFrame
+    orientation: Orientation = UPRIGHT
 
     @property
     def width(self) -> int:
-        return self.frame.width
+        return self._size[0]
 
     @property
     def height(self) -> int:
-        return self.frame.height
+        return self._size[1]
+
+    @property
+    def _size(self) -> tuple[int, int]:
+        return self.orientation.size((self.frame.width, self.frame.height))
+
+    def _stored_box(self, box: Box | None) -> Box:
+        return self.orientation.stored_box(box if box is not None else (0, 0, *self._size), self._size)
 
     @property
     def _full_range(self) -> bool:
         return self.frame.format.name.startswith("yuvj") or self.frame.color_range == _FULL_RANGE
 
     def rgb(self, box: Box | None = None) -> ImageRGB:
-        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
+        x0, y0, x1, y1 = stored = self._stored_box(box)
         if self.frame.format.name in ("yuv420p", "yuvj420p"):
             y, u, v = (plane(self.frame, i) for i in range(3))
-            return region_rgb(y, u, v, (x0, y0, x1, y1), rgb_from_yuv(int(self.frame.colorspace), self._full_range))
-        return np.ascontiguousarray(self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1])
+            colours = region_rgb(y, u, v, stored, rgb_from_yuv(int(self.frame.colorspace), self._full_range))
+        else:
+            colours = self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1]
+        return self.orientation.shown(colours)
 
     def luma(self, box: Box | None = None, curve: UInt8[Array, "256"] | None = None) -> Levels:
         """Brightness levels 0..255 (the Y plane, brought to full range), then through `curve` where given."""
-        x0, y0, x1, y1 = box if box is not None else (0, 0, self.width, self.height)
+        x0, y0, x1, y1 = self._stored_box(box)
         name = self.frame.format.name
         if name.startswith("yuv") and "p1" not in name:
             levels = full_range_levels(self._full_range)
-            return _looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
-        grey = plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
-        part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
-        return np.ascontiguousarray(part) if curve is None else curve[part]
+            part = _looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
+        else:
+            grey = plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
+            part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
+            part = part if curve is None else curve[part]
+        return self.orientation.shown(part)
 
 
 def _looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
@@ -268,7 +323,7 @@ class VideoReader:
                 self._next = number + 1
                 if number == frame:
                     good = not decoded.is_corrupt and self._trust.holds(decoded.pts)
-                    return VideoImage(decoded) if good else None
+                    return VideoImage(decoded, self.info.orientation) if good else None
         except FFmpegError:
             pass  # the file ends or cannot be parsed on: this image is missing
         self._decoded = None

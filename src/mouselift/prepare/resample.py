@@ -24,7 +24,8 @@ from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Reframe
-from mouselift.media.images import Box, Image
+from mouselift.media.images import Image
+from mouselift.media.orientation import Box
 from mouselift.prepare.options import Interpolation
 
 ALPHA_FLOOR = 8  # of 255: below lies what lossy mask videos leave around a subject, not the subject
