@@ -4,8 +4,8 @@
     python benchmarks/two_trees.py /tmp/before [--rounds 5] [--every 10]
 
 Each command is a process of its own with one worker; user + system seconds, as the operating system counts them. A
-ratio above one means that the other tree takes longer. The written datasets are compared byte by byte (but for lists, which
-hold absolute paths), the audits number by number.
+ratio above one means that the other tree takes longer. The written datasets are compared byte by byte (but for lists,
+which hold absolute paths), the audits number by number.
 """
 
 from __future__ import annotations
