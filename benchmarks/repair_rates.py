@@ -27,8 +27,7 @@ from mouselift.framing.planning import plan_sample
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.prepare.sample import subject_mask
-from mouselift.repair.gauge import gauge_directions
-from mouselift.repair.sample import Repaired, repair_sample
+from mouselift.repair.sample import Repaired, gauge_directions, repair_sample
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette

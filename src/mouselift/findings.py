@@ -77,11 +77,6 @@ class Code:
     sentence: str  # plain, without a full stop
     advice: str = ""  # the usual one; "" where each message says what to do
 
-    @property
-    def guide(self) -> str:
-        """The section of the documentation that tells about it: "guides/audit.md#what-is-checked"."""
-        return GUIDES[self.commands[0]]
-
 
 _E: tuple[Severity, ...] = ("error",)
 _W: tuple[Severity, ...] = ("warning",)
@@ -228,10 +223,10 @@ CODES: dict[str, Code] = {
     "lag-fraction": Code(_INSPECT, _N, "a camera lags by a fraction of a frame"),
     "path-jumps": Code(_INSPECT, _W, "the subject's centre jumps between two frames"),
     "up-unknown": Code(_INSPECT, _N, "which way is up is not known"),
-    "up-flipped": Code(_INSPECT, _W, "most cameras stand on their heads with the stated up"),
-    "up-tilted": Code(_INSPECT, _W, "the subject's path is tilted against the stated up"),
+    "up-flipped": Code(_INSPECT, _W, "most cameras stand on their heads with the capture's up"),
+    "up-tilted": Code(_INSPECT, _W, "the subject's path is tilted against the capture's up"),
     "cameras-below": Code(_INSPECT, _W, "all cameras lie below the subject"),
-    "floor-above": Code(_INSPECT, _E, "the subject lies below the stated floor"),
+    "floor-above": Code(_INSPECT, _E, "the subject lies below the capture's floor"),
     # making masks
     "mask-uncovered": Code(_MASK, _W, "a part of the image was never seen without the subject"),
     "mask-colours": Code(_MASK, _W, "too little of the subject was seen to learn its colours"),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mouselift.audit.duplicates import ALIKE, Likeness, duplicate_samples, likeness, nearest_likeness
+from mouselift.audit.leaks import ALIKE, Likeness, duplicate_samples, likeness, nearest_likeness
 from mouselift.dataset.sample import Sample
 
 

@@ -13,9 +13,9 @@ from mouselift.audit.distribution import RayStatistics
 from mouselift.audit.profile import (
     encode_profile,
     facelift,
-    inference_cameras,
     load_profile,
     profile_dataset,
+    ring,
     training_cameras,
 )
 from mouselift.dataset.sample import Sample
@@ -29,7 +29,7 @@ def test_facts_of_the_released_cameras() -> None:
     assert profile.cameras["distance"] == pytest.approx((2.7, 2.7, 2.7))
     assert profile.cameras["elevation_deg"] == pytest.approx((20.0, 20.0, 20.0))
     assert profile.cameras["principal_share"] == (0.0, 0.0, 0.0)
-    for camera in [*training_cameras(), *inference_cameras()]:
+    for camera in [*training_cameras(), *ring((-90.0, -135.0, 180.0, 90.0, 0.0, -45.0), 0.0)]:
         axis = camera.R_cam_world[2]
         assert np.allclose(np.cross(axis, camera.centre), 0, atol=1e-12)  # through the origin
         assert camera.R_cam_world[1, 2] < 0  # image down is world down: +Z is up

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.audit.collect import WORST
-from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.dataset import WORST, audit_dataset
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.result import SAMPLE_NUMBERS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
+from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
@@ -62,7 +61,7 @@ def test_exact_samples_pass(exact_audit: DatasetAudit) -> None:
     assert audit.causes == []
     assert audit.ids == ["sample_000050", "sample_000090", "sample_000150"]
     assert audit.quantiles["tangency_px"][-1] < 0.3
-    assert [audit.sample_verdict(k) for k in range(3)] == ["pass"] * 3
+    assert [VERDICTS[int(number)] for number in audit.sample_columns["verdict"]] == ["pass"] * 3
 
 
 def test_columns_are_the_samples(exact_audit: DatasetAudit, make_exact: Callable[..., Sample]) -> None:

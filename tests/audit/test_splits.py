@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mouselift.audit.duplicates import Likeness
-from mouselift.audit.splits import read_splits, split_findings
+from mouselift.audit.leaks import Likeness, read_splits, split_findings
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.selection import assign_roles
 

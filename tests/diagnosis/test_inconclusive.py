@@ -9,7 +9,7 @@ import pytest
 
 from faults import FAULTS, rough
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.inconclusive import InconclusiveEvidence, repeated_share, weigh_evidence
+from mouselift.diagnosis.dataset_causes import InconclusiveEvidence, repeated_share, weigh_evidence
 
 
 @pytest.fixture(scope="module")
@@ -47,4 +47,4 @@ def test_repetition_of_chance_and_of_a_constant() -> None:
 
 
 def test_opened_silhouettes_that_nothing_is_known_of_are_not_told() -> None:
-    assert "bodies" not in InconclusiveEvidence(10.0, 2.0, float("nan"), float("nan"), 1).sentence
+    assert "without thin parts" not in InconclusiveEvidence(10.0, 2.0, float("nan"), float("nan"), 1).sentence

@@ -12,8 +12,7 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.geometry.camera_arrays import CameraArrays
-from mouselift.repair.gauge import gauge_directions, unobservable
-from mouselift.repair.sample import repair_sample
+from mouselift.repair.sample import gauge_directions, repair_sample, unobservable
 from rough_masks import Roughness
 
 

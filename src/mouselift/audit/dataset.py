@@ -3,40 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from mouselift import __version__
-from mouselift.audit.collect import Collected, camera_numbers, order_findings, repeated_findings, sample_quantiles
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
-from mouselift.audit.duplicates import Likeness, duplicate_samples, likeness
+from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import Profile, load_profile
-from mouselift.audit.result import SCHEMA, DatasetAudit, SampleReport
+from mouselift.audit.result import (
+    SAMPLE_NUMBERS,
+    SCHEMA,
+    VERDICTS,
+    VIEW_NUMBERS,
+    CameraNumbers,
+    CodeCount,
+    Column,
+    DatasetAudit,
+    SampleReport,
+)
 from mouselift.audit.sample import audit_sample
-from mouselift.audit.splits import read_splits, split_findings
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes
-from mouselift.findings import Finding
+from mouselift.findings import Finding, Severity
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.sampling import evenly_spaced
 
 DEFAULTS = AuditOptions()
 _BLOCK = 16  # samples a worker takes at a time
-
-
-@dataclass(frozen=True, eq=False)
-class _Audited:
-    """What a worker sends back of a block: reports and likenesses by the samples' numbers, and the block's rays."""
-
-    samples: list[tuple[int, SampleReport, Likeness]]
-    rays: RayStatistics
+_DISAGREEMENTS = {"tangency", "coverage", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
+_REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand
+WORST = 20  # findings kept a code
+_GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +50,10 @@ class _Job:
     folders: tuple[Path, ...]
     hull: bool
 
-    def __call__(self, block: Sequence[int]) -> Iterator[_Audited]:
+    def __call__(
+        self, block: Sequence[int]
+    ) -> Iterator[tuple[list[tuple[int, SampleReport, Likeness]], RayStatistics]]:
+        """Reports and likenesses by the samples' numbers, and the block's rays."""
         rays = RayStatistics.empty()
         done: list[tuple[int, SampleReport, Likeness]] = []
         for index in block:
@@ -52,7 +61,7 @@ class _Job:
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
             done.append((index, audit_sample(sample, hull=self.hull), like))
             rays = rays.merged(RayStatistics.of(sample.cameras))
-        yield _Audited(done, rays)
+        yield done, rays
 
 
 def audit_dataset(
@@ -81,11 +90,11 @@ def audit_dataset(
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
     done = 0
     progress("samples", 0, len(folders))
-    for part in run_blocks(_Job(tuple(folders), options.hull), blocks, worker_count(workers)):
-        for index, report, like in part.samples:
+    for samples, rays in run_blocks(_Job(tuple(folders), options.hull), blocks, worker_count(workers)):
+        for index, report, like in samples:
             collected.add(index, report, like)
-        collected.rays = collected.rays.merged(part.rays)
-        done += len(part.samples)
+        collected.rays = collected.rays.merged(rays)
+        done += len(samples)
         progress("samples", done, len(folders))
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
@@ -95,12 +104,7 @@ def audit_dataset(
 
 
 def _summed_up(
-    path: Path,
-    collected: Collected,
-    profile: Profile,
-    hull: bool,
-    causes: list[Cause],
-    repeated: Sequence[Finding],
+    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[Cause], repeated: Sequence[Finding]
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*repeated, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
@@ -110,30 +114,16 @@ def _summed_up(
     passed, failed, unknown = collected.verdict_counts()
     answer = verdict(whole, passed / max(passed + unknown, 1), failed)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
-    cameras = list(collected.cameras)
-    counts = dict(sorted(collected.counts.items()))
+    cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
+    sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
     return DatasetAudit(
-        schema=SCHEMA,
-        version=__version__,
-        dataset=str(path),
-        profile=profile.name,
-        verdict=answer,
-        sentence=in_words(answer, collected.count, failed, unknown, counts, whole, causes),
-        passed=passed,
-        failed=failed,
-        unknown=unknown,
-        hull=hull,
-        counts=counts,
-        findings=whole,
-        causes=causes,
-        cameras=cameras,
+        schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
+        verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,
+        counts=counts, findings=whole, causes=causes, cameras=cameras,
         pooled=camera_numbers(cameras, view_columns),
-        quantiles=sample_quantiles(sample_columns),
-        rays=rays,
-        ids=collected.ids,
-        sample_columns=sample_columns,
-        view_columns=view_columns,
-    )
+        quantiles=_quantiles({key: sample_columns[key] for key in SAMPLE_NUMBERS}, _QUANTILES),
+        rays=rays, ids=collected.ids, sample_columns=sample_columns, view_columns=view_columns,
+    )  # fmt: skip
 
 
 class _Description(msgspec.Struct):
@@ -149,3 +139,144 @@ def _frame_rate(path: Path) -> float:
         return msgspec.json.decode(file.read_bytes(), type=_Description).frame_rate
     except msgspec.DecodeError:  # another tool's file of this name
         return 0.0
+
+
+@dataclass(eq=False)
+class Collected:
+    """Columns and counts in the making. `count` samples, filled in any order."""
+
+    count: int
+    ids: list[str] = field(init=False)
+    cameras: dict[str, int] = field(default_factory=dict)
+    likenesses: list[Likeness] = field(init=False)
+    counts: dict[str, CodeCount] = field(default_factory=dict)
+    rays: RayStatistics = field(default_factory=RayStatistics.empty)
+    disagreeing: list[int] = field(default_factory=list)  # samples whose cameras and silhouettes contradict each other
+    contradicted: dict[str, list[int]] = field(default_factory=dict)  # camera ("": no one alone) -> samples
+    orders: dict[tuple[str, ...], int] = field(default_factory=dict)  # camera orders and the first sample with each
+
+    def __post_init__(self) -> None:
+        self.ids = [""] * self.count
+        self.likenesses = [Likeness((), np.zeros(0, dtype=np.uint8))] * self.count
+        self.frames: list[int | None] = [None] * self.count
+        self._verdicts = np.zeros(self.count, dtype=np.float32)
+        self._numbers = np.full((self.count, len(SAMPLE_NUMBERS)), np.nan, dtype=np.float32)
+        self._views: list[np.ndarray] = [np.zeros((0, 1 + len(VIEW_NUMBERS)), dtype=np.float32)] * self.count
+
+    def add(self, index: int, report: SampleReport, like: Likeness) -> None:
+        """The report of sample number `index`."""
+        self.ids[index], self.frames[index], self.likenesses[index] = report.id, report.frame, like
+        self._verdicts[index] = VERDICTS.index(report.verdict)
+        self._numbers[index] = [_number(report.numbers.get(key)) for key in SAMPLE_NUMBERS]
+        rows: list[list[float]] = []
+        for view in report.views:
+            camera = self.cameras.setdefault(str(view["camera"]), len(self.cameras))
+            rows.append([camera, *(_number(view.get(key)) for key in VIEW_NUMBERS)])
+        self._views[index] = np.array(rows, dtype=np.float32).reshape(len(rows), 1 + len(VIEW_NUMBERS))
+        order = tuple(str(view["camera"]) for view in report.views)
+        self.orders[order] = min(index, self.orders.get(order, index))
+        errors = {finding.code for finding in report.findings if finding.severity == "error"}
+        if errors & _DISAGREEMENTS and "legacy" not in errors:  # a legacy sample's file names the cause itself
+            self.disagreeing.append(index)
+        for camera in {f.camera or "" for f in report.findings if f.code == "tangency"}:
+            self.contradicted.setdefault(camera, []).append(index)
+        self._count(report)
+
+    def _count(self, report: SampleReport) -> None:
+        gravest: dict[str, Finding] = {}
+        for finding in report.findings:
+            count = self.counts.setdefault(finding.code, CodeCount(finding.severity, 0, 0, []))
+            count.findings += 1
+            if _GRAVITY[finding.severity] > _GRAVITY[count.severity]:
+                count.severity = finding.severity
+            if finding.code not in gravest or _rank(finding) < _rank(gravest[finding.code]):
+                gravest[finding.code] = finding
+        for code, finding in gravest.items():
+            count = self.counts[code]
+            count.samples += 1
+            count.worst = sorted([*count.worst, finding], key=_rank)[:WORST]
+
+    def settle(self) -> None:
+        """Number the cameras by where they first appear, so that the order of arrival (workers) does not show."""
+        order: dict[int, int] = {}
+        for rows in self._views:
+            rows[:, 0] = [order.setdefault(int(number), len(order)) for number in rows[:, 0]]
+        self.cameras = {name: order[number] for name, number in sorted(self.cameras.items(), key=lambda i: order[i[1]])}
+
+    def verdict_counts(self) -> tuple[int, int, int]:
+        """(passed, failed, unknown)."""
+        passed, failed, unknown = np.bincount(self._verdicts.astype(np.int64), minlength=len(VERDICTS)).tolist()
+        return passed, failed, unknown
+
+    def sample_columns(self) -> dict[str, Column]:
+        frames = np.array([np.nan if frame is None else frame for frame in self.frames], dtype=np.float32)
+        numbers = {key: self._numbers[:, k].copy() for k, key in enumerate(SAMPLE_NUMBERS)}
+        return {"frame": frames, "verdict": self._verdicts, **numbers}
+
+    def view_columns(self) -> dict[str, Column]:
+        together = np.concatenate(self._views) if self._views else np.zeros((0, 1 + len(VIEW_NUMBERS)), np.float32)
+        owner = np.repeat(np.arange(self.count, dtype=np.float32), [len(rows) for rows in self._views])
+        numbers = {key: together[:, 1 + k].copy() for k, key in enumerate(VIEW_NUMBERS)}
+        return {"sample": owner, "camera": together[:, 0].copy(), **numbers}
+
+
+def _rank(finding: Finding) -> tuple[int, float, str]:
+    """The worst first (by severity, then by how far beyond the limit); by name where they are equally bad."""
+    ratio = 1.0
+    if finding.value is not None and finding.limit is not None:
+        ratio = abs(finding.value) / abs(finding.limit) if finding.limit else abs(finding.value)
+    return -_GRAVITY[finding.severity], -ratio if np.isfinite(ratio) else -np.inf, finding.sample or ""
+
+
+def camera_numbers(cameras: Sequence[str], columns: dict[str, Column]) -> list[CameraNumbers]:
+    """Per camera, over all samples: median and 95 % quantile of what is known."""
+    out: list[CameraNumbers] = []
+    for number, name in enumerate(cameras):
+        mine = columns["camera"] == number
+        found = _quantiles({key: columns[key][mine] for key in VIEW_NUMBERS}, (0.5, 0.95))
+        median, high = ({key: values[k] for key, values in found.items()} for k in (0, 1))
+        out.append(CameraNumbers(name, int(mine.sum()), median, high))
+    return out
+
+
+def _quantiles(columns: dict[str, Column], at: Sequence[float]) -> dict[str, list[float]]:
+    """Of each column that is known anywhere."""
+    known = {key: values[np.isfinite(values)].astype(np.float64) for key, values in columns.items()}
+    return {key: np.quantile(values, at).tolist() for key, values in known.items() if len(values)}
+
+
+def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> list[Finding]:
+    """A warning where samples list the cameras that they share in different orders: loaders go by place."""
+    if not orders:
+        return []
+    first = min(orders, key=lambda order: orders[order])
+    rank = {name: number for number, name in enumerate(first)}
+    for order, index in sorted(orders.items(), key=lambda item: item[1]):
+        known = [rank[name] for name in order if name in rank]
+        if known != sorted(known):
+            before = f"in {ids[orders[first]]} as {', '.join(first)}"
+            text = f"{ids[index]}: cameras come in the order {', '.join(order)}, {before}"
+            return [Finding.of("view-order", text, sample=ids[index])]
+    return []
+
+
+def repeated_findings(contradicted: dict[str, list[int]], ids: Sequence[str], failed: int) -> list[Finding]:
+    """An error where many samples, each barely above the limit, blame the same camera: noise does not repeat itself.
+
+    Nothing where samples fail anyway (`failed`): they say it themselves.
+    """
+    if failed or not contradicted:
+        return []
+    camera = max(contradicted, key=lambda name: len(contradicted[name]))
+    samples = sorted(contradicted[camera])
+    share = len(samples) / len(ids)
+    if len(samples) < _REPEATED or share < _REPEATED_SHARE:
+        return []
+    who, sample = f"the camera of {camera}" if camera else "the cameras together", ids[samples[0]]
+    text = f"{len(samples)} of {len(ids)} samples, each barely above the limit, blame {who}; the first: {sample}"
+    limit = _REPEATED_SHARE
+    return [Finding.of("tangency-repeated", text, camera=camera or None, sample=sample, value=share, limit=limit)]
+
+
+def _number(value: float | str | None) -> float:
+    return float("nan") if value is None or isinstance(value, str) else float(value)

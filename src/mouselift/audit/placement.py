@@ -7,13 +7,13 @@ other ones can be exact, and are something that the model has to learn (docs/con
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 
-from mouselift.array_types import Array, Points3, Vector3
+from mouselift.array_types import Array, Vector3
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
@@ -27,6 +27,8 @@ FOCAL_SPREAD = 2.0  # largest / smallest: 1 in the pretrained cameras; `per-view
 PRINCIPAL_SHARE = 0.5  # of the image's side, from its middle: beyond it the axis leaves the image
 SIZE_SPREAD = 3.0  # largest / smallest side of the subject
 SMALLEST_SHARE = 0.08  # of the image's side: a smaller subject is a few of the model's 8 px patches
+
+_Beyond = tuple[str, str, float, float]  # a code, a text, what was measured, its limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +49,11 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
     Extent: each outline point's ray is taken at its nearest point to the centre. The subject's own points lie on these
     rays within its size of that point, so a long animal's end is placed to a few per cent.
     """
-    border = tuple(o is not None and touches_edge(c, o) for c, o in zip(cameras, outlines, strict=True))
+    boxes = [None if outline is None else outline.box for outline in outlines]
+    border = tuple(
+        box is not None and (min(box[:2]) <= 0 or box[2] >= camera.width or box[3] >= camera.height)
+        for camera, box in zip(cameras, boxes, strict=True)
+    )
     seen = [(camera, outline) for camera, outline in zip(cameras, outlines, strict=True) if outline is not None]
     nothing = Placement(None, np.nan, np.nan, np.nan, np.full(len(cameras), np.nan), border)
     if len(seen) < 2:
@@ -60,7 +66,8 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
         return nothing
     counts = np.array([len(own) - 1 for own in rays])
     d, first = np.concatenate([own[1:] for own in rays]), np.cumsum(counts) - counts
-    points = _nearest(centre, np.repeat(centres, counts, axis=0), d)
+    origins = np.repeat(centres, counts, axis=0)
+    points = origins + (d * (centre - origins)).sum(axis=1, keepdims=True) * d  # of each ray, nearest the centre
     size = np.maximum.reduceat(np.linalg.norm(points - centre, axis=1), first)
     extent = float(np.abs(points).max())
     depth = float((np.maximum.reduceat(np.abs(d @ centre), first) + size).max())
@@ -68,53 +75,40 @@ def placement(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> 
     return Placement(centre, float(np.linalg.norm(centre)), extent, depth, depths, border)
 
 
-def touches_edge(camera: Camera, outline: Outline) -> bool:
-    """Whether the outline reaches the image's edge."""
-    x0, y0, x1, y1 = outline.box
-    return x0 <= 0 or y0 <= 0 or x1 >= camera.width or y1 >= camera.height
-
-
 def placement_findings(sample: Sample, place: Placement) -> list[Finding]:
     """Errors: behind a camera, out of the model's reach. Warnings: off the origin, clipped. Note: outside the cube."""
     found: list[Finding] = []
-
-    def add(code: str, text: str, value: float, limit: float, camera: str | None = None) -> None:
-        found.append(sample.finding(code, text, camera=camera, value=value, limit=limit))
-
     for view, depth in zip(sample.views, place.depths.tolist(), strict=True):
         if depth <= 0:
             text = f"{view.name}: the subject lies {-depth:.3g} behind the camera"
-            add("behind-camera", text, depth, 0.0, view.name)
-    if place.off_origin > REACH:
-        text = f"the subject's centre lies {place.off_origin:.4g} from the origin; the model reaches {REACH}"
-        add("out-of-reach", text, place.off_origin, REACH)
-    elif place.off_origin > OFF_ORIGIN:
-        text = f"the subject's centre lies {place.off_origin:.2f} from the origin (expected below {OFF_ORIGIN})"
-        add("off-origin", text, place.off_origin, OFF_ORIGIN)
-    if place.extent > BOX:
-        text = f"the subject reaches {place.extent:.3g} along a world axis; training clamps Gaussians at {BOX:g}"
-        add("outside-box", text, place.extent, BOX)
-    if place.depth > REACH:
-        text = f"the subject lies up to {place.depth:.3g} from the point of its ray that is nearest the origin"
-        add("depth-range", text, place.depth, REACH)
-    return found + border_findings(sample, place)
-
-
-def border_findings(sample: Sample, place: Placement) -> list[Finding]:
-    """Views whose subject reaches the image's edge. An error never: what the sensor cut, no framing brings back."""
-    found: list[Finding] = []
+            found.append(sample.finding("behind-camera", text, camera=view.name, value=depth, limit=0.0))
+    found += [sample.finding(code, text, value=value, limit=limit) for code, text, value, limit in _misplaced(place)]
     for view, border in zip(sample.views, place.border, strict=True):
-        if border:
+        if border:  # never an error: what the sensor cut, no framing brings back
             by = {True: " (the sensor had cut it)", False: " (the sensor had not: preparation clipped it)", None: ""}
             text = f"{view.name}: the subject reaches the image's border{by[view.cut]}"
             found.append(sample.finding("clipped", text, camera=view.name))
     return found
 
 
-def _nearest(point: Vector3, origins: Points3, directions: Points3) -> Points3:
-    """The point of each ray that lies nearest `point`."""
-    along = (directions * (point - origins)).sum(axis=1, keepdims=True)
-    return origins + along * directions
+def _misplaced(place: Placement) -> Iterator[_Beyond]:
+    far, reach, deep = place.off_origin, place.extent, place.depth
+    if far > REACH:
+        yield (
+            "out-of-reach",
+            f"the subject's centre lies {far:.4g} from the origin; the model reaches {REACH}",
+            far,
+            REACH,
+        )
+    elif far > OFF_ORIGIN:
+        text = f"the subject's centre lies {far:.2f} from the origin (expected below {OFF_ORIGIN})"
+        yield "off-origin", text, far, OFF_ORIGIN
+    if reach > BOX:
+        text = f"the subject reaches {reach:.3g} along a world axis; training clamps Gaussians at {BOX:g}"
+        yield "outside-box", text, reach, BOX
+    if deep > REACH:
+        text = f"the subject lies up to {deep:.3g} from the point of its ray that is nearest the origin"
+        yield "depth-range", text, deep, REACH
 
 
 @dataclass(frozen=True)
@@ -134,36 +128,29 @@ def spread(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> Spr
     focals = np.array([camera.focal for camera in cameras])
     off = np.array([np.hypot(c.cx - c.width / 2, c.cy - c.height / 2) for c in cameras])
     widths = np.array([camera.width for camera in cameras])
-    seen = [(o.area, c.width) for c, o in zip(cameras, outlines, strict=True) if o is not None]
-    sides = np.sqrt([area for area, _ in seen])
-    shares = sides / np.array([width for _, width in seen])
-    known = len(seen) > 0
+    seen = [(np.sqrt(o.area), c.width) for c, o in zip(cameras, outlines, strict=True) if o is not None]
+    sides, shares = np.array([side for side, _ in seen] or [np.nan]), np.array([s / w for s, w in seen] or [np.nan])
     return Spread(
-        float(focals.max() / focals.min()),
-        float(off.max()),
-        float((off / widths).max()),
-        float(sides.max() / sides.min()) if known else float("nan"),
-        float(sides.min()) if known else float("nan"),
-        float(shares.min()) if known else float("nan"),
-    )
+        float(focals.max() / focals.min()), float(off.max()), float((off / widths).max()),
+        float(sides.max() / sides.min()), float(sides.min()), float(shares.min()),
+    )  # fmt: skip
 
 
 def spread_findings(sample: Sample, found: Spread) -> list[Finding]:
     """Notes and warnings where the spread is far from what the model was trained on."""
-    out: list[Finding] = []
+    return [sample.finding(code, text, value=value, limit=limit) for code, text, value, limit in _uneven(found)]
 
-    def add(code: str, text: str, value: float, limit: float) -> None:
-        out.append(sample.finding(code, text, value=value, limit=limit))
 
+def _uneven(found: Spread) -> Iterator[_Beyond]:
     if found.focal > FOCAL_SPREAD:
-        add("focal-spread", f"largest / smallest focal length is {found.focal:.2f}", found.focal, FOCAL_SPREAD)
+        text = f"largest / smallest focal length is {found.focal:.2f}"
+        yield "focal-spread", text, found.focal, FOCAL_SPREAD
     if found.principal_share > PRINCIPAL_SHARE:
         text = f"a principal point lies {found.principal_px:.0f} px from its image's middle"
-        add("principal-spread", text, found.principal_share, PRINCIPAL_SHARE)
+        yield "principal-spread", text, found.principal_share, PRINCIPAL_SHARE
     if found.size > SIZE_SPREAD:
         text = f"the subject is {found.size:.2f} times as large in one view as in another"
-        add("size-spread", text, found.size, SIZE_SPREAD)
+        yield "size-spread", text, found.size, SIZE_SPREAD
     if found.smallest_share < SMALLEST_SHARE:
         text = f"the smallest subject measures {found.smallest_px:.0f} px (square root of its area)"
-        add("small-subject", text, found.smallest_share, SMALLEST_SHARE)
-    return out
+        yield "small-subject", text, found.smallest_share, SMALLEST_SHARE

@@ -6,7 +6,7 @@ centred, 2.7 from the origin, +Z up, 32 views 20 degrees above the horizon, 11.2
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -19,11 +19,11 @@ from mouselift.errors import CalibrationError, DatasetError
 from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
+from mouselift.progress import Progress, silent
 
 SCHEMA = 1
 FACELIFT_FOCAL, FACELIFT_SIZE = 548.9937744140625, 512
 _TRAINING_VIEWS, _TRAINING_ELEVATION = 32, 20.0
-_INFERENCE_AZIMUTHS = (-90.0, -135.0, 180.0, 90.0, 0.0, -45.0)
 _QUANTILES = (0.05, 0.5, 0.95)
 
 
@@ -50,18 +50,13 @@ class Profile(msgspec.Struct, frozen=True):
 
 def ring(azimuths_deg: Sequence[float], elevation_deg: float) -> list[Camera]:
     """FaceLift cameras on a circle about the origin that look at it, +Z up."""
+    up, half = np.radians(elevation_deg), FACELIFT_SIZE / 2
+    intrinsics = (FACELIFT_SIZE, FACELIFT_SIZE, FACELIFT_FOCAL, FACELIFT_FOCAL, half, half)
     out: list[Camera] = []
-    half = FACELIFT_SIZE / 2
     for number, azimuth in enumerate(np.radians(azimuths_deg).tolist()):
-        up = np.radians(elevation_deg)
-        centre = PRETRAINED_DISTANCE * np.array(
-            [np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)], dtype=np.float64
-        )
-        T = looking_at(np.zeros(3), centre)
+        direction = np.array([np.cos(up) * np.cos(azimuth), np.cos(up) * np.sin(azimuth), np.sin(up)])
         out.append(
-            Camera(
-                FACELIFT_SIZE, FACELIFT_SIZE, FACELIFT_FOCAL, FACELIFT_FOCAL, half, half, T, name=f"cam_{number:03d}"
-            )
+            Camera(*intrinsics, looking_at(np.zeros(3), PRETRAINED_DISTANCE * direction), name=f"cam_{number:03d}")
         )
     return out
 
@@ -69,11 +64,6 @@ def ring(azimuths_deg: Sequence[float], elevation_deg: float) -> list[Camera]:
 def training_cameras() -> list[Camera]:
     """The 32 cameras of a FaceLift training sample."""
     return ring([k * 360 / _TRAINING_VIEWS for k in range(_TRAINING_VIEWS)], _TRAINING_ELEVATION)
-
-
-def inference_cameras() -> list[Camera]:
-    """The six cameras that FaceLift's own pipeline makes images for."""
-    return ring(_INFERENCE_AZIMUTHS, 0.0)
 
 
 def facelift() -> Profile:
@@ -99,16 +89,11 @@ def profile_of(name: str, rays: RayStatistics, facts: dict[str, np.ndarray]) -> 
     """A profile of what was seen. DatasetError where no view was."""
     if rays.views == 0:
         raise DatasetError(f"profile {name}: expected at least one view with a usable camera, got none")
-    ranges: dict[str, tuple[float, float, float]] = {}
-    for key, values in facts.items():
-        low, middle, high = (float(v) for v in np.quantile(values, _QUANTILES))
-        ranges[key] = (low, middle, high)
+    ranges = {key: tuple(np.quantile(values, _QUANTILES).tolist()) for key, values in facts.items()}
     return Profile(name, rays.views, rays.mean.tolist(), rays.covariance.tolist(), rays.shares.tolist(), ranges)
 
 
-def profile_dataset(
-    path: Path, name: str | None = None, progress: Callable[[str, int, int], None] = lambda stage, done, total: None
-) -> Profile:
+def profile_dataset(path: Path, name: str | None = None, progress: Progress = silent) -> Profile:
     """The profile of a dataset's cameras; images are not read. Entries without a possible camera are left out.
 
     DatasetError where there are no samples or none has a usable camera.

@@ -124,10 +124,6 @@ class DatasetAudit(msgspec.Struct):
     def samples(self) -> int:
         return len(self.ids)
 
-    def sample_verdict(self, index: int) -> Verdict:
-        """Of the sample `ids[index]`."""
-        return VERDICTS[int(self.sample_columns["verdict"][index])]
-
 
 def encode_audit(audit: DatasetAudit) -> bytes:
     """JSON; NaN becomes null. Equal audits give equal bytes."""

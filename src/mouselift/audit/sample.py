@@ -22,8 +22,6 @@ from mouselift.findings import Finding
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import Tangency
 
-_LEGACY = "legacy"
-
 
 def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     """One sample's findings, numbers and verdict, from its views or from its folder, the folder's files included.
@@ -38,7 +36,7 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     if isinstance(sample, Path):
         sample = load_sample(sample)
     findings = list(sample.findings)
-    if sample.preset == _LEGACY:
+    if sample.preset == "legacy":
         text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
         findings.append(sample.finding("legacy", text))
     seen = compare_views(sample, hull)
@@ -58,23 +56,19 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:
-    worst = seen.tangency.view_rms_px
+    worst, covered = seen.tangency.view_rms_px, seen.coverage
     numbers = {
         "tangency_px": seen.tangency.rms_px,
-        "tangency_worst_px": float(np.nanmax(worst)) if np.isfinite(worst).any() else float("nan"),
-        "coverage": _least(seen.coverage),
+        "tangency_worst_px": float(np.fmax.reduce(worst, initial=np.nan)),  # NaN where no view has any
+        "coverage": np.nan if covered is None else float(np.fmin.reduce(covered, initial=np.nan)),
         "off_origin": place.off_origin,
         "extent": place.extent,
         "depth": place.depth,
         "border_views": float(sum(place.border)),
     }
     if apart is not None:
-        numbers |= {
-            "size_spread": apart.size,
-            "smallest_px": apart.smallest_px,
-            "focal_spread": apart.focal,
-            "principal_px": apart.principal_px,
-        }
+        numbers |= {"size_spread": apart.size, "smallest_px": apart.smallest_px}
+        numbers |= {"focal_spread": apart.focal, "principal_px": apart.principal_px}
     return {key: _known(value) for key, value in numbers.items()}
 
 
@@ -90,12 +84,7 @@ def _view_numbers(sample: Sample, seen: Geometry, place: Placement) -> list[dict
                 "tangency_px": _known(float(seen.tangency.view_rms_px[k])),
                 "coverage": None if seen.coverage is None else _known(float(seen.coverage[k])),
                 "area_px": None if outline is None else outline.area,
-                "fx": camera.fx,
-                "fy": camera.fy,
-                "cx": camera.cx,
-                "cy": camera.cy,
-                "width": float(camera.width),
-                "height": float(camera.height),
+                **{key: float(getattr(camera, key)) for key in ("fx", "fy", "cx", "cy", "width", "height")},
                 "distance": float(facts["distance"][k]),
                 "elevation_deg": float(facts["elevation_deg"][k]),
                 "azimuth_deg": float(np.degrees(np.arctan2(centre[1], centre[0]))),
@@ -108,12 +97,6 @@ def _view_numbers(sample: Sample, seen: Geometry, place: Placement) -> list[dict
 
 def _known(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _least(values: np.ndarray | None) -> float:
-    if values is None or not np.isfinite(values).any():
-        return float("nan")
-    return float(np.nanmin(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,10 +139,9 @@ def compare_views(sample: Sample, hull: bool = False) -> Geometry:
 def _outline(alpha: Levels) -> Outline | None:
     """Without specks. Labelling parts takes twice as long as the rest: it is done where there are several only."""
     whole = outline_of(alpha)
-    return outline_of(alpha, SPECK_SHARE) if whole is not None and _in_parts(alpha, whole) else whole
-
-
-def _in_parts(alpha: Levels, outline: Outline) -> bool:
-    x0, y0, x1, y1 = outline.box
+    if whole is None:
+        return None
+    x0, y0, x1, y1 = whole.box
     inside = cv2.threshold(alpha[y0:y1, x0:x1], HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
-    return len(cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]) > 1
+    parts = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
+    return outline_of(alpha, SPECK_SHARE) if len(parts) > 1 else whole

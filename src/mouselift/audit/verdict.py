@@ -68,10 +68,7 @@ def _cause(cause: Cause) -> str:
 
 def _unknown_because(counts: Mapping[str, CodeCount]) -> str:
     """The likeliest reason among the codes that keep silhouettes away."""
-    for code, reason in _SILENT.items():
-        if code in counts:
-            return f": {reason}"
-    return ""
+    return next((f": {reason}" for code, reason in _SILENT.items() if code in counts), "")
 
 
 _SILENT = {

@@ -96,14 +96,9 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
 
 def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
     """The same check, but cameras are blamed where it blames masks: for a caller that knows better."""
+    score = check.hypothesis.best[2]
     hypothesis = replace(
-        check.hypothesis,
-        kind="several",
-        view=None,
-        score=check.hypothesis.best[2],
-        limit=SEVERAL_SCORE,
-        masks=None,
-        opened_share=None,
+        check.hypothesis, kind="several", view=None, score=score, limit=SEVERAL_SCORE, masks=None, opened_share=None
     )
     others = [finding for finding in check.findings if finding.code != "masks-rough"]
     found = _disagreement(sample, check.tangency, hypothesis)
@@ -172,7 +167,7 @@ def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
 
 def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float) -> Finding:
     text = (
-        f"ragged masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
+        f"rough masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
         f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): the cameras "
         "match to that and no finer"
     )

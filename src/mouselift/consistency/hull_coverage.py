@@ -5,7 +5,7 @@ is the faulty one. (Hernandez, Schmitt, Cipolla: "Silhouette coherence for camer
 2007.) Coarse where tangency is fine: it sees pixels, not fractions, but looks at the whole subject and not at its
 extremes. Slow twin: geometry/visual_hull.py.
 
-Cells are halved three times from a coarse grid and kept while they *may* touch every silhouette, so exact samples are
+Cells are halved three times from a coarse grid and kept while they *may* overlap every silhouette, so exact samples are
 covered wholly, thin tails included: coverage is never too small, by construction.
 """
 
@@ -99,17 +99,14 @@ def coverage_findings(
         f"the visual hull of all views covers {100 * found.least:.1f} % of {sample.views[worst].name}'s "
         f"silhouette (expected at least {100 * COVERAGE:g} %)"
     )
-    name = None
-    advice = "A mask that lacks a part, or a wrong camera: see the outlines in the report."
+    name = advice = None
     if found.faulty_view is not None:
         name = sample.views[found.faulty_view].name
         text += f"; without {name} the others agree to {100 * float(found.without[found.faulty_view]):.1f} %"
         advice = f"Look at {name}'s mask and camera first."
-    severity = "warning" if rough else "error"
+    severity, least = "warning" if rough else "error", found.least
     return (
-        sample.finding(
-            "coverage", text, severity=severity, camera=name, value=found.least, limit=COVERAGE, advice=advice
-        ),
+        sample.finding("coverage", text, severity=severity, camera=name, value=least, limit=COVERAGE, advice=advice),
     )
 
 
@@ -149,7 +146,7 @@ def _box(views: Sequence[_Seen]) -> tuple[np.ndarray, float] | None:
 
 
 def _carved(views: Sequence[_Seen], centre: np.ndarray, half: float) -> tuple[np.ndarray, float]:
-    """(centres of the cells that may touch every mask, [n, 3] float32; their edge)."""
+    """(centres of the cells that may overlap every mask, [n, 3] float32; their edge)."""
     axis = ((np.arange(_COARSE) + 0.5) / _COARSE * 2 - 1).astype(np.float32)
     points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1).reshape(-1, 3) * np.float32(half)
     points, edge = points + centre.astype(np.float32), 2 * half / _COARSE
@@ -165,7 +162,7 @@ def _carved(views: Sequence[_Seen], centre: np.ndarray, half: float) -> tuple[np
 
 
 def _kept(views: Sequence[_Seen], points: np.ndarray, edge: float) -> np.ndarray:
-    """Cells whose ball may touch every mask. A cell beyond an image's edge is judged at the edge: that keeps more."""
+    """Cells whose ball may overlap every mask. A cell beyond an image's edge is judged at the edge: that keeps more."""
     for view in views:
         if len(points) == 0:
             break

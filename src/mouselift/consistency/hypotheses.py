@@ -33,7 +33,7 @@ MIN_PLANES = 8  # fewer tangent planes say nothing about one view
 _FAR_PX = 0.5  # residual RMS beyond which few planes are enough to blame several cameras
 _SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (0 .. 1) above _BLUNT; same run
 _THIN_PX = 1.0  # and where a tip is w pixels wide: _THIN_PX / w^2
-_TIP_RADIUS_PX = 5.0  # sharpness at a touching point is measured within this
+_TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
 _THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
@@ -121,7 +121,7 @@ def _with_opened(plain: FaultHypothesis, opened: AskOpened) -> FaultHypothesis:
     found = opened()
     if len(found.planes.angle) < MIN_PLANES:
         return plain
-    share = found.disagreement
+    share = found.silhouettes.disagreement_of(found.planes)
     if share > OPENED_SHARE or found.least_exchanged() < share:
         return plain
     return replace(
@@ -131,12 +131,11 @@ def _with_opened(plain: FaultHypothesis, opened: AskOpened) -> FaultHypothesis:
 
 
 def sigma_px(planes: TangentPlanes, outlines: Sequence[Outline | None]) -> Float64[Array, " m"]:
-    """Expected sigma of each residual on exact samples, pixels: more where a sharp or thin tip is touched.
+    """Expected sigma of each residual on exact samples, pixels: more at the end of a sharp or thin tip.
 
     The half level cuts tips short, by an amount that depends on the direction of view.
     """
-    outward = planes.gradient * np.where(planes.side == 1, 1.0, -1.0)[:, None, None]
-    outward = outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
+    outward = planes.outward
     sigma = np.full((len(planes.angle), 2), NOISE_PX)
     both = np.stack([planes.first, planes.second], axis=1)
     for k, outline in enumerate(outlines):

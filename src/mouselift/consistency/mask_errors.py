@@ -1,12 +1,12 @@
 """Do errors of masks explain what looks like a wrong camera? Masks too fat, masks that lack parts, against one camera.
 
 Both leave traces that no camera leaves. A mask that is too fat by d pixels is so in every direction, whatever the
-distance from the middle; one that lacks the tail is too short where the tail would be touched, and right elsewhere. All
+distance from the middle; one that lacks the tail is too short where the tail would be tangent, and right elsewhere. All
 explanations are compared by their likelihood: masks alone, and one camera (or all shifted alike) with or without errors
 of masks beside it. Where both explain alike, the camera is blamed, and the finding says so.
 
 The likelihood forgives masks that lack parts. A plane either agrees to the noise, or one of its two views lacks the
-part that the other touches (a tail): the residual's sign says which of the two. Such lost planes are cheap together
+part that the other sees there (a tail): the residual's sign says which of the two. Such lost planes are cheap together
 once their view is said to lack parts, and dear alone; a plane that agrees earns more, the less noise there is; the
 noise is the least that the explanation needs. So a camera that brings ten planes into agreement beats a mask that
 excuses them one by one, and one that would have to bend to three lost planes does not.
@@ -73,19 +73,24 @@ class MaskErrors:
 
 @dataclass(frozen=True, eq=False)
 class _Model:
-    likelihood: float
-    fit: _Likeliest
-    camera: int | None = None
-    fat: int | None = None
+    """One explanation at its best values."""
+
+    likelihood: float  # log, up to a constant common to all explanations of one sample
+    values: Float64[Array, " p"]  # of its columns
+    noise: float  # times the sigma of exact masks
+    lacking: tuple[int, ...]  # views that lack parts
+    lost: int  # planes that do not agree
+    camera: int | None = None  # that is wrong; the number of views: all are shifted alike
+    fat: int | None = None  # the view whose mask is too fat; by the last of the values
 
     @property
     def fat_px(self) -> float:
-        return float(self.fit.values[-1]) if self.fat is not None else 0.0
+        return float(self.values[-1]) if self.fat is not None else 0.0
 
     def plausible(self, residuals: _Residuals) -> bool:
         """Most planes agree, to the noise that rough masks have."""
-        few = self.fit.lost <= _LOST_SHARE * len(residuals.z) and len(self.fit.lacking) <= _MOST_LACKING
-        return few and self.fit.noise * NOISE_PX <= MASK_NOISE_PX
+        few = self.lost <= _LOST_SHARE * len(residuals.z) and len(self.lacking) <= _MOST_LACKING
+        return few and self.noise * NOISE_PX <= MASK_NOISE_PX
 
 
 def mask_errors(
@@ -100,11 +105,11 @@ def mask_errors(
     as_it_is = _likeliest(residuals, np.zeros((len(sigma_px), 0)), np.zeros((1, 0)))
     if len(residuals.z) - as_it_is.lost < _AGREE_SHARE * len(residuals.z):
         return None
-    masks = max([_Model(as_it_is.likelihood, as_it_is), *_fat(residuals, growth)], key=lambda model: model.likelihood)
+    masks = max([as_it_is, *_fat(residuals, growth)], key=lambda model: model.likelihood)
     jacobian = planes.jacobian() / sigma_px[:, None, None]
     cameras = _cameras(residuals, jacobian, growth, masks)
     fuller = max(cameras, key=lambda model: model.likelihood)
-    clean = fuller.fat is None and fuller.fit.lost == 0
+    clean = fuller.fat is None and fuller.lost == 0
     score = fuller.likelihood - masks.likelihood
     limit = _CLEAN_GAIN if clean else _ROUGH_GAIN
     small = not clean and _effect(planes, fuller) < _ROUGH_CHANGE_PX
@@ -118,7 +123,7 @@ def mask_errors(
         return None
     instead = (masks.fat, masks.fat_px) if blamed and masks.fat is not None and masks.fat != fuller.fat else None
     return MaskErrors(
-        chosen.fat, chosen.fat_px, chosen.fit.lacking, chosen.fit.noise * NOISE_PX,
+        chosen.fat, chosen.fat_px, chosen.lacking, chosen.noise * NOISE_PX,
         fuller.camera if blamed else None, _change(chosen, planes.views), float(score), limit, instead,
     )  # fmt: skip
 
@@ -134,7 +139,7 @@ def _fat(residuals: _Residuals, growth: Float64[Array, "m v"]) -> list[_Model]:
             continue
         fit = _likeliest(residuals, column, starts)
         if _FAT_PX <= fit.values[0] <= _FATTEST_PX:
-            out.append(_Model(fit.likelihood - _FAT_COST, fit, None, k))
+            out.append(replace(fit, likelihood=fit.likelihood - _FAT_COST, fat=k))
     return out
 
 
@@ -146,7 +151,7 @@ def _cameras(
     for k in range(residuals.views + 1):
         columns = jacobian[:, k] if k < residuals.views else jacobian[:, :, 1:].sum(axis=1)
         fit = _likeliest(residuals, columns, _starts(columns, residuals.z))
-        out.append(_Model(fit.likelihood, fit, k))
+        out.append(replace(fit, camera=k))
         if masks.fat is None or masks.fat == k:
             continue
         grown = growth[:, masks.fat : masks.fat + 1]
@@ -154,7 +159,7 @@ def _cameras(
         starts = np.concatenate([starts, np.full((len(starts), 1), masks.fat_px)], axis=1)
         fit = _likeliest(residuals, np.concatenate([columns, grown], axis=1), starts)
         if _FAT_PX <= fit.values[-1] <= _FATTEST_PX:
-            out.append(_Model(fit.likelihood - _FAT_COST, fit, k, masks.fat))
+            out.append(replace(fit, likelihood=fit.likelihood - _FAT_COST, camera=k, fat=masks.fat))
     return out
 
 
@@ -163,12 +168,10 @@ def _opened_gain(model: _Model, opened: OpenedTangency) -> float:
     planes = opened.planes
     if len(planes.angle) == 0:
         return 0.0
-    jacobian, (s, dx, dy) = planes.jacobian(), _change(model, planes.views)
-    if model.camera == planes.views:
-        moved = jacobian[:, :, 1:].sum(axis=1) @ np.array([dx, dy])
-    else:
-        moved = jacobian[:, model.camera] @ np.array([s, dx, dy])
-    width = _OPENED_NOISE * opened.breadth_px
+    jacobian = planes.jacobian()
+    own = jacobian.sum(axis=1) if model.camera == planes.views else jacobian[:, model.camera]
+    moved = own @ np.array(_change(model, planes.views))
+    width = _OPENED_NOISE * opened.silhouettes.breadth_px
     return float(np.sum(_cauchy(planes.residual - moved, width) - _cauchy(planes.residual, width)))
 
 
@@ -176,9 +179,9 @@ def _one_view_is_wrong(residuals: _Residuals, masks: _Model, opened: AskOpened |
     """Whether a camera that is wrong in another way than by scale and shift explains more than masks do."""
     apart, view = _without_a_view(residuals)
     score = apart - masks.likelihood
-    if opened is not None and masks.fit.lost:
+    if opened is not None and masks.lost:
         found = opened()
-        share = found.planes.residual[found.planes.of_view(view)] / found.breadth_px
+        share = found.planes.residual[found.planes.of_view(view)] / found.silhouettes.breadth_px
         score += float(np.sum(_cauchy(share, _OPENED_WRONG) - _cauchy(share, _OPENED_NOISE)))
     return score > 0
 
@@ -190,14 +193,14 @@ def _cauchy(x: Float64[Array, " n"], width: float) -> Float64[Array, " n"]:
 
 def _change(model: _Model, views: int) -> tuple[float, float, float]:
     """Log-scale, dx, dy of a model's camera."""
-    numbers = [float(value) for value in model.fit.values]
+    numbers = [float(value) for value in model.values]
     if model.camera is None:
         return (0.0, 0.0, 0.0)
     return (0.0, numbers[0], numbers[1]) if model.camera == views else (numbers[0], numbers[1], numbers[2])
 
 
 def _effect(planes: TangentPlanes, model: _Model) -> float:
-    """Pixels by which a camera's change moves the outline: RMS over its touching points of the scale, and the shift."""
+    """Pixels by which a camera's change moves the outline: RMS over its tangent points of the scale, and the shift."""
     s, dx, dy = _change(model, planes.views)
     if model.camera == planes.views:
         return float(np.hypot(dx, dy))
@@ -211,9 +214,7 @@ def _effect(planes: TangentPlanes, model: _Model) -> float:
 
 def _growth(planes: TangentPlanes) -> Float64[Array, "m v"]:
     """d residual / d pixels by which each view's mask is too fat."""
-    outward = planes.gradient * np.where(planes.side == 1, 1.0, -1.0)[:, None, None]
-    outward = outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
-    out = np.zeros((len(planes.angle), planes.views))
+    outward, out = planes.outward, np.zeros((len(planes.angle), planes.views))
     rows = np.arange(len(planes.angle))
     for place, view in ((0, planes.first), (1, planes.second)):
         shift = np.zeros_like(outward)
@@ -240,17 +241,6 @@ class _Residuals:
         return cls(planes.residual / sigma_px, sigma_px, positive, negative, planes.views)
 
 
-@dataclass(frozen=True, eq=False)
-class _Likeliest:
-    """One explanation at its best values."""
-
-    likelihood: float  # log, up to a constant common to all explanations of one sample
-    values: Float64[Array, " p"]  # of its columns
-    noise: float  # times the sigma of exact masks
-    lacking: tuple[int, ...]  # views that lack parts
-    lost: int  # planes that do not agree
-
-
 def _likelihoods(residuals: _Residuals, z: Float64[Array, "n m"]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
     """(log-likelihood at the best noise, that noise) of n explanations that leave the residuals z."""
     total, noise = np.full(len(z), -np.inf), np.ones(len(z))
@@ -272,7 +262,7 @@ def _lost_density(residuals: _Residuals, share: float) -> Float64[Array, " m"]:
     return np.log(share / _RANGE_PX * residuals.sigma_px * np.sqrt(2 * np.pi))
 
 
-def _likeliest(residuals: _Residuals, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> _Likeliest:
+def _likeliest(residuals: _Residuals, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> _Model:
     """The likeliest values of `columns` (d z / d value): refined from the likeliest of some starts."""
     score, noise = _likelihoods(residuals, residuals.z - starts @ columns.T)
     order = np.argsort(-score)[:_REFINED]
@@ -289,7 +279,7 @@ def _likeliest(residuals: _Residuals, columns: Float64[Array, "m p"], starts: Fl
             if found[0] > best:
                 best, value, sigma = float(found[0]), values, level
     lost, lacking = _lost_planes(residuals, residuals.z - columns @ value, sigma)
-    return _Likeliest(best, value, sigma, tuple(lacking), int(lost.sum()))
+    return _Model(best, value, sigma, tuple(lacking), int(lost.sum()))
 
 
 def _short_view(residuals: _Residuals, z: Float64[Array, "*n m"]) -> Int64[Array, "*n m"]:

@@ -78,17 +78,8 @@ class OpenedTangency:
         opened = open_silhouettes(alphas, outlines)
         return cls(opened, tuple(cameras), tangent_planes(cameras, opened.outlines))
 
-    @property
-    def breadth_px(self) -> float:
-        return self.silhouettes.breadth_px
-
-    @property
-    def disagreement(self) -> float:
-        """`OpenedSilhouettes.disagreement` of the cameras as they are."""
-        return self.silhouettes.disagreement_of(self.planes)
-
     def least_exchanged(self) -> float:
-        """Least disagreement with two cameras exchanged: more than `disagreement` where the cameras are right."""
+        """Least disagreement with two cameras exchanged: more than theirs as they are where the cameras are right."""
         found = [float("inf")]
         for a, b in combinations(range(len(self.cameras)), 2):
             exchanged = list(self.cameras)

@@ -33,9 +33,9 @@ class Candidate:
     """One possible cause. A discrete part is undone by `apply`; a continuous one is fitted.
 
     The fit's parameters x give for every view y = basis x = (log sx, log sy, dx, dy, three shares of the camera's
-    distance): the *image* was stretched by exp(log sx), exp(log sy) about its middle, its corner or the stated
+    distance): the *image* was stretched by exp(log sx), exp(log sy) about its middle, its corner or the file's
     principal point, and shifted by (dx, dy) pixels, without the camera; the camera's centre was moved by minus the
-    last three. Undoing it in the camera leaves the pixels untouched.
+    last three. Undoing it in the camera leaves the pixels as they are.
     """
 
     code: str  # stable, e.g. "view-scale-shift"
@@ -72,29 +72,22 @@ def change_of(
     return change, slope
 
 
-@dataclass(frozen=True)
-class Columns:
+def columns(faulty: tuple[int, ...], rows: Rows, shared: bool, cameras: CameraArrays) -> Float64[Array, "v 7 k"]:
     """The basis of parameters that act on `rows` of y in the faulty views: one set for all of them, or one each."""
-
-    views: int
-    faulty: tuple[int, ...]
-    rows: Rows
-    shared: bool
-
-    def __call__(self, cameras: CameraArrays) -> np.ndarray:
-        count = len(self.rows)
-        out = np.zeros((self.views, 7, count * (1 if self.shared else len(self.faulty))))
-        for n, view in enumerate(self.faulty):
-            for k, row in enumerate(self.rows):
-                out[view, list(row), (0 if self.shared else n) * count + k] = 1.0
-        return out
+    count = len(rows)
+    out = np.zeros((len(cameras), 7, count * (1 if shared else len(faulty))))
+    for n, view in enumerate(faulty):
+        for k, row in enumerate(rows):
+            out[view, list(row), (0 if shared else n) * count + k] = 1.0
+    return out
 
 
 SCALE, SHIFT_X, SHIFT_Y = (0, 1), (2,), (3,)
 SCALE_X, SCALE_Y = (0,), (1,)
+CENTRE: Rows = ((4,), (5,), (6,))
 
 
 def prior_sigma(rows: Rows, sets: int) -> tuple[float, ...]:
-    """Prior sigma of the parameters that `Columns` makes."""
+    """Prior sigma of the parameters that `columns` makes."""
     each = [_LOG_SCALE_SIGMA if r[0] < 2 else _SHIFT_SIGMA if r[0] < 4 else _CENTRE_SIGMA for r in rows]
     return tuple(each * sets)

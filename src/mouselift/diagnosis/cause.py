@@ -31,7 +31,7 @@ class Diagnosis:
     """Nothing found: no causes. Of several causes the best stands alone; rivals are named in it."""
 
     causes: tuple[Cause, ...]
-    residual_px: float | None  # RMS with the cameras as stated
+    residual_px: float | None  # RMS with the file's cameras
     undone: Fit | None = None  # the best candidate with corrected cameras; None where nothing can be undone
     rivals: tuple[Fit, ...] = field(default=(), repr=False)  # as good as the best, to the score's grain
 
@@ -51,9 +51,8 @@ def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: f
     code = candidate.code
     views = tuple(names[i] for i in candidate.views)
     values = _values(best, names, problem)
-    labels = tuple(dict.fromkeys(_label(rival, names) for rival in rivals))
     own = _label(best, names)
-    labels = tuple(label for label in labels if label != own)
+    labels = tuple(label for label in dict.fromkeys(_label(rival, names) for rival in rivals) if label != own)
     deciders = dict.fromkeys(
         text for rival in (best, *rivals) for key, text in DECIDED_BY.items() if rival.candidate.code.endswith(key)
     )
@@ -66,7 +65,7 @@ def in_general(candidate: Candidate, names: tuple[str, ...]) -> str:
     """A cause that many samples have in common, without values."""
     who = _who(candidate.views, names)
     if candidate.code == "calibration-copied" and len(candidate.views) > 1:
-        return f"{who}: they state one pose; one is a copy of the other, and which one the silhouettes do not say"
+        return f"{who}: they have one pose; one is a copy of the other, and which one the silhouettes do not say"
     sentence = CAUSES[candidate.code].sentence
     return sentence if candidate.code == "one-intrinsics" else f"{who}: {sentence}"
 
@@ -109,9 +108,9 @@ def _one(name: str, values: dict[str, float]) -> str:
     if "dx" in get:
         parts.append(f"shifted by ({get['dx']:.1f}, {get['dy']:.1f}) px")
     if "distance" in get:
-        parts.append(f"stated distance {1 / get['distance']:.4f} times the true one")
+        parts.append(f"distance in the file {1 / get['distance']:.4f} times the true one")
     elif "move_x" in get:
-        parts.append(f"true centre = stated + ({get['move_x']:.4g}, {get['move_y']:.4g}, {get['move_z']:.4g})")
+        parts.append(f"true centre = the file's + ({get['move_x']:.4g}, {get['move_y']:.4g}, {get['move_z']:.4g})")
     return " and ".join(parts)
 
 
@@ -130,17 +129,13 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
     for view in candidate.views:
         name = names[view]
         if used[view, :2].any():
-            if used[view, :2].all() and (basis[view, 0] == basis[view, 1]).all():
-                out[f"{name}.scale"] = float(np.exp(y[view, 0]))
-                out[f"{name}.scale_sigma"] = float(np.exp(y[view, 0]) * sigma[view, 0])
-            else:
-                for axis, key in enumerate("xy"):
-                    out[f"{name}.scale_{key}"] = float(np.exp(y[view, axis]))
-                    out[f"{name}.scale_{key}_sigma"] = float(np.exp(y[view, axis]) * sigma[view, axis])
+            uniform = used[view, :2].all() and (basis[view, 0] == basis[view, 1]).all()
+            for axis, key in ((0, "scale"),) if uniform else ((0, "scale_x"), (1, "scale_y")):
+                grow = float(np.exp(y[view, axis]))
+                out |= {f"{name}.{key}": grow, f"{name}.{key}_sigma": grow * float(sigma[view, axis])}
         if used[view, 2:4].any():
             for axis, key in ((2, "dx"), (3, "dy")):
-                out[f"{name}.{key}"] = float(y[view, axis])
-                out[f"{name}.{key}_sigma"] = float(sigma[view, axis])
+                out |= {f"{name}.{key}": float(y[view, axis]), f"{name}.{key}_sigma": float(sigma[view, axis])}
         if used[view, 4:].any():
             out |= _centre_values(name, cameras.centre[view], change[view, 4:], sigma[view, 4:], candidate.code)
     return out

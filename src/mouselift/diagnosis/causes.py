@@ -1,6 +1,6 @@
 """The causes that the diagnosis knows. A new one is added here: its entry in `CAUSES`, and the candidates that undo it.
 
-A candidate (`candidate.Candidate`) says how the cameras would read without its cause. Readings change the stated
+A candidate (`candidate.Candidate`) says how the cameras would read without its cause. Readings change the file's
 numbers and fit nothing; other candidates have values, which `fit` finds. `explain` tries them all, and the one that
 makes cameras and silhouettes agree with the fewest values wins.
 """
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import combinations
 from typing import Literal
 
 import numpy as np
 
 from mouselift.diagnosis.candidate import (
+    CENTRE,
     SCALE,
     SCALE_X,
     SCALE_Y,
@@ -22,8 +24,8 @@ from mouselift.diagnosis.candidate import (
     SHIFT_Y,
     About,
     Candidate,
-    Columns,
     Rows,
+    columns,
     prior_sigma,
 )
 from mouselift.diagnosis.fit_starts import starts_from_positions
@@ -119,20 +121,29 @@ COMMONEST = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "di
 
 
 def readings(cameras: CameraArrays) -> Iterator[Candidate]:
-    """Every way to read the stated numbers otherwise: no value is fitted, but for the point of a transposed K."""
-    yield from conventions(cameras)
-    yield from swaps(cameras)
-    yield from mirrors(cameras)
-    yield from intrinsics(cameras)
-
-
-def conventions(cameras: CameraArrays) -> Iterator[Candidate]:
-    """Each misreading, undone in all cameras and in each alone."""
+    """Every way to read the file's numbers otherwise: no value is fitted, but for the point of a transposed K."""
     views = len(cameras)
     for code, change in _MISREADINGS.items():
-        yield Candidate(code, tuple(range(views)), apply=_InPoses(change, tuple(range(views))))
-        for view in range(views):
-            yield Candidate(code, (view,), apply=_InPoses(change, (view,)), options=views)
+        yield from _all_and_each(code, views, partial(_with_poses, change))
+    yield from swaps(cameras)
+    for axis in (0, 1):  # left to right; top to bottom is the same but for half a turn
+        yield from _all_and_each("mirrored", views, partial(_mirrored, axis), ways=2)
+    yield from _all_and_each("xy-swapped", views, _exchanged)
+    lost = tuple(np.flatnonzero((np.abs(cameras.principal) < 1.5).all(axis=1)).tolist())
+    if lost:
+        # A transposed K leaves zero where the principal point was: fit it, from the image's middle.
+        yield Candidate("k-transposed", lost, apply=partial(_centred, lost))
+        yield replace(_fitted("k-transposed", lost, (SHIFT_X, SHIFT_Y)), apply=partial(_centred, lost))
+
+
+def _all_and_each(
+    code: str, views: int, change: Callable[[tuple[int, ...], CameraArrays], CameraArrays], ways: int = 1
+) -> Iterator[Candidate]:
+    """A misreading, undone in all cameras and in each alone. ways: how many like it there are."""
+    everyone = tuple(range(views))
+    yield Candidate(code, everyone, apply=partial(change, everyone), options=ways)
+    for view in everyone:
+        yield Candidate(code, (view,), apply=partial(change, (view,)), options=ways * views)
 
 
 def swaps(cameras: CameraArrays) -> Iterator[Candidate]:
@@ -146,43 +157,11 @@ def swaps(cameras: CameraArrays) -> Iterator[Candidate]:
         for a, b in pairs:
             order = list(range(views))
             order[a], order[b] = b, a
-            yield Candidate(code, (a, b), apply=_Reordered(order, what), options=len(pairs))
+            yield Candidate(code, (a, b), apply=partial(_reordered, order, what), options=len(pairs))
     everyone = tuple(range(views))
-    for turn in range(1, views if views > 2 else 1):
-        order = [(i + turn) % views for i in range(views)]
-        yield Candidate("views-out-of-order", everyone, apply=_Reordered(order, "all"), options=views)
-    if views > 2:
-        yield Candidate(
-            "views-out-of-order", everyone, apply=_Reordered(list(range(views))[::-1], "all"), options=views
-        )
-
-
-def mirrors(cameras: CameraArrays) -> Iterator[Candidate]:
-    """Images flipped left to right (or, the same but for half a turn, top to bottom)."""
-    views = len(cameras)
-    everyone = tuple(range(views))
-    for axis in (0, 1):
-        yield Candidate("mirrored", everyone, apply=_Mirrored(axis, everyone), options=2)
-        for view in everyone:
-            yield Candidate("mirrored", (view,), apply=_Mirrored(axis, (view,)), options=2 * views)
-
-
-def intrinsics(cameras: CameraArrays) -> Iterator[Candidate]:
-    """x and y exchanged, or a K read from its transpose (principal points of zero)."""
-    views = len(cameras)
-    everyone = tuple(range(views))
-    yield Candidate("xy-swapped", everyone, apply=_Exchanged(everyone))
-    for view in everyone:
-        yield Candidate("xy-swapped", (view,), apply=_Exchanged((view,)), options=views)
-    lost = tuple(int(i) for i in np.flatnonzero((np.abs(cameras.principal) < 1.5).all(axis=1)))
-    if lost:
-        # A transposed K leaves zero where the principal point was: fit it, from the image's middle.
-        rows = (SHIFT_X, SHIFT_Y)
-        yield Candidate("k-transposed", lost, apply=_Middle(lost))
-        yield Candidate(
-            "k-transposed", lost, apply=_Middle(lost), basis=Columns(views, lost, rows, False),
-            prior_sigma=prior_sigma(rows, len(lost)),
-        )  # fmt: skip
+    turned = [[(i + turn) % views for i in everyone] for turn in range(1, views)]
+    for order in [*turned, list(everyone)[::-1]] if views > 2 else ():
+        yield Candidate("views-out-of-order", everyone, apply=partial(_reordered, order, "all"), options=views)
 
 
 def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
@@ -199,64 +178,48 @@ def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
 def half_pixels(cameras: CameraArrays) -> Iterator[Candidate]:
     """All pixel centres taken at integers, or moved the wrong way: exactly half a pixel."""
     for step in (0.5, -0.5):
-        yield Candidate("all-half-pixel", tuple(range(len(cameras))), apply=_Shifted(step), options=2)
+        yield Candidate("all-half-pixel", tuple(range(len(cameras))), apply=partial(_shifted, step), options=2)
 
 
 def one_view(views: int, view: int) -> Iterator[Candidate]:
     """A single view's image was stretched or shifted."""
     for code, rows, about in _KINDS:
-        yield _candidate(f"view-{code}", views, (view,), rows, about, False, views * _variants(code))
+        yield _fitted(f"view-{code}", (view,), rows, about, options=views * _variants(code))
 
 
 def two_views(cameras: CameraArrays, blamed: Sequence[int]) -> Iterator[Candidate]:
     """Two of the blamed views' images were, each in its own way."""
-    pairs = list(combinations(range(len(cameras)), 2))
+    pairs = len(list(combinations(range(len(cameras)), 2)))
     for pair in combinations(sorted(blamed), 2):
-        yield _candidate("view-scale-shift", len(cameras), pair, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, len(pairs))
+        yield _fitted("view-scale-shift", pair, (SCALE, SHIFT_X, SHIFT_Y), options=pairs)
 
 
 def all_views_alike(cameras: CameraArrays) -> Iterator[Candidate]:
     """One wrong intrinsics for all views."""
-    views = len(cameras)
-    everyone = tuple(range(views))
     for code, rows, about in _KINDS:
-        yield _candidate(f"all-{code}", views, everyone, rows, about, True, _variants(code))
+        yield _fitted(f"all-{code}", tuple(range(len(cameras))), rows, about, shared=True, options=_variants(code))
 
 
 def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
     """Every view's image was stretched, or stretched and shifted, in its own way."""
-    views = len(cameras)
-    everyone = tuple(range(views))
-    yield _candidate("each-scale", views, everyone, (SCALE,), "principal", False, 1)
-    yield _candidate("each-scale", views, everyone, (SCALE,), "middle", False, 1)
-    yield _candidate("each-shift", views, everyone, (SHIFT_X, SHIFT_Y), "middle", False, 1)
-    every = _candidate("each-scale-shift", views, everyone, (SCALE, SHIFT_X, SHIFT_Y), "middle", False, 1)
-    yield replace(every, starts=starts_from_positions)
+    everyone = tuple(range(len(cameras)))
+    yield _fitted("each-scale", everyone, (SCALE,), "principal")
+    yield _fitted("each-scale", everyone, (SCALE,))
+    yield _fitted("each-shift", everyone, (SHIFT_X, SHIFT_Y))
+    yield replace(_fitted("each-scale-shift", everyone, (SCALE, SHIFT_X, SHIFT_Y)), starts=starts_from_positions)
 
 
 def moved_centre(views: int, view: int) -> Iterator[Candidate]:
     """One camera's centre moved on its own: anywhere, or towards the origin, or along its axis."""
-    rows = ((4,), (5,), (6,))
-    yield Candidate(
-        "view-centre", (view,), basis=Columns(views, (view,), rows, False), prior_sigma=prior_sigma(rows, 1),
-        options=views,
-    )  # fmt: skip
-    for way in (_to_origin, _along_axis):
-        yield Candidate(
-            "view-distance", (view,), basis=_Along(way, (view,)), prior_sigma=prior_sigma(((4,),), 1), options=views
-        )
+    yield _fitted("view-centre", (view,), CENTRE, options=views)
+    for direction in (_to_origin, _along_axis):
+        yield _distances("view-distance", (view,), direction, views)
 
 
 def moved_centres(cameras: CameraArrays) -> Iterator[Candidate]:
-    """All cameras' centres moved, each on its own, towards the origin or along their axes."""
-    for along_axis in (False, True):
-        yield distances(tuple(range(len(cameras))), along_axis)
-
-
-def distances(views: tuple[int, ...], along_axis: bool = False) -> Candidate:
-    """Every camera's distance changed on its own ("set every distance to 2.7")."""
-    way = _along_axis if along_axis else _to_origin
-    return Candidate("each-distance", views, basis=_Along(way, views), prior_sigma=prior_sigma(((4,),), len(views)))
+    """All cameras' centres moved, each on its own ("set every distance to 2.7"): to the origin, or along their axes."""
+    for direction in (_to_origin, _along_axis):
+        yield _distances("each-distance", tuple(range(len(cameras))), direction)
 
 
 _KINDS: tuple[tuple[str, Rows, About], ...] = (
@@ -265,12 +228,7 @@ _KINDS: tuple[tuple[str, Rows, About], ...] = (
     ("size", (SCALE,), "corner"),
     ("shift", (SHIFT_X, SHIFT_Y), "middle"),
     ("scale-shift", (SCALE, SHIFT_X, SHIFT_Y), "middle"),
-    ("anisotropic", (SCALE_X,), "principal"),
-    ("anisotropic", (SCALE_Y,), "principal"),
-    ("anisotropic", (SCALE_X,), "corner"),
-    ("anisotropic", (SCALE_Y,), "corner"),
-    ("anisotropic", (SCALE_X,), "middle"),
-    ("anisotropic", (SCALE_Y,), "middle"),
+    *(("anisotropic", (row,), about) for about in ("principal", "corner", "middle") for row in (SCALE_X, SCALE_Y)),
     ("anisotropic", (SCALE_X, SCALE_Y), "corner"),
     ("anisotropic", (SCALE_X, SCALE_Y, SHIFT_X, SHIFT_Y), "middle"),
 )
@@ -281,107 +239,80 @@ def _variants(code: str) -> int:
     return sum(1 for other, _, _ in _KINDS if other == code)
 
 
-class _Shifted:
-    """All principal points moved by the same step along both axes."""
-
-    def __init__(self, step: float) -> None:
-        self.step = step
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        change = np.zeros((len(cameras), 7))
-        change[:, 2:4] = self.step
-        return cameras.moved(change)
-
-
-def _candidate(
-    code: str, views: int, faulty: tuple[int, ...], rows: Rows, about: About, shared: bool, options: int
+def _fitted(
+    code: str, faulty: tuple[int, ...], rows: Rows, about: About = "middle", *, shared: bool = False, options: int = 1
 ) -> Candidate:
-    sets = 1 if shared else len(faulty)
-    start = None if shared or rows != (SCALE, SHIFT_X, SHIFT_Y) else _FromCentroids(faulty)
-    basis = Columns(views, faulty, rows, shared)
-    return Candidate(
-        code, faulty, basis=basis, prior_sigma=prior_sigma(rows, sets), about=about, start=start, options=options
-    )
+    """Values of `rows`, one set for all faulty views or one each."""
+    sigma = prior_sigma(rows, 1 if shared else len(faulty))
+    start = None if shared or rows != (SCALE, SHIFT_X, SHIFT_Y) else partial(_from_centroids, faulty)
+    basis = partial(columns, faulty, rows, shared)
+    return Candidate(code, faulty, basis=basis, prior_sigma=sigma, about=about, start=start, options=options)
 
 
-@dataclass(frozen=True)
-class _FromCentroids:
+def _distances(
+    code: str, faulty: tuple[int, ...], direction: Callable[[CameraArrays], np.ndarray], options: int = 1
+) -> Candidate:
+    """Every faulty view's centre moves along a direction of its own."""
+    sigma = prior_sigma(CENTRE[:1], len(faulty))
+    return Candidate(code, faulty, basis=partial(_along, direction, faulty), prior_sigma=sigma, options=options)
+
+
+def _from_centroids(faulty: tuple[int, ...], cameras: CameraArrays, outlines: ConvexOutlines) -> np.ndarray:
     """Scale and shift that put each faulty view's centroid where the others see it, at the others' size."""
-
-    faulty: tuple[int, ...]
-
-    def __call__(self, cameras: CameraArrays, outlines: ConvexOutlines) -> np.ndarray:
-        y = np.zeros((len(self.faulty), 3))
-        rest = [i for i in range(len(cameras)) if i not in self.faulty and outlines.seen[i]]
-        use = rest if len(rest) >= 2 else [i for i in range(len(cameras)) if outlines.seen[i]]
-        point = subject_point(cameras.take(use), _views(outlines, use)) if len(use) >= 2 else None
-        if point is None:
-            return y.reshape(-1)
-        at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
-        depth = np.where(np.abs(at[:, 2]) > 1e-9, at[:, 2], 1e-9)
-        with np.errstate(divide="ignore"):
-            size = np.log(np.sqrt(outlines.area) * np.abs(depth) / np.abs(cameras.focal).mean(axis=1))
-        middle = cameras.size / 2
-        for n, view in enumerate(self.faulty):
-            if outlines.seen[view]:
-                y[n, 0] = np.clip(size[view] - size[use].mean(), -1.0, 1.0)
-                grow = np.exp(y[n, 0])
-                seen_at = grow * cameras.focal[view] * at[view, :2] / depth[view]
-                seen_at = seen_at + middle[view] + grow * (cameras.principal[view] - middle[view])
-                y[n, 1:] = outlines.centroid[view] - seen_at
+    y = np.zeros((len(faulty), 3))
+    rest = outlines.seen & ~np.isin(np.arange(len(cameras)), faulty)
+    use = rest if rest.sum() >= 2 else outlines.seen
+    point = subject_point(cameras, replace(outlines, area=outlines.area * use))
+    if point is None:
         return y.reshape(-1)
+    at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
+    depth = np.where(np.abs(at[:, 2]) > 1e-9, at[:, 2], 1e-9)
+    with np.errstate(divide="ignore"):
+        size = np.log(np.sqrt(outlines.area) * np.abs(depth) / np.abs(cameras.focal).mean(axis=1))
+    middle = cameras.size / 2
+    for n, view in enumerate(faulty):
+        if outlines.seen[view]:
+            y[n, 0] = np.clip(size[view] - size[use].mean(), -1.0, 1.0)
+            grow = np.exp(y[n, 0])
+            seen_at = grow * cameras.focal[view] * at[view, :2] / depth[view]
+            seen_at = seen_at + middle[view] + grow * (cameras.principal[view] - middle[view])
+            y[n, 1:] = outlines.centroid[view] - seen_at
+    return y.reshape(-1)
 
 
-def _views(outlines: ConvexOutlines, at: list[int]) -> ConvexOutlines:
-    return ConvexOutlines(
-        outlines.points[at], outlines.real[at], outlines.uninformative[at], outlines.centroid[at], outlines.area[at]
-    )
+def _reordered(order: list[int], what: _Part, cameras: CameraArrays) -> CameraArrays:
+    moved = cameras.take(order)
+    if what == "pose":
+        return replace(cameras, R_cam_world=moved.R_cam_world, centre=moved.centre)
+    if what == "intrinsics":
+        return replace(cameras, focal=moved.focal, principal=moved.principal)
+    return replace(moved, size=cameras.size)
 
 
-class _Reordered:
-    def __init__(self, order: list[int], what: _Part) -> None:
-        self.order, self.what = order, what
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        moved = cameras.take(self.order)
-        if self.what == "pose":
-            return replace(cameras, R_cam_world=moved.R_cam_world, centre=moved.centre)
-        if self.what == "intrinsics":
-            return replace(cameras, focal=moved.focal, principal=moved.principal)
-        return replace(moved, size=cameras.size)
+def _shifted(step: float, cameras: CameraArrays) -> CameraArrays:
+    return replace(cameras, principal=cameras.principal + step)
 
 
-class _Mirrored:
+def _mirrored(axis: int, faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
     """x -> w - x (axis 0) or y -> h - y (axis 1) of the image, said by a negative focal length."""
-
-    def __init__(self, axis: int, faulty: tuple[int, ...]) -> None:
-        self.axis, self.faulty = axis, list(faulty)
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        focal, principal = cameras.focal.copy(), cameras.principal.copy()
-        focal[self.faulty, self.axis] *= -1
-        principal[self.faulty, self.axis] = (cameras.size - cameras.principal)[self.faulty, self.axis]
-        return replace(cameras, focal=focal, principal=principal)
+    focal, principal = cameras.focal.copy(), cameras.principal.copy()
+    focal[list(faulty), axis] *= -1
+    principal[list(faulty), axis] = (cameras.size - cameras.principal)[list(faulty), axis]
+    return replace(cameras, focal=focal, principal=principal)
 
 
-class _Exchanged:
-    def __init__(self, faulty: tuple[int, ...]) -> None:
-        self.faulty = list(faulty)
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        focal, principal = cameras.focal.copy(), cameras.principal.copy()
-        focal[self.faulty], principal[self.faulty] = focal[self.faulty, ::-1], principal[self.faulty, ::-1]
-        return replace(cameras, focal=focal, principal=principal)
+def _exchanged(faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
+    """x and y of the intrinsics."""
+    focal, principal, at = cameras.focal.copy(), cameras.principal.copy(), list(faulty)
+    focal[at], principal[at] = focal[at, ::-1], principal[at, ::-1]
+    return replace(cameras, focal=focal, principal=principal)
 
 
-class _Middle:
-    def __init__(self, faulty: tuple[int, ...]) -> None:
-        self.faulty = list(faulty)
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        principal = cameras.principal.copy()
-        principal[self.faulty] = cameras.size[self.faulty] / 2
-        return replace(cameras, principal=principal)
+def _centred(faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
+    """Principal points in the images' middles."""
+    principal = cameras.principal.copy()
+    principal[list(faulty)] = cameras.size[list(faulty)] / 2
+    return replace(cameras, principal=principal)
 
 
 def _transposed(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -392,7 +323,7 @@ def _transposed(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _inverted(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The file holds c2w under the name w2c: the stated translation -R C is the centre."""
+    """The file holds c2w under the name w2c: the translation in the file, -R C, is the centre."""
     return np.swapaxes(R, 1, 2), -np.einsum("vij,vj->vi", R, C)
 
 
@@ -414,16 +345,10 @@ _MISREADINGS: dict[str, _Poses] = {
 }
 
 
-class _InPoses:
-    """A change of the poses of some views."""
-
-    def __init__(self, change: _Poses, faulty: tuple[int, ...]) -> None:
-        self.change, self.faulty = change, list(faulty)
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        R, C = cameras.R_cam_world.copy(), cameras.centre.copy()
-        R[self.faulty], C[self.faulty] = self.change(R[self.faulty], C[self.faulty])
-        return replace(cameras, R_cam_world=R, centre=C)
+def _with_poses(change: _Poses, faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
+    R, C, at = cameras.R_cam_world.copy(), cameras.centre.copy(), list(faulty)
+    R[at], C[at] = change(R[at], C[at])
+    return replace(cameras, R_cam_world=R, centre=C)
 
 
 def _to_origin(cameras: CameraArrays) -> np.ndarray:
@@ -434,16 +359,11 @@ def _along_axis(cameras: CameraArrays) -> np.ndarray:
     return -cameras.R_cam_world[:, 2]
 
 
-class _Along:
-    """One parameter a faulty view: its centre moves along a direction of its own."""
-
-    def __init__(self, way: Callable[[CameraArrays], np.ndarray], faulty: tuple[int, ...]) -> None:
-        self.way, self.faulty = way, faulty
-
-    def __call__(self, cameras: CameraArrays) -> np.ndarray:
-        direction = self.way(cameras)
-        direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-300)
-        out = np.zeros((len(cameras), 7, len(self.faulty)))
-        for n, view in enumerate(self.faulty):
-            out[view, 4:, n] = direction[view]
-        return out
+def _along(way: Callable[[CameraArrays], np.ndarray], faulty: tuple[int, ...], cameras: CameraArrays) -> np.ndarray:
+    """The basis of one parameter a faulty view: its centre moves along a direction of its own."""
+    direction = way(cameras)
+    direction = direction / np.maximum(np.linalg.norm(direction, axis=1, keepdims=True), 1e-300)
+    out = np.zeros((len(cameras), 7, len(faulty)))
+    for n, view in enumerate(faulty):
+        out[view, 4:, n] = direction[view]
+    return out

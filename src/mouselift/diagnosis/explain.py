@@ -18,6 +18,7 @@ from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.sampling import evenly_spaced
 
+# How often these limits name the right cause: `python benchmarks/naming_rates.py`, docs/evidence/audit-rates.md.
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
 _EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
@@ -147,13 +148,9 @@ def _commonest(found: Sequence[Fit]) -> Fit:
 
 def _rank(code: str) -> int:
     kind = code.split("-", 1)[1] if code.startswith(("view-", "all-", "each-")) else code
-    return (
-        causes.COMMONEST.index(kind)
-        if kind in causes.COMMONEST
-        else -1
-        if code not in _LEFT_OUT
-        else len(causes.COMMONEST)
-    )
+    if kind in causes.COMMONEST:
+        return causes.COMMONEST.index(kind)
+    return len(causes.COMMONEST) if code in _LEFT_OUT else -1
 
 
 def _one_for_all(best: Fit, problem: Problem) -> Fit:
@@ -213,20 +210,14 @@ def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> li
     copied = {view for pair in causes.copies(cameras) for view in pair}
     out = []
     for view in range(len(cameras)):
-        outlines = [without_outline(o, view) for _, o in problem]
+        others = np.arange(len(cameras)) != view
+        outlines = [
+            replace(o, area=o.area * others, centroid=np.where(others[:, None], o.centroid, np.nan)) for _, o in problem
+        ]
         residual = fit_residual([c for c, _ in problem], outlines)
         lost = max(nothing.residual.rows - residual.rows, 1)
         code = "calibration-copied" if view in copied else "views-disagree"
         candidate = Candidate(code, (view,), prior_sigma=(1.0,) * (6 if view in copied else lost), options=len(cameras))
-        x = np.zeros(candidate.parameters)
-        out.append(
-            Fit(candidate, x, np.eye(len(x)), nothing.corrected, replace(residual, rows=nothing.residual.rows), True)
-        )
+        x, residual = np.zeros(candidate.parameters), replace(residual, rows=nothing.residual.rows)
+        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, residual))
     return out
-
-
-def without_outline(outlines: ConvexOutlines, view: int) -> ConvexOutlines:
-    """The same outlines without one view's."""
-    area, centroid = outlines.area.copy(), outlines.centroid.copy()
-    area[view], centroid[view] = 0.0, np.nan
-    return replace(outlines, area=area, centroid=centroid)

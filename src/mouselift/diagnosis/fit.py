@@ -54,7 +54,6 @@ class Fit:
     covariance: Float64[Array, "k k"]
     corrected: tuple[CameraArrays, ...]  # one a sample
     residual: FitResidual
-    converged: bool
     redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
 
     @property
@@ -77,12 +76,12 @@ def fit(candidate: Candidate, problem: Problem, possible: int | None = None, qui
     """
     applied = [(candidate.apply(cameras), outlines) for cameras, outlines in problem]
     if candidate.basis is None:
-        x, covariance, converged, redundancy = np.zeros(0), np.zeros((0, 0)), True, 0
+        x, covariance, redundancy = np.zeros(0), np.zeros((0, 0)), 0
     else:
-        x, covariance, converged, redundancy = _search(candidate, applied, quick)
+        x, covariance, redundancy = _search(candidate, applied, quick)
     corrected = tuple(undo(candidate, cameras, x) for cameras, _ in problem)
     residual = fit_residual(corrected, [outlines for _, outlines in applied], possible)
-    return Fit(candidate, x, covariance, corrected, residual, converged, redundancy)
+    return Fit(candidate, x, covariance, corrected, residual, redundancy)
 
 
 def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
@@ -91,10 +90,12 @@ def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -
     return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
-def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, bool, int]:
+def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, int]:
+    """(parameters, covariance, redundancy)."""
+    assert candidate.basis is not None
     width = float(applied[0][0].size[0, 0])
     sigma = np.array(candidate.prior_sigma)
-    lengths = np.array([width if _is_shift(candidate, applied[0][0], k) else 1.0 for k in range(len(sigma))])
+    lengths = np.where(candidate.basis(applied[0][0])[:, 2:4].any(axis=(0, 1)), width, 1.0)  # of shifts
     prior = (NOISE_PX / (sigma * lengths)) ** 2
     zero = np.zeros(len(sigma))
     evaluate = _evaluator(candidate, applied)
@@ -119,7 +120,7 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
     free = max(float(best.weights.sum()) - rank, 1.0)
     noise = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
     near = int(((best.weights > 0.5) & (best.residuals != 0.0)).sum())
-    return best.x, best.covariance(noise, 1 / (sigma * lengths) ** 2), best.converged, near - rank
+    return best.x, best.covariance(noise, 1 / (sigma * lengths) ** 2), near - rank
 
 
 def _loss_left(found: Solution) -> float:
@@ -130,11 +131,6 @@ def _loss_left(found: Solution) -> float:
 def _cost_with_missing(found: Solution) -> float:
     """Cost, with a price on rows that the search lost (subjects pushed behind cameras, epipoles into outlines)."""
     return found.cost + _SEARCH_MISSING_PX**2 * int((found.residuals == 0.0).sum())
-
-
-def _is_shift(candidate: Candidate, cameras: CameraArrays, k: int) -> bool:
-    assert candidate.basis is not None
-    return bool(candidate.basis(cameras)[:, 2:4, k].any())
 
 
 def _evaluator(candidate: Candidate, applied: Problem) -> Evaluate:
@@ -163,17 +159,13 @@ def fit_residual(
     r = r[np.isfinite(r)]
     missing = 0 if possible is None else max(possible - clipped - len(r), 0)
     rows = max(len(r) + missing, 1)
-    loss = (
-        (_robust(r).sum() + missing * _robust(np.array([_MISSING_PX]))[0]) / rows
-        if len(r)
-        else float(_robust(np.array([np.inf]))[0])
-    )
     if not len(r):
-        return FitResidual(float("inf"), float("inf"), float(loss), rows)
+        return FitResidual(float("inf"), float("inf"), float(_robust(np.inf)), rows)
+    loss = (_robust(r).sum() + missing * _robust(_MISSING_PX)) / rows
     return FitResidual(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
 
 
-def _robust(r: np.ndarray) -> np.ndarray:
+def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:
     """Quadratic below a pixel, then the logarithm: a tail that a mask lacks must not outvote all the rest."""
     return np.log1p(np.minimum(np.abs(r), _LIMIT_PX) ** 2)
 

@@ -15,8 +15,10 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array, Points2, Vector3
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals, subject_point
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
+from mouselift.geometry.triangulation import meeting_point
 
+# What fits from these starts reach: `python benchmarks/repair_rates.py --only legacy`, docs/evidence/repair-rates.md.
 _POSITIONS = (-0.14, -0.07, 0.0, 0.07, 0.14)  # steps about the middle along x, y and z, share of the cameras' distance
 _ZOOMS = (-0.4, 0.0, 0.4, 0.8, 1.2, 1.6)  # steps of the common log zoom
 _TRIED = 5  # starts handed out, no two of them near each other
@@ -69,8 +71,11 @@ def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> li
 
     A grid of positions about the point where the optical axes meet, and of common zooms, compared by tangency.
     """
-    middle = _axes_meet(cameras)
-    if middle is None or int(outlines.seen.sum()) < 3:
+    try:
+        middle = meeting_point(cameras.centre, cameras.R_cam_world[:, 2])
+    except ValueError:  # parallel axes
+        return []
+    if int(outlines.seen.sum()) < 3:
         return []
     subject = SeenSubject.of(cameras, outlines)
     distance = float(np.linalg.norm(cameras.centre - middle, axis=1).mean())
@@ -90,16 +95,6 @@ def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> li
         if len(chosen) == _TRIED:
             break
     return [values for _, values in chosen]
-
-
-def _axes_meet(cameras: CameraArrays) -> Vector3 | None:
-    """Where the optical axes meet, in the least-squares sense; None for parallel ones."""
-    views = len(cameras)
-    on_axis = ConvexOutlines(
-        np.zeros((views, 1, 2)), np.zeros((views, 1), dtype=bool), np.zeros((views, 1), dtype=bool),
-        cameras.principal, np.ones(views),
-    )  # fmt: skip
-    return subject_point(cameras, on_axis)
 
 
 def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: np.ndarray) -> float:

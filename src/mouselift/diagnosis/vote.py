@@ -1,4 +1,4 @@
-"""Many samples under rough masks vote: which other reading of the stated numbers makes nearly all of them agree?
+"""Many samples under rough masks vote: which other reading of the file's numbers makes nearly all of them agree?
 
 One sample whose masks lack feet and tails does not tell two exchanged cameras from masks worse still. Twenty do: a
 reading undoes one fault in all samples, and masks do not repeat themselves. Medians only, over the tangent planes that
@@ -21,13 +21,13 @@ from mouselift.diagnosis.fit import Problem, in_front, undo
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 
 MIN_SAMPLES = 6  # that may vote
-_RATIO = 0.55  # of the residual as stated that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
+_RATIO = 0.55  # of the file's residual that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
 _BETTER = 0.8  # share of samples that it improves: right 0.86 up
 _AFTER_SHARE = 0.02  # of the image's width that it leaves: 10 of 512 px; right up to 4.2, wrong from 13 where else near
 _CLEAR_RATIO = 0.25  # certain; above it, the residual must be like that of the planes that it does not change:
 _LIKE_OTHERS = 2.0  # at most so many times as large
 _ALONE = 0.8  # times the ratio of the next best reading
-_STATED_RATIO = 0.75  # enough where the numbers themselves give the fault away
+_NUMBERS_RATIO = 0.75  # enough where the numbers themselves give the fault away
 _COPY_RATIO = 1.3  # by which the planes of a copied camera are off more than those of the camera that it copies
 _FLOOR_PX = 0.3  # residuals below this do not differ
 _LIMIT_PX = 60.0  # what stands for a residual that a reading turns from nothing to something
@@ -39,9 +39,9 @@ class Vote:
     """What one reading does to all samples: medians over samples of medians over the planes that it changes."""
 
     candidate: Candidate
-    ratio: float  # residual undone / residual as stated; inf where it puts the subject behind a camera
+    ratio: float  # residual undone / the file's residual; inf where it puts the subject behind a camera
     better: float  # share of samples that come nearer
-    before_px: float  # inf where the cameras as stated give no residuals
+    before_px: float  # inf where the file's cameras give no residuals
     after_px: float
     others_px: float  # of the planes that it leaves alone; NaN where it changes all
     samples: int
@@ -50,8 +50,8 @@ class Vote:
         """Whether it explains the disagreement. width: of the images, pixels."""
         if not self.better >= _BETTER:
             return False
-        if self.candidate.code in ("k-transposed", "one-intrinsics"):  # the stated numbers say so themselves
-            return self.ratio <= _STATED_RATIO
+        if self.candidate.code in ("k-transposed", "one-intrinsics"):  # the file's numbers say so themselves
+            return self.ratio <= _NUMBERS_RATIO
         close = self.after_px <= _AFTER_SHARE * width
         like_others = not self.after_px > _LIKE_OTHERS * self.others_px  # NaN: there are none
         return close and (self.ratio <= _CLEAR_RATIO or (self.ratio <= _RATIO and like_others))
@@ -75,17 +75,19 @@ def winning_vote(problem: Problem) -> Vote | None:
 
 def cast_votes(problem: Problem) -> Iterator[Vote]:
     """One vote a reading; samples that agree under several readings count for all of them."""
-    as_stated = [_planes(cameras, outlines) for cameras, outlines in problem]
+    in_file = [_planes(cameras, outlines) for cameras, outlines in problem]
     for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem)):
         if candidate.basis is not None and candidate.start is None:
             continue
-        yield _vote(candidate, problem, as_stated)
+        yield _vote(candidate, problem, in_file)
 
 
-def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.ndarray, np.ndarray]]) -> Vote:
+def _vote(candidate: Candidate, problem: Problem, in_file: Sequence[tuple[np.ndarray, np.ndarray]]) -> Vote:
     rows = []
-    for (cameras, outlines), (before, pair) in zip(problem, as_stated, strict=True):
-        after, _ = _planes(_undone(candidate, cameras, outlines), outlines)
+    for (cameras, outlines), (before, pair) in zip(problem, in_file, strict=True):
+        # The guess from centroids and areas stands for a fit: far better than what it is compared with, or wrong.
+        x = np.zeros(0) if candidate.start is None else candidate.start(cameras, outlines)
+        after, _ = _planes(undo(candidate, cameras, x), outlines)
         changed = np.isin(pair, candidate.views).any(axis=1)
         rows.append((_plane_median(before[changed]), _plane_median(after[changed]), _plane_median(after[~changed])))
     before, after, others = np.array(rows).T
@@ -96,12 +98,6 @@ def _vote(candidate: Candidate, problem: Problem, as_stated: Sequence[tuple[np.n
     return Vote(
         candidate, _median(ratio), float(np.mean(ratio < 1)), _median(before), _median(after), middle, len(rows)
     )  # fmt: skip
-
-
-def _undone(candidate: Candidate, cameras: CameraArrays, outlines: ConvexOutlines) -> CameraArrays:
-    """The guess from centroids and areas stands for a fit: it is far better than what it is compared with, or wrong."""
-    x = np.zeros(0) if candidate.start is None else candidate.start(cameras, outlines)
-    return undo(candidate, cameras, x)
 
 
 def _equivalent(a: Vote, b: Vote) -> bool:
@@ -130,13 +126,7 @@ def _copied(problem: Problem) -> Vote | None:
     for cameras, outlines in problem:
         r, pair = _planes(cameras, outlines)
         mine, theirs = (pair == a).any(axis=1), (pair == b).any(axis=1)
-        off.append(
-            (
-                _plane_median(r[mine & ~theirs]),
-                _plane_median(r[theirs & ~mine]),
-                _plane_median(r[~mine & ~theirs]),
-            )
-        )
+        off.append([_plane_median(r[own]) for own in (mine & ~theirs, theirs & ~mine, ~mine & ~theirs)])
     of_a, of_b, others = (_median(column) for column in np.array(off).T)
     faulty = (a,) if of_a > _COPY_RATIO * of_b else (b,) if of_b > _COPY_RATIO * of_a else (a, b)
     before = max(of_a, of_b)

@@ -233,6 +233,12 @@ class TangentPlanes:
         along = (self.gradient * shift).sum(axis=2)
         return (along[:, 0] - along[:, 1]) / self._unit
 
+    @property
+    def outward(self) -> Float64[Array, "m 2 2"]:
+        """Unit vectors in the two images at the planes' points, out of the subject."""
+        outward = self.gradient * np.where(self.side == 1, 1.0, -1.0)[:, None, None]
+        return outward / np.maximum(np.linalg.norm(outward, axis=2, keepdims=True), 1e-300)
+
     def jacobian(self) -> Float64[Array, "m v 3"]:
         """d residual / d (log-scale, dx, dy) of each view's *image*: p' = middle + exp(s) (p - middle) + (dx, dy).
 

@@ -1,1 +1,1 @@
-"""Lost cameras recovered from the silhouettes; pixels untouched."""
+"""Lost cameras recovered from the silhouettes; pixels stay as they are."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -72,31 +72,6 @@ class RepairRecord(msgspec.Struct):
     rig: str = ""  # what the rig said, where one was given
 
 
-class _RepairFolder(RunFolder[RepairRecord]):
-    """The folder of a repaired dataset."""
-
-    def __init__(self, root: Path, identity: dict[str, Any]) -> None:
-        super().__init__(root, identity, description=DESCRIPTION, record=RepairRecord, verb="repair")
-
-    def known(self) -> dict[str, RepairRecord]:
-        """Records, by sample, of those that are whole on disk."""
-        return {record.id: record for record in self.records() if (self.root / record.id).is_dir()}
-
-    def add(self, source: Path, cameras_json: bytes | None) -> None:
-        """A copy of the sample folder `source`, its cameras replaced where given: whole or absent."""
-        with self.writing(source.name) as folder:
-            shutil.copytree(source, folder, dirs_exist_ok=True)
-            if cameras_json is not None:
-                (folder / CAMERAS_FILE).write_bytes(cameras_json)
-
-    def complete(
-        self, records: Sequence[RepairRecord], lists: Mapping[str, Iterable[str]], summary: dict[str, Any]
-    ) -> None:
-        """Manifest, list files (refused samples are left out of them) and the complete description."""
-        usable = {record.id for record in records if record.status != "refused"}
-        self.finish(records, {name: [i for i in ids if i in usable] for name, ids in lists.items()}, summary)
-
-
 def repair_dataset(
     dataset: Path,
     out: Path,
@@ -125,10 +100,10 @@ def repair_dataset(
     identity: dict[str, Any] = {"dataset": str(dataset.resolve()), "pool": options.pool, "version": __version__}
     if rig is not None:
         identity["rig"] = _identity(rig)
-    store = _RepairFolder(out, identity)
+    store = RunFolder(out, identity, description=DESCRIPTION, record=RepairRecord, verb="repair")
     with store.locked():
         store.open()
-        known = store.known()
+        known = {record.id: record for record in store.records() if (out / record.id).is_dir()}  # whole on disk
         todo = [folder for folder in folders if folder.name not in known]
         shared = pooled_diagnosis(folders, progress) if options.pool == "camera" and todo else None
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
@@ -140,7 +115,9 @@ def repair_dataset(
             progress("repairing", done, len(folders))
         records = [known[folder.name] for folder in folders]
         summary = _summary(dataset, out, records, None if shared is None else shared.cause)
-        store.complete(records, _lists(dataset), msgspec.to_builtins(summary))
+        usable = {record.id for record in records if record.status != "refused"}
+        lists = {name: [i for i in ids if i in usable] for name, ids in _lists(dataset).items()}
+        store.finish(records, lists, msgspec.to_builtins(summary))
     return summary
 
 
@@ -176,7 +153,7 @@ class _Job:
     """What a worker does with its samples; sent to it once."""
 
     folders: tuple[Path, ...]
-    store: _RepairFolder
+    store: RunFolder[RepairRecord]
     shared: Diagnosis | None
     pool: Pool
     rig: Rig | None
@@ -189,7 +166,7 @@ class _Job:
         try:
             views, content = read_cameras_json(folder / CAMERAS_FILE)
         except CalibrationError as error:
-            self.store.add(folder, None)
+            self._copy(folder, None)
             return RepairRecord(folder.name, "refused", reason=str(error))
         sample = load_sample(folder)
         found = repair_sample(sample, self.shared, self.rig)
@@ -197,8 +174,15 @@ class _Job:
             lost = "; ".join(f.message for f in sample.findings if f.severity != "note")
             found = Repaired("refused", found.cameras, found.cause, lost, found.residual_before_px, None)
         data = repaired_json(content, found, self.pool) if found.status == "repaired" else None
-        self.store.add(folder, data)
+        self._copy(folder, data)
         return _record(folder.name, found)
+
+    def _copy(self, source: Path, cameras_json: bytes | None) -> None:
+        """The sample folder, its cameras replaced where given: whole or absent."""
+        with self.store.writing(source.name) as folder:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
+            if cameras_json is not None:
+                (folder / CAMERAS_FILE).write_bytes(cameras_json)
 
 
 def _identity(rig: Rig) -> dict[str, str]:
@@ -224,23 +208,14 @@ def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes
 
 
 def _record(name: str, found: Repaired) -> RepairRecord:
-    cause, gauge = found.cause, found.gauge
+    cause = found.cause or Cause("", "", (), {})
+    gauge = found.gauge
     return RepairRecord(
-        name,
-        found.status,
-        None if cause is None else cause.code,
-        [] if cause is None else list(cause.views),
-        {} if cause is None else cause.values,
-        "" if cause is None else cause.sentence,
-        found.reason,
-        found.residual_before_px,
-        found.residual_after_px,
-        None if gauge is None else gauge.zoom,
-        None if gauge is None else gauge.shift,
-        [] if cause is None else list(cause.ambiguous_with),
-        "" if cause is None else cause.decided_by,
-        found.rig,
-    )
+        name, found.status, cause.code or None, list(cause.views), cause.values, cause.sentence, found.reason,
+        found.residual_before_px, found.residual_after_px,
+        None if gauge is None else gauge.zoom, None if gauge is None else gauge.shift,
+        list(cause.ambiguous_with), cause.decided_by, found.rig,
+    )  # fmt: skip
 
 
 def _check(dataset: Path, out: Path, folders: Sequence[Path]) -> None:

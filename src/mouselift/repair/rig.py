@@ -15,13 +15,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.calibration.rig import Rig, RigCamera
-from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, Columns, prior_sigma
+from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, columns, prior_sigma
 from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -105,8 +106,13 @@ def _good(found: RigMatch) -> bool:
 
 def _compared(cameras: list[RigCamera], arrays: CameraArrays, how: str) -> RigMatch:
     world = similarity_of(cameras, arrays)
-    turns, moves = _residuals(cameras, arrays, world)
-    return RigMatch(tuple(cameras), how, world, float(turns.max()), float(moves.max()))
+    R = np.array([camera.R_cam_world @ world.R_new_old.T for camera in cameras])
+    # The chord |R - R'| = 2 sqrt(2) sin(angle / 2) keeps its digits where the trace's arc cosine loses them.
+    chord = np.linalg.norm(R - arrays.R_cam_world, axis=(1, 2)).max()
+    turn = np.degrees(2 * np.arcsin(np.clip(chord / (2 * np.sqrt(2.0)), 0.0, 1.0)))
+    off = np.linalg.norm(world.apply(_centres(cameras)) - arrays.centre, axis=1).max()
+    reach = np.linalg.norm(arrays.centre - arrays.centre.mean(axis=0), axis=1).mean()
+    return RigMatch(tuple(cameras), how, world, float(turn), float(off / max(reach, 1e-300)))
 
 
 def similarity_of(cameras: Sequence[RigCamera], arrays: CameraArrays) -> Similarity:
@@ -117,16 +123,6 @@ def similarity_of(cameras: Sequence[RigCamera], arrays: CameraArrays) -> Similar
     a, b = (C - C.mean(axis=0)) @ Q.T, arrays.centre - arrays.centre.mean(axis=0)
     scale = max(float((a * b).sum()) / max(float((a * a).sum()), 1e-300), 1e-12)
     return Similarity(scale, Q, C.mean(axis=0) - Q.T @ arrays.centre.mean(axis=0) / scale)
-
-
-def _residuals(cameras: Sequence[RigCamera], arrays: CameraArrays, world: Similarity) -> tuple[np.ndarray, np.ndarray]:
-    """(degrees, share of the mean distance) of every view."""
-    R = np.array([camera.R_cam_world @ world.R_new_old.T for camera in cameras])
-    # The chord |R - R'| = 2 sqrt(2) sin(angle / 2) keeps its digits where the trace's arc cosine loses them.
-    chord = np.linalg.norm(R - arrays.R_cam_world, axis=(1, 2))
-    turns = np.degrees(2 * np.arcsin(np.clip(chord / (2 * np.sqrt(2.0)), 0.0, 1.0)))
-    off = np.linalg.norm(world.apply(_centres(cameras)) - arrays.centre, axis=1)
-    return turns, off / max(_reach(arrays), 1e-300)
 
 
 def _by_pose(rig: Rig, arrays: CameraArrays) -> RigMatch | None:
@@ -170,43 +166,27 @@ def _centres(cameras: Sequence[RigCamera]) -> np.ndarray:
     return np.array([-camera.R_cam_world.T @ camera.t_cam_world for camera in cameras])
 
 
-def _reach(arrays: CameraArrays) -> float:
-    return float(np.linalg.norm(arrays.centre - arrays.centre.mean(axis=0), axis=1).mean())
-
-
-@dataclass(frozen=True, eq=False)
-class RigFit:
-    """A repair with the rig's constraints."""
-
-    fit: Fit  # candidate.code is a key of REMAINS
-    match: RigMatch
-    warnings: tuple[str, ...]
-
-    @property
-    def remains(self) -> str:
-        """What the gauge still holds, and why."""
-        return REMAINS[self.fit.candidate.code]
-
-    @property
-    def sentence(self) -> str:
-        said = f"{self.match.sentence}; {self.fit.candidate.code}; left open: {self.remains}"
-        return "; ".join((said, *self.warnings))
-
-
-def with_rig(match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines, free: Fit) -> RigFit | None:
-    """The strictest of the rig's hypotheses that fits about as well as the free fit; None where none does.
+def with_rig(match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines, free: Fit) -> tuple[Fit, str] | None:
+    """(fit, what to say) of the strictest of the rig's hypotheses that fits about as well as the free fit, if one does.
 
     corrected: the free fit's cameras. CalibrationError where the rig's focal lengths cannot be pixels.
     """
     _check_units(match, corrected)
     possible = free.residual.rows
     limit = _WORSE * (free.residual.loss + NOISE_PX**2)
-    moved = free.candidate.code.endswith(("distance", "centre"))
-    for candidates in _rig_centres(match, corrected) if moved else _hypotheses(match, corrected):
+    hypotheses = _hypotheses(match, corrected)
+    if free.candidate.code.endswith(
+        ("distance", "centre")
+    ):  # where centres were moved on their own, they are the rig's
+        given = partial(_given, corrected.focal, corrected.principal, match.centres())
+        hypotheses = [[Candidate("rig-centres", tuple(range(len(corrected))), apply=given)]]
+    for candidates in hypotheses:
         tried = [fit(candidate, [(corrected, outlines)], possible) for candidate in candidates]
         best = min(tried, key=lambda f: f.score)
         if best.residual.loss + NOISE_PX**2 <= limit:
-            return RigFit(best, match, _warnings(match, best, corrected, outlines))
+            code = best.candidate.code
+            said = f"{match.sentence}; {code}; left open: {REMAINS[code]}"
+            return best, "; ".join((said, *_warnings(match, best, corrected, outlines)))
     return None
 
 
@@ -226,7 +206,7 @@ def _hypotheses(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candi
     everyone = tuple(range(views))
     whole = _whole_frames(match, corrected)
     if whole is not None:
-        yield [Candidate("rig-resized", everyone, apply=_Given(*whole))]
+        yield [Candidate("rig-resized", everyone, apply=partial(_given, *whole, None))]
     shifts, each = (SHIFT_X, SHIFT_Y), (SCALE, SHIFT_X, SHIFT_Y)
     aspects = _aspects(match, corrected)
     level = [np.log(corrected.focal / focal).mean(axis=1) for focal in aspects]
@@ -234,25 +214,19 @@ def _hypotheses(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candi
     def made(code: str, basis: Basis, sigma: tuple[float, ...], faulty: tuple[int, ...]) -> Iterator[Candidate]:
         for focal, each in zip(aspects, level, strict=True):
             scale = {"rig-cropped": 0 * each, "rig-each-scale": each}.get(code, 0 * each + float(np.median(each)))
-            start = _Given(focal * np.exp(scale)[:, None], corrected.principal)
+            start = partial(_given, focal * np.exp(scale)[:, None], corrected.principal, None)
             options = len(aspects) * (1 if len(faulty) == views else views)
             yield Candidate(code, faulty, start, basis, sigma, "principal", options=options)
 
     of_shifts, of_scale = prior_sigma(shifts, views), prior_sigma((SCALE,), 1)
-    yield list(made("rig-cropped", Columns(views, everyone, shifts, False), of_shifts, everyone))
-    yield list(made("rig-one-scale", _OneScale(views), of_scale + of_shifts, everyone))
+    yield list(made("rig-cropped", partial(columns, everyone, shifts, False), of_shifts, everyone))
+    yield list(made("rig-one-scale", partial(_one_scale, None), of_scale + of_shifts, everyone))
     yield [
         candidate
         for odd in (everyone if views > _MIN_VIEWS else ())
-        for candidate in made("rig-one-scale-but-one", _OneScale(views, odd), 2 * of_scale + of_shifts, (odd,))
+        for candidate in made("rig-one-scale-but-one", partial(_one_scale, odd), 2 * of_scale + of_shifts, (odd,))
     ]
-    yield list(made("rig-each-scale", Columns(views, everyone, each, False), prior_sigma(each, views), everyone))
-
-
-def _rig_centres(match: RigMatch, corrected: CameraArrays) -> Iterator[list[Candidate]]:
-    """Centres that had been moved on their own are the rig's, intrinsics as stated."""
-    given = _Given(corrected.focal, corrected.principal, match.centres())
-    yield [Candidate("rig-centres", tuple(range(len(corrected))), apply=given)]
+    yield list(made("rig-each-scale", partial(columns, everyone, each, False), prior_sigma(each, views), everyone))
 
 
 def _focal0(match: RigMatch) -> Float64[Array, "v 2"]:
@@ -285,33 +259,21 @@ def _aspects(match: RigMatch, corrected: CameraArrays) -> list[Float64[Array, "v
     return kept
 
 
-class _Given:
-    """Other intrinsics (and centres), the rest as stated."""
-
-    def __init__(self, focal: np.ndarray, principal: np.ndarray, centre: np.ndarray | None = None) -> None:
-        self.focal, self.principal, self.centre = focal, principal, centre
-
-    def __call__(self, cameras: CameraArrays) -> CameraArrays:
-        centre = cameras.centre if self.centre is None else self.centre
-        return replace(cameras, focal=self.focal, principal=self.principal, centre=centre)
+def _given(focal: np.ndarray, principal: np.ndarray, centre: np.ndarray | None, cameras: CameraArrays) -> CameraArrays:
+    """Other intrinsics (and centres), the rest as it is."""
+    return replace(cameras, focal=focal, principal=principal, centre=cameras.centre if centre is None else centre)
 
 
-@dataclass(frozen=True)
-class _OneScale:
-    """One log scale for all views (but one), a shift each."""
-
-    views: int
-    odd: int | None = None  # a view with a scale of its own
-
-    def __call__(self, cameras: CameraArrays) -> np.ndarray:
-        first = 1 if self.odd is None else 2
-        out = np.zeros((self.views, 7, first + 2 * self.views))
-        out[:, :2, 0] = 1.0
-        if self.odd is not None:
-            out[self.odd, :2, :2] = (0.0, 1.0)
-        for view in range(self.views):
-            out[view, 2, first + 2 * view] = out[view, 3, first + 1 + 2 * view] = 1.0
-        return out
+def _one_scale(odd: int | None, cameras: CameraArrays) -> np.ndarray:
+    """The basis of one log scale for all views (but one: `odd` has a scale of its own), and a shift each."""
+    views, first = len(cameras), 1 if odd is None else 2
+    out = np.zeros((views, 7, first + 2 * views))
+    out[:, :2, 0] = 1.0
+    if odd is not None:
+        out[odd, :2, :2] = (0.0, 1.0)
+    for view in range(views):
+        out[view, 2, first + 2 * view] = out[view, 3, first + 1 + 2 * view] = 1.0
+    return out
 
 
 def _warnings(match: RigMatch, best: Fit, corrected: CameraArrays, outlines: ConvexOutlines) -> tuple[str, ...]:
@@ -347,7 +309,9 @@ def _half_pixel(match: RigMatch, best: Fit, corrected: CameraArrays, outlines: C
     assert whole is not None
     step = 0.5 * whole[0] / _focal0(match)
     for sign in (-1.0, 1.0):
-        other = Candidate("rig-resized", best.candidate.views, apply=_Given(whole[0], whole[1] + sign * step))
+        other = Candidate(
+            "rig-resized", best.candidate.views, apply=partial(_given, whole[0], whole[1] + sign * step, None)
+        )
         if fit(other, [(corrected, outlines)], best.residual.rows).score < best.score - _HALF_BETTER:
             return [
                 f"the silhouettes fit better with principal points {sign * 0.5:+g} source pixels from the rig's: is "

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64
 
+from mouselift.array_types import Array
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
@@ -16,8 +18,7 @@ from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
-from mouselift.repair.gauge import Gauge, gauge_of, unobservable
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
 from mouselift.repair.rig import RigMatch, match_rig, with_rig
 
 Status = Literal["good", "repaired", "refused"]
@@ -25,11 +26,21 @@ Status = Literal["good", "repaired", "refused"]
 _MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no longer go with poses
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
 _FEW_VALUES = 3  # fitted to one sample whose masks are spoiled
+MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
+MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """Sigma of the combinations that silhouettes hardly determine: perspective alone depends on them."""
+
+    zoom: float  # of the zoom common to all views, relative
+    shift: float  # of the subject's place in space (root of the three variances), share of the cameras' distance
 
 
 @dataclass(frozen=True, eq=False)
 class Repaired:
-    """`cameras` are the stated ones unless status is "repaired"."""
+    """`cameras` are the file's unless status is "repaired"."""
 
     status: Status
     cameras: tuple[Camera, ...]
@@ -42,7 +53,7 @@ class Repaired:
 
 
 def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | None = None) -> Repaired:
-    """Cameras that agree with the silhouettes, pixels untouched.
+    """Cameras that agree with the silhouettes; pixels stay as they are.
 
     shared: the diagnosis of several samples of one pipeline, whose values are applied here instead of fitted. rig: the
     original calibration, which fixes what it can of the gauge (`rig`); refused where the repaired poses are not
@@ -56,8 +67,8 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     at_first = fit_residual([arrays], [outlines])
     before = finite(at_first.rms_px)
     if in_order(arrays, outlines, check):
-        text = "in order: cameras and silhouettes agree"
         said = "" if rig is None else _compared(rig, sample.names, arrays)
+        text = "in order: cameras and silhouettes agree"
         return Repaired("good", cameras, None, text, before, before, rig=said)
     hindrance = unobservable(arrays, outlines)
     if hindrance is not None:
@@ -68,22 +79,23 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
         text += _too_few_equations(outlines, at_first) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
-    made = _applied(sample, cause, undone, arrays, outlines, rig)
+    made = _applied(sample, cause, undone, arrays, outlines, at_first, rig)
     alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
     return _unless_uncertain(sample, made, cause, undone.candidate.parameters) if alone else made
 
 
 def _applied(
-    sample: Sample, cause: Cause, undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines, rig: Rig | None
-) -> Repaired:
+    sample: Sample, cause: Cause, undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines, at_first: FitResidual,
+    rig: Rig | None,
+) -> Repaired:  # fmt: skip
     """The sample with the cause undone, where that leaves clearly less and the rig, if given, agrees."""
     cameras = tuple(view.camera for view in sample.views)
-    at_first = fit_residual([arrays], [outlines])
     before = finite(at_first.rms_px)
     corrected, gauge, said = undo(undone.candidate, arrays, undone.x), _gauge(undone, arrays, outlines), ""
     try:
         if rig is not None:
-            match = match_rig(rig, _names(sample, cause), corrected)
+            names = tuple("" for _ in sample.names) if cause.code in _MIXED_UP else sample.names
+            match = match_rig(rig, names, corrected)
             corrected, gauge, said = _with_rig(match, corrected, outlines, undone, gauge)
         repaired = tuple(corrected.camera(i, like=camera) for i, camera in enumerate(cameras))
     except CalibrationError as error:
@@ -129,14 +141,9 @@ def _with_rig(
     if found is None:
         text = "the silhouettes contradict every way in which images come from it: the free fit stands"
         return corrected, gauge, f"{match.sentence}; {text}"
-    candidate = found.fit.candidate
-    kept = Gauge(0.0, 0.0) if candidate.basis is None else _gauge(found.fit, corrected, outlines)
-    return found.fit.corrected[0], kept, found.sentence
-
-
-def _names(sample: Sample, cause: Cause) -> tuple[str, ...]:
-    """Of the cameras after the repair; unknown where the cause had mixed them up."""
-    return tuple("" for _ in sample.names) if cause.code in _MIXED_UP else sample.names
+    best, sentence = found
+    kept = Gauge(0.0, 0.0) if best.candidate.basis is None else _gauge(best, corrected, outlines)
+    return best.corrected[0], kept, sentence
 
 
 def _compared(rig: Rig, names: tuple[str, ...], arrays: CameraArrays) -> str:
@@ -179,3 +186,65 @@ def _gauge(undone: Fit, arrays: CameraArrays, outlines: ConvexOutlines) -> Gauge
 
 def _px(value: float | None) -> str:
     return "no agreement at all" if value is None else f"{value:.2f} px"
+
+
+def gauge_directions(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "v 3 4"] | None:
+    """Changes of (log f, cx, cy) of every view that zoom the subject about its centre, or shift it by one camera
+    distance along x, y, z. First order; None where the subject's place is unknown.
+
+    A subject 1 + e times larger about X needs f / (1 + e) and c + e f x(X); one that is shifted by D (camera frame)
+    needs log f + D_z / Z and c - f D_xy / Z.
+    """
+    point = subject_point(cameras, outlines)
+    if point is None:
+        return None
+    at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
+    distance = float(np.linalg.norm(point - cameras.centre, axis=1).mean())
+    depth = at[:, 2:]
+    out = np.zeros((len(cameras), 3, 4))
+    out[:, 0, 0] = -1.0
+    out[:, 1:, 0] = cameras.focal * at[:, :2] / depth
+    for axis in range(3):
+        moved = cameras.R_cam_world[:, :, axis] * distance
+        out[:, 0, 1 + axis] = moved[:, 2] / depth[:, 0]
+        out[:, 1:, 1 + axis] = -cameras.focal * moved[:, :2] / depth
+    return out
+
+
+def gauge_of(cameras: CameraArrays, outlines: ConvexOutlines, covariance: Float64[Array, "k k"]) -> Gauge | None:
+    """From the covariance of (log f, cx, cy) of all views, view by view (k = 3 v)."""
+    directions = gauge_directions(cameras, outlines)
+    if directions is None or len(covariance) != 3 * len(cameras):
+        return None
+    weight = np.tile([float(np.sqrt(outlines.area[outlines.seen].mean())), 1.0, 1.0], len(cameras))  # to pixels
+    G = directions.reshape(-1, 4) * weight[:, None]
+    onto = np.linalg.pinv(G) * weight
+    own = onto @ covariance @ onto.T
+    return Gauge(float(np.sqrt(max(own[0, 0], 0.0))), float(np.sqrt(max(np.trace(own[1:, 1:]), 0.0))))
+
+
+def unobservable(cameras: CameraArrays, outlines: ConvexOutlines) -> str | None:
+    """Why these silhouettes cannot correct cameras; None where they can."""
+    seen = np.flatnonzero(outlines.seen)
+    if len(seen) < MIN_VIEWS:
+        return (
+            f"{len(seen)} views have a silhouette, at least {MIN_VIEWS} are needed: two views share two tangent planes "
+            "only, and have more unknowns"
+        )
+    if len(seen) < len(cameras):
+        return f"{len(cameras) - len(seen)} of {len(cameras)} views have no silhouette, so nothing is known about them"
+    point = subject_point(cameras, outlines)
+    places = cameras.centre - (cameras.centre.mean(axis=0) if point is None else point)
+    widest = min(_widest_deg(places), _widest_deg(centroid_rays(cameras, outlines)))
+    if widest < MIN_BASELINE_DEG:
+        return (
+            f"the cameras look along one line (at most {widest:.1f} degrees apart, at least {MIN_BASELINE_DEG:g} are "
+            "needed): silhouettes from one side do not determine zooms and shifts"
+        )
+    return None
+
+
+def _widest_deg(d: Float64[Array, "v 3"]) -> float:
+    """Largest angle between two of the lines, degrees."""
+    d = d / np.maximum(np.linalg.norm(d, axis=1, keepdims=True), 1e-300)
+    return float(np.degrees(np.arccos(np.clip(np.abs(d @ d.T), 0.0, 1.0)).max()))

@@ -1,0 +1,181 @@
+"""Samples that are there twice, and lists whose validation samples training has seen: in both, near in time, or alike.
+
+A sample's identity is the checksums of its images' files. Its likeness is each view's silhouette in 8 x 8 cells, a few
+hundred bytes: two moments with the same silhouettes from all sides show the same pose. Colours are not compared, so
+that an image that another tool brightened or encoded again is still found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Float64, UInt8
+
+from mouselift.array_types import Array, Levels
+from mouselift.dataset.layout import LISTS
+from mouselift.findings import Finding
+
+CELLS = 8  # a side
+ALIKE = 2.0  # levels of 255, root mean square over all cells: below it two samples show one pose
+_CLOSE = 64  # samples of a side, read at every n-th pixel, before cells are averaged
+_CHUNK = 512  # samples compared at a time: their distances to ten thousand others take 40 MB
+NEIGHBOUR_SECONDS = 0.5  # as prepare's own gap: nearer in time, a mouse shows the same pose
+NEIGHBOUR_SHARE = 0.05  # of the validation samples: contiguous blocks without a gap stay below, shuffled lists do not
+
+
+@dataclass(frozen=True, eq=False)
+class Likeness:
+    """What is kept of one sample's images."""
+
+    digests: tuple[int, ...]  # one a view
+    cells: UInt8[Array, " k"]  # 64 a view, views in order
+
+
+def likeness(alphas: Sequence[Levels], digests: Sequence[int]) -> Likeness:
+    """Of one sample's views, in its order."""
+    cells: list[np.ndarray] = []
+    for alpha in alphas:
+        close = cv2.resize(alpha, (_CLOSE, _CLOSE), interpolation=cv2.INTER_NEAREST)
+        cells.append(np.asarray(cv2.resize(close, (CELLS, CELLS), interpolation=cv2.INTER_AREA)).ravel())
+    return Likeness(tuple(digests), np.concatenate(cells) if cells else np.zeros(0, dtype=np.uint8))
+
+
+def duplicate_samples(ids: Sequence[str], seen: Sequence[Likeness]) -> list[Finding]:
+    """One warning where samples' images are, byte for byte, those of earlier ones."""
+    first: dict[tuple[int, ...], str] = {}
+    twins: list[tuple[str, str]] = []
+    for name, like in zip(ids, seen, strict=True):
+        twin = first.setdefault(like.digests, name) if like.digests else name
+        if twin != name:
+            twins.append((name, twin))
+    if not twins:
+        return []
+    name, twin = twins[0]
+    many = f"{len(twins)} samples repeat" if len(twins) > 1 else "1 sample repeats"
+    text = f"{many} the images of an earlier one, byte for byte; the first: {name} repeats {twin}"
+    return [Finding.of("duplicate-sample", text, sample=name, value=float(len(twins)), limit=0.0)]
+
+
+def nearest_likeness(
+    wanted: Sequence[Likeness], among: Sequence[Likeness]
+) -> tuple[Float64[Array, " n"], list[int | None]]:
+    """For each of `wanted`: (distance in levels, place) of the most alike in `among`; inf and None where none compares.
+
+    Only samples with equally many views are compared.
+    """
+    distance = np.full(len(wanted), np.inf)
+    place: list[int | None] = [None] * len(wanted)
+    for length in {like.cells.size for like in wanted if like.cells.size}:
+        mine = [i for i, like in enumerate(wanted) if like.cells.size == length]
+        theirs = [i for i, like in enumerate(among) if like.cells.size == length]
+        if not theirs:
+            continue
+        others = np.stack([among[i].cells for i in theirs]).astype(np.float32)
+        squares = (others**2).sum(axis=1)
+        for start in range(0, len(mine), _CHUNK):
+            part = mine[start : start + _CHUNK]
+            ours = np.stack([wanted[i].cells for i in part]).astype(np.float32)
+            apart = squares - 2 * (ours @ others.T) + (ours**2).sum(axis=1)[:, None]
+            best = apart.argmin(axis=1)
+            for row, i in enumerate(part):
+                exact = ours[row] - others[best[row]]  # the expanded square loses digits where it matters
+                distance[i] = float(np.sqrt(np.mean(exact**2)))
+                place[i] = theirs[int(best[row])]
+    return distance, place
+
+
+def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
+    """({"train": names of sample folders, "val": ...}, findings) from the dataset's lists; empty where there are none.
+
+    Only the last part of each line's path is used: a dataset that was moved keeps its lists' meaning.
+    """
+    names: dict[str, list[str]] = {}
+    found: list[Finding] = []
+    if not dataset.is_dir():
+        return names, found
+    for split, name in LISTS.items():
+        file = dataset / name
+        if not file.is_file():
+            continue
+        try:
+            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+        except (UnicodeDecodeError, OSError) as error:
+            found.append(Finding.of("bad-list", f"{file}: expected one sample folder a line, got: {error}"))
+            continue
+        names[split] = [Path(line).name for line in lines]
+        missing = [line for line in lines if not (dataset / line).is_dir()]  # an absolute line stays absolute
+        if missing:
+            text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {missing[0]}"
+            found.append(Finding.of("stale-list", text, value=float(len(missing)), limit=0.0))
+    return names, found
+
+
+def split_findings(
+    lists: Mapping[str, Sequence[str]],
+    ids: Sequence[str],
+    frames: Sequence[int | None],
+    seen: Sequence[Likeness],
+    frame_rate: float = 0.0,
+) -> list[Finding]:
+    """Leaks from `lists["train"]` to `lists["val"]`; ids, frames and seen are of the samples that were audited.
+
+    frame_rate: frames per second of the source; 0 where it is not known: then only direct neighbours count.
+    """
+    both = sorted(set(lists.get("train", ())) & set(lists.get("val", ())))
+    found: list[Finding] = []
+    if both:
+        text = f"{len(both)} samples are in both {LISTS['train']} and {LISTS['val']}, the first: {both[0]}"
+        found.append(Finding.of("split-overlap", text, sample=both[0], value=float(len(both)), limit=0.0))
+    place = {name: index for index, name in enumerate(ids)}
+    train, val = (
+        [place[n] for n in lists.get(split, ()) if n in place and n not in both] for split in ("train", "val")
+    )
+    if train and val:
+        found += _neighbours(ids, frames, train, val, frame_rate)
+        found += _alike(ids, seen, train, val)
+    return found
+
+
+def _neighbours(
+    ids: Sequence[str], frames: Sequence[int | None], train: list[int], val: list[int], frame_rate: float
+) -> list[Finding]:
+    """Validation samples with a training sample next to them in time."""
+    theirs = np.array(sorted(f for i in train if (f := frames[i]) is not None))
+    mine = [(f, i) for i in val if (f := frames[i]) is not None]
+    known = [f for f in frames if f is not None]
+    if len(theirs) == 0 or not mine or len(known) < 2 or len(set(known)) < len(known):
+        return []
+    step, reach = int(np.diff(sorted(known)).min()), NEIGHBOUR_SECONDS * frame_rate
+    if frame_rate > 0 and step > reach:
+        return []
+    reach = max(step, round(reach))
+    near = [sample for frame, sample in mine if int(np.abs(theirs - frame).min()) <= reach]
+    if not near:
+        return []
+    share, first = len(near) / len(mine), ids[near[0]]
+    text = (
+        f"{len(near)} of {len(mine)} validation samples lie within {reach} frames of a training sample, the first: "
+        f"{first}"
+    )
+    severity, limit = "warning" if share > NEIGHBOUR_SHARE else "note", NEIGHBOUR_SHARE
+    return [Finding.of("split-neighbours", text, severity=severity, sample=first, value=share, limit=limit)]
+
+
+def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: list[int]) -> list[Finding]:
+    """Validation samples whose silhouettes a training sample repeats."""
+    distance, place = nearest_likeness([seen[i] for i in val], [seen[i] for i in train])
+    close = [k for k in np.argsort(distance, kind="stable").tolist() if distance[k] < ALIKE]
+    if not close:
+        return []
+    first = close[0]
+    twin, name = place[first], str(ids[val[first]])
+    other = "" if twin is None else f" {ids[train[twin]]}"
+    text = (
+        f"{len(close)} of {len(val)} validation samples look like a training sample; the most alike: "
+        f"{name} and{other} ({distance[first]:.1f} levels apart)"
+    )
+    return [Finding.of("split-near-duplicates", text, sample=name, value=len(close) / len(val), limit=0.0)]
