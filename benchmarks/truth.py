@@ -27,7 +27,7 @@ from mouselift.prepare.options import Interpolation, PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig
-from mouselift.synthetic.truth import Truth, check_dataset
+from mouselift.synthetic.truth import Truth, view_ious
 
 INTERPOLATIONS = ("quintic", "cubic", "linear")
 
@@ -70,7 +70,7 @@ def main() -> None:
 def overlap_row(preset: Any, capture: Capture, truth: Truth, work: Path) -> str:
     out = work / preset
     prepare_dataset(capture, out, PrepareOptions(preset=preset, on_cut="keep", val=0.0), workers=2)
-    ious = np.array([check.iou for check in check_dataset(out, truth)])
+    ious = np.array(list(view_ious(out, truth)))
     records = [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
     clipped = sum(bool(view["clipped"]) for record in records for view in record["views"])
     spreads = [max(f) / min(f) for f in ([view["focal"] for view in record["views"]] for record in records)]

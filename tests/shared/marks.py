@@ -21,7 +21,7 @@ from mouselift.media.png import read_png
 from mouselift.synthetic.mesh import Mesh, Topology
 from mouselift.synthetic.mouse import Marks
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette
-from mouselift.synthetic.truth import Truth, sample_world
+from mouselift.synthetic.truth import Truth, sample_world, true_mesh
 
 _OUTLINE = 128  # points of a bead's outline
 _RING = 3.0  # pixels around the outline that must hold no other magenta
@@ -46,8 +46,7 @@ def mark_errors(dataset: Path, truth: Truth) -> Iterator[float]:
     """Pixels from each bead that a prepared view shows whole to where the written camera puts it, over all views."""
     for folder in find_samples(dataset):
         frame, world = int(folder.name.rsplit("_", 1)[1]), sample_world(folder)
-        marks, shape = marks_in_world(truth.marks(frame), world), truth.mesh(frame)
-        mesh = Mesh(world.apply(shape.vertices), shape.topology)
+        marks, mesh = marks_in_world(truth.marks(frame), world), true_mesh(truth, folder)
         for view in read_sample(folder).views:
             for mark in find_marks(read_png(view.path), view.camera, marks, mesh=mesh):
                 yield mark.error_px

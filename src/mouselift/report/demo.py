@@ -28,9 +28,8 @@ from mouselift.report.options import ReportOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.truth import Truth, check_dataset, sample_world
+from mouselift.synthetic.truth import Truth, true_mesh, view_ious
 
 SPEC = CaptureSpec(frames=12, fps=1.6, start=0.5, seed=3)
 _TILE = 176
@@ -116,7 +115,7 @@ def _capture(folder: Path, progress: Progress) -> Truth:
 
 
 def _result(name: str, dataset: Path, truth: Truth, workers: int, progress: Progress) -> PresetResult:
-    checks = list(check_dataset(dataset, truth, supersample=3))
+    ious = list(view_ious(dataset, truth, supersample=3))
     audit = audit_dataset(dataset, workers=workers, progress=renamed(progress, f"audit {name}"))
     page = dataset.with_name(f"{name}.html")
     write_report(dataset, page, audit, ReportOptions(rows=4), force=True)
@@ -126,8 +125,8 @@ def _result(name: str, dataset: Path, truth: Truth, workers: int, progress: Prog
         name,
         _WORDS[name],
         audit.samples,
-        fmean(check.iou for check in checks),
-        min(check.iou for check in checks),
+        fmean(ious),
+        min(ious),
         middle["tangency_px"],
         middle["size_spread"],
         middle["focal_spread"],
@@ -144,16 +143,14 @@ def _sheet(dataset: Path, truth: Truth) -> np.ndarray:
     folders = find_samples(dataset)
     for index in _SHOWN:
         folder = folders[min(index, len(folders) - 1)]
-        frame = int(folder.name.rsplit("_", 1)[1])
-        mesh = truth.mesh(frame)
-        moved = Mesh(sample_world(folder).apply(mesh.vertices), mesh.topology)
+        mesh = true_mesh(truth, folder)
         row = []
         for view in read_sample(folder).views:
             tile = tile_of_sample(read_png(view.path), _TILE)
-            outline_on(tile, render_silhouette(moved, view.camera, 2), TRUE_OUTLINE)
+            outline_on(tile, render_silhouette(mesh, view.camera, 2), TRUE_OUTLINE)
             row.append(tile)
         rows.append(row)
-        labels.append(f"frame {frame}")
+        labels.append(f"frame {int(folder.name.rsplit('_', 1)[1])}")
     return contact_sheet(rows, labels, [camera.name for camera in truth.cameras])
 
 

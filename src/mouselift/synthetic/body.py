@@ -12,7 +12,7 @@ from jaxtyping import Float64
 from scipy.interpolate import PchipInterpolator
 
 from mouselift.array_types import Array, Points3, Vector3
-from mouselift.synthetic.mesh import Piece, swept
+from mouselift.synthetic.mesh import Piece, swept, unit_vector
 
 LENGTH = 80.0  # tail root to nose, mm
 HIPS, SHOULDERS, NECK = 17.0, 49.0, 56.0  # along the spine, mm
@@ -108,7 +108,7 @@ class Spine:
         """(point, forward, left, up) at one place along the spine."""
         arrays = (self.points, self.forward, self.left, self.up)
         rows = [np.array([np.interp(s, self.s, array[:, k]) for k in range(3)]) for array in arrays]
-        return rows[0], _unit(rows[1]), _unit(rows[2]), _unit(rows[3])
+        return rows[0], unit_vector(rows[1]), unit_vector(rows[2]), unit_vector(rows[3])
 
     def place(self, s: float, left: float, up: float) -> Vector3:
         """A point off the spine, in the body's directions, mm."""
@@ -138,7 +138,3 @@ def pose_spine(pose: Pose) -> Spine:
 def body_piece(spine: Spine) -> Piece:
     """Trunk, head and snout."""
     return swept("body", spine.points, spine.left, spine.up, halves_at(spine.s), spine.s, _SEGMENTS)
-
-
-def _unit(v: np.ndarray) -> np.ndarray:
-    return v / max(float(np.linalg.norm(v)), 1e-12)

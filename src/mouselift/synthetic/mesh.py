@@ -219,6 +219,11 @@ def unit(vectors: Points3) -> Points3:
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
 
 
+def unit_vector(v: Vector3) -> Vector3:
+    """A vector scaled to length 1."""
+    return v / max(float(np.linalg.norm(v)), 1e-12)
+
+
 def bend(hip: Vector3, paw: Vector3, upper: float, lower: float, pole: Vector3) -> tuple[Vector3, Vector3]:
     """(knee, reached paw) of a two-bone limb whose knee points towards `pole`; an out-of-reach paw is pulled in."""
     reach = paw - hip

@@ -13,7 +13,18 @@ import numpy as np
 from mouselift.array_types import Points3, Vector3
 from mouselift.synthetic.body import HIPS, SHOULDERS, Pose, Spine, body_piece, halves_at, pose_spine
 from mouselift.synthetic.coat import Coat, Look, paint
-from mouselift.synthetic.mesh import Mesh, Piece, Topology, bend, ellipsoid, frames_along, join, limb, swept
+from mouselift.synthetic.mesh import (
+    Mesh,
+    Piece,
+    Topology,
+    bend,
+    ellipsoid,
+    frames_along,
+    join,
+    limb,
+    swept,
+    unit_vector,
+)
 
 KEYPOINTS = ("nose", "left_ear", "right_ear", "left_eye", "right_eye", "tail_root", "tail_middle", "tail_tip")
 MARK_RADIUS = 0.9  # mm
@@ -168,8 +179,7 @@ def _hind(name: str, side: float, spine: Spine, pose: Pose) -> list[Piece]:
     base = np.array([hip[0], hip[1], 0.0]) + (travel + 6.0 * np.sin(pose.rear)) * ahead + 4.0 * out
     heel = base + (3.0 + lift) * _UP
     knee, heel = bend(hip, heel, 12.0, 13.0, ahead + 0.35 * out + 0.3 * _UP)
-    toe_line = ahead + 0.22 * out
-    toe_line = toe_line / np.linalg.norm(toe_line)
+    toe_line = unit_vector(ahead + 0.22 * out)
     drop = np.array([0.0, 0.0, 1.55 + 0.6 * lift - heel[2]])
     ball = heel + 12.0 * toe_line + drop
     leg = limb(name, np.stack([hip, knee, heel]), np.array([6.4, 4.6, 1.7]), out, 30, 28, 1.3, rounding=16)
@@ -191,8 +201,7 @@ def _fore(name: str, side: float, spine: Spine, pose: Pose) -> list[Piece]:
     wrist = (1 - raised) * on_floor + raised * folded
     elbow, wrist = bend(shoulder, wrist, 9.0, 9.5, -forward + 0.25 * out)
     elbow[2] = max(float(elbow[2]), 4.2)  # a crouched leg folds beside the chest, not through the floor
-    point = (1 - raised) * (ahead + 0.15 * out - 0.05 * _UP) + raised * (0.55 * forward - 0.75 * up)
-    point = point / np.linalg.norm(point)
+    point = unit_vector((1 - raised) * (ahead + 0.15 * out - 0.05 * _UP) + raised * (0.55 * forward - 0.75 * up))
     palm = wrist + 3.6 * point
     if raised < 0.5:
         palm[2] = max(palm[2], 1.25)
@@ -206,8 +215,7 @@ def _toes(
 ) -> list[Piece]:
     pieces: list[Piece] = []
     for k in np.linspace(-1.0, 1.0, count):
-        direction = ahead + 0.55 * k * out
-        direction = direction / np.linalg.norm(direction)
+        direction = unit_vector(ahead + 0.55 * k * out)
         start = ball + 1.9 * radius * k * out
         end = start + length * (1 - 0.25 * k * k) * direction
         for point in (start, end):
@@ -222,11 +230,9 @@ def _ear(spine: Spine, side: float) -> Piece:
     """A thin round cup."""
     _, forward, left, up = spine.at(58.5)
     base = spine.place(58.5, 5.9 * side, 5.6)
-    facing = 0.62 * forward + 0.70 * side * left + 0.12 * up
+    facing = unit_vector(0.62 * forward + 0.70 * side * left + 0.12 * up)
     upright = 0.86 * up + 0.42 * side * left - 0.42 * forward
-    facing = facing / np.linalg.norm(facing)
-    upright = upright - (upright @ facing) * facing
-    upright = upright / np.linalg.norm(upright)
+    upright = unit_vector(upright - (upright @ facing) * facing)
     across = np.cross(upright, facing)
     piece = ellipsoid("ears", np.zeros(3), np.diag([0.55, 1.0, 1.0]), 34, 40)
     thick, wide, high = piece.vertices.T

@@ -17,7 +17,7 @@ from mouselift.array_types import Array, ImageRGB, Levels, Points2, Points3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic.coat import Look, fur_at
-from mouselift.synthetic.mesh import Mesh
+from mouselift.synthetic.mesh import Mesh, unit
 from mouselift.synthetic.mouse import Posed
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette, shrink
 from mouselift.synthetic.rigs import Arena, scaled_camera
@@ -86,16 +86,13 @@ def _lighting(
     points: Points3, normals: Points3, look: Look, eye: Float64[Array, "3"]
 ) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
     """(factor on the albedo, additive highlight) a vertex: wrapped lamp, sky, darkening near the floor."""
-    to_eye = eye - points
-    to_eye = to_eye / np.linalg.norm(to_eye, axis=1, keepdims=True)
+    to_eye = unit(eye - points)
     lamp = np.maximum(0.0, (normals @ _LIGHT + 0.3) / 1.3)
     sky = 0.62 + 0.38 * normals[:, 2]
     closed = 1 - 0.5 * np.exp(-np.maximum(points[:, 2], 0.0) / 7.0) * (0.55 - 0.45 * normals[:, 2])
     light = (0.50 * sky + 0.68 * lamp) * closed
     grazing = (1 - np.abs((normals * to_eye).sum(axis=1))) ** 3
-    halfway = to_eye + _LIGHT
-    halfway = halfway / np.linalg.norm(halfway, axis=1, keepdims=True)
-    aligned = np.maximum(0.0, (normals * halfway).sum(axis=1))
+    aligned = np.maximum(0.0, (normals * unit(to_eye + _LIGHT)).sum(axis=1))
     hair = look.roughness * (0.07 * grazing * sky + 0.035 * aligned**6)
     sheen = hair + look.gloss * (0.85 * aligned**70 + 0.05 * grazing)
     return np.where(look.glow > 0, 1.0, light), np.where(look.glow > 0, 0.0, sheen)

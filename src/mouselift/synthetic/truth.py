@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -43,8 +43,8 @@ class Truth:
 
     @classmethod
     def load(cls, folder: Path) -> Truth:
-        """From a capture's folder, or its `truth` folder. CaptureError where there is none."""
-        inner = folder if folder.name == FOLDER else folder / FOLDER
+        """From a capture's folder. CaptureError where there is none."""
+        inner = folder / FOLDER
         try:
             cameras = json.loads((inner / "cameras.json").read_text(encoding="utf-8"))
             facts = json.loads((inner / "capture.json").read_text(encoding="utf-8"))
@@ -54,14 +54,12 @@ class Truth:
                 "write one with mouselift.synthetic.capture.write_capture"
             ) from None
         lag = {int(view): int(frames) for view, frames in facts["lag"].items()}
-        return cls(inner, tuple(map(camera_from_json, cameras)), facts["frames"], float(facts["fps"]), lag)
+        return cls(inner, tuple(map(_camera_from_json, cameras)), facts["frames"], float(facts["fps"]), lag)
 
     @cached_property
     def topology(self) -> Topology:
         with np.load(self.folder / "faces.npz") as data:
-            parts = [
-                (str(n), int(a), int(b)) for n, a, b in zip(data["names"], data["first"], data["end"], strict=True)
-            ]
+            parts = zip(data["names"].tolist(), data["first"].tolist(), data["end"].tolist(), strict=True)
             return Topology(data["faces"], tuple(parts))
 
     def mesh(self, frame: int) -> Mesh:
@@ -93,7 +91,7 @@ def write_head(
     folder.mkdir(parents=True)
     facts = {"frames": frames, "fps": fps, "lag": {str(view): k for view, k in lag.items()}, "unit": "mm", "up": "+z"}
     (folder / "capture.json").write_text(json.dumps(facts, indent=1), encoding="utf-8")
-    listed = [camera_to_json(camera) for camera in cameras]
+    listed = [_camera_to_json(camera) for camera in cameras]
     (folder / "cameras.json").write_text(json.dumps(listed, indent=1), encoding="utf-8")
     names, first, end = zip(*topology.parts, strict=True)
     np.savez(
@@ -113,44 +111,37 @@ def write_frame(folder: Path, frame: int, posed: Posed) -> None:
     )
 
 
-def camera_to_json(camera: Camera) -> dict[str, Any]:
+def _camera_to_json(camera: Camera) -> dict[str, Any]:
     """Every number as is: JSON keeps all bits of a float."""
     kind = next(name for name, lens in _LENSES.items() if isinstance(camera.lens, lens))
     fields = ("name", "width", "height", "fx", "fy", "cx", "cy", "skew")
     return {
         **{field: getattr(camera, field) for field in fields},
-        "lens": {"model": kind, **{k: getattr(camera.lens, k) for k in camera.lens.__dataclass_fields__}},
+        "lens": {"model": kind, **asdict(camera.lens)},
         "T_cam_world": camera.T_cam_world.tolist(),
     }
 
 
-def camera_from_json(values: dict[str, Any]) -> Camera:
-    """The inverse of `camera_to_json`."""
+def _camera_from_json(values: dict[str, Any]) -> Camera:
+    """The inverse of `_camera_to_json`."""
     plain = {key: value for key, value in values.items() if key not in ("lens", "T_cam_world")}
     lens = {key: value for key, value in values["lens"].items() if key != "model"}
     T = np.array(values["T_cam_world"], dtype=np.float64)
     return Camera(T_cam_world=T, lens=_LENSES[values["lens"]["model"]](**lens), **plain)
 
 
-@dataclass(frozen=True)
-class ViewCheck:
-    """One written image against the truth."""
-
-    sample: str
-    camera: str
-    iou: float  # of the true mesh's silhouette through the written camera with the written alpha
-
-
-def check_dataset(dataset: Path, truth: Truth, supersample: int = 4) -> Iterator[ViewCheck]:
-    """Every view of every sample. Uses each file's own cameras; only the world's normalisation comes from the plan."""
+def view_ious(dataset: Path, truth: Truth, supersample: int = 4) -> Iterator[float]:
+    """Of every view of every sample: IoU of the true silhouette through the written camera with the written alpha."""
     for folder in find_samples(dataset):
-        frame = int(folder.name.rsplit("_", 1)[1])
-        world = sample_world(folder)
-        mesh = truth.mesh(frame)
-        moved = Mesh(world.apply(mesh.vertices), mesh.topology)
+        mesh = true_mesh(truth, folder)
         for view in read_sample(folder).views:
-            silhouette = render_silhouette(moved, view.camera, supersample)
-            yield ViewCheck(folder.name, view.camera.name, iou(silhouette, read_png(view.path)[:, :, 3]))
+            yield iou(render_silhouette(mesh, view.camera, supersample), read_png(view.path)[:, :, 3])
+
+
+def true_mesh(truth: Truth, folder: Path) -> Mesh:
+    """The animal of a prepared sample's frame, in the sample's world."""
+    mesh = truth.mesh(int(folder.name.rsplit("_", 1)[1]))
+    return Mesh(sample_world(folder).apply(mesh.vertices), mesh.topology)
 
 
 def iou(a: Levels, b: Levels) -> float:
