@@ -1,6 +1,6 @@
 """How good masks are, told without truth: by how well the views agree.
 
-Per frame: rays through the mask centroids should meet, tangent planes should touch both silhouettes of
+Per frame: rays through the mask centroids should meet, planes should be tangent to both silhouettes of
 a pair (`geometry.tangent_planes`), and the hull of all masks should fill every mask again. A subject that the
 sensor's border cuts has another centroid and outline than its whole: such views are counted, not measured.
 """
