@@ -23,6 +23,7 @@ import _paths  # noqa: F401  (puts tests/shared on the path)
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
+from mouselift.geometry.tangent_planes import rays_at_depth_one
 from mouselift.inspect import agreement
 from mouselift.inspect.agreement import agreement_findings, agreement_of, tangency_distances
 from mouselift.inspect.facts import AgreementFacts
@@ -139,7 +140,8 @@ def _facts(
     def seen(frame: FrameOutlines) -> FrameOutlines:
         views: list[ViewOutline | None] = list(frame.views)
         view = views[faulty]
-        views[faulty] = None if view is None else replace(view, camera=calibrated)
+        if view is not None:
+            views[faulty] = replace(view, camera=calibrated, rays=rays_at_depth_one(calibrated, view.outline.convex))
         return replace(frame, views=tuple(views))
 
     return agreement_of([camera.name for camera in cameras], [tangency_distances(seen(f)) for f in frames])
