@@ -101,6 +101,22 @@ def test_crop_offsets_of_a_near_config(depth: int, tmp_path: Path, unskewed, wri
     assert any("Camera1 at (20, 10)" in line for line in rig.evidence)
 
 
+@pytest.mark.parametrize(("key", "values"), [("offset", "[20, 10, 600, 400]"), ("offset", "[20.0, 10.0, 600, 400]")])
+def test_crops_under_the_key_that_anipose_reads(key: str, values: str, tmp_path: Path, unskewed, write) -> None:
+    file = write.anipose(tmp_path / "calibration/calibration.toml", unskewed)
+    (tmp_path / "config.toml").write_text(f"[cameras.Camera1]\n{key} = {values}\n[cameras.top]\n{key} = [1, 2]\n")
+    rig = read_anipose(file)
+    assert (rig["Camera1"].crop_offset, rig["Camera1"].crop_size) == ((20, 10), (600, 400))
+    assert any("of top: not used, no such camera" in line for line in rig.evidence)
+
+
+def test_two_keys_that_contradict_each_other_are_refused(tmp_path: Path, unskewed, write) -> None:
+    file = write.anipose(tmp_path / "calibration.toml", unskewed)
+    (tmp_path / "config.toml").write_text("[cameras.Camera1]\noffset = [20, 10]\noffsets = [10, 20]\n")
+    with pytest.raises(CalibrationError, match=r"offset = \[20, 10\] and offsets = \[10, 20\] contradict"):
+        read_anipose(file)
+
+
 def test_bad_offsets_are_refused(tmp_path: Path, unskewed, write) -> None:
     file = write.anipose(tmp_path / "calibration.toml", unskewed)
     (tmp_path / "config.toml").write_text("[cameras.Camera1]\noffsets = [20.5, 10]\n")

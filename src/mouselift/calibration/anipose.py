@@ -7,7 +7,7 @@ by `name`: the keys' order (cam_10 before cam_2) means nothing. The world is arb
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,31 @@ import cv2
 import numpy as np
 
 from mouselift.atomic import visible
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.anipose_project import crops_near, toml_of
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
-_CONFIG_REACH = 3  # config.toml lies beside calibration.toml or at the project's root, two folders up
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
 
 
 def read_anipose(path: Path, variant: str | None = None) -> Rig:
     """Rig of a calibration.toml, crop offsets taken from anipose's config.toml where one is near (and said so)."""
     no_variant(path, "anipose", variant)
-    content = _toml(path)
+    content = toml_of(path)
     tables = {key: table for key, table in content.items() if key != "metadata"}
     if not tables:
         raise CalibrationError(f"{path}: expected tables such as [cam_0] with {', '.join(_KEYS)}, found none")
-    crops, evidence = _crops(path)
+    crops, config = crops_near(path)
     cameras = tuple(_camera(path, key, table, crops) for key, table in tables.items())
+    evidence = [*_said(crops, config, {camera.name for camera in cameras})]
     error = content.get("metadata", {}).get("error") if isinstance(content.get("metadata"), dict) else None
     if isinstance(error, (int, float)):
         evidence.append(f"{path.name}: its own reprojection error is {error:.3g} px")
     return Rig(path, "anipose", cameras, tuple(evidence))
 
 
-def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) -> RigCamera:
+def _camera(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, ...]]) -> RigCamera:
     where = f"{path}: [{key}]"
     if not isinstance(table, dict):
         raise CalibrationError(f"{where}: expected a table with {', '.join(_KEYS)}, got {table!r}")
@@ -61,36 +62,14 @@ def _camera(path: Path, key: str, table: Any, crops: Mapping[str, list[int]]) ->
     return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, (width, height), offset, crop_size)
 
 
-def _crops(path: Path) -> tuple[dict[str, list[int]], list[str]]:
-    """[cameras.NAME] offsets of the nearest anipose config.toml: x, y [, width, height] of the recorded image."""
-    for folder in list(path.resolve().parents)[:_CONFIG_REACH]:
-        file = folder / "config.toml"
-        if not file.is_file():
-            continue
-        cameras = _toml(file).get("cameras")
-        found: dict[str, list[int]] = {}
-        for name, table in cameras.items() if isinstance(cameras, dict) else ():
-            if isinstance(table, dict) and "offsets" in table:
-                found[name] = _offsets(file, name, table["offsets"])
-        if found:
-            words = "; ".join(f"{name} at ({crop[0]}, {crop[1]})" for name, crop in found.items())
-            return found, [f"crop offsets taken from {file}: {words}"]
-    return {}, []
-
-
-def _offsets(file: Path, name: str, values: Any) -> list[int]:
-    if not isinstance(values, list) or len(values) not in (2, 4) or not all(isinstance(v, int) for v in values):
-        raise CalibrationError(
-            f"{file}: [cameras.{name}] offsets: expected [x, y] or [x, y, width, height] in pixels, got {values!r}"
-        )
-    return values
-
-
-def _toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(content_of(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CalibrationError(f"{path}: not valid TOML: {error}") from None
+def _said(crops: Mapping[str, tuple[int, ...]], config: Path | None, names: Collection[str]) -> Iterator[str]:
+    """What is taken from config.toml, and what is not."""
+    taken = [f"{name} at ({crop[0]}, {crop[1]})" for name, crop in crops.items() if name in names]
+    if taken:
+        yield f"crop offsets taken from {config}: {'; '.join(taken)}"
+    strange = [name for name in crops if name not in names]
+    if strange:
+        yield f"crop offsets in {config} of {', '.join(strange)}: not used, no such camera in this calibration"
 
 
 def find_anipose(folder: Path) -> list[Path]:

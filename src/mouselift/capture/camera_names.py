@@ -1,0 +1,99 @@
+"""Which camera a path belongs to: by an exact word in it, or by the cam_regex of an anipose project; never by order."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mouselift.calibration.anipose_project import AniposeProject
+from mouselift.errors import CaptureError
+
+
+@dataclass(frozen=True)
+class NamedPath:
+    """A path that carries a camera's name."""
+
+    camera: str
+    pattern: str  # the path with {camera}, # for folders of digits and * for the first frame
+    first: int | None  # first frame, where the file is named by it
+
+
+@dataclass(frozen=True)
+class CameraNames:
+    """How the cameras of a rig are recognised in paths below `folder`."""
+
+    folder: Path
+    names: tuple[str, ...]
+    project: AniposeProject | None = None  # only where its cam_regex decides
+
+    @classmethod
+    def of(
+        cls, folder: Path, names: Sequence[str], project: AniposeProject | None, paths: Sequence[Path]
+    ) -> CameraNames:
+        """`cam_regex` decides where it finds a camera of the rig in at least one of `paths`, as anipose reads them."""
+        found = [project.camera_in(_stem(path)) for path in paths] if project is not None else []
+        fits = any(one is not None and one[0] in names for one in found)
+        return cls(folder, tuple(names), project if fits else None)
+
+    def find(self, path: Path, only_regex: bool = False) -> NamedPath | None:
+        """The camera of a file or folder; the innermost part of the path that carries a name decides.
+
+        `only_regex`: where cam_regex decides, what it does not match has no camera, as in anipose.
+        CaptureError where one part carries several names.
+        """
+        parts = list(path.relative_to(self.folder).parts)
+        parts[-1] = _stem(path)
+        if self.project is not None:
+            found = self.project.camera_in(parts[-1])
+            if found is not None and found[0] in self.names:
+                return _named(path, parts, len(parts) - 1, *found)
+            if only_regex:
+                return None
+        for index in reversed(range(len(parts))):
+            matches = [(name, match) for name in self.names if (match := _token(name).search(parts[index]))]
+            if len(matches) > 1:
+                listed = ", ".join(name for name, _ in matches)
+                raise CaptureError(f"{path}: carries the names of several cameras: {listed}; expected one")
+            if matches:
+                name, match = matches[0]
+                return _named(path, parts, index, name, match.start(), match.end())
+        return None
+
+    def why_not(self, path: Path) -> str:
+        """Why a path has no camera."""
+        if self.project is None:
+            return "carries no camera's name"
+        found = self.project.camera_in(_stem(path))
+        if found is None:
+            return "cam_regex finds no camera in its name"
+        return f"cam_regex reads camera {found[0]!r}, which the rig does not have"
+
+
+def _stem(path: Path) -> str:
+    return path.stem if path.is_file() else path.name
+
+
+def _named(path: Path, parts: Sequence[str], index: int, camera: str, begin: int, end: int) -> NamedPath:
+    """A path whose part `index` carries the camera at begin:end; digits that are left are its first frame."""
+    shown = ["#" if part.isdigit() else part for part in parts]
+    shown[index] = parts[index][:begin] + "{camera}" + parts[index][end:]
+    last = parts[-1] if index != len(parts) - 1 else parts[-1][:begin] + parts[-1][end:]
+    digits = re.fullmatch(r"[_\-. ]*(\d+)[_\-. ]*", last)
+    if not path.is_file():
+        return NamedPath(camera, "/".join(shown), None)
+    if digits:
+        shown[-1] = "*" if index != len(parts) - 1 else shown[-1].replace(digits[1], "*")
+    return NamedPath(camera, "/".join(shown) + path.suffix, int(digits[1]) if digits else None)
+
+
+def _token(name: str) -> re.Pattern[str]:
+    """`name` with no letter or digit at either side, in any case; "cam" or "camera" may stand before it.
+
+    A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things.
+    """
+    word = r"(?<![A-Za-z0-9])cam(?:era)?[_\-]?"
+    if name.isdigit():
+        return re.compile(rf"^{name}$|{word}{name}(?![A-Za-z0-9])", re.IGNORECASE)
+    return re.compile(rf"(?:(?<![A-Za-z0-9])|{word}){re.escape(name)}(?![A-Za-z0-9])", re.IGNORECASE)

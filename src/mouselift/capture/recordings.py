@@ -1,0 +1,138 @@
+"""Videos, image folders and masks below a folder, grouped to recordings of at most one file a camera."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mouselift.atomic import visible
+from mouselift.capture.camera_names import CameraNames
+from mouselift.errors import CaptureError
+from mouselift.media.images import IMAGE_SUFFIXES
+
+VIDEO_SUFFIXES = frozenset(
+    {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mjpeg"}
+    | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
+)
+_MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
+_OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
+_PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
+_DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
+SHOWN = 12  # candidates that a message lists
+
+
+@dataclass(frozen=True)
+class Recording:
+    """At most one video or image folder a camera."""
+
+    pattern: str  # the files' path with {camera}, # for folders of digits and * for the first frame
+    first: int | None  # first frame, where the files are named by it
+    files: dict[str, Path]
+
+    @property
+    def words(self) -> str:
+        return self.pattern if self.first is None else self.pattern.replace("*", str(self.first))
+
+    def shared_parts(self, other: Recording) -> int:
+        """How many parts of the two paths agree: masks of one recording carry its name, or lie in its folder."""
+        return len(_parts(self.pattern) & _parts(other.pattern))
+
+
+def _parts(pattern: str) -> set[str]:
+    """Parts of a path with {camera}; the suffix of a file is no part of its name."""
+    *folders, last = pattern.split("/")
+    return {*folders, last.rsplit(".", 1)[0] if "." in last else last}
+
+
+def find_media(names: CameraNames, paths: Sequence[Path], masks: bool) -> tuple[list[Recording], list[Path]]:
+    """The recordings that `paths` make up, and the paths that carry no camera's name.
+
+    CaptureError where one file carries two cameras' names, or two files of a recording carry the same.
+    """
+    sets: dict[tuple[str, int | None], Recording] = {}
+    strangers: list[Path] = []
+    for path in paths:
+        named = names.find(path, only_regex=not masks)
+        if named is None:
+            strangers.append(path)
+            continue
+        group = sets.setdefault((named.pattern, named.first), Recording(named.pattern, named.first, {}))
+        if named.camera in group.files:
+            raise CaptureError(
+                f"{names.folder}: two files for camera {named.camera}: {group.files[named.camera]} and {path}; move "
+                "one of them away, or write capture.toml by hand"
+            )
+        group.files[named.camera] = path
+    return sorted(sets.values(), key=lambda s: (s.pattern, s.first or 0)), strangers
+
+
+def choose(
+    sets: Sequence[Recording], names: Sequence[str], folder: Path, first: int | None, match: str | None
+) -> tuple[Recording, list[str]]:
+    """The recording to take, and why. Of several chunks: `first`, or the earliest that most cameras share.
+
+    `match`: a piece of the path of the recording that is meant. CaptureError where several recordings compete, or what
+    was asked for is none of them.
+    """
+    if match is not None:
+        fitting = [group for group in sets if match.lower() in group.words.lower()]
+        if not fitting:
+            there = ", ".join(sorted({group.pattern for group in sets}))
+            raise CaptureError(f"{folder}: no recording has {match!r} in its path; there is {there}")
+        sets = fitting
+    most = max(len(group.files) for group in sets)
+    full = [group for group in sets if len(group.files) == most]
+    patterns = sorted({group.pattern for group in full})
+    if len(patterns) > 1:
+        raise CaptureError(
+            f"{folder}: several recordings have {most} of {len(names)} cameras: {', '.join(patterns)}; "
+            "say which with --recording and a piece of its path"
+        )
+    chunks = {group.first: group for group in full}
+    if first is not None:
+        if first not in chunks:
+            given = ", ".join(str(key) for key in chunks if key is not None) or "none"
+            raise CaptureError(f"{folder}: no recording that starts at frame {first}; there is {given}")
+        return chunks[first], [f"Recording that starts at frame {first}, as asked: {chunks[first].words}"]
+    chosen = full[0]
+    if len(full) == 1:
+        return chosen, [f"Recording: {chosen.words}"]
+    others = ", ".join(str(group.first) for group in full[1:SHOWN])
+    more = ", ..." if len(full) > SHOWN else ""
+    return chosen, [
+        f"Recording: {chosen.words}, the earliest of {len(full)} chunks; the others start at frame {others}{more} "
+        "(take one with --chunk FRAME)"
+    ]
+
+
+def listed(paths: Sequence[Path], folder: Path) -> str:
+    """Paths for a message, relative to `folder`, cut when there are many."""
+    shown = ", ".join(path.relative_to(folder).as_posix() for path in paths[:SHOWN])
+    return shown + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+
+
+def media_below(folder: Path, masks: bool, skip: str | None = None) -> Iterator[Path]:
+    """Videos and image folders below `folder`, sorted; below mask folders only, or outside them only.
+
+    skip: the name of a folder that is not searched, besides those that never hold a recording.
+    """
+    pending = [(folder, 0, False)]
+    while pending:
+        here, depth, inside = pending.pop(0)
+        entries = visible(here.iterdir())
+        yield from (
+            path for path in entries if inside == masks and path.suffix.lower() in VIDEO_SUFFIXES and path.is_file()
+        )
+        if depth and inside == masks and any(path.suffix.lower() in IMAGE_SUFFIXES for path in entries):
+            yield here
+        if depth < _DEPTH:
+            pending += [
+                (path, depth + 1, inside or _MASK_FOLDER.search(path.name) is not None)
+                for path in entries
+                if path.is_dir()
+                and not _OTHER_FOLDER.match(path.name)
+                and path.name != skip
+                and not (path / _PREPARED).is_file()
+            ]

@@ -1,0 +1,95 @@
+"""Where the calibration of a recording lies: in its folder, or in a project's folder above it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mouselift.atomic import visible
+from mouselift.calibration.anipose_project import AniposeProject
+from mouselift.calibration.registry import rig_at, rigs_in
+from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.errors import CaptureError
+
+_CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*")
+_ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
+_SHOWN = 12  # calibrations that a message lists
+
+
+@dataclass(frozen=True)
+class FoundRig:
+    """The calibration to take. `others`: those that were found with it and are not used."""
+
+    format: str
+    path: Path
+    above: bool = False  # it lies above the recording's folder
+    others: tuple[tuple[str, Path], ...] = ()
+
+
+def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -> FoundRig:
+    """The one that was asked for, else the only one in the usual places of `folder`, else of the nearest folder above.
+
+    CaptureError where there is none or several, with the candidates.
+    """
+    if asked is not None:
+        rig_format, path = rig_at(asked)
+        others = [one for one in _rigs_at(folder, project) if one[1].resolve() != path.resolve()]
+        return FoundRig(rig_format, path, others=tuple(others))
+    for place in [folder, *_above(folder)]:
+        found = _rigs_at(place, project)
+        params = [one for one in found if not _is_copy(one, found)]
+        if len(params) > 1:
+            names = ", ".join(f"{relative(path, folder)} ({kind})" for kind, path in params)
+            raise CaptureError(f"{folder}: several calibrations: {names}; say which with --rig PATH")
+        if params:
+            others = tuple(one for one in found if one not in params)
+            return FoundRig(*params[0], above=place != folder, others=others)
+    children = _folders_in(folder)
+    sessions = [*children, *(below for child in children for below in _folders_in(child))]
+    below = dict.fromkeys(relative(path, folder) for place in sessions for _, path in _rigs_at(place, project))
+    hint = f"; further below there are {', '.join(list(below)[:_SHOWN])}: run init on one session" if below else ""
+    raise CaptureError(
+        f"{folder}: no calibration recognised{hint}. Expected one of: calibration/hires_cam1_params.mat ... or "
+        "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), or a "
+        f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
+    )
+
+
+def relative(path: Path, folder: Path) -> str:
+    """`path` as seen from `folder`, for messages; whole where it lies far from it."""
+    seen = os.path.relpath(path, folder)
+    return str(path) if seen.count("..") > _ABOVE else Path(seen).as_posix()
+
+
+def _above(folder: Path) -> Iterator[Path]:
+    """Folders above a recording that may be its project's; never a home, the folder of temporary files or the root."""
+    ends = {Path.home(), Path(tempfile.gettempdir()).resolve(), Path(folder.anchor)}
+    for place in list(folder.parents)[:_ABOVE]:
+        if place in ends or not os.access(place, os.R_OK | os.X_OK):
+            return
+        yield place
+
+
+def _folders_in(place: Path) -> list[Path]:
+    with os.scandir(place) as entries:  # a folder of many images costs no look at each of them
+        return sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+
+
+def _rigs_at(place: Path, project: AniposeProject | None) -> list[tuple[str, Path]]:
+    """(format, path) of every rig in a folder's usual places. Label3D's files lie in the folder itself."""
+    patterns = [*_CALIBRATION_FOLDERS, *([project.calibration_results] if project is not None else [])]
+    places = dict.fromkeys([place, *(found for pattern in patterns for found in visible(place.glob(pattern)))])
+    found = [one for here in places if here.is_dir() for one in rigs_in(here)]
+    return [*found, *(("dannce", file) for file in visible(place.glob("*_dannce.mat")))]
+
+
+def _is_copy(one: tuple[str, Path], found: Sequence[tuple[str, Path]]) -> bool:
+    """A *_dannce.mat beside other files of DANNCE's calibration: labels, and a copy of it."""
+    return _is_label3d(one) and any(other[0] == "dannce" and not _is_label3d(other) for other in found)
+
+
+def _is_label3d(one: tuple[str, Path]) -> bool:
+    return one[0] == "dannce" and one[1].name.endswith("_dannce.mat")
