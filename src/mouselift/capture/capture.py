@@ -35,6 +35,7 @@ class CaptureCamera:
     mask: Path | None  # a video file, or a folder of images
     frame_offset: int = 0  # this camera's frame number = frame on the common timeline + frame_offset
     crop_offset: tuple[int, int] = (0, 0)  # the image's top-left corner on the calibrated sensor, pixels
+    mask_object: int | str | None = None  # the subject's value in the masks, where several objects have one
     as_stored: bool = False  # orientation tags and pixel aspect of its files are left aside
 
     def image_camera(self, size: tuple[int, int]) -> Camera:
@@ -147,7 +148,8 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
     camera = replace(rig_camera.camera(calibrated), name=entry.name)
     files = entry.video, entry.images, entry.mask
-    return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), entry.as_stored), size
+    told = entry.mask_object, entry.as_stored
+    return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), *told), size
 
 
 def media_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder:
@@ -157,6 +159,15 @@ def media_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder:
     if camera.images is None:
         raise CaptureError(f"camera {camera.name}: expected `video` or `images`, found neither")
     return ImageFolder.scan(camera.images, camera.as_stored)
+
+
+def masks_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder | None:
+    """A camera's masks in the same way; None where it has none."""
+    if camera.mask is None:
+        return None
+    if camera.mask.is_dir():
+        return ImageFolder.scan(camera.mask, camera.as_stored, masks=True)
+    return probe(camera.mask, camera.as_stored)
 
 
 def _check_pixels(where: str, media: VideoInfo | ImageFolder, rig_camera: RigCamera, as_stored: bool) -> None:

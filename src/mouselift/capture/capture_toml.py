@@ -23,7 +23,8 @@ FILE_NAME = "capture.toml"
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
 _TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "dataset", "rig", "camera")
 _RIG_KEYS = ("file", "format", "variant", "unused")
-_CAMERA_KEYS = ("name", "video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "rig_name")
+_MEDIA_KEYS = ("video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "mask_object")
+_CAMERA_KEYS = ("name", *_MEDIA_KEYS, "rig_name")
 _AXES = {
     sign + axis: tuple((-1.0 if sign == "-" else 1.0) * (axis == other) for other in "xyz")
     for sign in "+-"
@@ -42,6 +43,7 @@ class CameraEntry:
     frame_offset: int = 0
     crop_offset: tuple[int, int] | None = None  # None: not said, the image is the whole calibrated sensor
     rig_name: str | None = None  # None: the same as `name`
+    mask_object: int | str | None = None  # the subject's value in its masks: a number, or a colour "#rrggbb"
     as_stored: bool = False  # orientation tags and pixel aspect of this camera's files are left aside
 
 
@@ -179,6 +181,7 @@ def _camera(file: Path, index: int, content: Any) -> CameraEntry:
         frame_offset=table.integer("frame_offset") or 0,
         crop_offset=table.items("crop_offset", corner, _is_count, 2),
         as_stored=table.switch("as_stored"),
+        mask_object=table.value("mask_object"),
         rig_name=table.text("rig_name"),
     )
     if (entry.video is None) == (entry.images is None):
@@ -243,6 +246,9 @@ class _Table:
         if value is not None and not abs(value) < float("inf"):
             raise self._wrong(key, "a finite number")
         return None if value is None else float(value)
+
+    def value(self, key: str) -> int | str | None:
+        return self._get(key, (int, str), 'a number, or a colour such as "#800000"', False)
 
     def switch(self, key: str) -> bool:
         value = self.content.get(key, False)

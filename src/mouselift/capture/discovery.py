@@ -13,14 +13,14 @@ from mouselift.calibration.anipose_project import AniposeProject, project_of
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.camera_names import CameraNames
-from mouselift.capture.capture import media_of
+from mouselift.capture.capture import masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
+from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recordings import VIDEO_SUFFIXES, Recording, choose, find_media, listed, media_below
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
-from mouselift.errors import CaptureError
-from mouselift.media.images import ImageFolder
-from mouselift.media.video import VideoInfo, probe
+from mouselift.errors import CaptureError, MaskError
+from mouselift.media.video import VideoInfo
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def discover(
             entries.append(entry)
             found += known
             assumed += guessed
-    found += [*(_described(entry, folder) for entry in entries), *mask_words]
+    found += [*(_described(entry, folder) for entry in entries), *mask_words, *_mask_values(entries)]
     spec = CaptureSpec(
         unit="mm",
         up=(0.0, 0.0, 1.0) if FORMATS[rig_format].z_up else None,
@@ -176,8 +176,7 @@ def _oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, l
     stored = media.orientation.size(shown)
     tag = f"{entry.name}: its tag says {media.orientation.words}"
     sizes = {"the calibrated size": calibrated.crop_size or calibrated.size}
-    if entry.mask is not None:
-        mask = ImageFolder.scan(entry.mask) if entry.mask.is_dir() else probe(entry.mask)
+    if (mask := masks_of(entry)) is not None:
         sizes["the masks' size"] = mask.width, mask.height
     evidence = {what: size for what, size in sizes.items() if shown != stored and size in (shown, stored)}
     if not evidence:
@@ -192,6 +191,20 @@ def _oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, l
         return entry, [f"{tag}: images are turned so; {words} fit only that"], []
     left = f"{tag}: left aside (as_stored = true); {words} fit only images that are not turned"
     return replace(entry, as_stored=True), [left], []
+
+
+def _mask_values(entries: Sequence[CameraEntry]) -> Iterator[str]:
+    """What the values of the masks mean, cameras that agree in one sentence; what only the user can decide."""
+    said: dict[str, list[str]] = {}
+    for entry in entries:
+        if (masks := masks_of(entry)) is not None:
+            try:
+                words = f"Values of the masks: {look_at_masks(str(entry.mask), masks).words}"
+            except MaskError as error:
+                words = f"TO DECIDE: {error}"
+            said.setdefault(words, []).append(entry.name)
+    for words, names in said.items():
+        yield words if len(names) == len(entries) else f"{', '.join(names)}: {words}"
 
 
 def _described(entry: CameraEntry, folder: Path) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
@@ -11,20 +11,16 @@ import numpy as np
 from jaxtyping import Int64
 
 from mouselift.array_types import Array, Levels
-from mouselift.capture.capture import Capture, CaptureCamera, media_of
+from mouselift.capture.capture import Capture, CaptureCamera, masks_of, media_of
+from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.media.images import ArrayImage, FrameSet, Image, ImageFolder, ViewFrame, as_levels, as_rgb, read_numbered
-from mouselift.media.video import VideoImage, VideoInfo, VideoReader, probe
+from mouselift.media.images import ArrayImage, FrameSet, Image, ImageFolder, ViewFrame, as_rgb, read_numbered
+from mouselift.media.video import VideoImage, VideoInfo, VideoReader
 
 _IMAGES_PER_BLOCK = 64  # image folders can be cut anywhere: large enough to keep a worker busy
-# Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.
-_RIPPLE_LOW, _RIPPLE_HIGH = 32, 223
-_QUIET = np.clip(np.round((np.arange(256) - _RIPPLE_LOW) * 255.0 / (_RIPPLE_HIGH - _RIPPLE_LOW)), 0, 255).astype(
-    np.uint8
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +29,7 @@ class Track:
 
     media: VideoInfo | ImageFolder
     shift: int  # number in the file = frame on the common timeline + shift
+    values: MaskValues = OPACITY  # of masks
 
     @property
     def path(self) -> Path:
@@ -110,7 +107,7 @@ class CaptureSource:
     def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
         nothing = repeat(None)
         colour = [map(_image, self._read(t.name, t.images, frames)) if images else nothing for t in self.tracks]
-        masks = [map(_levels, self._read(t.name, t.masks, frames, True)) if t.masks else nothing for t in self.tracks]
+        masks = [self._levels(track, frames) if track.masks else nothing for track in self.tracks]
         for frame in frames:
             views = [
                 ViewFrame(track.camera, next(c), next(m), f"{track.name} ({track.images.path.name}) frame {frame}")
@@ -134,16 +131,17 @@ class CaptureSource:
             found = read_numbered(track.media, numbers)
         return (image for _, image in found)
 
+    def _levels(self, track: CameraTracks, frames: Sequence[int]) -> Iterator[Levels | None]:
+        assert track.masks is not None
+        for frame, found in zip(frames, self._read(track.name, track.masks, frames, masks=True), strict=True):
+            try:
+                yield None if found is None else track.masks.values.levels(found)
+            except MaskError as error:
+                raise MaskError(f"camera {track.name}, frame {frame}: mask {track.masks.path}: {error}") from None
+
 
 def _image(found: VideoImage | Array | None) -> Image | None:
     return ArrayImage(as_rgb(found)) if isinstance(found, np.ndarray) else found
-
-
-def _levels(found: VideoImage | Array | None) -> Levels | None:
-    """A mask's levels; of a video from its luma plane, a lossy codec's ripples removed."""
-    if isinstance(found, VideoImage):
-        return found.luma() if found.frame.format.name == "gray" else found.luma(curve=_QUIET)
-    return None if found is None else as_levels(found)
 
 
 def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
@@ -156,14 +154,13 @@ def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
             )
         shift += media.first
     images = Track(media, shift)
-    masks = None if camera.mask is None else _open_masks(camera, camera.mask, images, capture)
+    media = masks_of(camera)
+    masks = None if media is None else _open_masks(camera, media, images, capture)
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
 
-def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Capture) -> Track:
-    here = f"{capture.path}: camera {camera.name}: mask {path}"
-    stored = camera.as_stored
-    media = ImageFolder.scan(path, stored) if path.is_dir() else probe(path, stored)
+def _open_masks(camera: CaptureCamera, media: VideoInfo | ImageFolder, images: Track, capture: Capture) -> Track:
+    here = f"{capture.path}: camera {camera.name}: mask {media.path}"
     count = images.media.frames
     if isinstance(media, VideoInfo):
         if media.frames != count:
@@ -187,7 +184,7 @@ def _open_masks(camera: CaptureCamera, path: Path, images: Track, capture: Captu
             f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
             "masks must be made on the same images"
         )
-    return masks
+    return replace(masks, values=look_at_masks(here, media, camera.mask_object))
 
 
 def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:

@@ -6,6 +6,7 @@ mask and its image. Images convert colours on demand and only in the region aske
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image, turned_by_opencv
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+_PALETTE = b"\3"  # colour type of a PNG
 _TRAILING_DIGITS = re.compile(r"(\d+)$")
 
 
@@ -124,6 +126,7 @@ class ImageFolder:
     width: int
     height: int
     as_stored: bool = False  # EXIF's orientation is left aside
+    masks: bool = False  # read by `read_values`
     rate: ClassVar[float] = 0.0  # frames per second: not known
 
     @property
@@ -144,7 +147,7 @@ class ImageFolder:
         return UPRIGHT if self.as_stored else of_image(self.files[self.first].read_bytes())
 
     @classmethod
-    def scan(cls, path: Path, as_stored: bool = False) -> ImageFolder:
+    def scan(cls, path: Path, as_stored: bool = False, masks: bool = False) -> ImageFolder:
         """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
         if not path.is_dir():
             raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
@@ -159,8 +162,9 @@ class ImageFolder:
             if number in files:
                 raise CaptureError(f"{path}: {files[number].name} and {image.name} both carry frame number {number}")
             files[number] = image
-        height, width = read_image(files[min(files)], as_stored).shape[:2]
-        return cls(path, files, width, height, as_stored)
+        read = read_values if masks else read_image
+        height, width = read(files[min(files)], as_stored).shape[:2]
+        return cls(path, files, width, height, as_stored, masks)
 
 
 def read_image(path: Path, as_stored: bool = False) -> Array:
@@ -168,15 +172,40 @@ def read_image(path: Path, as_stored: bool = False) -> Array:
 
     as_stored: leave EXIF aside.
     """
-    image = decoded_upright(path.read_bytes() if path.is_file() else b"", as_stored)
-    if image is None:
-        raise VideoError(f"{path}: cannot be decoded as an image; missing, empty or truncated?")
+    image = _decoded(path, path.read_bytes() if path.is_file() else b"", as_stored)
     if image.dtype != np.uint8:
         raise VideoError(f"{path}: expected 8 bits a channel, got {image.dtype}; convert it first")
+    return image
+
+
+def read_values(path: Path, as_stored: bool = False) -> Array:
+    """A mask file's values: as `read_image`, but 16 bits stay, and of a coloured palette it is the indices.
+
+    Indices are what tools mean by their palettes; of a grey one, or one whose first colour is not black, it is colours.
+    """
+    data = path.read_bytes() if path.is_file() else b""
+    if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and b"tRNS" not in data:
+        from PIL import Image as Pillow
+
+        with Pillow.open(io.BytesIO(data)) as image:
+            colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+            if not colours[0].any() and np.ptp(colours, axis=1).any():
+                try:
+                    indices = np.asarray(image)
+                except (OSError, SyntaxError) as error:
+                    raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
+                return indices if as_stored else of_image(data).shown(indices)
+    return _decoded(path, data, as_stored)
+
+
+def _decoded(path: Path, data: bytes, as_stored: bool) -> Array:
+    image = decoded_upright(data, as_stored)
+    if image is None:
+        raise VideoError(f"{path}: cannot be decoded as an image; missing, empty or truncated?")
     if image.ndim == 3:
         order = cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
-        image = cv2.cvtColor(image, order)
-    return np.asarray(image)
+        image = np.asarray(cv2.cvtColor(image, order))
+    return image
 
 
 def decoded_upright(data: bytes, as_stored: bool = False) -> Array | None:
@@ -216,10 +245,11 @@ def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple
 
     VideoError where an image has another size than the folder's first.
     """
+    read = read_values if folder.masks else read_image
     for number in numbers:
         path = folder.files.get(number)
         try:
-            image = None if path is None else read_image(path, folder.as_stored)
+            image = None if path is None else read(path, folder.as_stored)
         except VideoError:
             image = None
         if image is not None and image.shape[:2] != (folder.height, folder.width):

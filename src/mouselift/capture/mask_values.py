@@ -1,0 +1,222 @@
+"""What the values of masks mean: tools write 0/1, 0/255, label maps, palettes, colours and opacity, and never say so.
+
+A few masks of each camera are looked at when a capture is opened. Values that fill areas are told from values that
+only lie on edges: a value *fills* where a pixel's eight neighbours have it too.
+
+* One filling value besides the background: it is the subject, whatever its number or colour.
+* Several: objects. Which of them is the subject is asked (`mask_object` in capture.toml), never assumed.
+* Levels up to opaque, soft or not: opacity, taken as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Int64, UInt8
+
+from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.errors import MaskError, VideoError
+from mouselift.media.images import ImageFolder, as_levels, eight_bits, read_values
+from mouselift.media.video import VideoImage, VideoInfo, VideoReader
+from mouselift.sampling import evenly_spaced
+
+# Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.
+_RIPPLE_LOW, _RIPPLE_HIGH = 32, 223
+_LOOKED_AT = 6  # images a camera; in a video at most as many places
+_FILLED = 16  # pixels that a value fills in one mask: fewer are chance (corners of soft edges)
+_OPAQUE = 192  # of 255, a level that some part of every usable soft mask reaches: at half of it subjects end
+_MOST_OBJECTS = 32  # filling values of a label map; more are the plateaus of a soft mask
+_FEW = 16  # different values in all: no lossy codec leaves so few
+_COLOUR = 1 << 24  # marks a code as a colour
+_COLOURED = 24  # levels between a pixel's channels: less is grey, whatever a codec did
+_NEAR = 24  # levels about the commonest one, in a mask that a lossy codec blurred
+_MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
+
+
+@dataclass(frozen=True)
+class MaskValues:
+    """How one camera's masks are read.
+
+    code: the subject's grey level, index of a coloured palette, or 1 << 24 | 0xRRGGBB. None: levels are opacity, of
+    which `top` is opaque; coloured ones are read by their brightest channel.
+    """
+
+    code: int | None = None
+    chosen: bool = False  # by the user: other values are other objects
+    top: int = 255
+    coloured: bool = False
+    words: str = "opacity"
+
+    def levels(self, found: VideoImage | Array) -> Levels:
+        """[h, w] 0 background .. 255 subject. MaskError where an object shows that none of the masks looked at had."""
+        if self.code is not None:
+            codes = _codes(found.luma() if isinstance(found, VideoImage) else found)
+            others = [] if self.chosen else [value for value in _filling(codes).tolist() if value != self.code]
+            if others:
+                raise MaskError(
+                    f"the subject seemed to be {_named(self.code)}, but here {_listed(others)} fills an area too; say "
+                    "which object is the subject: mask_object = N for this camera in capture.toml"
+                )
+            return np.where(codes == self.code, 255, 0).astype(np.uint8)
+        if self.coloured:
+            colours = found.rgb() if isinstance(found, VideoImage) else found[:, :, :3]
+            return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), _curve(self.top)))
+        if isinstance(found, VideoImage):
+            return found.luma() if found.frame.format.name == "gray" else found.luma(curve=_curve(self.top))
+        return as_levels(eight_bits(found))
+
+
+OPACITY = MaskValues()
+
+
+def look_at_masks(where: str, media: VideoInfo | ImageFolder, chosen: int | str | None = None) -> MaskValues:
+    """What the values of one camera's masks mean, from a few of them. chosen: `mask_object` of capture.toml.
+
+    MaskError where several objects compete and none was chosen, the chosen one is not there, or the subject is nowhere
+    opaque; it names the values found.
+    """
+    wanted = None if chosen is None else _code_of(where, chosen)
+    if isinstance(media, ImageFolder):
+        files = evenly_spaced([media.files[number] for number in sorted(media.files)], _LOOKED_AT)
+        return _of_values(where, _readable(files, media.as_stored), wanted)
+    reader = VideoReader(media)
+    frames = [frame for n in evenly_spaced(range(media.frames), _LOOKED_AT) for _, frame in reader.read([n]) if frame]
+    lumas = [frame.luma() for frame in frames]
+    reader.close()
+    if len(np.unique(np.concatenate([_values(luma) for luma in lumas] or [[0]]))) <= _FEW and not _coloured(frames):
+        return _of_values(where, lumas, wanted)
+    if wanted is not None:
+        raise MaskError(f"{where}: mask_object: this video was compressed with loss, which mixes values; export PNGs")
+    return _of_lossy(where, [frame.rgb() for frame in frames])
+
+
+def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:
+    """Of masks without loss (or nearly so: PNGs made from a lossy video)."""
+    seen = {int(v) for image in looked for v in _values(_codes(image))}
+    filling = sorted({int(v) for image in looked for v in _filling(_codes(image))})
+    if wanted is not None:
+        if wanted not in filling:
+            there = _listed(filling) or "none"
+            raise MaskError(f"{where}: mask_object = {_named(wanted)} fills no area; values that do: {there}")
+        return MaskValues(wanted, chosen=True, words=f"{_named(wanted)} is the subject (mask_object)")
+    if not filling:
+        return OPACITY
+    highest = filling[-1]
+    ripples = len(seen) > _FEW and all(v <= _RIPPLE_LOW or v >= _RIPPLE_HIGH for v in filling) and highest <= 255
+    if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS:
+        raise MaskError(
+            f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
+            f"mask_object = {_named(filling[0])} (or another of them) for this camera in capture.toml"
+        )
+    if len(filling) == 1 and highest != 255:
+        if seen == {highest}:
+            return MaskValues(highest, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
+        if highest > 255:
+            top = max(highest >> 16 & 255, highest >> 8 & 255, highest & 255)
+            return MaskValues(None, False, top, True, f"opacity of the colour {_named(highest)}")
+    if highest <= 255 and max(seen) < _OPAQUE:
+        raise MaskError(
+            f"{where}: the subject is nowhere opaque: levels found are 0 to {max(seen)} of 255, and {_listed(filling)} "
+            f"fill areas. Export masks whose subject is 255, or say mask_object = {highest}"
+        )
+    return OPACITY
+
+
+def _of_lossy(where: str, looked: Sequence[ImageRGB]) -> MaskValues:
+    """Of frames of a video that a lossy codec blurred."""
+    around = np.ones((3, 3), dtype=np.uint8)
+    flat = [np.ptp([cv2.erode(i, around), cv2.dilate(i, around)], axis=0).max(axis=2) <= _NEAR for i in looked]
+    areas = [i[f & (i.max(axis=2) > _RIPPLE_LOW)].astype(np.int64) for i, f in zip(looked, flat, strict=True)]
+    pixels = np.concatenate(areas) if areas else np.zeros((0, 3), dtype=np.int64)
+    if len(pixels) < _FILLED:
+        return OPACITY
+    brightest = pixels.max(axis=1)
+    top = int(np.bincount(brightest, minlength=256).argmax())
+    inside = np.abs(brightest - top) <= _NEAR
+    colour = np.median(pixels[inside], axis=0)
+    alike = inside & (np.abs(pixels - colour).max(axis=1) <= 2 * _NEAR)
+    if alike.mean() < _MOSTLY:
+        raise MaskError(
+            f"{where}: the masks hold more than one level or colour: {alike.mean():.0%} of the areas are about "
+            f"{_named(_colour_code(colour))}. Export one object, white on black, or PNGs (then mask_object chooses)"
+        )
+    coloured = bool(colour.max() - colour.min() > _COLOURED)
+    if not coloured and top >= _RIPPLE_HIGH:
+        return OPACITY
+    return MaskValues(
+        None, False, top, coloured, f"opacity, opaque at {_named(_colour_code(colour) if coloured else top)}"
+    )
+
+
+def _readable(files: Sequence[Path], as_stored: bool) -> list[Array]:
+    out = []
+    for file in files:
+        try:
+            out.append(read_values(file, as_stored))
+        except VideoError:  # damaged ones are reported where they are needed
+            continue
+    return out
+
+
+def _codes(image: Array) -> Int64[Array, "h w"]:
+    """One number a pixel: its grey level or index; 1 << 24 | 0xRRGGBB of a colour; the alpha where that varies."""
+    if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
+        return image[:, :, 3].astype(np.int64)
+    if image.ndim == 3:
+        red, green, blue = (image[:, :, k].astype(np.int64) for k in range(3))
+        grey = np.array_equal(red, green) and np.array_equal(green, blue)
+        return green if grey else np.where(red + green + blue > 0, _COLOUR | red << 16 | green << 8 | blue, 0)
+    return image.astype(np.int64)
+
+
+def _values(codes: Array) -> Int64[Array, " n"]:
+    """What is not background, each once."""
+    return np.unique(codes[codes > 0].astype(np.int64))
+
+
+def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
+    """Values that at least _FILLED pixels share with all their neighbours."""
+    exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
+    around = np.ones((3, 3), dtype=np.uint8)
+    inner = codes[(cv2.erode(exact, around) == cv2.dilate(exact, around)) & (codes > 0)]
+    values, counts = np.unique(inner, return_counts=True)
+    return values[counts >= _FILLED]
+
+
+def _coloured(frames: Sequence[VideoImage]) -> bool:
+    return any(int(np.ptp(frame.rgb(), axis=2).max()) > _COLOURED for frame in frames)
+
+
+def _code_of(where: str, chosen: int | str) -> int:
+    if isinstance(chosen, int):
+        return chosen
+    digits = chosen.removeprefix("#")
+    if len(digits) != 6 or not all(c in "0123456789abcdefABCDEF" for c in digits):
+        raise MaskError(f'{where}: mask_object: expected a number or a colour such as "#800000", got {chosen!r}')
+    return _COLOUR | int(digits, 16)
+
+
+def _colour_code(colour: Array) -> int:
+    red, green, blue = (round(float(v)) for v in colour)
+    return _COLOUR | red << 16 | green << 8 | blue
+
+
+def _named(code: int) -> str:
+    return str(code) if code < _COLOUR else f'"#{code - _COLOUR:06x}"'
+
+
+def _listed(codes: Sequence[int]) -> str:
+    shown = ", ".join(map(_named, codes[:8]))
+    return shown + (f" and {len(codes) - 8} more" if len(codes) > 8 else "")
+
+
+@lru_cache(maxsize=64)
+def _curve(top: int) -> UInt8[Array, "256"]:
+    """Levels to opacity, a lossy codec's ripples removed; `top` is opaque."""
+    low, high = _RIPPLE_LOW * top / 255, _RIPPLE_HIGH * top / 255
+    return np.clip(np.round((np.arange(256) - low) * 255.0 / (high - low)), 0, 255).astype(np.uint8)
