@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import logging
 import multiprocessing
 import os
 import signal
@@ -18,6 +19,8 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from mouselift.errors import MouseliftError
+
+LOG = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
@@ -48,6 +51,7 @@ def run_blocks(
         for block in blocks:
             yield from job(block)
         return
+    LOG.debug("%d processes for %d blocks", min(workers, len(blocks)), len(blocks))
     context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
     others = set(multiprocessing.active_children())
     pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))

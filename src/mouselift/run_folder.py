@@ -7,6 +7,7 @@ written to a hidden name and renamed. The journal keeps the records of finished 
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ import msgspec
 
 from mouselift.atomic import TEMPORARY, hidden, why_not_written, write_whole
 from mouselift.errors import DatasetError, OutputError
+
+LOG = logging.getLogger(__name__)
 
 SCHEMA = 1
 MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".lock"
@@ -63,6 +66,7 @@ class RunFolder(Generic[R]):
         """Make the folder, or check that it belongs to this run. DatasetError where it does not."""
         if self._description.exists():
             self._check()
+            LOG.info("%s: goes on with what an earlier run made", self.root)
             return
         if self.root.exists() and any(path.name != LOCK for path in self.root.iterdir()):
             raise DatasetError(

@@ -199,3 +199,17 @@ def test_dataset_is_a_capture_too(recording: Path, tmp_path: Path) -> None:
     assert summary.kept == 12
     content = json.loads((tmp_path / "second/sample_000003/opencv_cameras.json").read_bytes())
     assert all(frame["cx"] == frame["cy"] == 256.0 for frame in content["frames"])
+
+
+def test_the_library_logs_and_says_nothing_unasked(
+    recording: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG", logger="mouselift")
+    run(recording, tmp_path / "out", replace(KEEP, frames=(0, 1)))
+    run(recording, tmp_path / "out", replace(KEEP, frames=(0, 1, 2)))
+    said = [record.getMessage() for record in caplog.records]
+    assert any("dannce rig, 6 cameras" in line for line in said)
+    assert any("3 frames selected, 2 of them finished before" in line for line in said)
+    assert any("goes on with what an earlier run made" in line for line in said)
+    assert any(line.startswith("frame 2: kept") for line in said)
+    assert capsys.readouterr() == ("", "")

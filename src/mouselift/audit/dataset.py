@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +36,8 @@ from mouselift.findings import Finding, Severity
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.sampling import evenly_spaced
+
+LOG = logging.getLogger(__name__)
 
 DEFAULTS = AuditOptions()
 _BLOCK = 16  # samples a worker takes at a time
@@ -93,6 +96,7 @@ def audit_dataset(
     for samples, rays in run_blocks(_Job(tuple(folders), options.hull), blocks, worker_count(workers)):
         for index, report, like in samples:
             collected.add(index, report, like)
+            LOG.debug("%s: %s", folders[index].name, report.verdict)
         collected.rays = collected.rays.merged(rays)
         done += len(samples)
         progress("samples", done, len(folders))

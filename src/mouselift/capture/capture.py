@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
 from mouselift.media.video import VideoInfo, probe
+
+LOG = logging.getLogger(__name__)
 
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
@@ -98,6 +101,9 @@ def load_capture(path: Path) -> Capture:
         cameras.append(camera)
         oddities += _oddities(camera, size)
     evidence = (*rig.evidence, *oddities)
+    LOG.info("%s: %s rig, %d cameras", file, spec.rig_format, len(cameras))
+    for line in evidence:
+        LOG.info("%s: %s", file, line)
     return Capture(
         file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, spec.rig_file, spec.rig_format, evidence
     )

@@ -7,6 +7,7 @@ then block after block (cut at key frames) read, plan, warp, write; then manifes
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, us
 from mouselift.prepare.selection import assign_roles, select_frames
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import RunFolder
+
+LOG = logging.getLogger(__name__)
 
 Source = CaptureSource | DatasetSource
 
@@ -86,12 +89,15 @@ def prepare_dataset(
         store.open()
         known = store.known()
         todo = [frame for frame in frames if frame not in known]
+        LOG.info("%s: %d frames selected, %d of them finished before", out, len(frames), len(frames) - len(todo))
         setting = Setting(options, framing, source.cameras, up, shared, source.rate, _provenance(identity))
         job = _Job(source, setting, store)
         made = 0
         progress("samples", len(frames) - len(todo), len(frames))
         for block in run_blocks(job, source.blocks(todo), processes):
             store.log(block)
+            for record in block:
+                LOG.debug("frame %d: %s, %s", record.frame, record.status, ", ".join(f.code for f in record.findings))
             known.update({record.frame: record for record in block})
             made += len(block)
             progress("samples", len(frames) - len(todo) + made, len(frames))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,8 @@ from mouselift.repair.options import Pool, RepairOptions
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+
+LOG = logging.getLogger(__name__)
 
 DESCRIPTION = "repair.json"
 
@@ -111,6 +114,7 @@ def repair_dataset(
         for record in run_blocks(_Job(tuple(todo), store, shared, options.pool, rig), blocks, worker_count(workers)):
             store.log([record])
             known[record.id] = record
+            LOG.debug("%s: %s", record.id, record.status)
             done += 1
             progress("repairing", done, len(folders))
         records = [known[folder.name] for folder in folders]
