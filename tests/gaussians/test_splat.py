@@ -52,10 +52,29 @@ def test_full_and_empty_opacity_stay_finite(tmp_path: Path, splats: Splats) -> N
     assert np.isfinite(read_splat(tmp_path / "a.splat").opacities).all()
 
 
+def test_one_bad_record_costs_one(tmp_path: Path, splats: Splats) -> None:
+    data = bytearray(splat_bytes(splats))
+    data[32 * 4 : 32 * 4 + 4] = np.array([np.nan], "<f4").tobytes()
+    data[32 * 6 + 12 : 32 * 6 + 16] = np.array([0], "<f4").tobytes()
+    (tmp_path / "a.splat").write_bytes(data)
+    got = read_splat(tmp_path / "a.splat")
+    write_splat(tmp_path / "whole.splat", splats)
+    whole = read_splat(tmp_path / "whole.splat")
+    assert np.array_equal(got.positions, whole.positions[[0, 1, 2, 3, 5, 7, 8]])
+    assert got.notes[0].startswith("2 of 9 records left out")
+    assert got.notes[0].endswith("the first is record 4")
+    (tmp_path / "none.splat").touch()
+    assert read_splat(tmp_path / "none.splat").notes == ("it holds no Gaussians (0 bytes)",)
+    (tmp_path / "none.splat").unlink()
+
+
 def test_refusals(tmp_path: Path, splats: Splats) -> None:
     (tmp_path / "half.splat").write_bytes(splat_bytes(splats)[:-5])
     with pytest.raises(DatasetError, match="cut short"):
         read_splat(tmp_path / "half.splat")
+    (tmp_path / "zero.splat").write_bytes(bytes(64) + splat_bytes(splats)[:64])
+    with pytest.raises(DatasetError, match=r"record 0 .* 2 of 4 records. Not a \.splat"):
+        read_splat(tmp_path / "zero.splat")
     (tmp_path / "zero.splat").write_bytes(bytes(64))
     with pytest.raises(DatasetError, match=r"Not a \.splat"):
         read_splat(tmp_path / "zero.splat")

@@ -112,6 +112,15 @@ def test_a_ply_alone(sample: Path, tmp_path: Path, quick: list[object]) -> None:
         run(sample, tmp_path / "mouse.ply", *quick)
 
 
+def test_colours_as_bytes_on_request(sample: Path, tmp_path: Path, quick: list[object]) -> None:
+    for flags, word in (([], b"uchar"), (["--colour-bytes"], b"\nproperty float nx")):
+        out = tmp_path / f"out{len(flags)}"
+        run(sample, out, *quick, *flags)
+        header = (out / "sample_000007/gaussians.ply").read_bytes().split(b"end_header")[0]
+        assert word not in header
+        assert (b"property uchar red" in header) == bool(flags)
+
+
 def test_whole_samples_are_skipped_and_broken_ones_made_again(
     make_sample: Callable[..., Path],
     tmp_path: Path,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 from mouselift.view.live import SplatView, cameras_of, is_splats, sources_of
-from mouselift.view.splats import cloud_of, shown_most, splat_scene
+from mouselift.view.splats import cloud_of, opacities_of, shown_most, splat_scene
 from splat_file import write_splat
 
 COUNT = 40
@@ -179,6 +180,21 @@ def test_served(tmp_path: Path, sample_folder: Callable[..., Path]) -> None:
         live.show(0)
         assert "**sample_1**" in live.words.content
         assert "2 cameras" in live.words.content
+    broken = some()
+    broken.opacities[7] = np.nan
+    write_ply(tmp_path / "broken.ply", broken)
+    with SplatView(tmp_path / "broken.ply", port=0) as live:
+        assert "39 of 39 Gaussians" in live.words.content
+        assert "1 of 40 Gaussians left out: 1 with numbers that are not finite" in live.words.content
+    write_ply(tmp_path / "empty.ply", some(0))
+    with SplatView(tmp_path / "empty.ply", port=0) as live:
+        assert "It holds no Gaussians" in live.words.content
+    active = replace(some(), opacities=opacities_of(some()).astype(np.float32), scales=np.exp(some().scales))
+    write_ply(tmp_path / "active.ply", active)
+    with pytest.raises(DatasetError, match="--activated both"):
+        SplatView(tmp_path / "active.ply", port=0)
+    with SplatView(tmp_path / "active.ply", port=0, activated="both") as live:
+        assert "Read as activated values, as told: opacities and scales." in live.words.content
     with pytest.raises(DatasetError, match="no sample is called sample_9"):
         SplatView(tmp_path / "recon", port=0, sample="sample_9")
     (tmp_path / "recon/sample_1/gaussians.ply").write_bytes(b"ply\nno")

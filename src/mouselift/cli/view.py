@@ -10,6 +10,8 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, say
+from mouselift.errors import DatasetError
+from mouselift.reconstruct.options import Activated
 
 
 @dataclass
@@ -28,6 +30,9 @@ class View:
     sample: str | None = None
     """Name of the sample's folder to start with; the first otherwise. With a .ply: the sample folder whose cameras
     stand beside the Gaussians (default: those that `mouselift reconstruct` wrote next to it)."""
+    activated: Activated | None = None
+    """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
+    logits and logarithms; by default none, and a file in which they look so is refused."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0: every network that this machine is in."""
     port: int = 8080
@@ -36,8 +41,13 @@ class View:
     def run(self) -> int:
         from mouselift.view.live import LiveView, SplatView, is_splats
 
-        served = SplatView if is_splats(self.path) else LiveView
-        with served(self.path, self.host, self.port, self.sample) as live:
+        own = (self.path, self.host, self.port, self.sample)
+        splats = is_splats(self.path)
+        if self.activated is not None and not splats:
+            raise DatasetError(
+                f"{self.path}: --activated says how a .ply of Gaussians is read; expected one, or a folder"
+            )
+        with SplatView(*own, self.activated) if splats else LiveView(*own) as live:
             try:
                 say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
                 while True:

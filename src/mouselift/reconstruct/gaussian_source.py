@@ -12,6 +12,7 @@ import torch
 
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, DatasetError, ModelError
+from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import read_splats
 from mouselift.models.gslrm.config import check_memory
 from mouselift.models.gslrm.facelift import load_gslrm
@@ -168,10 +169,12 @@ class FileSource:
 
     path: Path
     device: torch.device
+    activated: Activated | None = None  # as `read_splats`
 
     @property
     def identity(self) -> dict[str, object]:
-        return {"gaussians": str(self.path.resolve())}
+        told = {} if self.activated is None else {"activated": self.activated}
+        return {"gaussians": str(self.path.resolve()), **told}
 
     @property
     def words(self) -> str:
@@ -201,7 +204,7 @@ class FileSource:
             self.file(sample)
 
     def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
-        return Gaussians.from_splats(read_splats(self.file(sample.name)), self.device)
+        return Gaussians.from_splats(read_splats(self.file(sample.name), self.activated), self.device)
 
 
 def device_of(name: str | None) -> torch.device:

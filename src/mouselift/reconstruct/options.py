@@ -10,6 +10,7 @@ from typing import Literal, get_args
 from mouselift.errors import DatasetError, ModelError
 
 Precision = Literal["float32", "bfloat16"]
+Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
 FilterName = Literal["none", "facelift", "facelift-gradio", "facelift-training"]  # of gaussians.filters.FILTERS
 Levels3 = tuple[int, int, int]  # red, green, blue, 0..255
 
@@ -100,6 +101,9 @@ class ReconstructOptions:
     """Pixels a side, to which images are resized with their cameras; 256 is a tenth of the work of 512."""
     filter: FilterName = "none"
     """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
+    colour_bytes: bool = False
+    """Write red, green, blue as bytes into the .ply, as FaceLift does, for programs that show plain points. Readers
+    that expect floats only (gsply, the viewer of the 3DGS reference) then read wrong numbers."""
     turntable: int = 60
     """Frames of one turn; 0: no film."""
     background: Levels3 = (255, 255, 255)
@@ -125,6 +129,8 @@ class ReconstructOptions:
     def identity(self) -> dict[str, object]:
         """What must be equal for two runs of one network to share a folder."""
         own = {key: getattr(self, key) for key in ("views", "size", "filter", "turntable")}
+        if self.colour_bytes:  # said only then: folders that were made before go on
+            own["colour_bytes"] = True
         return {**own, "background": colour_of(self.background)}
 
 
@@ -141,6 +147,9 @@ class EvaluateOptions:
     gaussians: Path | None = None
     """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
+    activated: Activated | None = None
+    """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
+    logits and logarithms; by default none, and a file in which they look so is refused."""
     hold_out: tuple[str, ...] = ()
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     views: tuple[str, ...] = ()
@@ -163,6 +172,8 @@ class EvaluateOptions:
     def __post_init__(self) -> None:
         if (self.checkpoint is None) == (self.gaussians is None):
             raise ModelError("expected --checkpoint FILE, or --gaussians FOLDER with files that are there already")
+        if self.activated is not None and self.gaussians is None:
+            raise DatasetError("--activated says how files of Gaussians are read; expected --gaussians with it")
         if self.gaussians is not None and self.rotate:
             raise DatasetError("--rotate makes a reconstruction a view; expected --checkpoint with it, got --gaussians")
         HoldOut(self.hold_out, self.views, self.rotate)

@@ -117,13 +117,21 @@ def reconstruct_samples(
     progress = over_samples(plan.tasks, 0 if alone else options.turntable, progress)
     if alone:
         (made,) = _reconstructions(plan.tasks, source, options, progress, options.filter)
-        write_ply(out, made.splats)
+        write_ply(out, made.splats, options.colour_bytes)
         return Reconstructed([made.record], 1)
     with store.locked():
         store.open()
         for made in _reconstructions(plan.tasks, source, options, progress, options.filter):
             with store.writing(made.record.id) as hidden:
-                write_made(made, hidden, renderer_for(source.device), options.turntable, page, progress)
+                write_made(
+                    made,
+                    hidden,
+                    renderer_for(source.device),
+                    options.turntable,
+                    page,
+                    progress,
+                    colour_bytes=options.colour_bytes,
+                )
             store.log([made.record])
         known = _finished(store, METRICS)
         ordered = [known[name] for name in sorted(known)]
@@ -247,7 +255,7 @@ def _unfinished(store: RunFolder[SampleRecord], folders: Sequence[Path]) -> list
 
 def _source_of(options: EvaluateOptions) -> Source:
     if options.gaussians is not None:
-        return FileSource(options.gaussians, device_of(options.device))
+        return FileSource(options.gaussians, device_of(options.device), options.activated)
     assert options.checkpoint is not None, "EvaluateOptions has one of the two"
     return NetworkSource(options.checkpoint, options.dtype, options.device)
 

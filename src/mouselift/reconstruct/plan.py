@@ -18,7 +18,7 @@ from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.options import HoldOut, Round
 from mouselift.sampling import evenly_spaced
 
-BYTES_A_SPLAT = 239  # of a .ply: 59 float32 numbers, 3 bytes
+BYTES_A_SPLAT = 248  # of a .ply: 62 float32 numbers
 # bytes a Gaussian that is drawn and written, beside the weights: 1.54 GB for 1,572,866 (float32, one view a time)
 _DRAWN_AND_WRITTEN = 1000
 _TRIAL_TOKENS = 2048  # enough to keep all threads busy

@@ -46,13 +46,15 @@ def write_made(
     frames: int,
     page: Page | None = None,
     progress: Progress = silent,
+    colour_bytes: bool = False,
 ) -> None:
     """Fills an empty folder; metrics.json last. frames: of the turn, 0 for none. `progress` hears of each of them.
+    colour_bytes: as `write_ply`.
 
     cameras.json is in the format of `opencv_cameras.json`, its images the renders; another name, so that nobody
     takes the folder for a sample.
     """
-    write_ply(folder / SPLATS, made.splats)
+    write_ply(folder / SPLATS, made.splats, colour_bytes)
     (folder / RENDERS).mkdir()
     views = []
     for shot in made.shots:

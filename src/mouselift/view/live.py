@@ -24,6 +24,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
+from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
@@ -124,8 +125,16 @@ class SplatView(Served):
 
     eye = (0.75, -0.8, 0.55)  # before the cameras: the Gaussians are what is looked at
 
-    def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        sample: str | None = None,
+        activated: Activated | None = None,
+    ) -> None:
         self.sources = sources_of(path, sample)
+        self.activated: Activated | None = activated  # as `read_splats`
         names = [source.name for source in self.sources]
         first = 0 if is_file_of_splats(path) else index_of(path, names, sample)
         super().__init__(len(names), first, host, port)
@@ -133,7 +142,7 @@ class SplatView(Served):
     def show(self, index: int) -> None:
         """Replace the scene by that of source number `index`."""
         source = self.sources[index]
-        splats = read_splats(source.file)
+        splats = read_splats(source.file, self.activated)
         cloud = cloud_of(splats)
         scene = splat_scene(source.name, splats, cameras_of(source.cameras) if source.cameras is not None else [])
         self.clear()
@@ -142,7 +151,12 @@ class SplatView(Served):
         self.words.content = (
             f"**{source.name}** ({index + 1} of {len(self.sources)})\n\n{len(cloud):,} of {len(splats):,} Gaussians "
             f"are opaque enough to be seen; {len(scene.cameras)} cameras."
+            + "".join(f"\n\n{_sentence(note)}" for note in splats.notes)
         )
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def draw(api: Any, scene: Scene) -> None:

@@ -16,6 +16,7 @@ import torch
 
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError, ModelError
+from mouselift.gaussians.files import read_splats, write_ply
 from mouselift.geometry.similarity import Similarity
 from mouselift.reconstruct.gaussian_source import Engine, FileSource, NetworkSource
 from mouselift.reconstruct.options import NONE, EvaluateOptions, HoldOut
@@ -81,6 +82,22 @@ def test_what_the_images_were_drawn_from_is_perfect(known: Known) -> None:
     assert mean(result, "foreground_psnr") > 50
     assert mean(result, "foreground_ssim") > 0.9995
     assert mean(result, "iou") > 0.998
+
+
+def test_activated_files_are_scored_as_what_they_are(make_known: Any, tmp_path: Path) -> None:
+    known = make_known(tmp_path, samples=1)
+    file = known.gaussians / "sample_000000.ply"
+    splats = read_splats(file)
+    file.unlink()
+    opacities = 1 / (1 + np.exp(-splats.opacities))
+    write_ply(file, replace(splats, opacities=opacities, scales=np.exp(splats.scales)))
+    asked = EvaluateOptions(gaussians=known.gaussians, hold_out=ALL, device="cpu")
+    with pytest.raises(DatasetError, match=r"sample_000000\.ply: expected logits .* --activated both"):
+        evaluate_reconstruction(known.dataset, None, asked)
+    told = evaluate_reconstruction(known.dataset, None, replace(asked, activated="both"))
+    assert mean(told, "foreground_psnr") > 50
+    wrong = evaluate_reconstruction(known.dataset, None, replace(asked, activated="none"))
+    assert mean(wrong, "foreground_psnr") < 30
 
 
 def test_faults_of_cameras_cost_every_figure(camera_fault: Any, make_known: Any, tmp_path: Path) -> None:

@@ -1,0 +1,233 @@
+"""Reads `.ply` of 3D Gaussians, whoever wrote it.
+
+Element `vertex`, its properties in any order and of any number type: x y z; f_dc_0..2 and f_rest_* (spherical
+harmonics, degree 0 to 3; f_rest holds all coefficients of red, then of green, then of blue), or red green blue in their
+place; opacity (logit); scale_0..2 (natural log); rot_0..3 (w first, any length). Other elements and properties are
+passed over and named. So read: FaceLift, the 3DGS reference, gsplat, nerfstudio, Postshot, SuperSplat, splat-transform.
+
+A Gaussian with a number that is not finite, or a rotation of length zero, is left out; it is counted and named.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float32
+
+from mouselift.array_types import Array
+from mouselift.errors import DatasetError
+from mouselift.gaussians.activated import Activated, check_activated, deactivated
+from mouselift.gaussians.compressed_ply import is_compressed, unpacked
+from mouselift.gaussians.ply import Ply, read_elements
+from mouselift.gaussians.splats import Splats, harmonics_of_colours, logits_of_levels
+
+LOG = logging.getLogger(__name__)
+
+POSITION, DC = ("x", "y", "z"), tuple(f"f_dc_{i}" for i in range(3))
+SCALES, ROTATION = tuple(f"scale_{i}" for i in range(3)), tuple(f"rot_{i}" for i in range(4))
+COLOURS = ("red", "green", "blue")
+NORMAL = ("nx", "ny", "nz")
+_REST_OF_DEGREE = {0: 0, 1: 9, 2: 24, 3: 45}
+_SILENT = {*NORMAL, *COLOURS, "alpha"}  # nothing that a Gaussian has is in them
+_LEVEL_ERROR = 1e-3  # of 255: opacities that are all so near to whole levels were stored as bytes
+_ORDINARY_LENGTH = (1e-3, 1e3)  # of quaternions; others are scaled to 1, float32 squares would vanish or overflow
+_FILTER_3D = (
+    "filter_3D of Mip-Splatting is not applied: the Gaussians are thinner and more opaque than they were trained; "
+    "export a fused .ply"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Parts:
+    """What a file says of each Gaussian, as stored."""
+
+    positions: Float32[Array, "n 3"]
+    dc: Float32[Array, "n 3"]
+    rest: Float32[Array, "n c"]
+    opacities: Float32[Array, "n 1"]
+    scales: Float32[Array, "n 3"]
+    rotations: Float32[Array, "n 4"]
+
+    def named(self) -> list[tuple[tuple[str, ...], np.ndarray]]:
+        """(names of the columns, the columns)."""
+        rest = tuple(f"f_rest_{i}" for i in range(self.rest.shape[1]))
+        return [
+            (POSITION, self.positions),
+            (DC, self.dc),
+            (rest, self.rest),
+            (("opacity",), self.opacities),
+            (SCALES, self.scales),
+            (ROTATION, self.rotations),
+        ]
+
+
+def read_ply(path: Path, activated: Activated | None = None) -> Splats:
+    """Read a `.ply` of Gaussians, plain or compressed (module docstring). What was left out is in its `notes`.
+
+    activated: which numbers are opacities 0..1 and lengths in place of logits and logarithms; None: none, and
+    DatasetError where they look so. A compressed file always holds logarithms, and opacities in bytes.
+    DatasetError: no PLY, cut short, a property missing or malformed, or no Gaussian that is sound.
+    """
+    ply = read_elements(path)
+    if "vertex" not in ply.tables:
+        raise DatasetError(
+            f"{path}: expected an element `vertex`, got {', '.join(each.name for each in ply.elements) or 'none'}"
+        )
+    notes: list[str] = []
+    packed = is_compressed(ply)
+    parts = _Parts(**unpacked(ply)) if packed else _settled(_plain(ply, notes), activated, path, notes)
+    finite = np.logical_and.reduce([np.isfinite(part).all(axis=1) for _, part in parts.named()])
+    good = finite & (parts.rotations != 0).any(axis=1)
+    if not good.all():
+        notes.append(_left_out(parts, finite, good))
+    if len(good) and not good.any():
+        raise DatasetError(f"{path}: expected 3D Gaussians, but none is sound: {notes[-1]}")
+    if not len(good):
+        notes.append("it holds no Gaussians (element `vertex` has 0 rows)")
+    notes += [] if packed else _unused(ply)
+    for note in notes:
+        LOG.warning("%s: %s", path, note)
+    splats = Splats(
+        parts.positions,
+        _harmonics(parts.dc, parts.rest),
+        parts.opacities[:, 0],
+        parts.scales,
+        _ordinary(parts.rotations),
+        notes=tuple(notes),
+    )
+    return splats if good.all() else splats.taken(good)
+
+
+def _plain(ply: Ply, notes: list[str]) -> _Parts:
+    table, path = ply.tables["vertex"], ply.path
+    names = table.dtype.names or ()
+    if set(COLOURS) <= set(names) and not set(DC) & set(names) and all(table[name].dtype == "u1" for name in COLOURS):
+        dc = harmonics_of_colours(np.stack([table[name] for name in COLOURS], axis=1) / 255)
+        notes.append("colours are those of red, green and blue, 8 bits each: there is no f_dc")
+    else:
+        dc = _get(table, DC, path)
+    rest = _get(table, tuple(f"f_rest_{i}" for i in range(_REST_OF_DEGREE[_degree(names, path)])), path)
+    opacities = _get(table, ("opacity",), path)
+    return _Parts(
+        _get(table, POSITION, path),
+        dc,
+        rest,
+        _of_levels(opacities, notes),
+        _get(table, SCALES, path),
+        _get(table, ROTATION, path),
+    )
+
+
+def _get(table: np.ndarray, names: tuple[str, ...], path: Path) -> Float32[Array, "n c"]:
+    own = table.dtype.names or ()
+    missing = [name for name in names if name not in own]
+    if missing:
+        flat = " (2D Gaussians have two scales; they are not read)" if missing == ["scale_2"] else ""
+        raise DatasetError(
+            f"{path}: expected a .ply of 3D Gaussians; its vertices lack {', '.join(missing)}{flat} (they have "
+            f"{', '.join(own[:8])}, ...). A mesh or a plain point cloud?"
+        )
+    if not names:
+        return np.zeros((len(table), 0), dtype=np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # a double beyond float32 is infinite
+        return np.stack([table[name] for name in names], axis=1).astype(np.float32)
+
+
+def _degree(names: tuple[str, ...], path: Path) -> int:
+    rest = sum(name.startswith("f_rest_") for name in names)
+    for degree, count in _REST_OF_DEGREE.items():
+        if rest == count:
+            return degree
+    raise DatasetError(f"{path}: expected 0, 9, 24 or 45 f_rest properties (degree 0 to 3), got {rest}")
+
+
+def _of_levels(opacities: Float32[Array, "n 1"], notes: list[str]) -> Float32[Array, "n 1"]:
+    """Infinite logits made finite where they are bytes 0 and 255 of a file that was compressed once.
+
+    Then all other opacities are whole levels, too. Elsewhere an infinite logit is damage.
+    """
+    infinite = np.isinf(opacities)
+    if not infinite.any():
+        return opacities
+    levels = 255 / (1 + np.exp(-opacities[np.isfinite(opacities)].astype(np.float64)))
+    if (np.abs(levels - np.rint(levels)) > _LEVEL_ERROR).any():
+        return opacities
+    ends = logits_of_levels(np.where(opacities[infinite] > 0, 255, 0))
+    out = opacities.copy()
+    out[infinite] = ends
+    notes.append(
+        f"opacities are bytes: {int(infinite.sum())} of {len(out)} are infinite logits (0 or 255), read half a level "
+        "inside"
+    )
+    return out
+
+
+def _settled(parts: _Parts, activated: Activated | None, path: Path, notes: list[str]) -> _Parts:
+    """Logits and logarithms, by the numbers' looks or as told."""
+    opacities, scales = parts.opacities[:, 0], parts.scales
+    if activated is None:
+        sound = np.isfinite(opacities) & np.isfinite(scales).all(axis=1) & np.isfinite(parts.positions).all(axis=1)
+        check_activated(path, opacities[sound], scales[sound], parts.positions[sound])
+        return parts
+    if activated != "none":
+        notes.append(
+            f"read as activated values, as told: {'opacities and scales' if activated == 'both' else activated}"
+        )
+    opacities, scales = deactivated(activated, opacities, scales)
+    return replace(parts, opacities=opacities[:, None], scales=scales)
+
+
+def _left_out(parts: _Parts, finite: Bool[Array, " n"], good: Bool[Array, " n"]) -> str:
+    """How many, and what is wrong with the first."""
+    first = int(np.argmin(good))
+    wrong = [
+        f"{name} = {value}"
+        for names, part in parts.named()
+        for name, value in zip(names, part[first], strict=True)
+        if not np.isfinite(value)
+    ]
+    why = f": {', '.join(wrong[:3])}{', ...' if len(wrong) > 3 else ''}" if wrong else ""
+    kinds = []
+    if not finite.all():
+        kinds.append(f"{int((~finite).sum())} with numbers that are not finite")
+    if (finite & ~good).any():
+        kinds.append(f"{int((finite & ~good).sum())} with a rotation of length zero")
+    count = f"{int((~good).sum())} of {len(good)} Gaussians left out"
+    return f"{count}: {', '.join(kinds)}; the first is vertex {first}{why}"
+
+
+def _unused(ply: Ply) -> list[str]:
+    """Found and not used; what holds nothing of a Gaussian (normals, colours beside f_dc) goes unsaid."""
+    (vertex,) = (each for each in ply.elements if each.name == "vertex")
+    used = {*POSITION, *DC, "opacity", *SCALES, *ROTATION, *_SILENT}
+    left = [each.name for each in vertex.properties if each.name not in used and not each.name.startswith("f_rest_")]
+    said = [_FILTER_3D] if "filter_3D" in left else []
+    left = [name for name in left if name != "filter_3D"]
+    others = [each.name for each in ply.elements if each.name != "vertex"]
+    for kind, names in (("properties", left), ("elements", others)):
+        if names:
+            said.append(f"not used: {kind} {', '.join(names[:8])}{', ...' if len(names) > 8 else ''}")
+    return said
+
+
+def _harmonics(dc: Float32[Array, "n 3"], rest: Float32[Array, "n c"]) -> Float32[Array, "n k 3"]:
+    """Without the zeros that pad higher degrees."""
+    degree = math.isqrt(rest.shape[1] // 3 + 1) - 1
+    higher = rest.reshape(len(rest), 3, (degree + 1) ** 2 - 1).transpose(0, 2, 1)
+    used = max((k for k in range(1, degree + 1) if higher[:, k * k - 1 : (k + 1) ** 2 - 1].any()), default=0)
+    return np.ascontiguousarray(np.concatenate([dc[:, None], higher[:, : (used + 1) ** 2 - 1]], axis=1))
+
+
+def _ordinary(rotations: Float32[Array, "n 4"]) -> Float32[Array, "n 4"]:
+    length = np.linalg.norm(rotations.astype(np.float64), axis=1)
+    low, high = _ORDINARY_LENGTH
+    strange = np.isfinite(length) & (length > 0) & ((length < low) | (length > high))
+    if not strange.any():
+        return rotations
+    out = rotations.copy()
+    out[strange] = rotations[strange].astype(np.float64) / length[strange, None]
+    return out
