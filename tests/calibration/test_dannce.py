@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
 from mouselift.calibration.dannce import read_dannce
 from mouselift.calibration.registry import load_rig
@@ -31,6 +32,7 @@ def test_documented_layout_is_read_exactly(tmp_path: Path, truth, write, distanc
         np.testing.assert_allclose(rig[camera.name].K, camera.K, atol=1e-12)
         assert rig[camera.name].size is None
     assert any("Assumed" in line and "'dannce'" in line for line in rig.evidence)
+    assert [line.split(",")[0] for line in rig.assumed] == ["r is transposed", "the principal point is 1-based"]
 
 
 @pytest.mark.parametrize(
@@ -147,10 +149,136 @@ def test_untransposed_k_without_evidence_is_refused(tmp_path: Path, truth, write
     assert worst(read_dannce(folder, "opencv"), truth, distance) < EXACT_PX
 
 
-def test_an_unknown_writer_is_refused_even_with_evidence(tmp_path: Path, truth, write, world_points) -> None:
+PROPERTIES = [(k, r, base) for k in (True, False) for r in (True, False) for base in (True, False)]
+
+
+def words_of(k: bool, r: bool, base: bool) -> str:
+    return f"K-{'transposed' if k else 'upright'} r-{'transposed' if r else 'upright'} {int(base)}-based"
+
+
+def stored(folder: Path, truth: list[Camera], write, k: bool, r: bool, base: bool) -> Path:
+    """params files of a writer with any of the eight conventions."""
+    folder.mkdir(exist_ok=True)
+    for index, camera in enumerate(truth):
+        K = camera.K.copy()
+        K[:2, 2] += 0.5 if base else -0.5
+        fields = {"K": K.T if k else K, "r": camera.R_cam_world.T if r else camera.R_cam_world}
+        savemat(folder / f"hires_cam{index + 1}_params.mat", write.fields(camera) | fields)
+    return folder
+
+
+@pytest.mark.parametrize(("k", "r", "base"), PROPERTIES)
+def test_every_convention_has_a_variant(k: bool, r: bool, base: bool, tmp_path: Path, truth, write, distance) -> None:
+    rig = read_dannce(stored(tmp_path, truth, write, k, r, base), words_of(k, r, base))
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert not rig.assumed
+
+
+@pytest.mark.parametrize(("k", "r", "base"), PROPERTIES)
+def test_exact_centres_tell_all_three(
+    k: bool, r: bool, base: bool, tmp_path: Path, truth, write, world_points, distance
+) -> None:
     write.com(tmp_path / "com/com.pickle", truth, world_points)
-    with pytest.raises(CalibrationError, match="no known writer"):
-        read_dannce(write.dannce(tmp_path / "calibration", truth, "odd"))
+    rig = read_dannce(stored(tmp_path / "calibration", truth, write, k, r, base))
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert not rig.assumed
+
+
+@pytest.mark.parametrize(("k", "r", "base"), PROPERTIES)
+def test_calibration_json_tells_all_three(k: bool, r: bool, base: bool, tmp_path: Path, truth, write, distance) -> None:
+    write.calibration_json(tmp_path / "calibration.json", truth)
+    rig = read_dannce(stored(tmp_path, truth, write, k, r, base))
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert not rig.assumed
+
+
+def test_an_export_of_opencv_without_one_added(tmp_path: Path, truth, write, distance) -> None:
+    """K and r transposed, 0-based: nothing shows it, so it is said what it costs and how it is settled."""
+    folder = stored(tmp_path, truth, write, True, True, False)
+    rig = read_dannce(folder)
+    doubt = next(line for line in rig.assumed if "principal point" in line)
+    assert "off by 1 px in x and y" in doubt
+    assert 'variant = "0-based"' in doubt
+    rig = read_dannce(folder, "0-based")
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert [line.split(",")[0] for line in rig.assumed] == ["r is transposed"]
+
+
+@pytest.mark.parametrize("base", [True, False])
+def test_a_principal_point_fixed_in_the_middle_tells_the_base(base: bool, tmp_path: Path, truth, write) -> None:
+    fixed = [
+        Camera.from_matrices(
+            np.array([[900.0, 0, 320.0], [0, 900.0, 240.0], [0, 0, 1]]), c.R_cam_world, c.t_cam_world, (640, 480)
+        )
+        for c in truth
+    ]
+    rig = read_dannce(stored(tmp_path, fixed, write, True, True, base))
+    assert {(camera.K[0, 2], camera.K[1, 2]) for camera in rig.cameras} == {(320.0, 240.0)}
+    assert any(f"the middle of an image (640x480) counted from {int(base)}" in line for line in rig.evidence)
+
+
+def clicked(file: Path, truth: list[Camera], write, rng: np.random.Generator, base: bool, noise: float) -> None:
+    """Labels of Label3D (counted from 1) with a hand's noise, and points triangulated from them."""
+    points = rng.uniform(-60, 60, (400, 3))
+    write.label3d(file, truth, points)
+    content = loadmat(file)
+    for cell in np.ravel(content["labelData"]):
+        seen = cell[0, 0]["data_2d"]
+        seen += rng.normal(0, noise, seen.shape)
+    savemat(file, {key: value for key, value in content.items() if not key.startswith("__")})
+
+
+@pytest.mark.parametrize("base", [True, False])
+def test_clicked_labels_tell_the_base(base: bool, tmp_path: Path, truth, write, distance) -> None:
+    clicked(tmp_path / "clicks_dannce.mat", truth, write, np.random.default_rng(3), base, 0.8)
+    rig = read_dannce(stored(tmp_path / "calibration", truth, write, True, True, base))
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert not rig.assumed
+
+
+def test_centres_in_steps_of_two_pixels_are_a_hint_only(tmp_path: Path, truth, write, distance) -> None:
+    rng, content = np.random.default_rng(5), {}
+    for frame, point in enumerate(rng.uniform(-60, 60, (300, 3))):
+        content[frame] = {c.name: {"COM": 2 * np.floor((c.project(point[None])[0] - 0.5) / 2)} for c in truth}
+    (tmp_path / "com").mkdir()
+    (tmp_path / "com/com.pickle").write_bytes(pickle.dumps(content))
+    rig = read_dannce(write.dannce(tmp_path / "calibration", truth))
+    assert worst(rig, truth, distance) < EXACT_PX
+    assert any("principal point is 1-based" in line for line in rig.assumed)
+
+
+def test_variants_that_cannot_be_are_refused(tmp_path: Path, truth, write) -> None:
+    folder = write.dannce(tmp_path, truth)
+    for variant, message in (
+        ("0-based 1-based", "contradicts itself"),
+        ("2-based", r"'2-based' is unknown; expected one of dannce.*0-based"),
+        ("K-upright", "K is transposed"),
+    ):
+        with pytest.raises(CalibrationError, match=message):
+            read_dannce(folder, variant)
+    file = write.calibration_json(tmp_path / "calibration.json", truth)
+    with pytest.raises(CalibrationError, match="one convention"):
+        read_dannce(file, "dannce")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda K: 0.5 * K, r"transposed and scaled by 0\.5 as a whole.*only its first two rows"),
+        (lambda K: K @ np.diag([1.0, 1.0, -1.0]), "looks along -z"),
+        (lambda K: K * np.array([[1], [1], [0]]), "has no principal point|last entry is 0"),
+    ],
+)
+def test_a_k_without_0_0_1_is_told_by_what_it_is(change, message: str, tmp_path: Path, truth, write) -> None:
+    write.dannce(tmp_path, truth)
+    fields = write.fields(truth[1])
+    savemat(
+        tmp_path / "hires_cam2_params.mat",
+        fields | {"K": change(fields["K"].T).T if "z" in message else change(fields["K"])},
+    )
+    with pytest.raises(CalibrationError, match=message) as caught:
+        read_dannce(tmp_path)
+    assert "Camera2" in str(caught.value)
 
 
 def test_the_asked_variant_must_fit_k(tmp_path: Path, truth, write) -> None:

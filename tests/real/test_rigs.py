@@ -229,5 +229,7 @@ def test_init_on_the_real_recording(tmp_path: Path) -> None:
         assert camera.video == (DATA / f"mouse_cylinder/videos/{camera.name}_31500.mp4").resolve()
         assert (camera.camera.width, camera.camera.height) == CYLINDER_SIZE
     np.testing.assert_array_equal(capture.require_up(), [0.0, 0.0, 1.0])
-    assert any("Decided by that evidence: variant 'dannce'" in line for line in capture.evidence)
+    assert any(
+        "Decided by that evidence, but for the principal point: variant 'dannce'" in line for line in capture.evidence
+    )
     assert any("WARNING: camera CameraL" in line and "cy = 1560 of 1048" in line for line in capture.evidence)

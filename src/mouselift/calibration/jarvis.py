@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from mouselift.atomic import visible
+from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
@@ -39,7 +40,8 @@ def _camera(file: Path) -> RigCamera:
     K, R, t = matrices(where, values["intrinsicMatrix"], values["R"], values["T"])
     if K[:2, 2].any() or not K[2, :2].any():
         raise CalibrationError(
-            f"{where}: expected JARVIS's transposed intrinsicMatrix (principal point in its last row), got {K.tolist()}"
+            f"{where}: expected JARVIS's transposed intrinsicMatrix (principal point in its last row), got "
+            f"{K.tolist()}: {fault_of(K) or 'it is upright (in its last column), as OpenCV writes it'}"
         )
     try:
         lens = opencv_lens(values["distortionCoefficients"].ravel().tolist())

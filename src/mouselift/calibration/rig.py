@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Matrix3, Vector3, frozen
+from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
@@ -63,11 +64,8 @@ class RigCamera:
         ):
             if not np.isfinite(values).all():
                 raise ValueError(f"{label} holds NaN or infinity: {values.tolist()}; expected finite numbers")
-        if np.any(self.K[2, :2] != 0) or self.K[1, 0] != 0 or self.K[2, 2] != 1:
-            raise ValueError(
-                f"K is not an upper triangular intrinsic matrix with K[2][2] = 1, got {self.K.tolist()}. "
-                "Is it transposed (the principal point in its last row)? This format stores it in its last column."
-            )
+        if (fault := fault_of(self.K)) is not None:
+            raise ValueError(fault)
         if self.K[0, 0] <= 0 or self.K[1, 1] <= 0:
             raise ValueError(f"expected positive focal lengths, got fx = {self.K[0, 0]:g}, fy = {self.K[1, 1]:g}")
 
@@ -81,12 +79,13 @@ class RigCamera:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """A rig file, read. `evidence`: what was decided about ambiguous variants, in words."""
+    """A rig file, read. `evidence`: what was found and decided, in words; `assumed`: what nothing decided."""
 
     file: Path
     format: str
     cameras: tuple[RigCamera, ...]
     evidence: tuple[str, ...] = ()
+    assumed: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         names = [camera.name for camera in self.cameras]

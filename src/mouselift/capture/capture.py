@@ -100,7 +100,7 @@ def load_capture(path: Path) -> Capture:
         camera, size = _camera(file, entry, rig[entry.rig_name or entry.name])
         cameras.append(camera)
         oddities += _oddities(camera, size)
-    evidence = (*rig.evidence, *oddities)
+    evidence = (*rig.evidence, *(f"Assumed: {line}" for line in rig.assumed), *oddities)
     LOG.info("%s: %s rig, %d cameras", file, spec.rig_format, len(cameras))
     for line in evidence:
         LOG.info("%s: %s", file, line)

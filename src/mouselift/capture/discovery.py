@@ -81,7 +81,7 @@ def discover(
         *_said_of(project, names),
         *words,
     ]
-    assumed = list(_assumptions(calibration))
+    assumed = [*calibration.assumed, *_assumptions(calibration)]
     if found_rig.above:
         assumed.append(f"the calibration above this folder, {relative(rig_file, folder)}, is this recording's")
     missing = [name for name in calibration.names if name not in chosen.files]
