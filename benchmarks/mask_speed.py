@@ -22,7 +22,8 @@ sys.path.insert(0, str(HERE))
 
 from mouselift.masks.background import learn_background  # noqa: E402
 from mouselift.masks.options import MaskOptions  # noqa: E402
-from mouselift.media.video import VideoReader, probe  # noqa: E402  (after the path above, like its siblings)
+from mouselift.media.video import VideoReader  # noqa: E402  (after the path above, like its siblings)
+from mouselift.media.video_index import probe  # noqa: E402  (after the path above, like its siblings)
 from mouselift.sampling import evenly_spaced  # noqa: E402
 
 

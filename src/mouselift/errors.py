@@ -27,6 +27,24 @@ class VideoError(MouseliftError):
     """A video or image sequence cannot be read as promised: truncated, short, or of another size."""
 
 
+class UnreachableError(VideoError):
+    """A file cannot be read now: its folder is away, permission is denied, the disk or the network fails.
+
+    The run stops. Nothing about the recording follows from it, so nothing is recorded: the next run makes what is left.
+    """
+
+    @classmethod
+    def of(cls, path: object, error: OSError) -> UnreachableError:
+        return cls.because(path, f"cannot be read now ({error.strerror or error})")
+
+    @classmethod
+    def because(cls, path: object, what: str) -> UnreachableError:
+        return cls(
+            f"{path}: {what}. This says nothing about the recording: bring the folder, the drive or the permission "
+            "back and give the same command again; finished samples are kept"
+        )
+
+
 class MaskError(MouseliftError):
     """A mask is missing, empty, or does not belong to its image."""
 

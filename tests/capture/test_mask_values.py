@@ -15,7 +15,8 @@ from PIL import Image
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.errors import MaskError
 from mouselift.media.images import ImageFolder, read_values
-from mouselift.media.video import VideoInfo, VideoReader, probe
+from mouselift.media.video import VideoReader
+from mouselift.media.video_index import VideoInfo, probe
 
 SIZE = (96, 64)
 Paint = Callable[[int], np.ndarray]

@@ -24,7 +24,8 @@ from mouselift.masks.segment_capture import (
 )
 from mouselift.media.images import ImageFolder
 from mouselift.media.png import encode_png
-from mouselift.media.video import VideoReader, probe
+from mouselift.media.video import VideoReader
+from mouselift.media.video_index import probe
 from mouselift.parallel import run_blocks
 from mouselift.run_folder import JOURNAL
 

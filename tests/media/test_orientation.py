@@ -17,7 +17,9 @@ from mouselift.errors import VideoError
 from mouselift.masks.changes import yuv_image
 from mouselift.media.images import ImageFolder, read_image
 from mouselift.media.orientation import Orientation, of_display_matrix
-from mouselift.media.video import VideoImage, VideoReader, probe
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import probe
 
 PIXELS = np.random.default_rng(5).integers(0, 255, (20, 30, 3), dtype=np.uint8)
 ALL = [Orientation(t, c, r) for t in (False, True) for c in (False, True) for r in (False, True)]

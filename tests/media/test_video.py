@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from mouselift.errors import VideoError
-from mouselift.media.video import VideoImage, VideoInfo, VideoReader, probe
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import VideoInfo, probe
 
 MakeVideo = Callable[..., Path]
 NumberOf = Callable[[np.ndarray], int]

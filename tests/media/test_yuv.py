@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 
-from mouselift.media.video import VideoImage, VideoReader, full_range_levels, probe, region_rgb, rgb_from_yuv
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage, full_range_levels, region_rgb, rgb_from_yuv
+from mouselift.media.video_index import probe
 
 BT709, BT601 = 1, 6
 LIMITED, FULL = 1, 2

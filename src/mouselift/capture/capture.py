@@ -16,7 +16,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_fil
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
-from mouselift.media.video import VideoInfo, probe
+from mouselift.media.video_index import VideoInfo, probe
 
 LOG = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ from mouselift.capture.recordings import VIDEO_SUFFIXES, Recording, choose, find
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
-from mouselift.media.video import VideoInfo
+from mouselift.media.video_index import VideoInfo
 
 
 @dataclass(frozen=True)

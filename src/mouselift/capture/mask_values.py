@@ -22,7 +22,9 @@ from jaxtyping import Int64, UInt8
 from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.errors import MaskError, VideoError
 from mouselift.media.images import ImageFolder, as_levels, eight_bits, read_values
-from mouselift.media.video import VideoImage, VideoInfo, VideoReader
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import VideoInfo
 from mouselift.sampling import evenly_spaced
 
 # Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.

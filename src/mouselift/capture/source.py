@@ -18,7 +18,9 @@ from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ArrayImage, FrameSet, Image, ImageFolder, ViewFrame, as_rgb, read_numbered
-from mouselift.media.video import VideoImage, VideoInfo, VideoReader
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import VideoInfo
 
 _IMAGES_PER_BLOCK = 64  # image folders can be cut anywhere: large enough to keep a worker busy
 

@@ -20,7 +20,7 @@ from mouselift.errors import MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import Image
 from mouselift.media.orientation import Box
-from mouselift.media.video import VideoImage, plane
+from mouselift.media.video_image import VideoImage, plane
 
 _PLANAR = ("yuv420p", "yuvj420p")
 _SHRINK = 8  # pixels a cell: ratios are formed of means over cells

@@ -34,7 +34,7 @@ from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded
 from mouselift.masks.scene import Scene, learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.media.png import encode_png
-from mouselift.media.video import VideoInfo
+from mouselift.media.video_index import VideoInfo
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import RunFolder

@@ -1,0 +1,299 @@
+"""What a video holds, by demultiplexing alone: numbers of images, their times, where decoding can start.
+
+The sorted presentation times give every image its number. Packets are remembered in the order of the file, so that
+a reader knows, wherever a seek has landed, which packet it got, and that it is the one that was indexed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.error import FFmpegError
+from av.video.frame import VideoFrame
+from jaxtyping import Int64
+
+from mouselift.array_types import Array
+from mouselift.errors import UnreachableError, VideoError
+from mouselift.media.access_points import Packets
+from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
+
+_FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
+_FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
+_READ_AGAIN = 1 << 22  # bytes
+
+
+@dataclass(frozen=True, eq=False)
+class PacketTable:
+    """Every packet, hidden ones too, in the order of the file, which is that of decoding."""
+
+    stamps: Int64[Array, " p"]  # presentation times
+    sizes: Int64[Array, " p"]  # bytes
+    ranks: Int64[Array, " p"]  # place in the order of presentation, hidden packets counted: names a packet
+    images: Int64[Array, " n"]  # ascending ranks of the packets that show images: image number -> rank
+    starts: Int64[Array, " k"]  # packets at which decoding can start: the k-th for images from the k-th key on
+    droppable: bool  # images that nobody refers to can be left out
+
+    def number(self, rank: int) -> int | None:
+        """Of the image that a packet shows; None where it is hidden, or beyond what can be read."""
+        found = int(np.searchsorted(self.images, rank))
+        return found if found < len(self.images) and self.images[found] == rank else None
+
+
+@dataclass(frozen=True, eq=False)
+class VideoInfo:
+    """What demultiplexing tells about a video; of what is decoded, only the first image."""
+
+    path: Path
+    width: int  # as shown: turned as `orientation` says
+    height: int
+    rate: float  # frames per second; 0 where the file does not say
+    frames: int  # images that can be read
+    promised: int  # images that the header promises; 0 where it does not say
+    times: Int64[Array, " n"] | None  # sorted presentation times; None: not stamped, read by counting
+    keys: Int64[Array, " k"]  # image numbers at which decoding can start
+    packets: PacketTable | None  # None: not stamped
+    packet_count: int
+    orientation: Orientation = UPRIGHT  # applied to every image that is read
+    aspect: float = 1.0  # width of a pixel / its height
+
+    def key_before(self, frame: int) -> int:
+        return int(self.keys[max(int(np.searchsorted(self.keys, frame, side="right")) - 1, 0)])
+
+
+def probe(path: Path, as_stored: bool = False) -> VideoInfo:
+    """Index a video. VideoError where it cannot be opened or holds no image; UnreachableError where it cannot be read.
+
+    as_stored: leave its display matrix aside. Else images are turned by it, as players, FFmpeg and OpenCV do.
+    """
+    try:
+        if not path.is_file():
+            raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
+        state = path.stat()
+    except OSError as error:
+        raise UnreachableError.of(path, error) from error
+    info = _probe(path, state.st_size, state.st_mtime_ns)
+    if not as_stored or info.orientation.as_stored:
+        return info
+    return replace(_turned(info, info.orientation), orientation=UPRIGHT)
+
+
+@lru_cache(maxsize=256)
+def _probe(path: Path, size: int, changed: int) -> VideoInfo:
+    """Indexed once while the file stays as it is: loading a capture and opening its source both ask."""
+    try:
+        with av.open(str(path)) as container:
+            info, entry = _index(path, container)
+        first = _first_images(path, info, entry)
+        if first.in_order is False or (info.packets is None and entry > 0):
+            info = _by_counting(info, _count(path))
+        elif first.rank is not None:
+            info = _from(info, first.rank)
+    except (FFmpegError, ValueError) as error:
+        require_readable(path)
+        raise VideoError(
+            f"{path}: cannot be opened as a video ({error}); truncated or not finished? "
+            "Copy it again, or repair it with `ffmpeg -i in.mp4 -c copy out.mp4`"
+        ) from error
+    return _turned(info, first.orientation)
+
+
+def require_readable(path: Path, start: int = 0) -> None:
+    """UnreachableError where the file cannot be read: at its ends, and from byte `start` on, where something failed."""
+    try:
+        with path.open("rb") as handle:
+            end = handle.seek(0, os.SEEK_END)
+            for place in (0, max(start, 0), max(end - 1, 0)):
+                handle.seek(place)
+                handle.read(_READ_AGAIN if place == start else 1)
+    except OSError as error:
+        raise UnreachableError.of(path, error) from error
+
+
+def _turned(info: VideoInfo, orientation: Orientation) -> VideoInfo:
+    """With the size as shown of one as stored, or the other way round."""
+    width, height = orientation.size((info.width, info.height))
+    aspect = 1 / info.aspect if orientation.transposed else info.aspect
+    return replace(info, width=width, height=height, aspect=aspect, orientation=orientation)
+
+
+@dataclass(frozen=True)
+class _First:
+    """What decoding the first images tells."""
+
+    orientation: Orientation = UPRIGHT
+    rank: int | None = None  # of the first that comes out; None where damage may have cost others before it
+    in_order: bool = True  # they come out in the order of their times
+
+
+def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
+    """entry: the first packet at which decoding can start. A stream that begins before it was cut.
+
+    FFmpeg hands the container's display matrix on with every image.
+    """
+    table = info.packets
+    damaged = False
+    out: list[int] = []
+    orientation: Orientation | None = None
+    with av.open(str(path)) as container:
+        packets = container.demux(container.streams.video[0])
+        for place, packet in enumerate(itertools.islice(packets, _FIRST_PACKETS)):
+            if table is not None and packet.size and place < len(table.ranks):
+                packet.pts = int(table.ranks[place])
+            try:
+                frames = packet.decode()
+            except FFmpegError:
+                damaged |= place >= entry
+                continue
+            if frames and orientation is None:
+                orientation = _orientation(path, frames[0])
+            out += [frame.pts for frame in frames if frame.pts is not None]
+            if frames and len(out) >= (_FIRST_IMAGES if entry else 1):
+                break
+    if table is None or damaged or not out:
+        return _First(orientation or UPRIGHT)
+    return _First(orientation or UPRIGHT, out[0], out == sorted(set(out)))
+
+
+def _orientation(path: Path, frame: VideoFrame) -> Orientation:
+    data = frame.side_data.get("DISPLAYMATRIX")
+    found = UPRIGHT if data is None else of_display_matrix(np.frombuffer(memoryview(data), "<i4").tolist())
+    if found is None:
+        raise VideoError(
+            f"{path}: its display matrix turns images by other than right angles; re-encode it upright: "
+            "ffmpeg -i in.mp4 -crf 12 out.mp4"
+        )
+    return found
+
+
+def _count(path: Path) -> int:
+    """Images that come out, by decoding all: where times do not tell, and the first images lack what they refer to."""
+    found = 0
+    with av.open(str(path)) as container:
+        try:
+            for packet in container.demux(container.streams.video[0]):
+                with contextlib.suppress(FFmpegError):
+                    found += len(packet.decode())
+        except FFmpegError:
+            pass  # truncated
+    return found
+
+
+def _by_counting(info: VideoInfo, frames: int) -> VideoInfo:
+    return replace(info, frames=frames, times=None, keys=np.zeros(1, dtype=np.int64), packets=None)
+
+
+def _from(info: VideoInfo, first: int) -> VideoInfo:
+    """Without the images before the first that a decoder puts out: a cut took what they refer to, and no player or
+    library counts them."""
+    table = info.packets
+    lost = 0 if table is None else int(np.searchsorted(table.images, first))
+    if table is None or info.times is None or lost == 0:
+        return info
+    inside = info.keys > lost
+    keys = np.concatenate([[0], info.keys[inside] - lost])
+    starts = np.concatenate([[0], table.starts[inside]])
+    table = replace(table, images=table.images[lost:], starts=starts)
+    promised = max(info.promised - lost, 0)
+    return replace(
+        info, frames=info.frames - lost, promised=promised, times=info.times[lost:], keys=keys, packets=table
+    )
+
+
+def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
+    """The index, and the first packet at which decoding can start."""
+    if not container.streams.video:
+        raise VideoError(f"{path}: expected a video stream, found none")
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    codec = context.codec
+    look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
+    times: list[int | None] = []
+    sizes: list[int] = []
+    shown: list[bool] = []
+    starts: list[int] = []
+    last_dts: int | None = None
+    whole, position = True, 0
+    # Where containers store no order of presentation (AVI), FFmpeg takes that of decoding for it.
+    in_order, latest = bool(context.has_b_frames), None
+    try:
+        for packet in container.demux(stream):
+            if packet.size == 0:
+                continue
+            data = memoryview(packet)
+            if packet.is_keyframe and look.starts(data):
+                starts.append(len(times))
+            if in_order and packet.pts is not None:
+                in_order = latest is None or packet.pts > latest
+                latest = packet.pts
+                if in_order and not look.backward:
+                    look.note_order(data)
+            times.append(packet.pts)
+            sizes.append(packet.size)
+            shown.append(look.shows(data) and not packet.is_discard)
+            last_dts, whole, position = packet.dts, not packet.is_corrupt, packet.pos or position
+    except FFmpegError:
+        require_readable(path, position)
+        whole = False  # a truncated file: what came before is good, and `promised` tells that more was expected
+    if not any(shown):
+        raise VideoError(f"{path}: holds no image")
+    # An edit list may leave packets out altogether: those of the header's count are not all expected.
+    listed = len(stream.index_entries) if stream.frames and "mp4" in container.format.name else stream.frames
+    whole = whole and len(times) >= listed
+    unordered = in_order and (look.backward or (codec.canonical_name == "hevc" and container.format.name == "avi"))
+    promised = max(listed - (len(times) - sum(shown)), 0)
+    rate = float(stream.average_rate) if stream.average_rate else 0.0
+    aspect = float(stream.sample_aspect_ratio or 1.0)
+    size = context.width, context.height
+    entry = starts[0] if starts else 0
+    stamped = [t for t in times if t is not None]
+    visible = [t for t, is_shown in zip(times, shown, strict=True) if is_shown]
+    if len(stamped) < len(times) or len(set(visible)) < len(visible) or unordered:
+        start = np.zeros(1, dtype=np.int64)
+        info = VideoInfo(path, *size, rate, len(visible), promised, None, start, None, len(times), aspect=aspect)
+        return info, entry
+    stamps = np.array(stamped, dtype=np.int64)
+    order = np.argsort(stamps, kind="stable")
+    ranks = np.empty_like(order)
+    ranks[order] = np.arange(len(order))
+    images = np.flatnonzero(np.array(shown)[order])
+    sure = stamps[order[images]]
+    if last_dts is not None:
+        sure = _certain(sure, last_dts, whole)
+        images = images[: len(sure)]
+    keys, first = _keys(np.array(starts, dtype=np.int64), ranks, images)
+    table = PacketTable(stamps, np.array(sizes, dtype=np.int64), ranks, images, first, look.droppable)
+    return VideoInfo(path, *size, rate, len(sure), promised, sure, keys, table, len(times), aspect=aspect), entry
+
+
+def _keys(starts: np.ndarray, ranks: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(image numbers, packets): from a packet on, images from that number on are exact. The first is the file's start.
+
+    Of several for one number (hidden packets before it) the last is the shortest way.
+    """
+    numbers = np.searchsorted(images, ranks[starts])
+    inside = (numbers < len(images)) & (numbers > 0)
+    last = dict(zip(numbers[inside].tolist(), starts[inside].tolist(), strict=True))
+    keys = sorted(last)
+    return np.array([0, *keys], dtype=np.int64), np.array([0, *(last[key] for key in keys)], dtype=np.int64)
+
+
+def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
+    """The sorted times without those whose number a cut-off end leaves open.
+
+    Images are stored in decoding order: after a cut, one shown later than the last stored image was due
+    for decoding may have lost predecessors. Where nothing says that the end is cut, a gap there does.
+    """
+    sure = int(np.searchsorted(order, last_dts, side="right"))
+    if whole:
+        steps = np.diff(order)
+        gaps = np.flatnonzero(steps[max(sure - 1, 0) :] > 1.5 * np.median(steps)) if steps.size else steps
+        sure = max(sure, 1) + int(gaps[0]) if gaps.size else len(order)
+    return order[: max(sure, 1)]
