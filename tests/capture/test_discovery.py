@@ -26,7 +26,7 @@ def loaded(found: Discovery, out: Path):
 
 
 def said(found: Discovery, words: str) -> bool:
-    return any(words in line for line in (*found.found, *found.assumed))
+    return any(words in line for line in (*found.found, *found.assumed, *found.left))
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from mouselift.errors import CalibrationError, CaptureError
 
 
 def said(found: Discovery, words: str) -> bool:
-    return any(words in line for line in (*found.found, *found.assumed))
+    return any(words in line for line in (*found.found, *found.assumed, *found.left))
 
 
 def videos_of(found: Discovery) -> dict[str, str]:

@@ -15,8 +15,9 @@ from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.camera_names import CameraNames
 from mouselift.capture.capture import masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
+from mouselift.capture.leftovers import other_recordings, unknown_files
 from mouselift.capture.mask_values import look_at_masks
-from mouselift.capture.recordings import VIDEO_SUFFIXES, Recording, choose, find_media, listed, media_below
+from mouselift.capture.recordings import Recording, choose, find_media, listed, media_below
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
@@ -25,12 +26,13 @@ from mouselift.media.video_index import VideoInfo
 
 @dataclass(frozen=True)
 class Discovery:
-    """A capture as found. `spec` is what `write_capture_toml` takes; `found` and `assumed` are sentences."""
+    """A capture as found. `spec` is what `write_capture_toml` takes; the others are sentences."""
 
     folder: Path
     spec: CaptureSpec
     found: tuple[str, ...]
     assumed: tuple[str, ...]
+    left: tuple[str, ...] = ()  # found and not used, with the reason
 
     @property
     def comments(self) -> tuple[str, ...]:
@@ -39,6 +41,7 @@ class Discovery:
             "Written by `mouselift init`. Format: docs/reference/capture-toml.md.",
             *(f"Found: {line}" for line in self.found),
             *(f"Assumed: {line}" for line in self.assumed),
+            *(f"Not used: {line}" for line in self.left),
         )
 
 
@@ -73,13 +76,16 @@ def discover(
     board = project.calibration_videos if project is not None else None
     paths = list(media_below(place, masks=False, skip=board))
     names = CameraNames.of(place, calibration.names, project, paths)
-    chosen, words = _recording(names, place, paths, chunk, recording)
-    masks, mask_words = _masks(replace(names, folder=folder), chosen)
+    choice = _recording(names, place, paths, chunk, recording)
+    chosen = choice.recording
+    names = replace(names, folder=folder)
+    mask_paths = list(media_below(folder, masks=True))
+    masks, mask_words, mask_left = _masks(names, choice, mask_paths)
     found = [
         f"{rig_format} rig: {relative(rig_file, folder)}, cameras {', '.join(calibration.names)}",
         *calibration.evidence,
         *_said_of(project, names),
-        *words,
+        *choice.words,
     ]
     assumed = [*calibration.assumed, *_assumptions(calibration)]
     if found_rig.above:
@@ -104,7 +110,21 @@ def discover(
         unused=(*unused, *missing),
         cameras=tuple(entries),
     )
-    return Discovery(folder, spec, tuple(found), tuple(assumed))
+    left = [
+        *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
+        *choice.left,
+        *mask_left,
+    ]
+    used = [
+        *([rig_file] if rig_file.is_file() else []),
+        *(camera.source for camera in calibration.cameras),
+        *(path for _, path in found_rig.others if path.is_file()),
+        *paths,
+        *mask_paths,
+        *([project.file] if project is not None else []),
+    ]
+    left += unknown_files(names, used, [*found, *assumed, *left])
+    return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))
 
 
 def _said_of(project: AniposeProject | None, names: CameraNames) -> Iterator[str]:
@@ -118,15 +138,24 @@ def _said_of(project: AniposeProject | None, names: CameraNames) -> Iterator[str
         )
 
 
-def _recording(
-    names: CameraNames, place: Path, paths: Sequence[Path], chunk: int | None, match: str | None
-) -> tuple[Recording, list[str]]:
+@dataclass(frozen=True)
+class _Choice:
+    """`sets`: all recordings that were found; `words`: why this one; `left`: what is not used."""
+
+    recording: Recording
+    sets: list[Recording]
+    words: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def _recording(names: CameraNames, place: Path, paths: Sequence[Path], chunk: int | None, match: str | None) -> _Choice:
     """The recording to take, and the reasons."""
     sets, strangers = find_media(names, paths, masks=False)
     videos = [group for group in sets if all(path.is_file() for path in group.files.values())]
+    raw_folder = None
     if names.project is not None and match is None:  # anipose draws on copies of its videos
         raw = [group for group in videos if f"/{names.project.videos_raw}/" in f"/{group.pattern}"]
-        videos = raw or videos
+        raw_folder, videos = (names.project.videos_raw, raw) if raw else (None, videos)
     taken = videos or sets
     if not taken or max(len(group.files) for group in taken) < 2:
         seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
@@ -136,26 +165,46 @@ def _recording(
             "rig_name where the names differ: which camera took which video is never guessed."
         )
     chosen, words = choose(taken, names.names, place, chunk, match)
-    odd = [path for path in strangers if path.suffix.lower() in VIDEO_SUFFIXES]
-    if odd:
-        words.append(f"Not used, for want of a camera's name: {listed(odd, place)}")
-    return chosen, words
+    left = [*other_recordings(sets, chosen, raw_folder)]
+    strange: dict[str, list[Path]] = {}
+    for path in strangers:
+        strange.setdefault(names.why_not(path), []).append(path)
+    left += [f"{listed(paths, place)}: {why}" for why, paths in strange.items()]
+    return _Choice(chosen, sets, tuple(words), tuple(left))
 
 
-def _masks(names: CameraNames, recording: Recording) -> tuple[dict[str, Path], list[str]]:
-    """Masks of the recording's cameras; of the same chunk where masks come in chunks."""
-    sets, _ = find_media(names, list(media_below(names.folder, masks=True)), masks=True)
-    sets = [group for group in sets if group.first in (None, recording.first) or recording.first is None]
-    shared = [len(group.files.keys() & recording.files.keys()) for group in sets]
+def _masks(names: CameraNames, choice: _Choice, paths: Sequence[Path]) -> tuple[dict[str, Path], list[str], list[str]]:
+    """Masks of the recording's cameras, of the same chunk where masks come in chunks; what was found, what is left."""
+    recording, left = choice.recording, list[str]()
+    sets, strangers = find_media(names, paths, masks=True)
+    left += [f"{listed(strangers, names.folder)}: {names.why_not(strangers[0])}"] if strangers else []
+    fitting: list[Recording] = []
+    for group in sets:
+        other = max((group.shared_parts(one) for one in choice.sets if one.pattern != recording.pattern), default=0)
+        if other > group.shared_parts(recording):
+            left.append(f"{group.words}: masks of another recording")
+        elif recording.first is not None and group.first not in (None, recording.first):
+            left.append(f"{group.words}: masks of another chunk")
+        else:
+            fitting.append(group)
+    shared = [len(group.files.keys() & recording.files.keys()) for group in fitting]
     if not any(shared):
-        return {}, ["No masks; `mouselift mask` can make them."]
-    best = [group for group, count in zip(sets, shared, strict=True) if count == max(shared)]
+        return {}, ["No masks; `mouselift mask` can make them."], left
+    best = [group for group, count in zip(fitting, shared, strict=True) if count == max(shared)]
+    left += [f"{group.words}: masks of fewer cameras" for group in fitting if group not in best]
     if len(best) > 1:
-        words = ", ".join(group.words for group in best)
-        return {}, [f"Several sets of masks, none taken: {words}; name one by `mask = ...` for each camera"]
+        nearest = max(group.shared_parts(recording) for group in best)
+        closest = [group for group in best if group.shared_parts(recording) == nearest]
+        if len(closest) > 1:
+            words = ", ".join(group.words for group in best)
+            return {}, [f"Several sets of masks, none taken: {words}; name one by `mask = ...` for each camera"], left
+        left += [
+            f"{group.words}: other masks, less like the recording's name" for group in best if group not in closest
+        ]
+        best = closest
     without = [name for name in recording.files if name not in best[0].files]
     words = [f"Masks: {best[0].words}" + (f"; none for {', '.join(without)}" if without else "")]
-    return best[0].files, words
+    return best[0].files, words, left
 
 
 def _entry(name: str, media: Path, masks: dict[str, Path]) -> CameraEntry:

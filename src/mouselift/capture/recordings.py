@@ -16,9 +16,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mjpeg"}
     | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
 )
-_MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
+MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
 _OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
-_PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
+PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
 _DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
 SHOWN = 12  # candidates that a message lists
 
@@ -129,10 +129,10 @@ def media_below(folder: Path, masks: bool, skip: str | None = None) -> Iterator[
             yield here
         if depth < _DEPTH:
             pending += [
-                (path, depth + 1, inside or _MASK_FOLDER.search(path.name) is not None)
+                (path, depth + 1, inside or MASK_FOLDER.search(path.name) is not None)
                 for path in entries
                 if path.is_dir()
                 and not _OTHER_FOLDER.match(path.name)
                 and path.name != skip
-                and not (path / _PREPARED).is_file()
+                and not (path / PREPARED).is_file()
             ]

@@ -66,12 +66,13 @@ class Init:
                     "cameras": [camera.name for camera in capture.cameras],
                     "found": found.found,
                     "assumed": found.assumed,
+                    "not_used": found.left,
                     "evidence": capture.evidence,
                     "without_masks": missing,
                 }
             )
             return EXIT_OK
-        for title, lines in (("Found", found.found), ("Assumed", found.assumed)):
+        for title, lines in (("Found", found.found), ("Assumed", found.assumed), ("Not used", found.left)):
             if lines:
                 say(f"[bold]{title}[/]")
                 for line in lines:

@@ -1,0 +1,112 @@
+"""What lies in a recording's folder and is not used, in few lines, each with its reason."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+
+from mouselift.capture.camera_names import CameraNames
+from mouselift.capture.capture_toml import FILE_NAME
+from mouselift.capture.recordings import MASK_FOLDER, PREPARED, SHOWN, Recording
+
+_MOST_FILES = 5000  # of a folder that is counted; a larger one is told by that number
+_EVIDENCE = (".mat", ".pickle", ".json")
+_NAMED = 3  # files of one kind in one folder that are named one by one
+
+
+def other_recordings(sets: Sequence[Recording], chosen: Recording, raw: str | None) -> Iterator[str]:
+    """The recordings that were found and not taken; chunks of the chosen one are told where it is chosen."""
+    for group in sets:
+        if group.pattern == chosen.pattern:
+            continue
+        if raw is not None and f"/{raw}/" not in f"/{group.pattern}":
+            reason = f"config.toml has the recordings in {raw}"
+        elif len(group.files) < len(chosen.files):
+            reason = f"of {_cameras(group)}, the recording has {len(chosen.files)}"
+        elif any(path.is_dir() for path in group.files.values()):
+            reason = "images beside videos"
+        else:
+            reason = "another recording"
+        yield f"{group.words}: {reason}"
+
+
+def _cameras(group: Recording) -> str:
+    return f"{len(group.files)} camera{'s' * (len(group.files) != 1)}"
+
+
+def unknown_files(names: CameraNames, used: Collection[Path], said: Sequence[str]) -> list[str]:
+    """Files below the folder that nothing read, in one line for all, and a line each for those among masks.
+
+    used: files and folders that serve; said: sentences, a file that one of them names is mentioned already.
+    """
+    told = {path.resolve() for path in used}
+    masks: list[str] = []
+    others: list[str] = []
+    for path, words in _unread(names.folder, told, "\n".join(said)):
+        shown = f"{path.relative_to(names.folder).as_posix()}{words}"
+        if any(MASK_FOLDER.search(part) for part in path.relative_to(names.folder).parts):
+            masks.append(f"{shown}: {_why(names, path)}")
+        else:
+            others.append(shown)
+    lines = masks[:SHOWN] + ([f"and {len(masks) - SHOWN} more among masks"] if len(masks) > SHOWN else [])
+    if others:
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        lines.append(f"{', '.join(others[:SHOWN])}{more}: not what init looks for")
+    return lines
+
+
+def _why(names: CameraNames, path: Path) -> str:
+    if path.is_dir():
+        return "holds nothing that is read as masks"
+    return names.why_not(path) if names.find(path) is None else f"{path.suffix or 'such files'} are not read as masks"
+
+
+def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[Path, str]]:
+    """(path, words after it) of files that are neither told of nor said; a folder without any that are, as a whole."""
+    parents = {parent for path in told for parent in path.parents}
+    files: dict[str, list[Path]] = {}
+    with os.scandir(folder) as entries:
+        listed = sorted(Path(entry) for entry in entries if not entry.name.startswith("."))
+    for path in listed:
+        if path.resolve() in told or path.name == FILE_NAME:
+            continue
+        if not path.is_dir():
+            if not _mentioned(path.name, said):
+                files.setdefault(path.suffix.lower(), []).append(path)
+        elif path.resolve() in parents or MASK_FOLDER.search(path.name):
+            yield from _unread(path, told, said)
+        elif (path / PREPARED).is_file():
+            yield path, "/ (a prepared dataset)"
+        elif words := _content(path, said):
+            yield path, f"/ ({words})"
+    for suffix, paths in files.items():
+        if len(paths) <= _NAMED:
+            yield from ((path, "") for path in paths)
+        else:
+            yield paths[0], f" and {len(paths) - 1} more {suffix or 'files'}"
+
+
+def _content(folder: Path, said: str) -> str:
+    """Files by suffix of a folder and below it; empty where all are mentioned."""
+    counts: Counter[str] = Counter()
+    for _, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        counts.update(
+            Path(name).suffix.lower() or name
+            for name in files
+            if not name.startswith(".") and not _mentioned(name, said)
+        )
+        if counts.total() > _MOST_FILES:
+            return f"more than {_MOST_FILES} files"
+    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(_NAMED))
+
+
+def _mentioned(name: str, said: str) -> bool:
+    """Evidence is named by its file name; other files could share theirs with a camera's, such as 0.mp4."""
+    return (
+        Path(name).suffix.lower() in _EVIDENCE
+        and re.search(rf"(?<![\w.-]){re.escape(name)}(?![\w-])", said) is not None
+    )

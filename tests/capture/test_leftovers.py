@@ -1,0 +1,88 @@
+"""What `init` finds and does not use is listed with its reason, in few lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from mouselift.capture.discovery import Discovery, discover
+
+
+def line_with(found: Discovery, words: str) -> str:
+    lines = [line for line in found.left if words in line]
+    assert len(lines) == 1, (words, found.left)
+    return lines[0]
+
+
+@pytest.fixture
+def recording(tmp_path: Path, truth, write) -> Path:
+    write.dannce(tmp_path / "calibration", truth)
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}/0.mp4")
+    return tmp_path
+
+
+def test_nothing_is_left_of_a_plain_recording(recording: Path, truth, write) -> None:
+    for camera in truth:
+        write.images(recording / f"masks/{camera.name}")
+    (recording / "capture.toml").write_text("")
+    assert discover(recording).left == ()
+
+
+def test_files_that_nothing_reads(recording: Path) -> None:
+    (recording / "masks").mkdir()
+    (recording / "masks/seg_a.npz").write_bytes(b"")
+    (recording / "videos/Camera1/frametimes.csv").write_text("0\n")
+    (recording / "notes.txt").write_text("")
+    (recording / "sync").mkdir()
+    for index in range(5):
+        (recording / f"sync/{index}.dat").write_bytes(b"")
+    (recording / "calibration/board.pdf").write_bytes(b"")
+    found = discover(recording)
+    assert line_with(found, "seg_a.npz") == "masks/seg_a.npz: carries no camera's name"
+    rest = line_with(found, "not what init looks for")
+    for words in ("calibration/board.pdf", "videos/Camera1/frametimes.csv", "notes.txt", "sync/ (5 .dat)"):
+        assert words in rest
+
+
+def test_other_recordings_calibrations_and_strangers(recording: Path, truth, write) -> None:
+    write.anipose(recording / "calibration.toml", [replace(camera, skew=0.0) for camera in truth])
+    for camera in truth[:2]:
+        write.video(recording / f"pilot/{camera.name}.mp4")
+    write.video(recording / "videos/overview.mp4")
+    found = discover(recording, rig=recording / "calibration")
+    assert line_with(found, "calibration.toml") == "calibration.toml: another calibration (anipose)"
+    assert line_with(found, "pilot") == "pilot/{camera}.mp4: of 2 cameras, the recording has 4"
+    assert line_with(found, "overview") == "videos/overview.mp4: carries no camera's name"
+    assert "# Not used: videos/overview.mp4" in "\n".join(f"# {line}" for line in found.comments)
+
+
+def test_masks_of_another_recording_are_never_taken(tmp_path: Path, truth, write) -> None:
+    """Two trials in one folder, masks of one of them."""
+    write.dannce(tmp_path / "calibration", truth)
+    for camera in truth:
+        for trial in ("trial1", "trial2"):
+            write.video(tmp_path / f"videos/{trial}-{camera.name}.mp4")
+        write.video(tmp_path / f"masks/trial1-{camera.name}.mp4")
+    first, second = (discover(tmp_path, recording=trial) for trial in ("trial1", "trial2"))
+    assert all(entry.mask is not None for entry in first.spec.cameras)
+    assert all(entry.mask is None for entry in second.spec.cameras)
+    assert line_with(second, "masks/trial1") == "masks/trial1-{camera}.mp4: masks of another recording"
+    assert line_with(second, "videos/trial1") == "videos/trial1-{camera}.mp4: another recording"
+    for camera in truth:
+        write.video(tmp_path / f"masks/trial2-{camera.name}.mp4")
+    second = discover(tmp_path, recording="trial2")
+    assert {entry.mask.name for entry in second.spec.cameras if entry.mask} == {
+        f"trial2-{camera.name}.mp4" for camera in truth
+    }
+
+
+def test_a_long_list_is_cut(recording: Path) -> None:
+    for index in range(40):
+        folder = recording / f"run{index:02d}"
+        folder.mkdir()
+        (folder / "log.bin").write_bytes(b"")
+    (line,) = discover(recording).left
+    assert line.endswith("and 28 more: not what init looks for")
