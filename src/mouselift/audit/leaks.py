@@ -102,7 +102,7 @@ def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
         if not file.is_file():
             continue
         try:
-            lines = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+            lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
         except (UnicodeDecodeError, OSError) as error:
             found.append(Finding.of("bad-list", f"{file}: expected one sample folder a line, got: {error}"))
             continue

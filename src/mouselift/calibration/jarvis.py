@@ -5,6 +5,7 @@ intrinsicMatrix and R are stored transposed (row vectors), as in MATLAB; the pri
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -12,10 +13,11 @@ import numpy as np
 
 from mouselift.atomic import visible
 from mouselift.calibration.intrinsics import fault_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ZERO_BASED
 
+_POSE = re.compile(rb"^[RT]:", re.MULTILINE)
 _NODES = ("intrinsicMatrix", "distortionCoefficients", "R", "T")
 
 
@@ -31,7 +33,7 @@ def read_jarvis(path: Path, variant: str | None = None) -> Rig:
 def jarvis_files(folder: Path) -> list[Path]:
     """The yaml files of a folder that hold an intrinsicMatrix in FileStorage form."""
     files = visible([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    return [file for file in files if b"intrinsicMatrix" in file.read_bytes()[:4096]]
+    return [file for file in files if b"intrinsicMatrix" in content_of(file)[:4096]]
 
 
 def _camera(file: Path) -> RigCamera:
@@ -53,21 +55,22 @@ def _camera(file: Path) -> RigCamera:
 def _nodes(file: Path, where: str) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     try:
-        storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_READ)
+        text = content_of(file).decode()
+        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
         for name in _NODES:
             matrix = storage.getNode(name).mat() if storage.isOpened() else None
             if matrix is None:
                 raise CalibrationError(f"{where}: expected matrices {', '.join(_NODES)}; {name} is missing")
             found[name] = np.asarray(matrix, dtype=np.float64)
-    except (cv2.error, SystemError) as error:
+    except (cv2.error, SystemError, UnicodeDecodeError) as error:
         raise CalibrationError(f"{where}: not a readable OpenCV yaml file: {error}") from None
     storage.release()
     return found
 
 
 def find_jarvis(folder: Path) -> list[Path]:
-    """The folder itself where it holds such files."""
-    return [folder] if jarvis_files(folder) else []
+    """The folder itself where it holds such files with poses; JARVIS keeps intrinsics alone in a folder beside."""
+    return [folder] if any(_POSE.search(content_of(file)) for file in jarvis_files(folder)) else []
 
 
-FORMAT = RigFormat(read_jarvis, find_jarvis, ("*.yaml",))
+FORMAT = RigFormat(read_jarvis, find_jarvis, ("*.yaml", "*.yml"))
