@@ -238,7 +238,9 @@ def _lists(dataset: Path) -> dict[str, list[str]]:
     """Sample names of the list files beside the dataset's samples, or of the list that was given."""
     files = [dataset] if dataset.is_file() else [dataset / name for name in LISTS.values()]
     return {
-        file.name: [Path(line.strip()).name for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+        file.name: [
+            Path(line.strip()).name for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()
+        ]
         for file in files
         if file.is_file()
     }
