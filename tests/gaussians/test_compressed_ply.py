@@ -67,7 +67,7 @@ def packed(count: int, seed: int = 0) -> tuple[bytes, Splats]:
         (levels[:, None, :3] / 255 - 0.5) / 0.28209479177387814,
         np.log(opacity / (1 - opacity)),
         inside[:, 3:],
-        np.array(turns),
+        np.array(turns).reshape(count, 4),
     )
     header = ["ply", "format binary_little_endian 1.0", f"element chunk {chunks}"]
     header += [f"property float {name}" for name in RANGES] + [f"element vertex {count}"]
@@ -118,3 +118,19 @@ def test_a_bad_chunk_costs_its_gaussians(tmp_path: Path) -> None:
     got = read_splats(tmp_path / "a.ply")
     assert len(got) == 256
     assert got.notes[0].startswith("44 of 300 Gaussians left out: 44 with numbers that are not finite; the first is")
+
+
+def test_an_element_without_properties(tmp_path: Path) -> None:
+    """gsplat writes `sh` for degree 0, too: rows of no bytes."""
+    data, want = packed(40)
+    (tmp_path / "a.ply").write_bytes(data.replace(b"end_header", b"element sh 40\nend_header"))
+    got = read_splats(tmp_path / "a.ply")
+    assert got.harmonics.shape == (40, 1, 3)
+    np.testing.assert_allclose(got.positions, want.positions, rtol=1e-5, atol=1e-5)
+
+
+def test_no_gaussians(tmp_path: Path) -> None:
+    (tmp_path / "a.ply").write_bytes(packed(0)[0])
+    got = read_splats(tmp_path / "a.ply")
+    assert len(got) == 0
+    assert got.notes == ("it holds no Gaussians (element `vertex` has 0 rows)",)

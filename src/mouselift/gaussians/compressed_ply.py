@@ -91,7 +91,7 @@ def _rotations(words: np.ndarray) -> Float32[Array, "n 4"]:
 
 
 def _harmonics(ply: Ply, count: int) -> Float32[Array, "n c"]:
-    if "sh" not in ply.tables:
+    if "sh" not in ply.tables or not ply.tables["sh"].dtype.names:  # gsplat writes `sh` without properties for degree 0
         return np.zeros((count, 0), dtype=np.float32)
     table = ply.tables["sh"]
     names = table.dtype.names or ()
