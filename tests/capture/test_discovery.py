@@ -308,6 +308,33 @@ def test_masks_decide_about_a_tag_or_contradict_the_calibration(tmp_path: Path, 
         discover(tmp_path)
 
 
+def test_image_numbers_with_gaps_are_the_triggers(tmp_path: Path, truth, write) -> None:
+    write.anipose(tmp_path / "calibration.toml", truth)
+    for index, camera in enumerate(truth):
+        folder = write.images(tmp_path / f"images/{camera.name}", frames=6)
+        if index == 1:
+            (folder / "000002.png").unlink()
+    found = discover(tmp_path)
+    assert found.spec.numbering == "common"
+    assert said(
+        found,
+        f"Equal image numbers show one instant, since some are missing in between; images lost: {truth[1].name} 1",
+    )
+    assert loaded(found, tmp_path).numbering == "common"
+
+
+def test_image_numbers_that_start_elsewhere_are_asked_about(tmp_path: Path, truth, write) -> None:
+    write.anipose(tmp_path / "calibration.toml", truth)
+    for index, camera in enumerate(truth):
+        folder = write.images(tmp_path / f"images/{camera.name}", frames=6)
+        if index == 1:
+            (folder / "000000.png").rename(folder / "000006.png")
+    with pytest.raises(CaptureError, match=r"1 to 6 \(6 images\).*--numbering common or --numbering own"):
+        discover(tmp_path)
+    assert discover(tmp_path, numbering="own").spec.numbering == "own"
+    assert said(discover(tmp_path, numbering="common"), f"as asked; images lost: {truth[0].name} 1, {truth[1].name} 1")
+
+
 def test_hidden_companions_are_not_seen(dannce: Path) -> None:
     before = discover(dannce)
     for path in [*dannce.rglob("*.mp4"), *dannce.rglob("*.mat")]:

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.capture.capture import Capture, CaptureCamera
+from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera
 from mouselift.capture.mask_values import OPACITY
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, MaskError, VideoError
@@ -23,8 +23,9 @@ B = {"bf": "3", "g": "12"}
 SIZE = (96, 64)
 
 
-def capture(path: Path, cameras: Sequence[CaptureCamera]) -> Capture:
-    return Capture(path / "capture.toml", "mm", None, tuple(cameras), (), None, None, path / "rig", "dannce", ())
+def capture(path: Path, cameras: Sequence[CaptureCamera], numbering: str | None = None) -> Capture:
+    rig = path / "rig", "dannce", (), numbering
+    return Capture(path / "capture.toml", "mm", None, tuple(cameras), (), None, None, *rig)
 
 
 def view(
@@ -34,9 +35,10 @@ def view(
     mask: Path | None = None,
     offset: int = 0,
     crop: tuple[int, int] = (0, 0),
+    mask_first: int | None = None,
 ) -> CaptureCamera:
     camera = Camera(SIZE[0] + crop[0], SIZE[1] + crop[1], 100.0, 100.0, 60.0, 40.0, np.eye(4), name=name)
-    return CaptureCamera(name, camera, video, images, mask, offset, crop)
+    return CaptureCamera(name, camera, video, images, mask, offset, crop, mask_first=mask_first)
 
 
 def numbers(sets: list[FrameSet], number_of: NumberOf) -> list[list[int | None]]:
@@ -146,7 +148,8 @@ def test_image_folders_number_from_0_or_1(start: int, tmp_path: Path) -> None:
     images = folder_of(tmp_path / "p", range(count), start, block)
     masks = folder_of(tmp_path / "m", range(count), start, block)
     other = folder_of(tmp_path / "q", range(count), 0, block)
-    source = CaptureSource(capture(tmp_path, [view("A", images=images, mask=masks), view("B", images=other)]))
+    cameras = [view("A", images=images, mask=masks), view("B", images=other)]
+    source = CaptureSource(capture(tmp_path, cameras, "own" if start else None))
     assert list(source.frames) == list(range(count))
     assert source.findings == ()
     assert source.rate == 0.0
@@ -159,16 +162,64 @@ def test_image_folders_number_from_0_or_1(start: int, tmp_path: Path) -> None:
 
 
 def test_masks_of_some_frames_only(make_video: MakeVideo, tmp_path: Path) -> None:
-    """Their names are source frame numbers."""
+    """Their names are source frame numbers; whether from 0 or 1 is said, not guessed."""
     video = make_video("a.mp4", count=40, options=B)
     labelled = [3, 10, 11, 39]
     masks = folder_of(tmp_path / "m", labelled, 0, lambda i: block(labelled[i]))
-    source = CaptureSource(capture(tmp_path, [view("A", video, mask=masks), view("B", video)]))
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=masks, mask_first=0), view("B", video)]))
     found = {s.frame: width_of(s.views[0].mask) for s in source.read([0, 3, 10, 12, 39])}
     assert found == {0: None, 3: 3, 10: 10, 12: None, 39: 39}
     run = folder_of(tmp_path / "run", range(10, 20), 0, lambda i: block(10 + i))  # consecutive, yet not from the start
-    source = CaptureSource(capture(tmp_path, [view("A", video, mask=run), view("B", video)]))
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=run, mask_first=0), view("B", video)]))
     assert [width_of(s.views[0].mask) for s in source.read([9, 10, 15])] == [None, 10, 15]
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=run, mask_first=1), view("B", video)]))
+    assert [width_of(s.views[0].mask) for s in source.read([8, 9, 14])] == [None, 10, 15]
+
+
+def test_masks_that_may_count_from_0_or_1_are_asked_about(make_video: MakeVideo, tmp_path: Path) -> None:
+    """One missing file never changes what the others mean: ffmpeg's 000001 is image 0, labellers' is image 1."""
+    video = make_video("a.mp4", count=40, options=B)
+    some = folder_of(tmp_path / "m", range(1, 39), 0, lambda i: block(i))
+    with pytest.raises(
+        MaskError, match=r"38 masks numbered 1 to 38 for 40 images: is mask 1 that of image 1 .*image 0"
+    ):
+        CaptureSource(capture(tmp_path, [view("A", video, mask=some), view("B", video)]))
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=some, mask_first=1), view("B", video)]))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 5, 38])] == [0, 5, None]
+    (tmp_path / MASK_JOB).write_text("{}")  # mouselift's own count from 0
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=some), view("B", video)]))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 1, 6])] == [None, 0, 5]
+
+
+def test_masks_whose_numbers_leave_one_reading(make_video: MakeVideo, tmp_path: Path) -> None:
+    video = make_video("a.mp4", count=40, options=B)
+    from_one = folder_of(tmp_path / "one", [1, 7, 40], 0, lambda i: block(i))
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=from_one), view("B", video)]))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 6, 7, 39])] == [0, 1, None, 2]
+    from_zero = folder_of(tmp_path / "zero", [0, 7], 0, lambda i: block(i))
+    source = CaptureSource(capture(tmp_path, [view("A", video, mask=from_zero), view("B", video)]))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 6, 7])] == [0, None, 1]
+
+
+def test_image_numbers_that_differ_are_asked_about(tmp_path: Path) -> None:
+    """A trigger numbers images: a camera that lost some has gaps, not a shift."""
+    full = folder_of(tmp_path / "full", range(12), 0, block)
+    late = folder_of(tmp_path / "late", range(3, 15), 0, lambda i: block(3 + i))
+    holes = folder_of(tmp_path / "holes", [0, 1, 4, 5], 0, lambda i: block([0, 1, 4, 5][i]))
+    for other in (late, holes):
+        cameras = [view("A", images=full, mask=full), view("B", images=other, mask=other)]
+        with pytest.raises(CaptureError, match=r"numbered differently: A 0 to 11 .*\(common\).*\(own\)"):
+            CaptureSource(capture(tmp_path, cameras))
+        for s in CaptureSource(capture(tmp_path, cameras, "common")).read(range(15)):
+            for v in s.views:
+                for found in (width_of(v.mask), None if v.image is None else width_of(v.image.rgb()[:, :, 1])):
+                    assert found in (s.frame, None)
+            there = s.frame in range(3, 15) if other is late else s.frame in (0, 1, 4, 5)
+            assert (s.views[1].image is not None) == there
+    own = CaptureSource(capture(tmp_path, [view("A", images=full), view("B", images=late, mask=late)], "own"))
+    assert [width_of(s.views[1].mask) for s in own.read([0, 2])] == [3, 5]
+    with pytest.raises(CaptureError, match="not consecutive"):
+        CaptureSource(capture(tmp_path, [view("A", images=full), view("B", images=holes)], "own"))
 
 
 def test_masks_follow_their_images_offset(make_video: MakeVideo, tmp_path: Path) -> None:
@@ -263,13 +314,13 @@ def test_masks_of_another_size_are_refused(make_video: MakeVideo, tmp_path: Path
 def test_masks_beyond_the_images_are_refused(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     late = folder_of(tmp_path / "m", [5, 41], 0, block)
-    with pytest.raises(MaskError, match="holds 2 masks up to number 41, but its images end at 39"):
+    with pytest.raises(MaskError, match="holds 2 masks numbered 5 to 41, but its images end at 39"):
         CaptureSource(capture(tmp_path, [view("A", video, mask=late), view("B", video)]))
 
 
 def test_images_with_gaps_are_refused(tmp_path: Path) -> None:
     holes = folder_of(tmp_path / "p", [0, 1, 3], 0, block)
-    with pytest.raises(CaptureError, match=r"camera A: .*expected consecutive images, found 3 between numbers 0 and 3"):
+    with pytest.raises(CaptureError, match=r"numbered differently: A 0 to 3 \(3 images\)"):
         CaptureSource(capture(tmp_path, [view("A", images=holes), view("B", images=holes)]))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from mouselift.media.video_index import VideoInfo, probe
 
 LOG = logging.getLogger(__name__)
 
+MASK_JOB = "job.json"  # lies beside masks that `mouselift mask` made
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
@@ -39,6 +40,7 @@ class CaptureCamera:
     frame_offset: int = 0  # this camera's frame number = frame on the common timeline + frame_offset
     crop_offset: tuple[int, int] = (0, 0)  # the image's top-left corner on the calibrated sensor, pixels
     mask_object: int | str | None = None  # the subject's value in the masks, where several objects have one
+    mask_first: int | None = None  # number of the first image's mask, where a folder of masks leaves it open
     as_stored: bool = False  # orientation tags and pixel aspect of its files are left aside
 
     def image_camera(self, size: tuple[int, int]) -> Camera:
@@ -60,6 +62,7 @@ class Capture:
     rig_file: Path
     rig_format: str
     evidence: tuple[str, ...]  # what was decided about ambiguous rig variants and what looked odd, in words
+    numbering: str | None = None  # of image folders: `first_numbers`
 
     def require_up(self) -> Vector3:
         """The up direction. CaptureError where the file does not say it."""
@@ -104,9 +107,8 @@ def load_capture(path: Path) -> Capture:
     LOG.info("%s: %s rig, %d cameras", file, spec.rig_format, len(cameras))
     for line in evidence:
         LOG.info("%s: %s", file, line)
-    return Capture(
-        file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, spec.rig_file, spec.rig_format, evidence
-    )
+    rig_told = spec.rig_file, spec.rig_format, evidence, spec.numbering
+    return Capture(file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, *rig_told)
 
 
 def _bind(file: Path, spec: CaptureSpec, rig: Rig) -> None:
@@ -154,7 +156,7 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
     camera = replace(rig_camera.camera(calibrated), name=entry.name)
     files = entry.video, entry.images, entry.mask
-    told = entry.mask_object, entry.as_stored
+    told = entry.mask_object, entry.mask_first, entry.as_stored
     return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), *told), size
 
 
@@ -165,6 +167,29 @@ def media_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder:
     if camera.images is None:
         raise CaptureError(f"camera {camera.name}: expected `video` or `images`, found neither")
     return ImageFolder.scan(camera.images, camera.as_stored)
+
+
+def first_numbers(media: Mapping[str, VideoInfo | ImageFolder], numbering: str | None = None) -> dict[str, int]:
+    """The number that is instant 0, for each camera; of videos 0. numbering, of image folders:
+
+    * "common": equal numbers are one instant (a trigger's count); a number that is not there is an image lost.
+    * "own": each camera counts from its own first image, without gaps.
+    * None: only where both say the same. CaptureError with both readings where they do not.
+    """
+    folders = {name: found for name, found in media.items() if isinstance(found, ImageFolder)}
+    if numbering == "common":
+        start = min((found.first for found in folders.values()), default=0) if len(folders) == len(media) else 0
+        return dict.fromkeys(media, start) | {name: 0 for name in media if name not in folders}
+    gaps = [name for name, found in folders.items() if not found.complete]
+    shown = ", ".join(f"{name} {f.first} to {max(f.files)} ({f.frames} images)" for name, f in folders.items())
+    if gaps and numbering == "own":
+        raise CaptureError(f"images are not consecutive, so they do not count from each camera's own first: {shown}")
+    if numbering is None and (gaps or len({found.first for found in folders.values()}) > 1):
+        raise CaptureError(
+            f"images are numbered differently: {shown}. Either equal numbers show one instant and missing ones are "
+            "lost (common), or the first image of each camera shows the same instant (own)"
+        )
+    return {name: folders[name].first if name in folders else 0 for name in media}
 
 
 def masks_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder | None:

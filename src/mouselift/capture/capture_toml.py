@@ -21,9 +21,10 @@ from mouselift.errors import CaptureError
 FORMAT = 1
 FILE_NAME = "capture.toml"
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
-_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "dataset", "rig", "camera")
+_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "dataset", "rig", "camera")
+NUMBERINGS = ("common", "own")
 _RIG_KEYS = ("file", "format", "variant", "unused")
-_MEDIA_KEYS = ("video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "mask_object")
+_MEDIA_KEYS = ("video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "mask_object", "mask_first")
 _CAMERA_KEYS = ("name", *_MEDIA_KEYS, "rig_name")
 _AXES = {
     sign + axis: tuple((-1.0 if sign == "-" else 1.0) * (axis == other) for other in "xyz")
@@ -44,6 +45,7 @@ class CameraEntry:
     crop_offset: tuple[int, int] | None = None  # None: not said, the image is the whole calibrated sensor
     rig_name: str | None = None  # None: the same as `name`
     mask_object: int | str | None = None  # the subject's value in its masks: a number, or a colour "#rrggbb"
+    mask_first: int | None = None  # number of the first image's mask, where a folder of masks leaves it open
     as_stored: bool = False  # orientation tags and pixel aspect of this camera's files are left aside
 
 
@@ -61,6 +63,7 @@ class CaptureSpec:
     floor: float | None = None
     jumps: tuple[int, ...] = ()
     dataset: Path | None = None
+    numbering: str | None = None  # of image folders: the same in all cameras, or each camera's own; None: not said
 
 
 def capture_file(path: Path) -> Path:
@@ -85,7 +88,9 @@ def read_spec(file: Path) -> CaptureSpec:
     unit = top.text("unit", required=True)
     if unit not in UNITS:
         raise CaptureError(f"{file}: unit: expected one of {', '.join(UNITS)}, got {unit!r}")
-    dataset = top.path("dataset")
+    dataset, numbering = top.path("dataset"), top.text("numbering")
+    if numbering not in (None, *NUMBERINGS):
+        raise CaptureError(f"{file}: numbering: expected {' or '.join(NUMBERINGS)}, got {numbering!r}")
     tables = content.get("camera", [])
     if not isinstance(tables, list):
         raise CaptureError(f"{file}: camera: expected tables [[camera]] (two brackets), one a camera")
@@ -112,6 +117,7 @@ def read_spec(file: Path) -> CaptureSpec:
         floor=top.number("floor"),
         jumps=tuple(sorted(set(top.items("jumps", "a list of frame numbers", _is_count) or ()))),
         dataset=dataset,
+        numbering=numbering,
     )
 
 
@@ -128,7 +134,7 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
         document.add(tomlkit.comment(line))
     if comments:
         document.add(tomlkit.nl())
-    document.update(_without_defaults(file, spec, ("unit", "up", "floor", "jumps", "dataset")))
+    document.update(_without_defaults(file, spec, ("unit", "up", "floor", "jumps", "numbering", "dataset")))
     if spec.rig_file is not None:
         rig = {"file": _written(file, spec.rig_file), "format": spec.rig_format, "variant": spec.rig_variant}
         rig["unused"] = list(spec.unused) or None
@@ -182,6 +188,7 @@ def _camera(file: Path, index: int, content: Any) -> CameraEntry:
         crop_offset=table.items("crop_offset", corner, _is_count, 2),
         as_stored=table.switch("as_stored"),
         mask_object=table.value("mask_object"),
+        mask_first=table.integer("mask_first"),
         rig_name=table.text("rig_name"),
     )
     if (entry.video is None) == (entry.images is None):

@@ -13,7 +13,7 @@ from mouselift.calibration.anipose_project import AniposeProject, project_of
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.camera_names import CameraNames
-from mouselift.capture.capture import masks_of, media_of
+from mouselift.capture.capture import first_numbers, masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.capture.leftovers import other_recordings, unknown_files
 from mouselift.capture.mask_values import look_at_masks
@@ -21,6 +21,7 @@ from mouselift.capture.recordings import Recording, choose, find_media, listed, 
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
+from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo
 
 
@@ -54,12 +55,13 @@ def discover(
     videos: Path | None = None,
     recording: str | None = None,
     chunk: int | None = None,
+    numbering: str | None = None,
 ) -> Discovery:
     """Recognise a recording's layout; nothing is written.
 
     `rig` (file or folder), `variant`, `unused`, `videos` (where they lie, if not in `folder`), `recording` (a piece of
-    the videos' path) and `chunk` (its first frame) settle what is ambiguous. CaptureError or CalibrationError where
-    something is missing or stays ambiguous, with the candidates.
+    the videos' path), `chunk` (its first frame) and `numbering` (`first_numbers`) settle what is ambiguous.
+    CaptureError or CalibrationError where something is missing or stays ambiguous, with the candidates.
     """
     folder = folder.resolve()
     if not folder.is_dir():
@@ -101,6 +103,8 @@ def discover(
             found += known
             assumed += guessed
     found += [*(_described(entry, folder) for entry in entries), *mask_words, *_mask_values(entries)]
+    numbering, number_words = _numbering(folder, entries, numbering)
+    found += number_words
     spec = CaptureSpec(
         unit="mm",
         up=(0.0, 0.0, 1.0) if FORMATS[rig_format].z_up else None,
@@ -109,6 +113,7 @@ def discover(
         rig_variant=variant,
         unused=(*unused, *missing),
         cameras=tuple(entries),
+        numbering=numbering,
     )
     left = [
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
@@ -125,6 +130,28 @@ def discover(
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
     return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))
+
+
+def _numbering(folder: Path, entries: Sequence[CameraEntry], told: str | None) -> tuple[str | None, list[str]]:
+    """How image folders are numbered (`first_numbers`), and a sentence; CaptureError where two readings are left.
+
+    A folder with gaps does not count its own images, so its numbers are the trigger's.
+    """
+    media = {entry.name: media_of(entry) for entry in entries}
+    folders = {name: found for name, found in media.items() if isinstance(found, ImageFolder)}
+    gaps = any(not found.complete for found in folders.values())
+    kind = told or ("common" if gaps else None)
+    try:
+        start = first_numbers(media, kind)
+    except CaptureError as error:
+        raise CaptureError(f"{folder}: {error}; say which with --numbering common or --numbering own") from None
+    if kind != "common":
+        return kind, [] if kind is None else ["Images are numbered from each camera's own first, as asked"]
+    end = max((max(found.files) for found in folders.values()), default=0)
+    lost = {name: end + 1 - start[name] - found.frames for name, found in folders.items()}
+    words = ", ".join(f"{name} {count}" for name, count in lost.items() if count) or "none"
+    reason = "as asked" if told else "since some are missing in between"
+    return "common", [f"Equal image numbers show one instant, {reason}; images lost: {words}"]
 
 
 def _said_of(project: AniposeProject | None, names: CameraNames) -> Iterator[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Int64
 
 from mouselift.array_types import Array, Levels
-from mouselift.capture.capture import Capture, CaptureCamera, masks_of, media_of
+from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera, first_numbers, masks_of, media_of
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
@@ -68,7 +68,14 @@ class CaptureSource:
 
     def __init__(self, capture: Capture) -> None:
         self.capture = capture
-        self.tracks = tuple(_open_camera(camera, capture) for camera in capture.cameras)
+        media = {camera.name: media_of(camera) for camera in capture.cameras}
+        try:
+            firsts = first_numbers(media, capture.numbering)
+        except CaptureError as error:
+            raise CaptureError(f'{capture.path}: {error}; say numbering = "common" or "own" at its head') from None
+        self.tracks = tuple(
+            _open_camera(camera, capture, media[camera.name], firsts[camera.name]) for camera in capture.cameras
+        )
         self.findings = tuple(_compare(self.tracks))
         self._readers: dict[tuple[str, bool], VideoReader] = {}  # camera, whether its masks
 
@@ -146,18 +153,10 @@ def _image(found: VideoImage | Array | None) -> Image | None:
     return ArrayImage(as_rgb(found)) if isinstance(found, np.ndarray) else found
 
 
-def _open_camera(camera: CaptureCamera, capture: Capture) -> CameraTracks:
-    media, shift = media_of(camera), camera.frame_offset
-    if isinstance(media, ImageFolder):
-        if not media.complete:
-            raise CaptureError(
-                f"{capture.path}: camera {camera.name}: {media.path}: expected consecutive images, found "
-                f"{media.frames} between numbers {media.first} and {max(media.files)}"
-            )
-        shift += media.first
-    images = Track(media, shift)
-    media = masks_of(camera)
-    masks = None if media is None else _open_masks(camera, media, images, capture)
+def _open_camera(camera: CaptureCamera, capture: Capture, media: VideoInfo | ImageFolder, first: int) -> CameraTracks:
+    images = Track(media, first + camera.frame_offset)
+    found = masks_of(camera)
+    masks = None if found is None else _open_masks(camera, found, images, capture)
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
 
@@ -171,22 +170,47 @@ def _open_masks(camera: CaptureCamera, media: VideoInfo | ImageFolder, images: T
                 "belongs to which image cannot be told. Export the masks again, or as PNGs named by frame number"
             )
         masks = Track(media, images.shift)
+    elif isinstance(images.media, ImageFolder) and media.files.keys() <= images.media.files.keys():
+        masks = Track(media, images.shift)  # the same numbers are the same images
     elif media.complete and media.frames == count:
-        masks = Track(media, media.first + camera.frame_offset)
-    else:  # masks of some frames only carry the numbers of their source frames, counted from 0
-        first = images.media.first if isinstance(images.media, ImageFolder) else 0
-        masks = Track(media, first + camera.frame_offset)
-        if max(media.files) - first >= count:
-            raise MaskError(
-                f"{here}: holds {media.frames} masks up to number {max(media.files)}, but its images end at "
-                f"{count - 1 + first}: expected one mask an image, or names that are source frame numbers"
-            )
+        offset = images.media.first - media.first if isinstance(images.media, ImageFolder) else -media.first
+        masks = Track(media, images.shift - offset)
+    else:
+        masks = Track(media, images.shift + _first_mask(here, media, images.media, camera.mask_first))
     if masks.size != images.size:
         raise MaskError(
             f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
             "masks must be made on the same images"
         )
     return replace(masks, values=look_at_masks(here, media, camera.mask_object))
+
+
+def _first_mask(here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, told: int | None) -> int:
+    """The number of the first image's mask, where a folder holds masks of some images only. MaskError: it is open."""
+    lowest, highest = masks.first, max(masks.files)
+    if isinstance(images, ImageFolder):
+        raise MaskError(
+            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest}, its images are numbered "
+            f"{images.first} to {max(images.files)}: expected one mask an image, or the numbers of the images"
+        )
+    count = images.frames
+    fitting = [first for first in (0, 1) if first <= lowest and highest - first < count]
+    if told is not None:
+        fitting = [told] if told <= lowest and highest - told < count else []
+    elif (masks.path.parent / MASK_JOB).is_file():  # mouselift's own count from 0
+        fitting = [0]
+    if not fitting:
+        raise MaskError(
+            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest}, but its images end at {count - 1}: "
+            "expected one mask an image, or names that are source frame numbers"
+        )
+    if len(fitting) > 1:
+        raise MaskError(
+            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest} for {count} images: is mask {lowest} "
+            f"that of image {lowest} (numbers from 0) or of image {lowest - 1} (from 1, as ffmpeg counts)? Say "
+            "mask_first = 0 or mask_first = 1 for this camera in capture.toml, or export a mask of every image"
+        )
+    return fitting[0]
 
 
 def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
@@ -34,6 +34,8 @@ class Init:
     """Where the videos lie, if not below FOLDER."""
     recording: str | None = None
     """A piece of the videos' path, where several recordings are found."""
+    numbering: Literal["common", "own"] | None = None
+    """Where cameras number their images differently: equal numbers show one instant (common), or first images (own)."""
     chunk: int | None = None
     """First frame of the chunk to take, where cameras wrote several files."""
     force: Force = False
@@ -52,6 +54,7 @@ class Init:
             videos=self.videos,
             recording=self.recording,
             chunk=self.chunk,
+            numbering=self.numbering,
         )
         target = (self.out or self.folder) / "capture.toml"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from av.error import FFmpegError
 
 from mouselift.array_types import Levels
 from mouselift.atomic import hidden, whole_file
-from mouselift.capture.capture import Capture
+from mouselift.capture.capture import MASK_JOB, Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
@@ -94,7 +94,7 @@ def segment_capture(
     if not frames:
         raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
     identity = _identity(capture, source, options)
-    folder = RunFolder(out, identity, description="job.json", record=FrameRecord, verb="mask")
+    folder = RunFolder(out, identity, description=MASK_JOB, record=FrameRecord, verb="mask")
     with folder.locked():
         folder.open()
         if (out / _REPORT).exists():
