@@ -58,4 +58,4 @@ def test_a_frame_passes_through_few_files(recording: Path, tmp_path: Path, monke
     depths = found[-1]
     steps = sorted(file for file, depth in depths.items() if depth <= 2 and file.startswith(STEPS))
     assert len(steps) <= 6, steps  # those that the worker's function enters itself or through one other
-    assert len(depths) <= 19, sorted(depths)  # with all that these call, down to the lens
+    assert len(depths) <= 24, sorted(depths)  # with all that these call, down to the lens (29 at 8c97fb4)
