@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -170,6 +170,7 @@ class FileSource:
     path: Path
     device: torch.device
     activated: Activated | None = None  # as `read_splats`
+    notes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # `Splats.notes` of the samples that were read
 
     @property
     def identity(self) -> dict[str, object]:
@@ -204,7 +205,9 @@ class FileSource:
             self.file(sample)
 
     def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
-        return Gaussians.from_splats(read_splats(self.file(sample.name), self.activated), self.device)
+        splats = read_splats(self.file(sample.name), self.activated)
+        self.notes[sample.name] = splats.notes
+        return Gaussians.from_splats(splats, self.device)
 
 
 def device_of(name: str | None) -> torch.device:

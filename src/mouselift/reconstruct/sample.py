@@ -22,7 +22,7 @@ from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS
 from mouselift.geometry.camera import Camera
 from mouselift.progress import Progress, silent
-from mouselift.reconstruct.gaussian_source import Source
+from mouselift.reconstruct.gaussian_source import FileSource, Source
 from mouselift.reconstruct.metrics import Distance, known_figures, view_scores
 from mouselift.reconstruct.options import FilterName
 from mouselift.reconstruct.plan import Task
@@ -124,6 +124,7 @@ def reconstruct_sample(
         source=str(task.folder),
         cameras=file_digest(task.folder / CAMERAS_FILE),
         gaussians_file=source.key(sample.name),
+        notes=source.notes.get(sample.name, ()) if isinstance(source, FileSource) else (),
         network=source.words,
         filter=filter or "none",
         side=int(sample.image.shape[-1]),

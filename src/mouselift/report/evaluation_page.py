@@ -170,9 +170,13 @@ def _made(result: Evaluation) -> list[tuple[str, str]]:
     levels = ", ".join(f"{round(255 * level)}" for level in result.background)
     size = "as stored" if result.size is None else f"resized to {result.size} px, with their cameras"
     seconds = sum(record.total_seconds for record in result.records)
+    read = [f"{record.id}: {note}" for record in result.records for note in record.notes]
+    if len(read) > _MOST_ROWS:
+        read[_MOST_ROWS:] = [f"{len(read) - _MOST_ROWS:,} more in manifest.jsonl"]
     return [
         ("Dataset", result.dataset),
         *result.notes.items(),
+        *(("Reading", note) for note in read),
         ("Views", result.held_out),
         ("Images", size),
         ("Background", f"RGB {levels}"),

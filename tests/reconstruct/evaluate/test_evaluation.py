@@ -24,6 +24,7 @@ from mouselift.reconstruct.pipeline import Evaluation, evaluate_reconstruction
 from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.record import SHEET
 from mouselift.render.base import Gaussians
+from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:
     from conftest import Known
@@ -96,8 +97,27 @@ def test_activated_files_are_scored_as_what_they_are(make_known: Any, tmp_path: 
         evaluate_reconstruction(known.dataset, None, asked)
     told = evaluate_reconstruction(known.dataset, None, replace(asked, activated="both"))
     assert mean(told, "foreground_psnr") > 50
+    assert told.records[0].notes == ("read as activated values, as told: opacities and scales",)
     wrong = evaluate_reconstruction(known.dataset, None, replace(asked, activated="none"))
     assert mean(wrong, "foreground_psnr") < 30
+
+
+def test_a_gaussian_that_was_left_out_is_on_record(make_known: Any, tmp_path: Path) -> None:
+    known = make_known(tmp_path, samples=1)
+    file = known.gaussians / "sample_000000.ply"
+    splats = read_splats(file)
+    splats.scales[4, 1] = np.nan
+    file.unlink()
+    write_ply(file, splats)
+    result = evaluate_reconstruction(
+        known.dataset, tmp_path / "out", EvaluateOptions(gaussians=known.gaussians, hold_out=ALL, device="cpu")
+    )
+    assert (result.records[0].made, len(splats)) == (899, 900)
+    note = "1 of 900 Gaussians left out: 1 with numbers that are not finite; the first is vertex 4: scale_1 = nan"
+    assert result.records[0].notes == (note,)
+    assert note in (tmp_path / "out/manifest.jsonl").read_text()
+    write_evaluation_page(result, tmp_path / "out", tmp_path / "out/index.html")
+    assert f"sample_000000: {note}" in (tmp_path / "out/index.html").read_text()
 
 
 def test_faults_of_cameras_cost_every_figure(camera_fault: Any, make_known: Any, tmp_path: Path) -> None:
