@@ -214,6 +214,9 @@ CODES: dict[str, Code] = {
     "intrinsics-shared": Code(_INSPECT, _N, "two cameras have the same intrinsics to the last digit"),
     "lens-folds": Code(_INSPECT, _W, "a lens model maps two rays to one pixel"),
     "principal-far": Code(_INSPECT, _W, "a principal point lies far off the image's middle"),
+    "unit-doubtful": Code(("inspect", "prepare"), _W,
+        "nothing that is filmed is as large or as small as the subject or the cameras' distance in the declared unit",
+        "Set the unit in capture.toml."),
     "focal-differs": Code(_INSPECT, _W, "a focal length is unlike the others at the same image size"),
     # a recording's views, times and path
     "views-disagree": Code(_INSPECT, _EW,

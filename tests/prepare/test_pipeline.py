@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import pytest
 from mouselift.capture.capture import load_capture
 from mouselift.errors import DatasetError
 from mouselift.framing.plan import SamplePlan
+from mouselift.inspect.inspect_capture import inspect_capture
+from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
@@ -213,3 +216,18 @@ def test_the_library_logs_and_says_nothing_unasked(
     assert any("goes on with what an earlier run made" in line for line in said)
     assert any(line.startswith("frame 2: kept") for line in said)
     assert capsys.readouterr() == ("", "")
+
+
+def test_the_scale_is_stated_and_an_absurd_one_warned_of(copied: Path, tmp_path: Path) -> None:
+    options = PrepareOptions(every=6)
+    summary = prepare_dataset(load_capture(copied), tmp_path / "mm", options, workers=1)
+    assert re.match(r"the subject is about [3-9]\d\.?\d* mm across, the cameras are [23]\d\d mm from", summary.scale)
+    assert not [finding for finding in summary.findings if finding.code == "unit-doubtful"]
+    file = copied / "capture.toml"
+    file.write_text(file.read_text().replace('unit = "mm"', 'unit = "m"'))
+    summary = prepare_dataset(load_capture(copied), tmp_path / "m", options, workers=1)
+    (finding,) = [finding for finding in summary.findings if finding.code == "unit-doubtful"]
+    assert "In mm" in finding.message
+    inspected = inspect_capture(load_capture(copied), InspectOptions(instants=2, lag=0))
+    assert [found.code for found in inspected.findings].count("unit-doubtful") == 1
+    assert " m across" in inspected.scale

@@ -19,6 +19,7 @@ from mouselift.capture.leftovers import other_recordings, unknown_files
 from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recordings import Recording, choose, find_media, listed, media_below
 from mouselift.capture.rig_search import find_rig, relative
+from mouselift.capture.scale import declared_unit
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
 from mouselift.media.images import ImageFolder
@@ -89,7 +90,8 @@ def discover(
         *_said_of(project, names),
         *choice.words,
     ]
-    assumed = [*calibration.assumed, *_assumptions(calibration)]
+    unit, unit_words = declared_unit(calibration.cameras)
+    assumed = [*calibration.assumed, *_assumptions(calibration, unit, unit_words)]
     if found_rig.above:
         assumed.append(f"the calibration above this folder, {relative(rig_file, folder)}, is this recording's")
     missing = [name for name in calibration.names if name not in chosen.files]
@@ -106,7 +108,7 @@ def discover(
     numbering, number_words = _numbering(folder, entries, numbering)
     found += number_words
     spec = CaptureSpec(
-        unit="mm",
+        unit=unit,
         up=(0.0, 0.0, 1.0) if FORMATS[rig_format].z_up else None,
         rig_file=rig_file,
         rig_format=rig_format,
@@ -291,15 +293,20 @@ def _described(entry: CameraEntry, folder: Path) -> str:
     return f"{entry.name}: images in {shown}, {size}"
 
 
-def _assumptions(rig: Rig) -> Iterator[str]:
+def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:
+    if unit != "mm":
+        yield f"the unit is {unit}, against the habit of {rig.format} rigs: {unit_words}"
     if FORMATS[rig.format].z_up:
         heights = [float(-camera.R_cam_world[:, 2] @ camera.t_cam_world) for camera in rig.cameras]
+        units = " and the unit is mm" if unit == "mm" else ""
         yield (
-            f"+Z is up and the unit is mm, as {rig.format} rigs are made (camera heights z = {min(heights):.0f} .. "
-            f"{max(heights):.0f})"
+            f"+Z is up{units}, as {rig.format} rigs are made (camera heights z = {min(heights):.4g} .. "
+            f"{max(heights):.4g})"
         )
         return
-    yield f"the unit is mm ({rig.format} writes it in units of the calibration board)"
+    if unit == "mm":
+        told = f"; {unit_words}" if unit_words else ""
+        yield f"the unit is mm ({rig.format} writes it in units of the calibration board){told}"
     yield (
         f'nothing says which way is up ({rig.format}\'s world is arbitrary): `up` is not set; add up = "+z" or '
         "up = [x, y, z] before `prepare`"

@@ -75,6 +75,8 @@ def show(found: Inspection) -> None:
         _rig_columns(found),
         _rig_rows(found),
     )
+    if found.scale:
+        say(f"Scale: {found.scale}", markup=False)
     if found.masks:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))

@@ -56,5 +56,7 @@ def show(summary: PrepareSummary) -> None:
     rows += [[f"dropped: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.dropped.items())]
     rows += [[f"noticed: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.noticed.items())]
     table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", " "], rows)
+    if summary.scale:
+        say(f"Scale: {summary.scale}", markup=False)
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)

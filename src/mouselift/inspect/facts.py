@@ -147,6 +147,7 @@ class Inspection(msgspec.Struct, frozen=True):
     lag_said: str
     agreement: AgreementFacts | None
     path: PathFacts | None
+    scale: str  # the subject's size and the cameras' distance in the declared unit, in words; empty where not known
     evidence: tuple[str, ...]  # what was decided about the rig on loading, in words
     findings: tuple[Finding, ...]
     next: str  # what to run

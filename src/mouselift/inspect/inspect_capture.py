@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from mouselift.capture.capture import Capture
+from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, open_source
 from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
@@ -80,9 +81,12 @@ def _inspect(
     agreement = gathered.agreement.facts()
     given = [r.frame_offset for r in recorded]
     lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag)
+    distances = tuple(fact.distance for fact in facts) if centre is not None and continuous else ()
+    scale = Scale(capture.unit, distances, None if path is None else path.length)
     findings = [
         *source.findings,
         *rig_findings(recorded, facts, pairs),
+        *scale.findings(),
         *late,
         *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
         *mask_findings(masks),
@@ -110,6 +114,7 @@ def _inspect(
         lag_said=lag_said,
         agreement=agreement,
         path=path,
+        scale=scale.words if distances else "",
         evidence=capture.evidence,
         findings=tuple(findings),
         next=_next(capture, chosen, any(f.severity == "error" for f in findings)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.capture.capture import Capture
+from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
@@ -53,6 +54,7 @@ class PrepareSummary:
     splits: dict[str, int]  # train, val, gap
     findings: tuple[Finding, ...]  # about the recording as a whole
     noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
+    scale: str = ""  # the subject's size and the cameras' distance in the declared unit, in words
 
 
 def prepare_dataset(
@@ -104,7 +106,7 @@ def prepare_dataset(
         kept = [record.frame for record in known.values() if record.status == "kept"]
         roles = assign_roles(options, kept, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
-        summary = _summary(out, frames, records, made, source.findings)
+        summary = _summary(out, frames, records, made, source.findings, _scale(capture, source, records))
         store.complete(records, _description(source, records, options))
     source.close()
     return summary
@@ -211,8 +213,34 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
+def _scale(capture: Capture, source: Source, records: Mapping[int, Record]) -> Scale | None:
+    """Sizes by the plans of the samples that are kept; None of a dataset, whose samples are normalised, and of none."""
+    kept = [record for record in records.values() if record.status == "kept" and record.views]
+    if not isinstance(source, CaptureSource) or not kept:
+        return None
+    cameras = {track.name: track.camera for track in source.tracks}
+    distances: dict[str, list[float]] = {}
+    lengths: list[float] = []
+    for record in kept:
+        seen: list[float] = []
+        for view in record.views:
+            camera = cameras[view["camera"]]
+            distances.setdefault(camera.name, []).append(view["distance"])
+            if view["fill_before"] is not None:
+                side = view["fill_before"] * (camera.width * camera.height) ** 0.5
+                seen.append(side * view["distance"] / camera.focal)
+        lengths += [max(seen)] if seen else []
+    subject = float(np.median(lengths)) if lengths else None
+    return Scale(capture.unit, tuple(float(np.median(values)) for values in distances.values()), subject)
+
+
 def _summary(
-    out: Path, frames: list[int], records: dict[int, Record], made: int, findings: Sequence[Finding]
+    out: Path,
+    frames: list[int],
+    records: dict[int, Record],
+    made: int,
+    findings: Sequence[Finding],
+    scale: Scale | None,
 ) -> PrepareSummary:
     mine = [records[frame] for frame in frames]
     kept = [record for record in mine if record.status == "kept"]
@@ -223,8 +251,9 @@ def _summary(
         made,
         dict(Counter(record.reason or "unknown" for record in mine if record.status == "dropped")),
         dict(Counter(record.split or "none" for record in kept)),
-        tuple(findings),
+        (*findings, *(scale.findings() if scale is not None else ())),
         dict(Counter(code for record in kept for code in {finding.code for finding in record.findings})),
+        scale.words if scale is not None else "",
     )
 
 

@@ -1,0 +1,96 @@
+"""Does the declared unit fit? The subject's size and the cameras' distance, against what can be filmed at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mouselift.calibration.rig import RigCamera
+from mouselift.findings import Finding
+from mouselift.geometry.triangulation import meeting_point
+
+_MM = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+# No subject or rig beyond these: a mite's silhouette is 0.2 mm across, a whale's 5 m (root of its area); a camera
+# is wider than 20 mm, so several do not fit round a subject nearer than that; calibrated rigs end with halls of 50 m.
+_SUBJECT_MM = (0.2, 5e3)
+_DISTANCE_MM = (20.0, 5e4)
+# Where units are proposed: from a fly to a horse, from a bench to a room.
+_USUAL_SUBJECT_MM = (0.8, 3e3)
+_USUAL_DISTANCE_MM = (50.0, 1e4)
+_SQUARES = (
+    2.5,
+    50.0,
+)  # of a calibration board between camera and subject: squares of 40 mm at 0.1 m, of 10 mm at 0.5 m
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Lengths in the capture's unit. `subject`: square root of its largest silhouette's area; None without masks."""
+
+    unit: str
+    distances: tuple[float, ...]  # of the cameras from the subject
+    subject: float | None = None
+
+    @property
+    def distance(self) -> float:
+        return float(np.median(self.distances))
+
+    @property
+    def words(self) -> str:
+        unit = self.unit if self.unit in _MM else "units"
+        far = f"the cameras are {self.distance:.3g} {unit} from the subject ({_range(self.distances)})"
+        return far if self.subject is None else f"the subject is about {self.subject:.3g} {unit} across, {far}"
+
+    def fits(self, unit: str, usual: bool = False) -> bool:
+        """Could the same numbers be in `unit`? usual: in a recording as most are."""
+        subject, distance = (_USUAL_SUBJECT_MM, _USUAL_DISTANCE_MM) if usual else (_SUBJECT_MM, _DISTANCE_MM)
+        if not distance[0] <= self.distance * _MM[unit] <= distance[1]:
+            return False
+        return self.subject is None or subject[0] <= self.subject * _MM[unit] <= subject[1]
+
+    def fits_squares(self) -> bool:
+        """Could the unit be a square of the calibration board?"""
+        return _SQUARES[0] <= self.distance < _SQUARES[1]
+
+    def findings(self) -> Iterator[Finding]:
+        """A word where nothing that is filmed has this size in the declared unit."""
+        if self.unit not in _MM or not self.distances or self.fits(self.unit):
+            return
+        text = (
+            f"{self.words}: no recording is of that size. {_advice(self)} Nothing but words depends on the unit; a "
+            "wrong one is often the sign of another calibration than was meant"
+        )
+        yield Finding.of("unit-doubtful", text, value=self.distance * _MM[self.unit], limit=_DISTANCE_MM[0])
+
+
+def _range(values: Sequence[float]) -> str:
+    return f"{min(values):.3g} .. {max(values):.3g}"
+
+
+def _advice(scale: Scale) -> str:
+    units = [unit for unit in _MM if unit != scale.unit and scale.fits(unit, usual=True)]
+    squares = " or squares of the calibration board" if scale.fits_squares() else ""
+    if units:
+        return f'In {" or ".join(units)}{squares} it would be usual: unit = "{units[0]}" in capture.toml.'
+    return f'Is the unit{squares or " another one"}? unit = "unknown" in capture.toml says that it is not known.'
+
+
+def declared_unit(cameras: Sequence[RigCamera]) -> tuple[str, str]:
+    """(unit, words) of a rig whose file says none: mm, unless cameras would stand where none can.
+
+    What is measured is the distance of the cameras from the point nearest to all optical axes.
+    """
+    centres = np.stack([-camera.R_cam_world.T @ camera.t_cam_world for camera in cameras])
+    try:
+        point = meeting_point(centres, np.stack([camera.R_cam_world[2] for camera in cameras]))
+    except ValueError:
+        return "mm", ""
+    scale = Scale("mm", tuple(np.linalg.norm(centres - point, axis=1).tolist()))
+    if scale.fits("mm"):
+        return "mm", f"cameras {scale.distance:.3g} mm from where they look"
+    told = f"in mm cameras would be {scale.distance:.3g} mm from where they look, which none can be"
+    if scale.fits("m", usual=True) and not scale.fits_squares():
+        return "m", f"{told}; in m it is usual"
+    return "unknown", f"{told}; metres, centimetres and squares of the calibration board are possible: set unit"
