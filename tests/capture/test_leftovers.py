@@ -86,3 +86,22 @@ def test_a_long_list_is_cut(recording: Path) -> None:
         (folder / "log.bin").write_bytes(b"")
     (line,) = discover(recording).left
     assert line.endswith("and 28 more: not what init looks for")
+
+
+def test_masks_named_by_camera_alone_belong_to_any_recording(tmp_path: Path, truth, write) -> None:
+    """A second recording whose files are named like the masks does not take them away."""
+    write.dannce(tmp_path / "calibration", truth)
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}_31500.mp4")
+        write.video(tmp_path / f"undistorted/{camera.name}.mp4")
+        write.video(tmp_path / f"masks/{camera.name}.mp4")
+    found = discover(tmp_path, recording="31500")
+    assert all(entry.mask is not None for entry in found.spec.cameras)
+
+
+def test_a_leftover_with_two_names_stops_nothing(recording: Path) -> None:
+    (recording / "masks").mkdir()
+    (recording / "masks/Camera1_Camera2.npz").write_bytes(b"")
+    (recording / "README.md").write_text("")
+    (line,) = discover(recording).left
+    assert line == "masks/Camera1_Camera2.npz: carries the names of several cameras"

@@ -11,8 +11,10 @@ from pathlib import Path
 from mouselift.capture.camera_names import CameraNames
 from mouselift.capture.capture_toml import FILE_NAME
 from mouselift.capture.recordings import MASK_FOLDER, PREPARED, SHOWN, Recording
+from mouselift.errors import CaptureError
 
 _MOST_FILES = 5000  # of a folder that is counted; a larger one is told by that number
+_EVERYWHERE = re.compile(r"\.|(readme|licen[cs]e|changelog|thumbs\.db|desktop\.ini)", re.IGNORECASE)  # not told of
 _EVIDENCE = (".mat", ".pickle", ".json")
 _NAMED = 3  # files of one kind in one folder that are named one by one
 
@@ -61,7 +63,11 @@ def unknown_files(names: CameraNames, used: Collection[Path], said: Sequence[str
 def _why(names: CameraNames, path: Path) -> str:
     if path.is_dir():
         return "holds nothing that is read as masks"
-    return names.why_not(path) if names.find(path) is None else f"{path.suffix or 'such files'} are not read as masks"
+    try:
+        named = names.find(path) is not None
+    except CaptureError:
+        return "carries the names of several cameras"
+    return f"{path.suffix or 'such files'} are not read as masks" if named else names.why_not(path)
 
 
 def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[Path, str]]:
@@ -69,7 +75,7 @@ def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[P
     parents = {parent for path in told for parent in path.parents}
     files: dict[str, list[Path]] = {}
     with os.scandir(folder) as entries:
-        listed = sorted(Path(entry) for entry in entries if not entry.name.startswith("."))
+        listed = sorted(Path(entry) for entry in entries if not _EVERYWHERE.match(entry.name))
     for path in listed:
         if path.resolve() in told or path.name == FILE_NAME:
             continue

@@ -41,9 +41,9 @@ class Recording:
 
 
 def _parts(pattern: str) -> set[str]:
-    """Parts of a path with {camera}; the suffix of a file is no part of its name."""
+    """Parts of a path that tell one recording from another; the suffix of a file is no part of its name."""
     *folders, last = pattern.split("/")
-    return {*folders, last.rsplit(".", 1)[0] if "." in last else last}
+    return {*folders, last.rsplit(".", 1)[0] if "." in last else last} - {"{camera}", "#", "*"}
 
 
 def find_media(names: CameraNames, paths: Sequence[Path], masks: bool) -> tuple[list[Recording], list[Path]]:
