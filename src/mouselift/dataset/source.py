@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from mouselift.dataset.layout import find_samples
+from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.findings import Finding
-from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, number_of
+from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, number_of, require_readable
 from mouselift.media.png import read_rgb_alpha
 
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy
@@ -80,6 +80,7 @@ def _view_frame(view: View, frame: int, images: bool) -> ViewFrame:
         colours, mask = read_rgb_alpha(file)
         check_size(where, file, view.camera, (colours.shape[1], colours.shape[0]))
     except MouseliftError as error:
+        require_readable(file)  # only what is there and damaged is missing
         return ViewFrame(view.camera, None, None, f"{where}: {error}")
     return ViewFrame(view.camera, ArrayImage(colours) if images else None, mask, where)
 
@@ -90,6 +91,7 @@ def _usable(folders: Sequence[Path], numbers: Sequence[int], findings: list[Find
         try:
             yield number, read_sample(folder)
         except DatasetError as error:
+            require_readable(folder / CAMERAS_FILE)
             findings.append(Finding.of("sample-unusable", str(error), frame=number))
 
 

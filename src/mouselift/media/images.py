@@ -7,6 +7,7 @@ mask and its image. Images convert colours on demand and only in the region aske
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,12 +19,13 @@ import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
-from mouselift.errors import CaptureError, VideoError
+from mouselift.errors import CaptureError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image, turned_by_opencv
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _PALETTE = b"\3"  # colour type of a PNG
+_READ_AGAIN = 1 << 22  # bytes
 _TRAILING_DIGITS = re.compile(r"(\d+)$")
 
 
@@ -149,9 +151,12 @@ class ImageFolder:
     @classmethod
     def scan(cls, path: Path, as_stored: bool = False, masks: bool = False) -> ImageFolder:
         """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
-        if not path.is_dir():
-            raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
-        images = visible(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        try:
+            if not path.is_dir():
+                raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
+            images = visible(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+        except OSError as error:
+            raise UnreachableError.of(path, error) from error
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
         files: dict[int, Path] = {}
@@ -172,7 +177,7 @@ def read_image(path: Path, as_stored: bool = False) -> Array:
 
     as_stored: leave EXIF aside.
     """
-    image = _decoded(path, path.read_bytes() if path.is_file() else b"", as_stored)
+    image = _decoded(path, _content(path), as_stored)
     if image.dtype != np.uint8:
         raise VideoError(f"{path}: expected 8 bits a channel, got {image.dtype}; convert it first")
     return image
@@ -183,7 +188,7 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
 
     Indices are what tools mean by their palettes; of a grey one, or one whose first colour is not black, it is colours.
     """
-    data = path.read_bytes() if path.is_file() else b""
+    data = _content(path)
     if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and b"tRNS" not in data:
         from PIL import Image as Pillow
 
@@ -196,6 +201,25 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
                     raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
                 return indices if as_stored else of_image(data).shown(indices)
     return _decoded(path, data, as_stored)
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise UnreachableError.of(path, error) from error
+
+
+def require_readable(path: Path, start: int = 0) -> None:
+    """UnreachableError where the file cannot be read: at its ends, and from byte `start` on, where something failed."""
+    try:
+        with path.open("rb") as handle:
+            end = handle.seek(0, os.SEEK_END)
+            for place in (0, max(start, 0), max(end - 1, 0)):
+                handle.seek(place)
+                handle.read(_READ_AGAIN if place == start else 1)
+    except OSError as error:
+        raise UnreachableError.of(path, error) from error
 
 
 def _decoded(path: Path, data: bytes, as_stored: bool) -> Array:
@@ -243,14 +267,19 @@ def as_levels(image: Array) -> Levels:
 def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple[int, Array | None]]:
     """(number, image) in the order asked for; None where there is no such file or it is damaged.
 
-    VideoError where an image has another size than the folder's first.
+    VideoError where an image has another size than the folder's first; UnreachableError where a file that the folder
+    listed cannot be read now.
     """
     read = read_values if folder.masks else read_image
     for number in numbers:
         path = folder.files.get(number)
         try:
             image = None if path is None else read(path, folder.as_stored)
+        except UnreachableError:
+            raise
         except VideoError:
+            assert path is not None
+            require_readable(path)  # the folder listed it: only what is there and damaged is missing
             image = None
         if image is not None and image.shape[:2] != (folder.height, folder.width):
             raise VideoError(

@@ -17,8 +17,9 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from mouselift.errors import UnreachableError
+from mouselift.media.images import require_readable
 from mouselift.media.video_image import VideoImage
-from mouselift.media.video_index import VideoInfo, require_readable
+from mouselift.media.video_index import VideoInfo
 
 _VAIN = 2  # readings from the start that brought nothing: then a missing image is believed
 
@@ -37,6 +38,8 @@ class VideoReader:
         self._next = 0  # number of the next image that sequential decoding delivers
         self._first = 0  # packet at which decoding started
         table = info.packets
+        if table is not None:  # views whose elements are plain numbers: they are asked for with every packet
+            self._stamps, self._sizes, self._ranks = table.stamps.data, table.sizes.data, table.ranks.data
         self._starts = frozenset([0] if table is None else table.starts.tolist())
         self._wanted: frozenset[int] = frozenset()  # ranks
         self._skipped: set[int] = set()  # ranks of images that may not have been decoded
@@ -126,7 +129,7 @@ class VideoReader:
         """(place in the file, packet) from the packet `first` on, the last one empty: each one the packet that was
         indexed. By seeking, or, where that has led astray, by skipping from the start."""
         table, count = self.info.packets, self.info.packet_count
-        target = int(table.stamps[first]) if self._seekable and first > 0 and table is not None else None
+        target = self._stamps[first] if self._seekable and first > 0 and table is not None else None
         container = self._container if target is not None and self._container is not None else self._open()
         place: int | None = 0
         if target is not None:
@@ -166,17 +169,18 @@ class VideoReader:
             )
 
     def _is(self, packet: Packet[VideoStream], place: int) -> bool:
-        table = self.info.packets
         if place >= self.info.packet_count:
             return False
-        return table is None or bool(packet.size == table.sizes[place] and packet.pts == table.stamps[place])
+        if self.info.packets is None:
+            return True
+        return packet.size == self._sizes[place] and packet.pts == self._stamps[place]
 
     def _decode(self, packets: Iterator[tuple[int, Packet[VideoStream]]]) -> Iterator[VideoFrame]:
         table, began = self.info.packets, False
         for place, packet in packets:
             rank: int | None = None
             if packet.size:
-                rank = place if table is None else int(table.ranks[place])
+                rank = place if table is None else self._ranks[place]
                 packet.pts = rank
                 if table is not None and table.droppable:
                     # An image that nobody refers to and nobody wants need not be decoded: the others stay exact.
@@ -211,7 +215,7 @@ class VideoReader:
                 continue
             if decoded.pts is None:
                 continue
-            if first and decoded.pts == table.ranks[first] and not decoded.key_frame:
+            if first and decoded.pts == self._ranks[first] and not decoded.key_frame:
                 raise _NotAStart
             number = table.number(decoded.pts)
             # Before the access point: left-overs of an open group of images.

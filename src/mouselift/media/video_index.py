@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -23,11 +22,11 @@ from jaxtyping import Int64
 from mouselift.array_types import Array
 from mouselift.errors import UnreachableError, VideoError
 from mouselift.media.access_points import Packets
+from mouselift.media.images import require_readable
 from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
 
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
 _FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
-_READ_AGAIN = 1 << 22  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +102,6 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
             "Copy it again, or repair it with `ffmpeg -i in.mp4 -c copy out.mp4`"
         ) from error
     return _turned(info, first.orientation)
-
-
-def require_readable(path: Path, start: int = 0) -> None:
-    """UnreachableError where the file cannot be read: at its ends, and from byte `start` on, where something failed."""
-    try:
-        with path.open("rb") as handle:
-            end = handle.seek(0, os.SEEK_END)
-            for place in (0, max(start, 0), max(end - 1, 0)):
-                handle.seek(place)
-                handle.read(_READ_AGAIN if place == start else 1)
-    except OSError as error:
-        raise UnreachableError.of(path, error) from error
 
 
 def _turned(info: VideoInfo, orientation: Orientation) -> VideoInfo:
@@ -219,6 +206,8 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     sizes: list[int] = []
     shown: list[bool] = []
     starts: list[int] = []
+    laid: list[int] = []  # what is added to the times, so that a recorder's second start goes on where the first ended
+    offset = 0
     last_dts: int | None = None
     whole, position = True, 0
     # Where containers store no order of presentation (AVI), FFmpeg takes that of decoding for it.
@@ -230,11 +219,15 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
             data = memoryview(packet)
             if packet.is_keyframe and look.starts(data):
                 starts.append(len(times))
+                if last_dts is not None and packet.pts is not None and packet.pts < last_dts:
+                    latest_shown = max(t + add for t, add in zip(times, laid, strict=True) if t is not None)
+                    offset = latest_shown + (packet.duration or 1) - packet.pts
             if in_order and packet.pts is not None:
                 in_order = latest is None or packet.pts > latest
                 latest = packet.pts
                 if in_order and not look.backward:
                     look.note_order(data)
+            laid.append(offset)
             times.append(packet.pts)
             sizes.append(packet.size)
             shown.append(look.shows(data) and not packet.is_discard)
@@ -254,19 +247,20 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     size = context.width, context.height
     entry = starts[0] if starts else 0
     stamped = [t for t in times if t is not None]
-    visible = [t for t, is_shown in zip(times, shown, strict=True) if is_shown]
+    visible = [(t, add) for t, add, is_shown in zip(times, laid, shown, strict=True) if is_shown]
     if len(stamped) < len(times) or len(set(visible)) < len(visible) or unordered:
         start = np.zeros(1, dtype=np.int64)
         info = VideoInfo(path, *size, rate, len(visible), promised, None, start, None, len(times), aspect=aspect)
         return info, entry
     stamps = np.array(stamped, dtype=np.int64)
-    order = np.argsort(stamps, kind="stable")
+    shown_at = stamps + np.array(laid, dtype=np.int64)
+    order = np.argsort(shown_at, kind="stable")
     ranks = np.empty_like(order)
     ranks[order] = np.arange(len(order))
     images = np.flatnonzero(np.array(shown)[order])
-    sure = stamps[order[images]]
+    sure = shown_at[order[images]]
     if last_dts is not None:
-        sure = _certain(sure, last_dts, whole)
+        sure = _certain(sure, last_dts + offset, whole)
         images = images[: len(sure)]
     keys, first = _keys(np.array(starts, dtype=np.int64), ranks, images)
     table = PacketTable(stamps, np.array(sizes, dtype=np.int64), ranks, images, first, look.droppable)

@@ -23,7 +23,7 @@ from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
-from mouselift.errors import DatasetError, FramingError, LensFoldError
+from mouselift.errors import DatasetError, FramingError, LensFoldError, UnreachableError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
@@ -194,6 +194,14 @@ def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str:
+    """As `_fingerprint`. UnreachableError where the source cannot be read."""
+    try:
+        return _fingerprint(path)
+    except OSError as error:
+        raise UnreachableError.of(path, error) from error
+
+
+def _fingerprint(path: Path) -> str:
     """16 hex digits from a file's size and its first, middle and last megabyte, or a folder's names and sizes.
 
     Enough to notice that a source is another one, at no cost for recordings of many gigabytes.
