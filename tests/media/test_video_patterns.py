@@ -17,6 +17,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.container import InputContainer
 from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
@@ -199,7 +200,8 @@ def test_vp8_packets_that_show_nothing_are_not_counted(tmp_path: Path) -> None:
         packets = []
         for number in range(40):
             image = np.random.default_rng(number).integers(0, 255, (64, 96), dtype=np.uint8)
-            frame = av.VideoFrame.from_ndarray(cv2.blur(image, (9, 9)), format="gray").reformat(format="yuv420p")
+            image[:] = cv2.blur(image, (9, 9))
+            frame = av.VideoFrame.from_ndarray(image, format="gray").reformat(format="yuv420p")
             frame.pts = number
             packets += stream.encode(frame)
         packets += stream.encode()
@@ -220,7 +222,7 @@ def test_where_a_seek_leads_astray_images_are_reached_by_reading(
 ) -> None:
     info = probe(written(make_video, BASES["mp4"]))
     plain(info.path)
-    seek = av.container.InputContainer.seek
+    seek = InputContainer.seek
 
     class Lost:
         """A container that lands behind what was asked for."""

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import av
 import cv2
 import numpy as np
 import pytest
+from av.error import OSError as FFmpegOSError
 
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
@@ -166,7 +166,7 @@ def test_a_video_whose_reading_fails_midway(copied: Path, tmp_path: Path, monkey
         def demux(self, stream: Any) -> Iterator[Any]:
             for number, packet in enumerate(self.inner.demux(stream)):
                 if number == 5:
-                    raise av.error.OSError(errno.EIO, os.strerror(errno.EIO), str(video))
+                    raise FFmpegOSError(errno.EIO, os.strerror(errno.EIO), str(video))
                 yield packet
 
     with monkeypatch.context() as patch:
