@@ -69,10 +69,22 @@ def progress_bar(quiet: bool = False) -> Iterator[Progress]:
 
     Nothing with `quiet` and under -q. The log has the beginning and the end of each stage in all cases.
     """
+    started: dict[str, float] = {}
+
+    def note(stage: str, done: int, total: int) -> None:
+        if stage not in started:
+            started[stage] = time.monotonic()
+            LOG.debug("%s: begins, %d to do", stage, total - done)
+        if done == total:
+            LOG.info("%s: %d of %d in %.1f s", stage, done, total, time.monotonic() - started[stage])
+
+    if quiet or QUIET.get():  # without rich, which takes a tenth of a second to load
+        yield note
+        return
     from rich import progress as bars
     from rich.console import Console
 
-    console = Console(stderr=True, quiet=quiet or QUIET.get())
+    console = Console(stderr=True)
     columns = [
         bars.TextColumn("[bold]{task.description}"),
         bars.BarColumn(bar_width=None),
@@ -82,20 +94,16 @@ def progress_bar(quiet: bool = False) -> Iterator[Progress]:
         bars.TextColumn("left"),
         bars.TimeRemainingColumn(),
     ]
-    started: dict[str, float] = {}
     tasks: dict[str, bars.TaskID] = {}
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal or console.quiet) as bar:
+    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
 
         def advance(stage: str, done: int, total: int) -> None:
+            note(stage, done, total)
             if stage not in tasks:
-                started[stage] = time.monotonic()
-                LOG.debug("%s: begins, %d to do", stage, total - done)
                 tasks[stage] = bar.add_task(stage, total=total, completed=done, rate="")
             task = next(task for task in bar.tasks if task.id == tasks[stage])
             bar.update(task.id, completed=done, total=total, rate=f"{task.speed:.1f}/s" if task.speed else "")
-            if done == total:
-                LOG.info("%s: %d of %d in %.1f s", stage, done, total, time.monotonic() - started[stage])
-                if not console.is_terminal:
-                    console.print(f"{stage}: {done} of {total}", highlight=False)
+            if done == total and not console.is_terminal:
+                console.print(f"{stage}: {done} of {total}", highlight=False)
 
         yield advance
