@@ -69,3 +69,16 @@ def _moved(T: np.ndarray, factor: float) -> np.ndarray:
     out = T.copy()
     out[:3, 3] *= factor
     return out
+
+
+@pytest.mark.parametrize(("side", "unit"), [("25", "mm"), ("1.0", "unknown")])
+def test_the_side_of_the_boards_squares_is_told_and_1_is_no_millimetre(
+    side: str, unit: str, tmp_path: Path, truth, write
+) -> None:
+    write.anipose(tmp_path / "calibration/calibration.toml", [replace(camera, skew=0.0) for camera in truth])
+    (tmp_path / "config.toml").write_text(f"[calibration]\nboard_square_side_length = {side}\n")
+    for camera in truth:
+        write.video(tmp_path / f"videos-raw/{camera.name}.mp4")
+    found = discover(tmp_path)
+    assert found.spec.unit == unit
+    assert any(f"a square of its board the side {float(side):g}" in line for line in found.assumed)

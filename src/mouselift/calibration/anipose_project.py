@@ -29,6 +29,7 @@ class AniposeProject:
     calibration_results: str = "calibration"  # the folder of calibration.toml, in a session or above it
     calibration_videos: str = "calibration"  # the folder of the board's videos
     videos_raw: str = "videos-raw"  # the folder of the recordings; the others hold anipose's own drawings
+    square: float | None = None  # side of the board's squares in the calibration's unit
     crops: Mapping[str, tuple[int, ...]] = field(default_factory=dict)  # camera: x, y[, width, height]
 
     def camera_in(self, name: str) -> tuple[str, int, int] | None:
@@ -79,7 +80,9 @@ def _project(file: Path, content: Mapping[str, Any]) -> AniposeProject:
         for name, table in _table(content, "cameras").items()
         if isinstance(table, dict) and (offset := _offset(file, name, table)) is not None
     }
-    return AniposeProject(file, _regex(file, _table(content, "triangulation")), **folders, crops=crops)
+    side = _table(content, "calibration").get("board_square_side_length")
+    square = float(side) if isinstance(side, (int, float)) and not isinstance(side, bool) and side > 0 else None
+    return AniposeProject(file, _regex(file, _table(content, "triangulation")), **folders, square=square, crops=crops)
 
 
 def _table(content: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -79,7 +79,7 @@ def discover(
     board = project.calibration_videos if project is not None else None
     paths = list(media_below(place, masks=False, skip=board))
     names = CameraNames.of(place, calibration.names, project, paths)
-    choice = _recording(names, place, paths, chunk, recording)
+    choice = _recording(names, place, paths, chunk, recording, relative(rig_file, folder))
     chosen = choice.recording
     names = replace(names, folder=folder)
     mask_paths = list(media_below(folder, masks=True))
@@ -91,6 +91,10 @@ def discover(
         *choice.words,
     ]
     unit, unit_words = declared_unit(calibration.cameras)
+    if rig_format == "anipose" and project is not None and project.square is not None:
+        squares = f"{project.file} gives a square of its board the side {project.square:g}"
+        unit_words = "; ".join(words for words in (squares, unit_words) if words)
+        unit = "unknown" if unit == "mm" and project.square == 1 else unit  # no board has squares of 1 mm
     assumed = [*calibration.assumed, *_assumptions(calibration, unit, unit_words)]
     if found_rig.above:
         assumed.append(f"the calibration above this folder, {relative(rig_file, folder)}, is this recording's")
@@ -177,7 +181,9 @@ class _Choice:
     left: tuple[str, ...]
 
 
-def _recording(names: CameraNames, place: Path, paths: Sequence[Path], chunk: int | None, match: str | None) -> _Choice:
+def _recording(
+    names: CameraNames, place: Path, paths: Sequence[Path], chunk: int | None, match: str | None, rig: str
+) -> _Choice:
     """The recording to take, and the reasons."""
     sets, strangers = find_media(names, paths, masks=False)
     videos = [group for group in sets if all(path.is_file() for path in group.files.values())]
@@ -189,8 +195,8 @@ def _recording(names: CameraNames, place: Path, paths: Sequence[Path], chunk: in
     if not taken or max(len(group.files) for group in taken) < 2:
         seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
         raise CaptureError(
-            f"{place}: no videos that carry the names of the rig's cameras ({', '.join(names.names)}) as a word of "
-            f"their path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by hand, with "
+            f"{place}: no videos that carry the names of the rig's cameras ({', '.join(names.names)}; by {rig}) as a "
+            f"word of their path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by hand, with "
             "rig_name where the names differ: which camera took which video is never guessed."
         )
     chosen, words = choose(taken, names.names, place, chunk, match)
