@@ -196,8 +196,8 @@ def _recording(
         seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
         raise CaptureError(
             f"{place}: no videos that carry the names of the rig's cameras ({', '.join(names.names)}; by {rig}) as a "
-            f"word of their path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by hand, with "
-            "rig_name where the names differ: which camera took which video is never guessed."
+            f"word of their path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by "
+            "hand, with rig_name where the names differ: which camera took which video is never guessed."
         )
     chosen, words = choose(taken, names.names, place, chunk, match)
     left = [*other_recordings(sets, chosen, raw_folder)]
