@@ -162,7 +162,7 @@ def _starts_vp8(head: bytes) -> bool:
 
 
 def _starts_vp9(head: bytes) -> bool:
-    return next(_vp9_frames(head))[0]
+    return next(_vp9_frames(head), (False, False))[0]
 
 
 def _vp9_frames(data: bytes) -> Iterator[tuple[bool, bool]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -194,77 +194,100 @@ def _from(info: VideoInfo, first: int) -> VideoInfo:
     )
 
 
-def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
-    """The index, and the first packet at which decoding can start."""
-    if not container.streams.video:
-        raise VideoError(f"{path}: expected a video stream, found none")
-    stream = container.streams.video[0]
-    context = stream.codec_context
-    codec = context.codec
-    look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
-    times: list[int | None] = []
-    sizes: list[int] = []
-    shown: list[bool] = []
-    starts: list[int] = []
-    laid: list[int] = []  # what is added to the times, so that a recorder's second start goes on where the first ended
-    offset = 0
+@dataclass(eq=False)
+class _Seen:
+    """The packets of a stream, as demultiplexing gave them."""
+
+    times: list[int | None] = field(default_factory=list)
+    # What is added to the times, so that a recorder's second start goes on where its first ended.
+    offsets: list[int] = field(default_factory=list)
+    sizes: list[int] = field(default_factory=list)
+    shown: list[bool] = field(default_factory=list)
+    starts: list[int] = field(default_factory=list)
     last_dts: int | None = None
-    whole, position = True, 0
-    # Where containers store no order of presentation (AVI), FFmpeg takes that of decoding for it.
-    in_order, latest = bool(context.has_b_frames), None
+    in_order: bool = False  # of presentation
+    whole: bool = True  # nothing says that the end is cut off
+
+
+def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _Seen:
+    stream = container.streams.video[0]
+    seen = _Seen(in_order=bool(stream.codec_context.has_b_frames))
+    offset, position, latest = 0, 0, None
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
             data = memoryview(packet)
             if packet.is_keyframe and look.starts(data):
-                starts.append(len(times))
-                if last_dts is not None and packet.pts is not None and packet.pts < last_dts:
-                    latest_shown = max(t + add for t, add in zip(times, laid, strict=True) if t is not None)
-                    offset = latest_shown + (packet.duration or 1) - packet.pts
-            if in_order and packet.pts is not None:
-                in_order = latest is None or packet.pts > latest
+                seen.starts.append(len(seen.times))
+                if seen.last_dts is not None and packet.pts is not None and packet.pts < seen.last_dts:
+                    shown = (t + add for t, add in zip(seen.times, seen.offsets, strict=True) if t is not None)
+                    offset = max(shown, default=0) + (packet.duration or 1) - packet.pts
+            if seen.in_order and packet.pts is not None:
+                seen.in_order = latest is None or packet.pts > latest
                 latest = packet.pts
-                if in_order and not look.backward:
+                if seen.in_order and not look.backward:
                     look.note_order(data)
-            laid.append(offset)
-            times.append(packet.pts)
-            sizes.append(packet.size)
-            shown.append(look.shows(data) and not packet.is_discard)
-            last_dts, whole, position = packet.dts, not packet.is_corrupt, packet.pos or position
+            seen.times.append(packet.pts)
+            seen.offsets.append(offset)
+            seen.sizes.append(packet.size)
+            seen.shown.append(look.shows(data) and not packet.is_discard)
+            seen.last_dts, seen.whole = packet.dts, not packet.is_corrupt
+            position = packet.pos or position
     except FFmpegError:
         require_readable(path, position)
-        whole = False  # a truncated file: what came before is good, and `promised` tells that more was expected
-    if not any(shown):
+        seen.whole = False  # a truncated file: what came before is good; `promised` tells that more was expected
+    if not any(seen.shown):
         raise VideoError(f"{path}: holds no image")
+    return seen
+
+
+def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
+    """The index, and the first packet at which decoding can start."""
+    if not container.streams.video:
+        raise VideoError(f"{path}: expected a video stream, found none")
+    stream = container.streams.video[0]
+    context, codec = stream.codec_context, stream.codec_context.codec
+    look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
+    seen = _demultiplexed(path, container, look)
+    count, shown = len(seen.times), np.array(seen.shown)
     # An edit list may leave packets out altogether: those of the header's count are not all expected.
     listed = len(stream.index_entries) if stream.frames and "mp4" in container.format.name else stream.frames
-    whole = whole and len(times) >= listed
-    unordered = in_order and (look.backward or (codec.canonical_name == "hevc" and container.format.name == "avi"))
-    promised = max(listed - (len(times) - sum(shown)), 0)
-    rate = float(stream.average_rate) if stream.average_rate else 0.0
-    aspect = float(stream.sample_aspect_ratio or 1.0)
-    size = context.width, context.height
-    entry = starts[0] if starts else 0
-    stamped = [t for t in times if t is not None]
-    visible = [(t, add) for t, add, is_shown in zip(times, laid, shown, strict=True) if is_shown]
-    if len(stamped) < len(times) or len(set(visible)) < len(visible) or unordered:
-        start = np.zeros(1, dtype=np.int64)
-        info = VideoInfo(path, *size, rate, len(visible), promised, None, start, None, len(times), aspect=aspect)
+    info = VideoInfo(
+        path,
+        context.width,
+        context.height,
+        rate=float(stream.average_rate) if stream.average_rate else 0.0,
+        frames=int(shown.sum()),
+        promised=max(listed - int((~shown).sum()), 0),
+        times=None,
+        keys=np.zeros(1, dtype=np.int64),
+        packets=None,
+        packet_count=count,
+        aspect=float(stream.sample_aspect_ratio or 1.0),
+    )
+    entry = seen.starts[0] if seen.starts else 0
+    # Where a container stores no order of presentation (AVI), FFmpeg takes that of decoding for it.
+    avi = codec.canonical_name == "hevc" and container.format.name == "avi"
+    unordered = seen.in_order and (look.backward or avi)
+    stamped = [t for t in seen.times if t is not None]
+    if len(stamped) < count or unordered:
         return info, entry
     stamps = np.array(stamped, dtype=np.int64)
-    shown_at = stamps + np.array(laid, dtype=np.int64)
+    shown_at = stamps + np.array(seen.offsets, dtype=np.int64)
     order = np.argsort(shown_at, kind="stable")
     ranks = np.empty_like(order)
-    ranks[order] = np.arange(len(order))
-    images = np.flatnonzero(np.array(shown)[order])
-    sure = shown_at[order[images]]
-    if last_dts is not None:
-        sure = _certain(sure, last_dts + offset, whole)
-        images = images[: len(sure)]
-    keys, first = _keys(np.array(starts, dtype=np.int64), ranks, images)
-    table = PacketTable(stamps, np.array(sizes, dtype=np.int64), ranks, images, first, look.droppable)
-    return VideoInfo(path, *size, rate, len(sure), promised, sure, keys, table, len(times), aspect=aspect), entry
+    ranks[order] = np.arange(count)
+    images = np.flatnonzero(shown[order])
+    times = shown_at[order[images]]
+    if (np.diff(times) == 0).any():  # two images of one time: their order is not known
+        return info, entry
+    if seen.last_dts is not None:
+        times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
+        images = images[: len(times)]
+    keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
+    table = PacketTable(stamps, np.array(seen.sizes, dtype=np.int64), ranks, images, starts, look.droppable)
+    return replace(info, frames=len(times), times=times, keys=keys, packets=table), entry
 
 
 def _keys(starts: np.ndarray, ranks: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
