@@ -306,8 +306,8 @@ def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:
         heights = [float(-camera.R_cam_world[:, 2] @ camera.t_cam_world) for camera in rig.cameras]
         units = " and the unit is mm" if unit == "mm" else ""
         yield (
-            f"+Z is up{units}, as {rig.format} rigs are made (camera heights z = {min(heights):.4g} .. "
-            f"{max(heights):.4g})"
+            f"+Z is up{units}, as {rig.format} rigs are made (camera heights z = {min(heights):.3g} .. "
+            f"{max(heights):.3g})"
         )
         return
     if unit == "mm":
