@@ -22,6 +22,7 @@ from av.video.stream import VideoStream
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mouselift.errors import VideoError
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo, probe
@@ -245,3 +246,30 @@ def test_where_a_seek_leads_astray_images_are_reached_by_reading(
     monkeypatch.setattr(VideoReader, "_open", lost)
     assert wrong(info, [3, 25, 44, 60], VideoReader(info)) == []
     assert wrong(info, list(range(0, COUNT, 11)), VideoReader(info)) == []
+
+
+@pytest.mark.parametrize("base", list(BASES))
+def test_damage_anywhere_ends_in_an_error_for_the_user_or_in_missing_images(
+    base: str, make_video: MakeVideo, tmp_path: Path
+) -> None:
+    whole = written(make_video, BASES[base]).read_bytes()
+    rng = np.random.default_rng(7)
+    for trial in range(12):
+        data = bytearray(whole)
+        for place in rng.integers(0, len(data), 1 + trial):
+            data[place] = int(rng.integers(256))
+        path = tmp_path / f"{trial}{Path(BASES[base][0]).suffix}"
+        path.write_bytes(data)
+        try:
+            info = probe(path)
+            for wanted in (range(info.frames), range(0, info.frames, 7)):
+                assert [number for number, _ in VideoReader(info).read(wanted)] == list(wanted)
+        except VideoError as error:
+            assert path.name in str(error)  # noqa: PT017
+
+
+def test_a_codec_that_nobody_knows_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(written(make_video, BASES["mp4"]).read_bytes().replace(b"avc1", b"xxx1"))
+    with pytest.raises(VideoError, match=r"a\.mp4: expected a codec"):
+        probe(path)

@@ -247,6 +247,8 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     if not container.streams.video:
         raise VideoError(f"{path}: expected a video stream, found none")
     stream = container.streams.video[0]
+    if stream.codec_context is None:
+        raise VideoError(f"{path}: expected a codec that FFmpeg decodes, got one that it does not know; damaged?")
     context, codec = stream.codec_context, stream.codec_context.codec
     look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
     seen = _demultiplexed(path, container, look)
