@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from mouselift.errors import UnreachableError
 from mouselift.media.images import require_readable
 from mouselift.media.video_image import VideoImage
-from mouselift.media.video_index import VideoInfo
+from mouselift.media.video_index import BROKEN_OFF, VideoInfo
 
 _VAIN = 2  # readings from the start that brought nothing: then a missing image is believed
 
@@ -158,7 +158,7 @@ class VideoReader:
                 if place >= first:
                     yield place, packet
                 place += 1
-        except FFmpegError:
+        except BROKEN_OFF:
             pass
         if place != count:
             if target is not None:

@@ -26,6 +26,7 @@ from mouselift.media.images import require_readable
 from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
 
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
+BROKEN_OFF = (FFmpegError, IndexError)  # of demultiplexing; IndexError: PyAV, where damage looks like a new stream
 _FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
 
 
@@ -95,7 +96,7 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
             info = _by_counting(info, _count(path))
         elif first.rank is not None:
             info = _from(info, first.rank)
-    except (FFmpegError, ValueError) as error:
+    except (*BROKEN_OFF, ValueError) as error:
         require_readable(path)
         raise VideoError(
             f"{path}: cannot be opened as a video ({error}); truncated or not finished? "
@@ -168,7 +169,7 @@ def _count(path: Path) -> int:
             for packet in container.demux(container.streams.video[0]):
                 with contextlib.suppress(FFmpegError):
                     found += len(packet.decode())
-        except FFmpegError:
+        except BROKEN_OFF:
             pass  # truncated
     return found
 
@@ -234,7 +235,7 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
             seen.shown.append(look.shows(data) and not packet.is_discard)
             seen.last_dts, seen.whole = packet.dts, not packet.is_corrupt
             position = packet.pos or position
-    except FFmpegError:
+    except BROKEN_OFF:
         require_readable(path, position)
         seen.whole = False  # a truncated file: what came before is good; `promised` tells that more was expected
     if not any(seen.shown):
