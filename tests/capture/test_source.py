@@ -191,6 +191,17 @@ def test_masks_that_may_count_from_0_or_1_are_asked_about(make_video: MakeVideo,
     assert [width_of(s.views[0].mask) for s in source.read([0, 1, 6])] == [None, 0, 5]
 
 
+def test_masks_count_as_other_cameras_masks_do(make_video: MakeVideo, tmp_path: Path) -> None:
+    """The first camera's masks are whole, so they tell how the others, some of which are missing, are numbered."""
+    video = make_video("a.mp4", count=40, options=B)
+    for start in (0, 1):
+        whole = folder_of(tmp_path / f"whole{start}", range(40), start, block)
+        some = folder_of(tmp_path / f"some{start}", range(3, 30), start, lambda i: block(3 + i))
+        cameras = [view("A", video, mask=whole), view("B", video, mask=some)]
+        for s in CaptureSource(capture(tmp_path, cameras)).read([2, 3, 17, 30]):
+            assert [width_of(v.mask) for v in s.views] == [s.frame, s.frame if s.frame in range(3, 30) else None]
+
+
 def test_masks_whose_numbers_leave_one_reading(make_video: MakeVideo, tmp_path: Path) -> None:
     video = make_video("a.mp4", count=40, options=B)
     from_one = folder_of(tmp_path / "one", [1, 7, 40], 0, lambda i: block(i))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -73,8 +73,12 @@ class CaptureSource:
             firsts = first_numbers(media, capture.numbering)
         except CaptureError as error:
             raise CaptureError(f'{capture.path}: {error}; say numbering = "common" or "own" at its head') from None
+        masks = {camera.name: masks_of(camera) for camera in capture.cameras}
+        fitting = [_fitting(found, media[name]) for name, found in masks.items()]
+        counted = {told[0] for told in fitting if len(told) == 1}
         self.tracks = tuple(
-            _open_camera(camera, capture, media[camera.name], firsts[camera.name]) for camera in capture.cameras
+            _open_camera(camera, capture, media[camera.name], firsts[camera.name], masks[camera.name], counted)
+            for camera in capture.cameras
         )
         self.findings = tuple(_compare(self.tracks))
         self._readers: dict[tuple[str, bool], VideoReader] = {}  # camera, whether its masks
@@ -153,14 +157,23 @@ def _image(found: VideoImage | Array | None) -> Image | None:
     return ArrayImage(as_rgb(found)) if isinstance(found, np.ndarray) else found
 
 
-def _open_camera(camera: CaptureCamera, capture: Capture, media: VideoInfo | ImageFolder, first: int) -> CameraTracks:
+def _open_camera(
+    camera: CaptureCamera,
+    capture: Capture,
+    media: VideoInfo | ImageFolder,
+    first: int,
+    found: VideoInfo | ImageFolder | None,
+    counted: Set[int],
+) -> CameraTracks:
     images = Track(media, first + camera.frame_offset)
-    found = masks_of(camera)
-    masks = None if found is None else _open_masks(camera, found, images, capture)
+    masks = None if found is None else _open_masks(camera, found, images, capture, counted)
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
 
-def _open_masks(camera: CaptureCamera, media: VideoInfo | ImageFolder, images: Track, capture: Capture) -> Track:
+def _open_masks(
+    camera: CaptureCamera, media: VideoInfo | ImageFolder, images: Track, capture: Capture, counted: Set[int]
+) -> Track:
+    """counted: the first numbers of those cameras' masks that leave no choice; tools count all cameras alike."""
     here = f"{capture.path}: camera {camera.name}: mask {media.path}"
     count = images.media.frames
     if isinstance(media, VideoInfo):
@@ -176,7 +189,7 @@ def _open_masks(camera: CaptureCamera, media: VideoInfo | ImageFolder, images: T
         offset = images.media.first - media.first if isinstance(images.media, ImageFolder) else -media.first
         masks = Track(media, images.shift - offset)
     else:
-        masks = Track(media, images.shift + _first_mask(here, media, images.media, camera.mask_first))
+        masks = Track(media, images.shift + _first_mask(here, media, images.media, camera.mask_first, counted))
     if masks.size != images.size:
         raise MaskError(
             f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
@@ -185,7 +198,20 @@ def _open_masks(camera: CaptureCamera, media: VideoInfo | ImageFolder, images: T
     return replace(masks, values=look_at_masks(here, media, camera.mask_object))
 
 
-def _first_mask(here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, told: int | None) -> int:
+def _fitting(masks: VideoInfo | ImageFolder | None, images: VideoInfo | ImageFolder) -> Sequence[int]:
+    """The numbers, 0 and 1, that the first image's mask may have in a folder of masks beside a video."""
+    if not isinstance(masks, ImageFolder) or isinstance(images, ImageFolder):
+        return ()
+    if masks.complete and masks.frames == images.frames:
+        return (masks.first,)
+    if (masks.path.parent / MASK_JOB).is_file():  # mouselift's own count from 0
+        return (0,)
+    return [first for first in (0, 1) if first <= masks.first and max(masks.files) - first < images.frames]
+
+
+def _first_mask(
+    here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, told: int | None, counted: Set[int]
+) -> int:
     """The number of the first image's mask, where a folder holds masks of some images only. MaskError: it is open."""
     lowest, highest = masks.first, max(masks.files)
     if isinstance(images, ImageFolder):
@@ -194,12 +220,12 @@ def _first_mask(here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, 
             f"{images.first} to {max(images.files)}: expected one mask an image, or the numbers of the images"
         )
     count = images.frames
-    fitting = [first for first in (0, 1) if first <= lowest and highest - first < count]
+    fitting = _fitting(masks, images)
     if told is not None:
         fitting = [told] if told <= lowest and highest - told < count else []
-    elif (masks.path.parent / MASK_JOB).is_file():  # mouselift's own count from 0
-        fitting = [0]
-    if not fitting:
+    elif len(fitting) > 1 and len(counted) == 1:
+        fitting = [first for first in fitting if first in counted]
+    if not fitting or highest - fitting[0] >= count:
         raise MaskError(
             f"{here}: holds {masks.frames} masks numbered {lowest} to {highest}, but its images end at {count - 1}: "
             "expected one mask an image, or names that are source frame numbers"
