@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.io import loadmat, savemat
 
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import read_spec, write_capture_toml
@@ -333,6 +334,33 @@ def test_image_numbers_that_start_elsewhere_are_asked_about(tmp_path: Path, trut
         discover(tmp_path)
     assert discover(tmp_path, numbering="own").spec.numbering == "own"
     assert said(discover(tmp_path, numbering="common"), f"as asked; images lost: {truth[0].name} 1, {truth[1].name} 1")
+
+
+def with_sync(file: Path, frames: list[np.ndarray]) -> None:
+    """Adds Label3D's `sync` to a *_dannce.mat: row k of all cameras is one instant."""
+    content = {key: value for key, value in loadmat(file).items() if not key.startswith("__")}
+    cells = np.empty((len(frames), 1), dtype=object)
+    for index, rows in enumerate(frames):
+        cells[index, 0] = {"data_frame": rows.reshape(-1, 1), "data_sampleID": np.arange(len(rows)).reshape(-1, 1)}
+    savemat(file, {**content, "sync": cells})
+
+
+def test_sync_of_dannce_says_the_offsets(tmp_path: Path, truth, world_points, write) -> None:
+    file = write.label3d(tmp_path / "20240101_rig_dannce.mat", truth, world_points)
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}/0.mp4", frames=8)
+    rows = np.arange(5.0)
+    with_sync(file, [rows, rows + 3, rows, rows])
+    found = discover(tmp_path)
+    assert [entry.frame_offset for entry in found.spec.cameras] == [0, 3, 0, 0]
+    assert said(found, f"by sync of {file.name} (frame_offset): {truth[1].name} 3")
+    assert [camera.frame_offset for camera in loaded(found, tmp_path).cameras] == [0, 3, 0, 0]
+    with_sync(file, [rows, rows, rows, rows])
+    assert not any("sync" in line for line in (*discover(tmp_path).found, *discover(tmp_path).assumed))
+    with_sync(file, [rows, np.array([0.0, 1, 3, 4, 6]), rows, rows])
+    drifting = discover(tmp_path)
+    assert [entry.frame_offset for entry in drifting.spec.cameras] == [0, 0, 0, 0]
+    assert any("frames were lost on the way" in line and truth[1].name in line for line in drifting.assumed)
 
 
 def test_hidden_companions_are_not_seen(dannce: Path) -> None:

@@ -167,6 +167,33 @@ def camera_names(content: Mapping[str, Any], count: int) -> list[str]:
     return [str(np.ravel(cell)[0]).strip() for cell in np.ravel(content["camnames"])]
 
 
+def sync_offsets(path: Path) -> tuple[dict[str, int], str | None]:
+    """Frames by which each camera's recording runs ahead, by `sync` of a *_dannce.mat; and what it says beyond that.
+
+    Row k of all cameras' `data_frame` is one instant. Where rows differ by constants, these are the offsets.
+    """
+    content = load_mat(path)
+    cells = np.ravel(content.get("sync", []))
+    names = camera_names(content, len(cells))
+    try:
+        rows = [np.ravel(struct_fields(cell)["data_frame"]).astype(np.int64) for cell in cells]
+    except (ValueError, KeyError, TypeError) as error:
+        return {}, f"{path.name}: sync cannot be read ({error}): frames of one number are taken for one instant"
+    if not rows or not rows[0].size or len(names) != len(rows):
+        return {}, None
+    if len({len(row) for row in rows}) > 1:
+        return {}, f"{path.name}: sync lists other numbers of frames for each camera: it is not applied"
+    ahead = np.array(rows) - np.min(rows, axis=0)
+    drifting = [name for name, steps in zip(names, ahead, strict=True) if np.ptp(steps)]
+    if drifting:
+        return {}, (
+            f"{path.name}: by sync, frames were lost on the way ({', '.join(drifting)} run ahead by {ahead.min()} to "
+            f"{ahead.max()} frames): no single offset holds, and it is not applied. Cut the recording where frames "
+            "were lost, and set frame_offset for each part"
+        )
+    return {name: int(steps[0]) for name, steps in zip(names, ahead, strict=True)}, None
+
+
 def load_mat(path: Path) -> dict[str, Any]:
     """Variables of a .mat file (v4 to v7). CalibrationError: not there, v7.3 (HDF5), or damaged."""
     from scipy.io import loadmat  # a quarter of a second that only these rigs need

@@ -9,7 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import AniposeProject, project_of
+from mouselift.calibration.dannce_files import sync_offsets
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.camera_names import CameraNames
@@ -101,14 +103,16 @@ def discover(
     missing = [name for name in calibration.names if name not in chosen.files]
     if missing:
         assumed.append(f"no video carries the name of {', '.join(missing)}: left out ([rig] unused)")
+    ahead, sync_found, sync_open = _synchronised(folder, rig_format, rig_file)
+    assumed += sync_open
     entries: list[CameraEntry] = []
     for name in calibration.names:
         if name in chosen.files:
             entry, known, guessed = _oriented(_entry(name, chosen.files[name], masks), calibration[name])
-            entries.append(entry)
+            entries.append(replace(entry, frame_offset=ahead.get(name, 0)))
             found += known
             assumed += guessed
-    found += [*(_described(entry, folder) for entry in entries), *mask_words, *_mask_values(entries)]
+    found += [*sync_found, *(_described(entry, folder) for entry in entries), *mask_words, *_mask_values(entries)]
     numbering, number_words = _numbering(folder, entries, numbering)
     found += number_words
     spec = CaptureSpec(
@@ -136,6 +140,21 @@ def discover(
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
     return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))
+
+
+def _synchronised(folder: Path, rig_format: str, rig_file: Path) -> tuple[dict[str, int], list[str], list[str]]:
+    """Frame offsets by `sync` of DANNCE's files; what was found, and what is left open."""
+    if rig_format != "dannce":
+        return {}, [], []
+    files = [rig_file] if rig_file.suffix == ".mat" else visible(folder.glob("*_dannce.mat"))
+    for file in files:
+        offsets, problem = sync_offsets(file)
+        if problem is not None:
+            return {}, [], [problem]
+        if any(offsets.values()):
+            words = ", ".join(f"{name} {frames}" for name, frames in offsets.items() if frames)
+            return offsets, [f"Frames ahead of the other cameras, by sync of {file.name} (frame_offset): {words}"], []
+    return {}, [], []
 
 
 def _numbering(folder: Path, entries: Sequence[CameraEntry], told: str | None) -> tuple[str | None, list[str]]:
