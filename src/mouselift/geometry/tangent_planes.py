@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -115,9 +116,12 @@ def _image_slopes(camera: Camera, pixels: Points2) -> Float64[Array, "m 2 2"]:
     return np.stack([across, down], axis=2)
 
 
+@lru_cache(maxsize=64)
 def view_pairs(views: int) -> Int64[Array, "p 2"]:
-    """All (i, j) with i < j, in order."""
-    return np.stack(np.triu_indices(views, 1), axis=1).astype(np.int64)
+    """All (i, j) with i < j, in order; read only, since fits ask for the same ones many thousand times."""
+    pairs = np.stack(np.triu_indices(views, 1), axis=1).astype(np.int64)
+    pairs.setflags(write=False)
+    return pairs
 
 
 def baseline_frames(
@@ -128,13 +132,18 @@ def baseline_frames(
     mean: of each view's unit rays. A pair with one centre, or with the subject on its baseline, has none.
     """
     baseline = centre[pairs[:, 1]] - centre[pairs[:, 0]]
-    length = np.linalg.norm(baseline, axis=1, keepdims=True)
+    length = _lengths(baseline)
     axis = baseline / np.maximum(length, 1e-300)
     towards = mean[pairs[:, 0]] + mean[pairs[:, 1]]
     u = towards - axis * (axis * towards).sum(axis=1, keepdims=True)
-    size = np.linalg.norm(u, axis=1, keepdims=True)
+    size = _lengths(u)
     u = u / np.maximum(size, 1e-300)
     return u, cross(axis, u), np.asarray((length >= _ONE_CENTRE) & (size >= _ALONG_BASELINE))[:, 0]
+
+
+def _lengths(vectors: Float64[Array, "n 3"]) -> Float64[Array, "n 1"]:
+    """Row by row; np.linalg.norm takes three times as long for a few rows."""
+    return np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
 
 
 def extreme_corners(along: Float64[Array, "q k 2"]) -> Int64[Array, "q 2"]:
@@ -143,7 +152,8 @@ def extreme_corners(along: Float64[Array, "q k 2"]) -> Int64[Array, "q 2"]:
     with np.errstate(divide="ignore", invalid="ignore"):
         order = y / x  # rises with the angle where all rays are on u's side; 4 times as fast as the angle
     behind = ~(x > 0).all(axis=1)
-    order[behind] = np.arctan2(y[behind], x[behind])
+    if behind.any():
+        order[behind] = np.arctan2(y[behind], x[behind])
     return np.stack([order.argmin(axis=1), order.argmax(axis=1)], axis=1)
 
 
@@ -368,4 +378,8 @@ def window_residuals(views: OutlineRays, frames: int) -> Float64[Array, "p 2 2 f
 def cross(a: Float64[Array, "n 3"], b: Float64[Array, "n 3"]) -> Float64[Array, "n 3"]:
     """Row by row; np.cross takes four times as long for a few rows."""
     (ax, ay, az), (bx, by, bz) = a.T, b.T
-    return np.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], axis=1)
+    out = np.empty((len(a), 3))
+    out[:, 0] = ay * bz - az * by
+    out[:, 1] = az * bx - ax * bz
+    out[:, 2] = ax * by - ay * bx
+    return out
