@@ -40,8 +40,8 @@ class Scale:
     @property
     def words(self) -> str:
         unit = self.unit if self.unit in _MM else "units"
-        far = f"the cameras are {self.distance:.3g} {unit} from the subject ({_range(self.distances)})"
-        return far if self.subject is None else f"the subject is about {self.subject:.3g} {unit} across, {far}"
+        far = f"the cameras are {three(self.distance)} {unit} from the subject ({_range(self.distances)})"
+        return far if self.subject is None else f"the subject is about {three(self.subject)} {unit} across, {far}"
 
     def fits(self, unit: str, usual: bool = False) -> bool:
         """Could the same numbers be in `unit`? usual: in a recording as most are."""
@@ -65,8 +65,13 @@ class Scale:
         yield Finding.of("unit-doubtful", text, value=self.distance * _MM[self.unit], limit=_DISTANCE_MM[0])
 
 
+def three(value: float) -> str:
+    """Three digits, without an exponent that hides them: 1,510 and 46.9."""
+    return f"{float(f'{value:.3g}'):,g}"
+
+
 def _range(values: Sequence[float]) -> str:
-    return f"{min(values):.3g} .. {max(values):.3g}"
+    return f"{three(min(values))} .. {three(max(values))}"
 
 
 def _advice(scale: Scale) -> str:
@@ -89,8 +94,8 @@ def declared_unit(cameras: Sequence[RigCamera]) -> tuple[str, str]:
         return "mm", ""
     scale = Scale("mm", tuple(np.linalg.norm(centres - point, axis=1).tolist()))
     if scale.fits("mm"):
-        return "mm", f"cameras {scale.distance:.3g} mm from where they look"
-    told = f"in mm cameras would be {scale.distance:.3g} mm from where they look, which none can be"
+        return "mm", f"cameras {three(scale.distance)} mm from where they look"
+    told = f"in mm cameras would be {three(scale.distance)} mm from where they look, which none can be"
     if scale.fits("m", usual=True) and not scale.fits_squares():
         return "m", f"{told}; in m it is usual"
     return "unknown", f"{told}; metres, centimetres and squares of the calibration board are possible: set unit"
