@@ -1,14 +1,17 @@
-"""What looks like spoiled masks is looked at twice: one change of all cameras may make all masks agree."""
+"""What looks like spoiled masks is looked at twice, and what was not compared is not called right."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from faults import Injected, anisotropic, rough, wrong_intrinsics_all
-from mouselift.audit.sample import compare_views
+from mouselift.audit.result import CodeCount
+from mouselift.audit.sample import audit_sample, compare_views
+from mouselift.audit.verdict import in_words
 from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.causes import moved_centres
@@ -61,3 +64,21 @@ def test_one_number_for_all_views_is_found_beside_a_lost_tail(
     tailless = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness(grown_px=None)).sample
     assert not compare_views(tailless).check.faulty
     assert compare_views(fault(tailless, np.random.default_rng(seed)).sample).check.faulty
+
+
+def test_silence_is_not_agreement(exact: Sample) -> None:
+    """A view that the subject fills has no tangent plane: its camera, however wrong, contradicts nobody."""
+    k = 2
+    view = exact.views[k]
+    turned = replace(view.camera, T_cam_world=exact.views[k - 1].camera.T_cam_world, name=view.name)
+    filled = replace(view, camera=turned, alpha=np.full_like(view.alpha, 255))
+    report = audit_sample(replace(exact, views=(*exact.views[:k], filled, *exact.views[k + 1 :])))
+    named = [finding for finding in report.findings if finding.code == "view-not-compared"]
+    assert [finding.camera for finding in named] == [view.name]
+    assert "was not compared" in named[0].message
+    assert report.verdict == "pass"
+    counts = {"view-not-compared": CodeCount("warning", 3, 3, named)}
+    said = in_words("pass", 3, 0, 0, counts, (), ())
+    assert said.startswith("The cameras that were compared match the pixels in all 3 samples. In 3 of 3 a view was not")
+    assert in_words("pass", 3, 0, 0, {}, (), ()) == "The cameras match the pixels in all 3 samples."
+    assert not any(finding.code == "view-not-compared" for finding in audit_sample(exact).findings)

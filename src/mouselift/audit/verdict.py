@@ -44,7 +44,14 @@ def in_words(
         rough = counts.get("masks-rough")
         if rough is not None and rough.severity == "warning":
             aside = f" In {rough.samples} of {samples} masks are too rough to show small faults of cameras.{aside}"
-        return f"The cameras match the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
+        silent = counts.get("view-not-compared")
+        if silent is not None:
+            aside = (
+                f" In {silent.samples} of {samples} a view was not compared (`view-not-compared`): nothing is known "
+                f"about its camera.{aside}"
+            )
+        cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
+        return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if answer == "unknown":
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
     why = [_cause(cause) for cause in causes[:_CAUSES]]

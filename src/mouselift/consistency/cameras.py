@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -67,7 +67,8 @@ def check_sample(sample: Sample) -> CameraCheck:
 def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraCheck:
     """Compares cameras with outlines, one a view.
 
-    Findings: `tangency` (a warning where barely so), `tangency-unknown`, `masks-rough`, `cut-by-sensor`."""
+    Findings: `tangency` (a warning where barely so), `tangency-unknown`, `view-not-compared`, `masks-rough`,
+    `cut-by-sensor`."""
     kept, notes = without_cuts(sample, outlines)
     cameras = [view.camera for view in sample.views]
     found = tangency(cameras, kept)
@@ -89,6 +90,8 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
         findings.append(_tiny(sample, smallest))
     elif blamed:
         findings.append(_disagreement(sample, found, hypothesis))
+    else:
+        findings += _not_compared(sample, found)
     if (hypothesis.masks is not None and hypothesis.masks.found) or hypothesis.noise_px > ROUGH_PX:
         findings.append(_rough(sample, hypothesis))
     return CameraCheck(kept, found, hypothesis, tuple(findings))
@@ -111,6 +114,17 @@ def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
         "whether cameras and silhouettes agree is not known"
     )
     return sample.finding("tangency-unknown", text, value=float(hypothesis.planes_used), limit=float(MIN_PLANES))
+
+
+def _not_compared(sample: Sample, found: Tangency) -> Iterator[Finding]:
+    """Views without a tangent plane of their own: the others agree, and say nothing about them."""
+    for view, rms_px in zip(sample.views, found.view_rms_px, strict=True):
+        if np.isnan(rms_px):
+            text = (
+                f"view {view.name} has no tangent plane in common with any other view, so its camera was not compared: "
+                "that the others agree says nothing about it"
+            )
+            yield sample.finding("view-not-compared", text, camera=view.name)
 
 
 def _tiny(sample: Sample, smallest: float) -> Finding:
