@@ -65,7 +65,7 @@ class Browser:
         """A new, empty page with its errors and requests recorded."""
         target = self.call("Target.createTarget", {"url": "about:blank"})["targetId"]
         session = self.call("Target.attachToTarget", {"targetId": target, "flatten": True})["sessionId"]
-        return Page(self, session)
+        return Page(self, target, session)
 
     def call(self, method: str, parameters: dict[str, Any] | None = None, session: str | None = None) -> dict[str, Any]:
         """One command and its result; events that arrive meanwhile go to `events`."""
@@ -112,10 +112,17 @@ class Browser:
 class Page:
     """One tab."""
 
-    def __init__(self, browser: Browser, session: str) -> None:
-        self.browser, self.session = browser, session
+    def __init__(self, browser: Browser, target: str, session: str) -> None:
+        self.browser, self.target, self.session = browser, target, session
         for domain in ("Page", "Runtime", "Network", "Log"):
             self.call(f"{domain}.enable")
+
+    def __enter__(self) -> Page:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """A live scene that stays open draws sixty times a second, beside all tests that follow."""
+        self.browser.call("Target.closeTarget", {"targetId": self.target})
 
     def call(self, method: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
         return self.browser.call(method, parameters, self.session)
@@ -215,8 +222,8 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture
-def page(offline: Browser, page_file: Path) -> Page:
+def page(offline: Browser, page_file: Path) -> Iterator[Page]:
     """The file that a test module names, open."""
-    page = offline.page()
-    page.open(page_file.as_uri())
-    return page
+    with offline.page() as page:
+        page.open(page_file.as_uri())
+        yield page

@@ -50,13 +50,13 @@ def served(datasets: dict[str, Path]) -> Iterator[tuple[str, subprocess.Popen[st
 
 def test_opens_clean_and_draws(local: Browser, served: tuple[str, subprocess.Popen[str]], tmp_path: Path) -> None:
     address, _ = served
-    page = local.page()
-    page.open(address, settle=4.0)
-    # Software rendering has warnings to log; a script error is another thing.
-    assert [error for error in page.errors() if "WebGL" not in error and "GPU" not in error] == []
-    assert all(url.startswith((address, "ws://127.0.0.1")) for url in page.requests())
-    assert page.run("document.querySelectorAll('canvas').length") >= 1
-    assert "sample_" in page.run("document.body.innerText")
+    with local.page() as page:
+        page.open(address, settle=4.0)
+        # Software rendering has warnings to log; a script error is another thing.
+        assert [error for error in page.errors() if "WebGL" not in error and "GPU" not in error] == []
+        assert all(url.startswith((address, "ws://127.0.0.1")) for url in page.requests())
+        assert page.run("document.querySelectorAll('canvas').length") >= 1
+        assert "sample_" in page.run("document.body.innerText")
 
 
 def test_only_this_machine_can_reach_it(served: tuple[str, subprocess.Popen[str]]) -> None:

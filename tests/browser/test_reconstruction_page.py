@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +36,10 @@ def reconstruction(datasets: dict[str, Path], checkpoint: Path, tmp_path_factory
 
 
 @pytest.fixture
-def page(offline: Browser, reconstruction: Path) -> Page:
-    page = offline.page()
-    page.open((reconstruction / "index.html").as_uri())
-    return page
+def page(offline: Browser, reconstruction: Path) -> Iterator[Page]:
+    with offline.page() as page:
+        page.open((reconstruction / "index.html").as_uri())
+        yield page
 
 
 def test_opens_clean_with_everything_drawn(page: Page) -> None:
@@ -81,8 +82,7 @@ def test_the_scene_holds_the_gaussians_and_turns(page: Page) -> None:
 def test_gaussians_live(local: Browser, reconstruction: Path) -> None:
     from mouselift.view.live import SplatView
 
-    with SplatView(reconstruction, port=0) as live:
-        page = local.page()
+    with SplatView(reconstruction, port=0) as live, local.page() as page:
         page.open(live.address, settle=4.0)
         # Software rendering has warnings to log, and viser's splats a bounding sphere that three.js cannot compute.
         known = ("WebGL", "GPU", "computeBoundingSphere")

@@ -38,10 +38,10 @@ def test_the_check_sees_errors_and_requests(offline: Browser, tmp_path: Path) ->
     """The same check on a page that breaks both rules."""
     bad = tmp_path / "bad.html"
     bad.write_text('<img src="http://example.invalid/x.png" alt="x"><script>nowhere.call()</script>')
-    page = offline.page()
-    page.open(bad.as_uri())
-    assert page.errors()
-    assert page.requests() == ["http://example.invalid/x.png"]
+    with offline.page() as page:
+        page.open(bad.as_uri())
+        assert page.errors()
+        assert page.requests() == ["http://example.invalid/x.png"]
 
 
 def test_verdict_is_on_the_first_screen(page: Page, page_file: Path) -> None:
