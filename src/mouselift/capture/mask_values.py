@@ -183,6 +183,10 @@ def _values(codes: Array) -> Int64[Array, " n"]:
 
 def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
     """Values that at least _FILLED pixels share with all their neighbours."""
+    x, y, w, h = cv2.boundingRect((codes > 0).astype(np.uint8))
+    codes = codes[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]  # with neighbours: subjects are small
+    if not w:
+        return np.zeros(0, dtype=np.int64)
     exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
     around = np.ones((3, 3), dtype=np.uint8)
     inner = codes[(cv2.erode(exact, around) == cv2.dilate(exact, around)) & (codes > 0)]
