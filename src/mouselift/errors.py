@@ -6,6 +6,9 @@ Anything else that escapes is a defect of mouselift.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class MouseliftError(Exception):
     """Base of all errors that are meant for the user."""
@@ -34,8 +37,13 @@ class UnreachableError(VideoError):
     """
 
     @classmethod
-    def of(cls, path: object, error: OSError) -> UnreachableError:
-        return cls.because(path, f"cannot be read now ({error.strerror or error})")
+    @contextmanager
+    def reading(cls, path: object) -> Iterator[None]:
+        """An OSError inside becomes one of these, which names `path`."""
+        try:
+            yield
+        except OSError as error:
+            raise cls.because(path, f"cannot be read now ({error.strerror or error})") from error
 
     @classmethod
     def because(cls, path: object, what: str) -> UnreachableError:

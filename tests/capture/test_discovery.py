@@ -30,15 +30,6 @@ def said(found: Discovery, words: str) -> bool:
     return any(words in line for line in (*found.found, *found.assumed, *found.left))
 
 
-@pytest.fixture
-def dannce(tmp_path: Path, truth, write) -> Path:
-    """Calibration folder and videos/Camera{i}/0.mp4."""
-    write.dannce(tmp_path / "calibration", truth)
-    for camera in truth:
-        write.video(tmp_path / f"videos/{camera.name}/0.mp4")
-    return tmp_path
-
-
 def test_dannce_folders(dannce: Path, truth, distance) -> None:
     found = discover(dannce)
     capture = loaded(found, dannce)

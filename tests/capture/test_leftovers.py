@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
 from mouselift.capture.discovery import Discovery, discover
 
 
@@ -16,43 +14,35 @@ def line_with(found: Discovery, words: str) -> str:
     return lines[0]
 
 
-@pytest.fixture
-def recording(tmp_path: Path, truth, write) -> Path:
-    write.dannce(tmp_path / "calibration", truth)
+def test_nothing_is_left_of_a_plain_recording(dannce: Path, truth, write) -> None:
     for camera in truth:
-        write.video(tmp_path / f"videos/{camera.name}/0.mp4")
-    return tmp_path
+        write.images(dannce / f"masks/{camera.name}")
+    (dannce / "capture.toml").write_text("")
+    assert discover(dannce).left == ()
 
 
-def test_nothing_is_left_of_a_plain_recording(recording: Path, truth, write) -> None:
-    for camera in truth:
-        write.images(recording / f"masks/{camera.name}")
-    (recording / "capture.toml").write_text("")
-    assert discover(recording).left == ()
-
-
-def test_files_that_nothing_reads(recording: Path) -> None:
-    (recording / "masks").mkdir()
-    (recording / "masks/seg_a.npz").write_bytes(b"")
-    (recording / "videos/Camera1/frametimes.csv").write_text("0\n")
-    (recording / "notes.txt").write_text("")
-    (recording / "sync").mkdir()
+def test_files_that_nothing_reads(dannce: Path) -> None:
+    (dannce / "masks").mkdir()
+    (dannce / "masks/seg_a.npz").write_bytes(b"")
+    (dannce / "videos/Camera1/frametimes.csv").write_text("0\n")
+    (dannce / "notes.txt").write_text("")
+    (dannce / "sync").mkdir()
     for index in range(5):
-        (recording / f"sync/{index}.dat").write_bytes(b"")
-    (recording / "calibration/board.pdf").write_bytes(b"")
-    found = discover(recording)
+        (dannce / f"sync/{index}.dat").write_bytes(b"")
+    (dannce / "calibration/board.pdf").write_bytes(b"")
+    found = discover(dannce)
     assert line_with(found, "seg_a.npz") == "masks/seg_a.npz: carries no camera's name"
     rest = line_with(found, "not what init looks for")
     for words in ("calibration/board.pdf", "videos/Camera1/frametimes.csv", "notes.txt", "sync/ (5 .dat)"):
         assert words in rest
 
 
-def test_other_recordings_calibrations_and_strangers(recording: Path, truth, write) -> None:
-    write.anipose(recording / "calibration.toml", [replace(camera, skew=0.0) for camera in truth])
+def test_other_recordings_calibrations_and_strangers(dannce: Path, truth, write) -> None:
+    write.anipose(dannce / "calibration.toml", [replace(camera, skew=0.0) for camera in truth])
     for camera in truth[:2]:
-        write.video(recording / f"pilot/{camera.name}.mp4")
-    write.video(recording / "videos/overview.mp4")
-    found = discover(recording, rig=recording / "calibration")
+        write.video(dannce / f"pilot/{camera.name}.mp4")
+    write.video(dannce / "videos/overview.mp4")
+    found = discover(dannce, rig=dannce / "calibration")
     assert line_with(found, "calibration.toml") == "calibration.toml: another calibration (anipose)"
     assert line_with(found, "pilot") == "pilot/{camera}.mp4: of 2 cameras, the recording has 4"
     assert line_with(found, "overview") == "videos/overview.mp4: carries no camera's name"
@@ -79,12 +69,12 @@ def test_masks_of_another_recording_are_never_taken(tmp_path: Path, truth, write
     }
 
 
-def test_a_long_list_is_cut(recording: Path) -> None:
+def test_a_long_list_is_cut(dannce: Path) -> None:
     for index in range(40):
-        folder = recording / f"run{index:02d}"
+        folder = dannce / f"run{index:02d}"
         folder.mkdir()
         (folder / "log.bin").write_bytes(b"")
-    (line,) = discover(recording).left
+    (line,) = discover(dannce).left
     assert line.endswith("and 28 more: not what init looks for")
 
 
@@ -99,9 +89,9 @@ def test_masks_named_by_camera_alone_belong_to_any_recording(tmp_path: Path, tru
     assert all(entry.mask is not None for entry in found.spec.cameras)
 
 
-def test_a_leftover_with_two_names_stops_nothing(recording: Path) -> None:
-    (recording / "masks").mkdir()
-    (recording / "masks/Camera1_Camera2.npz").write_bytes(b"")
-    (recording / "README.md").write_text("")
-    (line,) = discover(recording).left
+def test_a_leftover_with_two_names_stops_nothing(dannce: Path) -> None:
+    (dannce / "masks").mkdir()
+    (dannce / "masks/Camera1_Camera2.npz").write_bytes(b"")
+    (dannce / "README.md").write_text("")
+    (line,) = discover(dannce).left
     assert line == "masks/Camera1_Camera2.npz: carries the names of several cameras"

@@ -13,7 +13,7 @@ from av.video.stream import VideoStream
 from PIL import Image
 
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
-from mouselift.errors import MaskError
+from mouselift.errors import MaskError, VideoError
 from mouselift.media.images import ImageFolder, read_values
 from mouselift.media.video import VideoReader
 from mouselift.media.video_index import VideoInfo, probe
@@ -88,6 +88,20 @@ def test_opacity_is_taken_as_it_is(tmp_path: Path, soft: bool) -> None:
     values = look_at_masks("here", folder)
     assert values is OPACITY
     np.testing.assert_array_equal(read(values, folder), np.round(disc(2, soft=soft) * 255))
+
+
+def test_opacity_in_16_bits_is_rounded_to_8(tmp_path: Path) -> None:
+    folder = files(tmp_path / "m", lambda n: np.round(disc(n, soft=True) * 65535).astype(np.uint16))
+    values = look_at_masks("here", folder)
+    assert values is OPACITY
+    np.testing.assert_allclose(read(values, folder), disc(2, soft=True) * 255, atol=0.51)
+    hard = files(tmp_path / "hard", lambda n: (disc(n) * 65535).astype(np.uint16))
+    np.testing.assert_array_equal(read(look_at_masks("here", hard), hard), disc(2) * 255)
+
+
+def test_other_types_than_whole_numbers_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="expected 8 or 16 bits a channel, got float32"):
+        files(tmp_path / "m", lambda n: disc(n).astype(np.float32), "tif")
 
 
 def test_lossy_white_masks_are_opacity(tmp_path: Path) -> None:

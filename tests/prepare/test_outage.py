@@ -189,6 +189,10 @@ def test_a_video_that_is_cut_while_it_is_read(copied: Path) -> None:
 
 
 def test_the_error_reaches_the_parent_of_a_worker() -> None:
-    error = UnreachableError.of(Path("a/b.png"), OSError(errno.EIO, os.strerror(errno.EIO)))
-    again = pickle.loads(pickle.dumps(error))
-    assert (type(again), str(again)) == (UnreachableError, str(error))
+    with (
+        pytest.raises(UnreachableError, match=r"a/b.png: cannot be read now") as told,
+        UnreachableError.reading("a/b.png"),
+    ):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    again = pickle.loads(pickle.dumps(told.value))
+    assert (type(again), str(again)) == (UnreachableError, str(told.value))

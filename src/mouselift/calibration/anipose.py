@@ -6,7 +6,6 @@ by `name`: the keys' order (cam_10 before cam_2) means nothing. The world is arb
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -78,8 +77,8 @@ def find_anipose(folder: Path) -> list[Path]:
 
 def _is_anipose(file: Path) -> bool:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError):
+        tables = toml_of(file)
+    except CalibrationError:
         return file.name == "calibration.toml"  # its reader says what is wrong with it
     return any(isinstance(table, dict) and {"matrix", "rotation"} <= set(table) for table in tables.values())
 

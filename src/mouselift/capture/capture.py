@@ -233,10 +233,8 @@ def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None,
             else "If the image is a part of the sensor, set crop_offset = [x, y]; if scaled, calibrate at this size."
         )
         if size[::-1] == rig_camera.size:
-            cause, remedy = (
-                "turned by 90 degrees?",
-                ("Images are turned as their orientation tag says; as_stored = true leaves the tag aside."),
-            )
+            cause = "turned by 90 degrees?"
+            remedy = "Images are turned as their orientation tag says; as_stored = true leaves the tag aside."
         raise CaptureError(f"{said}: {cause} {remedy}")
 
 

@@ -5,7 +5,7 @@ Which video (or image folder) belongs to which camera is told by exact name toke
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -112,8 +112,10 @@ def discover(
             entries.append(replace(entry, frame_offset=ahead.get(name, 0)))
             found += known
             assumed += guessed
-    found += [*sync_found, *(_described(entry, folder) for entry in entries), *mask_words, *_mask_values(entries)]
-    numbering, number_words = _numbering(folder, entries, numbering)
+    media = {entry.name: media_of(entry) for entry in entries}
+    found += [*sync_found, *(_described(name, each, folder) for name, each in media.items()), *mask_words]
+    found += _mask_values(entries)
+    numbering, number_words = _numbering(folder, media, numbering)
     found += number_words
     spec = CaptureSpec(
         unit=unit,
@@ -157,12 +159,13 @@ def _synchronised(folder: Path, rig_format: str, rig_file: Path) -> tuple[dict[s
     return {}, [], []
 
 
-def _numbering(folder: Path, entries: Sequence[CameraEntry], told: str | None) -> tuple[str | None, list[str]]:
+def _numbering(
+    folder: Path, media: Mapping[str, VideoInfo | ImageFolder], told: str | None
+) -> tuple[str | None, list[str]]:
     """How image folders are numbered (`first_numbers`), and a sentence; CaptureError where two readings are left.
 
     A folder with gaps does not count its own images, so its numbers are the trigger's.
     """
-    media = {entry.name: media_of(entry) for entry in entries}
     folders = {name: found for name, found in media.items() if isinstance(found, ImageFolder)}
     gaps = any(not found.complete for found in folders.values())
     kind = told or ("common" if gaps else None)
@@ -310,12 +313,11 @@ def _mask_values(entries: Sequence[CameraEntry]) -> Iterator[str]:
         yield words if len(names) == len(entries) else f"{', '.join(names)}: {words}"
 
 
-def _described(entry: CameraEntry, folder: Path) -> str:
-    media = media_of(entry)
+def _described(name: str, media: VideoInfo | ImageFolder, folder: Path) -> str:
     shown, size = relative(media.path, folder), f"{media.width}x{media.height}"
     if isinstance(media, VideoInfo):
-        return f"{entry.name}: {shown}, {size}, {media.frames} frames"
-    return f"{entry.name}: images in {shown}, {size}"
+        return f"{name}: {shown}, {size}, {media.frames} frames"
+    return f"{name}: images in {shown}, {size}"
 
 
 def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:

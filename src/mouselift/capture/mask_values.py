@@ -29,6 +29,7 @@ from mouselift.sampling import evenly_spaced
 
 # Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.
 _RIPPLE_LOW, _RIPPLE_HIGH = 32, 223
+_AROUND = np.ones((3, 3), dtype=np.uint8)  # a pixel and its neighbours
 _LOOKED_AT = 6  # images a camera; in a video at most as many places
 _FILLED = 16  # pixels that a value fills in one mask: fewer are chance (corners of soft edges)
 _OPAQUE = 192  # of 255, a level that some part of every usable soft mask reaches: at half of it subjects end
@@ -99,8 +100,11 @@ def look_at_masks(where: str, media: VideoInfo | ImageFolder, chosen: int | str 
 
 def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:
     """Of masks without loss (or nearly so: PNGs made from a lossy video)."""
-    seen = {int(v) for image in looked for v in _values(_codes(image))}
-    filling = sorted({int(v) for image in looked for v in _filling(_codes(image))})
+    each = [_codes(image) for image in looked]
+    seen = {int(v) for codes in each for v in _values(codes)}
+    if wanted is None and len(seen) > _FEW and any(image.dtype == np.uint16 for image in looked):
+        return _of_values(where, [eight_bits(image) for image in looked], None)  # opacity in 16 bits, as it is read
+    filling = sorted({int(v) for codes in each for v in _filling(codes)})
     if wanted is not None:
         if wanted not in filling:
             there = _listed(filling) or "none"
@@ -118,9 +122,9 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     if len(filling) == 1 and highest != 255:
         if seen == {highest}:
             return MaskValues(highest, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
-        if highest > 255:
+        if highest >= _COLOUR:
             top = max(highest >> 16 & 255, highest >> 8 & 255, highest & 255)
-            return MaskValues(None, False, top, True, f"opacity of the colour {_named(highest)}")
+            return MaskValues(top=top, coloured=True, words=f"opacity of the colour {_named(highest)}")
     if highest <= 255 and max(seen) < _OPAQUE:
         raise MaskError(
             f"{where}: the subject is nowhere opaque: levels found are 0 to {max(seen)} of 255, and {_listed(filling)} "
@@ -131,8 +135,7 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
 
 def _of_lossy(where: str, looked: Sequence[ImageRGB]) -> MaskValues:
     """Of frames of a video that a lossy codec blurred."""
-    around = np.ones((3, 3), dtype=np.uint8)
-    flat = [np.ptp([cv2.erode(i, around), cv2.dilate(i, around)], axis=0).max(axis=2) <= _NEAR for i in looked]
+    flat = [np.ptp([cv2.erode(i, _AROUND), cv2.dilate(i, _AROUND)], axis=0).max(axis=2) <= _NEAR for i in looked]
     areas = [i[f & (i.max(axis=2) > _RIPPLE_LOW)].astype(np.int64) for i, f in zip(looked, flat, strict=True)]
     pixels = np.concatenate(areas) if areas else np.zeros((0, 3), dtype=np.int64)
     if len(pixels) < _FILLED:
@@ -150,9 +153,8 @@ def _of_lossy(where: str, looked: Sequence[ImageRGB]) -> MaskValues:
     coloured = bool(colour.max() - colour.min() > _COLOURED)
     if not coloured and top >= _RIPPLE_HIGH:
         return OPACITY
-    return MaskValues(
-        None, False, top, coloured, f"opacity, opaque at {_named(_colour_code(colour) if coloured else top)}"
-    )
+    opaque = _named(_colour_code(colour) if coloured else top)
+    return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}")
 
 
 def _readable(files: Sequence[Path], as_stored: bool) -> list[Array]:
@@ -188,8 +190,7 @@ def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
     if not w:
         return np.zeros(0, dtype=np.int64)
     exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
-    around = np.ones((3, 3), dtype=np.uint8)
-    inner = codes[(cv2.erode(exact, around) == cv2.dilate(exact, around)) & (codes > 0)]
+    inner = codes[(cv2.erode(exact, _AROUND) == cv2.dilate(exact, _AROUND)) & (codes > 0)]
     values, counts = np.unique(inner, return_counts=True)
     return values[counts >= _FILLED]
 

@@ -19,10 +19,8 @@ _DISTANCE_MM = (20.0, 5e4)
 # Where units are proposed: from a fly to a horse, from a bench to a room.
 _USUAL_SUBJECT_MM = (0.8, 3e3)
 _USUAL_DISTANCE_MM = (50.0, 1e4)
-_SQUARES = (
-    2.5,
-    50.0,
-)  # of a calibration board between camera and subject: squares of 40 mm at 0.1 m, of 10 mm at 0.5 m
+# Squares of a calibration board between camera and subject: of 40 mm at 0.1 m, of 10 mm at 0.5 m.
+_SQUARES = (2.5, 50.0)
 
 
 @dataclass(frozen=True)

@@ -198,43 +198,43 @@ def _open_masks(
     return replace(masks, values=look_at_masks(here, media, camera.mask_object))
 
 
-def _fitting(masks: VideoInfo | ImageFolder | None, images: VideoInfo | ImageFolder) -> Sequence[int]:
-    """The numbers, 0 and 1, that the first image's mask may have in a folder of masks beside a video."""
+def _fitting(
+    masks: VideoInfo | ImageFolder | None, images: VideoInfo | ImageFolder, told: int | None = None
+) -> Sequence[int]:
+    """The numbers that the first image's mask may have in a folder of masks beside a video. told: by capture.toml."""
     if not isinstance(masks, ImageFolder) or isinstance(images, ImageFolder):
         return ()
     if masks.complete and masks.frames == images.frames:
         return (masks.first,)
-    if (masks.path.parent / MASK_JOB).is_file():  # mouselift's own count from 0
-        return (0,)
-    return [first for first in (0, 1) if first <= masks.first and max(masks.files) - first < images.frames]
+    from_zero = (masks.path.parent / MASK_JOB).is_file()  # so mouselift's own count
+    possible = (told,) if told is not None else (0,) if from_zero else (0, 1)
+    return [first for first in possible if first <= masks.first and max(masks.files) - first < images.frames]
 
 
 def _first_mask(
     here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, told: int | None, counted: Set[int]
 ) -> int:
     """The number of the first image's mask, where a folder holds masks of some images only. MaskError: it is open."""
-    lowest, highest = masks.first, max(masks.files)
+    lowest = masks.first
+    holds = f"{here}: holds {masks.frames} masks numbered {lowest} to {max(masks.files)}"
     if isinstance(images, ImageFolder):
         raise MaskError(
-            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest}, its images are numbered "
-            f"{images.first} to {max(images.files)}: expected one mask an image, or the numbers of the images"
+            f"{holds}, its images are numbered {images.first} to {max(images.files)}: expected one mask an image, or "
+            "the numbers of the images"
         )
-    count = images.frames
-    fitting = _fitting(masks, images)
-    if told is not None:
-        fitting = [told] if told <= lowest and highest - told < count else []
-    elif len(fitting) > 1 and len(counted) == 1:
+    fitting = _fitting(masks, images, told)
+    if len(fitting) > 1 and len(counted) == 1:
         fitting = [first for first in fitting if first in counted]
-    if not fitting or highest - fitting[0] >= count:
+    if not fitting:
         raise MaskError(
-            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest}, but its images end at {count - 1}: "
-            "expected one mask an image, or names that are source frame numbers"
+            f"{holds}, but its images end at {images.frames - 1}: expected one mask an image, or names that are source "
+            "frame numbers"
         )
     if len(fitting) > 1:
         raise MaskError(
-            f"{here}: holds {masks.frames} masks numbered {lowest} to {highest} for {count} images: is mask {lowest} "
-            f"that of image {lowest} (numbers from 0) or of image {lowest - 1} (from 1, as ffmpeg counts)? Say "
-            "mask_first = 0 or mask_first = 1 for this camera in capture.toml, or export a mask of every image"
+            f"{holds} for {images.frames} images: is mask {lowest} that of image {lowest} (numbers from 0) or of image "
+            f"{lowest - 1} (from 1, as ffmpeg counts)? Say mask_first = 0 or mask_first = 1 for this camera in "
+            "capture.toml, or export a mask of every image"
         )
     return fitting[0]
 

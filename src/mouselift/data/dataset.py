@@ -14,13 +14,14 @@ from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mouselift.array_types import Array
-from mouselift.data.decode import Box, Premultiplied, read_cutout
+from mouselift.data.decode import Premultiplied, read_cutout
 from mouselift.data.moves import Augmentation, ColourGains, ViewMove, resized
 from mouselift.data.sample import Batch, SampleTensors, collate
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, View, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.geometry.camera import Camera
+from mouselift.media.orientation import Box
 from mouselift.progress import Progress, silent
 
 WHITE = (1.0, 1.0, 1.0)

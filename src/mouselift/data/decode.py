@@ -15,12 +15,11 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mouselift.array_types import Array, ImageRGBA
-from mouselift.media.png import SIGNATURE, content_of, decode_png, read_rgb_alpha, up_filtered_steps
+from mouselift.media.orientation import Box
+from mouselift.media.png import SIGNATURE, content_of, decode_png, rgb_alpha_of, up_filtered_steps
 
-Premultiplied = Float32[
-    Array, "4 h w"
-]  # colours times alpha, and alpha; 0..1. In planes: interleaved took four times as long
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
+# Colours times alpha, and alpha; 0..1. In planes: interleaved took four times as long.
+Premultiplied = Float32[Array, "4 h w"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +64,7 @@ def read_cutout(path: Path) -> Cutout:
         return _summed(steps)
     if data.startswith(SIGNATURE):
         return _cut(decode_png(data, str(path)))
-    colours, alpha = read_rgb_alpha(path)
+    colours, alpha = rgb_alpha_of(data, path)
     return _cut(np.dstack([colours, np.full(colours.shape[:2], 255, dtype=np.uint8) if alpha is None else alpha]))
 
 

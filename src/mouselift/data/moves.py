@@ -16,9 +16,10 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Matrix3
-from mouselift.data.decode import Box, Cutout, Premultiplied
+from mouselift.data.decode import Cutout, Premultiplied
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import Pinhole
+from mouselift.media.orientation import Box
 
 _FINE_ABOVE = 0.5  # output pixels per source pixel: from here on images are interpolated on a grid twice as fine
 _REACH = 4  # pixels: more than the widest kernel used here

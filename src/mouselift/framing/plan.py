@@ -18,8 +18,7 @@ from mouselift.framing.framing import Framing
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import Similarity
-
-Box = tuple[int, int, int, int]  # x0, y0, x1, y1 in pixels, half open
+from mouselift.media.orientation import Box
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from jaxtyping import Float64
 from mouselift.array_types import Array, Matrix3, Points2, Vector3
 from mouselift.errors import FramingError
 from mouselift.framing.framing import PRETRAINED_DISTANCE, PRETRAINED_EXTENT, DatasetZoom, Framing
-from mouselift.framing.plan import Box, Fill, SamplePlan, ViewPlan
+from mouselift.framing.plan import Fill, SamplePlan, ViewPlan
 from mouselift.framing.subject import SubjectCentre, locate_subject
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.similarity import Similarity, shortest_turn
+from mouselift.media.orientation import Box
 
 _ROUNDING = 1e-9  # relative, or pixels: what sums of doubles leave
 _SAFETY = 2.0  # between the grid's points the affine map's error may be larger than at them

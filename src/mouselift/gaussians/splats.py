@@ -21,9 +21,8 @@ class Splats:
     opacities: Float32[Array, " n"]  # logits
     scales: Float32[Array, "n 3"]  # natural logs of world units (standard deviations along the axes)
     rotations: Float32[Array, "n 4"]  # quaternions, w first, any length; axes to world
-    notes: tuple[str, ...] = field(
-        default=(), kw_only=True
-    )  # for a person: what their reader left out, assumed or did not use
+    # for a person: what their reader left out, assumed or did not use
+    notes: tuple[str, ...] = field(default=(), kw_only=True)
 
     def __post_init__(self) -> None:
         if self.harmonics.shape[1] not in (1, 4, 9, 16):

@@ -146,17 +146,15 @@ class ImageFolder:
     @property
     def orientation(self) -> Orientation:
         """Of the first image. Each image is turned by its own."""
-        return UPRIGHT if self.as_stored else of_image(self.files[self.first].read_bytes())
+        return UPRIGHT if self.as_stored else of_image(_content(self.files[self.first]))
 
     @classmethod
     def scan(cls, path: Path, as_stored: bool = False, masks: bool = False) -> ImageFolder:
         """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
-        try:
+        with UnreachableError.reading(path):
             if not path.is_dir():
                 raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
             images = visible(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-        except OSError as error:
-            raise UnreachableError.of(path, error) from error
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
         files: dict[int, Path] = {}
@@ -200,26 +198,24 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
                 except (OSError, SyntaxError) as error:
                     raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
                 return indices if as_stored else of_image(data).shown(indices)
-    return _decoded(path, data, as_stored)
+    values = _decoded(path, data, as_stored)
+    if values.dtype not in (np.uint8, np.uint16):
+        raise VideoError(f"{path}: expected 8 or 16 bits a channel, got {values.dtype}; convert it first")
+    return values
 
 
 def _content(path: Path) -> bytes:
-    try:
+    with UnreachableError.reading(path):
         return path.read_bytes() if path.is_file() else b""
-    except OSError as error:
-        raise UnreachableError.of(path, error) from error
 
 
 def require_readable(path: Path, start: int = 0) -> None:
     """UnreachableError where the file cannot be read: at its ends, and from byte `start` on, where something failed."""
-    try:
-        with path.open("rb") as handle:
-            end = handle.seek(0, os.SEEK_END)
-            for place in (0, max(start, 0), max(end - 1, 0)):
-                handle.seek(place)
-                handle.read(_READ_AGAIN if place == start else 1)
-    except OSError as error:
-        raise UnreachableError.of(path, error) from error
+    with UnreachableError.reading(path), path.open("rb") as handle:
+        end = handle.seek(0, os.SEEK_END)
+        for place in (0, max(start, 0), max(end - 1, 0)):
+            handle.seek(place)
+            handle.read(_READ_AGAIN if place == start else 1)
 
 
 def _decoded(path: Path, data: bytes, as_stored: bool) -> Array:

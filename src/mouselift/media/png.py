@@ -136,7 +136,12 @@ def read_colours(path: Path) -> ImageRGB:
 
 def read_rgb_alpha(path: Path) -> tuple[ImageRGB, Levels | None]:
     """The colours of one image file, as stored: not composited; its alpha, if any. DatasetError as `read_alpha`."""
-    image = _decoded(content_of(path), path)
+    return rgb_alpha_of(content_of(path), path)
+
+
+def rgb_alpha_of(data: bytes, path: Path) -> tuple[ImageRGB, Levels | None]:
+    """`read_rgb_alpha` of a file's bytes; `path` for messages."""
+    image = _decoded(data, path)
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)), None
     if image.shape[2] == 3:

@@ -73,12 +73,10 @@ def probe(path: Path, as_stored: bool = False) -> VideoInfo:
 
     as_stored: leave its display matrix aside. Else images are turned by it, as players, FFmpeg and OpenCV do.
     """
-    try:
+    with UnreachableError.reading(path):
         if not path.is_file():
             raise VideoError(f"{path}: no such video file; expected the file that capture.toml names")
         state = path.stat()
-    except OSError as error:
-        raise UnreachableError.of(path, error) from error
     info = _probe(path, state.st_size, state.st_mtime_ns)
     if not as_stored or info.orientation.as_stored:
         return info

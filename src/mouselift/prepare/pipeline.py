@@ -18,6 +18,7 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
+from mouselift.atomic import visible
 from mouselift.capture.capture import Capture
 from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, open_source
@@ -194,30 +195,24 @@ def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
 
 
 def fingerprint(path: Path) -> str:
-    """As `_fingerprint`. UnreachableError where the source cannot be read."""
-    try:
-        return _fingerprint(path)
-    except OSError as error:
-        raise UnreachableError.of(path, error) from error
-
-
-def _fingerprint(path: Path) -> str:
     """16 hex digits from a file's size and its first, middle and last megabyte, or a folder's names and sizes.
 
-    Enough to notice that a source is another one, at no cost for recordings of many gigabytes.
+    Enough to notice that a source is another one, at no cost for recordings of many gigabytes. UnreachableError where
+    it cannot be read.
     """
     digest = hashlib.sha256()
-    if path.is_dir():
-        for entry in sorted(path.iterdir()):
-            if entry.is_file() and not entry.name.startswith("."):
-                digest.update(f"{entry.name}:{entry.stat().st_size};".encode())
-        return digest.hexdigest()[:16]
-    size = path.stat().st_size
-    digest.update(str(size).encode())
-    with path.open("rb") as handle:
-        for start in sorted({0, max(0, size // 2), max(0, size - _FINGERPRINT_BYTES)}):
-            handle.seek(start)
-            digest.update(handle.read(_FINGERPRINT_BYTES))
+    with UnreachableError.reading(path):
+        if path.is_dir():
+            for entry in visible(path.iterdir()):
+                if entry.is_file():
+                    digest.update(f"{entry.name}:{entry.stat().st_size};".encode())
+            return digest.hexdigest()[:16]
+        size = path.stat().st_size
+        digest.update(str(size).encode())
+        with path.open("rb") as handle:
+            for start in sorted({0, max(0, size // 2), max(0, size - _FINGERPRINT_BYTES)}):
+                handle.seek(start)
+                digest.update(handle.read(_FINGERPRINT_BYTES))
     return digest.hexdigest()[:16]
 
 
