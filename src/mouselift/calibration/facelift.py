@@ -192,10 +192,11 @@ class _Provenance(msgspec.Struct):
     record: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
     repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
+    plan: msgspec.Raw = msgspec.Raw(b"")  # not decoded: the file's largest part
 
 
 class SampleFile(msgspec.Struct):
-    """The parts of the file that an audit reads; the plan, its largest part, is skipped."""
+    """The parts of the file that an audit reads."""
 
     frames: Any = None
     mouselift: _Provenance | None = None  # None also where something else stands there

@@ -1,26 +1,33 @@
-"""Subjects that the sensor had cut before any framing: a long straight run of outline along an old frame edge.
+"""Subjects that the sensor had cut before any framing: outline that is a frame's old edge, not the subject's.
 
-A frame edge leaves the subject on one side, so the run lies on the convex outline, at any angle (a virtual camera may
-be turned). It differs from a straight tail or flank by corners at both ends and by solid subject behind it. Runs that
-are interrupted (two legs cut) or short (a tail's end) are not recognised: only the file can say so (`View.cut`).
+In mouselift's own samples the frame's edges are known: the plan maps every corner of the outline into the source image.
+In foreign samples nothing says so. There a cut is a long straight run of outline with corners at both ends and solid
+subject behind it (`cut_line`). Boxes have such sides, too, so two things more are asked: the run lies along the image's
+axes, or as near to them as framings turn a view; and other views see subject beyond it, while the rest of this view
+agrees with them. A side of a box ends where the other views say; a wrong camera disagrees elsewhere too.
+
+Runs that are interrupted (two legs cut) or short (a tail's end) are not recognised: only the file can say so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Bool, Float64
 
 from mouselift.array_types import Array
 from mouselift.dataset.sample import Sample
+from mouselift.errors import DatasetError
 from mouselift.findings import Finding
+from mouselift.framing.plan import SamplePlan
 from mouselift.geometry.outlines import Outline
+from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
 
 # 45 px gave no false alarm in 900 exact views and found 58 % of 105 cut ones (`benchmarks/corpus.py --flavour cut`).
-CUT_PX = 45.0  # a straight run at least so long, with corners at its ends, is an old frame edge
+CUT_PX = 45.0  # a straight run at least so long, with corners at its ends, may be an old frame edge
 _SIMPLIFY_PX = 0.5  # corners nearer to a chord than this belong to it
 _CANDIDATES = 4  # longest sides looked at
 _GAP_PX = 2.0  # a larger gap of outline points interrupts a run
@@ -29,6 +36,12 @@ _BEYOND_PX = 6.0  # the turn at an end is measured this far out
 _CORNERS_RAD = (0.1, 0.4)  # least turn at the blunter and at the sharper end
 _BEHIND_PX = (2.0, 12.0)  # subject must fill this band behind the run
 _SOLID = 0.7  # over this share of its length
+# A camera turned by a and b about its y and x axes shows a frame's edge turned by about sin a sin b. A subject at the
+# corner of a lens of 50 degrees: a, b <= 25 degrees.
+_SLOPE_RAD = float(np.sin(np.radians(25.0)) ** 2)
+_SHORT_PX = 0.8  # other views' subject reaches so far beyond: four sigma of the sharpest corners (`hypotheses.sigma_px`)
+_SHORT_RATIO = 4.0  # and so much farther than the rest of the view disagrees
+_EDGE_PX = 1.0  # of the source, and of the sample's image: so near to the source's border is on it
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,25 +78,94 @@ def without_cuts(
 ) -> tuple[tuple[Outline | None, ...], tuple[Finding, ...]]:
     """Outlines whose corners on old frame edges say nothing, and a note for each view that the sensor had cut.
 
-    Where the file says that a view is cut and no line is seen, its whole outline is left out: the cut is somewhere.
+    Where the file says that a view is cut and no edge is known or seen, its whole outline is left out: the cut is
+    somewhere.
     """
-    kept: list[Outline | None] = []
-    findings: list[Finding] = []
-    for view, outline in zip(sample.views, outlines, strict=True):
-        line = None if outline is None or view.cut is False else cut_line(outline)
-        if outline is not None and line is not None:
-            kept.append(outline.leaving_out(_on(outline.convex, line)))
-            how = f"its outline is straight over {line.length:.0f} px (limit {CUT_PX:g} px): an old frame edge"
-        elif outline is not None and view.cut and not outline.uninformative.any():
-            kept.append(outline.leaving_out(np.ones(len(outline.convex), dtype=bool)))
-            how = "its file says so"
-        else:
-            kept.append(outline)
+    kept, findings = list(outlines), list[Finding]()
+    edges, lines = _known_edges(sample, outlines), _foreign_cuts(sample, outlines)
+    for k, (view, outline) in enumerate(zip(sample.views, outlines, strict=True)):
+        if outline is None or not (view.cut or k in lines):
             continue
+        line = lines.get(k) or (None if k in edges else cut_line(outline))
+        if k in edges:
+            marked, how = edges[k], "its outline lies on the source image's border"
+        elif line is not None:
+            marked = _on(outline.convex, line)
+            how = f"its outline is straight over {line.length:.0f} px (limit {CUT_PX:g} px): an old frame edge"
+        elif not outline.uninformative.any():
+            marked, how = np.ones(len(outline.convex), dtype=bool), "its file says so"
+        else:
+            continue
+        kept[k] = outline.leaving_out(marked)
         text = f"{view.name}: the sensor had cut the subject before any framing: {how}"
         value = None if line is None else line.length
         findings.append(sample.finding("cut-by-sensor", text, camera=view.name, value=value, limit=CUT_PX))
     return tuple(kept), tuple(findings)
+
+
+def _known_edges(sample: Sample, outlines: Sequence[Outline | None]) -> dict[int, Bool[Array, " m"]]:
+    """Of mouselift's own views that are cut: which corners of the outline lie on the source image's border."""
+    try:
+        plan = SamplePlan.from_json(sample.plan) if sample.plan else None
+    except DatasetError:  # written by another version
+        return {}
+    out: dict[int, Bool[Array, " m"]] = {}
+    for view in plan.views if plan is not None else ():
+        k = sample.names.index(view.name) if view.name in sample.names else -1
+        outline = outlines[k] if k >= 0 and sample.views[k].cut else None
+        if outline is None:
+            continue
+        at = view.reframe.to_source(outline.convex)
+        margin = _EDGE_PX + _EDGE_PX / view.scale
+        far = np.array([view.source.width, view.source.height]) - margin
+        marked = np.asarray(((at <= margin) | (at >= far) | ~np.isfinite(at)).any(axis=1))
+        if marked.any():
+            out[k] = marked
+    return out
+
+
+def _foreign_cuts(sample: Sample, outlines: Sequence[Outline | None]) -> Mapping[int, CutLine]:
+    """By view: the old frame edge that cuts it, where nothing is written down and everything speaks for one."""
+    lines = {
+        k: line
+        for k, (view, outline) in enumerate(zip(sample.views, outlines, strict=True))
+        if outline is not None and view.cut is None and (line := cut_line(outline)) is not None and _along_axes(line)
+    }
+    if not lines:
+        return {}
+    planes = tangent_planes([view.camera for view in sample.views], outlines)
+    return {k: lines[k] for k in _beyond(planes, lines)}
+
+
+def _along_axes(line: CutLine) -> bool:
+    return bool(np.abs(line.end - line.start).min() <= np.sin(_SLOPE_RAD) * line.length)
+
+
+def _beyond(planes: TangentPlanes, lines: Mapping[int, CutLine]) -> Iterator[int]:
+    """Views beyond whose line the others see subject, while the rest of the view agrees with them."""
+    both = np.stack([planes.first, planes.second], axis=1)
+    on = np.zeros(both.shape, dtype=bool)
+    for k, line in lines.items():
+        own = both == k
+        on[own] = _on(planes.points[own], line)
+    for k in lines:
+        place = (both == k) & on
+        here = place.any(axis=1)
+        elsewhere = (on & (both != k)).any(axis=1)
+        # Residuals above 0 at the larger plane angle say that the second view is the shorter one there.
+        short = planes.residual * np.where(planes.side == 1, 1.0, -1.0) * np.where(place[:, 1], 1.0, -1.0)
+        told = here & ~elsewhere
+        # Where every other view may be cut along the same line, only the disagreement is known.
+        told, short = (told, short) if told.any() else (here, np.abs(planes.residual))
+        rest = planes.residual[planes.of_view(k) & ~here & ~elsewhere]
+        against = np.concatenate([np.abs(rest), -short[told & (short < 0)]])
+        # The median: another view may be cut where no line shows it.
+        wrong = float(np.median(against)) if len(against) else 0.0
+        other = np.where(place[:, 0], planes.second, planes.first)
+        seeing = np.unique(other[told & (short > max(_SHORT_PX, _SHORT_RATIO * wrong))])
+        # One view alone that sees beyond may be wrong itself.
+        if len(seeing) and len(seeing) >= min(2, len(np.unique(other[told]))):
+            yield k
 
 
 def _on(convex: np.ndarray, line: CutLine) -> np.ndarray:
