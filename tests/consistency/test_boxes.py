@@ -118,7 +118,9 @@ def test_the_source_images_border_is_known_from_the_plan() -> None:
         y, x = np.mgrid[: view.target.height, : view.target.width] + 0.5
         at = view.reframe.to_source(np.stack([x.ravel(), y.ravel()], axis=1))
         seen = (at[:, 0] <= view.source.width).reshape(x.shape)
-        views.append(View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 6) * seen, cut=view.cut))
+        views.append(
+            View(view.name, plan.written_camera(k), render_silhouette(mesh, view.target, 6) * seen, cut=view.cut)
+        )
     sample = Sample("cut", tuple(views), plan=plan.to_json())
     outlines = [outline_of(view.alpha) for view in views]
     kept, findings = without_cuts(sample, outlines)
