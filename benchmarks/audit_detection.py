@@ -5,6 +5,7 @@
     python benchmarks/audit_detection.py --rough                 # the same faults under rough masks
     python benchmarks/audit_detection.py --calibrate             # largest scores of exact samples
     python benchmarks/audit_detection.py --seed 1 --only-exact   # false alarms on 1,000 samples no limit has seen
+    python benchmarks/audit_detection.py --seed 1 --views        # 2 to 64 views: benchmarks/many_views.py, 200 scenes
 
 Samples: benchmarks/corpus.py, flavour `warp`. "found": any finding of a camera fault; "named": the faulty view, or "all
 views", and nothing else.
@@ -27,9 +28,11 @@ import _paths  # noqa: F401  (puts tests/shared on the path)
 import faults
 from corpus import Flavour, corpus
 from faults import Injected
+from many_views import SUBJECTS, load_scene, scenes, some_views
 from mouselift.audit.sample import compare_views
-from mouselift.consistency.cameras import CameraCheck
+from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.dataset.sample import Sample
+from mouselift.geometry.outlines import SPECK_SHARE, outline_of
 from rough_masks import Roughness
 
 Fault = Callable[[Sample, np.random.Generator], Injected]
@@ -129,6 +132,77 @@ def calibrate(pool: ProcessPoolExecutor, count: int, options: argparse.Namespace
         print(f"{name:14}", " ".join(f"{v:9.3f}" for v in np.nanpercentile(values, [50, 95, 99, 99.9, 100])))
 
 
+VIEWS = (2, 3, 4, 6, 8, 12, 20, 32, 64)
+_SMALL = ("view_scale 0.3 %", "view_scale 0.5 %", "view_scale 1.0 %", "view_shift 0.5 px", "view_shift 1 px",
+          "half_pixel_all 0.5 px")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ViewsAnswer:
+    """One sample of a scene, with some of its views."""
+
+    subject: str
+    views: int
+    case: str | None
+    found: bool
+    named: bool
+    judged: bool
+    shares: tuple[float, ...]  # scores over their limits: view, all, several
+    rms_px: float
+
+
+def answers_of_scene(index: int, seed: int, draws: int, cases: tuple[str | None, ...]) -> list[ViewsAnswer]:
+    """`draws` samples of each number up to 12 views, one of each larger one; faults in the first of each."""
+    scene = load_scene(scenes(index + 1, seed)[index])
+    outlines = {view.name: outline_of(view.alpha, SPECK_SHARE) for view in scene.views}
+    out: list[ViewsAnswer] = []
+    for views in VIEWS:
+        for draw in range(draws if views <= 12 else 1):
+            exact = some_views(scene, views, index + draw)
+            for case in cases if draw == 0 else (None,):
+                rng = np.random.default_rng([index, views, 31, seed])
+                injected = None if case is None else CASES[case](exact, rng)
+                sample = exact if injected is None else injected.sample
+                found = check_cameras(sample, [outlines[view.name] for view in sample.views])
+                best, limits = found.hypothesis.best, found.hypothesis.limits
+                shares = tuple(score / limit if limit else 0.0 for score, limit in zip(best, limits, strict=True))
+                answered = ViewsAnswer(
+                    SUBJECTS[index % len(SUBJECTS)], views, case, found.faulty, _named(found, injected), found.judged,
+                    shares, found.tangency.rms_px,
+                )  # fmt: skip
+                out.append(answered)
+    return out
+
+
+def views_table(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
+    """False alarms and small faults by the number of views."""
+    cases = (None,) if options.only_exact else (None, *_SMALL)
+    count = len(scenes(options.scenes, options.seed, options.workers))
+    task = partial(answers_of_scene, seed=options.seed, draws=options.draws, cases=cases)
+    got = [answered for scene in pool.map(task, range(count)) for answered in scene]
+    print(f"\nviews: {count} scenes, seed {options.seed}; false alarms, and found / named in per cent")
+    print("| views | exact samples | judged | false alarms | largest score / limit: view, all, several |", end="")
+    print("".join(f" {case} |" for case in cases[1:]))
+    print("|---" * (5 + len(cases[1:])) + "|")
+    for views in VIEWS:
+        exact = [a for a in got if a.views == views and a.case is None]
+        largest = " ".join(f"{max(a.shares[k] for a in exact):.2f}" for k in range(3))
+        print(f"| {views} | {len(exact)} | {100 * np.mean([a.judged for a in exact]):.0f} % |", end="")
+        print(f" {sum(a.found for a in exact)} | {largest} |", end="")
+        for case in cases[1:]:
+            some = [a for a in got if a.views == views and a.case == case]
+            print(
+                f" {100 * np.mean([a.found for a in some]):.0f} / {100 * np.mean([a.named for a in some]):.0f} |",
+                end="",
+            )
+        print(flush=True)
+    for subject in SUBJECTS:
+        exact = [a for a in got if a.subject == subject and a.case is None]
+        parts = (np.array([a.shares for a in exact if a.views == views]).max(axis=0) for views in VIEWS)
+        worst = ", ".join(" ".join(f"{share:.2f}" for share in part) for part in parts)
+        print(f"{subject}: {sum(a.found for a in exact)} of {len(exact)} false alarms; {worst}")
+
+
 def _quiet() -> None:
     threadpool_limits(1, user_api="blas")
     cv2.setNumThreads(1)
@@ -144,8 +218,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="limits were set on 0: count false alarms on another")
     parser.add_argument("--only-exact", action="store_true", help="false alarms only, no faults")
     parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--views", action="store_true", help="false alarms and small faults by the number of views")
+    parser.add_argument("--scenes", type=int, default=200, help="with --views")
+    parser.add_argument("--draws", type=int, default=5, help="with --views: samples a scene and number up to 12 views")
     options = parser.parse_args()
     start = time.monotonic()
+    if options.views:
+        with ProcessPoolExecutor(options.workers, initializer=_quiet) as pool:
+            views_table(pool, options)
+        print(f"\n{time.monotonic() - start:.0f} s")
+        return
     count = options.samples if options.rough else 2 * options.samples
     corpus(count, flavour=options.flavour, workers=options.workers, seed=options.seed)
     with ProcessPoolExecutor(options.workers, initializer=_quiet) as pool:

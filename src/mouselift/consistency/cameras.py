@@ -12,7 +12,6 @@ from mouselift.consistency.hypotheses import (
     MIN_PLANES,
     OPENED_SHARE,
     ROUGH_PX,
-    SEVERAL_SCORE,
     FaultHypothesis,
     choose_hypothesis,
 )
@@ -99,9 +98,9 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
 
 def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
     """The same check, but cameras are blamed where it blames masks: for a caller that knows better."""
-    score = check.hypothesis.best[2]
+    score, limit = check.hypothesis.best[2], check.hypothesis.limits[2]
     hypothesis = replace(
-        check.hypothesis, kind="several", view=None, score=score, limit=SEVERAL_SCORE, masks=None, opened_share=None
+        check.hypothesis, kind="several", view=None, score=score, limit=limit, masks=None, opened_share=None
     )
     others = [finding for finding in check.findings if finding.code != "masks-rough"]
     found = _disagreement(sample, check.tangency, hypothesis)

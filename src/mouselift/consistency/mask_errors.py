@@ -14,7 +14,7 @@ excuses them one by one, and one that would have to bend to three lost planes do
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
@@ -37,7 +37,7 @@ _FAT_PX = 1.0  # thinner growth is not told from a scale
 _FATTEST_PX = 12.0  # and no mask is so fat that is otherwise right
 _FAT_COST = 3.0  # log-likelihood of a mask that is too fat
 _LOST_SHARE = 0.4  # of the planes that masks may lack
-_MOST_LACKING = 3  # views that may lack parts; with more, masks explain anything
+_MOST_LACKING_SHARE = 0.5  # of the views may lack parts; with more, masks explain anything
 _OPENED_NOISE = 0.02  # of the breadth: half width of opened silhouettes' residuals (Cauchy), exact cameras and masks
 _OPENED_WRONG = 0.2  # the same of a view whose camera is wrong
 _AGREE_SHARE = 1 / 3  # of the planes must agree before masks are thought of
@@ -46,7 +46,10 @@ _RANGE_PX = 40.0  # of what a view lacks; longer tails are as likely
 _LACKING_SHARE = 0.3  # share of a view's planes that are lost once it lacks parts
 _STRAY_SHARE = 0.01  # share of planes that are lost in a view that lacks none
 _LACKING_COST = 3.0  # log-likelihood a view that lacks parts
-_STARTS = 150  # choices of planes that start the search for one view's camera
+_STARTS = 150  # choices of planes that start the search for one view's camera,
+_FEWEST_STARTS, _START_PLANES = 30, 4500  # fewer where a sample has more than 30 planes: choices times planes
+_TRIED = 8  # views whose camera or mask is tried: those whose change explains most of the residuals' squares
+_VIEW_PLANES = 10  # of a view, in samples that the gains were set on; among more, dependent ones count repeatedly
 _ROUNDS = 4  # of refinement
 _REFINED = 3  # starts that are refined
 
@@ -89,7 +92,7 @@ class _Model:
 
     def plausible(self, residuals: _Residuals) -> bool:
         """Most planes agree, to the noise that rough masks have."""
-        few = self.lost <= _LOST_SHARE * len(residuals.z) and len(self.lacking) <= _MOST_LACKING
+        few = self.lost <= _LOST_SHARE * len(residuals.z) and len(self.lacking) <= _MOST_LACKING_SHARE * residuals.views
         return few and self.noise * NOISE_PX <= MASK_NOISE_PX
 
 
@@ -105,15 +108,17 @@ def mask_errors(
     as_it_is = _likeliest(residuals, np.zeros((len(sigma_px), 0)), np.zeros((1, 0)))
     if len(residuals.z) - as_it_is.lost < _AGREE_SHARE * len(residuals.z):
         return None
-    masks = max([as_it_is, *_fat(residuals, growth)], key=lambda model: model.likelihood)
     jacobian = planes.jacobian() / sigma_px[:, None, None]
-    cameras = _cameras(residuals, jacobian, growth, masks)
+    tried = _likeliest_views(residuals, jacobian)
+    masks = max([as_it_is, *_fat(residuals, growth, tried)], key=lambda model: model.likelihood)
+    cameras = _cameras(residuals, jacobian, growth, masks, tried)
     fuller = max(cameras, key=lambda model: model.likelihood)
     clean = fuller.fat is None and fuller.lost == 0
     score = fuller.likelihood - masks.likelihood
-    limit = _CLEAN_GAIN if clean else _ROUGH_GAIN
+    crowd = max(1.0, 2 * len(sigma_px) / (planes.views * _VIEW_PLANES))
+    limit = crowd * (_CLEAN_GAIN if clean else _ROUGH_GAIN)
     small = not clean and _effect(planes, fuller) < _ROUGH_CHANGE_PX
-    if not clean and not small and opened is not None and score > _CLEAN_GAIN:
+    if not clean and not small and opened is not None and score > crowd * _CLEAN_GAIN:
         score += _opened_gain(fuller, opened())
     blamed = score > limit and not small
     chosen = fuller if blamed else masks
@@ -128,10 +133,19 @@ def mask_errors(
     )  # fmt: skip
 
 
-def _fat(residuals: _Residuals, growth: Float64[Array, "m v"]) -> list[_Model]:
+def _likeliest_views(residuals: _Residuals, jacobian: Float64[Array, "m v 3"]) -> list[int]:
+    """The views that are tried: all of a few, of many those whose change alone explains the most."""
+    if residuals.views <= _TRIED:
+        return list(range(residuals.views))
+    z = residuals.z
+    left = [np.sum((z - J @ np.linalg.lstsq(J, z, rcond=None)[0]) ** 2) for J in np.moveaxis(jacobian, 1, 0)]
+    return sorted(np.argsort(left, kind="stable")[:_TRIED].tolist())
+
+
+def _fat(residuals: _Residuals, growth: Float64[Array, "m v"], tried: Sequence[int]) -> list[_Model]:
     """Each view's mask too fat, where that explains anything."""
     out: list[_Model] = []
-    for k in range(residuals.views):
+    for k in tried:
         column = growth[:, k : k + 1]
         starts = _starts(column, residuals.z)
         starts = starts[(starts[:, 0] >= _FAT_PX) & (starts[:, 0] <= _FATTEST_PX)]
@@ -144,11 +158,15 @@ def _fat(residuals: _Residuals, growth: Float64[Array, "m v"]) -> list[_Model]:
 
 
 def _cameras(
-    residuals: _Residuals, jacobian: Float64[Array, "m v 3"], growth: Float64[Array, "m v"], masks: _Model
+    residuals: _Residuals,
+    jacobian: Float64[Array, "m v 3"],
+    growth: Float64[Array, "m v"],
+    masks: _Model,
+    tried: Sequence[int],
 ) -> list[_Model]:
     """Each camera, and all shifted alike; each with and without the fat mask that masks alone would have."""
     out: list[_Model] = []
-    for k in range(residuals.views + 1):
+    for k in (*tried, residuals.views):
         columns = jacobian[:, k] if k < residuals.views else jacobian[:, :, 1:].sum(axis=1)
         fit = _likeliest(residuals, columns, _starts(columns, residuals.z))
         out.append(replace(fit, camera=k))
@@ -304,7 +322,8 @@ def _starts(columns: Float64[Array, "m p"], z: Float64[Array, " m"]) -> Float64[
         return np.zeros((1, 0))
     rows = np.flatnonzero(np.abs(columns).sum(axis=1) > 0).tolist()
     plain = np.linalg.lstsq(columns, z, rcond=None)[0]
-    chosen = np.array(evenly_spaced(list(combinations(rows, p)), _STARTS), dtype=np.intp).reshape(-1, p)
+    most = max(min(_STARTS, _START_PLANES // len(z)), _FEWEST_STARTS)
+    chosen = np.array(evenly_spaced(list(combinations(rows, p)), most), dtype=np.intp).reshape(-1, p)
     if len(chosen) == 0:
         return np.stack([plain, np.zeros(p)])
     A, b = columns[chosen], z[chosen]

@@ -28,6 +28,7 @@ from mouselift.geometry.outlines import HALF_LEVEL, Outline
 from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
 
 RADIUS_SHARE = 0.2  # of the largest inscribed disc's radius: parts thinner than a fifth of the subject's breadth go
+_EXCHANGED = 8  # views among which two cameras are exchanged
 _RIM = 2  # pixels of background around the crop
 _SLACK_PX = 1.5  # distances are between pixel centres: a straight edge is up to so much farther from the core
 _CUT_PX = 1.5  # a corner so near to a cut of the whole outline is on the cut
@@ -79,9 +80,16 @@ class OpenedTangency:
         return cls(opened, tuple(cameras), tangent_planes(cameras, opened.outlines))
 
     def least_exchanged(self) -> float:
-        """Least disagreement with two cameras exchanged: more than theirs as they are where the cameras are right."""
+        """Least disagreement with two cameras exchanged: more than theirs as they are where the cameras are right.
+
+        Of many views, the exchanges among those that disagree most are tried.
+        """
+        off = np.zeros(len(self.cameras))
+        for views in (self.planes.first, self.planes.second):
+            off += np.bincount(views, np.abs(self.planes.residual), len(off))
+        worst = sorted(np.argsort(-off, kind="stable")[:_EXCHANGED].tolist())
         found = [float("inf")]
-        for a, b in combinations(range(len(self.cameras)), 2):
+        for a, b in combinations(worst, 2):
             exchanged = list(self.cameras)
             exchanged[a], exchanged[b] = exchanged[b], exchanged[a]
             found.append(self.silhouettes.disagreement(exchanged))

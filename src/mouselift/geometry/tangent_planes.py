@@ -26,6 +26,9 @@ from mouselift.geometry.outlines import Outline
 _WRAP_MARGIN = 0.05  # rad: an outline whose plane angles span more than pi less this surrounds the epipole
 _LENS_STEP_PX = 0.5  # for the derivative of a lens model
 _HIDDEN_SHARE = 0.25  # of sqrt(area): so far beyond a cut the hidden part may reach, and be the true extreme
+_ALL_PAIRS = 32  # views up to which every pair is compared; with more, each view has partners (`chosen_pairs`)
+_LEAST_PARTNERS = 8  # of a view among many: 16 tangent planes or more for the three numbers of its image
+_NEAR, _OPPOSITE = np.cos(np.radians([20.0, 150.0]))  # of two views' angle at the subject: between them is best
 _ONE_CENTRE = 1e-12  # world units: a shorter baseline has no direction
 _ALONG_BASELINE = 1e-6  # of two unit rays: subjects this near to the baseline lie on it
 
@@ -122,6 +125,29 @@ def view_pairs(views: int) -> Int64[Array, "p 2"]:
     pairs = np.stack(np.triu_indices(views, 1), axis=1).astype(np.int64)
     pairs.setflags(write=False)
     return pairs
+
+
+def chosen_pairs(mean: Float64[Array, "v 3"]) -> Int64[Array, "p 2"]:
+    """All pairs of up to 32 views; of more, about as many pairs as 32 views have, and from 62 views on 8 a view.
+
+    mean: of each view's unit rays. Each view takes partners that see the subject from directions as far apart from one
+    another as can be, at 20 to 150 degrees from its own where there are such: nearly the same direction repeats the
+    same outline points, the opposite one has its epipole inside the silhouette. The same views give the same pairs.
+    """
+    views = len(mean)
+    if views <= _ALL_PAIRS:
+        return view_pairs(views)
+    partners = max(_LEAST_PARTNERS, _ALL_PAIRS * (_ALL_PAIRS - 1) // 2 // views)
+    direction = mean / np.maximum(_lengths(mean), 1e-300)
+    cosine = direction @ direction.T
+    first = np.where((cosine <= _NEAR) & (cosine >= _OPPOSITE), 3.0, 0.0)  # more than the distances below can be
+    np.fill_diagonal(first, -np.inf)
+    distance, taken = 1.0 - np.abs(cosine), np.zeros((views, views), dtype=bool)  # a right angle is the best to start
+    for number in range(partners):
+        best = (first + np.where(taken, -np.inf, distance)).argmax(axis=1)
+        taken[np.arange(views), best] = True
+        distance = 1.0 - cosine[best] if number == 0 else np.minimum(distance, 1.0 - cosine[best])
+    return np.argwhere(np.triu(taken | taken.T)).astype(np.int64)
 
 
 def baseline_frames(
@@ -329,7 +355,7 @@ def tangent_planes(
 
 def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Array, " n"]) -> TangentPlanes:
     """As `tangent_planes`, from rays; view: of each outline, its camera's number in `cameras`."""
-    pairs = view_pairs(len(view))
+    pairs = chosen_pairs(views.mean)
     u, v, apart = baseline_frames(views.centre, views.mean, pairs)
     pairs, u, v = pairs[apart], u[apart], v[apart]
     found = tangents_about(views, pairs.ravel(), np.repeat(u, 2, axis=0), np.repeat(v, 2, axis=0))
