@@ -99,6 +99,12 @@ def test_opacity_in_16_bits_is_rounded_to_8(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(look_at_masks("here", hard), hard), disc(2) * 255)
 
 
+def test_255_of_65535_is_a_label(tmp_path: Path) -> None:
+    """As opacity it would be nothing."""
+    folder = files(tmp_path / "m", lambda n: (disc(n) * 255).astype(np.uint16))
+    np.testing.assert_array_equal(read(look_at_masks("here", folder), folder), disc(2) * 255)
+
+
 def test_other_types_than_whole_numbers_are_refused(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="expected 8 or 16 bits a channel, got float32"):
         files(tmp_path / "m", lambda n: disc(n).astype(np.float32), "tif")

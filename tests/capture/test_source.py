@@ -161,6 +161,20 @@ def test_image_folders_number_from_0_or_1(start: int, tmp_path: Path) -> None:
     assert [len(part) for part in source.blocks(range(count))] == [64, 6]
 
 
+@pytest.mark.parametrize("start", [0, 1, 17])
+def test_masks_by_place_belong_to_images_in_order(start: int, tmp_path: Path) -> None:
+    """Masks in one file know no numbers: the first is that of the first image, whatever its number."""
+    images = folder_of(tmp_path / "p", range(12), start, block)
+    np.save(tmp_path / "m.npy", np.stack([block(number) for number in range(12)]))
+    masked = view("A", images=images, mask=tmp_path / "m.npy")
+    source = CaptureSource(capture(tmp_path, [masked, view("B", images=images)]))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 7, 11])] == [0, 7, 11]
+    (images / f"f_{start + 4:05d}.png").unlink()
+    np.save(tmp_path / "m.npy", np.stack([block(number) for number in range(11)]))
+    with pytest.raises(MaskError, match=r"have 11, numbered with gaps: which mask belongs to which image"):
+        CaptureSource(capture(tmp_path, [masked, view("B", images=images)], "common"))
+
+
 def test_masks_of_some_frames_only(make_video: MakeVideo, tmp_path: Path) -> None:
     """Their names are source frame numbers; whether from 0 or 1 is said, not guessed."""
     video = make_video("a.mp4", count=40, options=B)

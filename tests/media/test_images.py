@@ -69,11 +69,11 @@ def test_folders_that_cannot_be_numbered_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match=r"expected images .* found none"):
         ImageFolder.scan(tmp_path / "empty")
     write(tmp_path / "named" / "background.png")
-    with pytest.raises(CaptureError, match=r"background\.png: expected a name that ends in the frame number"):
+    with pytest.raises(CaptureError, match=r"background: expected a name that ends in the frame number"):
         ImageFolder.scan(tmp_path / "named")
     write(tmp_path / "twice" / "a_001.png")
     write(tmp_path / "twice" / "b_1.jpg")
-    with pytest.raises(CaptureError, match=r"a_001\.png and b_1\.jpg both carry frame number 1"):
+    with pytest.raises(CaptureError, match=r"a_001 and b_1 both carry frame number 1"):
         ImageFolder.scan(tmp_path / "twice")
 
 

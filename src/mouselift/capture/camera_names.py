@@ -52,7 +52,7 @@ class CameraNames:
             if only_regex:
                 return None
         for index in reversed(range(len(parts))):
-            matches = [(name, match) for name in self.names if (match := _token(name).search(parts[index]))]
+            matches = [(name, match) for name in self.names if (match := token(name).search(parts[index]))]
             if len(matches) > 1:
                 listed = ", ".join(name for name, _ in matches)
                 raise CaptureError(f"{path}: carries the names of several cameras: {listed}; expected one")
@@ -88,7 +88,7 @@ def _named(path: Path, parts: Sequence[str], index: int, camera: str, begin: int
     return NamedPath(camera, "/".join(shown) + path.suffix, int(digits[1]) if digits else None)
 
 
-def _token(name: str) -> re.Pattern[str]:
+def token(name: str) -> re.Pattern[str]:
     """`name` with no letter or digit at either side, in any case; "cam" or "camera" may stand before it.
 
     A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things.

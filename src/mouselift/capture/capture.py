@@ -13,6 +13,7 @@ from mouselift.array_types import Vector3, frozen
 from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
+from mouselift.capture.mask_files import Masks, open_masks
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
@@ -192,13 +193,13 @@ def first_numbers(media: Mapping[str, VideoInfo | ImageFolder], numbering: str |
     return {name: folders[name].first if name in folders else 0 for name in media}
 
 
-def masks_of(camera: CameraEntry | CaptureCamera) -> VideoInfo | ImageFolder | None:
+def masks_of(camera: CameraEntry | CaptureCamera) -> Masks | None:
     """A camera's masks in the same way; None where it has none."""
     if camera.mask is None:
         return None
-    if camera.mask.is_dir():
-        return ImageFolder.scan(camera.mask, camera.as_stored, masks=True)
-    return probe(camera.mask, camera.as_stored)
+    rig_name = camera.rig_name if isinstance(camera, CameraEntry) else camera.camera.name
+    names = (camera.name, rig_name) if rig_name else (camera.name,)
+    return open_masks(camera.mask, names, camera.mask_object, camera.as_stored)
 
 
 def _check_pixels(where: str, media: VideoInfo | ImageFolder, rig_camera: RigCamera, as_stored: bool) -> None:

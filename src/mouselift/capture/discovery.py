@@ -18,6 +18,7 @@ from mouselift.capture.camera_names import CameraNames
 from mouselift.capture.capture import first_numbers, masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.capture.leftovers import other_recordings, unknown_files
+from mouselift.capture.mask_search import MaskSearch, search_masks
 from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recordings import Recording, choose, find_media, listed, media_below
 from mouselift.capture.rig_search import find_rig, relative
@@ -25,6 +26,7 @@ from mouselift.capture.scale import declared_unit
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
 from mouselift.media.images import ImageFolder
+from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video_index import VideoInfo
 
 
@@ -84,8 +86,8 @@ def discover(
     choice = _recording(names, place, paths, chunk, recording, relative(rig_file, folder))
     chosen = choice.recording
     names = replace(names, folder=folder)
-    mask_paths = list(media_below(folder, masks=True))
-    masks, mask_words, mask_left = _masks(names, choice, mask_paths)
+    found_masks = search_masks(names)
+    masks, mask_words, mask_left = _masks(names, choice, found_masks)
     found = [
         f"{rig_format} rig: {relative(rig_file, folder)}, cameras {', '.join(calibration.names)}",
         *calibration.evidence,
@@ -137,7 +139,7 @@ def discover(
         *(camera.source for camera in calibration.cameras),
         *(path for _, path in found_rig.others if path.is_file()),
         *paths,
-        *mask_paths,
+        *found_masks.looked_at,
         *([project.file] if project is not None else []),
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
@@ -230,10 +232,11 @@ def _recording(
     return _Choice(chosen, sets, tuple(words), tuple(left))
 
 
-def _masks(names: CameraNames, choice: _Choice, paths: Sequence[Path]) -> tuple[dict[str, Path], list[str], list[str]]:
+def _masks(names: CameraNames, choice: _Choice, masks: MaskSearch) -> tuple[dict[str, Path], list[str], list[str]]:
     """Masks of the recording's cameras, of the same chunk where masks come in chunks; what was found, what is left."""
-    recording, left = choice.recording, list[str]()
-    sets, strangers = find_media(names, paths, masks=True)
+    recording, left = choice.recording, list(masks.left)
+    sets, strangers = find_media(names, masks.own, masks=True)
+    sets += masks.shared
     left += [f"{listed(strangers, names.folder)}: {names.why_not(strangers[0])}"] if strangers else []
     fitting: list[Recording] = []
     for group in sets:
@@ -305,7 +308,8 @@ def _mask_values(entries: Sequence[CameraEntry]) -> Iterator[str]:
     for entry in entries:
         if (masks := masks_of(entry)) is not None:
             try:
-                words = f"Values of the masks: {look_at_masks(str(entry.mask), masks).words}"
+                how = f"{masks.words}; " if isinstance(masks, MaskStack) else ""
+                words = f"Values of the masks: {how}{look_at_masks(str(entry.mask), masks).words}"
             except MaskError as error:
                 words = f"TO DECIDE: {error}"
             said.setdefault(words, []).append(entry.name)

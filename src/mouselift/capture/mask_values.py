@@ -13,15 +13,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 import cv2
 import numpy as np
 from jaxtyping import Int64, UInt8
 
 from mouselift.array_types import Array, ImageRGB, Levels
-from mouselift.errors import MaskError, VideoError
-from mouselift.media.images import ImageFolder, as_levels, eight_bits, read_values
+from mouselift.errors import MaskError
+from mouselift.media.images import NumberedImages, as_levels, eight_bits
+from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo
@@ -77,16 +77,19 @@ class MaskValues:
 OPACITY = MaskValues()
 
 
-def look_at_masks(where: str, media: VideoInfo | ImageFolder, chosen: int | str | None = None) -> MaskValues:
+def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | str | None = None) -> MaskValues:
     """What the values of one camera's masks mean, from a few of them. chosen: `mask_object` of capture.toml.
 
     MaskError where several objects compete and none was chosen, the chosen one is not there, or the subject is nowhere
     opaque; it names the values found.
     """
-    wanted = None if chosen is None else _code_of(where, chosen)
-    if isinstance(media, ImageFolder):
-        files = evenly_spaced([media.files[number] for number in sorted(media.files)], _LOOKED_AT)
-        return _of_values(where, _readable(files, media.as_stored), wanted)
+    one_object = isinstance(media, MaskStack) and media.one_object
+    if isinstance(media, MaskStack) and media.question is not None:
+        raise MaskError(media.question)
+    wanted = None if chosen is None or one_object else _code_of(where, chosen)
+    if not isinstance(media, VideoInfo):
+        looked = [media.read(number) for number in evenly_spaced(sorted(media.held), _LOOKED_AT)]
+        return _of_values(where, [image for image in looked if image is not None], wanted)
     reader = VideoReader(media)
     frames = [frame for n in evenly_spaced(range(media.frames), _LOOKED_AT) for _, frame in reader.read([n]) if frame]
     lumas = [frame.luma() for frame in frames]
@@ -119,7 +122,8 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
             f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
             f"mask_object = {_named(filling[0])} (or another of them) for this camera in capture.toml"
         )
-    if len(filling) == 1 and highest != 255:
+    deep = any(image.dtype == np.uint16 for image in looked)  # 255 of 65535 is no opacity, but a label
+    if len(filling) == 1 and (highest != 255 or deep):
         if seen == {highest}:
             return MaskValues(highest, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
         if highest >= _COLOUR:
@@ -155,16 +159,6 @@ def _of_lossy(where: str, looked: Sequence[ImageRGB]) -> MaskValues:
         return OPACITY
     opaque = _named(_colour_code(colour) if coloured else top)
     return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}")
-
-
-def _readable(files: Sequence[Path], as_stored: bool) -> list[Array]:
-    out = []
-    for file in files:
-        try:
-            out.append(read_values(file, as_stored))
-        except VideoError:  # damaged ones are reported where they are needed
-            continue
-    return out
 
 
 def _codes(image: Array) -> Int64[Array, "h w"]:

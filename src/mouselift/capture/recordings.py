@@ -17,7 +17,7 @@ VIDEO_SUFFIXES = frozenset(
     | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
 )
 MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
-_OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
+OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
 PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
 _DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
 SHOWN = 12  # candidates that a message lists
@@ -132,7 +132,7 @@ def media_below(folder: Path, masks: bool, skip: str | None = None) -> Iterator[
                 (path, depth + 1, inside or MASK_FOLDER.search(path.name) is not None)
                 for path in entries
                 if path.is_dir()
-                and not _OTHER_FOLDER.match(path.name)
+                and not OTHER_FOLDER.match(path.name)
                 and path.name != skip
                 and not (path / PREPARED).is_file()
             ]

@@ -12,12 +12,22 @@ from jaxtyping import Int64
 
 from mouselift.array_types import Array, Levels
 from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera, first_numbers, masks_of, media_of
+from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.media.images import ArrayImage, FrameSet, Image, ImageFolder, ViewFrame, as_rgb, read_numbered
+from mouselift.media.images import (
+    ArrayImage,
+    FrameSet,
+    Image,
+    ImageFolder,
+    NumberedImages,
+    ViewFrame,
+    as_rgb,
+    read_numbered,
+)
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo
@@ -29,7 +39,7 @@ _IMAGES_PER_BLOCK = 64  # image folders can be cut anywhere: large enough to kee
 class Track:
     """One camera's images, or its masks: a video or a folder, and where its numbering starts."""
 
-    media: VideoInfo | ImageFolder
+    media: VideoInfo | NumberedImages
     shift: int  # number in the file = frame on the common timeline + shift
     values: MaskValues = OPACITY  # of masks
 
@@ -44,7 +54,7 @@ class Track:
     @property
     def end(self) -> int:
         """One past the last frame, on the common timeline."""
-        last = self.media.frames if isinstance(self.media, VideoInfo) else max(self.media.files) + 1
+        last = self.media.frames if isinstance(self.media, VideoInfo) else self.media.last + 1
         return last - self.shift
 
 
@@ -162,7 +172,7 @@ def _open_camera(
     capture: Capture,
     media: VideoInfo | ImageFolder,
     first: int,
-    found: VideoInfo | ImageFolder | None,
+    found: Masks | None,
     counted: Set[int],
 ) -> CameraTracks:
     images = Track(media, first + camera.frame_offset)
@@ -170,20 +180,20 @@ def _open_camera(
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
 
-def _open_masks(
-    camera: CaptureCamera, media: VideoInfo | ImageFolder, images: Track, capture: Capture, counted: Set[int]
-) -> Track:
+def _open_masks(camera: CaptureCamera, media: Masks, images: Track, capture: Capture, counted: Set[int]) -> Track:
     """counted: the first numbers of those cameras' masks that leave no choice; tools count all cameras alike."""
     here = f"{capture.path}: camera {camera.name}: mask {media.path}"
     count = images.media.frames
-    if isinstance(media, VideoInfo):
-        if media.frames != count:
+    if isinstance(media, VideoInfo) or media.positional:
+        gaps = isinstance(images.media, NumberedImages) and not images.media.complete
+        if media.frames != count or gaps:
+            lost = ", numbered with gaps" if gaps else ""
             raise MaskError(
-                f"{here}: has {media.frames} frames, its images ({images.path.name}) have {count}: which mask "
+                f"{here}: has {media.frames} frames, its images ({images.path.name}) have {count}{lost}: which mask "
                 "belongs to which image cannot be told. Export the masks again, or as PNGs named by frame number"
             )
-        masks = Track(media, images.shift)
-    elif isinstance(images.media, ImageFolder) and media.files.keys() <= images.media.files.keys():
+        masks = Track(media, images.shift - (images.media.first if isinstance(images.media, ImageFolder) else 0))
+    elif isinstance(images.media, ImageFolder) and set(media.numbers) <= images.media.files.keys():
         masks = Track(media, images.shift)  # the same numbers are the same images
     elif media.complete and media.frames == count:
         offset = images.media.first - media.first if isinstance(images.media, ImageFolder) else -media.first
@@ -198,28 +208,26 @@ def _open_masks(
     return replace(masks, values=look_at_masks(here, media, camera.mask_object))
 
 
-def _fitting(
-    masks: VideoInfo | ImageFolder | None, images: VideoInfo | ImageFolder, told: int | None = None
-) -> Sequence[int]:
+def _fitting(masks: Masks | None, images: VideoInfo | NumberedImages, told: int | None = None) -> Sequence[int]:
     """The numbers that the first image's mask may have in a folder of masks beside a video. told: by capture.toml."""
-    if not isinstance(masks, ImageFolder) or isinstance(images, ImageFolder):
+    if not isinstance(masks, NumberedImages) or masks.positional or isinstance(images, NumberedImages):
         return ()
     if masks.complete and masks.frames == images.frames:
         return (masks.first,)
     from_zero = (masks.path.parent / MASK_JOB).is_file()  # so mouselift's own count
     possible = (told,) if told is not None else (0,) if from_zero else (0, 1)
-    return [first for first in possible if first <= masks.first and max(masks.files) - first < images.frames]
+    return [first for first in possible if first <= masks.first and masks.last - first < images.frames]
 
 
 def _first_mask(
-    here: str, masks: ImageFolder, images: VideoInfo | ImageFolder, told: int | None, counted: Set[int]
+    here: str, masks: NumberedImages, images: VideoInfo | NumberedImages, told: int | None, counted: Set[int]
 ) -> int:
     """The number of the first image's mask, where a folder holds masks of some images only. MaskError: it is open."""
     lowest = masks.first
-    holds = f"{here}: holds {masks.frames} masks numbered {lowest} to {max(masks.files)}"
-    if isinstance(images, ImageFolder):
+    holds = f"{here}: holds {masks.frames} masks numbered {lowest} to {masks.last}"
+    if isinstance(images, NumberedImages):
         raise MaskError(
-            f"{holds}, its images are numbered {images.first} to {max(images.files)}: expected one mask an image, or "
+            f"{holds}, its images are numbered {images.first} to {images.last}: expected one mask an image, or "
             "the numbers of the images"
         )
     fitting = _fitting(masks, images, told)

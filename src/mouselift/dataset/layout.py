@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mouselift.errors import DatasetError
-from mouselift.media.images import number_of
+from mouselift.media.numbered_names import number_of
 
 CAMERAS_FILE = "opencv_cameras.json"
 LISTS = {"train": "data_train.txt", "val": "data_val.txt"}

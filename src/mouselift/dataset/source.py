@@ -13,7 +13,8 @@ from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.findings import Finding
-from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, number_of, require_readable
+from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, require_readable
+from mouselift.media.numbered_names import number_of
 from mouselift.media.png import read_rgb_alpha
 
 _SAMPLES_PER_BLOCK = 16  # samples can be read in any order: small enough to keep all workers busy

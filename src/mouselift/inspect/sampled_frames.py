@@ -20,7 +20,7 @@ from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import rays_at_depth_one
-from mouselift.media.images import FrameSet, ImageFolder
+from mouselift.media.images import FrameSet, NumberedImages
 from mouselift.sampling import evenly_spaced
 
 _PER_RUN = 5  # instants read in one go: neighbouring ones share their neighbours and the seek
@@ -87,8 +87,8 @@ def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
 
 def mask_numbers(track: Track) -> set[int]:
     """Frames of the common timeline for which the track has a file's image."""
-    if isinstance(track.media, ImageFolder):
-        return {number - track.shift for number in track.media.files}
+    if isinstance(track.media, NumberedImages):
+        return {number - track.shift for number in track.media.held}
     return set(range(-track.shift, track.end))
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import io
 import os
-import re
-from collections.abc import Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -21,18 +21,12 @@ from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
 from mouselift.errors import CaptureError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
+from mouselift.media.numbered_names import numbers_of
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image, turned_by_opencv
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _PALETTE = b"\3"  # colour type of a PNG
 _READ_AGAIN = 1 << 22  # bytes
-_TRAILING_DIGITS = re.compile(r"(\d+)$")
-
-
-def number_of(name: str) -> int | None:
-    """The number at the end of a sample's name: its source frame, in what `prepare` makes."""
-    match = _TRAILING_DIGITS.search(name)
-    return None if match is None else int(match.group(1))
 
 
 @runtime_checkable  # for the run-time type checks of the tests
@@ -115,13 +109,56 @@ class ArrayImage:
         return np.ascontiguousarray(self.colours[y0:y1, x0:x1])
 
 
-@dataclass(frozen=True, eq=False)
-class ImageFolder:
-    """Images by number: the digits at the end of each file's name.
+class NumberedImages(ABC):
+    """One camera's images, or masks, by number, whatever holds them.
 
     `first` is the smallest number found; a complete run of images counts from it (tools number from
     0 or from 1), while masks that cover only some frames keep the numbers that they carry.
     """
+
+    path: Path
+    width: int
+    height: int
+    positional: bool = False  # numbers are places in a file, which names none
+    rate: ClassVar[float] = 0.0  # frames per second: not known
+
+    @property
+    @abstractmethod
+    def numbers(self) -> Collection[int]: ...
+
+    @property
+    @abstractmethod
+    def orientation(self) -> Orientation: ...
+
+    @abstractmethod
+    def read(self, number: int) -> Array | None:
+        """None where there is no such image, or it is damaged. UnreachableError where it cannot be read now."""
+
+    @property
+    def held(self) -> Collection[int]:
+        """Those of `numbers` that come with an image: annotation files list images without a mask too."""
+        return self.numbers
+
+    @property
+    def frames(self) -> int:
+        return len(self.numbers)
+
+    @property
+    def first(self) -> int:
+        return min(self.numbers)
+
+    @property
+    def last(self) -> int:
+        return max(self.numbers)
+
+    @property
+    def complete(self) -> bool:
+        return self.last - self.first + 1 == self.frames
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFolder(NumberedImages):
+    """Files whose names carry the number: `numbers_of`."""
 
     path: Path
     files: dict[int, Path]
@@ -129,19 +166,22 @@ class ImageFolder:
     height: int
     as_stored: bool = False  # EXIF's orientation is left aside
     masks: bool = False  # read by `read_values`
-    rate: ClassVar[float] = 0.0  # frames per second: not known
 
     @property
-    def frames(self) -> int:
-        return len(self.files)
+    def numbers(self) -> Collection[int]:
+        return self.files.keys()
 
-    @property
-    def first(self) -> int:
-        return min(self.files)
-
-    @property
-    def complete(self) -> bool:
-        return max(self.files) - self.first + 1 == self.frames
+    def read(self, number: int) -> Array | None:
+        path = self.files.get(number)
+        if path is None:
+            return None
+        try:
+            return (read_values if self.masks else read_image)(path, self.as_stored)
+        except UnreachableError:
+            raise
+        except VideoError:
+            require_readable(path)  # the folder listed it: only what is there and damaged is missing
+            return None
 
     @property
     def orientation(self) -> Orientation:
@@ -149,22 +189,22 @@ class ImageFolder:
         return UPRIGHT if self.as_stored else of_image(_content(self.files[self.first]))
 
     @classmethod
-    def scan(cls, path: Path, as_stored: bool = False, masks: bool = False) -> ImageFolder:
-        """Raises CaptureError where the folder is missing, empty, or its names do not number the images."""
+    def scan(
+        cls, path: Path, as_stored: bool = False, masks: bool = False, only: Collection[str] | None = None
+    ) -> ImageFolder:
+        """Raises CaptureError where the folder is missing, empty, or its names do not number the images.
+
+        only: names of the files that count, where a folder holds several cameras' images.
+        """
         with UnreachableError.reading(path):
             if not path.is_dir():
                 raise CaptureError(f"{path}: no such image folder; expected the folder that capture.toml names")
-            images = visible(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
+            images = visible(
+                p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and (only is None or p.name in only)
+            )
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
-        files: dict[int, Path] = {}
-        for image in images:
-            number = number_of(image.stem)
-            if number is None:
-                raise CaptureError(f"{image}: expected a name that ends in the frame number, such as frame_000123.png")
-            if number in files:
-                raise CaptureError(f"{path}: {files[number].name} and {image.name} both carry frame number {number}")
-            files[number] = image
+        files = dict(zip(numbers_of(str(path), [image.stem for image in images]), images, strict=True))
         read = read_values if masks else read_image
         height, width = read(files[min(files)], as_stored).shape[:2]
         return cls(path, files, width, height, as_stored, masks)
@@ -260,26 +300,17 @@ def as_levels(image: Array) -> Levels:
     return np.ascontiguousarray(image[:, :, 1])
 
 
-def read_numbered(folder: ImageFolder, numbers: Sequence[int]) -> Iterator[tuple[int, Array | None]]:
-    """(number, image) in the order asked for; None where there is no such file or it is damaged.
+def read_numbered(media: NumberedImages, numbers: Sequence[int]) -> Iterator[tuple[int, Array | None]]:
+    """(number, image) in the order asked for; None where there is no such image or it is damaged.
 
-    VideoError where an image has another size than the folder's first; UnreachableError where a file that the folder
-    listed cannot be read now.
+    VideoError where an image has another size than the first; UnreachableError as `NumberedImages.read`.
     """
-    read = read_values if folder.masks else read_image
     for number in numbers:
-        path = folder.files.get(number)
-        try:
-            image = None if path is None else read(path, folder.as_stored)
-        except UnreachableError:
-            raise
-        except VideoError:
-            assert path is not None
-            require_readable(path)  # the folder listed it: only what is there and damaged is missing
-            image = None
-        if image is not None and image.shape[:2] != (folder.height, folder.width):
+        image = media.read(number)
+        if image is not None and image.shape[:2] != (media.height, media.width):
+            path = media.files[number] if isinstance(media, ImageFolder) else f"{media.path}: image {number}"
             raise VideoError(
                 f"{path}: is {image.shape[1]}x{image.shape[0]}, the first image of its folder is "
-                f"{folder.width}x{folder.height}; all images of one camera must have one size"
+                f"{media.width}x{media.height}; all images of one camera must have one size"
             )
         yield number, image

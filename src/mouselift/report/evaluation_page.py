@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from mouselift import __version__
 from mouselift.errors import DatasetError
-from mouselift.media.images import number_of
+from mouselift.media.numbered_names import number_of
 from mouselift.reconstruct import record as table
 from mouselift.reconstruct.pipeline import Evaluation
 from mouselift.reconstruct.record import ROLES, SHEET, WORDS, Role, SampleRecord, ViewRecord

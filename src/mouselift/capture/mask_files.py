@@ -1,0 +1,82 @@
+"""What a camera's `mask` may be: a video, a folder of images, one an object, a file of arrays or of annotations.
+
+One file or folder may hold all cameras' masks; then the names inside tell the camera, by the word that its name is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from mouselift.atomic import visible
+from mouselift.capture.camera_names import token
+from mouselift.errors import MaskError, UnreachableError
+from mouselift.media.array_masks import ARRAY_SUFFIXES, open_arrays
+from mouselift.media.coco_masks import open_coco, read_coco
+from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder, NumberedImages
+from mouselift.media.mask_stack import MaskStack, choose_object
+from mouselift.media.video_index import VideoInfo, probe
+
+STACK_SUFFIXES = (*ARRAY_SUFFIXES, ".json", ".slp")
+Masks = VideoInfo | NumberedImages
+
+_SLEAP = (
+    "{path}: SLEAP's labels are not read here; where sleap-io is installed, save one file a camera: labels = "
+    "sleap_io.load_slp(FILE); np.savez_compressed(OUT, **{{str(f.frame_idx): f.masks[0].data for f in "
+    "labels.find(labels.videos[0]) if f.masks}}); see docs/guides/masks.md"
+)
+
+
+def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = None, as_stored: bool = False) -> Masks:
+    """One camera's masks. names: the camera's; chosen: `mask_object`.
+
+    MaskError or CaptureError for what cannot be read as masks, VideoError for a video that cannot be opened.
+    """
+    if path.is_dir():
+        return _of_folder(path, names, chosen, as_stored)
+    suffix = path.suffix.lower()
+    if suffix in ARRAY_SUFFIXES:
+        return open_arrays(path, chosen)
+    if suffix == ".json":
+        carried = any(carries(names, image.file_name) for image in read_coco(path))
+        whole = not carried and carries(names, f"{path.parent.name}/{path.stem}")
+        return open_coco(path, lambda file_name: whole or carries(names, file_name), chosen)
+    if suffix == ".slp":
+        raise MaskError(_SLEAP.format(path=path))
+    return probe(path, as_stored)
+
+
+def carries(names: tuple[str, ...], inside: str) -> bool:
+    """Whether a name inside a file or folder is one of a camera's: a folder of it, or a word of the file's name.
+
+    A number alone is the frame's, unless it is a folder.
+    """
+    path = PurePosixPath(inside.replace("\\", "/"))
+    stem = "" if path.stem.isdigit() else path.stem
+    return any(token(name).search(part) for name in names for part in (*path.parts[:-1], stem))
+
+
+def object_folders(path: Path) -> dict[str, Path]:
+    """Folders of images below one that holds none itself."""
+    with UnreachableError.reading(path):
+        inside = visible(path.iterdir())
+        if any(_is_image(entry) for entry in inside):
+            return {}
+        return {e.name: e for e in inside if e.is_dir() and any(_is_image(f) for f in visible(e.iterdir()))}
+
+
+def _of_folder(path: Path, names: tuple[str, ...], chosen: int | str | None, as_stored: bool) -> NumberedImages:
+    objects = object_folders(path)
+    if objects:
+        name, question = choose_object(path, sorted(objects), chosen, "folders of masks")
+        folder = ImageFolder.scan(objects[name], as_stored, masks=True)
+        words = f"folder {name} of {len(objects)}"
+        size = folder.width, folder.height
+        return MaskStack(path, *size, tuple(folder.numbers), folder, words, one_object=True, question=question)
+    with UnreachableError.reading(path):
+        images = [entry.name for entry in visible(path.iterdir()) if _is_image(entry)]
+    own = [name for name in images if carries(names, name)]
+    return ImageFolder.scan(path, as_stored, masks=True, only=own if 0 < len(own) < len(images) else None)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in IMAGE_SUFFIXES

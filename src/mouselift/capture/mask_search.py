@@ -1,0 +1,136 @@
+"""Which files and folders below a recording hold masks, and of which cameras: one camera each, or all in one.
+
+What was found and cannot be used is told with its reason.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mouselift.atomic import visible
+from mouselift.capture.camera_names import CameraNames, token
+from mouselift.capture.mask_files import STACK_SUFFIXES, carries, object_folders, open_masks
+from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, PREPARED, Recording, media_below
+from mouselift.errors import CaptureError, MaskError, VideoError
+from mouselift.media.coco_masks import read_coco
+from mouselift.media.images import IMAGE_SUFFIXES
+
+_ANNOTATIONS = re.compile(r"(^|[_\-. ])(annotations?|instances|coco)([_\-. ]|$)", re.IGNORECASE)
+_DEPTH = 4  # as of other media
+
+
+@dataclass(frozen=True)
+class MaskSearch:
+    """own: paths that carry one camera's name; shared: files and folders in which names tell the cameras."""
+
+    own: tuple[Path, ...]
+    shared: tuple[Recording, ...]
+    left: tuple[str, ...]  # with the reason
+    looked_at: tuple[Path, ...]
+
+
+def search_masks(names: CameraNames) -> MaskSearch:
+    """All masks below `names.folder`, of any recording."""
+    folder = names.folder
+    own = list(dict.fromkeys(_object_parent(names, path) for path in media_below(folder, masks=True)))
+    shared: list[Recording] = []
+    left: list[str] = []
+    for path in [path for path in own if path.is_dir()]:
+        if _camera(names, path) is None and (cameras := _inside(names, _images(path))):
+            shared.append(_recording(names, path, cameras))
+            own.remove(path)
+    stacks = list(_stack_files(folder))
+    for path in stacks:
+        shown = path.relative_to(folder).as_posix()
+        try:
+            named = names.find(path)
+            inside = _inside(names, _annotated(path)) if path.suffix.lower() == ".json" else []
+            cameras = inside or ([named.camera] if named is not None else [])
+            if not cameras:
+                left.append(f"{shown}: {names.why_not(path)}")
+                continue
+            for camera in cameras:
+                open_masks(path, (camera,))
+        except (CaptureError, MaskError, VideoError) as error:
+            left.append(f"{shown}: {_reason(error, path)}")
+            continue
+        if inside:
+            shared.append(_recording(names, path, inside))
+            strange = [name for name in _annotated(path) if not _inside(names, [name])]
+            left += [f"{shown}: {len(strange)} images such as {strange[0]}: no camera's name"] if strange else []
+        else:
+            own.append(path)
+    return MaskSearch(
+        tuple(own), tuple(shared), tuple(left), (*own, *(r for s in shared for r in s.files.values()), *stacks)
+    )
+
+
+def _stack_files(folder: Path) -> Iterator[Path]:
+    """Files of arrays and annotations below mask folders or named as masks, and COCO's that are named so."""
+    pending = [(folder, 0, False)]
+    while pending:
+        here, depth, inside = pending.pop(0)
+        for path in visible(here.iterdir()):
+            if path.is_dir():
+                dataset = (path / PREPARED).is_file() or OTHER_FOLDER.match(path.name)
+                if depth < _DEPTH and not dataset:
+                    pending.append((path, depth + 1, inside or MASK_FOLDER.search(path.name) is not None))
+            elif path.suffix.lower() in STACK_SUFFIXES and _may_hold_masks(path, inside):
+                yield path
+
+
+def _may_hold_masks(path: Path, inside: bool) -> bool:
+    named = inside or MASK_FOLDER.search(path.stem) is not None
+    if path.suffix.lower() != ".json":
+        return named
+    if not named and not _ANNOTATIONS.search(path.stem) and not _ANNOTATIONS.search(path.parent.name):
+        return False
+    try:
+        return bool(read_coco(path))
+    except (MaskError, VideoError):
+        return False
+
+
+def _object_parent(names: CameraNames, path: Path) -> Path:
+    """The folder above, where it is a camera's and holds a folder of masks for each of several objects."""
+    inner = any(token(name).search(path.name) for name in names.names)
+    if not path.is_dir() or inner or path.parent == names.folder or _camera(names, path.parent) is None:
+        return path
+    return path.parent if len(object_folders(path.parent)) > 1 else path
+
+
+def _camera(names: CameraNames, path: Path) -> str | None:
+    """The camera's name; "" where a path carries several."""
+    try:
+        named = names.find(path)
+    except CaptureError:
+        return ""
+    return None if named is None else named.camera
+
+
+def _inside(names: CameraNames, inside: Sequence[str]) -> list[str]:
+    """The cameras that names inside a file or folder carry."""
+    return [name for name in names.names if any(carries((name,), one) for one in inside)]
+
+
+def _images(folder: Path) -> list[str]:
+    with os.scandir(folder) as entries:
+        return sorted(e.name for e in entries if Path(e.name).suffix.lower() in IMAGE_SUFFIXES)
+
+
+def _annotated(path: Path) -> list[str]:
+    return [image.file_name for image in read_coco(path)]
+
+
+def _recording(names: CameraNames, path: Path, cameras: Sequence[str]) -> Recording:
+    return Recording(path.relative_to(names.folder).as_posix(), None, dict.fromkeys(cameras, path))
+
+
+def _reason(error: Exception, path: Path) -> str:
+    text = str(error)
+    several = "carries the names of several cameras"
+    return several if several in text else text.removeprefix(f"{path}: ")

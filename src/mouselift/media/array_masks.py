@@ -1,0 +1,328 @@
+"""Masks in NumPy's files, as SAM 2, XMem and Cutie scripts save them: .npy and .npz, one file a camera.
+
+| what is in the file                        | what it is                                                     |
+|--------------------------------------------|----------------------------------------------------------------|
+| one array [T, h, w] (or [T, 1, h, w])      | frame 0 .. T-1; bool, or values whose meaning is asked as of PNGs |
+| one array [T, n, h, w], or {object: [T, h, w]} | n objects: `mask_object` chooses                           |
+| {frame: [h, w]} (or [1, h, w], [n, h, w])  | the frame is the number in the array's name                    |
+
+Nothing is unpickled. One frame is in memory at a time: .npy and stored members of .npz are mapped, deflated members are
+read as a stream, which frames in ascending order never rewind.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mouselift.array_types import Array
+from mouselift.errors import CaptureError, MaskError, UnreachableError
+from mouselift.media.mask_stack import MaskStack, choose_object
+from mouselift.media.numbered_names import numbers_of
+
+ARRAY_SUFFIXES = (".npy", ".npz")
+_SKIPPED_AT_ONCE = 1 << 20  # bytes
+_CHANNELS = 4  # a last axis no longer than this is colour, no width
+_SAVE = "np.savez_compressed(FILE, masks=masks) with masks [T, h, w] of bool or uint8"
+
+
+@dataclass(frozen=True)
+class _Header:
+    """One array of a file: where it lies and what it is."""
+
+    name: str  # of the member; "" in a .npy
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran: bool
+    start: int  # byte of its first value, in the member
+    file_start: int | None  # the same in the file; None where the member is deflated
+
+
+@dataclass
+class _Frames:
+    """Frames of one array [T, ..., h, w], of which `index` picks the object."""
+
+    path: Path
+    header: _Header
+    first: dict[int, int] | None = None  # frame number -> place; None: they are the same
+    index: int | None = None
+    _open: Any = field(default=None, repr=False)  # the mapped array, or a stream and its place
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": None}
+
+    def _close(self) -> None:
+        if isinstance(self._open, list):
+            self._open[0].close()
+
+    __del__ = _close
+
+    def read(self, number: int) -> Array | None:
+        place = number if self.first is None else self.first.get(number, -1)
+        if not 0 <= place < self.header.shape[0]:
+            return None
+        where = f"{self.path}: frame {number}"
+        with UnreachableError.reading(self.path):
+            frame = self._mapped()[place] if self.header.file_start is not None else self._streamed(place, where)
+        return _as_mask(where, frame if self.index is None else frame[self.index])
+
+    def _mapped(self) -> Array:
+        if self._open is None:
+            h = self.header
+            self._open = np.memmap(self.path, h.dtype, "r", h.file_start or 0, h.shape, "F" if h.fortran else "C")
+        return self._open
+
+    def _streamed(self, place: int, where: str) -> Array:
+        """The frame at `place`; the stream goes on from the last one, or starts again for an earlier one."""
+        size = math.prod(self.header.shape[1:]) * self.header.dtype.itemsize
+        try:
+            if self._open is None or self._open[1] > place:
+                self._close()
+                with zipfile.ZipFile(self.path) as file:  # the stream keeps it open
+                    self._open = [file.open(self.header.name), 0]
+                _take(self._open[0], self.header.start)
+            stream, now = self._open
+            _take(stream, (place - now) * size)
+            data = stream.read(size)
+        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            raise MaskError(f"{where}: array {self.header.name}: damaged ({error}); save the masks again") from None
+        if len(data) < size:
+            raise MaskError(f"{where}: array {self.header.name}: the file ends early; save the masks again")
+        self._open[1] = place + 1
+        return np.frombuffer(data, self.header.dtype).reshape(self.header.shape[1:])
+
+
+@dataclass
+class _Members:
+    """One array a frame."""
+
+    path: Path
+    names: dict[int, str]  # frame number -> member
+    index: int | None = None
+    _open: Any = field(default=None, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": None}
+
+    def __del__(self) -> None:
+        if self._open is not None:
+            self._open.close()
+
+    def read(self, number: int) -> Array | None:
+        name = self.names.get(number)
+        if name is None:
+            return None
+        where = f"{self.path}: array {name}"
+        with UnreachableError.reading(self.path):
+            try:
+                self._open = self._open or zipfile.ZipFile(self.path)
+                with self._open.open(name) as stream:
+                    frame = np.lib.format.read_array(stream, allow_pickle=False)
+            except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
+                raise MaskError(f"{where}: damaged ({error}); save the masks again") from None
+        frame = frame.reshape(-1, *frame.shape[-2:])
+        return _as_mask(where, frame[self.index or 0])
+
+
+def open_arrays(path: Path, chosen: int | str | None = None) -> MaskStack:
+    """The masks of a .npy or .npz. chosen: `mask_object`. MaskError for what is no masks, or none that can be read."""
+    with UnreachableError.reading(path):
+        headers = _headers(path)
+    large = [h for h in headers if len(h.shape) >= 2]
+    if not large:
+        there = ", ".join(f"{_key(h)} {list(h.shape)}" for h in headers[:8]) or "nothing"
+        raise MaskError(f"{path}: expected masks, [T, h, w]; holds {there}")
+    shapes = {h.shape for h in large}
+    if len(shapes) > 1:
+        there = ", ".join(f"{_key(h)} {list(h.shape)}" for h in large[:6])
+        raise MaskError(f"{path}: expected arrays of one shape, got {there}; save the masks alone: {_SAVE}")
+    for header in large:
+        _check_type(path, header)
+    frames = _one_a_frame(path, large)
+    if frames is not None:
+        stack, places = _of_members(path, large, frames, chosen), None
+    else:
+        places = _told_numbers(path, headers, large[0].shape[0])
+        stack = _of_stacks(path, large, None if places is None else places[1], chosen)
+    used = {h.name for h in large} | ({places[0].name} if places is not None else set())
+    unused = [_key(h) for h in headers if h.name not in used]
+    words = stack.words + (f", numbered by {_key(places[0])}" if places is not None else "")
+    return replace(stack, words=words + (f"; not used: {', '.join(unused)}" if unused else ""))
+
+
+def _one_a_frame(path: Path, arrays: Sequence[_Header]) -> list[int] | None:
+    """Frame numbers, where each array is one frame; None where each is a whole recording of one object.
+
+    Objects are fewer than frames: that tells {frame: [objects, h, w]} from {object: [frames, h, w]}.
+    """
+    shape, count = arrays[0].shape, len(arrays)
+    if len(shape) > 2 and (count == 1 or shape[0] > count):
+        return None
+    try:
+        numbers = numbers_of(str(path), [_key(h) for h in arrays])
+    except CaptureError as error:
+        if len(shape) > 2 and shape[0] > 1:
+            return None
+        raise MaskError(f"{error}; or save one array: {_SAVE}") from None
+    if len(shape) > 2 and shape[0] == count:
+        raise MaskError(
+            f"{path}: {count} arrays of shape {list(shape)}: either {count} frames of as many objects, or the reverse; "
+            f"save each object's masks alone: {_SAVE}"
+        )
+    return numbers
+
+
+def _of_members(path: Path, arrays: Sequence[_Header], numbers: Sequence[int], chosen: int | str | None) -> MaskStack:
+    shape = arrays[0].shape
+    height, width = _size(path, shape)
+    objects = math.prod(shape[:-2])
+    index, question, one = _index(path, objects, chosen)
+    names = {number: h.name for number, h in zip(numbers, arrays, strict=True)}
+    kept = dict(sorted(names.items()))
+    words = f"one array a frame, {len(kept)} frames numbered {min(kept)} to {max(kept)}"
+    return MaskStack(path, width, height, tuple(kept), _Members(path, kept, index), words, False, one, question)
+
+
+def _of_stacks(
+    path: Path, arrays: Sequence[_Header], places: Sequence[int] | None, chosen: int | str | None
+) -> MaskStack:
+    shape = arrays[0].shape
+    if len(shape) not in (3, 4):
+        raise MaskError(f"{path}: expected masks, [T, h, w], got shape {list(shape)}; save them so: {_SAVE}")
+    height, width = _size(path, shape)
+    array, question, one, index = arrays[0], None, False, None
+    if len(arrays) > 1:
+        name, question = choose_object(path, [_key(h) for h in arrays], chosen)
+        array, one = next(h for h in arrays if _key(h) == name), True
+    if len(shape) == 4 and (shape[1] == 1 or len(arrays) > 1):
+        if shape[1] > 1:
+            raise MaskError(f"{path}: {len(arrays)} arrays of shape {list(shape)}: expected [T, h, w] an object")
+        index = 0
+    elif len(shape) == 4:
+        index, question, one = _index(path, shape[1], chosen)
+    if array.fortran and array.file_start is None:
+        raise MaskError(
+            f"{path}: array {_key(array)} is deflated in Fortran's order, so that no frame can be read alone; save "
+            "np.ascontiguousarray(masks)"
+        )
+    first = None if places is None else {number: k for k, number in enumerate(places)}
+    numbers = range(shape[0]) if first is None else sorted(first)
+    words = f"array {_key(array) or path.name} {list(shape)} of {array.dtype}"
+    reader = _Frames(path, array, first, index)
+    return MaskStack(path, width, height, numbers, reader, words, places is None, one, question)
+
+
+def _told_numbers(path: Path, headers: Sequence[_Header], count: int) -> tuple[_Header, list[int]] | None:
+    """The array of ascending frame numbers that lies beside the masks, one a mask."""
+    found: list[tuple[_Header, list[int]]] = []
+    for header in headers:
+        if header.shape == (count,) and header.dtype.kind in "iu" and "frame" in _key(header).lower():
+            with UnreachableError.reading(path), zipfile.ZipFile(path) as file, file.open(header.name) as stream:
+                numbers = np.lib.format.read_array(stream, allow_pickle=False).tolist()
+            if numbers == sorted(set(numbers)) and numbers[0] >= 0:
+                found.append((header, numbers))
+    if len(found) > 1 and any(numbers != found[0][1] for _, numbers in found):
+        there = ", ".join(_key(header) for header, _ in found)
+        raise MaskError(f"{path}: {there} number the masks differently; save one of them")
+    return found[0] if found else None
+
+
+def _index(path: Path, objects: int, chosen: int | str | None) -> tuple[int | None, str | None, bool]:
+    """Which of the objects along an axis; the question; whether it is one object's mask."""
+    if objects == 1:
+        return 0, None, False
+    name, question = choose_object(path, [str(k) for k in range(objects)], chosen, "objects, counted from 0")
+    return int(name), question, True
+
+
+def _size(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
+    if shape[-1] <= _CHANNELS or not all(shape):
+        raise MaskError(f"{path}: expected masks [T, h, w], got shape {list(shape)}: move the last axis, or drop it")
+    return shape[-2], shape[-1]
+
+
+def _check_type(path: Path, header: _Header) -> None:
+    if header.dtype.kind not in "biu":
+        hint = "save masks > 0 of logits, masks > 0.5 of probabilities" if header.dtype.kind == "f" else _SAVE
+        raise MaskError(
+            f"{path}: array {_key(header) or 'masks'}: expected bool or whole numbers, got {header.dtype}; {hint}"
+        )
+
+
+def _as_mask(where: str, frame: Array) -> Array:
+    """bool as 0 and 1; whole numbers as 8 bits, or as 16 where they are 16."""
+    if frame.dtype == np.bool_:
+        return frame.astype(np.uint8)
+    if frame.dtype in (np.uint8, np.uint16):
+        return np.array(frame, dtype=frame.dtype.newbyteorder("="))
+    low, high = int(frame.min()), int(frame.max())
+    if low < 0 or high > 255:
+        raise MaskError(f"{where}: expected values from 0 to 255, got {low} to {high}; save labels as uint16")
+    return frame.astype(np.uint8)
+
+
+def _key(header: _Header) -> str:
+    return header.name.removesuffix(".npy")
+
+
+def _headers(path: Path) -> list[_Header]:
+    """Of all arrays in a file. MaskError where it holds pickled objects, or is no such file."""
+    pickled = (
+        f"{path}: holds pickled objects, which may run code when they are read; in the program that made them, save "
+        "arrays: np.savez_compressed(FILE, **{str(frame): mask for frame, mask in masks.items()})"
+    )
+    try:
+        if path.suffix.lower() == ".npy":
+            with path.open("rb") as stream:
+                header = _header("", stream, 0)
+            if header.dtype.hasobject:
+                raise MaskError(pickled)
+            end = (header.file_start or 0) + math.prod(header.shape) * header.dtype.itemsize
+            if path.stat().st_size < end:
+                raise MaskError(f"{path}: holds {path.stat().st_size} bytes, its header says {end}; save it again")
+            return [header]
+        with zipfile.ZipFile(path) as file, path.open("rb") as raw:
+            members = [m for m in file.infolist() if m.filename.endswith(".npy")]
+            found: list[_Header] = []
+            for member in members:
+                with file.open(member) as stream:
+                    found.append(_header(member.filename, stream, _start_of(raw, member)))
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
+        raise MaskError(f"{path}: cannot be read as NumPy's {path.suffix}: {error}") from None
+    if any(header.dtype.hasobject for header in found):
+        raise MaskError(pickled)
+    return found
+
+
+def _header(name: str, stream: Any, file_start: int | None) -> _Header:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read(stream)
+    start = stream.tell()
+    return _Header(name, shape, dtype, fortran, start, None if file_start is None else file_start + start)
+
+
+def _start_of(raw: Any, member: zipfile.ZipInfo) -> int | None:
+    """Byte of the file at which a stored member's content starts; None for a deflated one."""
+    if member.compress_type != zipfile.ZIP_STORED:
+        return None
+    raw.seek(member.header_offset)
+    name, extra = struct.unpack("<HH", raw.read(30)[26:])  # of the local header, which may differ from the directory's
+    return member.header_offset + 30 + name + extra
+
+
+def _take(stream: Any, count: int) -> None:
+    """Skip `count` bytes."""
+    while count > 0:
+        data = stream.read(min(count, _SKIPPED_AT_ONCE))
+        if not data:
+            raise EOFError("the array ends early")
+        count -= len(data)
