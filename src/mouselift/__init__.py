@@ -46,6 +46,9 @@ _HOMES = {
     "Rig": "calibration.rig",
     "Sample": "dataset.sample",
     "SampleReport": "audit.result",
+    "TrainConfig": "train.config",
+    "TrainOptions": "train.options",
+    "TrainSummary": "train.loop",
     "audit_dataset": "audit.dataset",
     "audit_sample": "audit.sample",
     "compare_framings": "report.compare",
@@ -60,6 +63,7 @@ _HOMES = {
     "render_gaussians": "render.base",
     "repair_dataset": "repair.dataset",
     "segment_capture": "masks.segment_capture",
+    "train_model": "train.loop",
     "write_report": "report.dataset_page",
 }
 

@@ -37,6 +37,10 @@ from mouselift.report.compare import compare_framings as compare_framings
 from mouselift.report.dataset_page import write_report as write_report
 from mouselift.report.options import CompareOptions as CompareOptions
 from mouselift.report.options import ReportOptions as ReportOptions
+from mouselift.train.config import TrainConfig as TrainConfig
+from mouselift.train.loop import TrainSummary as TrainSummary
+from mouselift.train.loop import train_model as train_model
+from mouselift.train.options import TrainOptions as TrainOptions
 
 __version__: str
 
@@ -65,6 +69,9 @@ __all__ = [
     "Rig",
     "Sample",
     "SampleReport",
+    "TrainConfig",
+    "TrainOptions",
+    "TrainSummary",
     "__version__",
     "audit_dataset",
     "audit_sample",
@@ -80,5 +87,6 @@ __all__ = [
     "render_gaussians",
     "repair_dataset",
     "segment_capture",
+    "train_model",
     "write_report",
 ]

@@ -28,6 +28,7 @@ from mouselift.cli.profile import Profile
 from mouselift.cli.reconstruct import Reconstruct
 from mouselift.cli.repair import Repair
 from mouselift.cli.report import Report
+from mouselift.cli.train import Train
 from mouselift.cli.view import View
 from mouselift.errors import MouseliftError
 
@@ -45,6 +46,7 @@ Verb = (
     | Annotated[Report, tyro.conf.subcommand("report")]
     | Annotated[View, tyro.conf.subcommand("view")]
     | Annotated[Profile, tyro.conf.subcommand("profile")]
+    | Annotated[Train, tyro.conf.subcommand("train")]
     | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
     | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
@@ -73,6 +75,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "profile": "a dataset's distribution of rays, which an audit compares with",
     },
     "Model": {
+        "train": "fit GS-LRM to a dataset: released weights or none, resumable, guarded",
         "reconstruct": "samples to 3D Gaussians with a checkpoint of GS-LRM",
         "evaluate": "score reconstructions on held-out views, the subject first",
     },

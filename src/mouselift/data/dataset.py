@@ -136,10 +136,17 @@ class MultiViewDataset(Dataset[SampleTensors]):
         self._epoch.fill_(epoch)
 
     def __getitem__(self, index: int) -> SampleTensors:
-        folder = self.folders[index]
-        place = range(len(self))[index]
+        return self.sample(range(len(self))[index], self.epoch)
+
+    def order(self, epoch: int) -> list[int]:
+        """The samples' places in the order that an epoch takes them when it shuffles."""
+        return np.random.default_rng([self.seed, epoch, len(self), _ORDER]).permutation(len(self)).tolist()
+
+    def sample(self, place: int, epoch: int) -> SampleTensors:
+        """What `self[place]` gives in that epoch, whatever epoch is set."""
+        folder = self.folders[place]
         try:
-            return self._read(read_sample(folder), place)
+            return self._read(read_sample(folder), place, epoch)
         except (MouseliftError, ValueError) as error:
             raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
 
@@ -150,19 +157,19 @@ class MultiViewDataset(Dataset[SampleTensors]):
         """
         for place, folder in enumerate(self.folders):
             try:
-                self.views.choose(read_sample(folder).names, self._rng(place, _VIEWS))
+                self.views.choose(read_sample(folder).names, self._rng(self.epoch, place, _VIEWS))
             except MouseliftError as error:
                 raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
             progress("samples", place + 1, len(self))
 
-    def _read(self, found: Sample, place: int) -> SampleTensors:
-        chosen = self.views.choose(found.names, self._rng(place, _VIEWS))
-        gains = None if self.augment is None else self.augment.gains(self._rng(place, _COLOURS))
+    def _read(self, found: Sample, place: int, epoch: int) -> SampleTensors:
+        chosen = self.views.choose(found.names, self._rng(epoch, place, _VIEWS))
+        gains = None if self.augment is None else self.augment.gains(self._rng(epoch, place, _COLOURS))
         side = self.size or found.views[0].camera.width
         image = np.empty((len(chosen.loaded), 4, side, side), dtype=np.float32)
         cameras = []
         for out, k in zip(image, chosen.loaded, strict=True):
-            target = self._target(found.views[k].camera, place, k)
+            target = self._target(found.views[k].camera, self._rng(epoch, place, _EACH_VIEW + k))
             self._fill(out, found.views[k], target, gains)
             cameras.append(target)
         return SampleTensors(
@@ -178,13 +185,13 @@ class MultiViewDataset(Dataset[SampleTensors]):
             held_out=torch.tensor(chosen.held_out),
         )
 
-    def _target(self, camera: Camera, place: int, view: int) -> Camera:
+    def _target(self, camera: Camera, rng: np.random.Generator) -> Camera:
         """The camera of the image that is given out."""
         if self.size is not None and self.size != camera.width:
             camera = resized(camera, self.size, self.size)
         if self.augment is None:
             return camera
-        return self.augment.camera(camera, self._rng(place, _EACH_VIEW + view))
+        return self.augment.camera(camera, rng)
 
     def _fill(
         self,
@@ -216,8 +223,8 @@ class MultiViewDataset(Dataset[SampleTensors]):
             image = gains.apply(image)
         compose(out, image, box, self.background)
 
-    def _rng(self, place: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng([self.seed, self.epoch, place, stream])
+    def _rng(self, epoch: int, place: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng([self.seed, epoch, place, stream])
 
 
 def compose(
@@ -245,8 +252,7 @@ class Shuffled(Sampler[int]):
         return len(self.dataset)
 
     def __iter__(self) -> Iterator[int]:
-        rng = np.random.default_rng([self.dataset.seed, self.dataset.epoch, len(self), _ORDER])
-        yield from rng.permutation(len(self)).tolist()
+        yield from self.dataset.order(self.dataset.epoch)
 
 
 def batches(
@@ -265,7 +271,7 @@ def batches(
     options: dict[str, Any] = {}
     if workers:
         # Not forked: a copy of a process whose OpenCV threads have run waits for them for ever.
-        options = {"persistent_workers": True, "worker_init_fn": _one_thread, "multiprocessing_context": "spawn"}
+        options = {"persistent_workers": True, "worker_init_fn": one_thread, "multiprocessing_context": "spawn"}
     return DataLoader(  # pyright: ignore[reportReturnType] - torch types a loader by its dataset's items
         dataset,
         batch_size=batch_size,
@@ -278,7 +284,7 @@ def batches(
     )
 
 
-def _one_thread(worker: int) -> None:
+def one_thread(worker: int) -> None:
     """Workers are the parallelism; OpenCV's own threads would only get in each other's way."""
     cv2.setNumThreads(1)
 

@@ -100,6 +100,16 @@ def merge(model: nn.Module) -> int:
     return len(layers)
 
 
+def merged_state(model: nn.Module) -> dict[str, Tensor]:
+    """The state dict that `merge` would leave, on the CPU; the model stays as it is."""
+    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+    for name, layer in _adapted(model):
+        for factor in ("lora_a", "lora_b"):
+            del state[f"{name}.{factor}"]
+        state[f"{name}.weight"] = layer.merged().weight.detach().cpu()
+    return state
+
+
 def trainable(model: nn.Module) -> list[str]:
     """Names of the parameters that train."""
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]

@@ -90,10 +90,7 @@ class Engine:
         with torch.no_grad():
             parts = (sample.image, sample.c2w, sample.fxfycxcy)
             image, c2w, fxfycxcy = (part[chosen][None].to(self.device) for part in parts)
-            made = self.model(image, c2w, fxfycxcy, progress)
-            return Gaussians.from_stored(
-                made.xyz[0], made.features[0], made.opacity[0, :, 0], made.scaling[0], made.rotation[0]
-            )
+            return Gaussians.from_stored(*self.model(image, c2w, fxfycxcy, progress).of_sample(0))
 
 
 @runtime_checkable

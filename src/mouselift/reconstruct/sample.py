@@ -141,8 +141,7 @@ def reconstruct_sample(
 def camera_of(sample: SampleTensors, place: int) -> RenderCamera:
     """The camera of one of a sample's views, for renderers."""
     height, width = sample.image.shape[-2:]
-    T_cam_world = torch.linalg.inv(sample.c2w[place].double())
-    return RenderCamera(T_cam_world, sample.fxfycxcy[place].double(), width, height)
+    return RenderCamera.posed(sample.c2w[place], sample.fxfycxcy[place], width, height)
 
 
 def background_of(sample: SampleTensors) -> Colour:

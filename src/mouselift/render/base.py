@@ -184,6 +184,11 @@ class RenderCamera:
         intrinsics = torch.tensor([camera.fx, camera.fy, camera.cx, camera.cy], dtype=torch.float64)
         return cls(torch.tensor(camera.T_cam_world), intrinsics, camera.width, camera.height)
 
+    @classmethod
+    def posed(cls, c2w: Float[Tensor, "4 4"], fxfycxcy: Float[Tensor, "4"], width: int, height: int) -> RenderCamera:
+        """Of a view as datasets hold it: T_world_cam and pixels; float64, on the CPU."""
+        return cls(torch.linalg.inv(c2w.double().cpu()), fxfycxcy.double().cpu(), width, height)
+
     @property
     def centre(self) -> Float[Tensor, "3"]:
         """Camera centre, world."""

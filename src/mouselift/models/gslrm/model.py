@@ -143,6 +143,12 @@ class StoredGaussians:
     rotation: Float[Tensor, "b n 4"]  # quaternion w, x, y, z of any length
     opacity: Float[Tensor, "b n 1"]  # logit
 
+    def of_sample(self, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """One sample's positions, harmonics, opacity logits [n], log scales, rotations: what a renderer's Gaussians are
+        made from (`render.base.Gaussians.from_stored`)."""
+        parts = (self.xyz, self.features, self.opacity[..., 0], self.scaling, self.rotation)
+        return tuple(part[place] for part in parts)  # pyright: ignore[reportReturnType] - five of five
+
 
 def decode(
     config: GSLRMConfig,

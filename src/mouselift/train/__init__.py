@@ -1,0 +1,1 @@
+"""Training of the reconstructor on prepared samples."""

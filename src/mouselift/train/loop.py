@@ -1,0 +1,362 @@
+"""`train_model`: a recipe and a dataset to weights. One update after another, resumable at each that was saved."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import logging
+import math
+import platform
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import torch
+
+import mouselift
+from mouselift.data.dataset import MultiViewDataset, ViewChoice
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, split_samples
+from mouselift.dataset.sample import read_sample
+from mouselift.errors import CheckpointError, DatasetError
+from mouselift.models.gslrm.facelift import load_gslrm
+from mouselift.models.gslrm.model import GSLRM
+from mouselift.progress import Progress, silent
+from mouselift.reconstruct.gaussian_source import device_of
+from mouselift.reconstruct.options import MIN_VIEWS
+from mouselift.render.base import Renderer, renderer_for
+from mouselift.run_folder import RunFolder, file_digest
+from mouselift.sampling import evenly_spaced
+from mouselift.train.config import NONE, TrainConfig, resolve
+from mouselift.train.gradients import BatchLosses, add_gradients
+from mouselift.train.guard import Watch, check_cameras
+from mouselift.train.losses import Losses
+from mouselift.train.optimiser import Optimiser, freeze
+from mouselift.train.options import TrainOptions
+from mouselift.train.perceptual import PerceptualLoss
+from mouselift.train.samples import batches_from
+from mouselift.train.state import (
+    BEST,
+    DESCRIPTION,
+    LAST,
+    LogLine,
+    RunState,
+    append_log,
+    cut_log,
+    load_state,
+    save_state,
+    save_weights,
+)
+from mouselift.train.validate import PICTURES, Validation, validate
+
+LOG = logging.getLogger(__name__)
+
+DEFAULTS = TrainOptions()
+_PLACES = ("device", "readers", "save_minutes")  # of the config: they may differ between a run and its continuation
+
+
+@dataclass(frozen=True)
+class TrainSummary:
+    """What a run came to."""
+
+    out: str
+    updates: int
+    skipped: int  # updates whose gradient was not finite
+    best_psnr: float | None  # dB, held-out views, foreground
+    last_psnr: float | None
+    warnings: list[str]
+
+
+def train_model(
+    recipe: str | TrainConfig,
+    dataset: Path,
+    out: Path,
+    options: TrainOptions = DEFAULTS,
+    *,
+    checked: bool = True,
+    progress: Progress = silent,
+) -> TrainSummary:
+    """Trains on a prepared dataset; the latest weights are always `out`/last.safetensors.
+
+    recipe: a name or a config. dataset: a folder with data_train.txt and data_val.txt (`prepare` writes them), any
+    folder of samples, or a list; without lists the last tenth of the samples validates. The same call goes on from the
+    state in `out`; killed at any moment and given again, the weights come out the same, bit for bit, on one machine
+    with one number of threads. checked: False trains on data whose cameras an audit refuses.
+
+    ModelError, CheckpointError, DatasetError, OutputError: what came does not fit, with what to do.
+
+    Example:
+        >>> train_model("tiny_cpu", Path("out/mouse7"), Path("runs/mouse7"), TrainOptions(updates=500))
+    """
+    config = resolve(recipe, options)
+    config.check_ready()
+    train, val = _splits(dataset)
+    config = replace(config, hold_out=_held_out(config, train[0]))
+    device = device_of(config.device)
+    folder = RunFolder(out, _identity(config, train, val), description=DESCRIPTION, record=LogLine, verb="train")
+    with folder.locked():
+        folder.open()
+        run = _Run.begin(config, train, val, device, out)
+        run.training.check(progress)
+        said = check_cameras(_training_list(dataset), progress) if checked else "unchecked"
+        _note_start(out, run.state.update, device, said)
+        run.train(progress)
+        summary = run.summary(out)
+        folder.close({"summary": dataclasses.asdict(summary)})
+    return summary
+
+
+@dataclass(eq=False)
+class _Run:
+    config: TrainConfig
+    model: GSLRM
+    optimiser: Optimiser
+    losses: Losses
+    renderer: Renderer
+    training: MultiViewDataset
+    validation: MultiViewDataset | None
+    device: torch.device
+    folder: Path
+    state: RunState
+    watch: Watch
+    warnings: list[str]
+    last: Validation | None = None
+
+    @classmethod
+    def begin(cls, config: TrainConfig, train: list[Path], val: list[Path], device: torch.device, out: Path) -> _Run:
+        """Everything built from the config, and set to the state that `out` holds, if any."""
+        torch.manual_seed(config.seed)
+        model = GSLRM(config.network) if config.checkpoint is None else _loaded(config.checkpoint, config)
+        model.checkpoint_activations = config.recompute
+        freeze(model, config)
+        model.to(device).train()
+        optimiser = Optimiser(model, config, device)
+        found = load_state(out, device)
+        if found is not None:
+            optimiser.load(found[1])
+        state = RunState() if found is None else found[0]
+        cut_log(out, state.update)
+        perceptual = None
+        if config.losses.perceptual:
+            perceptual = PerceptualLoss.load(config.vgg or config.checkpoint or Path(), device)
+        training = MultiViewDataset(
+            train, size=config.size, views=_training_views(config), augment=config.augment,
+            background=config.background, seed=config.seed,
+        )  # fmt: skip
+        validation = None
+        if config.validate_every and val:
+            chosen = evenly_spaced(val, config.validation_samples)
+            validation = MultiViewDataset(
+                chosen, size=config.size, views=_validation_views(config), background=config.background
+            )
+        losses, renderer = Losses(config.losses, perceptual), renderer_for(device)
+        watch = Watch(config.warmup)
+        return cls(config, model, optimiser, losses, renderer, training, validation, device, out, state, watch, [])
+
+    def train(self, progress: Progress) -> None:
+        """From the state's update to the last."""
+        config = self.config
+        left = config.updates - self.state.update
+        batches = batches_from(
+            self.training,
+            first=self.state.update * config.samples_an_update,
+            count=left * config.accumulate,
+            batch=config.batch,
+            workers=config.readers,
+            pin_memory=self.device.type == "cuda",
+        )
+        progress("updates", self.state.update, config.updates)
+        saved = time.monotonic()
+        for update in range(self.state.update, config.updates):
+            begun, waited = time.perf_counter(), 0.0
+            parts: list[BatchLosses] = []
+            for _ in range(config.accumulate):
+                asked = time.perf_counter()
+                batch = next(batches).to(self.device)
+                waited += time.perf_counter() - asked
+                parts.append(
+                    add_gradients(
+                        self.model,
+                        self.renderer,
+                        self.losses,
+                        batch,
+                        share=1.0 / config.accumulate,
+                        views_at_once=config.views_at_once,
+                        precision=config.precision,
+                        scale=self.optimiser.scaler.scale(torch.ones(())) if config.precision == "float16" else None,
+                    )
+                )
+            step = self.optimiser.step(update)
+            self.state.update = update + 1
+            rate = self.optimiser.inner.param_groups[0]["lr"]
+            line = _line(parts, self.state.update, rate, step.norm, step.taken)
+            line.seconds, line.waited = round(time.perf_counter() - begun, 4), round(waited, 4)
+            append_log(self.folder, line)
+            for text in self.watch.add(line):
+                LOG.warning("%s", text)
+                self.warnings.append(text)
+            if self._due(config.validate_every):
+                self._validate()
+            if config.keep_every and self.state.update % config.keep_every == 0:
+                self._save_weights(f"update_{self.state.update:06d}.safetensors")
+            if time.monotonic() - saved > 60 * config.save_minutes:
+                self._save()
+                saved = time.monotonic()
+            progress("updates", self.state.update, config.updates)
+        self._save()
+
+    def summary(self, out: Path) -> TrainSummary:
+        best = self.state.best
+        return TrainSummary(
+            out=str(out),
+            updates=self.state.update,
+            skipped=self.optimiser.skipped,
+            best_psnr=best if math.isfinite(best) else None,
+            last_psnr=None if self.last is None else self.last.psnr,
+            warnings=self.warnings,
+        )
+
+    def _due(self, every: int) -> bool:
+        now = self.state.update
+        return bool(every) and (now % every == 0 or now in (1, self.config.updates))
+
+    def _validate(self) -> None:
+        if self.validation is None:
+            return
+        begun = time.perf_counter()
+        picture = self.folder / PICTURES / f"update_{self.state.update:06d}.jpg"
+        with self.optimiser.averaged():
+            found = self.last = validate(self.model, self.renderer, self.validation, self.device, picture)
+        line = LogLine(update=self.state.update, kind="validation", psnr=found.psnr, iou=found.iou, views=found.views)
+        line.seconds = round(time.perf_counter() - begun, 4)
+        append_log(self.folder, line)
+        LOG.info("update %d: held out %.2f dB, IoU %.3f", self.state.update, found.psnr, found.iou)
+        if found.psnr > self.state.best:
+            self.state.best = found.psnr
+            self._save_weights(BEST)
+
+    def _save(self) -> None:
+        save_state(self.folder, self.state, self.optimiser.state())
+        self._save_weights(LAST)
+
+    def _save_weights(self, name: str) -> None:
+        with self.optimiser.averaged():
+            save_weights(self.model, self.folder / name)
+
+
+def _line(parts: list[BatchLosses], update: int, rate: float, norm: float, taken: bool) -> LogLine:
+    count = len(parts)
+    views: dict[str, list[float]] = {}
+    for part in parts:
+        for name, values in part.views.items():
+            views.setdefault(name, []).extend(values)
+    return LogLine(
+        update=update,
+        loss=sum(part.total for part in parts) / count,
+        parts={name: sum(part.parts[name] for part in parts) / count for name in parts[0].parts},
+        views={name: float(np.mean(values)) for name, values in views.items()},
+        rate=rate,
+        norm=norm,
+        taken=taken,
+        covered=sum(part.covered for part in parts) / count,
+    )
+
+
+def _loaded(checkpoint: Path, config: TrainConfig) -> GSLRM:
+    model = load_gslrm(checkpoint)
+    if model.config != config.network:
+        raise CheckpointError(f"{checkpoint}: holds {model.config}; the recipe {config.recipe} trains {config.network}")
+    return model
+
+
+def _splits(dataset: Path) -> tuple[list[Path], list[Path]]:
+    """(training, validation) samples: by the lists where there are some, else the last tenth validates."""
+    if _training_list(dataset) != dataset:
+        return split_samples(dataset, "train"), split_samples(dataset, "val")
+    found = find_samples(dataset)
+    count = max(1, len(found) // 10)
+    if len(found) < 2:
+        raise DatasetError(f"{dataset}: expected at least two samples, to train and to validate, got {len(found)}")
+    return found[:-count], found[-count:]
+
+
+def _training_list(dataset: Path) -> Path:
+    """The list of what is trained on, where a folder has both lists (they may name samples elsewhere); else the
+    dataset."""
+    whole = dataset.is_dir() and all((dataset / name).is_file() for name in LISTS.values())
+    return dataset / LISTS["train"] if whole else dataset
+
+
+def _held_out(config: TrainConfig, first: Path) -> tuple[str, ...]:
+    """By name: what the config says; else the first sample's last view, where enough are left. DatasetError for a view
+    that is not there, or too few that are left."""
+    names = read_sample(first).names
+    if config.hold_out == (NONE,):
+        held: tuple[str, ...] = ()
+    else:
+        held = config.hold_out or ((names[-1],) if len(names) >= max(MIN_VIEWS, config.inputs + 1) else ())
+    ViewChoice(inputs=config.inputs, views=config.targets, held_out=held).choose(names, np.random.default_rng(0))
+    return held or (NONE,)
+
+
+def _named(config: TrainConfig) -> tuple[str, ...]:
+    return () if config.hold_out == (NONE,) else config.hold_out
+
+
+def _training_views(config: TrainConfig) -> ViewChoice:
+    return ViewChoice(inputs=config.inputs, views=config.targets, draw="random", held_out=_named(config))
+
+
+def _validation_views(config: TrainConfig) -> ViewChoice:
+    """The first views go in, and only those that training never sees are scored; where none is held out, all are."""
+    held = _named(config)
+    return ViewChoice(
+        inputs=config.inputs,
+        views=config.inputs if held else config.targets,
+        targets="others" if held else "all",
+        held_out=held,
+        show_held_out=bool(held),
+    )
+
+
+def _identity(config: TrainConfig, train: list[Path], val: list[Path]) -> dict[str, object]:
+    """What must be equal for a run to go on: all that decides the weights."""
+    said = {key: value for key, value in config.as_json().items() if key not in _PLACES}
+    for key, path in (("checkpoint", config.checkpoint), ("vgg", config.vgg)):
+        said[key] = None if path is None else {"file": path.name, "sha256": file_digest(path)}
+    return {"config": said, "dataset": {"train": _fingerprint(train), "val": _fingerprint(val)}}
+
+
+def _fingerprint(samples: list[Path]) -> dict[str, object]:
+    """Names, cameras, and the sizes of the images."""
+    digest = hashlib.sha256()
+    for folder in samples:
+        digest.update(f"{folder.name}\n{file_digest(folder / CAMERAS_FILE)}\n".encode())
+        for view in read_sample(folder).views:
+            digest.update(f"{view.path.name} {view.path.stat().st_size}\n".encode())
+    return {"samples": len(samples), "sha256": digest.hexdigest()}
+
+
+def _note_start(out: Path, update: int, device: torch.device, audit: str) -> None:
+    """A line for every start of the run: where it began, on what, with which versions."""
+    root = Path(mouselift.__file__).parent
+    git = subprocess.run(
+        ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    said = {
+        "update": update,
+        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "threads": torch.get_num_threads(),
+        "mouselift": mouselift.__version__,
+        "git": git.stdout.strip() or None,
+        "torch": str(torch.__version__),
+        "python": sys.version.split()[0],
+        "machine": platform.platform(),
+        "audit": audit,
+    }
+    with (out / "starts.jsonl").open("ab") as file:
+        file.write(msgspec.json.encode(said) + b"\n")
