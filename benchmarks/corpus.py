@@ -3,7 +3,8 @@
     python benchmarks/corpus.py                        # 1,000 of the main corpus, 100 of the others
     python benchmarks/corpus.py --count 50 --flavour mesh
 
-Rig: the six cameras of markerless_mouse_1 with their lenses. Poses: another path every 100 samples, 0.73 s of motion
+Rig: the six cameras of markerless_mouse_1 with their lenses (`round`); six on a ring, or on an arc of 120 degrees, one
+elevation (`ring`, `arc`). Poses: another path every 100 samples, 0.73 s of motion
 between samples. Framings in turn: per-sample, per-view, canonical. Flavours:
 
 * `warp` is what users have: a mask of the 1152 x 1024 source image, resampled by the plan's map as `prepare` does;
@@ -43,9 +44,11 @@ from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import markerless_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig
+from other_rigs import ring_rig
 
 Flavour = Literal["warp", "mesh", "cut"]
+RigName = Literal["round", "ring", "arc"]
 FRAMINGS = ("per-sample", "per-view", "canonical")
 _FORMAT = 1  # raised when the samples' content changes: old files are then left alone
 _PATHS = 1000  # of the animal a seed: 100 samples each
@@ -53,9 +56,17 @@ _UP = np.array([0.0, 0.0, 1.0])
 _SPECK = 0.05  # of find_subject; synthetic masks have none
 
 
-def folder_of(flavour: Flavour, seed: int = 0) -> Path:
-    fresh = f"-seed{seed}" if seed else ""
+def folder_of(flavour: Flavour, seed: int = 0, rig: RigName = "round") -> Path:
+    fresh = (f"-seed{seed}" if seed else "") + ("" if rig == "round" else f"-{rig}")
     return Path(tempfile.gettempdir()) / "mouselift-benchmarks" / f"corpus-{_FORMAT}-{flavour}{fresh}"
+
+
+@cache
+def rig_of(name: RigName) -> Rig:
+    """Aims and rolls of ring and arc are off by 2 degrees, as people set up tripods."""
+    if name == "round":
+        return markerless_rig()
+    return ring_rig(6, (20.0,), jitter_deg=2.0, seed=13, span_deg=360.0 if name == "ring" else 120.0)
 
 
 class Corpus(Sequence[Sample]):
@@ -81,12 +92,15 @@ class Corpus(Sequence[Sample]):
         return (self[i] for i in range(len(self)))
 
 
-def corpus(samples: int, rough: bool = False, flavour: Flavour = "warp", workers: int = 2, seed: int = 0) -> Corpus:
+def corpus(
+    samples: int, rough: bool = False, flavour: Flavour = "warp", workers: int = 2, seed: int = 0,
+    rig: RigName = "round",
+) -> Corpus:  # fmt: skip
     """The first `samples` of a flavour; those not yet on disk are made first. rough: with spoiled masks.
 
     seed: other paths of the animal and other cuts. Limits are set on seed 0, false alarms are counted on another.
     """
-    folder = folder_of(flavour, seed)
+    folder = folder_of(flavour, seed, rig)
     folder.mkdir(parents=True, exist_ok=True)
     files = [folder / f"{k:05d}.npz" for k in range(samples)]
     missing = [k for k, file in enumerate(files) if not file.is_file()]
@@ -94,7 +108,7 @@ def corpus(samples: int, rough: bool = False, flavour: Flavour = "warp", workers
         start = time.monotonic()
         with ProcessPoolExecutor(workers, initializer=_quiet) as pool:
             for done, _ in enumerate(
-                pool.map(partial(_make, flavour=flavour, seed=seed), missing, chunksize=4), start=1
+                pool.map(partial(_make, flavour=flavour, seed=seed, rig=rig), missing, chunksize=4), start=1
             ):
                 if done % 50 == 0:
                     left = (time.monotonic() - start) / done * (len(missing) - done)
@@ -112,14 +126,13 @@ def _stage() -> tuple[Mouse, ArrayImage]:
     return Mouse(), ArrayImage(np.zeros((1024, 1152, 3), np.uint8))
 
 
-def _make(index: int, flavour: Flavour, seed: int) -> None:
-    """Sample number `index`: a pure function of it and the seed."""
-    rig = markerless_rig()
-    motion = Motion(rig.arena, index // 100 + _PATHS * seed)
+def _make(index: int, flavour: Flavour, seed: int, rig: RigName) -> None:
+    """Sample number `index`: a pure function of it, the rig and the seed."""
+    motion = Motion(rig_of(rig).arena, index // 100 + _PATHS * seed)
     rng = np.random.default_rng([index, 0x636F7270, seed] if seed else [index, 0x636F7270])
     for attempt in range(40):
         mesh = _stage()[0].posed(motion.pose((index % 100) * 0.73 + 0.061 * attempt)).mesh
-        cameras: list[Camera] = list(rig.cameras)
+        cameras: list[Camera] = list(rig_of(rig).cameras)
         subjects = [_seen(mesh, camera) for camera in cameras]
         if any(s is None or s.silhouette.touches_border(2) for s in subjects):
             continue  # a sensor cuts the animal here: a moment later it may not
@@ -127,7 +140,7 @@ def _make(index: int, flavour: Flavour, seed: int) -> None:
         if flavour == "cut":
             for k in rng.permutation(len(cameras))[: rng.integers(1, 4)].tolist():
                 cameras[k], whole[k] = _cropped(cameras[k], whole[k], rng)
-        _write(folder_of(flavour, seed) / f"{index:05d}.npz", index, flavour, mesh, cameras, whole)
+        _write(folder_of(flavour, seed, rig) / f"{index:05d}.npz", index, flavour, mesh, cameras, whole)
         return
     raise RuntimeError(f"corpus: sample {index}: no moment in 40 at which all cameras see the whole animal")
 

@@ -12,6 +12,9 @@ import cv2
 import numpy as np
 import pytest
 
+from file_faults import FILE_FAULTS
+from mouselift.data.decode import read_cutout
+from mouselift.dataset.alpha_checks import premultiplied
 from mouselift.dataset.sample import Sample, load_sample, mask_from_ground
 from mouselift.geometry.outlines import outline_of
 
@@ -188,3 +191,65 @@ def test_empty_alpha(folder: Path) -> None:
     loaded = load_sample(folder)
     assert codes(loaded) == ["empty-mask"]
     assert len(loaded.views) == 5
+
+
+@pytest.mark.parametrize("fault", [name for name in FILE_FAULTS if name != "premultiplied_alpha"])
+def test_faults_of_files_are_named_and_the_silhouettes_stay(good: Path, folder: Path, fault: str) -> None:
+    change, code = FILE_FAULTS[fault]
+    change(folder)
+    loaded, before = load_sample(folder), load_sample(good)
+    assert set(codes(loaded)) == {code}
+    assert len(loaded.findings) == len(before.views)
+    for view, exact in zip(loaded.views, before.views, strict=True):
+        off = np.abs(view.alpha.astype(float) - exact.alpha)
+        assert float((off > 128).mean()) == 0.0
+        assert view.alpha.shape == exact.alpha.shape
+
+
+@pytest.mark.parametrize("fault", ["palette", "grey_alpha", "rgb_transparent_colour", "orientation_tag"])
+def test_the_reader_for_training_agrees_with_the_audit(folder: Path, fault: str) -> None:
+    FILE_FAULTS[fault][0](folder)
+    for view in load_sample(folder).views:
+        cutout = read_cutout(view.path)
+        whole = np.zeros((cutout.height, cutout.width), dtype=np.uint8)
+        x0, y0, x1, y1 = cutout.box
+        whole[y0:y1, x0:x1] = cutout.rgba[..., 3]
+        assert np.array_equal(whole, view.alpha)
+
+
+def test_an_image_of_another_sample_is_told(folder: Path, good: Path) -> None:
+    other = Path(shutil.copytree(good, folder.parent / "other"))
+    loaded = edited(folder, lambda frames: frames[0].update(file_path=f"../other/{frames[0]['file_path']}"))
+    assert [(finding.code, finding.severity) for finding in loaded.findings] == [("file-path", "warning")]
+    assert loaded.views[0].path.resolve().is_relative_to(other)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "code", "words"),
+    [
+        ({"fx": 1.37, "fy": 1.37, "cx": 0.5, "cy": 0.5}, "focal-units", "multiply by 128"),
+        ({"fx": 2.7, "fy": 2.7, "cx": 0.01, "cy": 0.0}, "focal-units", "half the image's width: multiply by 64"),
+        ({"fx": 8.0, "fy": 8.0}, "field-of-view", "166 degrees"),
+        ({"fx": 1e5, "fy": 1e5}, "field-of-view", "0.0733 degrees"),
+    ],
+)
+def test_fields_of_view_that_no_camera_has(folder: Path, numbers: dict[str, float], code: str, words: str) -> None:
+    loaded = edited(folder, lambda frames: frames[1].update(numbers))
+    assert codes(loaded) == [code]
+    assert words in loaded.findings[0].message
+
+
+def test_one_pose_for_all_is_one_finding(folder: Path) -> None:
+    loaded = edited(folder, lambda frames: [frame.update(w2c=frames[0]["w2c"]) for frame in frames])
+    assert codes(loaded) == ["same-camera"]
+    assert "all 6 views state one" in loaded.findings[0].message
+
+
+@pytest.mark.parametrize(("level", "told"), [(150, True), (60, True), (10, None)])
+def test_premultiplied_alpha(make_exact: Callable[..., Sample], level: int, told: bool | None) -> None:
+    """Straight alpha has full colours at soft edges; a subject darker than its alpha says nothing."""
+    alpha = make_exact().views[0].alpha
+    straight = np.where(alpha[..., None] > 0, level, 0).astype(np.uint8).repeat(3, axis=2)
+    dimmed = np.rint(straight * (alpha[..., None] / 255)).astype(np.uint8)
+    assert premultiplied(dimmed, alpha) is told
+    assert premultiplied(straight, alpha) is (None if told is None else False)

@@ -11,8 +11,10 @@ import pytest
 import faults
 from faults import FAULTS
 from mouselift.dataset.sample import Sample
+from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose
 from mouselift.errors import DatasetError
+from mouselift.geometry.camera_arrays import CameraArrays
 
 CODES = {
     "half_pixel_all": "all-half-pixel",
@@ -22,6 +24,18 @@ CODES = {
     "k_transposed": "k-transposed",
     "image_size_wrong": "all-size",
     "one_intrinsics_for_all": "one-intrinsics",
+    "normalised_intrinsics": "normalised-intrinsics",
+    "fy_from_height": "fy-from-height",
+    "fov_wrong_side": "fov-side",
+    "principal_not_scaled": "all-principal",
+    "crop_not_shifted": "all-shift",
+    "crops_not_shifted": "each-shift",
+    "lens_left": "lens-left",
+    "pictures_turned": "turned",
+    "picture_turned": "turned",
+    "views_cycled": "views-cycled",
+    "one_r_transposed": "rotation-transposed",
+    "one_pose_for_all": "one-pose",
     "r_transposed": "rotation-transposed",
     "c2w_for_w2c": "c2w-for-w2c",
     "opengl_axes": "opengl-axes",
@@ -48,6 +62,60 @@ def test_fault_is_named(exact_postures: tuple[Sample, ...], fault: str) -> None:
     assert cause.code == CODES[fault], cause.sentence
     assert cause.views == tuple(exact_postures[0].names[k] for k in injected.views)
     assert cause.residual_after_px is None or cause.residual_after_px < 0.3
+
+
+def test_the_words_say_what_to_do(exact_postures: tuple[Sample, ...]) -> None:
+    rng = np.random.default_rng(4)
+    said = [
+        diagnose(FAULTS[name](exact_postures[0], rng).sample).cause
+        for name in ("normalised_intrinsics", "one_pose_for_all")
+    ]
+    assert [cause.sentence if cause else "" for cause in said] == [
+        "all views: intrinsics are in units of the image's width: multiply by 512",
+        "all views state one camera: one pose was written for all of them; their own are missing",
+    ]
+    turned = diagnose(faults.pictures_turned(exact_postures[0], rng, quarters=3).sample).cause
+    assert turned is not None
+    assert "by 90 degrees counter-clockwise" in turned.sentence
+
+
+def test_a_field_of_view_is_not_told_from_a_focal_length(exact_postures: tuple[Sample, ...]) -> None:
+    """The ratio of an image's sides may be chance: both are given, with what decides."""
+    cause = diagnose(faults.fov_wrong_side(exact_postures[0], np.random.default_rng(1)).sample).cause
+    assert cause is not None
+    assert cause.code == "fov-side"
+    assert set(cause.ambiguous_with) & {"all-focal", "all-scale"}
+    assert "field of view" in cause.decided_by
+
+
+def test_a_lens_has_its_k1(exact_postures: tuple[Sample, ...]) -> None:
+    injected = faults.lens_left(exact_postures[0], np.random.default_rng(0), k1=-0.3)
+    found = diagnose(injected.sample)
+    assert found.cause is not None
+    assert found.undone is None  # no camera can say it
+    k1 = [found.cause.values[f"{name}.k1"] for name in exact_postures[0].names]
+    assert k1 == pytest.approx([-0.3] * len(k1), abs=0.03)
+    assert k1 != pytest.approx([0.0] * len(k1), abs=0.2)
+
+
+def test_a_principal_point_that_was_not_scaled_has_its_factor(exact_postures: tuple[Sample, ...]) -> None:
+    injected = faults.principal_not_scaled(exact_postures[0], np.random.default_rng(2))
+    cause = diagnose(injected.sample).cause
+    assert cause is not None
+    factor = cause.values[f"{exact_postures[0].names[0]}.principal"]
+    assert factor == pytest.approx(injected.values["principal"], rel=1e-3)
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_turn_is_undone_to_the_true_camera(exact_postures: tuple[Sample, ...], quarters: int) -> None:
+    """A point projects into the turned image where its pixel went; the other way round it would not."""
+    camera = exact_postures[0].views[0].camera
+    arrays = turned(quarters, (0,), CameraArrays.of([camera]))
+    point = np.array([[0.1, -0.2, 0.15]])
+    x, y = camera.project(point)[0]
+    w, h = camera.width, camera.height
+    went = {1: (h - y, x), 2: (w - x, h - y), 3: (y, w - x)}[quarters]
+    np.testing.assert_allclose(arrays.camera(0, like=camera).project(point)[0], went, atol=1e-9)
 
 
 def test_one_view_scaled_has_its_value(exact_postures: tuple[Sample, ...]) -> None:

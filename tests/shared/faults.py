@@ -2,7 +2,8 @@
 
 A pipeline that scales an image and forgets the intrinsics leaves a file whose camera belongs to the unscaled image.
 So the pixels here stay as they are, and the written camera becomes that of the image "before". Each function draws
-realistic values where none are given and answers what it did (`Injected`). `rough` spoils masks and leaves cameras.
+realistic values where none are given and answers what it did (`Injected`). `rough` spoils masks and leaves cameras;
+`lens_left` alone resamples, for a lens is in the pixels. What is done to files is in `file_faults`.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import cv2
 import numpy as np
 
 from mouselift.array_types import Matrix4
@@ -144,6 +146,115 @@ def image_size_wrong(sample: Sample, rng: np.random.Generator, *, factor: float 
     return _all_cameras(sample, cameras, {"factor": r}, "image_size_wrong")
 
 
+_ASPECTS = (16 / 9, 3 / 2, 4 / 3, 5 / 4, 9 / 8)  # of source images, width over height
+_SIDES = (640, 720, 960, 1024, 1152, 1280, 1920)  # of source images, pixels
+
+
+def normalised_intrinsics(sample: Sample, rng: np.random.Generator) -> Injected:
+    """fx, fy, cx, cy in units of the image's width, as RealEstate10K's loaders keep them."""
+    cameras = [
+        replace(c, fx=c.fx / c.width, fy=c.fy / c.width, cx=c.cx / c.width, cy=c.cy / c.width)
+        for c in (view.camera for view in sample.views)
+    ]
+    return _all_cameras(sample, cameras, {}, "normalised_intrinsics")
+
+
+def fy_from_height(sample: Sample, rng: np.random.Generator) -> Injected:
+    """fx from the width and fy from the height of source images, by one field of view; pixels are square."""
+    a = float(rng.choice(_ASPECTS))
+    cameras = [replace(v.camera, fy=v.camera.fy / a) for v in sample.views]
+    return _all_cameras(sample, cameras, {"ratio": a}, "fy_from_height")
+
+
+def fov_wrong_side(sample: Sample, rng: np.random.Generator) -> Injected:
+    """A field of view of one side taken for the other's: fx, fy off by the source's aspect, either way."""
+    a = float(rng.choice(_ASPECTS)) ** int(rng.choice([-1, 1]))
+    cameras = [replace(v.camera, fx=v.camera.fx / a, fy=v.camera.fy / a) for v in sample.views]
+    return _all_cameras(sample, cameras, {"ratio": a}, "fov_wrong_side")
+
+
+def principal_not_scaled(sample: Sample, rng: np.random.Generator) -> Injected:
+    """Images resized with fx, fy; cx, cy are those of the source's size."""
+    s = sample.views[0].camera.width / float(rng.choice(_SIDES))
+    cameras = [replace(v.camera, cx=v.camera.cx / s, cy=v.camera.cy / s) for v in sample.views]
+    return _all_cameras(sample, cameras, {"principal": s}, "principal_not_scaled")
+
+
+def crop_not_shifted(sample: Sample, rng: np.random.Generator) -> Injected:
+    """One crop for all views, 5 to 60 % of the image's width from the source's corner; cx, cy left as they were."""
+    dx, dy = (rng.uniform(0.05, 0.6, 2) * sample.views[0].camera.width).tolist()
+    cameras = [unscaled(view.camera, 1.0, -dx, -dy) for view in sample.views]
+    return _all_cameras(sample, cameras, {"dx": -dx, "dy": -dy}, "crop_not_shifted")
+
+
+def crops_not_shifted(sample: Sample, rng: np.random.Generator) -> Injected:
+    """A crop a view, up to 40 % of the image's width apart; cx, cy left as they were."""
+    shifts = -rng.uniform(0.0, 0.4, (len(sample.views), 2)) * sample.views[0].camera.width
+    return _rescaled(sample, np.ones(len(sample.views)), shifts, "crops_not_shifted")
+
+
+def lens_left(sample: Sample, rng: np.random.Generator, *, k1: float | None = None) -> Injected:
+    """Every image distorted by one k1 about its principal point, as before undistortion. Drawn: -0.35 .. -0.1.
+
+    Values: "k1", and "px": the largest displacement of a subject's pixel.
+    """
+    k = k1 if k1 is not None else float(rng.uniform(-0.35, -0.1))
+    views, largest = [], 0.0
+    for view in sample.views:
+        camera = view.camera
+        y, x = np.mgrid[: camera.height, : camera.width] + 0.5
+        seen = np.stack([(x - camera.cx) / camera.fx, (y - camera.cy) / camera.fy])
+        far = np.linalg.norm(seen, axis=0)
+        ideal = far.copy()  # of the undistorted image, by fixed point
+        for _ in range(30):
+            ideal = far / (1 + k * ideal**2)
+        at = seen * (ideal / np.maximum(far, 1e-12))
+        u, v = at[0] * camera.fx + camera.cx - 0.5, at[1] * camera.fy + camera.cy - 0.5
+        alpha = cv2.remap(view.alpha, u.astype(np.float32), v.astype(np.float32), cv2.INTER_LINEAR)
+        moved = np.hypot(u + 0.5 - x, v + 0.5 - y)[alpha > 127]
+        largest = max(largest, float(moved.max(initial=0.0)))
+        views.append(replace(view, alpha=alpha))
+    everyone = tuple(range(len(views)))
+    return Injected(replace(sample, views=tuple(views)), everyone, {"k1": k, "px": largest}, "lens_left")
+
+
+def pictures_turned(sample: Sample, rng: np.random.Generator, *, quarters: int | None = None) -> Injected:
+    """All images turned clockwise by 90, 180 or 270 degrees."""
+    turn = quarters if quarters is not None else int(rng.integers(1, 4))
+    views = tuple(_turned(view, turn) for view in sample.views)
+    return Injected(replace(sample, views=views), tuple(range(len(views))), {"quarters": turn}, "pictures_turned")
+
+
+def picture_turned(sample: Sample, rng: np.random.Generator, *, view: int | None = None) -> Injected:
+    """One image turned clockwise by 90, 180 or 270 degrees."""
+    k, turn = _one(sample, rng, view), int(rng.integers(1, 4))
+    return Injected(_with(sample, {k: _turned(sample.views[k], turn)}), (k,), {"quarters": turn}, "picture_turned")
+
+
+def views_cycled(sample: Sample, rng: np.random.Generator) -> Injected:
+    """Three views' images exchanged in a circle."""
+    a, b, c = rng.permutation(len(sample.views))[:3].tolist()
+    spoiled = {
+        k: replace(sample.views[k], alpha=sample.views[j].alpha, colours=sample.views[j].colours)
+        for k, j in ((a, b), (b, c), (c, a))
+    }
+    return Injected(_with(sample, spoiled), tuple(sorted((a, b, c))), {}, "views_cycled")
+
+
+def one_r_transposed(sample: Sample, rng: np.random.Generator, *, view: int | None = None) -> Injected:
+    """R^T in place of R in one view, t kept."""
+    k = _one(sample, rng, view)
+    T = sample.views[k].camera.T_cam_world
+    camera = replace(sample.views[k].camera, T_cam_world=_pose(T[:3, :3].T, T[:3, 3]))
+    return _one_camera(sample, k, camera, {}, "one_r_transposed")
+
+
+def one_pose_for_all(sample: Sample, rng: np.random.Generator) -> Injected:
+    """The first view's pose in all entries: a loop index that stood still."""
+    T = sample.views[0].camera.T_cam_world
+    return _all_cameras(sample, [replace(v.camera, T_cam_world=T) for v in sample.views], {}, "one_pose_for_all")
+
+
 def r_transposed(sample: Sample, rng: np.random.Generator) -> Injected:
     """R^T in place of R in all views, t kept."""
     return _posed(sample, lambda T: _pose(T[:3, :3].T, T[:3, 3]), "r_transposed")
@@ -220,6 +331,18 @@ FAULTS: dict[str, Callable[[Sample, np.random.Generator], Injected]] = {
     "anisotropic": anisotropic,
     "k_transposed": k_transposed,
     "image_size_wrong": image_size_wrong,
+    "normalised_intrinsics": normalised_intrinsics,
+    "fy_from_height": fy_from_height,
+    "fov_wrong_side": fov_wrong_side,
+    "principal_not_scaled": principal_not_scaled,
+    "crop_not_shifted": crop_not_shifted,
+    "crops_not_shifted": crops_not_shifted,
+    "lens_left": lens_left,
+    "pictures_turned": pictures_turned,
+    "picture_turned": picture_turned,
+    "views_cycled": views_cycled,
+    "one_r_transposed": one_r_transposed,
+    "one_pose_for_all": one_pose_for_all,
     "r_transposed": r_transposed,
     "c2w_for_w2c": c2w_for_w2c,
     "opengl_axes": opengl_axes,
@@ -228,6 +351,12 @@ FAULTS: dict[str, Callable[[Sample, np.random.Generator], Injected]] = {
     "swapped_views": swapped_views,
     "copied_calibration": copied_calibration,
 }
+
+
+def _turned(view: View, quarters: int) -> View:
+    """The image turned clockwise; its camera keeps its numbers."""
+    colours = None if view.colours is None else np.ascontiguousarray(np.rot90(view.colours, -quarters))
+    return replace(view, alpha=np.ascontiguousarray(np.rot90(view.alpha, -quarters)), colours=colours)
 
 
 def _one(sample: Sample, rng: np.random.Generator, view: int | None) -> int:

@@ -21,8 +21,11 @@ def ring_rig(
     jitter_deg: float = 0.0,
     seed: int = 0,
     arena: Arena | None = None,
+    span_deg: float = 360.0,
 ) -> Rig:
     """Cameras evenly around the arena; `elevations_deg` are taken in turn (one: a ring; several: a dome).
+
+    span_deg: below 360, the cameras stand on an arc of so many degrees, one at each end.
 
     `distance` (mm) and the aim refer to a point 20 mm over the arena's centre; `focal` in pixels;
     `jitter_deg` is the deviation of a random turn about each axis of each camera (aim and roll).
@@ -30,9 +33,10 @@ def ring_rig(
     arena = arena if arena is not None else Arena()
     rng = np.random.default_rng([seed, 0x72696700])
     centre = np.array([arena.x, arena.y, 20.0])
+    step = np.radians(span_deg) / (cameras if span_deg >= 360 else cameras - 1)
     out = []
     for i in range(cameras):
-        azimuth, elevation = 2 * np.pi * i / cameras, np.radians(elevations_deg[i % len(elevations_deg)])
+        azimuth, elevation = step * i, np.radians(elevations_deg[i % len(elevations_deg)])
         away = np.array([np.cos(azimuth) * np.cos(elevation), np.sin(azimuth) * np.cos(elevation), np.sin(elevation)])
         x, y, z = centre + distance * away
         K = (focal, focal, 0.0, size[0] / 2, size[1] / 2)

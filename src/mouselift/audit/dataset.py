@@ -14,6 +14,7 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
+from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
     SAMPLE_NUMBERS,
@@ -41,7 +42,14 @@ LOG = logging.getLogger(__name__)
 
 DEFAULTS = AuditOptions()
 _BLOCK = 16  # samples a worker takes at a time
-_DISAGREEMENTS = {"tangency", "coverage", "behind-camera", "out-of-reach"}  # codes that a diagnosis looks behind
+_DISAGREEMENTS = {
+    "tangency",
+    "coverage",
+    "behind-camera",
+    "out-of-reach",
+    "same-camera",
+    "focal-units",
+}  # codes that a diagnosis looks behind
 _REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
@@ -104,14 +112,14 @@ def audit_dataset(
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
     looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
     causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
-    return _summed_up(path, collected, profile, options.hull, causes, repeated)
+    return _summed_up(path, collected, profile, options.hull, causes, [*repeated, *premultiplied_findings(folders)])
 
 
 def _summed_up(
-    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[Cause], repeated: Sequence[Finding]
+    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[Cause], found: Sequence[Finding]
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
-    whole = [*repeated, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
+    whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
     lists, broken = read_splits(path)
     whole += [*broken, *split_findings(lists, collected.ids, collected.frames, collected.likenesses, _frame_rate(path))]

@@ -7,6 +7,7 @@ No lens, no skew. A reader stops at the first fault; `check_frame` names each, w
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,10 @@ _LAST_ROW = np.array([0.0, 0.0, 0.0, 1.0])
 _MATRIX_KEYS = ("K", "intrinsics")  # some tools write the matrix beside the four numbers
 _SQUARE = 1e-3  # fx / fy may differ by this much before pixels count as not square
 _ROUNDED = 1e-4  # a rotation further from orthonormal was not merely rounded; as in rig.py
+# Pinhole images are narrower: their edges are stretched 15 times at 150 degrees. 0.5 degrees is a lens of 2 m at 35 mm.
+_FIELDS_DEG = (0.5, 150.0)
+_LARGEST_SHARE = 20.0  # of the width, as a focal length: 2.9 degrees; in pixels it would be an image of 20 px
+_LARGEST_SHIFT = 3.0  # of the width, as a principal point
 _SAME_POSE = 1e-9  # two cameras measured apart never agree to this
 
 Content = TypeVar("Content")
@@ -278,8 +283,28 @@ def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     elif _is_finite(frame["w"]) and _is_finite(frame["h"]) and not (0 <= cx <= frame["w"] and 0 <= cy <= frame["h"]):
         text = f"the principal point ({cx:.1f}, {cy:.1f}) lies outside the {frame['w']} x {frame['h']} image"
         yield _Problem("principal-outside", text)
+    yield from _field_problems(frame["w"], fx, fy, cx, cy)
     if abs(fx / fy - 1) > _SQUARE:
         yield _Problem("pixels-not-square", f"fx / fy = {fx / fy:.4f}: pixels are not square", fx / fy)
+
+
+def _field_problems(width: Any, fx: float, fy: float, cx: float, cy: float) -> Iterator[_Problem]:
+    """Focal lengths that no pinhole image has, by the numbers alone."""
+    if not _is_finite(width) or width < 1:
+        return
+    field = math.degrees(2 * math.atan(width / (2 * fx)))
+    if max(fx, fy) < _LARGEST_SHARE and max(abs(cx), abs(cy)) < _LARGEST_SHIFT < width:
+        half = max(abs(cx), abs(cy)) < 0.25  # from the middle, as PyTorch3D counts; from the corner it is about 0.5
+        unit = (
+            f"half the image's width: multiply by {width / 2:g}"
+            if half
+            else f"the image's width: multiply by {width:g}"
+        )
+        text = f"fx = {fx:g}, cx = {cx:g} for a {width:g} px image (a field of view of {field:.0f} degrees)"
+        yield _Problem("focal-units", f"{text}: intrinsics are in units of {unit}", field)
+    elif not _FIELDS_DEG[0] <= field <= _FIELDS_DEG[1]:
+        text = f"fx = {fx:g} for a {width:g} px image: a field of view of {field:.3g} degrees"
+        yield _Problem("field-of-view", text, field)
 
 
 def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
@@ -323,10 +348,19 @@ def _pose_problems(value: Any) -> Iterator[_Problem]:
 
 
 def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
-    """Pairs of views that state one camera: same intrinsics and same pose. One was copied over the other."""
+    """Pairs of views that state one camera: same intrinsics and same pose. One was copied over the other.
+
+    One finding where all views state one pose.
+    """
     if len(cameras) < 2:
         return []
     numbers = np.stack([np.array([*camera.T_cam_world[:3].ravel(), camera.fx, camera.cx]) for camera in cameras])
+    near = np.abs(numbers - numbers[:1]) <= _SAME_POSE * (np.abs(numbers).max(axis=0) + 1e-300)
+    if near[:, :12].all():
+        what = "camera" if near.all() else "pose"
+        text = f"all {len(cameras)} views state one {what}, first written for {cameras[0].name}"
+        advice = "Write each view's own pose: an exporter wrote one for all."
+        return [Finding.of("same-camera", text, camera=cameras[0].name, sample=sample, advice=advice)]
     reach = np.abs(numbers).max(axis=0) + 1e-300
     return [
         Finding.of(

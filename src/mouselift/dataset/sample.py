@@ -11,7 +11,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Unpack
 
 import cv2
@@ -26,9 +26,10 @@ from mouselift.calibration.facelift import (
     read_sample_file,
     same_cameras,
 )
+from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.findings import Details, Finding
+from mouselift.findings import Details, Finding, Severity
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.numbered_names import number_of
@@ -198,12 +199,16 @@ def _usable_entries(name: str, file: Path, content: SampleFile, findings: list[F
 
 def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding], colours: bool) -> View:
     """A view of its image's real size; without alpha where it gives no silhouette, and a finding says why."""
-    camera, path = entry.camera, folder / entry.file_path
+    camera = entry.camera
+    path, misplaced, severity = _image_path(folder, entry.file_path)
 
     def note(code: str, text: str, advice: str | None = None, value: float | None = None) -> None:
         text = f"{path}: {text}"
         findings.append(Finding.of(code, text, camera=camera.name, sample=name, value=value, advice=advice))
 
+    if misplaced:
+        found = Finding.of("file-path", f"{name}: {misplaced}", camera=camera.name, sample=name, severity=severity)
+        findings.append(found)
     blank = View(camera.name, camera, path=path)
     if not path.is_file():
         note("missing-image", "no such image")
@@ -219,10 +224,37 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
         camera = replace(camera, width=image.width, height=image.height)
     if image.width != image.height:
         note("not-square", f"{image.width}x{image.height}")
+    if image.alpha is not None and image.mode != "RGBA":
+        ground = "that transparent colour" if image.mode in ("RGB", "L") else "the colours under it, mostly black,"
+        text = f"its alpha is stored as Pillow's mode {image.mode}, and FaceLift's loader takes alpha from RGBA only: "
+        note("alpha-not-read", f"{text}it gets 3 channels without a mask, and {ground} for ground")
+    if not image.orientation.as_stored:
+        note("orientation-tag", f"EXIF says {image.orientation.words}; stored pixels are what loaders and audit see")
     alpha = _silhouette(image, path, note)
     if alpha is None:
         return replace(blank, camera=camera)
     return View(camera.name, camera, alpha, read_colours(path) if colours else None, None, path, image.digest)
+
+
+def _image_path(folder: Path, file_path: str) -> tuple[Path, str, Severity]:
+    """(the image, what is wrong with where it is said to be: "" where nothing is, how bad that is).
+
+    Loaders open the folder's name, a slash and file_path. Where that is not there, an absolute path is tried as it is,
+    then the ends of a foreign one within the folder.
+    """
+    path = Path(f"{folder}/{file_path}")
+    parts = PureWindowsPath(file_path).parts if "\\" in file_path else PurePosixPath(file_path).parts
+    if path.is_file():
+        outside = ".." in parts and not path.resolve().is_relative_to(folder.resolve())
+        text = f"file_path {file_path!r} leaves the sample's folder: {path.resolve()}"
+        return path, text if outside else "", "warning"
+    tried = [Path(file_path)] if Path(file_path).is_absolute() else []
+    tried += [folder.joinpath(*parts[k:]) for k in range(len(parts)) if not PurePath(parts[k]).is_absolute()]
+    there = next((other for other in tried if other.is_file()), None)
+    if there is None:
+        return path, "", "error"
+    text = f"file_path {file_path!r}: loaders would open {path}, which is not there; the image found is {there}"
+    return there, text, "error"
 
 
 def _silhouette(image: AlphaImage, path: Path, note: Any) -> Levels | None:
@@ -232,11 +264,17 @@ def _silhouette(image: AlphaImage, path: Path, note: Any) -> Levels | None:
     if alpha is not None and highest == 0:
         note("empty-mask", "nothing is opaque: the subject is not there")
         return None
+    if alpha is not None and highest == 1:
+        note("alpha-levels", "alpha is 0 and 1 of 255: nearly nothing is there for a loader")
+        return alpha * np.uint8(255)
     if alpha is not None and highest < HALF_LEVEL:
         text = f"no alpha reaches one half (highest {highest} of 255)"
         note("empty-mask", text, "Write alpha from 0 to 255.", float(highest))
         return None
     if alpha is not None and int(alpha.min()) < 255:
+        if inverted(alpha):
+            note("alpha-inverted", "the ground is opaque and what it surrounds is transparent: alpha is inverted")
+            return 255 - alpha
         return alpha
     derived = mask_from_ground(read_colours(path))
     if derived is None:

@@ -47,6 +47,7 @@ class Candidate:
     start: Start | None = None
     starts: Starts | None = None
     options: int = 1  # how many like it are tried: the more, the easier one fits by chance
+    detail: str = ""  # what this one says beyond its code's sentence, e.g. "by 90 degrees clockwise"
 
     @property
     def parameters(self) -> int:

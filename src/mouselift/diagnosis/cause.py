@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -56,7 +56,7 @@ def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: f
     deciders = dict.fromkeys(
         text for rival in (best, *rivals) for key, text in DECIDED_BY.items() if rival.candidate.code.endswith(key)
     )
-    after = None if code == "unexplained" else finite(best.rms_px)
+    after = None if code in ("unexplained", "one-pose") else finite(best.rms_px)
     decided_by = "; ".join(deciders) if labels else ""
     return Cause(code, _sentence(best, names, values), views, values, before, after, labels, decided_by)
 
@@ -86,11 +86,16 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
     code = found.candidate.code
     who = _who(found.candidate.views, names)
     sentence = CAUSES[code].sentence
+    if code == "one-pose":
+        return sentence
+    if code == "lens-left":
+        return f"{who}: {sentence}: " + "; ".join(dict.fromkeys(_lens(names, values)))
     if code == "one-intrinsics" or code.startswith("each-"):
         return f"{sentence}: " + "; ".join(f"{names[i]} {_one(names[i], values)}" for i in found.candidate.views)
     if code == "all-half-pixel" or not code.startswith(("view-", "all-")):
         middle = "; the image's middle fits" if code == "k-transposed" and not values else ""
-        return f"{who}: {sentence}{middle}" if who else sentence
+        detail = f": {found.candidate.detail}" if found.candidate.detail else ""
+        return f"{who}: {sentence}{detail}{middle}" if who else sentence
     first = names[found.candidate.views[0]]
     if len(found.candidate.views) == 2 and code.startswith("view-"):
         return "; ".join(f"view {i} ({names[i]}): pixels {_one(names[i], values)}" for i in found.candidate.views)
@@ -101,6 +106,8 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
 def _one(name: str, values: dict[str, float]) -> str:
     get = {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
     parts = []
+    if "principal" in get:
+        return f"multiply them by {get['principal']:.4f} +- {get['principal_sigma']:.4f}"
     if "scale" in get:
         parts.append(f"scaled by {get['scale']:.4f} +- {get.get('scale_sigma', 0):.4f}")
     if "scale_x" in get:
@@ -114,11 +121,26 @@ def _one(name: str, values: dict[str, float]) -> str:
     return " and ".join(parts)
 
 
+def _lens(names: tuple[str, ...], values: dict[str, float]) -> Iterator[str]:
+    """k1 of every view; of all at once where it is one."""
+    k1 = [values[f"{name}.k1"] for name in names]
+    for name, value in zip(names, k1, strict=True):
+        who = "" if len(set(k1)) == 1 else f"{name} "
+        yield f"{who}k1 = {value:.3f} +- {values[f'{name}.k1_sigma']:.3f}"
+
+
 def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, float]:
     """What happened to the images, in the terms of the candidate's parameters."""
     candidate = found.candidate
+    if candidate.code == "lens-left":
+        k1, sigma = (np.broadcast_to(v, len(names)) for v in (found.x, np.sqrt(np.diag(found.covariance))))
+        return {key: float(v) for n, x, s in zip(names, k1, sigma, strict=True)
+                for key, v in ((f"{n}.k1", x), (f"{n}.k1_sigma", s))}  # fmt: skip
     if candidate.basis is None:
         return {}
+    if candidate.code == "all-principal":
+        factor = {"principal": 1 + float(found.x[0]), "principal_sigma": float(np.sqrt(found.covariance[0, 0]))}
+        return {f"{name}.{key}": value for name in names for key, value in factor.items()}
     cameras = candidate.apply(problem[0][0])
     basis = candidate.basis(cameras)
     y = basis @ found.x

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
-from typing import Literal
 
 import numpy as np
 
@@ -28,11 +27,27 @@ from mouselift.diagnosis.candidate import (
     columns,
     prior_sigma,
 )
+from mouselift.diagnosis.changes import (
+    Part,
+    Poses,
+    centred,
+    exchanged,
+    in_pixels,
+    in_pixels_by_side,
+    inverted,
+    inverted_opengl,
+    mirrored,
+    opengl,
+    reordered,
+    shifted,
+    square_pixels,
+    transposed,
+    turned,
+    with_poses,
+    zoomed,
+)
 from mouselift.diagnosis.fit_starts import starts_from_positions
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, subject_point
-
-_Part = Literal["all", "pose", "intrinsics"]
-_Poses = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]  # (R, C) [v, 3, 3], [v, 3] -> the same
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
 
 
 @dataclass(frozen=True)
@@ -53,7 +68,7 @@ CAUSES: dict[str, CauseKind] = {
     "view-anisotropic": CauseKind("one view's image was stretched in x and y differently"),
     "each-scale-shift": CauseKind("each view's pixels were scaled and shifted on their own without fx, fy, cx, cy"),
     "each-scale": CauseKind("each view's pixels were scaled on their own without fx, fy"),
-    "each-shift": CauseKind("each view's pixels were shifted on their own without cx, cy"),
+    "each-shift": CauseKind("each view's pixels were shifted on their own without cx, cy, as by crops of their own"),
     "one-intrinsics": CauseKind("all views state the same intrinsics, and each image needs its own"),
     "all-half-pixel": CauseKind(
         "off by half a pixel: pixel centres at whole numbers on one side, at +0.5 on the other"
@@ -61,8 +76,17 @@ CAUSES: dict[str, CauseKind] = {
     "all-scale": CauseKind("all views' pixels were scaled alike without fx, fy"),
     "all-focal": CauseKind("one wrong fx, fy for all views"),
     "all-size": CauseKind("the intrinsics of all views belong to images of another size"),
-    "all-shift": CauseKind("all views' pixels were shifted alike without cx, cy"),
+    "all-shift": CauseKind("all views' pixels were shifted alike without cx, cy, as by one crop"),
     "all-scale-shift": CauseKind("all views' pixels were scaled and shifted alike"),
+    "all-principal": CauseKind("the images were resized with fx, fy, and cx, cy were left as they were"),
+    "fov-side": CauseKind("the field of view was taken for that of the image's other side, so fx, fy are off alike"),
+    "fy-from-height": CauseKind(
+        "fx and fy differ as the image's sides do, and pixels are square (each was computed from its own side)"
+    ),
+    "normalised-intrinsics": CauseKind("intrinsics are in units of the image's width"),
+    "lens-left": CauseKind(
+        "lens distortion was left in the images, which a pinhole camera cannot say", "no: undistort the images"
+    ),
     "all-anisotropic": CauseKind("all views' images were stretched in x and y differently"),
     "k-transposed": CauseKind("the principal point is 0, as when K is read from its transpose"),
     "xy-swapped": CauseKind("fx, cx and fy, cy are exchanged (rows for columns)"),
@@ -75,7 +99,9 @@ CAUSES: dict[str, CauseKind] = {
     "views-swapped": CauseKind("the images of the two views are exchanged"),
     "poses-swapped": CauseKind("the poses of the two views are exchanged, their intrinsics are not"),
     "intrinsics-swapped": CauseKind("the intrinsics of the two views are exchanged, their poses are not"),
+    "views-cycled": CauseKind("the images of the three views are exchanged in a circle"),
     "views-out-of-order": CauseKind("the images stand in another order than the cameras"),
+    "turned": CauseKind("the image was turned without its camera"),
     "each-distance": CauseKind(
         "each camera's distance was set on its own (the centre moved, the image did not)", _BUT_SCALE
     ),
@@ -83,6 +109,10 @@ CAUSES: dict[str, CauseKind] = {
     "view-centre": CauseKind("one camera's centre was moved on its own", _BUT_SCALE),
     "mirrored": CauseKind(
         "the image is mirrored; no camera can say that, so the image itself must be flipped", "no: flip the image"
+    ),
+    "one-pose": CauseKind(
+        "all views state one camera: one pose was written for all of them; their own are missing",
+        "no: the views' own poses are missing",
     ),
     "calibration-copied": CauseKind(
         "its pose is a copy of another camera's; its own calibration is missing", "no: its own is missing"
@@ -105,10 +135,12 @@ VALUE_SENTENCES = {
     "shift": "pixels {v} without cx, cy",
     "scale": "pixels {v} without fx, fy",
     "scale-shift": "pixels {v} without fx, fy, cx, cy",
+    "principal": "cx, cy belong to images of another size, fx, fy do not: {v}",
 }
 # What would tell rivals apart, by the end of their codes.
 DECIDED_BY = {
     "focal": "the original calibration's focal length",
+    "fov-side": "the size of the images that the field of view was given for",
     "centre": "the original calibration, or more samples at other places",
     "distance": "the original camera positions",
     "anisotropic": "the size of the source images",
@@ -120,20 +152,70 @@ DECIDED_BY = {
 COMMONEST = ("half-pixel", "shift", "scale", "focal", "size", "scale-shift", "distance", "centre", "anisotropic")
 
 
+_MISREADINGS: dict[str, Poses] = {
+    "rotation-transposed": transposed,
+    "c2w-for-w2c": inverted,
+    "opengl-axes": opengl,
+    "c2w-opengl": inverted_opengl,
+}
+_FAR_TOO_WIDE = 0.1  # focal length, share of the width: 157 degrees; no pinhole image is so wide
+_TURNS = {1: "by 90 degrees clockwise", 2: "by 180 degrees", 3: "by 90 degrees counter-clockwise"}
+# Sides of what cameras record, width over height: fields of view are given for one of them.
+_ASPECTS = {"16:9": 16 / 9, "3:2": 3 / 2, "4:3": 4 / 3, "5:4": 5 / 4, "9:8": 9 / 8, "16:10": 16 / 10}
+
+
 def readings(cameras: CameraArrays) -> Iterator[Candidate]:
     """Every way to read the file's numbers otherwise: no value is fitted, but for the point of a transposed K."""
     views = len(cameras)
     for code, change in _MISREADINGS.items():
-        yield from _all_and_each(code, views, partial(_with_poses, change))
+        yield from _all_and_each(code, views, partial(with_poses, change))
     yield from swaps(cameras)
     for axis in (0, 1):  # left to right; top to bottom is the same but for half a turn
-        yield from _all_and_each("mirrored", views, partial(_mirrored, axis), ways=2)
-    yield from _all_and_each("xy-swapped", views, _exchanged)
+        yield from _all_and_each("mirrored", views, partial(mirrored, axis), ways=2)
+    yield from _all_and_each("xy-swapped", views, exchanged)
+    for quarters, words in _TURNS.items():
+        for candidate in _all_and_each("turned", views, partial(turned, quarters), ways=len(_TURNS)):
+            yield replace(candidate, detail=words)
+    yield from _other_units(cameras)
+    yield from _square(cameras)
     lost = tuple(np.flatnonzero((np.abs(cameras.principal) < 1.5).all(axis=1)).tolist())
     if lost:
         # A transposed K leaves zero where the principal point was: fit it, from the image's middle.
-        yield Candidate("k-transposed", lost, apply=partial(_centred, lost))
-        yield replace(_fitted("k-transposed", lost, (SHIFT_X, SHIFT_Y)), apply=partial(_centred, lost))
+        yield Candidate("k-transposed", lost, apply=partial(centred, lost))
+        yield replace(_fitted("k-transposed", lost, (SHIFT_X, SHIFT_Y)), apply=partial(centred, lost))
+
+
+def _other_units(cameras: CameraArrays) -> Iterator[Candidate]:
+    """Numbers too small for pixels: shares of the width, of each side, or of half the width (PyTorch3D's NDC)."""
+    lost = tuple(np.flatnonzero((cameras.focal < _FAR_TOO_WIDE * cameras.size[:, :1]).all(axis=1)).tolist())
+    if not lost:
+        return
+    width, height = cameras.size[lost[0]].tolist()
+    half = f"of half of it, and cx, cy count from the middle: multiply by {width / 2:g}"
+    units = [(partial(in_pixels, lost, 1.0), f"multiply by {width:g}"), (partial(in_pixels, lost, 0.5), half)]
+    if width != height:
+        units.append((partial(in_pixels_by_side, lost), f"multiply fx, cx by {width:g}, and fy, cy by {height:g}"))
+    for change, words in units:
+        yield Candidate("normalised-intrinsics", lost, apply=change, options=len(units), detail=words)
+
+
+def _square(cameras: CameraArrays) -> Iterator[Candidate]:
+    """One focal length for both axes, where the file states two."""
+    everyone = tuple(range(len(cameras)))
+    if (np.abs(cameras.focal[:, 0] / cameras.focal[:, 1] - 1) > 1e-3).all():
+        for axis, name in enumerate(("fx", "fy")):
+            change = partial(square_pixels, axis, everyone)
+            yield Candidate("fy-from-height", everyone, apply=change, options=2, detail=f"{name} fits both axes")
+
+
+def _other_sides(cameras: CameraArrays) -> Iterator[Candidate]:
+    """fx, fy from a field of view that was given for one side of the image, and taken for another's."""
+    everyone = tuple(range(len(cameras)))
+    for words, aspect in _ASPECTS.items():
+        for factor, one, other in ((aspect, "horizontal", "vertical"), (1 / aspect, "vertical", "horizontal")):
+            detail = f"the {one} one for the {other} one of a {words} image: multiply fx, fy by {factor:.4f}"
+            change = partial(zoomed, factor)
+            yield Candidate("fov-side", everyone, apply=change, options=2 * len(_ASPECTS), detail=detail)
 
 
 def _all_and_each(
@@ -150,18 +232,36 @@ def swaps(cameras: CameraArrays) -> Iterator[Candidate]:
     """Two views' cameras exchanged, whole or in part; all views turned round by some places, or in reverse."""
     views = len(cameras)
     pairs = list(combinations(range(views), 2))
-    parts: tuple[tuple[str, _Part], ...] = (
+    parts: tuple[tuple[str, Part], ...] = (
         ("views-swapped", "all"), ("poses-swapped", "pose"), ("intrinsics-swapped", "intrinsics"),
     )  # fmt: skip
     for code, what in parts:
         for a, b in pairs:
             order = list(range(views))
             order[a], order[b] = b, a
-            yield Candidate(code, (a, b), apply=partial(_reordered, order, what), options=len(pairs))
+            yield Candidate(code, (a, b), apply=partial(reordered, order, what), options=len(pairs))
     everyone = tuple(range(views))
     turned = [[(i + turn) % views for i in everyone] for turn in range(1, views)]
     for order in [*turned, list(everyone)[::-1]] if views > 2 else ():
-        yield Candidate("views-out-of-order", everyone, apply=partial(_reordered, order, "all"), options=views)
+        yield Candidate("views-out-of-order", everyone, apply=partial(reordered, order, "all"), options=views)
+
+
+def cycles(views: int, among: Sequence[int]) -> Iterator[Candidate]:
+    """Three of the views in `among` have each other's images."""
+    chosen = list(combinations(sorted(among), 3))
+    for a, b, c in chosen:
+        for after in ((b, c, a), (c, a, b)):
+            order = list(range(views))
+            order[a], order[b], order[c] = after
+            detail = ", ".join(f"image {k} is camera {order[k]}'s" for k in (a, b, c))
+            change = partial(reordered, order, "all")
+            yield Candidate("views-cycled", (a, b, c), apply=change, options=2 * len(chosen), detail=detail)
+
+
+def one_pose(cameras: CameraArrays) -> bool:
+    """Whether all views state the same pose: nothing can be compared."""
+    views = len(cameras)
+    return views > 1 and len(copies(cameras)) == views * (views - 1) // 2
 
 
 def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
@@ -178,7 +278,7 @@ def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
 def half_pixels(cameras: CameraArrays) -> Iterator[Candidate]:
     """All pixel centres taken at integers, or moved the wrong way: exactly half a pixel."""
     for step in (0.5, -0.5):
-        yield Candidate("all-half-pixel", tuple(range(len(cameras))), apply=partial(_shifted, step), options=2)
+        yield Candidate("all-half-pixel", tuple(range(len(cameras))), apply=partial(shifted, step), options=2)
 
 
 def one_view(views: int, view: int) -> Iterator[Candidate]:
@@ -196,8 +296,15 @@ def two_views(cameras: CameraArrays, blamed: Sequence[int]) -> Iterator[Candidat
 
 def all_views_alike(cameras: CameraArrays) -> Iterator[Candidate]:
     """One wrong intrinsics for all views."""
+    everyone = tuple(range(len(cameras)))
     for code, rows, about in _KINDS:
-        yield _fitted(f"all-{code}", tuple(range(len(cameras))), rows, about, shared=True, options=_variants(code))
+        yield _fitted(f"all-{code}", everyone, rows, about, shared=True, options=_variants(code))
+    yield from _other_sides(cameras)
+    # A fit measures shifts in widths of the image; here the number is a ratio.
+    sigma = prior_sigma((SCALE,), 1)[0] / float(cameras.size[0, 0])
+    yield Candidate(
+        "all-principal", everyone, basis=_along_principal, prior_sigma=(sigma,), start=_principal_from_centroids
+    )
 
 
 def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
@@ -280,75 +387,29 @@ def _from_centroids(faulty: tuple[int, ...], cameras: CameraArrays, outlines: Co
     return y.reshape(-1)
 
 
-def _reordered(order: list[int], what: _Part, cameras: CameraArrays) -> CameraArrays:
-    moved = cameras.take(order)
-    if what == "pose":
-        return replace(cameras, R_cam_world=moved.R_cam_world, centre=moved.centre)
-    if what == "intrinsics":
-        return replace(cameras, focal=moved.focal, principal=moved.principal)
-    return replace(moved, size=cameras.size)
+def _along_principal(cameras: CameraArrays) -> np.ndarray:
+    """The basis of one parameter: every view's principal point times 1 + x."""
+    out = np.zeros((len(cameras), 7, 1))
+    out[:, 2:4, 0] = cameras.principal
+    return out
 
 
-def _shifted(step: float, cameras: CameraArrays) -> CameraArrays:
-    return replace(cameras, principal=cameras.principal + step)
+_PRINCIPAL_FACTORS = np.geomspace(0.25, 4.0, 41)  # tried, 7 % apart: sizes of videos over sizes of samples
 
 
-def _mirrored(axis: int, faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
-    """x -> w - x (axis 0) or y -> h - y (axis 1) of the image, said by a negative focal length."""
-    focal, principal = cameras.focal.copy(), cameras.principal.copy()
-    focal[list(faulty), axis] *= -1
-    principal[list(faulty), axis] = (cameras.size - cameras.principal)[list(faulty), axis]
-    return replace(cameras, focal=focal, principal=principal)
+def _principal_from_centroids(cameras: CameraArrays, outlines: ConvexOutlines) -> np.ndarray:
+    """The factor of cx, cy under which the rays through the silhouettes' centroids come nearest to one point."""
 
+    def apart(factor: float) -> float:
+        tried = replace(cameras, principal=cameras.principal * factor)
+        point = subject_point(tried, outlines)
+        if point is None:
+            return np.inf
+        to, d = (point - cameras.centre)[outlines.seen], centroid_rays(tried, outlines)[outlines.seen]
+        across = np.linalg.norm(np.cross(to, d), axis=1) / np.linalg.norm(d, axis=1) / np.linalg.norm(to, axis=1)
+        return float(across.sum())
 
-def _exchanged(faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
-    """x and y of the intrinsics."""
-    focal, principal, at = cameras.focal.copy(), cameras.principal.copy(), list(faulty)
-    focal[at], principal[at] = focal[at, ::-1], principal[at, ::-1]
-    return replace(cameras, focal=focal, principal=principal)
-
-
-def _centred(faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
-    """Principal points in the images' middles."""
-    principal = cameras.principal.copy()
-    principal[list(faulty)] = cameras.size[list(faulty)] / 2
-    return replace(cameras, principal=principal)
-
-
-def _transposed(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """R was written transposed, t was not: t = -R C stays."""
-    t = -np.einsum("vij,vj->vi", R, C)
-    turned = np.swapaxes(R, 1, 2)
-    return turned, -np.einsum("vji,vj->vi", turned, t)
-
-
-def _inverted(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The file holds c2w under the name w2c: the translation in the file, -R C, is the centre."""
-    return np.swapaxes(R, 1, 2), -np.einsum("vij,vj->vi", R, C)
-
-
-def _opengl(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Camera axes x right, y up, z backward."""
-    return np.array([1.0, -1.0, -1.0])[:, None] * R, C
-
-
-def _inverted_opengl(R: np.ndarray, C: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """c2w of OpenGL axes under the name w2c."""
-    return _opengl(*_inverted(R, C))
-
-
-_MISREADINGS: dict[str, _Poses] = {
-    "rotation-transposed": _transposed,
-    "c2w-for-w2c": _inverted,
-    "opengl-axes": _opengl,
-    "c2w-opengl": _inverted_opengl,
-}
-
-
-def _with_poses(change: _Poses, faulty: tuple[int, ...], cameras: CameraArrays) -> CameraArrays:
-    R, C, at = cameras.R_cam_world.copy(), cameras.centre.copy(), list(faulty)
-    R[at], C[at] = change(R[at], C[at])
-    return replace(cameras, R_cam_world=R, centre=C)
+    return np.array([min(_PRINCIPAL_FACTORS.tolist(), key=apart) - 1.0])
 
 
 def _to_origin(cameras: CameraArrays) -> np.ndarray:

@@ -151,6 +151,8 @@ class InconclusiveEvidence:
     @property
     def sentence(self) -> str:
         """What is off by how much, and what argues for masks or for cameras."""
+        if not np.isfinite(self.outlines_px):
+            return "the views disagree, and no one cause explains it: no two of them share a tangent plane"
         text = f"the views disagree, and no one cause explains it: outlines by {self.outlines_px:.1f} px RMS "
         text += f"(half of the planes by less than {self.typical_px:.1f} px)"
         if np.isfinite(self.opened_px):

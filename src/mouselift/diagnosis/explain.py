@@ -14,8 +14,9 @@ from mouselift.diagnosis import causes
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, describe, finite
 from mouselift.diagnosis.fit import Fit, Problem, fit, fit_residual, in_front
+from mouselift.diagnosis.lens_fit import lens_fits
 from mouselift.errors import DatasetError
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 from mouselift.sampling import evenly_spaced
 
 # How often these limits name the right cause: `python benchmarks/naming_rates.py`, docs/evidence/audit-rates.md.
@@ -28,6 +29,12 @@ _LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried wi
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
 _LEFT_OUT = ("views-disagree", "calibration-copied")
+_NO_CAMERA = ("unexplained", "lens-left", *_LEFT_OUT)  # causes that no change of cameras undoes
+_CYCLED_UNKNOWN_PX = 4.0  # what a plane that is not there counts as, like a missing row of a fit
+_CYCLED = 6  # views whose planes are off most: three of them may be exchanged in a circle
+# Of the image's width: more than a cause may leave, as in a vote (`vote._AFTER_SHARE`): right ones leave up to 4.2 of
+# 512 px under rough masks, wrong ones from 13.
+_MOST_LEFT_SHARE = 0.02
 _MOST_TYPICAL_SHARE = 0.35  # a cause that leaves more than this share of the typical residual does not explain it,
 _MOST_TYPICAL_PX = 0.5  # unless it leaves less than this
 _MOST_LOSS_SHARE = 0.5  # the same of the robust loss
@@ -86,6 +93,8 @@ def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck
     """
     if not check.judged or check.faulty or not in_front(cameras, outlines) or causes.copies(cameras):
         return False
+    if check.rough and _lens_explains([(cameras, outlines)]):
+        return False
     if not check.tangency.rms_px > _LARGE_PX:
         return True
     masks = check.hypothesis.masks
@@ -97,6 +106,13 @@ def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck
         return False
     tried = (*_discrete(cameras), *(() if explained else causes.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
+
+
+def _lens_explains(problem: Problem) -> bool:
+    """Whether one radial coefficient for all views makes outlines agree: masks do not bring that about by chance."""
+    before = fit_residual([cameras for cameras, _ in problem], [outlines for _, outlines in problem])
+    lens = lens_fits(problem, before.rows, np.inf)[0]
+    return lens.rms_px <= _EXPLAINED_PX and lens.residual.typical_px <= _MOST_SHARE * before.typical_px
 
 
 def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
@@ -114,7 +130,10 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     cameras = problem[0][0]
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
-    discrete = _fits(_discrete(cameras), problem)
+    if causes.one_pose(cameras):
+        best = replace(nothing, candidate=Candidate("one-pose", tuple(range(len(cameras)))))
+        return Diagnosis((describe(best, (), names, before, problem),), before)
+    discrete = _fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem))), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
     nothing, *discrete = [_compared(f, problem, possible) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
@@ -123,15 +142,15 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
         found += _searched(problem, found, possible)
     found = [f for f in found if _determined(f)]
     best = _commonest(found)
-    explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= max(
-        _MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px
-    )
+    most = max(_MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px)
+    most = min(most, _MOST_LEFT_SHARE * float(cameras.size[0, 0]))
+    explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= most
     if best.score > nothing.score - _MARGIN or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
     rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
-    undone = None if best.candidate.code in ("unexplained", *_LEFT_OUT) else best
+    undone = None if best.candidate.code in _NO_CAMERA else best
     return Diagnosis((cause,), before, undone, rivals)
 
 
@@ -165,6 +184,8 @@ def _one_for_all(best: Fit, problem: Problem) -> Fit:
 def _extends(rival: Fit, best: Fit) -> bool:
     """Whether the rival is the same kind of cause with more freedom, which always fits as well."""
     a, b = rival.candidate, best.candidate
+    if b.code == "fov-side" and a.code in ("all-focal", "all-scale"):
+        return False  # that the value is the ratio of an image's sides may be chance
     moves = ("centre", "distance")
     same_kind = a.code.endswith(moves) == b.code.endswith(moves)
     return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
@@ -173,6 +194,15 @@ def _extends(rival: Fit, best: Fit) -> bool:
 def _discrete(cameras: CameraArrays) -> Iterable[Candidate]:
     yield from causes.readings(cameras)
     yield from causes.half_pixels(cameras)
+
+
+def _most_off(problem: Problem) -> list[int]:
+    """Views by how far their planes are off, a few of the worst."""
+    off = np.zeros(len(problem[0][0]))
+    for cameras, outlines in problem:
+        r, corners = sampson_residuals(cameras, outlines)
+        np.add.at(off, corners.pair, np.log1p(np.nan_to_num(r, nan=_CYCLED_UNKNOWN_PX)[:, None] ** 2))
+    return np.argsort(-off, kind="stable")[:_CYCLED].tolist()
 
 
 def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit]:
@@ -184,7 +214,7 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     for view in blamed[:2]:
         simple += [*causes.one_view(len(cameras), view), *causes.moved_centre(len(cameras), view)]
     coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
-    fine = _refined(coarse, problem, possible)
+    fine = [*_refined(coarse, problem, possible), *lens_fits(problem, possible, _EXPLAINED_PX)]
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
         rest = [*causes.two_views(cameras, blamed), *causes.each_view(cameras)]
         fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)

@@ -8,6 +8,7 @@ Every other file is decoded by OpenCV. Format: W3C, "Portable Network Graphics",
 
 from __future__ import annotations
 
+import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,12 +21,14 @@ from zlib_ng import zlib_ng
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import DatasetError
 from mouselift.media.images import eight_bits
+from mouselift.media.orientation import UPRIGHT, Orientation, of_image, turned_by_opencv
 
 Pixels = UInt8[Array, "h w"] | UInt8[Array, "h w c"]  # grey, or RGB (c = 3), or straight RGBA (c = 4)
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> the standard's number
+_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA"}  # the standard's number -> Pillow's name; others have RGBA
 _RGBA = 6  # the number of the last
 _UP = 2  # the filter that stores a row's difference to the row above
 _HEAD, _TAIL = len(SIGNATURE) + 25, 12  # bytes of signature and IHDR chunk; of the IEND chunk
@@ -114,6 +117,8 @@ class AlphaImage:
     height: int
     alpha: Levels | None
     digest: int  # equal for equal files; 64 bits of checksum and length
+    mode: str = "RGBA"  # as Pillow calls it: loaders that ask for RGBA see no alpha in other modes
+    orientation: Orientation = UPRIGHT  # that viewers apply and loaders do not; `alpha` is as stored
 
 
 def read_alpha(path: Path) -> AlphaImage:
@@ -126,7 +131,20 @@ def read_alpha(path: Path) -> AlphaImage:
     image = _decoded(data, path)
     has_alpha = image.ndim == 3 and image.shape[2] == 4
     alpha = np.asarray(cv2.extractChannel(image, 3)) if has_alpha else None
-    return AlphaImage(image.shape[1], image.shape[0], alpha, digest)
+    mode = _mode(data) if has_alpha else "RGB"
+    # OpenCV and Pillow both turn TIFFs when they decode, and nothing else.
+    orientation = UPRIGHT if turned_by_opencv(data) else of_image(data)
+    return AlphaImage(image.shape[1], image.shape[0], alpha, digest, mode, orientation)
+
+
+def _mode(data: bytes) -> str:
+    """Pillow's name for the stored channels."""
+    if data.startswith(SIGNATURE):
+        return _MODES.get(data[25], "RGBA")
+    from PIL import Image
+
+    with Image.open(io.BytesIO(data)) as image:
+        return image.mode
 
 
 def read_colours(path: Path) -> ImageRGB:
