@@ -84,7 +84,8 @@ def test_arrays_of_several_objects_ask(recording: Path, truth) -> None:
     (recording / "masks").mkdir()
     for camera in truth:
         one = np.stack([shape(truth, camera.name, n) for n in range(12)])
-        np.savez(recording / f"masks/{camera.name}.npz", **{"1": one, "2": ~one})  # they may overlap
+        arrays = {"1": one, "2": ~one}
+        np.savez(recording / f"masks/{camera.name}.npz", **arrays)  # pyright: ignore[reportArgumentType]
     found = discover(recording)
     (asked,) = [line for line in found.found if "TO DECIDE" in line and "Camera1.npz" in line]
     assert "several objects: 1, 2; which of these is the subject? Say mask_object = 1" in asked
@@ -101,7 +102,7 @@ def coco(truth, names: dict[str, str], frames: range) -> dict[str, object]:
             mask = shape(truth, name, number)
             flat = mask.T.ravel()
             edges = np.flatnonzero(np.diff(flat)) + 1
-            counts = np.diff([0, *edges, flat.size]).tolist()
+            counts = np.diff(np.array([0, *edges, flat.size])).tolist()
             size = {"height": mask.shape[0], "width": mask.shape[1]}
             images.append({"id": len(images), "file_name": pattern.format(number), **size})
             segmentation = {"size": list(mask.shape), "counts": counts}

@@ -89,8 +89,16 @@ def test_frames_by_file_name_and_images_without_annotation_are_gaps(tmp_path: Pa
     assert sorted(stack.held) == [3, 12]
     assert [left_of(stack.read(n)) for n in (3, 7, 12, 13)] == [6, None, 4, None]
     assert stack.words == "COCO annotations of 'mouse' in 2 of 3 images; the others count as without a mask"
-    with pytest.raises(MaskError, match=r"no image of this camera; expected its name in file_name, found set/cam2"):
+    with pytest.raises(
+        MaskError, match=r"names no image of this camera; expected its name in file_name, found set/cam2"
+    ):
         open_coco(path, lambda name: "cam3" in name)
+
+
+def test_roboflows_names(tmp_path: Path) -> None:
+    names = [f"cam1_{number:06d}_png.rf.{code}.jpg" for number, code in ((12, "3fe2a1"), (13, "99b0c7"))]
+    stack = open_coco(write(tmp_path / "m.json", document(names, [square(1), square(2)])), EVERY)
+    assert sorted(stack.numbers) == [12, 13]
 
 
 @pytest.mark.parametrize("key", ["track_id", "attributes"])

@@ -7,6 +7,7 @@ mask: tools list images that nobody annotated in the same way as empty ones. The
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -21,6 +22,7 @@ from mouselift.media.mask_stack import MaskStack, choose_object
 from mouselift.media.numbered_names import numbers_of
 from mouselift.media.polygons import filled, from_runs
 
+_HASH = re.compile(r"\.rf\.\w+$")  # behind the name, by Roboflow: cam1_000012_png.rf.3f2a1b.jpg
 _TRACKS = ("track_id", "instance_id", "object_id")  # who an annotation shows; CVAT's stand among `attributes`
 
 
@@ -89,8 +91,8 @@ def open_coco(path: Path, belongs: Callable[[str], bool], chosen: int | str | No
     own = [image for image in every if belongs(image.file_name)]
     if not own:
         there = ", ".join(image.file_name for image in every[:3]) or "none"
-        raise MaskError(f"{path}: no image of this camera; expected its name in file_name, found {there}")
-    names = [PurePosixPath(image.file_name.replace("\\", "/")).stem for image in own]
+        raise MaskError(f"{path}: names no image of this camera; expected its name in file_name, found {there}")
+    names = [_HASH.sub("", PurePosixPath(image.file_name.replace("\\", "/")).stem) for image in own]
     try:
         numbers = numbers_of(str(path), names)
     except CaptureError as error:
