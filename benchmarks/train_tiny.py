@@ -20,7 +20,7 @@ import mouselift as ml
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.train.state import read_log
+from mouselift.train.log import read_log
 from recording import CACHE
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.train.guard import Watch
-from mouselift.train.state import LogLine
+from mouselift.train.log import LogLine
 
 
 def lines(count: int, change: Callable[[int, LogLine], None] | None = None) -> list[str]:
@@ -86,6 +86,14 @@ def test_each_fault_is_said_once(change: Callable[[int, LogLine], None], words: 
     said = lines(200, change)
     assert len([text for text in said if re.search(words, text)]) == 1
     assert len(said) == 1
+
+
+def test_a_run_may_begin_by_covering_everything() -> None:
+    def at_first(update: int, line: LogLine) -> None:
+        if update < 40:
+            line.covered = 18.0
+
+    assert lines(200, at_first) == []
 
 
 def test_a_fault_that_comes_again_is_said_again() -> None:

@@ -20,10 +20,10 @@ from mouselift.models.lora import LoRAConfig
 from mouselift.train import loop
 from mouselift.train.config import TrainConfig
 from mouselift.train.gradients import BatchLosses
+from mouselift.train.log import read_log
 from mouselift.train.loop import train_model
 from mouselift.train.optimiser import Optimiser
 from mouselift.train.options import TrainOptions
-from mouselift.train.state import read_log
 
 Make = Callable[..., TrainConfig]
 

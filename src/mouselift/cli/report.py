@@ -17,7 +17,8 @@ from mouselift.report.options import ReportOptions
 class Report:
     """Write one self-contained HTML page about a dataset: verdict, images with epipolar tangents, plots, 3D scene.
 
-    Runs the audit first, or takes the one that `mouselift audit --out FILE` wrote. The page opens offline. Exit code 0
+    Of a folder of `mouselift train`: its curves and the images of held-out views over time. Of a dataset it
+    runs the audit first, or takes the one that `mouselift audit --out FILE` wrote. The page opens offline. Exit code 0
     where the dataset passes, 1 where it does not. Example: `mouselift report out/mouse7 mouse7.html`
     """
 
@@ -39,8 +40,16 @@ class Report:
         from mouselift.audit.options import AuditOptions
         from mouselift.audit.result import read_audit
         from mouselift.report.dataset_page import write_report
+        from mouselift.report.training_page import is_training_run, write_training_page
 
         check_output(self.page, self.force)
+        if is_training_run(self.dataset):
+            write_training_page(self.dataset, self.page)
+            if self.json:
+                emit_json({"page": str(self.page)})
+            else:
+                say(f"Open [bold]{self.page.resolve()}[/]")
+            return EXIT_OK
         with progress_bar(self.json) as progress:
             if self.audit is not None:
                 audit = read_audit(self.audit)

@@ -17,7 +17,7 @@ from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.errors import DatasetError
 from mouselift.progress import Progress, silent
-from mouselift.train.state import LogLine
+from mouselift.train.log import LogLine
 
 _AUDITED = 24  # samples: one wrong camera shows in every one of them
 _WINDOW = 50  # updates that are looked at together
@@ -59,7 +59,7 @@ class Watch:
         said: list[str] = []
         if len(self.lines) < _WINDOW:
             return said
-        for kind, text in _faults(self.lines, line.update > self.warmup):
+        for kind, text in _faults(self.lines, line.update > self.warmup + 2 * _WINDOW):
             last = self.given.get(kind)
             self.given[kind] = line.update
             if last is None or line.update - last > _WINDOW:
@@ -75,9 +75,9 @@ def _faults(lines: Sequence[LogLine], warm: bool) -> list[tuple[str, str]]:
         text = f"{skipped:.0%} of the last {_WINDOW} gradients were not finite; lower the learning rate, or float32"
         out.append(("skipped", text))
     covered = float(np.median([line.covered for line in recent if line.covered is not None] or [1.0]))
-    if covered < _EMPTY:
+    if warm and covered < _EMPTY:
         out.append(("empty", f"what is drawn is empty ({covered:.1%} of the subject); raise the alpha loss's weight"))
-    if covered > _ALL:
+    if warm and covered > _ALL:
         text = f"what is drawn covers {covered:.0f} times the subject; look at validation/, and at the masks"
         out.append(("covers-all", text))
     norms = [line.norm for line in before if line.norm is not None and np.isfinite(line.norm)]

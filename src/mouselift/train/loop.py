@@ -33,24 +33,14 @@ from mouselift.sampling import evenly_spaced
 from mouselift.train.config import NONE, TrainConfig, resolve
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
+from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log
 from mouselift.train.losses import Losses
 from mouselift.train.optimiser import Optimiser, freeze
 from mouselift.train.options import TrainOptions
 from mouselift.train.perceptual import PerceptualLoss
 from mouselift.train.samples import batches_from
-from mouselift.train.state import (
-    BEST,
-    DESCRIPTION,
-    LAST,
-    LogLine,
-    RunState,
-    append_log,
-    cut_log,
-    load_state,
-    save_state,
-    save_weights,
-)
-from mouselift.train.validate import PICTURES, Validation, validate
+from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
+from mouselift.train.validate import Validation, validate
 
 LOG = logging.getLogger(__name__)
 

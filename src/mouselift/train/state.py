@@ -16,35 +16,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import torch
 
-from mouselift.atomic import whole_file, write_whole
+from mouselift.atomic import whole_file
 from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import merged_state
 
-DESCRIPTION, STATE, LOG = "train.json", "state.pt", "log.jsonl"
+STATE = "state.pt"
 LAST, BEST = "last.safetensors", "best.safetensors"
-
-
-class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
-    """One update, or one validation."""
-
-    update: int  # finished, so from 1
-    kind: str = "update"
-    loss: float | None = None  # weighted
-    parts: dict[str, float] = {}  # unweighted
-    views: dict[str, float] = {}  # each target camera's weighted loss; of a validation its foreground PSNR
-    rate: float | None = None
-    norm: float | None = None  # of the gradient before clipping
-    taken: bool = True  # False: the gradient was not finite
-    covered: float | None = None  # mean alpha drawn over that of the targets
-    seconds: float | None = None
-    waited: float | None = None  # of these seconds, for data
-    psnr: float | None = None  # dB, held-out views, foreground
-    iou: float | None = None
 
 
 @dataclass
@@ -83,26 +64,3 @@ def save_weights(model: GSLRM, *paths: Path) -> None:
     own.load_state_dict(merged_state(model), strict=True, assign=True)
     for path in paths:
         save_gslrm(own, path, overwrite=True)
-
-
-def read_log(folder: Path) -> list[LogLine]:
-    """All whole lines."""
-    path = folder / LOG
-    lines: list[LogLine] = []
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            lines.append(msgspec.json.decode(line, type=LogLine))
-        except msgspec.DecodeError:  # a killed run was writing it
-            continue
-    return lines
-
-
-def cut_log(folder: Path, update: int) -> None:
-    """Forgets what was logged after `update`: those updates are made again."""
-    kept = [line for line in read_log(folder) if line.update <= update]
-    write_whole(folder / LOG, b"".join(msgspec.json.encode(line) + b"\n" for line in kept), replace=True)
-
-
-def append_log(folder: Path, line: LogLine) -> None:
-    with (folder / LOG).open("ab") as file:
-        file.write(msgspec.json.encode(line) + b"\n")

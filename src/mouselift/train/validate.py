@@ -18,7 +18,6 @@ from mouselift.reconstruct.metrics import view_scores
 from mouselift.render.base import Colour, Gaussians, RenderCamera, Renderer, draw
 from mouselift.render.orbit import levels_of
 
-PICTURES = "validation"  # folder in the run's
 _SHOWN = 4  # samples in a picture
 _QUALITY = 92  # of the JPEG
 

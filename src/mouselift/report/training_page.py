@@ -1,0 +1,112 @@
+"""The page of a training run: curves, held-out views over time, the config, what the guard said. Opens offline.
+
+Read from the run's folder alone; torch is not needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+from markupsafe import Markup
+
+from mouselift import __version__
+from mouselift.errors import DatasetError
+from mouselift.report.charts import legend, over_frames
+from mouselift.report.page import Fact, data_uri, render_page
+from mouselift.sampling import evenly_spaced
+from mouselift.train.log import DESCRIPTION, LOG, PICTURES, LogLine, read_log
+
+_SHOWN = 6  # pictures of held-out views, spread over the run
+
+
+def is_training_run(folder: Path) -> bool:
+    """`mouselift train` writes there."""
+    return (folder / DESCRIPTION).is_file() and (folder / LOG).is_file()
+
+
+def write_training_page(run: Path, page: Path) -> None:
+    """Write `page` (replaced if there), atomically. DatasetError where the run has no update yet."""
+    lines = read_log(run)
+    updates = [line for line in lines if line.kind == "update"]
+    validations = [line for line in lines if line.kind == "validation"]
+    if not updates:
+        raise DatasetError(f"{run}: no update was made yet; is `mouselift train` still at the audit?")
+    description = msgspec.json.decode((run / DESCRIPTION).read_bytes())
+    config = description["identity"]["config"]
+    pictures = evenly_spaced(sorted((run / PICTURES).glob("update_*.jpg")), _SHOWN)
+    render_page(
+        "training.html.j2",
+        page,
+        name=run.name,
+        version=__version__,
+        lead=_lead(updates, validations, config, bool(description.get("complete"))),
+        facts=_facts(updates, validations),
+        charts=_charts(updates, validations),
+        pictures=[(int(p.stem.removeprefix("update_")), data_uri(p.read_bytes(), "image/jpeg")) for p in pictures],
+        held_out=", ".join(config["hold_out"]),
+        warnings=description.get("summary", {}).get("warnings", []),
+        config=[(key, _short(value)) for key, value in sorted(config.items())],
+        dataset=[(key, f"{value['samples']:,} samples") for key, value in description["identity"]["dataset"].items()],
+    )
+
+
+def _lead(updates: Sequence[LogLine], validations: Sequence[LogLine], config: dict[str, Any], complete: bool) -> str:
+    done = f"{updates[-1].update:,} of {config['updates']:,} updates of recipe {config['recipe']}"
+    state = "finished" if complete else "not finished: the same command goes on"
+    scored = " Nothing was validated." if not validations else ""
+    return f"{done}, {state}.{scored}"
+
+
+def _facts(updates: Sequence[LogLine], validations: Sequence[LogLine]) -> list[Fact]:
+    seconds = np.array([line.seconds or np.nan for line in updates])
+    waited = np.array([line.waited or 0.0 for line in updates])
+    facts = [
+        Fact(f"{np.nanmedian(seconds):.2f} s", "a step (median)"),
+        Fact(f"{100 * waited.sum() / np.nansum(seconds):.1f} %", "of the time waiting for samples"),
+        Fact(str(sum(not line.taken for line in updates)), "updates skipped: gradient not finite"),
+    ]
+    scored = [line for line in validations if line.psnr is not None and line.iou is not None]
+    if scored:
+        best = max(scored, key=lambda line: line.psnr or 0.0)
+        words = f"best held-out foreground PSNR, at update {best.update}"
+        facts[:0] = [Fact(f"{best.psnr:.2f} dB", words), Fact(f"{best.iou:.3f}", "IoU there")]
+    return facts
+
+
+def _charts(updates: Sequence[LogLine], validations: Sequence[LogLine]) -> list[tuple[Markup, str]]:
+    """(chart with its legend, words)."""
+    out: list[tuple[Markup, str]] = []
+    if len(validations) > 1:
+        psnr = {"all": _values([line.psnr for line in validations])}
+        psnr |= {name: _values([line.views.get(name) for line in validations]) for name in validations[0].views}
+        psnr = psnr if len(psnr) > 2 else {"held-out views": psnr["all"]}
+        out.append((_chart(validations, psnr, "foreground PSNR, dB"), "Held-out views: what the network never saw."))
+    parts = {name: _values([line.parts.get(name) for line in updates]) for name in updates[0].parts}
+    out.append((_chart(updates, parts, "loss"), "Parts of the loss, each before its weight."))
+    views = sorted({name for line in updates for name in line.views})
+    by_view = {name: _values([line.views.get(name) for line in updates]) for name in views}
+    words = "Each camera's weighted loss. One that stays far above the others is a wrong camera, or its masks."
+    out.append((_chart(updates, by_view, "loss of a view"), words))
+    norms = {"gradient": _values([line.norm for line in updates])}
+    out.append((_chart(updates, norms, "norm of the gradient"), "Before clipping."))
+    return out
+
+
+def _chart(lines: Sequence[LogLine], series: dict[str, np.ndarray], label: str) -> Markup:
+    at = np.array([line.update for line in lines], dtype=float)
+    drawn = over_frames(at, series, label, along="update", points="updates")
+    return drawn + legend(list(series)) if len(series) > 1 else drawn
+
+
+def _values(values: Sequence[float | None]) -> np.ndarray:
+    return np.array([np.nan if value is None else value for value in values], dtype=float)
+
+
+def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {inner}" for key, inner in value.items() if inner not in (0, 0.0, None, []))
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

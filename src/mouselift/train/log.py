@@ -1,0 +1,53 @@
+"""The log of a run: a line an update and a validation. No torch: pages read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mouselift.atomic import write_whole
+
+DESCRIPTION, LOG = "train.json", "log.jsonl"
+PICTURES = "validation"  # folder in the run's
+
+
+class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """One update, or one validation."""
+
+    update: int  # finished, so from 1
+    kind: str = "update"
+    loss: float | None = None  # weighted
+    parts: dict[str, float] = {}  # unweighted
+    views: dict[str, float] = {}  # each target camera's weighted loss; of a validation its foreground PSNR
+    rate: float | None = None
+    norm: float | None = None  # of the gradient before clipping
+    taken: bool = True  # False: the gradient was not finite
+    covered: float | None = None  # mean alpha drawn over that of the targets
+    seconds: float | None = None
+    waited: float | None = None  # of these seconds, for data
+    psnr: float | None = None  # dB, held-out views, foreground
+    iou: float | None = None
+
+
+def read_log(folder: Path) -> list[LogLine]:
+    """All whole lines."""
+    path = folder / LOG
+    lines: list[LogLine] = []
+    for line in path.read_bytes().splitlines() if path.is_file() else []:
+        try:
+            lines.append(msgspec.json.decode(line, type=LogLine))
+        except msgspec.DecodeError:  # a killed run was writing it
+            continue
+    return lines
+
+
+def cut_log(folder: Path, update: int) -> None:
+    """Forgets what was logged after `update`: those updates are made again."""
+    kept = [line for line in read_log(folder) if line.update <= update]
+    write_whole(folder / LOG, b"".join(msgspec.json.encode(line) + b"\n" for line in kept), replace=True)
+
+
+def append_log(folder: Path, line: LogLine) -> None:
+    with (folder / LOG).open("ab") as file:
+        file.write(msgspec.json.encode(line) + b"\n")
