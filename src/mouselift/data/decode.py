@@ -15,8 +15,9 @@ import numpy as np
 from jaxtyping import Float32, UInt8
 
 from mouselift.array_types import Array, ImageRGBA
+from mouselift.media.decoding import SIGNATURE
 from mouselift.media.orientation import Box
-from mouselift.media.png import SIGNATURE, content_of, decode_png, rgb_alpha_of, up_filtered_steps
+from mouselift.media.png import content_of, decode_png, rgb_alpha_of, up_filtered_steps
 
 # Colours times alpha, and alpha; 0..1. In planes: interleaved took four times as long.
 Premultiplied = Float32[Array, "4 h w"]

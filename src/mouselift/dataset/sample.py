@@ -32,8 +32,9 @@ from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding, Severity
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.media.decoding import SIGNATURE
 from mouselift.media.numbered_names import number_of
-from mouselift.media.png import SIGNATURE, AlphaImage, read_alpha, read_colours
+from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _GROUNDS = {"white": 255, "black": 0}

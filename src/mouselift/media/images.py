@@ -21,8 +21,9 @@ from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
 from mouselift.errors import CaptureError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
+from mouselift.media.decoding import decoded_upright
 from mouselift.media.numbered_names import numbers_of
-from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image, turned_by_opencv
+from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
 _PALETTE = b"\3"  # colour type of a PNG
@@ -266,17 +267,6 @@ def _decoded(path: Path, data: bytes, as_stored: bool) -> Array:
         order = cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
         image = np.asarray(cv2.cvtColor(image, order))
     return image
-
-
-def decoded_upright(data: bytes, as_stored: bool = False) -> Array | None:
-    """The pixels of an image file in OpenCV's order of channels, turned as EXIF says; None where it is none."""
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if data else None
-    if image is None:
-        return None
-    image, orientation = np.asarray(image), of_image(data)
-    if orientation.as_stored or turned_by_opencv(data) != as_stored:
-        return image
-    return orientation.stored(image) if as_stored else orientation.shown(image)
 
 
 def eight_bits(image: Array) -> Array:

@@ -20,13 +20,12 @@ from zlib_ng import zlib_ng
 
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import DatasetError
+from mouselift.media.decoding import SIGNATURE, decoded
 from mouselift.media.images import eight_bits
 from mouselift.media.orientation import UPRIGHT, Orientation, of_image, turned_by_opencv
 
 Pixels = UInt8[Array, "h w"] | UInt8[Array, "h w c"]  # grey, or RGB (c = 3), or straight RGBA (c = 4)
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 _COLOUR_TYPES = {1: 0, 3: 2, 4: 6}  # channels -> the standard's number
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA"}  # the standard's number -> Pillow's name; others have RGBA
 _RGBA = 6  # the number of the last
@@ -61,7 +60,7 @@ def decode_png(data: bytes, where: str) -> ImageRGBA:
     """
     if not data.startswith(SIGNATURE) or not data.endswith(_chunk(b"IEND", b"")):
         raise DatasetError(f"{where}: expected a whole PNG file, got {len(data)} bytes that are none or are cut short")
-    image = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    image = decoded(data)
     if image is None:
         raise DatasetError(f"{where}: expected a PNG file, got {len(data)} bytes that cannot be decoded")
     image = eight_bits(image)
@@ -223,23 +222,9 @@ def _summed_down(steps: Levels) -> Levels:
 
 
 def _decoded(data: bytes, path: Path) -> np.ndarray:
-    shown = _without_extras(data)
-    image = cv2.imdecode(np.frombuffer(shown, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if shown else None
+    image = decoded(data)
     if image is None:
         raise DatasetError(f"{path}: cannot be decoded as an image ({len(data)} bytes); empty, truncated or no image?")
     if image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path}: expected 8 or 16 bits a channel, got {image.dtype}")
-    return eight_bits(np.asarray(image))
-
-
-def _without_extras(data: bytes) -> bytes:
-    """A PNG less the chunks that no pixel depends on: libpng complains on the terminal about Blender's EXIF."""
-    if not data.startswith(SIGNATURE):
-        return data
-    parts, at = [SIGNATURE], len(SIGNATURE)
-    while at + 12 <= len(data):
-        end = at + 12 + struct.unpack(">I", data[at : at + 4])[0]
-        if data[at + 4 : at + 8] in _PIXEL_CHUNKS:
-            parts.append(data[at:end])
-        at = end
-    return b"".join(parts)
+    return eight_bits(image)
