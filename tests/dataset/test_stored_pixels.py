@@ -1,4 +1,4 @@
-"""Datasets are read as the model's loader reads them, by Pillow: pixels as stored, whatever a tag says, and it is said."""
+"""Datasets are read as the model's loader reads them, by Pillow: pixels as stored, and a tag that says else is told."""
 
 from __future__ import annotations
 
