@@ -14,6 +14,7 @@ from mouselift.audit.sample import audit_sample, compare_views
 from mouselift.audit.verdict import in_words
 from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
+from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.causes import moved_centres
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import fit
@@ -64,6 +65,16 @@ def test_one_number_for_all_views_is_found_beside_a_lost_tail(
     tailless = rough(make_exact(3.1), np.random.default_rng(seed), what=Roughness(grown_px=None)).sample
     assert not compare_views(tailless).check.faulty
     assert compare_views(fault(tailless, np.random.default_rng(seed)).sample).check.faulty
+
+
+def test_a_cause_that_is_not_alone_comes_with_its_rival_and_what_decides() -> None:
+    known = Cause("fov-side", "all views: off alike", ("a", "b"), {}, 4.0, 0.1, ("all-focal",), "the images' size")
+    said = in_words("fail", 1, 1, 0, {}, (), (known,))
+    assert (
+        said == "The sample fails. all views: off alike; all-focal explains it as well. What decides: the images' size."
+    )
+    alone = replace(known, ambiguous_with=(), decided_by="")
+    assert in_words("fail", 1, 1, 0, {}, (), (alone,)) == "The sample fails. all views: off alike."
 
 
 def test_silence_is_not_agreement(exact: Sample) -> None:

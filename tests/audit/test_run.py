@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from file_faults import premultiplied_alpha
 from mouselift.audit.dataset import WORST, audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
@@ -185,6 +186,26 @@ def test_one_view_is_no_pass(exact: Sample) -> None:
     assert report.verdict == "fail"
     assert "too-few-views" in {f.code for f in report.findings}
     assert audit_sample(replace(exact, views=exact.views[:2])).verdict == "unknown"
+
+
+def test_premultiplied_alpha_is_told_once(copy: Path, exact_audit: DatasetAudit) -> None:
+    for folder in copy.iterdir():
+        premultiplied_alpha(folder)
+    audit = audit_dataset(copy, workers=1)
+    told = [finding for finding in audit.findings if finding.code == "alpha-premultiplied"]
+    assert [finding.severity for finding in told] == ["warning"]
+    assert "all 3 images looked at" in told[0].message
+    assert audit.verdict == "pass"
+    assert not any(finding.code == "alpha-premultiplied" for finding in exact_audit.findings)
+
+
+def test_one_pose_for_all_fails_in_words_without_nan(copy: Path) -> None:
+    for folder in copy.iterdir():
+        edit(folder, lambda frames: [frame.update(w2c=frames[0]["w2c"]) for frame in frames])
+    audit = audit_dataset(copy, workers=1)
+    assert audit.verdict == "fail"
+    assert "all views state one camera" in audit.sentence
+    assert b"nan" not in encode_audit(audit).lower()
 
 
 def test_every_and_limit(dataset: Path) -> None:

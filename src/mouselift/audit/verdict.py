@@ -68,9 +68,11 @@ def in_words(
 
 
 def _cause(cause: Cause) -> str:
-    """Its sentence; where nothing explains the disagreement, also what would decide."""
-    decided = f" What decides: {cause.decided_by}." if cause.code == "unexplained" and cause.decided_by else ""
-    return f"{cause.sentence.rstrip('.')}.{decided}"
+    """Its sentence; where nothing explains the disagreement, or another cause does as well, also what would decide."""
+    decided = f" What decides: {cause.decided_by}." if cause.decided_by else ""
+    if cause.ambiguous_with:
+        return f"{cause.sentence.rstrip('.')}; {', '.join(cause.ambiguous_with)} explains it as well.{decided}"
+    return f"{cause.sentence.rstrip('.')}.{decided if cause.code == 'unexplained' else ''}"
 
 
 def _unknown_because(counts: Mapping[str, CodeCount]) -> str:

@@ -64,10 +64,6 @@ def show(audit: DatasetAudit) -> None:
 
     say(_VERDICT[audit.verdict])
     say(audit.sentence, markup=False)
-    for cause in audit.causes:
-        if cause.ambiguous_with:
-            rivals = ", ".join(cause.ambiguous_with)
-            say(f"{cause.code}: explained as well by {rivals}; what decides: {cause.decided_by}", markup=False)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
     if audit.counts or audit.findings:
