@@ -126,3 +126,14 @@ def test_each_guide_of_a_command_is_there() -> None:
         heads = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
         anchors = {re.sub(r"[^a-z0-9 -]", "", head.lower()).replace(" ", "-") for head in heads}
         assert anchor == "" or anchor in anchors
+
+
+def test_no_command_advises_itself() -> None:
+    """Who reads the advice has just run that command: it must say another step."""
+    circular = [
+        (code, command)
+        for code, known in CODES.items()
+        for command in known.commands
+        if f"mouselift {command}" in f"{known.sentence} {known.advice}" and code != "unfinished"
+    ]
+    assert circular == []

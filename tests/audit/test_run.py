@@ -243,3 +243,20 @@ def test_progress_and_worst_stay_small(dataset: Path, tmp_path: Path) -> None:
     assert audit.counts["bad-focal"].findings == 6 * (WORST + 15)
     assert audit.counts["bad-focal"].samples == WORST + 15
     assert len(audit.counts["bad-focal"].worst) == WORST
+
+
+@pytest.mark.parametrize(
+    ("said", "unfinished"),
+    [
+        ('{"complete": false}', True),
+        ('{"complete": true, "frame_rate": 25.0}', False),
+        ('{"frames": 3}', False),
+        ('["another tool\'s"]', False),
+    ],
+)
+def test_a_dataset_whose_preparation_was_stopped_is_said_to_be_unfinished(
+    copy: Path, said: str, unfinished: bool
+) -> None:
+    (copy / "dataset.json").write_text(said, encoding="utf-8")
+    audit = audit_dataset(copy, AuditOptions(samples=1), workers=1)
+    assert ("unfinished" in {finding.code for finding in audit.findings}) == unfinished

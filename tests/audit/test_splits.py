@@ -9,7 +9,7 @@ import pytest
 
 from mouselift.audit.leaks import Likeness, read_splits, split_findings
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.selection import assign_roles
+from mouselift.prepare.selection import assign_roles, gap_finding
 
 IDS = [f"sample_{k:06d}" for k in range(100)]
 FRAMES: list[int | None] = list(range(100))
@@ -78,3 +78,33 @@ def test_a_list_that_is_no_text(tmp_path: Path) -> None:
 def test_without_frame_numbers_time_says_nothing(frames: list[int | None]) -> None:
     lists = {"train": IDS[:50], "val": IDS[50:]}
     assert split_findings(lists, IDS, frames, unlike()) == []
+
+
+@pytest.mark.parametrize("rate", [0.0, 1.6, 25.0, 100.0, 1000.0])
+@pytest.mark.parametrize("every", [1, 3, 40])
+@pytest.mark.parametrize("gap", [None, 0, 2, 60])
+def test_prepare_says_of_its_own_lists_what_the_audit_says(rate: float, every: int, gap: int | None) -> None:
+    options = PrepareOptions(val=0.2, val_blocks=3, gap=gap)
+    frames = list(range(0, 120 * every, every))
+    roles = assign_roles(options, frames, rate)
+    names = {frame: f"sample_{frame:06d}" for frame in frames}
+    lists = {part: [names[f] for f in frames if roles[f] == part] for part in ("train", "val")}
+    rng = np.random.default_rng(2)
+    seen = [Likeness((k,), rng.integers(0, 256, 64, dtype=np.uint8)) for k in range(len(frames))]
+    by_audit = split_findings(lists, list(names.values()), frames, seen, rate)
+    by_prepare = gap_finding(options, roles, rate)
+    assert [(f.code, f.severity, f.sample, f.value) for f in by_audit] == [
+        (f.code, f.severity, f.sample, f.value) for f in by_prepare
+    ]
+    if by_prepare:
+        assert ("the gap was given" in by_prepare[0].message) == (gap is not None)
+
+
+def test_a_gap_that_cannot_be_kept_is_said() -> None:
+    """Sixty frames at 100 a second: half a second is most of the recording."""
+    roles = assign_roles(PrepareOptions(), range(60), 100.0)
+    (found,) = gap_finding(PrepareOptions(), roles, 100.0)
+    assert "within 50 frames" in found.message
+    assert "quarter of a validation run" in found.message
+    long = assign_roles(PrepareOptions(), range(10_000), 100.0)
+    assert gap_finding(PrepareOptions(), long, 100.0) == []

@@ -121,8 +121,13 @@ def _summed_up(
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
+    described = _described(path)
+    whole += _unfinished(path, described, collected.count)
     lists, broken = read_splits(path)
-    whole += [*broken, *split_findings(lists, collected.ids, collected.frames, collected.likenesses, _frame_rate(path))]
+    whole += [
+        *broken,
+        *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
+    ]
     passed, failed, unknown = collected.verdict_counts()
     answer = verdict(whole, passed / max(passed + unknown, 1), failed)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
@@ -139,18 +144,28 @@ def _summed_up(
 
 
 class _Description(msgspec.Struct):
-    frame_rate: float = 0.0
+    """Of mouselift's own dataset.json."""
+
+    frame_rate: float = 0.0  # frames per second; 0: not known
+    complete: bool = True
 
 
-def _frame_rate(path: Path) -> float:
-    """Frames per second that mouselift's own dataset.json states; 0 where there is no such file."""
+def _described(path: Path) -> _Description:
+    """What the dataset's own file says; nothing where there is none, or it is another tool's."""
     file = path / "dataset.json"
     if not path.is_dir() or not file.is_file():
-        return 0.0
+        return _Description()
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Description).frame_rate
-    except msgspec.DecodeError:  # another tool's file of this name
-        return 0.0
+        return msgspec.json.decode(file.read_bytes(), type=_Description)
+    except msgspec.DecodeError:
+        return _Description()
+
+
+def _unfinished(path: Path, described: _Description, samples: int) -> list[Finding]:
+    if described.complete:
+        return []
+    text = f"{path / 'dataset.json'}: the preparation was not finished; {samples} samples are there, perhaps not all"
+    return [Finding.of("unfinished", text)]
 
 
 @dataclass(eq=False)

@@ -17,14 +17,13 @@ from jaxtyping import Float64, UInt8
 
 from mouselift.array_types import Array, Levels
 from mouselift.dataset.layout import LISTS
+from mouselift.dataset.splits import neighbour_finding
 from mouselift.findings import Finding
 
 CELLS = 8  # a side
 ALIKE = 2.0  # levels of 255, root mean square over all cells: below it two samples show one pose
 _CLOSE = 64  # samples of a side, read at every n-th pixel, before cells are averaged
 _CHUNK = 512  # samples compared at a time: their distances to ten thousand others take 40 MB
-NEIGHBOUR_SECONDS = 0.5  # as prepare's own gap: nearer in time, a mouse shows the same pose
-NEIGHBOUR_SHARE = 0.05  # of the validation samples: contiguous blocks without a gap stay below, shuffled lists do not
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,25 +143,12 @@ def _neighbours(
     ids: Sequence[str], frames: Sequence[int | None], train: list[int], val: list[int], frame_rate: float
 ) -> list[Finding]:
     """Validation samples with a training sample next to them in time."""
-    theirs = np.array(sorted(f for i in train if (f := frames[i]) is not None))
-    mine = [(f, i) for i in val if (f := frames[i]) is not None]
-    known = [f for f in frames if f is not None]
-    if len(theirs) == 0 or not mine or len(known) < 2 or len(set(known)) < len(known):
+    known = sorted(f for f in frames if f is not None)
+    if len(known) < 2 or len(set(known)) < len(known):
         return []
-    step, reach = int(np.diff(sorted(known)).min()), NEIGHBOUR_SECONDS * frame_rate
-    if frame_rate > 0 and step > reach:
-        return []
-    reach = max(step, round(reach))
-    near = [sample for frame, sample in mine if int(np.abs(theirs - frame).min()) <= reach]
-    if not near:
-        return []
-    share, first = len(near) / len(mine), ids[near[0]]
-    text = (
-        f"{len(near)} of {len(mine)} validation samples lie within {reach} frames of a training sample, the first: "
-        f"{first}"
-    )
-    severity, limit = "warning" if share > NEIGHBOUR_SHARE else "note", NEIGHBOUR_SHARE
-    return [Finding.of("split-neighbours", text, severity=severity, sample=first, value=share, limit=limit)]
+    theirs, mine = ({f: ids[i] for i in part if (f := frames[i]) is not None} for part in (train, val))
+    found = neighbour_finding(theirs, mine, int(np.diff(known).min()), frame_rate)
+    return [] if found is None else [found]
 
 
 def _alike(ids: Sequence[str], seen: Sequence[Likeness], train: list[int], val: list[int]) -> list[Finding]:

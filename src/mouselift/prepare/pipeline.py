@@ -31,7 +31,7 @@ from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
-from mouselift.prepare.selection import assign_roles, select_frames
+from mouselift.prepare.selection import assign_roles, gap_finding, select_frames
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import RunFolder
 
@@ -107,7 +107,8 @@ def prepare_dataset(
         kept = [record.frame for record in known.values() if record.status == "kept"]
         roles = assign_roles(options, kept, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
-        summary = _summary(out, frames, records, made, source.findings, _scale(capture, source, records))
+        said = [*source.findings, *gap_finding(options, roles, source.rate)]
+        summary = _summary(out, frames, records, made, said, _scale(capture, source, records))
         store.complete(records, _description(source, records, options))
     source.close()
     return summary

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from mouselift.dataset.splits import NEIGHBOUR_SECONDS, neighbour_finding
 from mouselift.errors import CaptureError
+from mouselift.findings import Finding
 from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.sample import sample_id
 
 Role = Literal["train", "val", "gap"]
-_GAP_SECONDS = 0.5  # animals at rest move little in less; neighbouring frames would leak into validation
 _FALLBACK_GAP_FRAMES = 10  # for sources that have no frame rate
 
 
@@ -54,7 +56,7 @@ def assign_roles(options: PrepareOptions, frames: Sequence[int], rate: float = 0
     roles: dict[int, Role] = dict.fromkeys(numbers, "train")
     for first, last in _validation_runs(options, len(numbers)):
         low, high = numbers[first], numbers[last - 1]
-        want = round(_GAP_SECONDS * rate) if rate > 0 else _FALLBACK_GAP_FRAMES
+        want = round(NEIGHBOUR_SECONDS * rate) if rate > 0 else _FALLBACK_GAP_FRAMES
         gap = options.gap if options.gap is not None else min(want, (high - low + 1) // 4)
         roles.update(dict.fromkeys(numbers[first:last], "val"))
         # What is cut away comes off the training side, so that validation keeps its share.
@@ -63,6 +65,25 @@ def assign_roles(options: PrepareOptions, frames: Sequence[int], rate: float = 0
             if roles[frame] == "train" and abs(edge - frame) <= gap and not _jump_between(options.jumps, frame, edge):
                 roles[frame] = "gap"
     return roles
+
+
+def gap_finding(options: PrepareOptions, roles: Mapping[int, Role], rate: float) -> list[Finding]:
+    """Said where validation is nearer to training than half a second: the recording is too short, or `gap` says so.
+
+    The same that an audit of the dataset says.
+    """
+    frames = sorted(roles)
+    if len(frames) < 2:
+        return []
+    train, val = ({f: sample_id(f) for f in frames if roles[f] == role} for role in ("train", "val"))
+    why = (
+        "the gap was given"
+        if options.gap is not None
+        else "a longer gap would be more than a quarter of a validation run"
+    )
+    more = f" ({why}; fewer and longer runs: --val-blocks 1)"
+    found = neighbour_finding(train, val, int(np.diff(frames).min()), rate, more)
+    return [] if found is None else [found]
 
 
 def _validation_runs(options: PrepareOptions, count: int) -> list[tuple[int, int]]:
