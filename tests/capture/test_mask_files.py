@@ -16,6 +16,7 @@ from mouselift.capture.discovery import Discovery, discover
 from mouselift.capture.mask_files import carries
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError
+from sleap_labels import sleap_labels
 
 Paint = Callable[[str, int], np.ndarray]
 
@@ -169,6 +170,31 @@ def test_a_folder_an_object(recording: Path, truth, objects: tuple[str, str]) ->
     check(found, truth, objects={c.name: objects[0] for c in truth})
 
 
+@pytest.mark.parametrize("place", ["masks/labels.slp", "sleap_masks.slp"])
+def test_sleap_counts_from_0(recording: Path, truth, place: str) -> None:
+    """Of frames 3 and 5 only: PNGs so numbered would be asked about, SLEAP's frames are places."""
+    (recording / place).parent.mkdir(exist_ok=True)
+    masks = [
+        {"video": video, "frame_idx": number, "mask": shape(truth, camera.name, number)}
+        for number in (3, 5)
+        for video, camera in enumerate(truth)
+    ]
+    sleap_labels(recording / place, masks, tuple(f"/lab/mouse7/{camera.name}/0.mp4" for camera in truth))
+    found = discover(recording)
+    assert "SLEAP's masks of 'mask' in 2 of 2 images" in "\n".join(found.found)
+    file = recording / "capture.toml"
+    write_capture_toml(file, found.spec)
+    source = CaptureSource(load_capture(file))
+    for views in source.read([2, 3, 4, 5, 6]):
+        for name, view in zip(source.cameras, views.views, strict=True):
+            expected = 255 * shape(truth, name, views.frame).astype(np.uint8)
+            if views.frame in (3, 5):
+                np.testing.assert_array_equal(view.mask, expected)
+            else:
+                assert view.mask is None
+    source.close()
+
+
 def test_what_cannot_be_read_is_left_with_its_reason(recording: Path, truth) -> None:
     (recording / "masks").mkdir()
     np.save(recording / "masks/Camera1.npy", np.zeros((12, 5, 7), dtype=np.float32))
@@ -178,7 +204,7 @@ def test_what_cannot_be_read_is_left_with_its_reason(recording: Path, truth) -> 
     left = "\n".join(discover(recording).left)
     assert "masks/Camera1.npy: array masks: expected bool or whole numbers, got float32; save masks > 0" in left
     assert "masks/overview.npy: carries no camera's name" in left
-    assert "masks/Camera2.slp: SLEAP's labels are not read here" in left
+    assert "masks/Camera2.slp: " in left
     assert "masks/Camera3.json: " in left
 
 

@@ -9,21 +9,16 @@ from pathlib import Path, PurePosixPath
 
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import token
-from mouselift.errors import MaskError, UnreachableError
+from mouselift.errors import UnreachableError
 from mouselift.media.array_masks import ARRAY_SUFFIXES, open_arrays
 from mouselift.media.coco_masks import open_coco, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder, NumberedImages
 from mouselift.media.mask_stack import MaskStack, choose_object
+from mouselift.media.sleap_masks import open_sleap, videos_of
 from mouselift.media.video_index import VideoInfo, probe
 
 STACK_SUFFIXES = (*ARRAY_SUFFIXES, ".json", ".slp")
 Masks = VideoInfo | NumberedImages
-
-_SLEAP = (
-    "{path}: SLEAP's labels are not read here; where sleap-io is installed, save one file a camera: labels = "
-    "sleap_io.load_slp(FILE); np.savez_compressed(OUT, **{{str(f.frame_idx): f.masks[0].data for f in "
-    "labels.find(labels.videos[0]) if f.masks}}); see docs/guides/masks.md"
-)
 
 
 def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = None, as_stored: bool = False) -> Masks:
@@ -37,12 +32,21 @@ def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = No
     if suffix in ARRAY_SUFFIXES:
         return open_arrays(path, chosen)
     if suffix == ".json":
-        carried = any(carries(names, image.file_name) for image in read_coco(path))
+        carried = any(carries(names, inside) for inside in names_inside(path))
         whole = not carried and carries(names, f"{path.parent.name}/{path.stem}")
         return open_coco(path, lambda file_name: whole or carries(names, file_name), chosen)
     if suffix == ".slp":
-        raise MaskError(_SLEAP.format(path=path))
+        videos = names_inside(path)
+        whole = len(videos) == 1 and carries(names, f"{path.parent.name}/{path.stem}")
+        return open_sleap(path, lambda video: whole or carries(names, video), chosen)
     return probe(path, as_stored)
+
+
+def names_inside(path: Path) -> list[str]:
+    """The names that tell cameras inside a file: of annotated images, or of videos; none in files of arrays."""
+    if path.suffix.lower() == ".json":
+        return [image.name for image in read_coco(path)]
+    return videos_of(path) if path.suffix.lower() == ".slp" else []
 
 
 def carries(names: tuple[str, ...], inside: str) -> bool:

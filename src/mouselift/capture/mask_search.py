@@ -13,9 +13,9 @@ from pathlib import Path
 
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import CameraNames, token
-from mouselift.capture.mask_files import STACK_SUFFIXES, carries, object_folders, open_masks
+from mouselift.capture.mask_files import STACK_SUFFIXES, carries, names_inside, object_folders, open_masks
 from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, PREPARED, Recording, media_below
-from mouselift.errors import CaptureError, MaskError, VideoError
+from mouselift.errors import CaptureError, MaskError, MissingExtraError, VideoError
 from mouselift.media.coco_masks import read_coco
 from mouselift.media.images import IMAGE_SUFFIXES
 
@@ -48,20 +48,20 @@ def search_masks(names: CameraNames) -> MaskSearch:
         shown = path.relative_to(folder).as_posix()
         try:
             named = names.find(path)
-            inside = _inside(names, _annotated(path)) if path.suffix.lower() == ".json" else []
+            inside = _inside(names, names_inside(path))
             cameras = inside or ([named.camera] if named is not None else [])
             if not cameras:
                 left.append(f"{shown}: {names.why_not(path)}")
                 continue
             for camera in cameras:
                 open_masks(path, (camera,))
-        except (CaptureError, MaskError, VideoError) as error:
+        except (CaptureError, MaskError, MissingExtraError, VideoError) as error:
             left.append(f"{shown}: {_reason(error, path)}")
             continue
         if inside:
             shared.append(_recording(names, path, inside))
-            strange = [name for name in _annotated(path) if not _inside(names, [name])]
-            left += [f"{shown}: {len(strange)} images such as {strange[0]}: no camera's name"] if strange else []
+            strange = [name for name in names_inside(path) if not _inside(names, [name])]
+            left += [f"{shown}: {len(strange)} entries such as {strange[0]}: no camera's name"] if strange else []
         else:
             own.append(path)
     return MaskSearch(
@@ -120,10 +120,6 @@ def _inside(names: CameraNames, inside: Sequence[str]) -> list[str]:
 def _images(folder: Path) -> list[str]:
     with os.scandir(folder) as entries:
         return sorted(e.name for e in entries if Path(e.name).suffix.lower() in IMAGE_SUFFIXES)
-
-
-def _annotated(path: Path) -> list[str]:
-    return [image.file_name for image in read_coco(path)]
 
 
 def _recording(names: CameraNames, path: Path, cameras: Sequence[str]) -> Recording:

@@ -193,6 +193,13 @@ def _open_masks(camera: CaptureCamera, media: Masks, images: Track, capture: Cap
                 "belongs to which image cannot be told. Export the masks again, or as PNGs named by frame number"
             )
         masks = Track(media, images.shift - (images.media.first if isinstance(images.media, ImageFolder) else 0))
+    elif media.from_zero:
+        if media.last >= count or (isinstance(images.media, NumberedImages) and not images.media.complete):
+            raise MaskError(
+                f"{here}: counts images from 0 to {media.last}; expected {count} images ({images.path.name}) of which "
+                "none is missing in between"
+            )
+        masks = Track(media, images.shift - (images.media.first if isinstance(images.media, ImageFolder) else 0))
     elif isinstance(images.media, ImageFolder) and set(media.numbers) <= images.media.files.keys():
         masks = Track(media, images.shift)  # the same numbers are the same images
     elif media.complete and media.frames == count:
@@ -210,7 +217,12 @@ def _open_masks(camera: CaptureCamera, media: Masks, images: Track, capture: Cap
 
 def _fitting(masks: Masks | None, images: VideoInfo | NumberedImages, told: int | None = None) -> Sequence[int]:
     """The numbers that the first image's mask may have in a folder of masks beside a video. told: by capture.toml."""
-    if not isinstance(masks, NumberedImages) or masks.positional or isinstance(images, NumberedImages):
+    if (
+        not isinstance(masks, NumberedImages)
+        or masks.positional
+        or masks.from_zero
+        or isinstance(images, NumberedImages)
+    ):
         return ()
     if masks.complete and masks.frames == images.frames:
         return (masks.first,)

@@ -121,6 +121,7 @@ class NumberedImages(ABC):
     width: int
     height: int
     positional: bool = False  # numbers are places in a file, which names none
+    from_zero: bool = False  # numbers are places in the recording, and 0 is its first image
     rate: ClassVar[float] = 0.0  # frames per second: not known
 
     @property

@@ -35,6 +35,7 @@ class MaskStack(NumberedImages):
     positional: bool = False
     one_object: bool = False  # `mask_object` has chosen already
     question: str | None = None  # which of several objects? what `mask_object` has to settle
+    from_zero: bool = False
     marked: Collection[int] | None = None  # `held`, where not all that are listed have a mask
 
     @property
