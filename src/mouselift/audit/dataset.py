@@ -14,6 +14,14 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
+from mouselift.audit.pooled_cameras import (
+    MOST_SAMPLES,
+    PooledCameras,
+    SamplePlanes,
+    is_inconclusive,
+    pool_cameras,
+    settled,
+)
 from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
@@ -27,7 +35,7 @@ from mouselift.audit.result import (
     DatasetAudit,
     SampleReport,
 )
-from mouselift.audit.sample import audit_sample
+from mouselift.audit.sample import audit_views
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
@@ -56,21 +64,24 @@ _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
+_Done = tuple[int, SampleReport, Likeness, SamplePlanes]
+
+
 @dataclass(frozen=True, eq=False)
 class _Job:
     folders: tuple[Path, ...]
     hull: bool
+    pooled: frozenset[int]  # samples whose planes are pooled
 
-    def __call__(
-        self, block: Sequence[int]
-    ) -> Iterator[tuple[list[tuple[int, SampleReport, Likeness]], RayStatistics]]:
+    def __call__(self, block: Sequence[int]) -> Iterator[tuple[list[_Done], RayStatistics]]:
         """Reports and likenesses by the samples' numbers, and the block's rays."""
         rays = RayStatistics.empty()
-        done: list[tuple[int, SampleReport, Likeness]] = []
+        done: list[_Done] = []
         for index in block:
             sample = load_sample(self.folders[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
-            done.append((index, audit_sample(sample, hull=self.hull), like))
+            report, planes = audit_views(sample, self.hull)
+            done.append((index, report, like, planes if index in self.pooled else planes.without_planes()))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
 
@@ -101,22 +112,43 @@ def audit_dataset(
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
     done = 0
     progress("samples", 0, len(folders))
-    for samples, rays in run_blocks(_Job(tuple(folders), options.hull), blocks, worker_count(workers)):
-        for index, report, like in samples:
-            collected.add(index, report, like)
-            LOG.debug("%s: %s", folders[index].name, report.verdict)
+    pool = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
+    planes: dict[int, SamplePlanes] = {}
+    inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
+    for samples, rays in run_blocks(_Job(tuple(folders), options.hull, pool), blocks, worker_count(workers)):
+        for index, report, like, own in samples:
+            planes[index] = own
+            if is_inconclusive(report):
+                inconclusive.append((index, report, like))
+            else:
+                collected.add(index, report, like)
         collected.rays = collected.rays.merged(rays)
         done += len(samples)
         progress("samples", done, len(folders))
+    together = pool_cameras([planes[index] for index in sorted(pool)])
+    rig = planes[0].rig if planes else None
+    for index, report, like in inconclusive:
+        known = together is not None and together.right and rig is not None and planes[index].rig == rig
+        collected.add(index, settled(report, together) if known and together else report, like)
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
     looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
     causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
-    return _summed_up(path, collected, profile, options.hull, causes, [*repeated, *premultiplied_findings(folders)])
+    explained = any(cause.code != "unexplained" for cause in causes)
+    blamed = together.findings() if together is not None and not explained else []
+    return _summed_up(
+        path, collected, profile, options.hull, causes, [*blamed, *repeated, *premultiplied_findings(folders)], together
+    )
 
 
 def _summed_up(
-    path: Path, collected: Collected, profile: Profile, hull: bool, causes: list[Cause], found: Sequence[Finding]
+    path: Path,
+    collected: Collected,
+    profile: Profile,
+    hull: bool,
+    causes: list[Cause],
+    found: Sequence[Finding],
+    together: PooledCameras | None,
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
@@ -133,6 +165,8 @@ def _summed_up(
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
+    if answer == "pass" and together is not None and together.right and "masks-rough" in counts:
+        sentence += f" All samples together: {together.fineness}; masks allow no finer."
     return DatasetAudit(
         schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
         verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,

@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
 from mouselift.audit.placement import Placement, Spread, placement, placement_findings, spread, spread_findings
+from mouselift.audit.pooled_cameras import SamplePlanes
 from mouselift.audit.profile import camera_facts
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
@@ -33,8 +34,11 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     >>> report.verdict, report.numbers["tangency_px"]  # doctest: +SKIP
     ('pass', 0.11)
     """
-    if isinstance(sample, Path):
-        sample = load_sample(sample)
+    return audit_views(load_sample(sample) if isinstance(sample, Path) else sample, hull)[0]
+
+
+def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, SamplePlanes]:
+    """(as `audit_sample`; what the sample says about its cameras together with others)."""
     findings = list(sample.findings)
     if sample.preset == "legacy":
         text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
@@ -52,7 +56,8 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
         findings.append(sample.finding("too-few-views", text))
     answer = verdict(findings, compared=float(seen.judged))
     numbers = _sample_numbers(seen, place, apart)
-    return SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place))
+    report = SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place))
+    return report, SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:

@@ -108,7 +108,7 @@ def without_cuts(
 def _known_edges(sample: Sample, outlines: Sequence[Outline | None]) -> dict[int, Bool[Array, " m"]]:
     """Of mouselift's own views that are cut: which corners of the outline lie on the source image's border."""
     try:
-        plan = SamplePlan.from_json(sample.plan) if sample.plan else None
+        plan = SamplePlan.from_json(sample.plan) if sample.plan and any(view.cut for view in sample.views) else None
     except DatasetError:  # written by another version
         return {}
     out: dict[int, Bool[Array, " m"]] = {}

@@ -70,7 +70,7 @@ class Sample:
     unseen: tuple[Camera, ...] = ()  # of views that came without a usable silhouette
     findings: tuple[Finding, ...] = ()  # about the files, by `load_sample`
     preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
-    plan: bytes = b""  # mouselift's own `SamplePlan` as JSON, where a sensor had cut a view
+    plan: bytes = b""  # mouselift's own `SamplePlan` as JSON
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
@@ -166,7 +166,7 @@ def load_sample(folder: Path, colours: bool = False) -> Sample:
         text = f"{file}: images of several sizes: {', '.join(sizes)}"
         findings.append(Finding.of("sizes-differ", text, sample=name))
     unseen = tuple(view.camera for view in views if not view.alpha.size)
-    plan = bytes(content.mouselift.plan) if content.mouselift and any(view.cut for view in seen) else b""
+    plan = bytes(content.mouselift.plan) if content.mouselift else b""
     return Sample(name, seen, frame, folder, unseen, tuple(findings), preset, plan)
 
 

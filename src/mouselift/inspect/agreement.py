@@ -10,6 +10,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.findings import Finding
+from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX
 from mouselift.geometry.tangent_planes import tangency
 from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint, rounded_range
 from mouselift.inspect.sampled_frames import FrameOutlines
@@ -18,14 +19,11 @@ from mouselift.masks.quality import FrameRecord, ViewRecord, measure, rounded_me
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 from mouselift.media.images import FrameSet
 
-# Of `agreement_findings`; pixels of the recording. Rates with these limits, and with others:
-# `python benchmarks/inspect_limits.py` (docs/evidence/inspect-rates.md).
-RATIO = 2.0  # residual of the pairs with a camera over that of the pairs without it
+# Of `agreement_findings`, besides those of `geometry.outline_mismatch`; pixels of the recording. Rates with these
+# limits, and with others: `python benchmarks/inspect_limits.py` (docs/evidence/inspect-rates.md).
 SURE_RATIO = 3.0  # the same, for an error
 WORST_SHARE = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
-LEAST_PX = 1.0  # a camera that is nearer to the others than this is not named
 SERIOUS_PX = 3.0  # for an error
-ROUGH_PX = 6.0  # of all views: masks or calibration are rough
 WRONG_PX = 20.0  # for an error
 _INSTANTS = 5  # fewer say nothing
 _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05

@@ -15,6 +15,7 @@ import numpy as np
 from mouselift.array_types import Points2
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.outline_mismatch import ROUGH_PX
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
 from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
@@ -23,7 +24,7 @@ from mouselift.masks.volume import Carver, ViewLevels, ViewMask, footprint
 
 _CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
-_GOOD_CENTROID, _GOOD_TANGENCY = 6.0, 4.0  # pixels of the source, medians
+_GOOD_CENTROID = 6.0  # pixels of the source, median
 _GOOD_COVERAGE, _GOOD_EMPTY = 0.9, 0.05
 
 
@@ -52,7 +53,7 @@ class CameraQuality(msgspec.Struct, frozen=True):
     empty: int
     cut: int
     centroid_px: float | None  # median
-    tangency_px: float | None  # median of the absolute residuals
+    tangency_px: float | None  # the outline mismatch: median of the absolute residuals
     tangency_rms_px: float | None
     coverage: float | None  # median
     jumps: float | None  # share of neighbouring frames between which the area jumps
@@ -167,7 +168,7 @@ def _verdict_words(q: CameraQuality) -> str:
         concerns.append(f"no subject in {q.empty} of {q.frames} frames")
     if q.centroid_px is not None and q.centroid_px > _GOOD_CENTROID:
         concerns.append(f"its centre is {q.centroid_px:.1f} px from where the other views put it")
-    if q.tangency_px is not None and q.tangency_px > _GOOD_TANGENCY:
+    if q.tangency_px is not None and q.tangency_px > ROUGH_PX:
         concerns.append(f"its outline is {q.tangency_px:.1f} px from the other views' tangent planes")
     if q.coverage is not None and q.coverage < _GOOD_COVERAGE:
         concerns.append(f"the other views support only {q.coverage:.0%} of it")
