@@ -8,6 +8,7 @@ makes cameras and silhouettes agree with the fewest values wins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import combinations
@@ -48,6 +49,7 @@ from mouselift.diagnosis.changes import (
 )
 from mouselift.diagnosis.fit_starts import starts_from_positions
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
+from mouselift.geometry.triangulation import meeting_point
 
 
 @dataclass(frozen=True)
@@ -312,7 +314,7 @@ def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
     everyone = tuple(range(len(cameras)))
     yield _fitted("each-scale", everyone, (SCALE,), "principal")
     yield _fitted("each-scale", everyone, (SCALE,))
-    yield _fitted("each-shift", everyone, (SHIFT_X, SHIFT_Y))
+    yield replace(_fitted("each-shift", everyone, (SHIFT_X, SHIFT_Y)), starts=_shifts_to_one_point)
     yield replace(_fitted("each-scale-shift", everyone, (SCALE, SHIFT_X, SHIFT_Y)), starts=starts_from_positions)
 
 
@@ -392,6 +394,23 @@ def _along_principal(cameras: CameraArrays) -> np.ndarray:
     out = np.zeros((len(cameras), 7, 1))
     out[:, 2:4, 0] = cameras.principal
     return out
+
+
+def _shifts_to_one_point(cameras: CameraArrays, outlines: ConvexOutlines) -> list[np.ndarray]:
+    """Shifts of all views that put the silhouettes' centroids where one point is seen.
+
+    The point is the one nearest to their rays, or the one where the optical axes meet.
+    """
+    points = [subject_point(cameras, outlines)]
+    with suppress(ValueError):  # parallel axes
+        points.append(meeting_point(cameras.centre, cameras.R_cam_world[:, 2]))
+    starts = []
+    for point in points:
+        if point is not None:
+            at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
+            seen_at = cameras.focal * at[:, :2] / np.maximum(at[:, 2:], 1e-9) + cameras.principal
+            starts.append(np.where(outlines.seen[:, None], outlines.centroid - seen_at, 0.0).reshape(-1))
+    return starts
 
 
 _PRINCIPAL_FACTORS = np.geomspace(0.25, 4.0, 41)  # tried, 7 % apart: sizes of videos over sizes of samples
