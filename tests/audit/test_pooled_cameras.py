@@ -81,6 +81,7 @@ def exchanged(a: int, b: int) -> Callable[[list[View]], list[View]]:
 def test_rough_masks_blame_no_camera(views: tuple[int, ...], rough: list) -> None:
     found = pooled(rough, list, views)
     assert found.right
+    assert found.settles
     assert found.findings() == []
     assert 0.3 < found.mismatch_px < ROUGH_PX
     assert f"{found.mismatch_px:.2g} px" in found.fineness
@@ -103,6 +104,12 @@ def test_a_wrong_camera_is_named(views: tuple[int, ...], place: int, rough: list
 def test_exchanged_cameras_are_both_named(rough: list) -> None:
     found = pooled(rough, exchanged(1, 4), (0, 1, 2, 3, 4, 5))
     assert set(found.faulty) == {rough[0][0].views[1].name, rough[0][0].views[4].name}
+
+
+def test_a_small_fault_under_exact_masks_excuses_nothing(rough: list) -> None:
+    exact = [(sample, [outline_of(view.alpha) for view in sample.views]) for sample, _ in rough]
+    for change in (list, focal(2, 1.005)):
+        assert not pooled(exact, change, (0, 1, 2, 3, 4, 5)).settles
 
 
 def test_few_samples_say_nothing(rough: list) -> None:

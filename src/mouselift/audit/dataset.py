@@ -128,7 +128,13 @@ def audit_dataset(
     together = pool_cameras([planes[index] for index in sorted(pool)])
     rig = planes[0].rig if planes else None
     for index, report, like in inconclusive:
-        known = together is not None and together.right and rig is not None and planes[index].rig == rig
+        known = (
+            together is not None
+            and together.right
+            and together.settles
+            and rig is not None
+            and planes[index].rig == rig
+        )
         collected.add(index, settled(report, together) if known and together else report, like)
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])

@@ -41,6 +41,11 @@ _SHRINKS = 1.4
 _CERTAIN = 4.0  # standard errors over samples by which it must help
 _CAPPED = 5.0  # times the median: a lost tail counts so much and no more
 _ROUNDS = 20  # of reweighting
+# Outlines of exact masks with soft edges miss each other by 0.02 to 0.05 px of the source, of hard edges by 0.1 to 0.2
+# (rounding to whole pixels: 0.29 px of sigma an outline). What changes of all cameras leave must be as rough as that.
+_HARD_PX = 0.08
+_MOST_SHRINK = 4.0  # mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 with three (masks repeat themselves, too)
+_MOST_CAMERAS = 16  # unknowns of all grow by four a camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +130,7 @@ class PooledCameras:
     camera_px: dict[str, float]  # of the planes with each camera
     faulty: tuple[str, ...]  # cameras to blame
     because: str  # how that is known; empty where no camera is to blame
+    settles: bool  # a sample that disagrees has rough masks: nothing that repeats itself explains what it sees
 
     @property
     def right(self) -> bool:
@@ -174,8 +180,25 @@ def pool_cameras(samples: Iterable[SamplePlanes]) -> PooledCameras | None:
     total = outline_mismatch(residual)
     size = float(np.nanmedian([sample.size_px for sample in known]))
     own = {name: outline_mismatch(residual[planes.of(k)]) for k, name in enumerate(names) if planes.of(k).any()}
-    faulty, because = _blamed(planes, names, "px of the source" if source else "px")
-    return PooledCameras(len(known), source, total, total / size, own, faulty, because)
+    faulty, because, repeats = _blamed(planes, names, "px of the source" if source else "px")
+    settles = not repeats and _rough(planes, total, len(names))
+    return PooledCameras(len(known), source, total, total / size, own, faulty, because, settles)
+
+
+def _rough(planes: _Planes, total: float, cameras: int) -> bool:
+    """Whether it is the masks by which outlines miss each other: changes of all cameras leave about as much."""
+    if cameras > _MOST_CAMERAS:
+        return False
+    left = outline_mismatch(planes.left_by(_all_columns(planes, cameras), np.ones(len(planes.residual), dtype=bool)))
+    return left > _HARD_PX and total < _MOST_SHRINK * left
+
+
+def _all_columns(planes: _Planes, cameras: int) -> np.ndarray:
+    out = np.zeros((len(planes.residual), cameras, planes.columns.shape[2]))
+    rows = np.arange(len(out))
+    for place in (0, 1):
+        out[rows, planes.view[:, place]] += planes.columns[:, place]
+    return out.reshape(len(out), -1)
 
 
 _ALONE = {"tangency", "tangency-unknown"}  # what one sample says of its cameras, and what all together may know better
@@ -217,8 +240,11 @@ class _Planes:
 
     def left(self, camera: int) -> np.ndarray:
         """Residuals with one camera changed as the other half of the samples wants it."""
-        out, own, half = self.residual.copy(), self.of(camera), self.sample % 2
-        columns = (self.columns * (self.view == camera)[..., None]).sum(axis=1)
+        return self.left_by((self.columns * (self.view == camera)[..., None]).sum(axis=1), self.of(camera))
+
+    def left_by(self, columns: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Residuals with the planes `own` changed by `columns`, each half as the other half of the samples wants it."""
+        out, half = self.residual.copy(), self.sample % 2
         for part in (0, 1):
             fitted, told = own & (half != part), own & (half == part)
             if fitted.sum() > columns.shape[1]:
@@ -237,8 +263,9 @@ def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> np.ndarray:
     return values / size
 
 
-def _blamed(planes: _Planes, names: Sequence[str], unit: str) -> tuple[tuple[str, ...], str]:
-    """(cameras to blame, why); the why is empty where none is."""
+def _blamed(planes: _Planes, names: Sequence[str], unit: str) -> tuple[tuple[str, ...], str, bool]:
+    """(cameras to blame, why, whether some camera's change helps at all); the why is empty where none is to blame."""
+    repeats = False
     total = outline_mismatch(planes.residual)
     cap, count = _CAPPED * total, int(planes.sample.max()) + 1
     found: list[tuple[float, str, str]] = []
@@ -250,6 +277,7 @@ def _blamed(planes: _Planes, names: Sequence[str], unit: str) -> tuple[tuple[str
         gain = np.minimum(np.abs(planes.residual), cap) - np.minimum(np.abs(left), cap)
         each = np.bincount(planes.sample, gain, count)
         certain = each.mean() > _CERTAIN * each.std() / np.sqrt(count)
+        repeats |= before > _SHRINKS * after and bool(certain)
         if before - after > LEAST_PX and before > _SHRINKS * after and certain:
             text = (
                 f"camera {name}: over all samples its outlines lie {before:.1f} {unit} from where the others put them; "
@@ -277,5 +305,5 @@ def _blamed(planes: _Planes, names: Sequence[str], unit: str) -> tuple[tuple[str
                 f"cameras {names[a]} and {names[b]}: the outlines of all views lie {total:.1f} {unit} from where the "
                 f"others put them, and {least:.1f} without these two: they are exchanged, or both are wrong"
             )
-            return (names[a], names[b]), text
-    return ((alone[1],), alone[2]) if found else ((), "")
+            return (names[a], names[b]), text, True
+    return ((alone[1],), alone[2], True) if found else ((), "", repeats)
