@@ -30,9 +30,23 @@ def test_stated_deviations_cover_what_happens() -> None:
     rng, z = np.random.default_rng(0), []
     for _ in range(300):
         found = line(3.0 * _AT - 1.0 + 0.1 * rng.standard_normal(40), np.inf)
-        spread = np.sqrt(np.diag(found.covariance(0.1, _NONE)))
+        spread = np.sqrt(np.diag(found.covariance([np.eye(40)], np.full(2, 1e5))))
         z.append((found.x - [3.0, -1.0]) / spread)
     assert 0.62 < (np.abs(np.array(z)) < 1).mean() < 0.74
+
+
+def test_rows_that_share_an_error_count_once() -> None:
+    """Every row stands four times in the fit: deviations stay those of the forty, and half them where it is not told."""
+    rng, z, blind = np.random.default_rng(1), [], []
+    alike = np.kron(np.eye(40), np.ones((4, 4)))
+    J = np.repeat(np.stack([_AT, np.ones_like(_AT)], axis=1), 4, axis=0)
+    for _ in range(300):
+        seen = np.repeat(3.0 * _AT - 1.0 + 0.1 * rng.standard_normal(40), 4)
+        found = minimise(lambda x, seen=seen: (J @ x - seen, J), np.zeros(2), _NONE, np.zeros(2))
+        for errors, into in ((alike, z), (np.eye(160), blind)):
+            into.append((found.x - [3.0, -1.0]) / np.sqrt(np.diag(found.covariance([errors], np.full(2, 1e5)))))
+    assert 0.62 < (np.abs(np.array(z)) < 1).mean() < 0.74
+    assert (np.abs(np.array(blind)) < 1).mean() < 0.45
 
 
 def test_the_prior_holds_what_the_data_do_not_determine() -> None:

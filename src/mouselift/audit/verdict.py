@@ -50,6 +50,12 @@ def in_words(
                 f" In {silent.samples} of {samples} a view was not compared (`view-not-compared`): nothing is known "
                 f"about its camera.{aside}"
             )
+        assumed = counts.get("repair-assumed")
+        if assumed is not None:
+            aside = (
+                f" In {assumed.samples} of {samples} cameras were repaired by an assumption that silhouettes do not test "
+                f"(`repair-assumed`): compare them with the original calibration.{aside}"
+            )
         cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
         return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if answer == "unknown":

@@ -8,7 +8,7 @@ image's real size counts, not the `w` and `h` of its file. `read_sample` wants t
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -161,6 +161,7 @@ def load_sample(folder: Path, colours: bool = False) -> Sample:
     findings += same_cameras(name, [view.camera for view in views])
     seen = tuple(view for view in views if view.alpha.size)
     findings += _same_images(name, seen)
+    findings += _assumed(name, content)
     sizes = sorted({f"{view.camera.width}x{view.camera.height}" for view in views})
     if len(sizes) > 1:
         text = f"{file}: images of several sizes: {', '.join(sizes)}"
@@ -175,6 +176,20 @@ def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
         return {}, None
     preset = content.mouselift.provenance.get("preset") if content.mouselift.repair is None else None
     return content.mouselift.record, preset if isinstance(preset, str) else None
+
+
+def _assumed(name: str, content: SampleFile) -> Iterator[Finding]:
+    """What `mouselift repair` wrote down where silhouettes alone did not decide how cameras were to be corrected."""
+    repair = None if content.mouselift is None else content.mouselift.repair
+    others = [] if repair is None else repair.get("ambiguous_with")
+    if repair is None or repair.get("status") != "repaired" or not isinstance(others, list) or not others:
+        return
+    text = (
+        f"{name}: its cameras were repaired as {repair.get('cause')}; {', '.join(map(str, others))} would explain the "
+        f"silhouettes as well, so that they agree now does not show that the cameras are right; what decides: "
+        f"{repair.get('decided_by') or 'the original calibration'}"
+    )
+    yield Finding.of("repair-assumed", text, sample=name)
 
 
 def _usable_entries(name: str, file: Path, content: SampleFile, findings: list[Finding]) -> list[ViewEntry]:

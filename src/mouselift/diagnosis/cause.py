@@ -51,8 +51,9 @@ def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: f
     code = candidate.code
     views = tuple(names[i] for i in candidate.views)
     values = _values(best, names, problem)
-    own = _label(best, names)
-    labels = tuple(label for label in dict.fromkeys(_label(rival, names) for rival in rivals) if label != own)
+    own = label_of(best, names)
+    named = dict.fromkeys(label_of(rival, names) for rival in rivals)
+    labels = tuple(f"{label}, other values" if label == own else label for label in named)
     deciders = dict.fromkeys(
         text for rival in (best, *rivals) for key, text in DECIDED_BY.items() if rival.candidate.code.endswith(key)
     )
@@ -70,7 +71,8 @@ def in_general(candidate: Candidate, names: tuple[str, ...]) -> str:
     return sentence if candidate.code == "one-intrinsics" else f"{who}: {sentence}"
 
 
-def _label(found: Fit, names: tuple[str, ...]) -> str:
+def label_of(found: Fit, names: tuple[str, ...]) -> str:
+    """Code and, where not all views are meant, the views."""
     code = found.candidate.code
     everyone = len(found.candidate.views) in (0, len(names))
     return code if everyone else f"{code} ({', '.join(names[i] for i in found.candidate.views)})"
@@ -109,7 +111,8 @@ def _one(name: str, values: dict[str, float]) -> str:
     if "principal" in get:
         return f"multiply them by {get['principal']:.4f} +- {get['principal_sigma']:.4f}"
     if "scale" in get:
-        parts.append(f"scaled by {get['scale']:.4f} +- {get.get('scale_sigma', 0):.4f}")
+        deviation = f" +- {get['scale_sigma']:.4f}" if "scale_sigma" in get else ""
+        parts.append(f"scaled by {get['scale']:.4f}{deviation}")
     if "scale_x" in get:
         parts.append(f"scaled by {get['scale_x']:.4f} across and {get['scale_y']:.4f} down")
     if "dx" in get:
@@ -137,7 +140,7 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
         return {key: float(v) for n, x, s in zip(names, k1, sigma, strict=True)
                 for key, v in ((f"{n}.k1", x), (f"{n}.k1_sigma", s))}  # fmt: skip
     if candidate.basis is None:
-        return {}
+        return _read_values(found, names, problem)
     if candidate.code == "all-principal":
         factor = {"principal": 1 + float(found.x[0]), "principal_sigma": float(np.sqrt(found.covariance[0, 0]))}
         return {f"{name}.{key}": value for name in names for key, value in factor.items()}
@@ -160,6 +163,17 @@ def _values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, f
                 out |= {f"{name}.{key}": float(y[view, axis]), f"{name}.{key}_sigma": float(sigma[view, axis])}
         if used[view, 4:].any():
             out |= _centre_values(name, cameras.centre[view], change[view, 4:], sigma[view, 4:], candidate.code)
+    return out
+
+
+def _read_values(found: Fit, names: tuple[str, ...], problem: Problem) -> dict[str, float]:
+    """Of a reading that says how large the image became: no silhouette decided it, so it has no deviation."""
+    if not found.candidate.code.startswith("all-") or found.candidate.code == "all-half-pixel":
+        return {}
+    grown = found.corrected[0].focal / problem[0][0].focal
+    out: dict[str, float] = {}
+    for name, (x, y) in zip(names, grown.tolist(), strict=True):
+        out |= {f"{name}.scale": x} if np.isclose(x, y) else {f"{name}.scale_x": x, f"{name}.scale_y": y}
     return out
 
 

@@ -13,8 +13,10 @@ from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import causes
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, describe, finite
+from mouselift.diagnosis.determined import contains, differs
 from mouselift.diagnosis.fit import Fit, Problem, fit, fit_residual, in_front
 from mouselift.diagnosis.lens_fit import lens_fits
+from mouselift.diagnosis.source_camera import improbability, one_camera_stated, other_sizes
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 from mouselift.sampling import evenly_spaced
@@ -141,13 +143,13 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
     found = [f for f in found if _determined(f)]
-    best = _commonest(found)
+    best = _likeliest(found, cameras)
     most = max(_MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px)
     most = min(most, _MOST_LEFT_SHARE * float(cameras.size[0, 0]))
     explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= most
     if best.score > nothing.score - _MARGIN or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
-    rivals = tuple(f for f in found if f is not best and f.score < best.score + _RIVAL and not _extends(f, best))
+    rivals = tuple(f for f in found if f.score < best.score + _RIVAL and not _extends(f, best, cameras))
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in _NO_CAMERA else best
@@ -159,10 +161,20 @@ def _determined(found: Fit) -> bool:
     return found.candidate.basis is None or found.redundancy >= min(REDUNDANT, found.candidate.parameters)
 
 
-def _commonest(found: Sequence[Fit]) -> Fit:
-    """Of the causes that explain the silhouettes equally well, the one that happens most."""
-    least = min(f.score for f in found)
-    return min((f for f in found if f.score < least + _RIVAL), key=lambda f: (_rank(f.candidate.code), f.score))
+def _likeliest(found: Sequence[Fit], stated: CameraArrays) -> Fit:
+    """Of the causes that explain the silhouettes equally well, the likeliest: probable cameras, few values, common.
+
+    What is known of cameras beforehand (`source_camera`) counts here; whether others explain them as well, by
+    silhouettes alone.
+    """
+    odds = [f.score + improbability(stated, f.corrected[0]) for f in found]
+    close = [(f, odd) for f, odd in zip(found, odds, strict=True) if odd < min(odds) + _RIVAL]
+
+    def order(each: tuple[Fit, float]) -> tuple[bool, int, int, float]:
+        code = each[0].candidate.code
+        return code in _LEFT_OUT, each[0].candidate.parameters, _rank(code), each[1]
+
+    return min(close, key=order)[0]
 
 
 def _rank(code: str) -> int:
@@ -174,26 +186,32 @@ def _rank(code: str) -> int:
 
 def _one_for_all(best: Fit, problem: Problem) -> Fit:
     """Where all views state the same intrinsics and each needs its own, that is the cause."""
-    numbers = np.concatenate([np.concatenate([s.focal, s.principal], axis=1) for s, _ in problem])
-    same = bool(np.ptp(numbers, axis=0).max() < 1e-6)
+    same = all(one_camera_stated(cameras) for cameras, _ in problem)
     if same and best.candidate.code in ("each-scale", "each-shift", "each-scale-shift"):
         return replace(best, candidate=replace(best.candidate, code="one-intrinsics"))
     return best
 
 
-def _extends(rival: Fit, best: Fit) -> bool:
-    """Whether the rival is the same kind of cause with more freedom, which always fits as well."""
+def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
+    """Whether the rival says nothing else: the same cameras, or the same kind of cause with more freedom.
+
+    A rival whose values can be those of the best always fits as well.
+    """
+    if rival is best:
+        return True
     a, b = rival.candidate, best.candidate
     if b.code == "fov-side" and a.code in ("all-focal", "all-scale"):
         return False  # that the value is the ratio of an image's sides may be chance
-    moves = ("centre", "distance")
-    same_kind = a.code.endswith(moves) == b.code.endswith(moves)
-    return same_kind and set(b.views) <= set(a.views) and (a.parameters > b.parameters or a.code == b.code)
+    if not differs(rival, best):
+        return True
+    more = set(b.views) <= set(a.views) and a.parameters > b.parameters
+    return more and a.basis is not None and contains(rival, best, cameras)
 
 
 def _discrete(cameras: CameraArrays) -> Iterable[Candidate]:
     yield from causes.readings(cameras)
     yield from causes.half_pixels(cameras)
+    yield from other_sizes(cameras)
 
 
 def _most_off(problem: Problem) -> list[int]:
@@ -248,6 +266,8 @@ def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> li
         lost = max(nothing.residual.rows - residual.rows, 1)
         code = "calibration-copied" if view in copied else "views-disagree"
         candidate = Candidate(code, (view,), prior_sigma=(1.0,) * (6 if view in copied else lost), options=len(cameras))
-        x, residual = np.zeros(candidate.parameters), replace(residual, rows=nothing.residual.rows)
-        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, residual))
+        count = residual.measurements + nothing.residual.rows - residual.rows
+        residual = replace(residual, rows=nothing.residual.rows, measurements=count)
+        x = np.zeros(candidate.parameters)
+        out.append(Fit(candidate, x, np.eye(len(x)), nothing.corrected, residual, np.ones(len(x))))
     return out

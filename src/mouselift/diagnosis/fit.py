@@ -14,6 +14,7 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate, change_of
+from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals, world_rays
 from mouselift.geometry.triangulation import meeting_point
 
@@ -21,11 +22,9 @@ NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of th
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the minimum, and needs no second start
 _PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong minima come near, with so many unknowns
-# Pairs share tangent points, so their errors are not independent. Set so that 68 % of the values of other samples lie
-# within one sigma (and 95 % within two): python benchmarks/repair_rates.py --only views --first 500 --samples 40
-_SHARED = 1.4
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _STEPS, _LEAST_DECREASE = 60, 1e-8  # of the search; relative decrease of the cost below which it has arrived
+_FAR = (-0.7, -0.35, 0.35, 0.7)  # starts of a single value: a factor of two each way, on rings with cut subjects
 _QUICK_STEPS, _QUICK_DECREASE = 15, 1e-2
 _MISSING_PX = 4.0  # a missing row counts as a residual of this size
 _SEARCH_MISSING_PX = 0.5  # the same between starts of one candidate, in the fit's own robust loss
@@ -43,6 +42,7 @@ class FitResidual:
     typical_px: float  # 1.48 times the median: sigma, outliers aside
     loss: float  # mean robust loss a row, px^2, missing rows included
     rows: int
+    measurements: float  # that the rows are worth (`independence`), missing ones included; counted where loss is small
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +54,8 @@ class Fit:
     covariance: Float64[Array, "k k"]
     corrected: tuple[CameraArrays, ...]  # one a sample
     residual: FitResidual
-    redundancy: int = 0  # residuals near the fit, less the numbers that they determine: 0 fits anything
+    prior: Float64[Array, " k"]  # deviations of the parameters before any silhouette was seen, same units as x
+    redundancy: float = 0.0  # measurements near the fit, less the numbers that they determine: 0 fits anything
 
     @property
     def rms_px(self) -> float:
@@ -62,26 +63,29 @@ class Fit:
 
     @property
     def score(self) -> float:
-        """Like BIC: n log(loss + floor) + k log n + 2 log(options). Smaller is better."""
-        fixed = self.candidate.parameters * float(np.log(max(self.residual.rows, 2))) + 2 * float(
-            np.log(self.candidate.options)
-        )
-        return self.residual.rows * float(np.log(self.residual.loss + NOISE_PX**2)) + fixed
+        """Like BIC: n log(loss + floor) + k log n + 2 log(options), n measurements. Smaller is better."""
+        count = self.residual.measurements
+        fixed = self.candidate.parameters * float(np.log(max(count, 2.0))) + 2 * float(np.log(self.candidate.options))
+        return count * float(np.log(self.residual.loss + NOISE_PX**2)) + fixed
 
 
 def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
     """Fit by tangency from each start. possible: rows that other cameras give (default: those of these).
 
-    quick: a few coarse steps, enough to tell candidates apart; parameters and covariance are rough.
+    quick: a few coarse steps, enough to tell candidates apart; parameters are rough, their covariance is not known.
     """
     applied = [(candidate.apply(cameras), outlines) for cameras, outlines in problem]
-    if candidate.basis is None:
-        x, covariance, redundancy = np.zeros(0), np.zeros((0, 0)), 0
-    else:
-        x, covariance, redundancy = _search(candidate, applied, quick)
+    x, prior = np.zeros(0), np.zeros(0)
+    covariance, redundancy = np.zeros((0, 0)), 0.0
+    if candidate.basis is not None:
+        prior = _prior_deviations(candidate, applied[0][0])
+        found = _search(candidate, applied, prior, quick)
+        x, covariance = found.x, np.full((len(prior), len(prior)), np.nan)
+        if not quick:
+            covariance, redundancy = _evidence(candidate, applied, found, prior)
     corrected = tuple(undo(candidate, cameras, x) for cameras, _ in problem)
     residual = fit_residual(corrected, [outlines for _, outlines in applied], possible)
-    return Fit(candidate, x, covariance, corrected, residual, redundancy)
+    return Fit(candidate, x, covariance, corrected, residual, prior, redundancy)
 
 
 def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
@@ -90,14 +94,16 @@ def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -
     return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
-def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.ndarray, np.ndarray, int]:
-    """(parameters, covariance, redundancy)."""
+def _prior_deviations(candidate: Candidate, cameras: CameraArrays) -> Float64[Array, " k"]:
+    """Of the parameters: shifts in pixels, all others as they are."""
     assert candidate.basis is not None
-    width = float(applied[0][0].size[0, 0])
-    sigma = np.array(candidate.prior_sigma)
-    lengths = np.where(candidate.basis(applied[0][0])[:, 2:4].any(axis=(0, 1)), width, 1.0)  # of shifts
-    prior = (NOISE_PX / (sigma * lengths)) ** 2
-    zero = np.zeros(len(sigma))
+    shifts = candidate.basis(cameras)[:, 2:4].any(axis=(0, 1))
+    return np.array(candidate.prior_sigma) * np.where(shifts, float(cameras.size[0, 0]), 1.0)
+
+
+def _search(candidate: Candidate, applied: Problem, deviations: Float64[Array, " k"], quick: bool) -> Solution:
+    prior = (NOISE_PX / deviations) ** 2
+    zero = np.zeros(len(deviations))
     evaluate = _evaluator(candidate, applied)
     steps, least = (_QUICK_STEPS, _QUICK_DECREASE) if quick else (_STEPS, _LEAST_DECREASE)
 
@@ -111,16 +117,37 @@ def _search(candidate: Candidate, applied: Problem, quick: bool) -> tuple[np.nda
     if candidate.start is not None and _loss_left(best) > _ARRIVED_PX**2:
         guess = np.median([candidate.start(cameras, outlines) for cameras, outlines in applied], axis=0)
         best = min(best, descend(guess, (np.inf, ROBUST_PX)), key=lambda s: s.cost)
+    if candidate.parameters == 1 and _loss_left(best) > _ARRIVED_PX**2:  # far away, planes touch few other corners
+        far = [descend(np.array([value]), (np.inf, ROBUST_PX)) for value in _FAR]
+        best = min([best, *far], key=_cost_with_missing)
     if not quick and _loss_left(best) > _ARRIVED_PX**2:  # parts that masks lack, perhaps: outliers from the start
         best = min(best, descend(best.x, _GRADUAL_PX), descend(zero, _GRADUAL_PX), key=lambda s: s.cost)
     if candidate.starts is not None and not quick and len(applied) == 1 and _loss_left(best) > _PLACED_PX**2:
         far = [descend(guess, (np.inf, ROBUST_PX), guess) for guess in candidate.starts(*applied[0])]
         best = min([best, *far], key=_cost_with_missing)
-    rank = int(np.linalg.matrix_rank(best.jacobian)) if best.jacobian.size else 0
-    free = max(float(best.weights.sum()) - rank, 1.0)
-    noise = _SHARED * max(float(np.sqrt((best.weights * best.residuals**2).sum() / free)), NOISE_PX / 4)
-    near = int(((best.weights > 0.5) & (best.residuals != 0.0)).sum())
-    return best.x, best.covariance(noise, 1 / (sigma * lengths) ** 2), near - rank
+    return best
+
+
+def _evidence(
+    candidate: Candidate, applied: Problem, found: Solution, deviations: Float64[Array, " k"]
+) -> tuple[Float64[Array, "k k"], float]:
+    """(covariance of the parameters, measurements beyond the numbers that they determine).
+
+    Rows that share outline points share their errors: `independence.shared_errors`. The noise of one point is what is
+    left of all rows, and one measurement's worth of what clean masks have.
+    """
+    errors = [
+        shared_errors(cameras.moved(change_of(candidate, cameras, found.x)[0]), outlines)
+        for cameras, outlines in applied
+    ]
+    near = (found.weights > 0.5) & (found.residuals != 0.0)
+    at, count = 0, 0.0
+    for block in errors:
+        own = near[at : at + len(block)]
+        count += measurements(block[own][:, own])
+        at += len(block)
+    rank = int(np.linalg.matrix_rank(found.jacobian)) if found.jacobian.size else 0
+    return found.covariance(errors, deviations), count - rank
 
 
 def _loss_left(found: Solution) -> float:
@@ -155,14 +182,20 @@ def fit_residual(
         r, corners = sampson_residuals(cameras, outline)
         found.append(r if in_front(cameras, outline) else np.full_like(r, np.nan))
         clipped += int((~corners.usable & outline.uninformative[corners.pair, corners.at].any(axis=1)).sum())
-    r = np.concatenate(found)
-    r = r[np.isfinite(r)]
+    known = [np.isfinite(r) for r in found]
+    r = np.concatenate([each[use] for each, use in zip(found, known, strict=True)])
     missing = 0 if possible is None else max(possible - clipped - len(r), 0)
     rows = max(len(r) + missing, 1)
     if not len(r):
-        return FitResidual(float("inf"), float("inf"), float(_robust(np.inf)), rows)
-    loss = (_robust(r).sum() + missing * _robust(_MISSING_PX)) / rows
-    return FitResidual(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), float(loss), rows)
+        return FitResidual(float("inf"), float("inf"), float(_robust(np.inf)), rows, float(rows))
+    loss = float((_robust(r).sum() + missing * _robust(_MISSING_PX)) / rows)
+    count = float(rows)
+    if loss + NOISE_PX**2 < 1:  # from there on, fewer measurements would make the score better, not worse
+        for cameras, outline, use in zip(corrected, outlines, known, strict=True):
+            count += measurements(shared_errors(cameras, outline)[use][:, use]) - int(use.sum())
+    return FitResidual(
+        float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), loss, rows, max(count, 1.0)
+    )
 
 
 def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:
@@ -196,10 +229,32 @@ class Solution:
     weights: Float64[Array, " n"]  # of the robust loss at the solution
     converged: bool
 
-    def covariance(self, sigma: float, prior: Float64[Array, " k"]) -> Float64[Array, "k k"]:
-        """Of the parameters, for residuals of sigma and the prior's information."""
-        J = self.jacobian * np.sqrt(self.weights)[:, None]
-        return np.linalg.pinv(J.T @ J / sigma**2 + np.diag(prior), hermitian=True)
+    def covariance(
+        self, errors: Sequence[Float64[Array, "m m"]], deviations: Float64[Array, " k"]
+    ) -> Float64[Array, "k k"]:
+        """Of the parameters, where the rows' errors are not independent.
+
+        errors: covariance of the rows in units of one point's variance, block by block in the rows' order. deviations:
+        of the prior. The estimate is x = A^-1 J^T W r with A = J^T W J + prior: its covariance is
+        A^-1 (s^2 J^T W C W J + part of the prior) A^-1, and s^2 is the weighted sum of squares over its expectation.
+        """
+        info = (NOISE_PX / deviations) ** 2
+        w, J = self.weights, self.jacobian
+        M, at = np.zeros((len(self.x), len(self.x))), 0
+        expected = 0.0
+        for block in errors:
+            here = slice(at, at + len(block))
+            B = J[here] * w[here, None]
+            M += B.T @ block @ B
+            expected += float(w[here] @ np.diag(block))
+            at += len(block)
+        JWJ = (J * w[:, None]).T @ J
+        inverse = np.linalg.pinv(JWJ + np.diag(info), hermitian=True)
+        AM = inverse @ M
+        expected += float(np.trace(JWJ @ AM @ inverse) - 2 * np.trace(AM))
+        squares = float((w * self.residuals**2).sum())
+        noise = (squares + NOISE_PX**2) / (max(expected, 0.0) + 1)
+        return inverse @ (noise * M + np.diag((info * deviations) ** 2)) @ inverse
 
 
 def minimise(

@@ -177,6 +177,19 @@ def sampson_residuals(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[
     return np.where(corners.usable, found, np.nan), corners
 
 
+def touched_points(
+    cameras: CameraArrays, outlines: ConvexOutlines
+) -> tuple[TangentCorners, Float64[Array, "r 2 2"]]:
+    """(where the planes touch, derivative of each Sampson residual by the pixel (x, y) touched in either view).
+
+    The two derivatives of a row have length 1 together; both are 0 where the row says nothing.
+    """
+    corners, (_, slope_i, slope_j, *_) = _bilinear(cameras, outlines)
+    slope = np.stack([slope_i, slope_j], axis=1)
+    norm = np.where(corners.usable, np.sqrt((slope**2).sum(axis=(1, 2))), np.inf)
+    return corners, slope / norm[:, None, None]
+
+
 def linearised(
     cameras: CameraArrays, outlines: ConvexOutlines
 ) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], Bool[Array, " r"]]:

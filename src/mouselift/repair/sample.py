@@ -14,6 +14,7 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
+from mouselift.diagnosis.determined import undetermined
 from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
@@ -79,6 +80,11 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
         text += _too_few_equations(outlines, at_first) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)
+    problem = [(arrays, outlines)]
+    doubt = "" if rig is not None else undetermined(undone, found.rivals, problem, sample.names)
+    if doubt:
+        text = f"{cause.sentence}; {doubt}, so the sample stays as it was"
+        return Repaired("refused", cameras, cause, text, before, finite(undone.rms_px))
     made = _applied(sample, cause, undone, arrays, outlines, at_first, rig)
     alone = shared is None and made.status == "repaired" and undone.candidate.basis is not None
     return _unless_uncertain(sample, made, cause, undone.candidate.parameters) if alone else made
