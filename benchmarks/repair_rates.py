@@ -17,6 +17,7 @@ from dataclasses import replace
 import numpy as np
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
+import scenes
 from corpus import corpus
 from faults import centre_moved, legacy, unscaled, views_rescaled
 from mouselift.consistency.cameras import check_sample
@@ -190,6 +191,123 @@ def distances(name: str, samples: Sequence[Sample]) -> None:
     )
 
 
+def coverage(name: str, samples: Sequence[Sample]) -> None:
+    """Faults of all kinds: how many are repaired, how many of these wrong, and how well deviations are stated."""
+    for fault, change in _FAULTS.items():
+        sigmas: list[float] = []
+        repaired = wrong = assumed = 0
+        for k, sample in enumerate(samples):
+            rng = np.random.default_rng([k, 11])
+            stated = [change(k_view, view.camera, rng) for k_view, view in enumerate(sample.views)]
+            views = [replace(view, camera=camera) for view, camera in zip(sample.views, stated, strict=True)]
+            found = repair_sample(replace(sample, views=tuple(views)))
+            if found.status != "repaired":
+                continue
+            assert found.cause is not None
+            repaired += 1
+            assumed += bool(found.cause.ambiguous_with)
+            off = max(_off(view.camera, camera) for view, camera in zip(sample.views, found.cameras, strict=True))
+            wrong += off > 1
+            sigmas += _standardised(found, sample, stated)
+        z = np.abs(np.array(sigmas)) if sigmas else np.array([np.nan])
+        within = f"{100 * (z < 1).mean():4.0f} %  {100 * (z < 2).mean():4.0f} %  of {len(sigmas)}" if sigmas else ""
+        print(
+            f"{name + ', ' + fault:34} {repaired} of {len(samples)} repaired ({assumed} by an assumption), {wrong} wrong  "
+            f"{within}",
+            flush=True,
+        )
+
+
+def _off(true: Camera, found: Camera) -> float:
+    """Error in units of what a repair may be off by: 5 % of a scale, 2.5 % of the width of a principal point."""
+    scale = max(abs(np.log(found.fx / true.fx)), abs(np.log(found.fy / true.fy))) / 0.05
+    return max(float(scale), max(abs(found.cx - true.cx), abs(found.cy - true.cy)) / (0.025 * true.width))
+
+
+def _standardised(found: Repaired, sample: Sample, stated: Sequence[Camera]) -> list[float]:
+    """(found - true) / stated deviation of each view's scale and shift: of the first view where all share one."""
+    assert found.cause is not None
+    told, out = found.cause.values, []
+    shared = found.cause.code.startswith("all-")
+    for view, before in zip(sample.views[:1] if shared else sample.views, stated, strict=not shared):
+        true, sigma = view.camera, f"{view.name}.scale_sigma"
+        if sigma in told:
+            out.append((told[f"{view.name}.scale"] - true.fx / before.fx) / told[sigma])
+        for axis, ratio in (("x", true.fx / before.fx), ("y", true.fy / before.fy)):
+            sigma = f"{view.name}.scale_{axis}_sigma"
+            if told.get(sigma, 0.0) > 0:
+                out.append((told[f"{view.name}.scale_{axis}"] - ratio) / told[sigma])
+        for key, now, was, side, s in (
+            ("dx", true.cx, before.cx, true.width, true.fx / before.fx),
+            ("dy", true.cy, before.cy, true.height, true.fy / before.fy),
+        ):
+            if f"{view.name}.{key}_sigma" in told:
+                out.append((told[f"{view.name}.{key}"] - (now - side / 2 - s * (was - side / 2))) / told[f"{view.name}.{key}_sigma"])
+    return out
+
+
+_Change = Callable[[int, Camera, np.random.Generator], Camera]
+
+
+def _zoomed(camera: Camera, x: float, y: float) -> Camera:
+    return replace(camera, fx=camera.fx * x, fy=camera.fy * y)
+
+
+def _moved(camera: Camera, rng: np.random.Generator) -> Camera:
+    dx, dy = rng.uniform(-0.08, 0.08, 2).tolist()
+    return replace(camera, cx=camera.cx + dx * camera.width, cy=camera.cy + dy * camera.width)
+
+
+def _grown(rng: np.random.Generator) -> float:
+    return float(np.exp(rng.uniform(-0.4, 0.4)))
+
+
+def _alike(change: Callable[[Camera, np.random.Generator], Camera]) -> _Change:
+    """The same values in all views of a sample."""
+    return lambda view, camera, rng: change(camera, np.random.default_rng(rng.bit_generator.seed_seq))  # type: ignore[attr-defined]
+
+
+def _other_size(camera: Camera, rng: np.random.Generator) -> Camera:
+    s = _grown(rng)
+    return replace(camera, fx=camera.fx * s, fy=camera.fy * s, cx=camera.cx * s, cy=camera.cy * s)
+
+
+def _one(change: _Change) -> _Change:
+    return lambda view, camera, rng: change(view, camera, rng) if view == 2 else camera
+
+
+def _scale(view: int, camera: Camera, rng: np.random.Generator) -> Camera:
+    s = _grown(rng)
+    return _zoomed(camera, s, s)
+
+
+_FAULTS: dict[str, _Change] = {
+    "size": _alike(_other_size),
+    "fy": _alike(lambda camera, rng: _zoomed(camera, 1.0, _grown(rng))),
+    "focal": _alike(lambda camera, rng: _scale(0, camera, rng)),
+    "one crop": _alike(_moved),
+    "one view": _one(lambda view, camera, rng: _moved(_scale(view, camera, rng), rng)),
+    "scales": _scale,
+    "crops": lambda view, camera, rng: _moved(camera, rng),
+    "scales and crops": lambda view, camera, rng: _moved(_scale(view, camera, rng), rng),
+}
+
+
+def scene(name: str, number: int) -> Sample:
+    """Six views of an animal on a ring, an arc of 120 degrees, in two clusters; eight of a bust that borders cut."""
+    rng = np.random.default_rng([number, 17])
+    start = float(rng.uniform(0, 2 * np.pi))
+    if name == "ring, cut":
+        return scenes.sample_of(scenes.ring(8, start), scenes.bust(rng), 512)
+    poses = {
+        "ring": scenes.ring(6, start), "arc": scenes.ring(6, start, np.radians(120)), "two clusters": scenes.clusters(rng),
+    }[name]  # fmt: skip
+    return scenes.sample_of(poses, scenes.animal(rng), 512, zoom=1.6)
+
+
+_SCENES = ("ring", "arc", "two clusters", "ring, cut")
+
+
 def preset(fill: float, first: int, count: int) -> None:
     """Samples of `--preset legacy`, as the old scripts made them: how many are clipped, repaired, and right."""
     rig, mouse = markerless_rig(), Mouse()
@@ -225,12 +343,14 @@ def main() -> None:
         "--first", type=int, default=0, help="number of the first sample: others than limits were set on"
     )
     parser.add_argument(
-        "--only", nargs="+", choices=("good", "views", "legacy", "preset", "distance", "pooled", "rough")
+        "--only", nargs="+", choices=("good", "views", "legacy", "preset", "distance", "pooled", "rough", "coverage")
     )
     parser.add_argument("--groups", type=int, default=4, help="of 50 pooled samples")
     given = parser.parse_args()
     last = given.first + given.samples
-    clean, rough = corpus(last)[given.first :], corpus(last, rough=True)[given.first :]
+    needed = given.only is None or set(given.only) - {"coverage", "preset"}
+    clean, rough = (corpus(last if needed else 0, rough=rough)[given.first :] for rough in (False, True))
+    numbers = range(given.first, last)
     header = "scale 50 %, 95 %   shift 50 %, 95 %   views"
     print(f"{'':34} {header:58} in 1 s   in 2 s")
     limits, many = (1.0, 2.0), max(given.samples, 2 * _POOLED)
@@ -240,6 +360,9 @@ def main() -> None:
         "preset": [lambda fill=fill: preset(fill, given.first, given.samples) for fill in _FILLS],
         "legacy": [lambda: single("scaled about the centre of mass", clean, legacy, limits)],
         "distance": [lambda: distances("one distance for all", clean)],
+        "coverage": [
+            lambda name=name: coverage(name, [scene(name, number) for number in numbers]) for name in _SCENES
+        ],
         "pooled": [lambda: pooled("one a camera, 50 samples", corpus(many), (0.3, 0.5), given.groups)],
         "rough": [
             lambda: single("each view on its own, rough masks", rough, views_rescaled, limits),

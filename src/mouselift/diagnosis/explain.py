@@ -27,7 +27,7 @@ _RIVAL = 5.0  # within this much of the best score, two causes are not told apar
 _EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
 _BLAMED = 3  # views without which the others agree best: they may be faulty alone or in pairs
 _MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
-_LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried with other readings of the cameras
+LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried with other readings of the cameras
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
 _LEFT_OUT = ("views-disagree", "calibration-copied")
@@ -97,7 +97,7 @@ def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck
         return False
     if check.rough and _lens_explains([(cameras, outlines)]):
         return False
-    if not check.tangency.rms_px > _LARGE_PX:
+    if not check.tangency.rms_px > LARGE_PX:
         return True
     masks = check.hypothesis.masks
     explained = masks is not None and masks.noise_px <= ROUGH_PX
@@ -200,6 +200,8 @@ def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
     if rival is best:
         return True
     a, b = rival.candidate, best.candidate
+    if "lens-left" in (a.code, b.code):  # its cameras stay as they are
+        return a.code == b.code
     if b.code == "fov-side" and a.code in ("all-focal", "all-scale"):
         return False  # that the value is the ratio of an image's sides may be chance
     if not differs(rival, best):

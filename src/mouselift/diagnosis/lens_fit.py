@@ -17,6 +17,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.fit import NOISE_PX, ROBUST_PX, Fit, Problem, fit_residual, minimise
+from mouselift.diagnosis.independence import shared_errors
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals
 
 _K1_SIGMA = 0.3  # prior: cameras of the rigs in docs/reference/rig-formats.md have -0.35 to 0.05
@@ -54,12 +55,12 @@ def _fit(problem: Problem, possible: int, shared: bool) -> Fit:
     found = minimise(evaluate, found.x, prior, np.zeros(count), ROBUST_PX)
     ideal = [undistorted(cameras, outlines, spread @ found.x)[0] for cameras, outlines in problem]
     corrected = tuple(cameras for cameras, _ in problem)
-    free = max(float(found.weights.sum()) - count, 1.0)
-    noise = max(float(np.sqrt((found.weights * found.residuals**2).sum() / free)), NOISE_PX / 4)
     near = int(((found.weights > 0.5) & (found.residuals != 0.0)).sum())
     candidate = Candidate("lens-left", tuple(range(views)), prior_sigma=(_K1_SIGMA,) * count, options=2)
-    covariance = found.covariance(noise, np.full(count, 1 / _K1_SIGMA**2))
-    return Fit(candidate, found.x, covariance, corrected, fit_residual(corrected, ideal, possible), near - count)
+    errors = [shared_errors(cameras, outlines) for cameras, outlines in zip(corrected, ideal, strict=True)]
+    deviations = np.full(count, _K1_SIGMA)
+    covariance, residual = found.covariance(errors, deviations), fit_residual(corrected, ideal, possible)
+    return Fit(candidate, found.x, covariance, corrected, residual, deviations, near - count)
 
 
 def _evaluate(

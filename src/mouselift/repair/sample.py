@@ -15,7 +15,7 @@ from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.determined import undetermined
-from mouselift.diagnosis.explain import REDUNDANT, explain, in_order, problem_of
+from mouselift.diagnosis.explain import LARGE_PX, REDUNDANT, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
@@ -125,9 +125,12 @@ def _unless_uncertain(sample: Sample, made: Repaired, cause: Cause, parameters: 
     """
     views = tuple(replace(view, camera=camera) for view, camera in zip(sample.views, made.cameras, strict=True))
     check = check_sample(replace(sample, views=views))
-    if not check.faulty and (parameters <= _FEW_VALUES or not check.rough):
+    spoiled = check.rough or (made.residual_after_px or 0.0) > LARGE_PX
+    if check.judged and not check.faulty and (parameters <= _FEW_VALUES or not spoiled):
         return made
-    why = "the audit would fail again" if check.faulty else "are no better than masks that do not agree"
+    why = "are no better than masks that do not agree"
+    if check.faulty or not check.judged:
+        why = "the audit would fail again" if check.faulty else "the audit could not judge"
     text = (
         f"{cause.sentence}: undoing it would leave {_px(made.residual_after_px)} of {_px(made.residual_before_px)}, "
         f"and cameras that {why}, so the sample stays as it was; many samples together may determine it"
