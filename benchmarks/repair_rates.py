@@ -212,7 +212,7 @@ def coverage(name: str, samples: Sequence[Sample]) -> None:
         z = np.abs(np.array(sigmas)) if sigmas else np.array([np.nan])
         within = f"{100 * (z < 1).mean():4.0f} %  {100 * (z < 2).mean():4.0f} %  of {len(sigmas)}" if sigmas else ""
         print(
-            f"{name + ', ' + fault:34} {repaired} of {len(samples)} repaired ({assumed} by an assumption), {wrong} wrong  "
+            f"{name + ', ' + fault:34} {repaired} of {len(samples)} repaired ({assumed} assumed), {wrong} wrong  "
             f"{within}",
             flush=True,
         )
@@ -242,7 +242,8 @@ def _standardised(found: Repaired, sample: Sample, stated: Sequence[Camera]) -> 
             ("dy", true.cy, before.cy, true.height, true.fy / before.fy),
         ):
             if f"{view.name}.{key}_sigma" in told:
-                out.append((told[f"{view.name}.{key}"] - (now - side / 2 - s * (was - side / 2))) / told[f"{view.name}.{key}_sigma"])
+                true_shift = now - side / 2 - s * (was - side / 2)
+                out.append((told[f"{view.name}.{key}"] - true_shift) / told[f"{view.name}.{key}_sigma"])
     return out
 
 
@@ -360,9 +361,7 @@ def main() -> None:
         "preset": [lambda fill=fill: preset(fill, given.first, given.samples) for fill in _FILLS],
         "legacy": [lambda: single("scaled about the centre of mass", clean, legacy, limits)],
         "distance": [lambda: distances("one distance for all", clean)],
-        "coverage": [
-            lambda name=name: coverage(name, [scene(name, number) for number in numbers]) for name in _SCENES
-        ],
+        "coverage": [lambda name=name: coverage(name, [scene(name, number) for number in numbers]) for name in _SCENES],
         "pooled": [lambda: pooled("one a camera, 50 samples", corpus(many), (0.3, 0.5), given.groups)],
         "rough": [
             lambda: single("each view on its own, rough masks", rough, views_rescaled, limits),

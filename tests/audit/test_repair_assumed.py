@@ -18,7 +18,10 @@ from mouselift.dataset.sample import Sample
 @pytest.mark.parametrize(
     ("repair", "said"),
     [
-        ({"status": "repaired", "cause": "all-anisotropic", "ambiguous_with": ["all-shift"], "decided_by": "sizes"}, True),
+        (
+            {"status": "repaired", "cause": "all-anisotropic", "ambiguous_with": ["all-shift"], "decided_by": "sizes"},
+            True,
+        ),
         ({"status": "repaired", "cause": "all-size", "ambiguous_with": []}, False),
         ({"status": "refused", "cause": "all-size", "ambiguous_with": ["all-shift"]}, False),
     ],

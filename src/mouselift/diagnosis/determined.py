@@ -78,7 +78,10 @@ def contains(family: Fit, one: Fit, cameras: CameraArrays) -> bool:
     there, here = one.corrected[0], family.corrected[0]
     if (np.sign(there.focal) != np.sign(here.focal)).any() or not np.allclose(there.R_cam_world, here.R_cam_world):
         return False
-    width, reach = float(cameras.size[0, 0]), float(np.linalg.norm(here.centre - here.centre.mean(axis=0), axis=1).max())
+    width, reach = (
+        float(cameras.size[0, 0]),
+        float(np.linalg.norm(here.centre - here.centre.mean(axis=0), axis=1).max()),
+    )
     weight = np.array([width, width, 1.0, 1.0, *3 * (width / max(reach, 1e-300),)])  # all as pixels
     difference = np.concatenate(
         [np.log(there.focal / here.focal), there.principal - here.principal, there.centre - here.centre], axis=1
@@ -91,7 +94,7 @@ def contains(family: Fit, one: Fit, cameras: CameraArrays) -> bool:
 
 
 def open_rivals(best: Fit, rivals: Sequence[Fit], stated: CameraArrays) -> list[Fit]:
-    """The rivals with other cameras that are about as probable: neither silhouettes nor what cameras are like decide."""
+    """Rivals with other cameras that are about as probable: neither silhouettes nor what cameras are like decide."""
     own = improbability(stated, best.corrected[0])
     return [
         rival

@@ -24,6 +24,7 @@ from mouselift.sampling import evenly_spaced
 # How often these limits name the right cause: `python benchmarks/naming_rates.py`, docs/evidence/audit-rates.md.
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
+_FEW_VALUES = 2  # with so few, a cause fits only what it explains
 _EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
 _BLAMED = 3  # views without which the others agree best: they may be faulty alone or in pairs
 _MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
@@ -142,6 +143,10 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     best = min(discrete, key=lambda f: f.score)
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
         found += _searched(problem, found, possible)
+    elif len(best.candidate.views) == len(cameras) and best.candidate.code != "all-half-pixel":
+        # One wrong intrinsics for all views may explain as well what this reading does.
+        alike = [fit(candidate, problem, possible, quick=True) for candidate in causes.all_views_alike(cameras)]
+        found += _refined(alike, problem, possible)
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
     most = max(_MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px)
@@ -149,7 +154,7 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= most
     if best.score > nothing.score - _MARGIN or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
-    rivals = tuple(f for f in found if f.score < best.score + _RIVAL and not _extends(f, best, cameras))
+    rivals = tuple(f for f in found if _rivals(f, best) and not _extends(f, best, cameras))
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in _NO_CAMERA else best
@@ -190,6 +195,13 @@ def _one_for_all(best: Fit, problem: Problem) -> Fit:
     if same and best.candidate.code in ("each-scale", "each-shift", "each-scale-shift"):
         return replace(best, candidate=replace(best.candidate, code="one-intrinsics"))
     return best
+
+
+def _rivals(found: Fit, best: Fit) -> bool:
+    """Whether silhouettes do not exclude it. That a reading needs no value excludes no few values."""
+    values = found.candidate.parameters if best.candidate.basis is None else 0
+    simpler = values * float(np.log(max(found.residual.measurements, 2.0))) if values <= _FEW_VALUES else 0.0
+    return found.score - simpler < best.score + _RIVAL
 
 
 def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:

@@ -193,9 +193,7 @@ def fit_residual(
     if loss + NOISE_PX**2 < 1:  # from there on, fewer measurements would make the score better, not worse
         for cameras, outline, use in zip(corrected, outlines, known, strict=True):
             count += measurements(shared_errors(cameras, outline)[use][:, use]) - int(use.sum())
-    return FitResidual(
-        float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), loss, rows, max(count, 1.0)
-    )
+    return FitResidual(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), loss, rows, max(count, 1.0))
 
 
 def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:

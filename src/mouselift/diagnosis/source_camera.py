@@ -20,7 +20,7 @@ from mouselift.diagnosis.candidate import Candidate
 from mouselift.geometry.camera_arrays import CameraArrays
 
 _SAME = 1e-6  # relative: one file writes one number for all views
-_ASPECT = 0.01  # deviation of log(fx / fy): 18 calibrated cameras of four rigs (docs/evidence/repair-rates.md) have 0.007
+_ASPECT = 0.01  # deviation of log(fx / fy): 18 calibrated cameras (docs/evidence/repair-rates.md) have 0.007
 _OFF_MIDDLE = 0.05  # deviation of a principal point from the middle, share of the width
 _ODD = 0.05  # share of cameras that keep to neither: log-normal aspects of deviation 1, principal points anywhere
 _OTHER_SIZE = 0.02  # relative difference from the image's size, from which intrinsics may belong to another one

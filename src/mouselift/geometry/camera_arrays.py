@@ -177,9 +177,7 @@ def sampson_residuals(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[
     return np.where(corners.usable, found, np.nan), corners
 
 
-def touched_points(
-    cameras: CameraArrays, outlines: ConvexOutlines
-) -> tuple[TangentCorners, Float64[Array, "r 2 2"]]:
+def touched_points(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[TangentCorners, Float64[Array, "r 2 2"]]:
     """(where the planes touch, derivative of each Sampson residual by the pixel (x, y) touched in either view).
 
     The two derivatives of a row have length 1 together; both are 0 where the row says nothing.
