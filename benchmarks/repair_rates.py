@@ -301,8 +301,10 @@ def scene(name: str, number: int) -> Sample:
     if name == "ring, cut":
         return scenes.sample_of(scenes.ring(8, start), scenes.bust(rng), 512)
     poses = {
-        "ring": scenes.ring(6, start), "arc": scenes.ring(6, start, np.radians(120)), "two clusters": scenes.clusters(rng),
-    }[name]  # fmt: skip
+        "ring": scenes.ring(6, start),
+        "arc": scenes.ring(6, start, np.radians(120)),
+        "two clusters": scenes.clusters(rng),
+    }[name]
     return scenes.sample_of(poses, scenes.animal(rng), 512, zoom=1.6)
 
 

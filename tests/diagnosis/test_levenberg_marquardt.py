@@ -36,7 +36,7 @@ def test_stated_deviations_cover_what_happens() -> None:
 
 
 def test_rows_that_share_an_error_count_once() -> None:
-    """Every row stands four times in the fit: deviations stay those of forty rows, and are half where that is unsaid."""
+    """Every row stands four times: deviations stay those of forty rows, and are half where that is unsaid."""
     rng, z, blind = np.random.default_rng(1), [], []
     alike = np.kron(np.eye(40), np.ones((4, 4)))
     J = np.repeat(np.stack([_AT, np.ones_like(_AT)], axis=1), 4, axis=0)

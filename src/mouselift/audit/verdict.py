@@ -53,8 +53,8 @@ def in_words(
         assumed = counts.get("repair-assumed")
         if assumed is not None:
             aside = (
-                f" In {assumed.samples} of {samples} cameras were repaired by an assumption that silhouettes do not test"
-                f" (`repair-assumed`): compare them with the original calibration.{aside}"
+                f" In {assumed.samples} of {samples} cameras were repaired by an assumption that silhouettes do not "
+                f"test (`repair-assumed`): compare them with the original calibration.{aside}"
             )
         cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
         return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
