@@ -55,7 +55,7 @@ def _fit(problem: Problem, possible: int, shared: bool) -> Fit:
     found = minimise(evaluate, found.x, prior, np.zeros(count), ROBUST_PX)
     ideal = [undistorted(cameras, outlines, spread @ found.x)[0] for cameras, outlines in problem]
     corrected = tuple(cameras for cameras, _ in problem)
-    near = int(((found.weights > 0.5) & (found.residuals != 0.0)).sum())
+    near = float(((found.weights > 0.5) & (found.residuals != 0.0)).sum())
     candidate = Candidate("lens-left", tuple(range(views)), prior_sigma=(_K1_SIGMA,) * count, options=2)
     errors = [shared_errors(cameras, outlines) for cameras, outlines in zip(corrected, ideal, strict=True)]
     deviations = np.full(count, _K1_SIGMA)
