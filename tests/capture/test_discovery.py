@@ -300,6 +300,19 @@ def test_masks_decide_about_a_tag_or_contradict_the_calibration(tmp_path: Path, 
         discover(tmp_path)
 
 
+def test_the_size_of_masks_in_arrays_decides_about_a_tag(tmp_path: Path, truth, write) -> None:
+    write.dannce(tmp_path / "calibration", truth)
+    (tmp_path / "masks").mkdir()
+    for index, camera in enumerate(truth):
+        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 8 if index < 2 else 1)
+        size = (640, 480) if index == 1 else (480, 640)  # rows, columns: the second's as shown, the others' as stored
+        np.save(tmp_path / f"masks/{camera.name}.npy", np.zeros((2, *size), dtype=bool))
+    found = discover(tmp_path)
+    assert [entry.as_stored for entry in found.spec.cameras] == [True, False, False, False]
+    assert said(found, "left aside (as_stored = true); the masks' size (640x480) fit only images that are not turned")
+    assert said(found, "images are turned so; the masks' size (480x640) fit only that")
+
+
 def test_image_numbers_with_gaps_are_the_triggers(tmp_path: Path, truth, write) -> None:
     write.anipose(tmp_path / "calibration.toml", truth)
     for index, camera in enumerate(truth):
