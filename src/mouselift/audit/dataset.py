@@ -114,6 +114,7 @@ def audit_dataset(
     progress("samples", 0, len(folders))
     pool = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
     planes: dict[int, SamplePlanes] = {}
+    parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
     for samples, rays in run_blocks(_Job(tuple(folders), options.hull, pool), blocks, worker_count(workers)):
         for index, report, like, own in samples:
@@ -122,9 +123,11 @@ def audit_dataset(
                 inconclusive.append((index, report, like))
             else:
                 collected.add(index, report, like)
-        collected.rays = collected.rays.merged(rays)
+        parts[samples[0][0]] = rays
         done += len(samples)
         progress("samples", done, len(folders))
+    for first in sorted(parts):
+        collected.rays = collected.rays.merged(parts[first])
     together = pool_cameras([planes[index] for index in sorted(pool)])
     rig = planes[0].rig if planes else None
     for index, report, like in inconclusive:
