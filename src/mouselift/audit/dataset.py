@@ -36,6 +36,7 @@ from mouselift.audit.result import (
     SampleReport,
 )
 from mouselift.audit.sample import audit_views
+from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
@@ -106,6 +107,7 @@ def audit_dataset(
     ('pass', 'The cameras match the pixels in all 200 samples.')
     """
     profile = profile or load_profile(options.profile)
+    trainer = {} if options.trainer is None else read_trainer(options.trainer)
     folders = find_samples(path)[:: options.every]
     folders = folders if options.samples is None else evenly_spaced(folders, options.samples)
     collected = Collected(len(folders))
@@ -145,9 +147,10 @@ def audit_dataset(
     causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
     explained = any(cause.code != "unexplained" for cause in causes)
     blamed = together.findings() if together is not None and not explained else []
-    return _summed_up(
-        path, collected, profile, options.hull, causes, [*blamed, *repeated, *premultiplied_findings(folders)], together
-    )
+    found = [*blamed, *repeated, *premultiplied_findings(folders)]
+    if options.trainer is not None:
+        found += trainer_findings(options.trainer, trainer, collected.fewest_views())
+    return _summed_up(path, collected, profile, options.hull, causes, found, together)
 
 
 def _summed_up(
@@ -277,6 +280,10 @@ class Collected:
         """(passed, failed, unknown)."""
         passed, failed, unknown = np.bincount(self._verdicts.astype(np.int64), minlength=len(VERDICTS)).tolist()
         return passed, failed, unknown
+
+    def fewest_views(self) -> int:
+        """Of a sample that has any."""
+        return min((len(rows) for rows in self._views if len(rows)), default=0)
 
     def sample_columns(self) -> dict[str, Column]:
         frames = np.array([np.nan if frame is None else frame for frame in self.frames], dtype=np.float32)

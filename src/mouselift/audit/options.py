@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 from mouselift.errors import DatasetError
 
@@ -19,6 +20,8 @@ class AuditOptions:
     """At most this many samples, spread over the dataset."""
     profile: str = "facelift"
     """What the cameras are compared with: facelift, or a file that `mouselift profile` wrote."""
+    trainer: Path | None = None
+    """A config of FaceLift's trainer (YAML): says which of its settings would move these cameras."""
 
     def __post_init__(self) -> None:
         if self.every < 1 or (self.samples is not None and self.samples < 1):
