@@ -102,6 +102,10 @@ CODES: dict[str, Code] = {
     "camera-wrong": Code(_AUDIT, _E,
         "all samples together say that a camera is wrong: one change of it, the same in all, brings outlines together",
         "Its calibration belongs to another camera or day, or it was moved: calibrate again."),
+    "tangency-pooled": Code(_AUDIT, ("note", "warning", "error"),
+        "what samples with too few views for a verdict of their own say together: how finely the rig's cameras agree, "
+        "or that they contradict each other; a warning where masks are rough or samples too few",
+        "The audit's guide says what two and three cameras can show."),
     "tangency-unknown": Code(_AUDIT, _W, "too few tangent planes can be compared, or the subject is too small",
         "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."),
     "view-not-compared": Code(_AUDIT, _W,

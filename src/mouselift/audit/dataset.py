@@ -14,6 +14,7 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
+from mouselift.audit.pooled import evidence_of, pooled_finding
 from mouselift.audit.pooled_cameras import (
     MOST_SAMPLES,
     PooledCameras,
@@ -38,10 +39,11 @@ from mouselift.audit.result import (
 from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.verdict import in_words, verdict
+from mouselift.consistency.pooled_tangency import PooledTangency, SampleEvidence, pool
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
-from mouselift.diagnosis.dataset_causes import find_causes
+from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
@@ -65,7 +67,7 @@ _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
-_Done = tuple[int, SampleReport, Likeness, SamplePlanes]
+_Done = tuple[int, SampleReport, Likeness, SamplePlanes, SampleEvidence | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +84,9 @@ class _Job:
             sample = load_sample(self.folders[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
             report, planes = audit_views(sample, self.hull)
-            done.append((index, report, like, planes if index in self.pooled else planes.without_planes()))
+            few = report.verdict == "unknown" and any(f.code == "tangency-unknown" for f in report.findings)
+            planes = planes if index in self.pooled else planes.without_planes()
+            done.append((index, report, like, planes, evidence_of(sample) if few else None))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
 
@@ -114,13 +118,16 @@ def audit_dataset(
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
     done = 0
     progress("samples", 0, len(folders))
-    pool = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
+    asked = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
-    for samples, rays in run_blocks(_Job(tuple(folders), options.hull, pool), blocks, worker_count(workers)):
-        for index, report, like, own in samples:
+    evidence: dict[int, SampleEvidence] = {}  # of samples with too few planes for a verdict of their own
+    for samples, rays in run_blocks(_Job(tuple(folders), options.hull, asked), blocks, worker_count(workers)):
+        for index, report, like, own, few in samples:
             planes[index] = own
+            if few is not None:
+                evidence[index] = few
             if is_inconclusive(report):
                 inconclusive.append((index, report, like))
             else:
@@ -130,7 +137,7 @@ def audit_dataset(
         progress("samples", done, len(folders))
     for first in sorted(parts):
         collected.rays = collected.rays.merged(parts[first])
-    together = pool_cameras([planes[index] for index in sorted(pool)])
+    together = pool_cameras([planes[index] for index in sorted(asked)])
     rig = planes[0].rig if planes else None
     for index, report, like in inconclusive:
         known = (
@@ -141,16 +148,25 @@ def audit_dataset(
             and planes[index].rig == rig
         )
         collected.add(index, settled(report, together) if known and together else report, like)
+        if known:
+            evidence.pop(index, None)
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
     looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
     causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
     explained = any(cause.code != "unexplained" for cause in causes)
     blamed = together.findings() if together is not None and not explained else []
+    few_views = pool([evidence[index] for index in sorted(evidence)])
+    if few_views is not None:
+        if few_views.enough and len(evidence) == len(folders):
+            blamed = []  # two views do not say which is wrong, and all of this is in the finding below
+        repeated = [*repeated, pooled_finding(few_views, len(evidence))]
+        if few_views.faulty and not causes:
+            causes = voted_causes([folders[k] for k in sorted(evidence)])
     found = [*blamed, *repeated, *premultiplied_findings(folders)]
     if options.trainer is not None:
         found += trainer_findings(options.trainer, trainer, collected.fewest_views())
-    return _summed_up(path, collected, profile, options.hull, causes, found, together)
+    return _summed_up(path, collected, profile, options.hull, causes, found, together, few_views)
 
 
 def _summed_up(
@@ -161,6 +177,7 @@ def _summed_up(
     causes: list[Cause],
     found: Sequence[Finding],
     together: PooledCameras | None,
+    few_views: PooledTangency | None,
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
@@ -173,7 +190,8 @@ def _summed_up(
         *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
     ]
     passed, failed, unknown = collected.verdict_counts()
-    answer = verdict(whole, passed / max(passed + unknown, 1), failed)
+    compared = few_views.samples if few_views is not None and few_views.enough else 0  # though not one by one
+    answer = verdict(whole, (passed + compared) / max(passed + unknown, 1), failed)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)

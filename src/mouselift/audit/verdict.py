@@ -35,6 +35,9 @@ def in_words(
 ) -> str:
     """One or two sentences: what the verdict is, of how many samples, and why."""
     aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
+    together = next((finding for finding in whole if finding.code == "tangency-pooled"), None)
+    if answer == "pass" and together is not None:
+        return _pooled(together, samples, unknown)
     if answer == "pass":
         judged = samples - unknown
         which = "the sample" if samples == 1 else f"all {judged} samples"
@@ -71,6 +74,13 @@ def in_words(
     why[:0] = [f"{finding.message}." for finding in whole if finding.severity == "error"]
     which = "The sample fails. " if samples == 1 else f"{failed} of {samples} samples fail. " if failed else ""
     return f"{which}{' '.join(why)}{aside}"
+
+
+def _pooled(together: Finding, samples: int, unknown: int) -> str:
+    """Of samples that have too few views for a verdict one by one."""
+    alone = f"The cameras match the pixels in all {samples - unknown} samples that could be judged alone. "
+    message = together.message[0].upper() + together.message[1:]
+    return f"{alone if unknown < samples else ''}{message}."
 
 
 def _cause(cause: Cause) -> str:

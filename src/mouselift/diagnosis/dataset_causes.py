@@ -69,7 +69,7 @@ def find_causes(folders: Sequence[Path], progress: Progress = silent, among: Seq
     named = [members for members in ranked if _believed(members, len(few))]
     progress("causes", len(few), total)
     shared = named and len(named[0]) >= _IN_COMMON * len(few) and named[0][0][1].code not in _NO_CAUSE
-    found = [] if shared else _voted(voters)
+    found = [] if shared else voted_causes(voters)
     found = found or [_found(members, len(few)) for members in named]
     if not found and ranked:
         found = [_unexplained(ranked, voters)]
@@ -93,8 +93,9 @@ def _alike(folders: Sequence[Path]) -> list[Sample]:
     return [sample for sample in samples if names and sample.names == names[0][0]]
 
 
-def _voted(folders: Sequence[Path]) -> list[Cause]:
-    """The cause that many samples call for, though no single one is sure of it."""
+def voted_causes(folders: Sequence[Path]) -> list[Cause]:
+    """The cause that many samples call for, though no single one is sure of it; at most 24 of them are asked."""
+    folders = evenly_spaced(folders, _VOTERS)
     if len(folders) < MIN_SAMPLES:
         return []
     samples = _alike(folders)

@@ -31,7 +31,7 @@ _NUMBERS_RATIO = 0.75  # enough where the numbers themselves give the fault away
 _COPY_RATIO = 1.3  # by which the planes of a copied camera are off more than those of the camera that it copies
 _FLOOR_PX = 0.3  # residuals below this do not differ
 _LIMIT_PX = 60.0  # what stands for a residual that a reading turns from nothing to something
-_PLANES = 3  # fewer planes of a sample have no median
+_PLANES = 3  # fewer planes of a sample have no median, unless two views have no more
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,8 +141,9 @@ def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Ar
 
 
 def _plane_median(r: np.ndarray) -> float:
+    least = max(min(_PLANES, len(r)), 1)
     r = r[np.isfinite(r)]
-    return float(np.median(r)) if len(r) >= _PLANES else float("inf")
+    return float(np.median(r)) if len(r) >= least else float("inf")
 
 
 def _median(values: np.ndarray) -> float:
