@@ -195,7 +195,7 @@ def _summed_up(
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
-    if answer == "pass" and together is not None and together.right and "masks-rough" in counts:
+    if answer == "pass" and together is not None and together.right and (together.settles or "masks-rough" in counts):
         sentence += f" All samples together: {together.fineness}; masks allow no finer."
     return DatasetAudit(
         schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
