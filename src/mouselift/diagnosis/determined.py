@@ -108,7 +108,10 @@ def undetermined(best: Fit, rivals: Sequence[Fit], problem: Problem, names: tupl
     family = open_family(best, problem)
     if family:
         return family
-    rivals = open_rivals(best, rivals, problem[0][0])
+    if best.candidate.basis is None:
+        rivals = open_rivals(best, rivals, problem[0][0])
+    else:  # what cameras are like chooses among readings; it vouches for no fitted value
+        rivals = [rival for rival in rivals if differs(rival, best)]
     if not rivals:
         return ""
     return "silhouettes do not decide between it and " + " or ".join(
