@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int64
 
-from mouselift.array_types import Matrix3, Vector3
+from mouselift.array_types import Array, Matrix3, Vector3
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.rig import RigCamera, brown_conrady, matrices, shifted
 from mouselift.errors import CalibrationError
@@ -167,10 +168,10 @@ def camera_names(content: Mapping[str, Any], count: int) -> list[str]:
     return [str(np.ravel(cell)[0]).strip() for cell in np.ravel(content["camnames"])]
 
 
-def sync_offsets(path: Path) -> tuple[dict[str, int], str | None]:
-    """Frames by which each camera's recording runs ahead, by `sync` of a *_dannce.mat; and what it says beyond that.
+def sync_rows(path: Path) -> tuple[dict[str, Int64[Array, " t"]], str | None]:
+    """Each camera's image at each instant, by `sync` of a *_dannce.mat (row k of all `data_frame` is one instant).
 
-    Row k of all cameras' `data_frame` is one instant. Where rows differ by constants, these are the offsets.
+    With it, in words, why it is not used; both empty where there is no sync.
     """
     content = load_mat(path)
     cells = np.ravel(content.get("sync", []))
@@ -183,15 +184,7 @@ def sync_offsets(path: Path) -> tuple[dict[str, int], str | None]:
         return {}, None
     if len({len(row) for row in rows}) > 1:
         return {}, f"{path.name}: sync lists other numbers of frames for each camera: it is not applied"
-    ahead = np.array(rows) - np.min(rows, axis=0)
-    drifting = [name for name, steps in zip(names, ahead, strict=True) if np.ptp(steps)]
-    if drifting:
-        return {}, (
-            f"{path.name}: by sync, frames were lost on the way ({', '.join(drifting)} run ahead by {ahead.min()} to "
-            f"{ahead.max()} frames): no single offset holds, and it is not applied. Cut the recording where frames "
-            "were lost, and set frame_offset for each part"
-        )
-    return {name: int(steps[0]) for name, steps in zip(names, ahead, strict=True)}, None
+    return dict(zip(names, rows, strict=True)), None
 
 
 def load_mat(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
 from mouselift.capture.mask_files import Masks, open_masks
+from mouselift.capture.timeline import Runs
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
@@ -43,6 +44,7 @@ class CaptureCamera:
     mask_object: int | str | None = None  # the subject's value in the masks, where several objects have one
     mask_first: int | None = None  # number of the first image's mask, where a folder of masks leaves it open
     as_stored: bool = False  # orientation tags and pixel aspect of its files are left aside
+    image_runs: Runs = ()  # which image shows which frame, where images were lost
 
     def image_camera(self, size: tuple[int, int]) -> Camera:
         """The camera of the images as they are in the file: crop applied; size = (width, height)."""
@@ -157,7 +159,7 @@ def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[Capt
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
     camera = replace(rig_camera.camera(calibrated), name=entry.name)
     files = entry.video, entry.images, entry.mask
-    told = entry.mask_object, entry.mask_first, entry.as_stored
+    told = entry.mask_object, entry.mask_first, entry.as_stored, entry.image_runs
     return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), *told), size
 
 

@@ -16,6 +16,7 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
 from mouselift.atomic import write_whole
+from mouselift.capture.timeline import Runs
 from mouselift.errors import CaptureError
 
 FORMAT = 1
@@ -24,7 +25,17 @@ UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
 _TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "dataset", "rig", "camera")
 NUMBERINGS = ("common", "own")
 _RIG_KEYS = ("file", "format", "variant", "unused")
-_MEDIA_KEYS = ("video", "images", "mask", "frame_offset", "crop_offset", "as_stored", "mask_object", "mask_first")
+_MEDIA_KEYS = (
+    "video",
+    "images",
+    "mask",
+    "frame_offset",
+    "crop_offset",
+    "as_stored",
+    "mask_object",
+    "mask_first",
+    "image_runs",
+)
 _CAMERA_KEYS = ("name", *_MEDIA_KEYS, "rig_name")
 _AXES = {
     sign + axis: tuple((-1.0 if sign == "-" else 1.0) * (axis == other) for other in "xyz")
@@ -47,6 +58,7 @@ class CameraEntry:
     mask_object: int | str | None = None  # the subject's value in its masks: a number, or a colour "#rrggbb"
     mask_first: int | None = None  # number of the first image's mask, where a folder of masks leaves it open
     as_stored: bool = False  # orientation tags and pixel aspect of this camera's files are left aside
+    image_runs: Runs = ()  # which image shows which frame, where images were lost
 
 
 @dataclass(frozen=True)
@@ -179,6 +191,7 @@ def _camera(file: Path, index: int, content: Any) -> CameraEntry:
     name = content.get("name") if isinstance(content, dict) else None
     table = _Table(file, f"[[camera]] {name!r} " if name else f"[[camera]] number {index + 1} ", content, _CAMERA_KEYS)
     corner = "[x, y], whole pixels from the sensor's top-left corner, not negative"
+    runs = "a list of [frame, image, count], whole numbers that are not negative"
     entry = CameraEntry(
         name=table.text("name", required=True),
         video=table.path("video"),
@@ -190,7 +203,10 @@ def _camera(file: Path, index: int, content: Any) -> CameraEntry:
         mask_object=table.value("mask_object"),
         mask_first=table.integer("mask_first"),
         rig_name=table.text("rig_name"),
+        image_runs=tuple(tuple(run) for run in table.items("image_runs", runs, _is_run) or ()),
     )
+    if entry.image_runs and entry.frame_offset:
+        raise CaptureError(f"{table.where}: frame_offset and image_runs say the same; expected one of them")
     if (entry.video is None) == (entry.images is None):
         found = "both" if entry.video is not None else "neither"
         raise CaptureError(f"{table.where}: expected either video (a file) or images (a folder), got {found}")
@@ -286,6 +302,10 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and value >= 0
 
 
+def _is_run(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 3 and all(_is_count(item) for item in value)
+
+
 def _without_defaults(file: Path, value: CaptureSpec | CameraEntry, keys: Sequence[str]) -> dict[str, Any]:
     """The keys that differ from their default, as TOML values."""
     out: dict[str, Any] = {"format": FORMAT} if isinstance(value, CaptureSpec) else {}
@@ -299,7 +319,7 @@ def _without_defaults(file: Path, value: CaptureSpec | CameraEntry, keys: Sequen
         elif key == "up":
             item = next((axis for axis, vector in _AXES.items() if vector == item), list(item))
         elif isinstance(item, tuple):
-            item = list(item)
+            item = [list(each) if isinstance(each, tuple) else each for each in item]
         out[key] = item
     return out
 

@@ -9,9 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import AniposeProject, project_of
-from mouselift.calibration.dannce_files import sync_offsets
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.camera_names import CameraNames
@@ -23,6 +21,7 @@ from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recordings import Recording, choose, find_media, listed, media_below
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.capture.scale import declared_unit
+from mouselift.capture.synchronise import by_sync, by_times
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
 from mouselift.media.images import ImageFolder
@@ -61,11 +60,13 @@ def discover(
     recording: str | None = None,
     chunk: int | None = None,
     numbering: str | None = None,
+    times: str | None = None,
 ) -> Discovery:
     """Recognise a recording's layout; nothing is written.
 
     `rig` (file or folder), `variant`, `unused`, `videos` (where they lie, if not in `folder`), `recording` (a piece of
-    the videos' path), `chunk` (its first frame) and `numbering` (`first_numbers`) settle what is ambiguous.
+    the videos' path), `chunk` (its first frame), `numbering` (`first_numbers`) and `times` (`by_times`) settle what is
+    ambiguous.
     CaptureError or CalibrationError where something is missing or stays ambiguous, with the candidates.
     """
     folder = folder.resolve()
@@ -105,17 +106,26 @@ def discover(
     missing = [name for name in calibration.names if name not in chosen.files]
     if missing:
         assumed.append(f"no video carries the name of {', '.join(missing)}: left out ([rig] unused)")
-    ahead, sync_found, sync_open = _synchronised(folder, rig_format, rig_file)
-    assumed += sync_open
+    synced = by_sync(folder, rig_format, rig_file, chosen.first)
+    assumed += synced.assumed
     entries: list[CameraEntry] = []
     for name in calibration.names:
         if name in chosen.files:
             entry, known, guessed = _oriented(_entry(name, chosen.files[name], masks), calibration[name])
-            entries.append(replace(entry, frame_offset=ahead.get(name, 0)))
+            runs = synced.runs.get(name, ())
+            entries.append(replace(entry, frame_offset=synced.offsets.get(name, 0), image_runs=runs))
             found += known
             assumed += guessed
     media = {entry.name: media_of(entry) for entry in entries}
-    found += [*sync_found, *(_described(name, each, folder) for name, each in media.items()), *mask_words]
+    timed = by_times(names, choice.recording, media, times, bool(synced.offsets or synced.runs))
+    entries = [replace(each, image_runs=timed.runs.get(each.name, each.image_runs)) for each in entries]
+    assumed += timed.assumed
+    found += [
+        *synced.found,
+        *timed.found,
+        *(_described(name, each, folder) for name, each in media.items()),
+        *mask_words,
+    ]
     found += _mask_values(entries)
     numbering, number_words = _numbering(folder, media, numbering)
     found += number_words
@@ -133,32 +143,19 @@ def discover(
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
         *choice.left,
         *mask_left,
+        *timed.left,
     ]
     used = [
         *([rig_file] if rig_file.is_file() else []),
         *(camera.source for camera in calibration.cameras),
         *(path for _, path in found_rig.others if path.is_file()),
         *paths,
+        *timed.files,
         *found_masks.looked_at,
         *([project.file] if project is not None else []),
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
     return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))
-
-
-def _synchronised(folder: Path, rig_format: str, rig_file: Path) -> tuple[dict[str, int], list[str], list[str]]:
-    """Frame offsets by `sync` of DANNCE's files; what was found, and what is left open."""
-    if rig_format != "dannce":
-        return {}, [], []
-    files = [rig_file] if rig_file.suffix == ".mat" else visible(folder.glob("*_dannce.mat"))
-    for file in files:
-        offsets, problem = sync_offsets(file)
-        if problem is not None:
-            return {}, [], [problem]
-        if any(offsets.values()):
-            words = ", ".join(f"{name} {frames}" for name, frames in offsets.items() if frames)
-            return offsets, [f"Frames ahead of the other cameras, by sync of {file.name} (frame_offset): {words}"], []
-    return {}, [], []
 
 
 def _numbering(

@@ -14,6 +14,7 @@ from mouselift.array_types import Array, Levels
 from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera, first_numbers, masks_of, media_of
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
+from mouselift.capture.timeline import LOST, Runs, images_at, problem_of
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
@@ -42,6 +43,7 @@ class Track:
     media: VideoInfo | NumberedImages
     shift: int  # number in the file = frame on the common timeline + shift
     values: MaskValues = OPACITY  # of masks
+    runs: Runs = ()  # images on the common timeline, before `shift`; none: image n shows frame n
 
     @property
     def path(self) -> Path:
@@ -54,8 +56,29 @@ class Track:
     @property
     def end(self) -> int:
         """One past the last frame, on the common timeline."""
+        if self.runs:
+            frame, _, count = self.runs[-1]
+            return frame + count
         last = self.media.frames if isinstance(self.media, VideoInfo) else self.media.last + 1
         return last - self.shift
+
+    def numbers(self, frames: Sequence[int]) -> list[int]:
+        """The number in the file of each frame; `LOST` where the camera has no image of it."""
+        if not self.runs:
+            return [frame + self.shift for frame in frames]
+        return [LOST if image == LOST else image + self.shift for image in images_at(self.runs, frames).tolist()]
+
+    @property
+    def held(self) -> set[int]:
+        """The frames that the file holds."""
+        if self.runs:
+            inside = [f for frame, _, count in self.runs for f in range(frame, frame + count)]
+            numbers = self.numbers(inside)
+            present = range(self.media.frames) if isinstance(self.media, VideoInfo) else set(self.media.held)
+            return {frame for frame, number in zip(inside, numbers, strict=True) if number in present}
+        if isinstance(self.media, VideoInfo):
+            return set(range(-self.shift, self.end))
+        return {number - self.shift for number in self.media.held}
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,7 +144,9 @@ class CaptureSource:
     def blocks(self, frames: Sequence[int]) -> list[list[int]]:
         first, numbers = self.tracks[0].images, np.asarray(frames, dtype=np.int64)
         if isinstance(first.media, VideoInfo):
-            group = np.searchsorted(first.media.keys - first.shift, numbers, side="right")
+            # A lost frame is read with the images before it.
+            images = np.maximum.accumulate(np.asarray(first.numbers(frames), dtype=np.int64))
+            group = np.searchsorted(first.media.keys, images, side="right")
         else:
             group = np.arange(len(numbers)) // _IMAGES_PER_BLOCK
         edges = np.flatnonzero(np.diff(group)) + 1
@@ -146,7 +171,7 @@ class CaptureSource:
     def _read(
         self, camera: str, track: Track, frames: Sequence[int], masks: bool = False
     ) -> Iterator[VideoImage | Array | None]:
-        numbers = [frame + track.shift for frame in frames]
+        numbers = track.numbers(frames)
         if isinstance(track.media, VideoInfo):
             # Not by path: two tracks on one file, at different offsets, each need their own place in it.
             found = self._readers.setdefault((camera, masks), VideoReader(track.media)).read(numbers)
@@ -175,7 +200,9 @@ def _open_camera(
     found: Masks | None,
     counted: Set[int],
 ) -> CameraTracks:
-    images = Track(media, first + camera.frame_offset)
+    if problem := problem_of(camera.image_runs, media.frames):
+        raise CaptureError(f"{capture.path}: camera {camera.name}: image_runs: {problem} ({media.path})")
+    images = Track(media, first + camera.frame_offset, runs=camera.image_runs)
     masks = None if found is None else _open_masks(camera, found, images, capture, counted)
     return CameraTracks(camera.name, camera.image_camera(images.size), images, masks)
 
@@ -212,7 +239,7 @@ def _open_masks(camera: CaptureCamera, media: Masks, images: Track, capture: Cap
             f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
             "masks must be made on the same images"
         )
-    return replace(masks, values=look_at_masks(here, media, camera.mask_object))
+    return replace(masks, values=look_at_masks(here, media, camera.mask_object), runs=images.runs)
 
 
 def _fitting(masks: Masks | None, images: VideoInfo | NumberedImages, told: int | None = None) -> Sequence[int]:
@@ -278,7 +305,7 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
                 "again if more were recorded"
             )
             yield track.finding("video-truncated", text, media.frames)
-        if isinstance(media, VideoInfo) and (gaps := time_gaps(media)).size:
+        if isinstance(media, VideoInfo) and not track.images.runs and (gaps := time_gaps(media)).size:
             text = (
                 f"{media.path}: its time stamps jump at {gaps.size} places, first after image {gaps[0]}; images are "
                 "counted in order, so where frames were lost, later ones lag. Record again, or list the frame after "

@@ -36,6 +36,8 @@ class Init:
     """A piece of the videos' path, where several recordings are found."""
     numbering: Literal["common", "own"] | None = None
     """Where cameras number their images differently: equal numbers show one instant (common), or first images (own)."""
+    times: Literal["common", "own", "ignore"] | None = None
+    """Where times of images leave it open: one clock timed all cameras (common), each has its own (own), no use."""
     chunk: int | None = None
     """First frame of the chunk to take, where cameras wrote several files."""
     force: Force = False
@@ -55,6 +57,7 @@ class Init:
             recording=self.recording,
             chunk=self.chunk,
             numbering=self.numbering,
+            times=self.times,
         )
         target = (self.out or self.folder) / "capture.toml"
         target.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,6 @@ from mouselift.inspect.sampled_frames import (
     ChosenFrames,
     FrameOutlines,
     choose_frames,
-    mask_numbers,
     masked_frames,
     motion_a_frame,
     read_outlines,
@@ -192,7 +191,7 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
     out = []
     for track, camera in zip(source.tracks, capture.cameras, strict=True):
         media = track.images.media
-        masks = 0 if track.masks is None else len(mask_numbers(track.masks))
+        masks = 0 if track.masks is None else len(track.masks.held)
         out.append(RecordedCamera(track.camera, media.frames, media.rate, camera.frame_offset, str(media.path), masks))
     return out
 

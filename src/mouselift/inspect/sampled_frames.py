@@ -14,13 +14,13 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
-from mouselift.capture.source import CaptureSource, Track
+from mouselift.capture.source import CaptureSource
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import rays_at_depth_one
-from mouselift.media.images import FrameSet, NumberedImages
+from mouselift.media.images import FrameSet
 from mouselift.sampling import evenly_spaced
 
 _PER_RUN = 5  # instants read in one go: neighbouring ones share their neighbours and the seek
@@ -78,18 +78,11 @@ def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
     """Frames for which every camera that has masks has one; empty where no camera has any."""
     if isinstance(source, DatasetSource):
         return list(source.frames)
-    sets = [mask_numbers(track.masks) for track in source.tracks if track.masks is not None]
+    sets = [track.masks.held for track in source.tracks if track.masks is not None]
     if not sets:
         return []
     common = set(source.frames).intersection(*sets)
     return sorted(common or set(source.frames).intersection(sets[0].union(*sets)))
-
-
-def mask_numbers(track: Track) -> set[int]:
-    """Frames of the common timeline for which the track has a file's image."""
-    if isinstance(track.media, NumberedImages):
-        return {number - track.shift for number in track.media.held}
-    return set(range(-track.shift, track.end))
 
 
 @dataclass(frozen=True, eq=False)

@@ -132,7 +132,7 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
     for track in source.tracks:
         c = track.camera
         digest.update(repr((track.name, c.width, c.height, c.K.tolist(), c.T_cam_world.tolist(), c.lens)).encode())
-        digest.update(repr((track.images.path.name, track.images.end, track.images.shift)).encode())
+        digest.update(repr((track.images.path.name, track.images.end, track.images.shift, *track.images.runs)).encode())
     digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
     return {
         "cameras": list(source.cameras),
@@ -212,7 +212,7 @@ class _BlockJob:
             levels = segmenter.segment([view.image for view in frame.views])
             for track, level in zip(source.tracks, levels, strict=True):
                 if level is not None:
-                    write_mask(self.work / track.name, frame.frame + track.images.shift, level)
+                    write_mask(self.work / track.name, track.images.numbers([frame.frame])[0], level)
             carver = segmenter.carver if index % _COVERAGE_EVERY == 0 else None
             yield measure(self.scene.cameras, levels, frame.frame, carver)
         source.close()

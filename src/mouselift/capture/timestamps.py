@@ -1,0 +1,199 @@
+"""Files with one time for each image: found beside the recording, read, their unit told.
+
+campy's frametimes.npy / .mat ([2, T]: numbers, seconds), tables and lists of times as text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import av
+import numpy as np
+from jaxtyping import Float64
+
+from mouselift.array_types import Array
+from mouselift.calibration.dannce_files import load_mat
+from mouselift.capture.camera_names import CameraNames
+from mouselift.errors import CaptureError
+from mouselift.media.video_index import VideoInfo
+
+SUFFIXES = (".npy", ".csv", ".txt", ".mat", ".tsv")  # in this order, where a camera has the same times in several
+_NAME = re.compile(r"(frame|time|image)[_\- ]?(times?|stamps?)|(?<![a-z])times(?![a-z])", re.IGNORECASE)
+_TIME = re.compile(r"time|stamp|seconds|(?<![a-z])(pts|ts|t)(?![a-z])", re.IGNORECASE)
+_COUNT = re.compile(r"frame|index|count|number|image|(?<![a-z])(id|n|no|nr)(?![a-z])", re.IGNORECASE)
+_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_UNIT = re.compile(
+    r"(?<![a-z])(ns|nanosec\w*|us|µs|microsec\w*|ms|msec|millisec\w*|s|sec|secs|seconds?)(?![a-z])", re.I
+)
+_RATES = (1.0, 1000.0)  # images a second, where the files do not say: one factor of 1000, so one unit fits
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """As the file holds them."""
+
+    path: Path
+    values: Float64[Array, " n"]  # in `unit`
+    unit: str | None = None  # None: the file does not say
+    numbers: Float64[Array, " n"] | None = None  # the camera's own count of each image
+
+
+def find_times(names: CameraNames, recording: Mapping[str, Path]) -> dict[str, Path]:
+    """The file of times of each camera; CaptureError where a camera has several of one kind."""
+    found: dict[str, list[Path]] = {}
+    for path in sorted(names.folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not _NAME.search(path.stem):
+            continue
+        if path.is_file() and (named := names.find(path)) is not None and named.camera in recording:
+            found.setdefault(named.camera, []).append(path)
+    out: dict[str, Path] = {}
+    for name, paths in found.items():
+        beside = [path for path in paths if path.parent == recording[name].parent] or paths
+        best = min(SUFFIXES.index(path.suffix.lower()) for path in beside)
+        first = [path for path in beside if SUFFIXES.index(path.suffix.lower()) == best]
+        if len(first) > 1:
+            listed = ", ".join(str(path) for path in first)
+            raise CaptureError(f"camera {name}: several files of times: {listed}; move those away that are not meant")
+        out[name] = first[0]
+    return out
+
+
+def read_times(path: Path) -> Times:
+    """CaptureError where the file holds no list of times."""
+    try:
+        if path.suffix.lower() == ".npy":
+            return _columns(path, np.load(path, allow_pickle=False), [])
+        if path.suffix.lower() == ".mat":
+            content = load_mat(path)
+            numbers, values = content.get("frameNumber"), content.get("timeStamp", content.get("timestamps"))
+            if values is None:
+                raise CaptureError(f"{path}: expected timeStamp (and frameNumber), got {', '.join(content)}")
+            return Times(path, _float(path, values), None, None if numbers is None else _float(path, numbers))
+        return _text(path)
+    except (OSError, ValueError) as error:
+        raise CaptureError(f"{path}: times cannot be read: {error}") from None
+
+
+def _float(path: Path, values: object) -> Float64[Array, " n"]:
+    return np.ravel(np.asarray(values, dtype=np.float64))
+
+
+def _text(path: Path) -> Times:
+    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    rows = [re.split(r"[,;\t]\s*|\s+", line.strip().strip(",;")) for line in lines]
+    header: list[str] = []
+    if rows and not _is_number(rows[0][0]) and not _is_number(rows[0][-1]):
+        first = lines[0].strip().lstrip("#").strip()
+        header = [cell.strip() for cell in re.split(r"[,;\t]", first)]
+        rows = rows[1:]
+    for index, row in enumerate(rows):
+        if len(row) != len(rows[0]) or not all(map(_is_number, row)):
+            raise CaptureError(f"{path}: line {index + 1 + bool(header)}: expected numbers only, got {lines[index]!r}")
+    return _columns(path, np.array(rows, dtype=np.float64), header)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return bool(np.isfinite(float(text)))
+    except ValueError:
+        return False
+
+
+def _columns(path: Path, values: np.ndarray, header: list[str]) -> Times:
+    """Which column holds times: by its name; of two without names, the other counts images."""
+    table = np.asarray(values, dtype=np.float64)
+    table = table[:, None] if table.ndim == 1 else table
+    if table.ndim != 2 or not table.size:
+        raise CaptureError(f"{path}: expected one time for each image, got an array of shape {values.shape}")
+    if not header and len(table) == 2 and table.shape[1] > 2:
+        table = table.T  # campy: [2, T]
+    if header and len(header) == table.shape[1]:
+        timed = [i for i, name in enumerate(header) if _TIME.search(name)]
+        counted = [i for i, name in enumerate(header) if i not in timed and _COUNT.search(name)]
+        timed = [0] if not timed and len(header) == 1 else timed
+        if len(timed) != 1:
+            raise CaptureError(f"{path}: expected one column of times, got columns {', '.join(header)}")
+        unit = _UNIT.search(header[timed[0]].replace("_", " "))
+        return Times(
+            path, table[:, timed[0]], _short(unit[1]) if unit else None, table[:, counted[0]] if counted else None
+        )
+    if table.shape[1] == 1:
+        return Times(path, table[:, 0])
+    counts = [i for i in range(table.shape[1]) if _counts_images(table[:, i])]
+    if table.shape[1] != 2 or len(counts) != 1:
+        raise CaptureError(
+            f"{path}: {table.shape[1]} columns without names: expected times, or numbers of images and times. Add a "
+            "line with the columns' names"
+        )
+    return Times(path, table[:, 1 - counts[0]], None, table[:, counts[0]])
+
+
+def _short(unit: str) -> str:
+    unit = unit.lower().replace("µ", "u")
+    return {"n": "ns", "u": "us", "mic": "us", "mil": "ms", "ms": "ms"}.get(
+        next((key for key in ("mic", "mil", "ms", "n", "u") if unit.startswith(key)), ""), "s"
+    )
+
+
+def _counts_images(column: np.ndarray) -> bool:
+    steps = np.diff(column)
+    return bool((column == np.rint(column)).all() and (steps >= 1).all() and np.median(steps) == 1)
+
+
+def seconds(name: str, times: Times, rate: float) -> tuple[Float64[Array, " n"], str]:
+    """Seconds and the unit. rate: of the video, or 0: then the unit is told by what cameras can do.
+
+    Units are a factor of 1000 apart: the one whose rate is nearest the video's is meant, though the video may have been
+    written at another rate.
+    """
+    step = float(np.median(np.diff(times.values))) if len(times.values) > 1 else 0.0
+    if step <= 0:
+        raise CaptureError(f"camera {name}: {times.path}: times do not increase")
+    if times.unit is not None:
+        return times.values * _UNITS[times.unit], times.unit
+    rates = {unit: 1 / (step * factor) for unit, factor in _UNITS.items()}
+    if rate > 0:
+        unit = min(rates, key=lambda u: abs(np.log(rates[u] / rate)))
+        return times.values * _UNITS[unit], unit
+    fitting = [unit for unit, found in rates.items() if _RATES[0] < found <= _RATES[1]]
+    if len(fitting) != 1:
+        raise CaptureError(
+            f"camera {name}: {times.path}: the unit of its times cannot be told (steps of {step:g}); add a line with "
+            "the column's name, such as time_ms"
+        )
+    return times.values * _UNITS[fitting[0]], fitting[0]
+
+
+def check_numbers(name: str, times: Times, ticks: np.ndarray) -> None:
+    """CaptureError where the camera's own count has gaps and its times have others. A count without gaps says nothing:
+    recorders count what they write."""
+    if times.numbers is None:
+        return
+    counted = times.numbers - times.numbers[0]
+    if (np.diff(counted) == 1).all():
+        return
+    other = np.flatnonzero(counted != ticks)
+    if other.size:
+        at = int(other[0])
+        raise CaptureError(
+            f"camera {name}: {times.path}: by its count image {at} is number {counted[at]:.0f} from the first, by its "
+            f"times {ticks[at]}: the two lose other images. Remove the one that is wrong"
+        )
+
+
+def cut(times: Times, first: int, count: int) -> Times:
+    """The times of one chunk."""
+    numbers = None if times.numbers is None else times.numbers[first : first + count]
+    return replace(times, values=times.values[first : first + count], numbers=numbers)
+
+
+def stamps(video: VideoInfo) -> Float64[Array, " n"] | None:
+    """The video's presentation times, seconds; None where it has none."""
+    if video.times is None:
+        return None
+    with av.open(str(video.path)) as container:
+        base = container.streams.video[0].time_base
+    return None if base is None else video.times * float(base)
