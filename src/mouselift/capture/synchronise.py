@@ -139,7 +139,7 @@ def _by_files(
 def _of_images(name: str, times: Times, media: VideoInfo | ImageFolder, first: int | None) -> Times:
     """One time an image; of a chunk that is named by its first frame, its part."""
     count, held = len(times.values), media.frames
-    if count != held and first is not None and count >= first + held:
+    if count != held and first and count >= first + held:
         return cut(times, first, held)
     if count != held:
         raise CaptureError(

@@ -204,5 +204,5 @@ def _next(capture: Capture, chosen: ChosenFrames, failed: bool) -> str:
             f"(or name masks in {capture.path.name}), then inspect again."
         )
     if failed:
-        return f"Mend the errors above, then: mouselift inspect {folder}"
+        return "Mend the errors above, then look at it again the same way."
     return f"Next: mouselift prepare {folder} OUT"
