@@ -73,7 +73,7 @@ def test_a_cause_that_is_not_alone_comes_with_its_rival_and_what_decides() -> No
     assert (
         said == "The sample fails. all views: off alike; all-focal explains it as well. What decides: the images' size."
     )
-    alone = replace(known, ambiguous_with=(), decided_by="")
+    alone = Cause("fov-side", "all views: off alike", ("a", "b"), {}, 4.0, 0.1)
     assert in_words("fail", 1, 1, 0, {}, (), (alone,)) == "The sample fails. all views: off alike."
 
 
