@@ -12,7 +12,6 @@ from mouselift.consistency.pooled_tangency import PooledTangency, SampleEvidence
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 
-CODE = "tangency-pooled"
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
 
@@ -35,7 +34,7 @@ def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
             f"{who} cannot be judged: {where} show {pooled.seen} independent numbers of the cameras, and noise is "
             f"known from {pooled.blocks} of them; more samples, spread over more places, are needed"
         )
-        return Finding.of(CODE, text, severity="warning")
+        return Finding.of("tangency-pooled", text, severity="warning")
     if pooled.faulty:
         return _contradiction(pooled, who, where)
     agree = max(pooled.fault_px, pooled.needed_px)
@@ -44,7 +43,7 @@ def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
     if rough:
         text += "; the masks are too rough for more"
     return Finding.of(
-        CODE, f"{text}. {_unseen(pooled)}", severity="warning" if rough else "note",
+        "tangency-pooled", f"{text}. {_unseen(pooled)}", severity="warning" if rough else "note",
         value=pooled.fault_px, limit=pooled.needed_px,
     )  # fmt: skip
 
@@ -64,7 +63,7 @@ def _contradiction(pooled: PooledTangency, who: str, where: str) -> Finding:
     elif len(pooled.names) == 2:
         text += "; two views do not say which of them is wrong"
     value, limit = (pooled.fault_px, pooled.needed_px) if pooled.linear else (pooled.noise_px, pooled.gross_px)
-    return Finding.of(CODE, text, severity="error", camera=name, value=value, limit=limit)
+    return Finding.of("tangency-pooled", text, severity="error", camera=name, value=value, limit=limit)
 
 
 def _fineness(pooled: PooledTangency) -> str:

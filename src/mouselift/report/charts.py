@@ -171,16 +171,16 @@ def over_frames(
     series: Mapping[str, Values],
     label: str,
     along: str = "source frame",
-    points: str = "samples, one line a view",
+    counted: str = "samples, one line a view",
 ) -> Markup:
     """A line for each camera over the source frame; long recordings as medians over runs of samples.
 
-    along: what else lies along the axis; points: what is counted, in words."""
+    along: what else lies along the axis; counted: what, in words."""
     known = {name: _known(values) for name, values in series.items()}
     largest = {name: float(found.max(initial=0.0)) for name, found in known.items()}
     worst = max(largest, key=lambda name: largest[name], default="")
     high = number(largest[worst]) if worst else "nothing"
-    words = f"{label} over {len(frames)} {points}. Largest: {high}, {worst}."
+    words = f"{label} over {len(frames)} {counted}. Largest: {high}, {worst}."
     chart = Chart(words, along, label, width=1060)
     y = _value_axis_of(known, chart)
     first, last = float(np.nanmin(frames)), float(np.nanmax(frames))

@@ -98,7 +98,7 @@ def _charts(updates: Sequence[LogLine], validations: Sequence[LogLine]) -> list[
 
 def _chart(lines: Sequence[LogLine], series: dict[str, np.ndarray], label: str) -> Markup:
     at = np.array([line.update for line in lines], dtype=float)
-    drawn = over_frames(at, series, label, along="update", points="updates")
+    drawn = over_frames(at, series, label, along="update", counted="updates")
     return drawn + legend(list(series)) if len(series) > 1 else drawn
 
 
