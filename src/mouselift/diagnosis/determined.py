@@ -108,10 +108,7 @@ def undetermined(best: Fit, rivals: Sequence[Fit], problem: Problem, names: tupl
     family = open_family(best, problem)
     if family:
         return family
-    if best.candidate.basis is None:
-        rivals = open_rivals(best, rivals, problem[0][0])
-    else:  # what cameras are like chooses among readings; it vouches for no fitted value
-        rivals = [rival for rival in rivals if differs(rival, best)]
+    rivals = open_rivals(best, rivals, problem[0][0])
     if not rivals:
         return ""
     return "silhouettes do not decide between it and " + " or ".join(
