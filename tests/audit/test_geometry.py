@@ -33,6 +33,7 @@ def test_intrinsics_of_all_views_are_blamed_not_their_masks(seed: int, make_exac
     assert "several views" in found.findings[0].message
 
 
+@pytest.mark.slow  # spoiled masks of many samples: 25 s of one core
 def test_spoiled_masks_stay_masks(make_exact: Callable[..., Sample]) -> None:
     """The same sample with a fat mask and a lost tail: the second look clears the cameras."""
     spoiled = 0

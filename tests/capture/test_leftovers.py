@@ -24,7 +24,7 @@ def test_nothing_is_left_of_a_plain_recording(dannce: Path, truth, write) -> Non
 def test_files_that_nothing_reads(dannce: Path) -> None:
     (dannce / "masks").mkdir()
     (dannce / "masks/seg_a.npz").write_bytes(b"")
-    (dannce / "videos/Camera1/frametimes.csv").write_text("0\n")
+    (dannce / "videos/Camera1/weights.xlsx").write_text("")
     (dannce / "notes.txt").write_text("")
     (dannce / "sync").mkdir()
     for index in range(5):
@@ -33,7 +33,7 @@ def test_files_that_nothing_reads(dannce: Path) -> None:
     found = discover(dannce)
     assert line_with(found, "seg_a.npz") == "masks/seg_a.npz: carries no camera's name"
     rest = line_with(found, "not what init looks for")
-    for words in ("calibration/board.pdf", "videos/Camera1/frametimes.csv", "notes.txt", "sync/ (5 .dat)"):
+    for words in ("calibration/board.pdf", "videos/Camera1/weights.xlsx", "notes.txt", "sync/ (5 .dat)"):
         assert words in rest
 
 

@@ -32,6 +32,7 @@ def test_an_exchange_under_rough_masks_is_named_once(
     ]
 
 
+@pytest.mark.slow  # a vote of many rough samples: 17 s of one core
 def test_right_cameras_under_rough_masks_name_no_camera(
     tmp_path: Path, ragged: list[Sample], write_sample: Callable[..., Path]
 ) -> None:

@@ -63,7 +63,7 @@ def test_video_three_frames_short(copied: Path, tmp_path: Path) -> None:
     recode(copied / "masks/Camera3.mp4", 9)
     summary = run(copied, tmp_path / "out")
     assert (summary.kept, summary.dropped) == (9, {"missing-image": 3})
-    (finding,) = summary.findings
+    (finding,) = (found for found in summary.findings if found.code != "split-neighbours")  # a short recording
     assert finding.code == "video-short"
     assert finding.camera == "Camera3"
     assert "ends 3 frames before" in finding.message

@@ -83,7 +83,8 @@ class _Job:
         for index in block:
             sample = load_sample(self.folders[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
-            report, planes = audit_views(sample, self.hull)
+            report, seen = audit_views(sample, self.hull)
+            planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
             few = report.verdict == "unknown" and any(f.code == "tangency-unknown" for f in report.findings)
             planes = planes if index in self.pooled else planes.without_planes()
             done.append((index, report, like, planes, evidence_of(sample) if few else None))

@@ -154,3 +154,16 @@ def _uneven(found: Spread) -> Iterator[_Beyond]:
     if found.smallest_share < SMALLEST_SHARE:
         text = f"the smallest subject measures {found.smallest_px:.0f} px (square root of its area)"
         yield "small-subject", text, found.smallest_share, SMALLEST_SHARE
+
+
+def viewpoints(cameras: Sequence[Camera]) -> dict[str, np.ndarray]:
+    """One number a camera for each of: fov_deg, distance, elevation_deg, principal_share."""
+    centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)
+    distance = np.linalg.norm(centres, axis=1)
+    off = [np.hypot(c.cx - c.width / 2, c.cy - c.height / 2) / c.width for c in cameras]
+    return {
+        "fov_deg": np.degrees([2 * np.arctan(c.width / 2 / c.fx) for c in cameras]),
+        "distance": distance,
+        "elevation_deg": np.degrees(np.arcsin(np.clip(centres[:, 2] / np.maximum(distance, 1e-300), -1, 1))),
+        "principal_share": np.array(off, dtype=np.float64),
+    }

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 
 from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
+from mouselift.audit.placement import viewpoints
 from mouselift.calibration.facelift import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CalibrationError, DatasetError
@@ -69,20 +70,7 @@ def training_cameras() -> list[Camera]:
 def facelift() -> Profile:
     """The built-in profile."""
     cameras = training_cameras()
-    return profile_of("facelift", RayStatistics.of(cameras), camera_facts(cameras))
-
-
-def camera_facts(cameras: Sequence[Camera]) -> dict[str, np.ndarray]:
-    """One number a camera for each of: fov_deg, distance, elevation_deg, principal_share."""
-    centres = np.array([camera.centre for camera in cameras]).reshape(-1, 3)
-    distance = np.linalg.norm(centres, axis=1)
-    off = [np.hypot(c.cx - c.width / 2, c.cy - c.height / 2) / c.width for c in cameras]
-    return {
-        "fov_deg": np.degrees([2 * np.arctan(c.width / 2 / c.fx) for c in cameras]),
-        "distance": distance,
-        "elevation_deg": np.degrees(np.arcsin(np.clip(centres[:, 2] / np.maximum(distance, 1e-300), -1, 1))),
-        "principal_share": np.array(off, dtype=np.float64),
-    }
+    return profile_of("facelift", RayStatistics.of(cameras), viewpoints(cameras))
 
 
 def profile_of(name: str, rays: RayStatistics, facts: dict[str, np.ndarray]) -> Profile:
@@ -104,7 +92,7 @@ def profile_dataset(path: Path, name: str | None = None, progress: Progress = si
     for done, folder in enumerate(folders, start=1):
         cameras = usable_cameras(folder)  # `views` says how many there were
         rays = rays.merged(RayStatistics.of(cameras))
-        facts.append(camera_facts(cameras))
+        facts.append(viewpoints(cameras))
         progress("cameras", done, len(folders))
     together = {key: np.concatenate([fact[key] for fact in facts]) for key in facts[0]} if facts else {}
     return profile_of(name or path.resolve().name, rays, together)

@@ -10,9 +10,15 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
-from mouselift.audit.placement import Placement, Spread, placement, placement_findings, spread, spread_findings
-from mouselift.audit.pooled_cameras import SamplePlanes
-from mouselift.audit.profile import camera_facts
+from mouselift.audit.placement import (
+    Placement,
+    Spread,
+    placement,
+    placement_findings,
+    spread,
+    spread_findings,
+    viewpoints,
+)
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
 from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
@@ -37,8 +43,8 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     return audit_views(load_sample(sample) if isinstance(sample, Path) else sample, hull)[0]
 
 
-def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, SamplePlanes]:
-    """(as `audit_sample`; what the sample says about its cameras together with others)."""
+def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Geometry]:
+    """(as `audit_sample`; what it was made from)."""
     findings = list(sample.findings)
     if sample.preset == "legacy":
         text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
@@ -56,8 +62,7 @@ def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Sampl
         findings.append(sample.finding("too-few-views", text))
     answer = verdict(findings, compared=float(seen.judged))
     numbers = _sample_numbers(seen, place, apart)
-    report = SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place))
-    return report, SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
+    return SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place)), seen
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:
@@ -78,7 +83,7 @@ def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> d
 
 
 def _view_numbers(sample: Sample, seen: Geometry, place: Placement) -> list[dict[str, float | str | None]]:
-    facts = camera_facts([view.camera for view in sample.views])
+    facts = viewpoints([view.camera for view in sample.views])
     out: list[dict[str, float | str | None]] = []
     for k, view in enumerate(sample.views):
         camera, outline = view.camera, seen.outlines[k]
