@@ -19,6 +19,7 @@ _VAGUE = 0.1
 _SCALE, _SHIFT, _PLACE = 0.05, 0.025, 0.05  # the same between two causes: log scale, share of width, of the distance
 _TURN = 0.01  # of a rotation matrix's entries
 _IMPROBABLE = 5.0  # -2 log of odds: the grain of the score, beyond which causes count as told apart
+_GAUGE = 1e-6  # of the changes' size: numbers' round-off
 _CONTAINED = 0.1  # share of a difference that a family may miss, to first order
 
 
@@ -29,13 +30,13 @@ def open_family(found: Fit, problem: Problem) -> str:
     """
     if found.candidate.basis is None:
         return ""
-    deviation = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
-    if (deviation <= _VAGUE * found.prior).all():
-        return ""
-    values, vectors = np.linalg.eigh(found.covariance / np.outer(found.prior, found.prior))
-    along = vectors[:, -1] * np.sqrt(values[-1]) * found.prior
     cameras = found.candidate.apply(problem[0][0])
     _, slope = change_of(found.candidate, cameras, found.x)
+    relative = _without_gauge(found.covariance / np.outer(found.prior, found.prior), slope * found.prior, cameras)
+    if (np.sqrt(np.maximum(np.diag(relative), 0.0)) <= _VAGUE).all():
+        return ""
+    values, vectors = np.linalg.eigh(relative)
+    along = vectors[:, -1] * np.sqrt(values[-1]) * found.prior
     change = np.abs(slope @ along)  # [v, 7], one standard deviation
     reach = float(np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).mean())
     focal, x, y = (float(part.max()) for part in (change[:, :2], change[:, 2], change[:, 3]))
@@ -55,6 +56,24 @@ def open_family(found: Fit, problem: Problem) -> str:
         f"silhouettes do not determine the values: cameras{alike} that differ in {' together with '.join(parts)} (one "
         "standard deviation) fit as well"
     )
+
+
+def _without_gauge(covariance: np.ndarray, slope: np.ndarray, cameras: CameraArrays) -> np.ndarray:
+    """The covariance [p, p] without the values' directions that only scale or move the world, which no image shows.
+
+    slope: [v, 7, p], d camera / d value, in the covariance's units.
+    """
+    views = len(cameras)
+    worlds = np.zeros((views, 7, 4))
+    worlds[:, 4:, 0] = cameras.centre
+    worlds[:, 4:, 1:] = np.eye(3)
+    basis = np.linalg.qr(worlds.reshape(-1, 4))[0]
+    changes = slope.reshape(views * 7, -1)
+    _, sizes, directions = np.linalg.svd(changes - basis @ (basis.T @ changes), full_matrices=True)
+    sizes = np.pad(sizes, (0, len(directions) - len(sizes)))
+    unseen = directions[sizes <= _GAUGE * max(float(np.linalg.norm(changes)), 1e-300)]
+    seen = np.eye(len(covariance)) - unseen.T @ unseen
+    return seen @ covariance @ seen
 
 
 def differs(a: Fit, b: Fit) -> bool:
