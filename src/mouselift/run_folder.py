@@ -39,6 +39,23 @@ def read_manifest(root: Path, record: type[R]) -> list[R]:
         raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None
 
 
+def whole_lines(path: Path, record: type[R]) -> Iterator[R]:
+    """The records of a file that grows line by line, none where there is no file.
+
+    The line that a killed run was writing is left out.
+    """
+    for line in path.read_bytes().splitlines() if path.exists() else []:
+        try:
+            yield msgspec.json.decode(line, type=record)
+        except msgspec.DecodeError:
+            continue
+
+
+def as_lines(records: Iterable[msgspec.Struct]) -> bytes:
+    """What `whole_lines` reads."""
+    return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
+
+
 def file_digest(path: Path) -> str:
     """sha256 of a file's content, for identities. DatasetError where it cannot be read."""
     try:
@@ -107,15 +124,9 @@ class RunFolder(Generic[R]):
                 (self.root / LOCK).unlink(missing_ok=True)
 
     def records(self) -> Iterator[R]:
-        """All records of the manifest and the journal, in that order; the line that a killed run was writing is left
-        out."""
+        """All records of the manifest and the journal, in that order, as `whole_lines` reads them."""
         for name in (MANIFEST, JOURNAL):
-            path = self.root / name
-            for line in path.read_bytes().splitlines() if path.exists() else []:
-                try:
-                    yield msgspec.json.decode(line, type=self._record)
-                except msgspec.DecodeError:
-                    continue
+            yield from whole_lines(self.root / name, self._record)
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -151,13 +162,13 @@ class RunFolder(Generic[R]):
         """Appends to the journal."""
         try:
             with (self.root / JOURNAL).open("ab") as journal:
-                journal.write(_lines(records))
+                journal.write(as_lines(records))
         except OSError as error:
             raise _storage_error(self.root / JOURNAL, error) from error
 
     def finish(self, records: Sequence[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
         """Manifest, lists (file name -> samples), and `close`."""
-        self.write(MANIFEST, _lines(records))
+        self.write(MANIFEST, as_lines(records))
         for name, samples in lists.items():
             self.write(name, "".join(f"{(self.root / sample).resolve()}\n" for sample in samples).encode())
         self.close(summary)
@@ -183,10 +194,6 @@ class RunFolder(Generic[R]):
 
 
 _GO_ON = "Finished samples are whole: the same command goes on from them"
-
-
-def _lines(records: Iterable[msgspec.Struct]) -> bytes:
-    return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
 
 
 def _differences(found: Any, wanted: Any, key: str = "") -> Iterator[str]:

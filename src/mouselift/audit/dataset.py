@@ -67,7 +67,7 @@ _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
-_Done = tuple[int, SampleReport, Likeness, SamplePlanes, SampleEvidence | None]
+_Done = tuple[int, SampleReport, Likeness, SamplePlanes | None, SampleEvidence | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,10 +84,12 @@ class _Job:
             sample = load_sample(self.folders[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
             report, seen = audit_views(sample, self.hull)
-            planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
-            few = report.verdict == "unknown" and any(f.code == "tangency-unknown" for f in report.findings)
-            planes = planes if index in self.pooled else planes.without_planes()
-            done.append((index, report, like, planes, evidence_of(sample) if few else None))
+            planes = None
+            if index in self.pooled or is_inconclusive(report):
+                planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
+                planes = planes if index in self.pooled else planes.without_planes()
+            few = evidence_of(sample, seen.check) if report.verdict == "unknown" else None
+            done.append((index, report, like, planes, few))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
 
@@ -126,7 +128,8 @@ def audit_dataset(
     evidence: dict[int, SampleEvidence] = {}  # of samples with too few planes for a verdict of their own
     for samples, rays in run_blocks(_Job(tuple(folders), options.hull, asked), blocks, worker_count(workers)):
         for index, report, like, own, few in samples:
-            planes[index] = own
+            if own is not None:
+                planes[index] = own
             if few is not None:
                 evidence[index] = few
             if is_inconclusive(report):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mouselift.audit.sample import compare_views
+from mouselift.consistency.cameras import CameraCheck
 from mouselift.consistency.hypotheses import MIN_PLANES
 from mouselift.consistency.pooled_tangency import PooledTangency, SampleEvidence
 from mouselift.dataset.sample import Sample
@@ -16,9 +16,8 @@ _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to b
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
 
 
-def evidence_of(sample: Sample) -> SampleEvidence | None:
+def evidence_of(sample: Sample, check: CameraCheck) -> SampleEvidence | None:
     """Of a sample with too few tangent planes for a verdict of its own; None of any other."""
-    check = compare_views(sample).check
     few = check.hypothesis.kind == "unknown" and check.hypothesis.planes_used < MIN_PLANES
     return SampleEvidence.of(sample, check) if few and len(sample.views) > 1 else None
 

@@ -268,23 +268,28 @@ def batches(
 
     Workers begin as fresh interpreters: a script that uses them needs `if __name__ == "__main__":`.
     """
-    options: dict[str, Any] = {}
-    if workers:
-        # Not forked: a copy of a process whose OpenCV threads have run waits for them for ever.
-        options = {"persistent_workers": True, "worker_init_fn": one_thread, "multiprocessing_context": "spawn"}
     return DataLoader(  # pyright: ignore[reportReturnType] - torch types a loader by its dataset's items
         dataset,
         batch_size=batch_size,
         sampler=Shuffled(dataset) if shuffle else None,
-        num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
         drop_last=drop_last,
-        **options,
+        persistent_workers=workers > 0,
+        **reading_processes(workers),
     )
 
 
-def one_thread(worker: int) -> None:
+def reading_processes(workers: int) -> dict[str, Any]:
+    """A loader's arguments for so many processes that read ahead; 0: in this one.
+
+    Not forked: a copy of a process whose OpenCV threads have run waits for them for ever.
+    """
+    started = {"worker_init_fn": _one_thread, "multiprocessing_context": "spawn"} if workers else {}
+    return {"num_workers": workers, **started}
+
+
+def _one_thread(worker: int) -> None:
     """Workers are the parallelism; OpenCV's own threads would only get in each other's way."""
     cv2.setNumThreads(1)
 

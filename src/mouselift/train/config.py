@@ -15,8 +15,6 @@ from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.lora import LoRAConfig
 from mouselift.train.options import TrainOptions, TrainPrecision
 
-NONE = "none"  # in place of a view's name: hold none out
-
 
 @dataclass(frozen=True, kw_only=True)
 class LossWeights:

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from mouselift.atomic import write_whole
+from mouselift.run_folder import as_lines, whole_lines
 
 DESCRIPTION, LOG = "train.json", "log.jsonl"
 PICTURES = "validation"  # folder in the run's
@@ -32,22 +33,15 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
 
 def read_log(folder: Path) -> list[LogLine]:
     """All whole lines."""
-    path = folder / LOG
-    lines: list[LogLine] = []
-    for line in path.read_bytes().splitlines() if path.is_file() else []:
-        try:
-            lines.append(msgspec.json.decode(line, type=LogLine))
-        except msgspec.DecodeError:  # a killed run was writing it
-            continue
-    return lines
+    return list(whole_lines(folder / LOG, LogLine))
 
 
 def cut_log(folder: Path, update: int) -> None:
     """Forgets what was logged after `update`: those updates are made again."""
     kept = [line for line in read_log(folder) if line.update <= update]
-    write_whole(folder / LOG, b"".join(msgspec.json.encode(line) + b"\n" for line in kept), replace=True)
+    write_whole(folder / LOG, as_lines(kept), replace=True)
 
 
 def append_log(folder: Path, line: LogLine) -> None:
     with (folder / LOG).open("ab") as file:
-        file.write(msgspec.json.encode(line) + b"\n")
+        file.write(as_lines([line]))

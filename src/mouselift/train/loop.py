@@ -26,11 +26,11 @@ from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import device_of
-from mouselift.reconstruct.options import MIN_VIEWS
+from mouselift.reconstruct.options import MIN_VIEWS, NONE
 from mouselift.render.base import Renderer, renderer_for
 from mouselift.run_folder import RunFolder, file_digest
 from mouselift.sampling import evenly_spaced
-from mouselift.train.config import NONE, TrainConfig, resolve
+from mouselift.train.config import TrainConfig, resolve
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
 from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log

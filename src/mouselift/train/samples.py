@@ -8,8 +8,10 @@ from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
-from mouselift.data.dataset import MultiViewDataset, one_thread
+from mouselift.data.dataset import MultiViewDataset, reading_processes
 from mouselift.data.sample import Batch, SampleTensors, collate
+
+_AHEAD = 4  # batches that each process reads before they are asked for
 
 
 class NumberedSamples(Dataset[SampleTensors]):
@@ -35,16 +37,12 @@ def batches_from(
 ) -> Iterator[Batch]:
     """`count` batches of `batch` samples from number `first` on, read ahead by `workers` processes."""
     numbers = [list(range(first + k * batch, first + (k + 1) * batch)) for k in range(count)]
-    options: dict[str, Any] = {}
-    if workers:
-        # Not forked: a copy of a process whose OpenCV threads have run waits for them for ever.
-        options = {"worker_init_fn": one_thread, "multiprocessing_context": "spawn", "prefetch_factor": 4}
     loader: DataLoader[Any] = DataLoader(
         NumberedSamples(dataset),
         batch_sampler=numbers,
-        num_workers=workers,
         collate_fn=collate,
         pin_memory=pin_memory,
-        **options,
+        prefetch_factor=_AHEAD if workers else None,
+        **reading_processes(workers),
     )
     yield from loader

@@ -15,7 +15,8 @@ from mouselift.data.dataset import MultiViewDataset
 from mouselift.media.encode import encode_jpeg
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.metrics import view_scores
-from mouselift.render.base import Colour, Gaussians, RenderCamera, Renderer, draw
+from mouselift.reconstruct.sample import background_of, camera_of
+from mouselift.render.base import Gaussians, Renderer, draw
 from mouselift.render.orbit import levels_of
 
 _SHOWN = 4  # samples in a picture
@@ -45,13 +46,10 @@ def validate(
             parts = (sample.image, sample.c2w, sample.fxfycxcy)
             made = model(*(part[sample.inputs][None].to(device) for part in parts))
             gaussians = Gaussians.from_stored(*made.of_sample(0))
-            red, green, blue = sample.background.tolist()
-            background: Colour = (red, green, blue)
-            height, width = sample.image.shape[-2:]
+            background = background_of(sample)
             row: list[ImageRGB] = []
             for k in sample.targets.tolist():
-                camera = RenderCamera.posed(sample.c2w[k], sample.fxfycxcy[k], width, height)
-                drawn = draw(renderer, gaussians, camera, background)
+                drawn = draw(renderer, gaussians, camera_of(sample, k), background)
                 target = sample.image[k].to(drawn.colour.device)
                 found = view_scores(drawn.colour, drawn.alpha, target, background)
                 scores.setdefault(sample.views[k], []).append((found.foreground_psnr, found.iou))
