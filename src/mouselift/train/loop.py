@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import logging
 import math
-import platform
-import subprocess
-import sys
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import torch
 
-import mouselift
-from mouselift.data.dataset import MultiViewDataset, ViewChoice
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, split_samples
-from mouselift.dataset.sample import read_sample
-from mouselift.errors import CheckpointError, DatasetError
+from mouselift.data.dataset import MultiViewDataset
+from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.gaussian_source import device_of
-from mouselift.reconstruct.options import MIN_VIEWS, NONE
 from mouselift.render.base import Renderer, renderer_for
-from mouselift.run_folder import RunFolder, file_digest
+from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 from mouselift.train.config import TrainConfig, resolve
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
+from mouselift.train.identity import identity, note_start, split, training_list
 from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log
 from mouselift.train.losses import Losses
 from mouselift.train.optimiser import Optimiser, freeze
@@ -41,11 +33,11 @@ from mouselift.train.perceptual import PerceptualLoss
 from mouselift.train.samples import batches_from
 from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
 from mouselift.train.validate import Validation, validate
+from mouselift.train.views import held_out, training_views, validation_views
 
 LOG = logging.getLogger(__name__)
 
 DEFAULTS = TrainOptions()
-_PLACES = ("device", "readers", "save_minutes")  # of the config: they may differ between a run and its continuation
 
 
 @dataclass(frozen=True)
@@ -83,16 +75,16 @@ def train_model(
     """
     config = resolve(recipe, options)
     config.check_ready()
-    train, val = _splits(dataset)
-    config = replace(config, hold_out=_held_out(config, train[0]))
+    train, val = split(dataset)
+    config = replace(config, hold_out=held_out(config, train[0]))
     device = device_of(config.device)
-    folder = RunFolder(out, _identity(config, train, val), description=DESCRIPTION, record=LogLine, verb="train")
+    folder = RunFolder(out, identity(config, train, val), description=DESCRIPTION, record=LogLine, verb="train")
     with folder.locked():
         folder.open()
         run = _Run.begin(config, train, val, device, out)
         run.training.check(progress)
-        said = check_cameras(_training_list(dataset), progress) if checked else "unchecked"
-        _note_start(out, run.state.update, device, said)
+        said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
+        note_start(out, run.state.update, device, said)
         run.train(progress)
         summary = run.summary(out)
         folder.close({"summary": dataclasses.asdict(summary)})
@@ -133,14 +125,14 @@ class _Run:
         if config.losses.perceptual:
             perceptual = PerceptualLoss.load(config.vgg or config.checkpoint or Path(), device)
         training = MultiViewDataset(
-            train, size=config.size, views=_training_views(config), augment=config.augment,
+            train, size=config.size, views=training_views(config), augment=config.augment,
             background=config.background, seed=config.seed,
         )  # fmt: skip
         validation = None
         if config.validate_every and val:
             chosen = evenly_spaced(val, config.validation_samples)
             validation = MultiViewDataset(
-                chosen, size=config.size, views=_validation_views(config), background=config.background
+                chosen, size=config.size, views=validation_views(config), background=config.background
             )
         losses, renderer = Losses(config.losses, perceptual), renderer_for(device)
         watch = Watch(config.warmup)
@@ -260,93 +252,3 @@ def _loaded(checkpoint: Path, config: TrainConfig) -> GSLRM:
     if model.config != config.network:
         raise CheckpointError(f"{checkpoint}: holds {model.config}; the recipe {config.recipe} trains {config.network}")
     return model
-
-
-def _splits(dataset: Path) -> tuple[list[Path], list[Path]]:
-    """(training, validation) samples: by the lists where there are some, else the last tenth validates."""
-    if _training_list(dataset) != dataset:
-        return split_samples(dataset, "train"), split_samples(dataset, "val")
-    found = find_samples(dataset)
-    count = max(1, len(found) // 10)
-    if len(found) < 2:
-        raise DatasetError(f"{dataset}: expected at least two samples, to train and to validate, got {len(found)}")
-    return found[:-count], found[-count:]
-
-
-def _training_list(dataset: Path) -> Path:
-    """The list of what is trained on, where a folder has both lists (they may name samples elsewhere); else the
-    dataset."""
-    whole = dataset.is_dir() and all((dataset / name).is_file() for name in LISTS.values())
-    return dataset / LISTS["train"] if whole else dataset
-
-
-def _held_out(config: TrainConfig, first: Path) -> tuple[str, ...]:
-    """By name: what the config says; else the first sample's last view, where enough are left. DatasetError for a view
-    that is not there, or too few that are left."""
-    names = read_sample(first).names
-    if config.hold_out == (NONE,):
-        held: tuple[str, ...] = ()
-    else:
-        held = config.hold_out or ((names[-1],) if len(names) >= max(MIN_VIEWS, config.inputs + 1) else ())
-    ViewChoice(inputs=config.inputs, views=config.targets, held_out=held).choose(names, np.random.default_rng(0))
-    return held or (NONE,)
-
-
-def _named(config: TrainConfig) -> tuple[str, ...]:
-    return () if config.hold_out == (NONE,) else config.hold_out
-
-
-def _training_views(config: TrainConfig) -> ViewChoice:
-    return ViewChoice(inputs=config.inputs, views=config.targets, draw="random", held_out=_named(config))
-
-
-def _validation_views(config: TrainConfig) -> ViewChoice:
-    """The first views go in, and only those that training never sees are scored; where none is held out, all are."""
-    held = _named(config)
-    return ViewChoice(
-        inputs=config.inputs,
-        views=config.inputs if held else config.targets,
-        targets="others" if held else "all",
-        held_out=held,
-        show_held_out=bool(held),
-    )
-
-
-def _identity(config: TrainConfig, train: list[Path], val: list[Path]) -> dict[str, object]:
-    """What must be equal for a run to go on: all that decides the weights."""
-    said = {key: value for key, value in config.as_json().items() if key not in _PLACES}
-    for key, path in (("checkpoint", config.checkpoint), ("vgg", config.vgg)):
-        said[key] = None if path is None else {"file": path.name, "sha256": file_digest(path)}
-    return {"config": said, "dataset": {"train": _fingerprint(train), "val": _fingerprint(val)}}
-
-
-def _fingerprint(samples: list[Path]) -> dict[str, object]:
-    """Names, cameras, and the sizes of the images."""
-    digest = hashlib.sha256()
-    for folder in samples:
-        digest.update(f"{folder.name}\n{file_digest(folder / CAMERAS_FILE)}\n".encode())
-        for view in read_sample(folder).views:
-            digest.update(f"{view.path.name} {view.path.stat().st_size}\n".encode())
-    return {"samples": len(samples), "sha256": digest.hexdigest()}
-
-
-def _note_start(out: Path, update: int, device: torch.device, audit: str) -> None:
-    """A line for every start of the run: where it began, on what, with which versions."""
-    root = Path(mouselift.__file__).parent
-    git = subprocess.run(
-        ["git", "-C", str(root), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    said = {
-        "update": update,
-        "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
-        "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
-        "threads": torch.get_num_threads(),
-        "mouselift": mouselift.__version__,
-        "git": git.stdout.strip() or None,
-        "torch": str(torch.__version__),
-        "python": sys.version.split()[0],
-        "machine": platform.platform(),
-        "audit": audit,
-    }
-    with (out / "starts.jsonl").open("ab") as file:
-        file.write(msgspec.json.encode(said) + b"\n")
