@@ -160,6 +160,12 @@ def test_input_and_target_views() -> None:
     assert (named.loaded, named.inputs) == ((0, 1, 5), (1, 2))
     training = ViewChoice(inputs=4, held_out=("cam2",)).choose(names, rng)
     assert (training.loaded, training.held_out) == ((0, 1, 3, 4, 5), (False,) * 5)
+    compared = ViewChoice(inputs=("cam5", "cam1"), targets=("cam1", "cam0")).choose(names, rng)
+    assert (compared.loaded, compared.inputs, compared.targets) == ((0, 1, 5), (1, 2), (0, 1))
+    drawn = [ViewChoice(inputs=2, draw="random", targets=("cam3", "cam0")).choose(names, rng) for _ in range(20)]
+    assert {found.targets for found in drawn} == {(0, 3)}
+    assert len({found.inputs for found in drawn}) > 3
+    assert {found.loaded for found in drawn} == {tuple(range(6))}  # as many in every sample of a batch
     shown = ViewChoice(inputs=4, held_out=("cam2",), show_held_out=True).choose(names, rng)
     assert [shown.loaded[k] for k in shown.inputs] == [0, 1, 3, 4]
     assert shown.held_out == (False, False, True, False, False, False)
@@ -197,6 +203,10 @@ def test_a_missing_view_is_named(marked_dataset: Marked, choice: ViewChoice, wor
 def test_choices_that_contradict_themselves() -> None:
     with pytest.raises(ValueError, match="not held out"):
         ViewChoice(inputs=("a",), held_out=("a",))
+    with pytest.raises(ValueError, match="targets that are not held out"):
+        ViewChoice(targets=("a",), held_out=("a",))
+    with pytest.raises(ValueError, match="no number of views beside their names"):
+        ViewChoice(targets=("a",), views=3)
     with pytest.raises(ValueError, match="at least 1"):
         ViewChoice(views=0)
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mouselift.data.sample import Batch
 from mouselift.errors import CheckpointError, DatasetError, ModelError, OutputError
 from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import load_gslrm, read_state, save_gslrm
@@ -170,6 +171,35 @@ def test_a_dataset_that_changed_does_not_go_on(config: Make, dataset: Path, tmp_
     cameras.write_text(cameras.read_text(encoding="utf-8").replace('"fx"', ' "fx"', 1), encoding="utf-8")
     with pytest.raises(DatasetError, match=r"dataset.train.sha256"):
         train_model(config(updates=2), own, tmp_path / "run")
+
+
+def test_views_that_are_named_are_the_ones_that_train(config: Make, dataset: Path, tmp_path: Path) -> None:
+    seen = loop.add_gradients
+    given: set[tuple[str, ...]] = set()
+
+    def looking(model: GSLRM, renderer: object, losses: object, batch: Batch, **kwargs: object) -> BatchLosses:
+        given.update(tuple(batch.views[k][j] for j in places.tolist()) for k, places in enumerate(batch.inputs))
+        return seen(model, renderer, losses, batch, **kwargs)  # pyright: ignore[reportArgumentType]
+
+    options = TrainOptions(input_views=("cam4", "cam0"), target_views=("cam4", "cam1"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "add_gradients", looking)
+        train_model(config(updates=3, validate_every=3), dataset, tmp_path / "run", options)
+    assert given == {("cam0", "cam4")}
+    lines = read_log(tmp_path / "run")
+    assert {name for line in lines if line.kind == "update" for name in line.views} == {"cam1", "cam4"}
+    assert {name for line in lines if line.kind == "validation" for name in line.views} == {"cam3"}
+    said = json.loads((tmp_path / "run/train.json").read_text(encoding="utf-8"))["identity"]["config"]
+    assert (said["inputs"], said["hold_out"]) == (2, ["cam3"])
+    for changes, words in (
+        ({"input_views": ("cam0",)}, "input_views: expected 3 different views"),
+        ({"targets": 3, "target_views": ("cam0",)}, "how many"),
+        ({"hold_out": ("cam1",), "target_views": ("cam1",)}, "never sees cam1"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            config(**changes)
+    with pytest.raises(DatasetError, match="expected the view top"):
+        train_model(config(), dataset, tmp_path / "none", TrainOptions(target_views=("top",)))
 
 
 def test_cameras_that_do_not_match_are_refused(config: Make, large_dataset: Path, tmp_path: Path) -> None:

@@ -47,8 +47,10 @@ class ViewChoice:
     inputs: int | tuple[str, ...] | None = None  # how many, or which by name; None: all that are loaded
     views: int | None = None  # loaded a sample, inputs among them (held-out ones apart); None: all
     draw: Literal["first", "random"] = "first"  # by the sample's file order, or anew in every epoch
-    targets: Literal["all", "others"] = "all"  # all loaded views, or only those that are no inputs
-    held_out: tuple[str, ...] = ()  # never inputs; left out altogether ...
+    targets: Literal["all", "others"] | tuple[str, ...] = (
+        "all"  # all loaded views, those that are no inputs, or by name
+    )
+    held_out: tuple[str, ...] = ()  # never inputs nor targets; left out altogether ...
     show_held_out: bool = False  # ... unless asked for: then they are targets (evaluation)
 
     def __post_init__(self) -> None:
@@ -56,6 +58,13 @@ class ViewChoice:
             both = sorted(set(self.inputs) & set(self.held_out))
             if both or not self.inputs:
                 raise ValueError(f"ViewChoice: expected inputs that are not held out, got {both or 'none'}")
+        if isinstance(self.targets, tuple):
+            both = sorted(set(self.targets) & set(self.held_out))
+            if both or not self.targets or self.views is not None:
+                raise ValueError(
+                    "ViewChoice: expected targets that are not held out, and no number of views beside their names; "
+                    f"got {both or self.targets} and views {self.views}"
+                )
         for key in ("inputs", "views"):
             value = getattr(self, key)
             if isinstance(value, int) and value < 1:
@@ -64,7 +73,8 @@ class ViewChoice:
     def choose(self, names: Sequence[str], rng: np.random.Generator) -> Chosen:
         """For a sample with views `names`. DatasetError for a view that is not there, or too few of them."""
         named = self.inputs if isinstance(self.inputs, tuple) else ()
-        absent = [name for name in (*named, *self.held_out) if name not in names]
+        compared = self.targets if isinstance(self.targets, tuple) else ()
+        absent = [name for name in dict.fromkeys((*named, *compared, *self.held_out)) if name not in names]
         if absent:
             raise DatasetError(
                 f"expected the view{'s' if len(absent) > 1 else ''} {', '.join(absent)}; the sample has "
@@ -83,9 +93,14 @@ class ViewChoice:
                 f"held out: {', '.join(names[place] for place in open_views)}"
             )
         shown = [names.index(name) for name in self.held_out] if self.show_held_out else []
-        loaded = sorted(order[:total] + shown)
+        wanted = [names.index(name) for name in compared] + shown
+        # inputs that are drawn meet named targets now and then: all are loaded, so that every sample has as many
+        loaded = sorted({*order[:count], *wanted} if named and compared else {*order[:total], *shown})
         inputs = sorted(loaded.index(place) for place in order[:count])
-        targets = [k for k in range(len(loaded)) if self.targets == "all" or k not in inputs]
+        if compared:
+            targets = [k for k, place in enumerate(loaded) if place in wanted]
+        else:
+            targets = [k for k in range(len(loaded)) if self.targets == "all" or k not in inputs]
         if not targets:
             raise DatasetError(f"no view is left as a target: all {count} loaded ones go in; take targets='all'")
         return Chosen(tuple(loaded), tuple(inputs), tuple(targets), tuple(names[k] in self.held_out for k in loaded))

@@ -13,7 +13,7 @@ from mouselift.data.moves import Augmentation
 from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.lora import LoRAConfig
-from mouselift.train.options import TrainOptions, TrainPrecision
+from mouselift.train.options import TrackerName, TrainOptions, TrainPrecision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,9 @@ class TrainConfig:
     # data
     size: int | None = None  # pixels a side; None: as stored
     inputs: int = 4  # views that go in, drawn anew for each sample
-    targets: int | None = None  # views that are drawn and compared, inputs among them; None: all that are not held out
+    input_views: tuple[str, ...] = ()  # these go in instead, by name, in every sample; then `inputs` is their number
+    targets: int | None = None  # views that are rendered and compared, inputs among them; None: all not held out
+    target_views: tuple[str, ...] = ()  # these are compared instead, by name, whether they go in or not
     hold_out: tuple[str, ...] = ()  # views that training never sees; (): the first sample's last; ("none",): none
     augment: Augmentation | None = None
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -74,6 +76,7 @@ class TrainConfig:
     keep_every: int = 0  # updates; 0: the last and the best weights only
     save_minutes: float = 5.0  # between states on disk
     readers: int = 1  # processes that read ahead; the result does not depend on them
+    log_to: tuple[TrackerName, ...] = ()  # trackers that are fed beside the log
     device: str | None = None
 
     def __post_init__(self) -> None:
@@ -89,12 +92,26 @@ class TrainConfig:
             raise ModelError(f"expected 0 <= ema < 1 and weight_decay >= 0, got {self.ema} and {self.weight_decay}")
         if self.targets is not None and self.targets < self.inputs:
             raise ModelError(f"expected as many targets as inputs at least, got {self.targets} and {self.inputs}")
+        self._check_names()
         if self.size is not None and (self.size < 1 or self.size % self.network.patch_size):
             raise ModelError(f"size: expected a multiple of {self.network.patch_size} pixels, got {self.size}")
         if self.lora is not None and self.last_blocks is not None:
             raise ModelError("expected either lora or last_blocks, got both: each says what trains")
         if self.last_blocks is not None and not 0 <= self.last_blocks <= self.network.layers:
             raise ModelError(f"last_blocks: expected 0 .. {self.network.layers}, got {self.last_blocks}")
+
+    def _check_names(self) -> None:
+        if self.input_views and len(set(self.input_views)) != self.inputs:
+            raise ModelError(
+                f"input_views: expected {self.inputs} different views (inputs), got {', '.join(self.input_views)}"
+            )
+        if self.target_views and self.targets is not None:
+            raise ModelError("expected either targets (how many) or target_views (which), got both")
+        both = sorted(set(self.hold_out) & {*self.input_views, *self.target_views})
+        if both:
+            raise ModelError(
+                f"hold_out: training never sees {', '.join(both)}, but input_views or target_views name it"
+            )
 
     def check_ready(self) -> None:
         """Before a run. ModelError where weights are needed that no file gives."""
@@ -177,4 +194,7 @@ def resolve(recipe: str | TrainConfig, options: TrainOptions) -> TrainConfig:
     if isinstance(recipe, str) and recipe not in RECIPES:
         raise ModelError(f"recipe: expected one of {', '.join(RECIPES)}, got {recipe!r}")
     config = RECIPES[recipe]() if isinstance(recipe, str) else recipe
-    return replace(config, **options.changes)  # pyright: ignore[reportArgumentType]
+    changes = options.changes
+    if options.input_views and options.inputs is None:
+        changes["inputs"] = len(options.input_views)
+    return replace(config, **changes)  # pyright: ignore[reportArgumentType]

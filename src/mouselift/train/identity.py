@@ -19,7 +19,7 @@ from mouselift.errors import DatasetError
 from mouselift.run_folder import file_digest
 from mouselift.train.config import TrainConfig
 
-_PLACES = ("device", "readers", "save_minutes")  # of the config: they may differ between a run and its continuation
+_PLACES = ("device", "readers", "save_minutes", "log_to")  # of the config: a run and its continuation may differ in it
 
 
 def split(dataset: Path) -> tuple[list[Path], list[Path]]:

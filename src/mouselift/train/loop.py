@@ -32,6 +32,7 @@ from mouselift.train.options import TrainOptions
 from mouselift.train.perceptual import PerceptualLoss
 from mouselift.train.samples import batches_from
 from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
+from mouselift.train.trackers import Tracker, trackers
 from mouselift.train.validate import Validation, validate
 from mouselift.train.views import held_out, training_views, validation_views
 
@@ -85,7 +86,11 @@ def train_model(
         run.training.check(progress)
         said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
         note_start(out, run.state.update, device, said)
-        run.train(progress)
+        try:
+            run.train(progress)
+        finally:
+            for tracker in run.trackers:
+                tracker.close()
         summary = run.summary(out)
         folder.close({"summary": dataclasses.asdict(summary)})
     return summary
@@ -105,6 +110,7 @@ class _Run:
     state: RunState
     watch: Watch
     warnings: list[str]
+    trackers: list[Tracker]
     last: Validation | None = None
 
     @classmethod
@@ -136,7 +142,10 @@ class _Run:
             )
         losses, renderer = Losses(config.losses, perceptual), renderer_for(device)
         watch = Watch(config.warmup)
-        return cls(config, model, optimiser, losses, renderer, training, validation, device, out, state, watch, [])
+        followed = trackers(config.log_to, out, state.update, config.as_json())
+        return cls(
+            config, model, optimiser, losses, renderer, training, validation, device, out, state, watch, [], followed
+        )
 
     def train(self, progress: Progress) -> None:
         """From the state's update to the last."""
@@ -176,7 +185,7 @@ class _Run:
             rate = self.optimiser.inner.param_groups[0]["lr"]
             line = _line(parts, self.state.update, rate, step.norm, step.taken)
             line.seconds, line.waited = round(time.perf_counter() - begun, 4), round(waited, 4)
-            append_log(self.folder, line)
+            self._log(line)
             for text in self.watch.add(line):
                 LOG.warning("%s", text)
                 self.warnings.append(text)
@@ -201,6 +210,11 @@ class _Run:
             warnings=self.warnings,
         )
 
+    def _log(self, line: LogLine, picture: Path | None = None) -> None:
+        append_log(self.folder, line)
+        for tracker in self.trackers:
+            tracker.add(line, picture)
+
     def _due(self, every: int) -> bool:
         now = self.state.update
         return bool(every) and (now % every == 0 or now in (1, self.config.updates))
@@ -214,7 +228,7 @@ class _Run:
             found = self.last = validate(self.model, self.renderer, self.validation, self.device, picture)
         line = LogLine(update=self.state.update, kind="validation", psnr=found.psnr, iou=found.iou, views=found.views)
         line.seconds = round(time.perf_counter() - begun, 4)
-        append_log(self.folder, line)
+        self._log(line, picture)
         LOG.info("update %d: held out %.2f dB, IoU %.3f", self.state.update, found.psnr, found.iou)
         if found.psnr > self.state.best:
             self.state.best = found.psnr

@@ -8,6 +8,7 @@ from typing import Literal
 
 RecipeName = Literal["tiny_cpu", "rtx3060", "full"]
 TrainPrecision = Literal["float32", "bfloat16", "float16"]
+TrackerName = Literal["tensorboard", "wandb"]  # of train.trackers
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +29,10 @@ class TrainOptions:
     """Pixels a side, to which images are resized with their cameras; 256 needs a quarter of the memory of 512."""
     inputs: int | None = None
     """Views that go in, drawn anew for each sample."""
+    input_views: tuple[str, ...] = ()
+    """Instead: the views that go in, by name, the same in every sample."""
+    target_views: tuple[str, ...] = ()
+    """Views that are rendered and compared, by name (default: all that are not held out)."""
     hold_out: tuple[str, ...] = ()
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     precision: TrainPrecision | None = None
@@ -40,6 +45,9 @@ class TrainOptions:
     """Updates between two validations on views that were held out; 0: never."""
     keep_every: int | None = None
     """Updates between two sets of weights that are kept beside the last and the best; 0: none."""
+    log_to: tuple[TrackerName, ...] = ()
+    """Also follow the run with tensorboard or wandb (WANDB_MODE=offline: on this machine alone); the log's own lines
+    stay."""
     seed: int | None = None
     """Of the first weights, the order of samples and the choice of views."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,16 @@ from mouselift.train.config import TrainConfig
 
 
 def held_out(config: TrainConfig, first: Path) -> tuple[str, ...]:
-    """By name: what the config says; else the first sample's last view, where enough are left. DatasetError for a view
-    that is not there, or too few that are left."""
+    """By name: what the config says; else the first sample's last view that no other option names, where enough are
+    left. DatasetError for a view that is not there, or too few that are left."""
     names = read_sample(first).names
     if config.hold_out == (NONE,):
         held: tuple[str, ...] = ()
     else:
-        held = config.hold_out or ((names[-1],) if len(names) >= max(MIN_VIEWS, config.inputs + 1) else ())
-    ViewChoice(inputs=config.inputs, views=config.targets, held_out=held).choose(names, np.random.default_rng(0))
+        free = [name for name in names if name not in (*config.input_views, *config.target_views)]
+        enough = free and len(names) >= max(MIN_VIEWS, config.inputs + 1)
+        held = config.hold_out or ((free[-1],) if enough else ())
+    training_views(replace(config, hold_out=held or (NONE,))).choose(names, np.random.default_rng(0))
     return held or (NONE,)
 
 
@@ -29,16 +32,23 @@ def _named(config: TrainConfig) -> tuple[str, ...]:
 
 
 def training_views(config: TrainConfig) -> ViewChoice:
-    return ViewChoice(inputs=config.inputs, views=config.targets, draw="random", held_out=_named(config))
+    return ViewChoice(
+        inputs=config.input_views or config.inputs,
+        views=config.targets,
+        draw="random",
+        targets=config.target_views or "all",
+        held_out=_named(config),
+    )
 
 
 def validation_views(config: TrainConfig) -> ViewChoice:
-    """The first views go in, and only those that training never sees are scored; where none is held out, all are."""
+    """The named views or the first go in, and only those that training never sees are scored; where none is held out,
+    those that training compares."""
     held = _named(config)
     return ViewChoice(
-        inputs=config.inputs,
+        inputs=config.input_views or config.inputs,
         views=config.inputs if held else config.targets,
-        targets="others" if held else "all",
+        targets="others" if held else config.target_views or "all",
         held_out=held,
         show_held_out=bool(held),
     )
