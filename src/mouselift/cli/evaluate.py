@@ -73,7 +73,7 @@ class Evaluate:
 
 def show(result: Evaluation) -> None:
     """The means for a person."""
-    from mouselift.reconstruct.record import WORDS, counted, figure_rows, rows, shown_figures, words_of
+    from mouselift.reconstruct.record import WORDS, artefact_rows, counted, figure_rows, rows, shown_figures, words_of
 
     said = f"{counted(result.samples, 'sample')}, {counted(result.images, 'image')}"
     say(f"{result.dataset}: {said}; {result.held_out}", markup=False)
@@ -82,6 +82,9 @@ def show(result: Evaluation) -> None:
         figures = shown_figures(result.by_view)
         heads = [WORDS[figure].replace("foreground", "fg").removesuffix(", dB") for figure in figures]
         table("By view (fg: foreground)", ["", "images", *heads], rows(result.by_view, errors=False))
+    if result.artefacts:
+        heads = ["", "mean", "least", "most"]
+        table("Artefacts, over samples (docs/guides/evaluate.md)", heads, artefact_rows(result.artefacts))
     if result.without_mask:
         say(
             f"{result.without_mask} of {result.images} images have no mask (not one transparent pixel): they count "

@@ -36,7 +36,9 @@ from mouselift.reconstruct.record import (
     SHEET,
     VIEWS_CSV,
     Group,
+    Mean,
     SampleRecord,
+    artefact_means,
     groups,
     metrics_csv,
     samples_csv,
@@ -63,6 +65,7 @@ class Evaluation(msgspec.Struct):
     without_mask: int  # of them, that have whole-image figures only
     means: list[Group]  # held-out first
     by_view: list[Group]
+    artefacts: dict[str, Mean]  # of `reconstruct.artefacts`
     records: list[SampleRecord]
 
 
@@ -183,7 +186,7 @@ def evaluate_reconstruction(
         known = _finished(store, SHEET) if store else {}
         todo = [task for task in plan.tasks if not _same_input(known.get(task.name), task.folder, source)]
         progress = over_samples(todo, 0, progress)
-        for made in _reconstructions(todo, source, options, progress, lpips=lpips):
+        for made in _reconstructions(todo, source, options, progress, lpips=lpips, judged=True):
             if store:
                 with store.writing(made.record.id) as hidden:
                     (hidden / SHEET).write_bytes(encode_jpeg(sheet(_shown(made, plan.rule.rotate)), SHEET_QUALITY))
@@ -221,6 +224,7 @@ def _reconstructions(
     progress: Progress,
     filter: FilterName | None = None,
     lpips: Distance | None = None,
+    judged: bool = False,
 ) -> Iterator[Made]:
     """One sample after the other, each made when it is asked for."""
     if not tasks:
@@ -229,7 +233,7 @@ def _reconstructions(
     data = MultiViewDataset(folders, size=options.size, background=colour_of(options.background))
     renderer = renderer_for(source.device)
     for index, task in enumerate(tasks):
-        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, progress)
+        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, progress, judged)
         progress("samples", index + 1, len(tasks))
 
 
@@ -295,5 +299,6 @@ def _evaluation(
         sum(row.foreground_psnr is None and row.iou is None for row in rows),
         means,
         by_view,
+        artefact_means(records),
         records,
     )

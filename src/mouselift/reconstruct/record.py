@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -34,6 +34,23 @@ FIGURES = tuple(WORDS)
 SCORES = FIGURES[:-1]  # those that need no weights: none come with mouselift
 
 Means = dict[Role, dict[str, float | None]]
+
+
+ARTEFACTS = {  # of `reconstruct.artefacts`: what each is called
+    "needles": "needles, share of opacity",
+    "effective_rank": "effective rank, mean",
+    "floaters": "outside the visual hull, share of opacity",
+    "outside": "alpha outside the hull's silhouette, orbit views",
+}
+
+
+class Artefacts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Of one reconstruction's Gaussians. None: not known (nothing opaque, or no hull)."""
+
+    needles: float | None = None  # 0..1
+    effective_rank: float | None = None  # 1..3, weighted by opacity
+    floaters: float | None = None  # 0..1
+    outside: float | None = None  # 0..1
 
 
 class ViewRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +87,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     filter: str = "none"  # of gaussians.filters.FILTERS
     side: int  # pixels a side that the network got
     views: list[ViewRecord]
+    artefacts: Artefacts | None = None  # of the first reconstruction; None: not asked for
     made: int  # Gaussians of the first reconstruction
     kept: int  # of them, that were drawn
     not_finite: int = 0  # left out because no viewer can show them
@@ -130,6 +148,22 @@ def _group(records: Sequence[SampleRecord], role: Role, view: str | None = None)
     count = sum(row.role == role and (view is None or row.view == view) for r in records for row in r.views)
     known = {f: [v for record in records if (v := record.mean(f, role, view)) is not None] for f in FIGURES}
     return Group(role, view, count, {figure: Mean.of(values) for figure, values in known.items() if values})
+
+
+def artefact_means(records: Sequence[SampleRecord]) -> dict[str, Mean]:
+    """Over samples, those that are known of any."""
+    found = [record.artefacts for record in records if record.artefacts is not None]
+    known = {name: [v for each in found if (v := getattr(each, name)) is not None] for name in ARTEFACTS}
+    return {name: Mean.of(values) for name, values in known.items() if values}
+
+
+def artefact_rows(means: Mapping[str, Mean]) -> list[list[str]]:
+    """[words, mean over samples, smallest, largest]: shares as percentages."""
+
+    def words(name: str, value: float) -> str:
+        return f"{value:.2f}" if name == "effective_rank" else f"{100 * value:.2f} %"
+
+    return [[ARTEFACTS[name], *(words(name, v) for v in (m.mean, m.low, m.high))] for name, m in means.items()]
 
 
 def overall(records: Sequence[SampleRecord]) -> Means:

@@ -22,6 +22,7 @@ from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS
 from mouselift.geometry.camera import Camera
 from mouselift.progress import Progress, silent
+from mouselift.reconstruct.artefacts import artefacts
 from mouselift.reconstruct.gaussian_source import FileSource, Source
 from mouselift.reconstruct.metrics import Distance, known_figures, view_scores
 from mouselift.reconstruct.options import FilterName
@@ -87,11 +88,12 @@ def reconstruct_sample(
     filter: FilterName | None = None,
     lpips: Distance | None = None,
     progress: Progress = silent,
+    judged: bool = False,
 ) -> Made:
     """Every reconstruction of the task: Gaussians of its inputs, and all views drawn and scored.
 
     filter: which Gaussians to leave out, besides those that are not finite; None: none, as the source gives them.
-    progress: hears of the network's blocks and of every image. DatasetError names a view that cannot be scored.
+    judged: its artefacts are looked for. progress: hears of the network's blocks and of every image. DatasetError names a view that cannot be scored.
     """
     start, seconds = time.perf_counter(), 0.0
     cameras, background = _cameras(task.folder, sample), background_of(sample)
@@ -127,6 +129,7 @@ def reconstruct_sample(
         notes=source.notes.get(sample.name, ()) if isinstance(source, FileSource) else (),
         network=source.words,
         filter=filter or "none",
+        artefacts=artefacts(first, cameras, list(sample.image[:, 3]), renderer) if judged else None,
         side=int(sample.image.shape[-1]),
         views=rows,
         made=made,

@@ -58,6 +58,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         means=table.rows(result.means),
         view_columns=table.columns(result.by_view),
         by_view=table.rows(result.by_view),
+        artefacts=table.artefact_rows(result.artefacts),
         without_mask=result.without_mask,
         images=result.images,
         charts=_charts(result),

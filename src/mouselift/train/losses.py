@@ -14,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mouselift.models.gslrm.model import StoredGaussians
+from mouselift.reconstruct.artefacts import effective_rank
 from mouselift.reconstruct.metrics import ssim_map
 from mouselift.render.base import Rendering
 from mouselift.train.config import LossWeights
@@ -44,15 +45,6 @@ def dissimilarity(colour: Float[Tensor, "3 h w"], wanted: Float[Tensor, "3 h w"]
 def silhouette(alpha: Float[Tensor, "h w"], mask: Float[Tensor, "h w"]) -> Scalar:
     """Mean squared difference of what is drawn as opaque and of the subject's alpha."""
     return (alpha - mask).square().mean()
-
-
-def effective_rank(log_scales: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-    """exp(entropy of the normalised squared scales): 3 for a ball, 2 for a disc, 1 for a needle.
-
-    Roy and Vetterli, EUSIPCO 2007; for Gaussians Hyung et al., NeurIPS 2024 (arXiv:2406.11672).
-    """
-    share = torch.softmax(2.0 * log_scales, dim=1)
-    return torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum(dim=1))
 
 
 def needles(log_scales: Float[Tensor, "n 3"], opacities: Float[Tensor, " n"]) -> Scalar:
