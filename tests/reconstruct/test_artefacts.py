@@ -94,7 +94,7 @@ def test_the_margin_is_two_hundredths_of_the_side() -> None:
         return (camera.R_cam_world.T @ ray + camera.centre)[None]
 
     seen = [(rig[0], mask), (rig[1], whole)]
-    assert MARGIN * SIDE == pytest.approx(1.28)
+    assert pytest.approx(1.28) == MARGIN * SIDE
     assert inside_hull(right_of(0.9), seen).all()
     assert not inside_hull(right_of(2.1), seen).any()
     assert not inside_hull(right_of(0.9), seen[:1]).any()  # one view says nothing about depth

@@ -11,7 +11,7 @@ import pytest
 from mouselift.errors import DatasetError
 from mouselift.media.encode import encode_jpeg
 from mouselift.reconstruct.pipeline import Evaluation
-from mouselift.reconstruct.record import SHEET, Role, SampleRecord, ViewRecord, groups
+from mouselift.reconstruct.record import SHEET, Mean, Role, SampleRecord, ViewRecord, groups
 from mouselift.reconstruct.write import SHEET_QUALITY, TILE
 from mouselift.report.evaluation_page import write_evaluation_page
 
@@ -36,6 +36,9 @@ def record(number: int, masked: bool = True) -> SampleRecord:
     )
 
 
+ARTEFACTS = {"needles": Mean.of([0.25, 0.05]), "outside": Mean.of([0.5])}
+
+
 def result_of(folder: Path, count: int, masked: bool = True) -> Evaluation:
     records = [record(k, masked) for k in range(count)]
     for each in records:
@@ -47,7 +50,7 @@ def result_of(folder: Path, count: int, masked: bool = True) -> Evaluation:
     without = 0 if masked else 3 * count
     white = (1.0, 1.0, 1.0)
     return Evaluation(
-        "data/<ds>", "held out: back", None, white, notes, count, 3 * count, without, means, by_view, records
+        "data/<ds>", "held out: back", None, white, notes, count, 3 * count, without, means, by_view, records, ARTEFACTS
     )
 
 
@@ -64,6 +67,9 @@ def test_held_out_and_foreground_come_first(tmp_path: Path) -> None:
     assert table.index("foreground PSNR") < table.index('">PSNR, dB')
     assert "24.00 ± 0.91" in text  # of 20 .. 28: 2.74 / 3
     assert "30.50 ± 0.00" in text
+    artefacts = text[text.index('id="artefacts"') :]
+    assert "<td>15.00 %</td><td>5.00 %</td><td>25.00 %</td>" in artefacts
+    assert artefacts.index("needles, share") < artefacts.index("<td>50.00 %</td>")
 
 
 def test_worst_and_median_samples_are_shown(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ class Evaluation(msgspec.Struct):
     without_mask: int  # of them, that have whole-image figures only
     means: list[Group]  # held-out first
     by_view: list[Group]
-    artefacts: dict[str, Mean]  # of `reconstruct.artefacts`
     records: list[SampleRecord]
+    artefacts: dict[str, Mean] = {}  # of `reconstruct.artefacts`
 
 
 @dataclass(frozen=True)
@@ -299,6 +299,6 @@ def _evaluation(
         sum(row.foreground_psnr is None and row.iou is None for row in rows),
         means,
         by_view,
-        artefact_means(records),
         records,
+        artefact_means(records),
     )

@@ -93,7 +93,8 @@ def reconstruct_sample(
     """Every reconstruction of the task: Gaussians of its inputs, and all views drawn and scored.
 
     filter: which Gaussians to leave out, besides those that are not finite; None: none, as the source gives them.
-    judged: its artefacts are looked for. progress: hears of the network's blocks and of every image. DatasetError names a view that cannot be scored.
+    judged: its artefacts are looked for. progress: hears of the network's blocks and of every image.
+    DatasetError names a view that cannot be scored.
     """
     start, seconds = time.perf_counter(), 0.0
     cameras, background = _cameras(task.folder, sample), background_of(sample)
