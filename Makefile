@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs format clean
+.PHONY: demo test docs format gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mouselift demo demo
@@ -37,6 +37,10 @@ $(VENV)/.test-installed: $(VENV)/.installed constraints.txt
 $(VENV)/.docs-installed: $(VENV)/.installed constraints.txt
 	$(BIN)/python -m pip install --quiet --group docs --constraint constraints.txt
 	touch $@
+
+# Your own Python with torch for CUDA and gsplat (pip install '.[train,gpu]'): make gpu PYTHON=python
+gpu:
+	$(PYTHON) benchmarks/gpu_check.py --out gpu
 
 clean:
 	rm -rf $(VENV) demo site
