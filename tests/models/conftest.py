@@ -39,8 +39,8 @@ class Golden:
 
         model = self.model
         hooks = [
-            model.patch_embedder.register_forward_hook(keep("patch_tokens")),
-            model.patch_embedder.register_forward_pre_hook(lambda m, given: seen.update(input_channels=given[0])),
+            model.patch_embedder[1].register_forward_hook(keep("patch_tokens")),
+            model.patch_embedder[0].register_forward_pre_hook(lambda m, given: seen.update(input_channels=given[0])),
             model.input_layer_norm.register_forward_hook(keep("tokens_in")),
             model.input_layer_norm.register_forward_pre_hook(lambda m, given: seen.update(tokens_in_preln=given[0])),
             model.gaussian_upsampler.register_forward_hook(keep("gaussian_head_out")),

@@ -88,6 +88,8 @@ class Train:
         rows += [["CUDA itself (assumed)", size(int(RESERVED))], ["sum", size(int(found.on_card()))]]
         table(f"{self.recipe}: memory at the peak of a step", ["", "bytes"], rows)
         say(f"{'fits' if fits else 'does not fit'} in {self.card:g} GB. A calculation: not yet compared with a card")
+        if config.network.mask_margin is not None:
+            say("counted with a subject that touches every patch; patches without it take no memory")
         for text in helps:
             say(f"would fit: {text}", markup=False)
         return EXIT_OK if fits else EXIT_NO

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Matrix3
 from mouselift.data.decode import Premultiplied, read_cutout
 from mouselift.data.moves import Augmentation, ColourGains, ViewMove, resized
 from mouselift.data.sample import Batch, SampleTensors, collate
@@ -27,7 +27,8 @@ from mouselift.progress import Progress, silent
 WHITE = (1.0, 1.0, 1.0)
 
 _VIEWS, _COLOURS, _ORDER = 0, 1, 2  # streams of random numbers: changing one option leaves the others' draws alone
-_EACH_VIEW = 3
+_EACH_VIEW = 3  # and one for each view after it
+_WORLD = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ class MultiViewDataset(Dataset[SampleTensors]):
     def _read(self, found: Sample, place: int, epoch: int) -> SampleTensors:
         chosen = self.views.choose(found.names, self._rng(epoch, place, _VIEWS))
         gains = None if self.augment is None else self.augment.gains(self._rng(epoch, place, _COLOURS))
+        R_new_old = np.eye(3) if self.augment is None else self.augment.world(self._rng(epoch, place, _WORLD))
         side = self.size or found.views[0].camera.width
         image = np.empty((len(chosen.loaded), 4, side, side), dtype=np.float32)
         cameras = []
@@ -191,7 +193,7 @@ class MultiViewDataset(Dataset[SampleTensors]):
             name=found.id,
             views=tuple(camera.name for camera in cameras),
             image=torch.from_numpy(image),
-            c2w=torch.from_numpy(np.stack([_c2w(camera) for camera in cameras])),
+            c2w=torch.from_numpy(np.stack([_c2w(camera, R_new_old) for camera in cameras])),
             fxfycxcy=torch.tensor([[c.fx, c.fy, c.cx, c.cy] for c in cameras], dtype=torch.float32),
             index=torch.tensor([[k, place] for k in chosen.loaded]),
             background=torch.from_numpy(self.background.copy()),
@@ -309,8 +311,9 @@ def _one_thread(worker: int) -> None:
     cv2.setNumThreads(1)
 
 
-def _c2w(camera: Camera) -> Float32[Array, "4 4"]:
+def _c2w(camera: Camera, R_new_old: Matrix3) -> Float32[Array, "4 4"]:
+    """In the turned world."""
     T_world_cam = np.eye(4)
-    T_world_cam[:3, :3] = camera.R_cam_world.T
-    T_world_cam[:3, 3] = camera.centre
+    T_world_cam[:3, :3] = R_new_old @ camera.R_cam_world.T
+    T_world_cam[:3, 3] = R_new_old @ camera.centre
     return T_world_cam.astype(np.float32)

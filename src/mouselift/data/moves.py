@@ -218,6 +218,7 @@ class Augmentation:
     brightness: float = 0.0  # a sample's factor lies within 1 - this .. 1 + this
     contrast: float = 0.0
     saturation: float = 0.0
+    world_turn: bool = False  # a sample's cameras turn together about the world's z axis, by any angle; no pixel moves
 
     def __post_init__(self) -> None:
         low, high = self.zoom
@@ -238,6 +239,12 @@ class Augmentation:
         """A sample's draw."""
         spans = (self.brightness, self.contrast, self.saturation)
         return ColourGains(*(float(rng.uniform(1 - span, 1 + span)) for span in spans))
+
+    def world(self, rng: np.random.Generator) -> Matrix3:
+        """A sample's draw: R_new_old of its world."""
+        angle = float(rng.uniform(0, 2 * math.pi)) if self.world_turn else 0.0
+        c, s = math.cos(angle), math.sin(angle)
+        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
     def camera(self, camera: Camera, rng: np.random.Generator) -> Camera:
         """A view's draw: the camera to resample for."""

@@ -8,7 +8,7 @@ two steps: exact, and the network is passed once.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ def add_gradients(
     rows = torch.arange(len(batch), device=batch.inputs.device)[:, None]
     image, c2w, fxfycxcy = (part[rows, batch.inputs] for part in (batch.image, batch.c2w, batch.fxfycxcy))
     stored = network_gaussians(model, image, c2w, fxfycxcy, precision)
-    leaves = StoredGaussians(**{f.name: getattr(stored, f.name).detach().requires_grad_() for f in fields(stored)})
+    leaves = stored.each(lambda part: part.detach().requires_grad_())
     factor = share / len(batch)
     found = BatchLosses({}, 0.0, {}, 0.0)
     height, width = batch.image.shape[-2:]
@@ -74,21 +74,22 @@ def add_gradients(
             _backward(losses.total(own) * factor, scale)
     found.total = sum(getattr(losses.weights, name) * value for name, value in found.parts.items())
     found.covered = drawn_alpha / max(wanted_alpha, 1e-9)
-    ends = [getattr(stored, f.name) for f in fields(stored)]
-    gradients = [getattr(leaves, f.name).grad for f in fields(stored)]
-    pairs = [(end, g) for end, g in zip(ends, gradients, strict=True) if g is not None and end.requires_grad]
+    gradients = [part.grad for part in leaves.parts]
+    pairs = [(end, g) for end, g in zip(stored.parts, gradients, strict=True) if g is not None and end.requires_grad]
     torch.autograd.backward([end for end, _ in pairs], [g for _, g in pairs])
     return found
 
 
-def network_gaussians(model: GSLRM, image: Tensor, c2w: Tensor, fxfycxcy: Tensor, precision: str) -> StoredGaussians:
+def network_gaussians(
+    model: GSLRM, image: Tensor, c2w: Tensor, fxfycxcy: Tensor, precision: str, hull: Tensor | None = None
+) -> StoredGaussians:
     """The forward pass, its linear layers in `precision`. Shapes as `GSLRM.forward` has them."""
     lower = _LOWER.get(precision)
     context: AbstractContextManager[object] = nullcontext()
     if lower is not None:
         context = torch.autocast(image.device.type, dtype=lower)
     with context:
-        return model(image, c2w, fxfycxcy)
+        return model(image, c2w, fxfycxcy, hull=hull)
 
 
 def _backward(loss: Tensor, scale: Tensor | None) -> None:

@@ -263,6 +263,11 @@ def _line(parts: list[BatchLosses], update: int, rate: float, norm: float, taken
 
 def _loaded(checkpoint: Path, config: TrainConfig) -> GSLRM:
     model = load_gslrm(checkpoint)
-    if model.config != config.network:
-        raise CheckpointError(f"{checkpoint}: holds {model.config}; the recipe {config.recipe} trains {config.network}")
+    wanted = config.network
+    taken = replace(model.config, mask_margin=wanted.mask_margin, hull_channels=wanted.hull_channels)
+    if taken != wanted or (model.config.hull_channels and not wanted.hull_channels):
+        raise CheckpointError(f"{checkpoint}: holds {model.config}; the recipe {config.recipe} trains {wanted}")
+    if wanted.hull_channels and not model.config.hull_channels:
+        model.add_hull_channels()
+    model.config = wanted
     return model

@@ -89,11 +89,11 @@ class Losses:
     def of_gaussians(self, stored: StoredGaussians, sample: int) -> dict[str, Scalar]:
         """The regularisers that have a weight, of one sample of the batch."""
         found: dict[str, Scalar] = {}
+        _, _, opacities, scales, _ = stored.of_sample(sample)
         if self.weights.effective_rank:
-            opacities = stored.opacity[sample, :, 0].sigmoid()
-            found["effective_rank"] = needles(stored.scaling[sample], opacities)
+            found["effective_rank"] = needles(scales, opacities.sigmoid())
         if self.weights.opacity:
-            found["opacity"] = indecision(stored.opacity[sample, :, 0])
+            found["opacity"] = indecision(opacities)
         return found
 
     def total(self, found: dict[str, Scalar]) -> Scalar:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mouselift.errors import ModelError
-from mouselift.models.gslrm.model import GSLRM, StoredGaussians
+from mouselift.models.gslrm.config import HULL_CHANNELS
+from mouselift.models.gslrm.model import GSLRM
 from mouselift.train.config import TrainConfig
 from mouselift.train.gradients import network_gaussians
 from mouselift.train.optimiser import Optimiser, freeze
@@ -52,12 +53,21 @@ class MemoryEstimate:
         return self.peak + RESERVED
 
 
-def step_memory(config: TrainConfig, side: int | None = None) -> MemoryEstimate:
-    """Of one update. side: where the config keeps the dataset's own size; ModelError where neither says it."""
+def step_memory(config: TrainConfig, side: int | None = None, patches: int | None = None) -> MemoryEstimate:
+    """Of one update. side: where the config keeps the dataset's own size; ModelError where neither says it.
+
+    patches: of a view, that the subject touches, where the network leaves the others out; None: all of them, the most
+    that can be.
+    """
     size = config.size or side
     if size is None:
         raise ModelError("the memory depends on the images' size: give --size, or a dataset")
-    gaussians = config.batch * config.network.gaussians(config.inputs, size, size)
+    if patches is not None and config.network.mask_margin is None:
+        raise ModelError("patches: this network makes tokens of all patches, whatever the subject touches")
+    patch = config.network.patch_size
+    # The network does not know where its patches lie: fewer of them are a smaller image.
+    shape = (size, size) if patches is None else (patch, patches * patch)
+    gaussians = config.batch * config.network.gaussians(config.inputs, *shape)
     drawn = gaussians // config.batch * config.views_at_once
     renderer = drawn * (_SPLAT + _TILES * _TILE) + config.views_at_once * size * size * _PIXEL
     with FakeTensorMode(allow_non_fake_inputs=False):
@@ -65,9 +75,9 @@ def step_memory(config: TrainConfig, side: int | None = None) -> MemoryEstimate:
         optimiser = Optimiser(model, replace(config, precision=_computed(config)), torch.device("cpu"))
         counter = _Counter(model, optimiser)
         with counter:
-            _step(model, optimiser, config, size, counter, renderer)
+            _step(model, optimiser, config, shape, counter, renderer)
             counter.again()  # the first step makes the optimiser's means; from the second on they are there
-            _step(model, optimiser, config, size, counter, renderer)
+            _step(model, optimiser, config, shape, counter, renderer)
     parameters = list(model.parameters())
     return replace(
         counter.at_peak(),
@@ -116,7 +126,7 @@ def _model(config: TrainConfig) -> GSLRM:
         tensor
     )  # a loop until all values are within bounds: fakes have none
     try:
-        model = GSLRM(config.network)
+        model = GSLRM(replace(config.network, mask_margin=None))  # masks would have to be looked at
     finally:
         torch.nn.init.trunc_normal_ = given
     model.checkpoint_activations = config.recompute
@@ -124,18 +134,20 @@ def _model(config: TrainConfig) -> GSLRM:
     return model.train()
 
 
-def _step(model: GSLRM, optimiser: Optimiser, config: TrainConfig, size: int, counter: _Counter, renderer: int) -> None:
+def _step(
+    model: GSLRM, optimiser: Optimiser, config: TrainConfig, shape: tuple[int, int], counter: _Counter, renderer: int
+) -> None:
     b, v = config.batch, config.inputs
-    image, c2w, fxfycxcy = torch.empty(b, v, 4, size, size), torch.empty(b, v, 4, 4), torch.empty(b, v, 4)
-    stored = network_gaussians(model, image, c2w, fxfycxcy, _computed(config))
-    leaves = StoredGaussians(**{f.name: getattr(stored, f.name).detach().clone() for f in fields(stored)})
-    gradients = [torch.empty_like(getattr(leaves, f.name)) for f in fields(stored)]
+    image, c2w, fxfycxcy = torch.empty(b, v, 4, *shape), torch.empty(b, v, 4, 4), torch.empty(b, v, 4)
+    hull = torch.empty(b, v, HULL_CHANNELS, *shape) if config.network.needs_hull else None
+    stored = network_gaussians(model, image, c2w, fxfycxcy, _computed(config), hull)
+    leaves = stored.each(lambda part: part.detach().clone())
+    gradients = [torch.empty_like(part) for part in leaves.parts]
     counter.note(renderer)  # while the network's graph and the Gaussians' gradients are held
-    ends = [getattr(stored, f.name) for f in fields(stored)]
-    pairs = [(end, g) for end, g in zip(ends, gradients, strict=True) if end.requires_grad]
+    pairs = [(end, g) for end, g in zip(stored.parts, gradients, strict=True) if end.requires_grad]
     del leaves, stored
     torch.autograd.backward([end for end, _ in pairs], [g for _, g in pairs])
-    del ends, gradients, pairs
+    del gradients, pairs
     torch.nn.utils.clip_grad_norm_([p for p in model.parameters() if p.requires_grad], config.clip, foreach=False)
     optimiser.inner.step()
     optimiser.inner.zero_grad(set_to_none=True)

@@ -14,6 +14,7 @@ import torch
 from mouselift.errors import ModelError
 
 IMAGE_CHANNELS = 9  # colours, ray direction, the ray's point nearest the world's origin
+HULL_CHANNELS = 2  # the hull's entry less the ray's point nearest the origin, and whether there is one
 MLP_RATIO = 4  # width of a block's hidden layer / width of a token
 _FULL = 4  # bytes of a float32
 
@@ -35,6 +36,11 @@ class GSLRMConfig:
     scale_shift: float = -2.3  # added to the raw log scale
     scale_limit: float = -1.2  # largest log scale
     opacity_shift: float = -2.0  # added to the raw opacity logit
+    # Beyond the release; all of them read the images' alpha.
+    mask_margin: int | None = None  # pixels about the subject: patches beyond become no tokens; None: all patches do
+    colour_residual: bool = False  # a pixel's own colour is added to its Gaussian's
+    hull_channels: bool = False  # the visual hull's entry along each ray goes in, by weights of its own
+    hull_range: float | None = None  # world units about that entry, in place of depth_range; None: depths ignore it
 
     def __post_init__(self) -> None:
         for key in ("width", "head_width", "layers", "patch_size"):
@@ -49,6 +55,20 @@ class GSLRMConfig:
                 f"GSLRMConfig: expected global_gaussians >= 0 and sh_degree 0..3, got {self.global_gaussians} and "
                 f"{self.sh_degree}"
             )
+        if (self.mask_margin is not None and self.mask_margin < 0) or not (self.hull_range or 1.0) > 0:
+            raise ValueError(
+                f"GSLRMConfig: expected mask_margin >= 0 and hull_range > 0, got {self.mask_margin} and "
+                f"{self.hull_range}"
+            )
+
+    @property
+    def needs_alpha(self) -> bool:
+        """Whether images without alpha do not suffice."""
+        return self.mask_margin is not None or self.needs_hull
+
+    @property
+    def needs_hull(self) -> bool:
+        return self.hull_channels or self.hull_range is not None
 
     @property
     def coefficients(self) -> int:
@@ -79,12 +99,24 @@ def tiny() -> GSLRMConfig:
     return GSLRMConfig(width=64, head_width=16, layers=2)
 
 
+def from_scratch() -> GSLRMConfig:
+    """A small network to be trained from random weights, 1.4 million of them: start constants of its own, and the hull.
+
+    The release's constants do not fit training from scratch; with these the subject is there at the start.
+    """
+    return GSLRMConfig(
+        width=128, head_width=32, layers=6, depth_range=1.2, scale_shift=-3.2, scale_limit=-2.2, opacity_shift=0.0,
+        mask_margin=0, colour_residual=True, hull_channels=True, hull_range=0.35,
+    )  # fmt: skip
+
+
 def weight_count(config: GSLRMConfig) -> int:
     """Parameters of the network."""
     d, p = config.width, config.parameters
     block = 2 * d + 4 * d * d + 2 * MLP_RATIO * d * d
     heads = 2 * d + d * p * (1 + config.patch_size**2)
-    return config.global_gaussians * d + d * IMAGE_CHANNELS * config.patch_size**2 + d + config.layers * block + heads
+    channels = IMAGE_CHANNELS + HULL_CHANNELS * config.hull_channels
+    return config.global_gaussians * d + d * channels * config.patch_size**2 + d + config.layers * block + heads
 
 
 def forward_bytes(

@@ -8,20 +8,25 @@ is float32, also under autocast: in bfloat16 the depth would take only 333 value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from mouselift.data.rays import input_channels, nearest_offset, pixel_rays
 from mouselift.errors import ModelError
-from mouselift.models.gslrm.config import IMAGE_CHANNELS, MLP_RATIO, GSLRMConfig
+from mouselift.gaussians.splats import SH_DC
+from mouselift.models.gslrm.config import HULL_CHANNELS, IMAGE_CHANNELS, MLP_RATIO, GSLRMConfig
+from mouselift.models.gslrm.hull_prior import HullMaps, hull_maps
+from mouselift.models.gslrm.packing import Packing, Patches, Pixels, near_subject, touched_patches
 from mouselift.progress import Progress, silent
 
 Tokens = Float[Tensor, "b n d"]
+Real = Bool[Tensor, "b n"]
 Raw = Float[Tensor, "b n p"]  # what the heads put out, p numbers a Gaussian
 
 _EPS = 1e-5
@@ -60,10 +65,10 @@ class Attention(nn.Module):
         self.to_qkv = nn.Linear(width, 3 * width, bias=False)
         self.fc = nn.Linear(width, width, bias=False)
 
-    def forward(self, x: Tokens) -> Tokens:
+    def forward(self, x: Tokens, real: Real | None = None) -> Tokens:
         b, n, d = x.shape
         q, k, v = self.to_qkv(x).reshape(b, n, 3, d // self.head_width, self.head_width).permute(2, 0, 3, 1, 4)
-        mixed = F.scaled_dot_product_attention(q, k, v)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=None if real is None else real[:, None, None])
         return self.fc(mixed.transpose(1, 2).reshape(b, n, d))
 
 
@@ -92,9 +97,10 @@ class Block(nn.Module):
         self.norm2 = layer_norm(width)
         self.mlp = MLP(width)
 
-    def forward(self, x: Tokens) -> Tokens:
+    def forward(self, x: Tokens, real: Real | None = None) -> Tokens:
+        """real: False for tokens that only fill a batch up; nobody attends to them."""
         dtype = self.attn.fc.weight.dtype
-        x = x + self.attn(self.norm1(x).to(dtype))
+        x = x + self.attn(self.norm1(x).to(dtype), real)
         return x + self.mlp(self.norm2(x).to(dtype))
 
 
@@ -134,7 +140,8 @@ class StoredGaussians:
     """Gaussians as a checkpointed model and a PLY hold them: before exp, sigmoid and normalisation.
 
     b samples, n Gaussians, k spherical-harmonic coefficients. First the global Gaussians, then one a pixel in order
-    (view, patch row, patch column, row in the patch, column in the patch): token order.
+    (view, patch row, patch column, row in the patch, column in the patch): token order. Where patches were left out,
+    samples have different numbers of Gaussians (`counts`), and what follows them means nothing.
     """
 
     xyz: Float[Tensor, "b n 3"]  # world units
@@ -142,12 +149,23 @@ class StoredGaussians:
     scaling: Float[Tensor, "b n 3"]  # log of world units
     rotation: Float[Tensor, "b n 4"]  # quaternion w, x, y, z of any length
     opacity: Float[Tensor, "b n 1"]  # logit
+    counts: tuple[int, ...] | None = None  # of each sample; None: n
+
+    @property
+    def parts(self) -> tuple[Tensor, ...]:
+        """The five tensors."""
+        return self.xyz, self.features, self.scaling, self.rotation, self.opacity
+
+    def each(self, change: Callable[[Tensor], Tensor]) -> StoredGaussians:
+        """With every tensor changed."""
+        return StoredGaussians(*(change(part) for part in self.parts), counts=self.counts)
 
     def of_sample(self, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
         """One sample's positions, harmonics, opacity logits [n], log scales, rotations: what a renderer's Gaussians are
         made from (`render.base.Gaussians.from_stored`)."""
         parts = (self.xyz, self.features, self.opacity[..., 0], self.scaling, self.rotation)
-        return tuple(part[place] for part in parts)  # pyright: ignore[reportReturnType] - five of five
+        count = None if self.counts is None else self.counts[place]
+        return tuple(part[place, :count] for part in parts)  # pyright: ignore[reportReturnType] - five of five
 
 
 def decode(
@@ -155,33 +173,62 @@ def decode(
     raw: Raw,
     origins: Float[Tensor, "b v 3 h w"],
     directions: Float[Tensor, "b v 3 h w"],
+    *,
+    rgb: Float[Tensor, "b v 3 h w"] | None = None,
+    hull: HullMaps | None = None,
+    packing: Packing | None = None,
 ) -> StoredGaussians:
     """Raw parameters (global Gaussians first) -> Gaussians; those of pixels lie on their rays.
 
     Position: depth = (2 sigmoid(mean(x0, x1, x2)) - 1) * depth_range + t0 along the unit ray, t0 = -(o . d); that of a
     global Gaussian is taken as it is. Log scale: min(x + shift, limit). Opacity logit: x + shift. Nothing is clamped
     to a box: the release's clamp never ran.
+
+    rgb: the images, where the configuration adds a pixel's colour. hull: where it knows the hull's entry t_h along a
+    ray, depth = (2 sigmoid(.) - 1) * hull_range + t_h. packing: of the tokens whose parameters are given; None: all.
     """
     k, count = config.coefficients, config.global_gaussians
+
+    def by_pixel(maps: Float[Tensor, "b v c h w"]) -> Float[Tensor, "b pixels c"]:
+        values = patchify(maps, config.patch_size)
+        return (values if packing is None else packing.take(values)).reshape(len(maps), -1, maps.shape[2])
+
     with torch.autocast(raw.device.type, enabled=False):
         xyz, colour, scale, rotation, opacity = raw.float().split([3, 3 * k, 3, 4, 1], dim=-1)
-        o = _by_pixel(origins, config.patch_size)
-        d = _by_pixel(directions, config.patch_size)
-        t0 = _by_pixel(nearest_offset(origins, directions), config.patch_size)
+        o, d = by_pixel(origins), by_pixel(directions)
+        middle, reach = by_pixel(nearest_offset(origins, directions)), config.depth_range
+        if hull is not None and config.hull_range is not None:
+            entry, known = by_pixel(hull).split(1, dim=-1)
+            middle = middle + entry
+            reach = torch.where(known > 0, config.hull_range, config.depth_range)
         inside = torch.sigmoid(xyz[:, count:].mean(dim=-1, keepdim=True))
-        on_rays = o + ((2.0 * inside - 1.0) * config.depth_range + t0) * d
+        on_rays = o + ((2.0 * inside - 1.0) * reach + middle) * d
+        features = colour.unflatten(-1, (k, 3))
+        if rgb is not None:
+            own = F.pad((by_pixel(rgb) - 0.5) / SH_DC, (0, 0, count, 0))  # nothing for the global ones
+            features = torch.cat([features[:, :, :1] + own[:, :, None], features[:, :, 1:]], dim=2)
         return StoredGaussians(
             xyz=torch.cat([xyz[:, :count], on_rays], dim=1),
-            features=colour.unflatten(-1, (k, 3)),
+            features=features,
             scaling=(scale + config.scale_shift).clamp(max=config.scale_limit),
             rotation=rotation,
             opacity=opacity + config.opacity_shift,
+            counts=None if packing is None else tuple(count + n * config.patch_size**2 for n in packing.counts),
         )
 
 
-def _by_pixel(maps: Float[Tensor, "b v c h w"], patch: int) -> Float[Tensor, "b pixels c"]:
-    """Images as values a pixel, in token order."""
-    return patchify(maps, patch).reshape(len(maps), -1, maps.shape[2])
+def _of_pixels(
+    gaussians: StoredGaussians, pixels: Pixels, config: GSLRMConfig, packing: Packing | None
+) -> StoredGaussians:
+    """The global Gaussians and those of the given pixels."""
+    by_token = patchify(pixels[:, :, None].float(), config.patch_size)
+    if packing is not None:
+        real = packing.real(0)
+        by_token = packing.take(by_token)
+        by_token = by_token if real is None else by_token * real[..., None]
+    chosen = Packing.of(F.pad(by_token.flatten(1), (config.global_gaussians, 0), value=1.0) > 0)
+    taken = gaussians.each(lambda part: chosen.take(part.flatten(2)).unflatten(2, part.shape[2:]))
+    return replace(taken, counts=chosen.counts)
 
 
 class GSLRM(nn.Module):
@@ -199,6 +246,8 @@ class GSLRM(nn.Module):
         # nothing is normalised, no position is added
         embed = nn.Linear(IMAGE_CHANNELS * config.patch_size**2, config.width, bias=False)
         self.patch_embedder = nn.Sequential(Patchify(config.patch_size), embed)
+        # weights of their own, and no more columns of the images': a released checkpoint may be given them
+        self.hull_embedder = self._new_hull_embedder() if config.hull_channels else None
         self.input_layer_norm = layer_norm(config.width)
         self.transformer_layers = nn.ModuleList(Block(config.width, config.head_width) for _ in range(config.layers))
         self.gaussian_upsampler = GlobalHead(config)
@@ -213,33 +262,60 @@ class GSLRM(nn.Module):
         c2w: Float[Tensor, "_ _ 4 4"],  # [b, v, 4, 4]; `_check` says which sample or view has no camera
         fxfycxcy: Float[Tensor, "_ _ 4"],
         progress: Progress = silent,
+        *,
+        keep: Patches | None = None,
+        hull: HullMaps | None = None,
     ) -> StoredGaussians:
         """Gaussians of every sample, one a pixel after the global ones.
 
-        image: in [0, 1], on its background; the first three channels are used. c2w: T_world_cam, OpenCV axes.
-        fxfycxcy: in pixels of `image`. `progress` hears of every finished block. ModelError for sizes that do not fit.
+        image: in [0, 1], on its background, and alpha where the configuration reads it. c2w: T_world_cam, OpenCV axes.
+        fxfycxcy: in pixels of `image`. `progress` hears of every finished block. keep: the patches that become tokens
+        and Gaussians (default: what the configuration says of the masks). hull: as `hull_maps`, where it is known
+        already. ModelError for sizes that do not fit.
         """
         self._check(image, c2w, fxfycxcy)
         height, width = image.shape[-2:]
+        config = self.config
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
-            origins, directions = pixel_rays(c2w.float(), fxfycxcy.float(), height, width)
-        channels = input_channels(image[:, :, :3].float(), origins, directions)
+            c2w, fxfycxcy = c2w.float(), fxfycxcy.float()
+            origins, directions = pixel_rays(c2w, fxfycxcy, height, width)
+            if config.needs_hull and hull is None:
+                alpha = image[:, :, 3].float()
+                hull = hull_maps(alpha, c2w, fxfycxcy, origins, directions, config.depth_range)
+            pixels = None if config.mask_margin is None else near_subject(image[:, :, 3].float(), config.mask_margin)
+            if pixels is not None and keep is None:
+                keep = touched_patches(pixels, config.patch_size)
+            packing = None if keep is None or bool(keep.all()) else Packing.of(keep.flatten(1))
+        rgb = image[:, :, :3].float()
 
-        tokens = self.embed(channels)
+        tokens = self.embed(input_channels(rgb, origins, directions), hull, packing)
+        real = None if packing is None else packing.real(config.global_gaussians)
         for index, block in enumerate(self.transformer_layers):
             if self.checkpoint_activations and torch.is_grad_enabled():
-                tokens = checkpoint(block, tokens, use_reentrant=False)
+                tokens = checkpoint(block, tokens, real, use_reentrant=False)
             else:
-                tokens = block(tokens)
+                tokens = block(tokens, real)
             progress("transformer", index + 1, len(self.transformer_layers))
 
-        return decode(self.config, self.raw_parameters(tokens), origins, directions)
+        raw = self.raw_parameters(tokens)
+        colours = rgb if config.colour_residual else None
+        gaussians = decode(config, raw, origins, directions, rgb=colours, hull=hull, packing=packing)
+        return gaussians if pixels is None else _of_pixels(gaussians, pixels, config, packing)
 
-    def embed(self, channels: Float[Tensor, "b v 9 h w"]) -> Tokens:
+    def embed(
+        self, channels: Float[Tensor, "b v 9 h w"], hull: HullMaps | None = None, packing: Packing | None = None
+    ) -> Tokens:
         """The sequence: global tokens, then image tokens by (view, patch row, patch column); one LayerNorm over it."""
-        linear = self.patch_embedder[1]
+        cut, linear = self.patch_embedder
         assert isinstance(linear, nn.Linear)
-        image_tokens = self.patch_embedder(channels.to(linear.weight.dtype))
+
+        def of_tokens(maps: Float[Tensor, "b v c h w"]) -> Tokens:
+            values = cut(maps.to(linear.weight.dtype))
+            return values if packing is None else packing.take(values)
+
+        image_tokens = linear(of_tokens(channels))
+        if self.hull_embedder is not None and hull is not None:
+            image_tokens = image_tokens + self.hull_embedder(of_tokens(hull))
         first = self.gaussian_position_embeddings.expand(len(channels), -1, -1)
         return self.input_layer_norm(torch.cat([first.float(), image_tokens.float()], dim=1))
 
@@ -250,10 +326,20 @@ class GSLRM(nn.Module):
         of_pixels = of_pixels.reshape(len(tokens), -1, self.config.parameters)
         return torch.cat([self.gaussian_upsampler(tokens[:, :count]), of_pixels], dim=1)
 
+    def add_hull_channels(self) -> None:
+        """The visual hull goes in too, with weights of zero: nothing changes until training moves them."""
+        if self.hull_embedder is None:
+            self.hull_embedder = self._new_hull_embedder()
+            nn.init.zeros_(self.hull_embedder.weight)
+        self.config = replace(self.config, hull_channels=True)
+
+    def _new_hull_embedder(self) -> nn.Linear:
+        return nn.Linear(HULL_CHANNELS * self.config.patch_size**2, self.config.width, bias=False)
+
     def lower_precision(self, dtype: torch.dtype) -> GSLRM:
         """Turns the trunk's linear layers to `dtype`, for inference; norms, tokens and heads stay float32. Self."""
-        for part in (self.patch_embedder, self.transformer_layers):
-            for module in part.modules():
+        for part in (self.patch_embedder, self.hull_embedder, self.transformer_layers):
+            for module in () if part is None else part.modules():
                 if isinstance(module, nn.Linear):
                     module.to(dtype)
         return self
@@ -263,6 +349,8 @@ class GSLRM(nn.Module):
         patch = self.config.patch_size
         if c not in (3, 4):
             raise ModelError(f"image: expected 3 or 4 channels (RGB, alpha), got {c} in shape {tuple(image.shape)}")
+        if c < 4 and self.config.needs_alpha:
+            raise ModelError("image: expected 4 channels: this network reads the subject's mask; got RGB without alpha")
         if h % patch or w % patch or h == 0 or w == 0:
             raise ModelError(
                 f"image: expected height and width divisible by {patch}, got {h} x {w}; resize the sample with its "
