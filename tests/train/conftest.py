@@ -14,14 +14,12 @@ from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
-from mouselift.models.gslrm.config import GSLRMConfig
+from mouselift.models.gslrm.config import from_scratch
 from mouselift.train.config import TrainConfig, tiny_cpu
 
 torch.set_num_threads(1)
 SIDE, VIEWS = 32, 5
-NETWORK = GSLRMConfig(
-    width=32, head_width=16, layers=2, depth_range=1.2, scale_shift=-3.2, scale_limit=-2.2, opacity_shift=0.0
-)
+NETWORK = replace(from_scratch(), width=32, head_width=16, layers=2)
 
 
 def ring(side: int) -> list[Camera]:
