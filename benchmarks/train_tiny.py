@@ -1,9 +1,9 @@
 """Training on this machine: `python benchmarks/train_tiny.py [--updates N] [--out FOLDER]`.
 
 Renders 150 instants of the synthetic mouse (six cameras; kept in a cache folder), prepares them (canonical, 64 px), and
-trains `tiny_cpu` on the first 90 % of them: the sixth camera and the last instants are never seen, the other five views go
-in. Prints the held-out foreground PSNR and IoU over time, time a step and what of it went by waiting for data. `--plain`
-trains the release's kind of network instead: all patches, no hull. Goes on where it was stopped.
+trains `tiny_cpu` on the first 90 % of them: the sixth camera and the last instants are never seen, the other five
+views go in. Prints the held-out foreground PSNR and IoU over time, time a step and what of it went by waiting for data.
+`--plain` trains the release's kind of network instead: all patches, no hull. Goes on where it was stopped.
 """
 
 from __future__ import annotations

@@ -46,9 +46,9 @@ def test_sizes_of_the_release() -> None:
 @pytest.mark.parametrize(
     "wrong", [{"width": 65}, {"layers": 0}, {"sh_degree": 4}, {"global_gaussians": -1}, {"patch_size": 0}]
 )
-def test_impossible_configurations(wrong: dict[str, int]) -> None:
+def test_impossible_configurations(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="GSLRMConfig"):
-        GSLRMConfig(**{"width": 64, "head_width": 16, "layers": 2, **wrong})
+        GSLRMConfig(**{"width": 64, "head_width": 16, "layers": 2} | wrong)
 
 
 def test_patches_row_by_row_channel_fastest() -> None:
