@@ -117,6 +117,22 @@ def test_draws_depend_on_seed_epoch_and_index_only(marked_dataset: Marked) -> No
     assert not torch.equal(MultiViewDataset(root, augment=FULL, views=choice, seed=6)[0].image, first[0].image)
 
 
+def test_the_world_turns_with_all_cameras_and_no_pixel(marked_dataset: Marked) -> None:
+    """Relative poses stay, up stays, and every sample and epoch has its own angle."""
+    plain = MultiViewDataset(marked_dataset[0])
+    turned = MultiViewDataset(marked_dataset[0], augment=Augmentation(world_turn=True), seed=3)
+    moved = []
+    for place, epoch in ((0, 0), (1, 0), (0, 1)):
+        a, b = plain.sample(place, epoch), turned.sample(place, epoch)
+        assert torch.equal(a.image, b.image)
+        assert torch.equal(a.fxfycxcy, b.fxfycxcy)
+        torch.testing.assert_close(b.c2w[0].inverse() @ b.c2w, a.c2w[0].inverse() @ a.c2w, rtol=0, atol=1e-5)
+        torch.testing.assert_close(b.c2w[:, 2], a.c2w[:, 2], rtol=0, atol=1e-6)
+        moved.append(b.c2w[0] @ a.c2w[0].inverse())
+    assert not any(torch.allclose(one, other, atol=1e-3) for one, other in ((moved[0], moved[1]), (moved[0], moved[2])))
+    assert not torch.allclose(moved[0], torch.eye(4), atol=1e-3)
+
+
 @pytest.mark.parametrize("workers", [0, 2])
 def test_workers_give_the_same_in_every_epoch(marked_dataset: Marked, workers: int) -> None:
     root, _ = marked_dataset

@@ -47,8 +47,9 @@ def test_sizes_of_the_release() -> None:
     "wrong", [{"width": 65}, {"layers": 0}, {"sh_degree": 4}, {"global_gaussians": -1}, {"patch_size": 0}]
 )
 def test_impossible_configurations(wrong: dict[str, Any]) -> None:
+    sizes: dict[str, Any] = {"width": 64, "head_width": 16, "layers": 2}
     with pytest.raises(ValueError, match="GSLRMConfig"):
-        GSLRMConfig(**{"width": 64, "head_width": 16, "layers": 2} | wrong)
+        GSLRMConfig(**{**sizes, **wrong})
 
 
 def test_patches_row_by_row_channel_fastest() -> None:
