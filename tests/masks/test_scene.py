@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -137,7 +138,7 @@ def test_bright_subject_on_dark_ground(recording, make_recording):
             assert overlap(mask, pale.arena.truth(view, pose)) > 0.85
 
 
-def painted(frame: FrameSet, view: int, window, level: int) -> FrameSet:
+def painted(frame: FrameSet, view: int, window, level) -> FrameSet:
     image = frame.views[view].image
     assert image is not None
     colours = image.rgb().copy()
@@ -152,6 +153,23 @@ def test_what_no_other_view_supports_goes(recording, scene):
     mask = masks_of(Segmenter(scene), frame)[1]
     assert not mask[40:130, 20:110].any()
     assert overlap(mask, recording.arena.truth(1, recording.poses[30])) > 0.85
+
+
+def test_a_tail_that_one_view_does_not_show_is_drawn_there(recording, scene):
+    """The floor's own image is painted over the tail in one view, as a tail of the floor's colour is seen."""
+    arena, view, frame = recording.arena, 1, 28
+    pose = recording.poses[frame]
+    truth = arena.truth(view, pose)
+    body = cv2.morphologyEx(truth.view(np.uint8), cv2.MORPH_OPEN, np.ones((9, 9), np.uint8))
+    tail = truth & ~cv2.dilate(body, np.ones((3, 3), np.uint8)).astype(bool)
+    assert tail.sum() > 60
+    hidden = cv2.dilate(tail.view(np.uint8), np.ones((13, 13), np.uint8)).astype(bool) & ~body.astype(bool)
+    images = arena.frame(pose, frame)
+    ground = arena.background(view).clip(0, 255).round().astype(np.uint8)[hidden][:, None]
+    mask = masks_of(Segmenter(scene), painted(images, view, hidden, ground))[view]
+    near = cv2.dilate(mask.view(np.uint8), np.ones((11, 11), np.uint8)).astype(bool)  # within two voxels of the path
+    assert (near & tail).sum() / tail.sum() > 0.9
+    assert overlap(mask, truth) > 0.8
 
 
 def test_bright_line_over_the_floor_is_not_the_subject(recording, scene):

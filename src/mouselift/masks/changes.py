@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, UInt8
+from jaxtyping import Float32, UInt8
 
 from mouselift.array_types import Array, Levels, Mask
 from mouselift.atomic import whole_file
@@ -132,7 +132,8 @@ class Changes(NamedTuple):
     lit: Levels  # [h, w] the background, in the image's light
     away: UInt8[Array, "h w 2"]  # 128 + chroma difference to the background
     bright: Float32[Array, "h w"]  # brightness difference in units of what counts as a change: above 1 is one
-    colour: Float32[Array, "h w"]  # colour difference, likewise
+    unit: Float32[Array, "h w"]  # what counts as a change of brightness, levels
+    colour: Float32[Array, "h w"]  # colour difference, as `bright`
     uncovered: Mask  # [h, w] the background is not known here
 
     @property
@@ -170,11 +171,11 @@ class Comparer:
         back = self.background
         return _changes(image.luma[at], lit, chroma, before, back.spread[at], back.uncovered[at])
 
-    def whole(self, mask: Mask) -> Bool[Array, "rows columns"]:
-        """A map of the window's size as one of the half-size image's; nothing outside."""
+    def whole(self, part: np.ndarray) -> np.ndarray:
+        """A map of the window's size as one of the half-size image's; zero outside."""
         x0, y0, x1, y1 = self.window
-        out = np.zeros(self._small.shape, dtype=bool)
-        out[y0:y1, x0:x1] = mask
+        out = np.zeros(self._small.shape, dtype=part.dtype)
+        out[y0:y1, x0:x1] = part
         return out
 
 
@@ -202,4 +203,4 @@ def _changes(
     brightness[uncovered] = 0
     colour[uncovered] = 0
     away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
-    return Changes(luma, lit, away, brightness, colour, uncovered)
+    return Changes(luma, lit, away, brightness, unit, colour, uncovered)

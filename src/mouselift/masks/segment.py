@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import cv2
 import numpy as np
 from jaxtyping import UInt8
 
-from mouselift.array_types import Array, Levels, Mask
+from mouselift.array_types import Array, Levels, Mask, Points3
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
 from mouselift.masks.scene import ColourModel, Scene, changed_map, log_ratio
-from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, dilated, footprint, subject_cluster
+from mouselift.masks.tail_curve import body_size, find_tail
+from mouselift.masks.tail_outline import draw_tail
+from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, footprint, subject_cluster
 from mouselift.media.images import Image
 from mouselift.media.orientation import Box
 
-_TOLERANCE = 1.5  # half-size pixels that every mask is widened by: calibration, thin parts
+# Half-size pixels that every mask is widened by: what calibration and pixels leave open. Wider lets fringes of shadow
+# through; less than one pixel costs the subject's own edge (docs/evidence/mask-quality.md).
+_TOLERANCE = 1.0
 _SPARE = 4  # cameras from which on thin parts need not be seen by all
-_GROWN = 1  # half-size pixels added to the hull's projection
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
 _FAINT = 0.6
@@ -36,6 +40,13 @@ _INNER = np.ones((7, 7), np.uint8)  # off the footprint, which is wide, where on
 _EDGE = 0.8  # pixels: softness of the outline
 
 
+class Tail(NamedTuple):
+    """Of one frame."""
+
+    curve: Points3  # from the body to the tip, world
+    size: float  # of the subject, world units
+
+
 class Segmenter:
     """Segments frames one after another.
 
@@ -44,6 +55,7 @@ class Segmenter:
     * The mirror image in the floor is a consistent object below it: the hull is cut at the floor.
     * The largest cluster of voxels is the subject (`subject_cluster`).
     * Projected back, the hull limits each view's mask; its mirror image tells where reflections lie.
+    * A tail is found in space and drawn in every view (`tail_curve`, `tail_outline`).
     """
 
     def __init__(self, scene: Scene) -> None:
@@ -58,10 +70,13 @@ class Segmenter:
         All are empty where the views support no subject.
         """
         colours = [None if image is None else yuv_image(image) for image in images]
-        solid, thin = self._carved(colours)
+        halves = [None if c is None else comparer.half(c) for c, comparer in zip(colours, self._comparers, strict=True)]
+        solid, thin = self._carved(halves)
         self._last = Extent(solid.min(axis=0), solid.max(axis=0)) if len(solid) >= self.scene.smallest else None
-        hulls = None
+        hulls, tail = None, None
         if self._last is not None:
+            curve = find_tail(self.carver, self._comparers, halves, solid, self.scene.floor)
+            tail = None if curve is None else Tail(curve, body_size(solid))
             loose = thin[self._last.near(thin)]
             hulls = [VisualHull(p, self.scene.volume.voxel) for p in (solid, loose, self.scene.floor.mirrored(solid))]
         levels: list[ViewLevels | None] = []
@@ -71,30 +86,32 @@ class Segmenter:
             elif hulls is None:
                 levels.append(np.zeros_like(image.luma))
             else:
-                levels.append(self._full_size_mask(view, image, hulls))
+                levels.append(self._full_size_mask(view, image, hulls, tail))
         return tuple(levels)
 
-    def _carved(self, images: Sequence[YuvImage | None]) -> tuple[Cloud, Cloud]:
+    def _carved(self, halves: Sequence[Changes | None]) -> tuple[Cloud, Cloud]:
         """Voxels of the subject, and those of everything above the floor that may be a thin part of it."""
-        changed: list[ViewMask | None] = [None] * len(images)
-        unknown: list[ViewMask | None] = [None] * len(images)
-        for view, (image, comparer) in enumerate(zip(images, self._comparers, strict=True)):
-            if image is not None:
-                changes = comparer.half(image)
+        changed: list[ViewMask | None] = [None] * len(halves)
+        unknown: list[ViewMask | None] = [None] * len(halves)
+        for view, (changes, comparer) in enumerate(zip(halves, self._comparers, strict=True)):
+            if changes is not None:
                 changed[view] = comparer.whole(changed_map(changes))
                 unknown[view] = comparer.whole(looks_alike(changes, self.scene.colours[view]))
-        allowed = (0, 1) if len(images) >= _SPARE else (0,)
+        allowed = (0, 1) if len(halves) >= _SPARE else (0,)
         hulls = self.carver.carve(changed, unknown, _TOLERANCE, allowed)
         solid, thin = (hull.points[self.scene.floor.above(hull.points) >= 0] for hull in (hulls[0], hulls[-1]))
         return subject_cluster(self.carver, solid, self._last, self.scene.largest), thin
 
-    def _full_size_mask(self, view: int, image: YuvImage, hulls: Sequence[VisualHull]) -> Levels:
+    def _full_size_mask(self, view: int, image: YuvImage, hulls: Sequence[VisualHull], tail: Tail | None) -> Levels:
         """`hulls`: of the subject, of thin parts that one view misses, of the mirror image in the floor."""
         own, thin, mirror = (footprint(hull, self.carver.cameras[view]) for hull in hulls)
-        below = mirror & ~own
-        shown = dilated(own, _GROWN) & ~below, thin & ~below, mirror
+        shown = own, thin & ~(mirror & ~own), mirror
         full = np.zeros_like(image.luma)
-        box = _box(shown[0] | shown[1], full.shape)
+        near = shown[0] | shown[1]
+        if tail is not None:
+            curve = footprint(VisualHull(tail.curve, self.scene.volume.voxel), self.carver.cameras[view])
+            near = near | curve
+        box = _box(near, full.shape)
         if box is None:
             return full
         x0, y0, x1, y1 = box
@@ -102,6 +119,8 @@ class Segmenter:
         own, thin, mirror = (enlarged(m.view(np.uint8) * np.uint8(255), box) >= HALF_LEVEL for m in shown)
         mask = subject_pixels(changes, own, mirror, self.scene.colours[view])
         mask = with_thin_parts(mask, changes, thin & ~own & ~mirror)
+        if tail is not None:
+            mask = draw_tail(mask, changes, box, self.scene.cameras[view], tail.curve, tail.size)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
         return full
 

@@ -112,14 +112,14 @@ class Carver:
         self.volume = volume
         self.needed = max(2, (len(self.cameras) + 1) // 2)  # cameras that must see a place for it to count
         points = volume.coarse()
-        pixels = [_pixels(camera, points) for camera in self.cameras]
+        pixels = [pixels_of(camera, points) for camera in self.cameras]
         good = np.sum([at >= 0 for at, _ in pixels], axis=0) >= self.needed
-        self._points = points[good]
-        self._coarse = [Pixels(at[good], depth[good]) for at, depth in pixels]
+        self.points = points[good]  # centres of the coarsest voxels
+        self.coarse = [Pixels(at[good], depth[good]) for at, depth in pixels]  # by camera
 
     def window(self, view: int) -> Box:
         """Box of a camera's half-size map that shows the volume."""
-        camera, (at, depth) = self.cameras[view], self._coarse[view]
+        camera, (at, depth) = self.cameras[view], self.coarse[view]
         at = at[at >= 0]
         if not at.size:
             return 0, 0, 1, 1
@@ -130,7 +130,7 @@ class Carver:
 
     def seen_by(self, points: Points3) -> Float64[Array, " n"]:
         """Share of the cameras in whose images each point lies."""
-        return np.mean([_pixels(camera, points).at >= 0 for camera in self.cameras], axis=0)
+        return np.mean([pixels_of(camera, points).at >= 0 for camera in self.cameras], axis=0)
 
     def carve(
         self,
@@ -153,15 +153,15 @@ class Carver:
     def _carve(
         self, near: Sequence[Distances | None], excuse: Sequence[Distances | None], tolerance: float, allowed: int
     ) -> VisualHull:
-        points, pixels = self._points, self._coarse
+        points, pixels = self.points, self.coarse
         edge = self.volume.coarse_voxel
         for level in range(self.volume.halvings, -1, -1):
             kept = self._against(pixels, near, excuse, edge * _CORNER if level else 0.0, tolerance) <= allowed
             points = points[kept]
             if level == 0 or not len(points):
                 break
-            points, edge = (points[:, None] + edge / 4 * _EIGHT).reshape(-1, 3), edge / 2
-            pixels = [_pixels(camera, points) for camera in self.cameras]
+            points, edge = finer(points, edge), edge / 2
+            pixels = [pixels_of(camera, points) for camera in self.cameras]
         return VisualHull(points, self.volume.voxel)
 
     def _against(
@@ -189,7 +189,12 @@ class Carver:
         return against
 
 
-def _pixels(camera: Camera, points: Points3) -> Pixels:
+def finer(points: Cloud, edge: float) -> Cloud:
+    """Centres of the eight halves of each voxel of an edge."""
+    return (points[:, None] + edge / 4 * _EIGHT).reshape(-1, 3)
+
+
+def pixels_of(camera: Camera, points: Points3) -> Pixels:
     pixels = camera.project(points)
     with np.errstate(invalid="ignore"):
         inside = (pixels >= 0).all(axis=1) & (pixels[:, 0] < camera.width) & (pixels[:, 1] < camera.height)
@@ -217,7 +222,7 @@ def dilated(mask: Mask, radius: int) -> Mask:
 def footprint(hull: VisualHull, camera: Camera) -> Mask:
     """The hull's projection: a square for each voxel, gaps closed."""
     mask = np.zeros((camera.height, camera.width), dtype=np.uint8)
-    at, depth = _pixels(camera, hull.points)
+    at, depth = pixels_of(camera, hull.points)
     inside = at >= 0
     if not inside.any():
         return mask.astype(bool)
