@@ -76,6 +76,7 @@ class TrainConfig:
     keep_every: int = 0  # updates; 0: the last and the best weights only
     save_minutes: float = 5.0  # between states on disk
     readers: int = 1  # processes that read ahead; the result does not depend on them
+    facelift_file: bool = False  # at the end, also the file that FaceLift's own loader takes
     log_to: tuple[TrackerName, ...] = ()  # trackers that are fed beside the log
     device: str | None = None
 
@@ -117,6 +118,8 @@ class TrainConfig:
         """Before a run. ModelError where weights are needed that no file gives."""
         if (self.lora is not None or self.last_blocks is not None) and self.checkpoint is None:
             raise ModelError("weights that stay as they are must come from somewhere: give a checkpoint (--checkpoint)")
+        if self.facelift_file and self.checkpoint is None and self.vgg is None:
+            raise ModelError("facelift_file: FaceLift's loader wants VGG19's weights too: give a checkpoint with them")
         if self.losses.perceptual and self.checkpoint is None and self.vgg is None:
             raise ModelError("the perceptual loss needs VGG19's weights: give a checkpoint that holds them, or vgg")
 

@@ -19,7 +19,13 @@ from mouselift.errors import DatasetError
 from mouselift.run_folder import file_digest
 from mouselift.train.config import TrainConfig
 
-_PLACES = ("device", "readers", "save_minutes", "log_to")  # of the config: a run and its continuation may differ in it
+_PLACES = (
+    "device",
+    "readers",
+    "save_minutes",
+    "log_to",
+    "facelift_file",
+)  # of the config: a run and its continuation may differ in it
 
 
 def split(dataset: Path) -> tuple[list[Path], list[Path]]:

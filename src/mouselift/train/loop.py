@@ -22,6 +22,7 @@ from mouselift.render.base import Renderer, renderer_for
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 from mouselift.train.config import TrainConfig, resolve
+from mouselift.train.facelift_file import FACELIFT, write_facelift_file
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
 from mouselift.train.identity import identity, note_start, split, training_list
@@ -29,7 +30,7 @@ from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_
 from mouselift.train.losses import Losses
 from mouselift.train.optimiser import Optimiser, freeze
 from mouselift.train.options import TrainOptions
-from mouselift.train.perceptual import PerceptualLoss
+from mouselift.train.perceptual import PerceptualLoss, vgg_weights
 from mouselift.train.samples import batches_from
 from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
 from mouselift.train.trackers import Tracker, trackers
@@ -76,6 +77,8 @@ def train_model(
     """
     config = resolve(recipe, options)
     config.check_ready()
+    if config.facelift_file:
+        vgg_weights(config.vgg or config.checkpoint or Path())  # that they are there: before hours are spent
     train, val = split(dataset)
     config = replace(config, hold_out=held_out(config, train[0]))
     device = device_of(config.device)
@@ -91,6 +94,8 @@ def train_model(
         finally:
             for tracker in run.trackers:
                 tracker.close()
+        if config.facelift_file:
+            write_facelift_file(out / LAST, config.vgg or config.checkpoint or Path(), out / FACELIFT)
         summary = run.summary(out)
         folder.close({"summary": dataclasses.asdict(summary)})
     return summary

@@ -45,6 +45,9 @@ class TrainOptions:
     """Updates between two validations on views that were held out; 0: never."""
     keep_every: int | None = None
     """Updates between two sets of weights that are kept beside the last and the best; 0: none."""
+    facelift_file: bool | None = None
+    """At the end also write last_facelift.pt, which FaceLift's own loader takes: the network and, from the checkpoint,
+    its VGG."""
     log_to: tuple[TrackerName, ...] = ()
     """Also follow the run with tensorboard or wandb (WANDB_MODE=offline: on this machine alone); the log's own lines
     stay."""

@@ -38,15 +38,7 @@ class PerceptualLoss:
 
         CheckpointError: no file, no such weights, other shapes, numbers that are not finite.
         """
-        state = {key.removeprefix("module."): value for key, value in read_state(path)[0].items()}
-        own = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
-        own = own or {key: value for key, value in state.items() if key.startswith("conv")}
-        if not own:
-            raise CheckpointError(
-                f"{path}: expected the perceptual loss's weights ({PREFIX}conv1.weight ...), found none of them; give "
-                "a checkpoint that holds them (vgg), or train without that loss"
-            )
-        check_weights(path, own, _shapes(), "the 32 weights of VGG19's convolutions", "Another network's?")
+        own = vgg_weights(path)
         used = {key: own[key].float().to(device) for key in _shapes() if int(key[4:].split(".")[0]) <= max(_READ)}
         return cls(used)
 
@@ -67,6 +59,20 @@ class PerceptualLoss:
             if number in _POOLED_AFTER:
                 x, y = avg_pool2d(x, 2), avg_pool2d(y, 2)
         return total / 255.0
+
+
+def vgg_weights(path: Path) -> State:
+    """conv1.weight .. conv16.bias of such a file, as they are stored. CheckpointError as `PerceptualLoss.load`."""
+    state = {key.removeprefix("module."): value for key, value in read_state(path)[0].items()}
+    own = {key.removeprefix(PREFIX): value for key, value in state.items() if key.startswith(PREFIX)}
+    own = own or {key: value for key, value in state.items() if key.startswith("conv")}
+    if not own:
+        raise CheckpointError(
+            f"{path}: expected the perceptual loss's weights ({PREFIX}conv1.weight ...), found none of them; give "
+            "a checkpoint that holds them (vgg), or train without that loss"
+        )
+    check_weights(path, own, _shapes(), "the 32 weights of VGG19's convolutions", "Another network's?")
+    return own
 
 
 def _shapes() -> dict[str, tuple[int, ...]]:
