@@ -1,4 +1,4 @@
-"""A run's weights as FaceLift's own loader takes them: `{"model": ...}` in a .pt, the frozen VGG19 of its loss included.
+"""A run's weights as FaceLift's own loader takes them: `{"model": ...}` in a .pt, with the VGG19 of its loss.
 
 That loader is strict about all 183 keys of the release, so a file with the network's 151 alone is refused there. The
 VGG's 32 come from the checkpoint that the run began from, unchanged.
