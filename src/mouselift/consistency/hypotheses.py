@@ -3,8 +3,8 @@
 Each hypothesis is linear in the signed tangency residuals (`TangentPlanes.jacobian`): one view scaled and shifted (3
 numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
 the residuals' squares it explains, in units of the noise: the outlines' known noise, or what the fullest hypothesis
-leaves where that is more (rough masks); no single tangent plane may decide. This is an F-test with a floor under the
-noise. The limits follow the number of views and planes (`score_limits`).
+leaves where that is more (rough masks); no single tangent plane may decide, and no single tip in one image, which many
+planes touch. This is an F-test with a floor under the noise. The limits follow the number of views and planes (`score_limits`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array
 from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
@@ -82,15 +82,22 @@ def choose_hypothesis(
     fits = [_Fit.of(columns, np.arange(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
     common = _Fit.of(columns, np.arange(3 * views, 3 * views + 2), z, chance.gram)
     whole = _Fit.of(columns, np.arange(3 * views), z, chance.gram)
-    scores = np.array([fit.score(whole) for fit in fits])
     far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
     bounds = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in fits])
+    limits = (common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far))
+    beyond = [fit.score(whole) > bound for fit, bound in zip((*fits, common, whole), (*bounds, *limits), strict=True)]
+    if any(beyond):
+        tips = [_touching_tips(planes, sharp, k) for k in range(views)]
+        every = [tip for own in tips for tip in own]
+        fits = [fit.without_one(tips[k], z) if beyond[k] else fit for k, fit in enumerate(fits)]
+        common, whole = common.without_one(every, z), whole.without_one(every, z)
+    scores = np.array([fit.score(whole) for fit in fits])
     clear = scores > bounds
     best = int(np.where(clear, scores, -1.0).argmax() if clear.any() else (scores / bounds).argmax())
     candidates: list[tuple[Kind, _Fit, float]] = [
         ("view", fits[best], float(bounds[best])),
-        ("all", common, common.limit(chance, _ALL_RATE, far)),
-        ("several", whole, whole.limit(chance, _SEVERAL_RATE, far)),
+        ("all", common, limits[0]),
+        ("several", whole, limits[1]),
     ]
     kind, fit, limit = _choice(candidates, whole)
     numbers = fit.values.tolist()
@@ -101,8 +108,8 @@ def choose_hypothesis(
     noise = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
     view = best if kind == "view" else None
     rivals = (fits[best].score(whole), common.score(whole), whole.score(whole))
-    limits = (candidates[0][2], candidates[1][2], candidates[2][2])
-    plain = FaultHypothesis(kind, view, fit.score(whole), limit, change, noise, scores, rivals, limits, count)
+    bound = (float(bounds[best]), *limits)
+    plain = FaultHypothesis(kind, view, fit.score(whole), limit, change, noise, scores, rivals, bound, count)
     if kind == "none" and noise <= ROUGH_PX:
         return plain
     masks = mask_errors(planes, sigma, opened)
@@ -167,6 +174,15 @@ def _point_sigma(
     return sigma, sharpness
 
 
+def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: int) -> list[Int64[Array, " n"]]:
+    """Of each tip of a view's outline, the planes that touch it, where there are several: their error is one error."""
+    row, place = np.nonzero(np.stack([planes.first, planes.second], axis=1) == view)
+    points = planes.points[row, place]
+    ends = np.flatnonzero(sharp[row, place] > _BLUNT)
+    near = np.hypot(*np.moveaxis(points[ends, None] - points[None], 2, 0)) < _TIP_RADIUS_PX
+    return [row[own] for own in np.unique(near, axis=0) if own.sum() > 1]
+
+
 def _of_residuals(planes: TangentPlanes, point_px: Float64[Array, "m 2"]) -> Float64[Array, " m"]:
     """Sigma of residuals from those of their two touching points."""
     slope = (planes.gradient**2).sum(axis=2)
@@ -197,8 +213,10 @@ class _Fit:
     """Least squares of one hypothesis on the whitened residuals."""
 
     values: np.ndarray
+    basis: Float64[Array, "m r"]  # orthonormal, of the hypothesis's columns
+    off: Float64[Array, " m"]  # what it leaves of the whitened residuals
     turn: np.ndarray  # takes all columns of `ChanceModel` to an orthonormal basis of this hypothesis
-    gain: float  # squares explained, less what any single tangent plane contributes
+    gain: float  # squares explained, less what any single tangent plane, or all at one tip, contribute
     left: float  # squares not explained
     rank: int
     spare: int  # residuals less rank
@@ -220,7 +238,16 @@ class _Fit:
         gain = float(part @ part) - max(float(single.max()), 0.0)
         turn = np.zeros((columns.shape[1], int(keep.sum())))
         turn[own] = to_basis
-        return cls(to_basis @ part, turn, max(gain, 0.0), float(off @ off), turn.shape[1], len(z) - turn.shape[1])
+        return cls(to_basis @ part, basis, off, turn, max(gain, 0.0), float(off @ off), turn.shape[1], len(z) - turn.shape[1])
+
+    def without_one(self, groups: Sequence[Int64[Array, " n"]], z: Float64[Array, " m"]) -> _Fit:
+        """Gained without the group of planes that contributes most: leave-one-out, several planes at a time."""
+        explained, most = float(np.sum((z - self.off) ** 2)), 0.0
+        for planes in groups:
+            held, off = self.basis[planes], self.off[planes]
+            without = np.linalg.pinv(np.eye(len(planes)) - held @ held.T, rcond=1e-6, hermitian=True)
+            most = max(most, float(np.sum(z[planes] ** 2) - off @ without @ off))
+        return replace(self, gain=max(min(self.gain, explained - most), 0.0))
 
     def limit(self, chance: ChanceModel, rate: float, far: bool) -> float:
         """What the score is compared with.
