@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mouselift.audit.pooled_cameras import PooledCameras, SamplePlanes, is_inconclusive, pool_cameras, settled
+from mouselift.audit.pooled_cameras import PooledCameras, is_inconclusive, pool_cameras, settled
 from mouselift.audit.result import SampleReport
+from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.sample import Sample, View
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import Outline, outline_of

@@ -14,11 +14,10 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.pooled import evidence_of, pooled_finding
+from mouselift.audit.pooled import pooled_finding
 from mouselift.audit.pooled_cameras import (
     MOST_SAMPLES,
     PooledCameras,
-    SamplePlanes,
     is_inconclusive,
     pool_cameras,
     settled,
@@ -39,7 +38,8 @@ from mouselift.audit.result import (
 from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.verdict import in_words, verdict
-from mouselift.consistency.pooled_tangency import PooledTangency, SampleEvidence, pool
+from mouselift.consistency.pooled_tangency import PooledTangency, pool
+from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
@@ -67,7 +67,7 @@ _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
-_Done = tuple[int, SampleReport, Likeness, SamplePlanes | None, SampleEvidence | None]
+_Done = tuple[int, SampleReport, Likeness, SamplePlanes | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +87,8 @@ class _Job:
             planes = None
             if index in self.pooled or is_inconclusive(report):
                 planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
-                planes = planes if index in self.pooled else planes.without_planes()
-            few = evidence_of(sample, seen.check) if report.verdict == "unknown" else None
-            done.append((index, report, like, planes, few))
+                planes = planes if index in self.pooled or planes.few else planes.without_planes()
+            done.append((index, report, like, planes))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
 
@@ -125,13 +124,13 @@ def audit_dataset(
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
-    evidence: dict[int, SampleEvidence] = {}  # of samples with too few planes for a verdict of their own
+    evidence: dict[int, SamplePlanes] = {}  # of samples with too few planes for a verdict of their own
     for samples, rays in run_blocks(_Job(tuple(folders), options.hull, asked), blocks, worker_count(workers)):
-        for index, report, like, own, few in samples:
+        for index, report, like, own in samples:
             if own is not None:
                 planes[index] = own
-            if few is not None:
-                evidence[index] = few
+                if own.few and report.verdict == "unknown" and len(own.cameras) > 1:
+                    evidence[index] = own
             if is_inconclusive(report):
                 inconclusive.append((index, report, like))
             else:

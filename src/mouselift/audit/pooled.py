@@ -6,20 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mouselift.consistency.cameras import CameraCheck
-from mouselift.consistency.hypotheses import MIN_PLANES
-from mouselift.consistency.pooled_tangency import PooledTangency, SampleEvidence
-from mouselift.dataset.sample import Sample
+from mouselift.consistency.pooled_tangency import PooledTangency
 from mouselift.findings import Finding
 
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
-
-
-def evidence_of(sample: Sample, check: CameraCheck) -> SampleEvidence | None:
-    """Of a sample with too few tangent planes for a verdict of its own; None of any other."""
-    few = check.hypothesis.kind == "unknown" and check.hypothesis.planes_used < MIN_PLANES
-    return SampleEvidence.of(sample, check) if few and len(sample.views) > 1 else None
 
 
 def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
@@ -38,7 +29,7 @@ def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
         return _contradiction(pooled, who, where)
     agree = max(pooled.fault_px, pooled.needed_px)
     rough = agree > _COARSE_PX
-    text = f"{who} agree to {agree:.1f} px over {where}; {_fineness(pooled)}"
+    text = f"{who} agree to {agree:.1f} {_unit(pooled)} over {where}; {_fineness(pooled)}"
     if rough:
         text += "; the masks are too rough for more"
     return Finding.of(
@@ -52,17 +43,22 @@ def _contradiction(pooled: PooledTangency, who: str, where: str) -> Finding:
     text = f"{who} contradict the silhouettes over {where}: "
     if pooled.linear:
         text += (
-            f"outlines are off by {pooled.fault_px:.2f} px RMS in the same way in all of them (noise allows "
-            f"{pooled.needed_px:.2f} px)"
+            f"outlines are off by {pooled.fault_px:.2f} {_unit(pooled)} RMS in the same way in all of them (noise "
+            f"allows {pooled.needed_px:.2f})"
         )
     else:
-        text += f"most outlines are off by more than {pooled.noise_px:.0f} px, whatever small change of them is tried"
+        off = f"{pooled.noise_px:.0f} {_unit(pooled)}"
+        text += f"most outlines are off by more than {off}, whatever small change of them is tried"
     if name is not None:
         text += f"; {name} alone explains it"
     elif len(pooled.names) == 2:
         text += "; two views do not say which of them is wrong"
     value, limit = (pooled.fault_px, pooled.needed_px) if pooled.linear else (pooled.noise_px, pooled.gross_px)
     return Finding.of("tangency-pooled", text, severity="error", camera=name, value=value, limit=limit)
+
+
+def _unit(pooled: PooledTangency) -> str:
+    return "px of the source" if pooled.source else "px"
 
 
 def _fineness(pooled: PooledTangency) -> str:

@@ -4,16 +4,15 @@ Errors of masks change from sample to sample, errors of a camera do not. So roug
 sample alone says nothing, still leave a verdict over many. Everything is in pixels of the source image where the
 samples' own record says how much they were magnified, else in pixels of the sample's images.
 
-Per plane: how far the outlines miss each other (`TangentPlanes.residual`, weighted by both views' magnification), and
-how it changes with a turn of either camera about its centre and with its focal length. These four numbers belong to the
-camera whatever the framing of the sample. A camera is at fault if its best four numbers, fitted on half of the samples,
+Per plane: how far the outlines miss each other, and how that changes with four numbers of either camera
+(`consistency.sample_planes`). A camera is at fault if its best four numbers, fitted on half of the samples,
 bring the outlines of the other half together. Fits are robust (Huber's weights), summaries are medians.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 
 import msgspec
@@ -23,17 +22,12 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
-from mouselift.dataset.sample import Sample
-from mouselift.errors import DatasetError
+from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.findings import Finding
-from mouselift.framing.plan import SamplePlan
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
-from mouselift.geometry.outlines import Outline
-from mouselift.geometry.tangent_planes import TangentPlanes
 
 MOST_SAMPLES = 300  # pooled, evenly spaced: a median over 300 samples is known to a tenth of its spread
 _LEAST_SAMPLES = 5  # as `mouselift inspect`: fewer instants say nothing
-_MOST_PLANES = 240  # of a sample, evenly spaced: 16 views; a camera has four unknowns
 _SHARE = 0.05  # of the subject's size that outlines may miss each other by: more is no roughness
 # By which a camera's change must shrink the mismatch of its planes. 43 samples of mouse_cylinder with right cameras,
 # all of them and subsets of three: 0.6 to 1.2 (1.6, but by 0.9 px, over 8 samples). A focal length off by 3 %: 2.0 up.
@@ -46,77 +40,6 @@ _ROUNDS = 20  # of reweighting
 _HARD_PX = 0.08
 _MOST_SHRINK = 4.0  # mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 with three (masks repeat themselves, too)
 _MOST_CAMERAS = 16  # unknowns of all grow by four a camera
-
-
-@dataclass(frozen=True, eq=False)
-class SamplePlanes:
-    """One sample's tangent planes, as pooling needs them; two hundred bytes a plane."""
-
-    cameras: tuple[str, ...]
-    view: np.ndarray  # [m, 2] of each plane, numbers in `cameras`
-    residual: np.ndarray  # [m] pixels
-    columns: np.ndarray  # [m, 2, 4] d residual / d (turn about x, y, z in radians, log focal length) of either camera
-    size_px: float  # the subject: square root of its area, median over views
-    source: bool  # pixels are the source image's
-    rig: int | None  # equal in samples whose cameras are one rig's by mouselift's own record; None: nothing is known
-
-    @classmethod
-    def of(cls, sample: Sample, planes: TangentPlanes, outlines: Sequence[Outline | None]) -> SamplePlanes:
-        scales, rig = _own_rig(sample)
-        scale = np.array([scales.get(name, 1.0) for name in sample.names]).reshape(-1)
-        every = max(1, -(-len(planes.angle) // _MOST_PLANES))
-        view = np.stack([planes.first, planes.second], axis=1)[::every]
-        gradient, points = planes.gradient[::every], planes.points[::every]
-        # One pixel of the source at both points makes so much of an angle.
-        unit = np.sqrt(((gradient * scale[view][..., None]) ** 2).sum(axis=(1, 2)))
-        columns = np.zeros((len(view), 2, 4))
-        for place, sign in ((0, 1.0), (1, -1.0)):
-            for k, camera in enumerate(view_.camera for view_ in sample.views):
-                own = view[:, place] == k
-                flow = _flow(points[own, place], camera.fx, camera.fy, camera.cx, camera.cy)
-                columns[own, place] = sign * np.einsum("mi,mij->mj", gradient[own, place], flow) / unit[own, None]
-        sizes = [np.sqrt(o.area) / s for o, s in zip(outlines, scale, strict=True) if o is not None]
-        return cls(
-            sample.names, view.astype(np.int16), (planes.angle[::every] / unit).astype(np.float32),
-            columns.astype(np.float32), float(np.median(sizes)) if sizes else float("nan"), bool(scales), rig,
-        )  # fmt: skip
-
-    def without_planes(self) -> SamplePlanes:
-        """The same without what is pooled: of samples beyond `MOST_SAMPLES` only the rig is remembered."""
-        return replace(self, view=self.view[:0], residual=self.residual[:0], columns=self.columns[:0])
-
-
-def _flow(points: np.ndarray, fx: float, fy: float, cx: float, cy: float) -> np.ndarray:
-    """[m, 2, 4]: how points move with a turn of the camera (radians about its axes) and its log focal length."""
-    d = points - np.array([cx, cy])
-    x, y, one = d[:, 0] / fx, d[:, 1] / fy, np.ones(len(d))
-    across = np.stack([fx * x * y, -fx * (one + x * x), fx * y, d[:, 0]], axis=1)
-    down = np.stack([fy * (one + y * y), -fy * x * y, -fy * x, d[:, 1]], axis=1)
-    return np.stack([across, down], axis=1)
-
-
-def _own_rig(sample: Sample) -> tuple[dict[str, float], int | None]:
-    """(magnification by view; what tells one rig from another) of mouselift's own samples.
-
-    None where nothing is written down, or where cameras are not those that `prepare` wrote.
-    """
-    try:
-        plan = SamplePlan.from_json(sample.plan)
-    except DatasetError:  # none, or written by another version
-        return {}, None
-    scales = {view.name: view.scale for view in plan.views}
-    written = {view.name: plan.written_camera(k) for k, view in enumerate(plan.views)}
-    numbers: list[float] = []
-    for view in sample.views:
-        camera, own = written.get(view.name), view.camera
-        if camera is None or not np.allclose(camera.K, own.K, rtol=1e-6, atol=1e-6):
-            return scales, None
-        if not np.allclose(camera.T_cam_world, own.T_cam_world, rtol=0, atol=1e-6):
-            return scales, None
-    for view in plan.views:
-        source = view.source
-        numbers += [source.fx, source.fy, source.cx, source.cy, *source.T_cam_world.ravel().tolist()]
-    return scales, hash(tuple(numbers))
 
 
 @dataclass(frozen=True)
@@ -173,7 +96,8 @@ def pool_cameras(samples: Iterable[SamplePlanes]) -> PooledCameras | None:
     number = {name: k for k, name in enumerate(names)}
     view = np.concatenate([np.array([number[name] for name in s.cameras])[s.view] for s in known])
     residual = np.concatenate([s.residual for s in known]).astype(np.float64)
-    columns = np.concatenate([s.columns for s in known]).astype(np.float64)
+    reference = {name: sample.R[k] for sample in reversed(known) for k, name in enumerate(sample.cameras)}
+    columns = np.concatenate([s.columns(reference) for s in known])
     owner = np.repeat(np.arange(len(known)), [len(s.residual) for s in known])
     planes = _Planes(view, residual, columns, owner)
     source = all(sample.source for sample in known)

@@ -4,7 +4,8 @@ Each hypothesis is linear in the signed tangency residuals (`TangentPlanes.jacob
 numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
 the residuals' squares it explains, in units of the noise: the outlines' known noise, or what the fullest hypothesis
 leaves where that is more (rough masks); no single tangent plane may decide, and no single tip in one image, which many
-planes touch. This is an F-test with a floor under the noise. The limits follow the number of views and planes (`score_limits`).
+planes touch. This is an F-test with a floor under the noise. The limits follow the number of views and planes
+(`score_limits`).
 """
 
 from __future__ import annotations
@@ -238,7 +239,9 @@ class _Fit:
         gain = float(part @ part) - max(float(single.max()), 0.0)
         turn = np.zeros((columns.shape[1], int(keep.sum())))
         turn[own] = to_basis
-        return cls(to_basis @ part, basis, off, turn, max(gain, 0.0), float(off @ off), turn.shape[1], len(z) - turn.shape[1])
+        return cls(
+            to_basis @ part, basis, off, turn, max(gain, 0.0), float(off @ off), turn.shape[1], len(z) - turn.shape[1]
+        )
 
     def without_one(self, groups: Sequence[Int64[Array, " n"]], z: Float64[Array, " m"]) -> _Fit:
         """Gained without the group of planes that contributes most: leave-one-out, several planes at a time."""

@@ -1,8 +1,7 @@
 """Do the cameras of a rig match its silhouettes, over many samples? One of two or three views has too few planes.
 
 The samples of one rig share their cameras, so a fault of a source camera is the same in all: a focal length, a
-principal point or a small turn, a turn about the optical axis. Framings crop, scale and turn views afterwards, from
-sample to sample; the written cameras say how, so each residual is linear in the same four numbers a camera.
+principal point or a turn. Each residual is linear in four numbers a camera (`sample_planes`).
 
 Hotelling's test (Annals of Mathematical Statistics 2, 1931): the estimate over all samples against its scatter between
 blocks of neighbouring samples. The scatter holds whatever noise masks have, shared by planes of one sample and by
@@ -12,19 +11,16 @@ must also be larger than a floor, and than a share of what outlines disagree by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import fdtri
 
-from mouselift.array_types import Array
-from mouselift.consistency.cameras import CameraCheck
-from mouselift.dataset.sample import Sample
-from mouselift.geometry.tangent_planes import TangentPlanes
+from mouselift.array_types import Array, Matrix3
+from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes
 
-NUMBERS = 4  # of a camera: log focal length, two shifts as shares of the focal length, a turn about the axis (rad)
 _FALSE_ALARMS = 1e-4  # of the test, were residuals noise alone
 _POWER_SIGMA = 1.65  # a fault that shows in 95 of 100 datasets lies so far beyond the limit
 _BLOCKS = 32  # of neighbouring samples; more say little more about the scatter
@@ -40,25 +36,6 @@ _GROSS_SHARE = 0.02  # of the image's width: residuals that no small change expl
 _CLIP = 2.5  # times the typical residual: a lost tail counts as this much
 _ALONE, _RIVAL = 0.9, 0.6  # share of the explained squares by which one camera is named; that no other may reach
 _SAME_RIG = 1e-3  # rad: baselines of samples of one rig agree to this
-
-
-@dataclass(frozen=True, eq=False)
-class SampleEvidence:
-    """One sample's tangent planes, and its cameras in a form that can be compared with other samples'."""
-
-    names: tuple[str, ...]
-    planes: TangentPlanes
-    K: Float64[Array, "v 4"]  # fx, fy, cx, cy
-    R: Float64[Array, "v 3 3"]  # camera from world
-    centre: Float64[Array, "v 3"]
-
-    @classmethod
-    def of(cls, sample: Sample, check: CameraCheck) -> SampleEvidence:
-        cameras = [view.camera for view in sample.views]
-        return cls(
-            sample.names, check.tangency.planes, np.array([[c.fx, c.fy, c.cx, c.cy] for c in cameras]),
-            np.array([c.R_cam_world for c in cameras]), np.array([c.centre for c in cameras]),
-        )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +56,7 @@ class PooledTangency:
     named: int | None  # the camera that explains it alone
     least_scale: float  # the smallest wrong focal length of any one camera that would show, as a share; inf: none
     least_turn_rad: float  # the smallest turn, about the worst axis across the optical one
+    source: bool  # pixels are the source image's
 
     @property
     def enough(self) -> bool:
@@ -94,14 +72,15 @@ class PooledTangency:
         return self.linear or (self.enough and self.noise_px > self.gross_px)
 
 
-def pool(evidence: Sequence[SampleEvidence]) -> PooledTangency | None:
+def pool(evidence: Sequence[SamplePlanes]) -> PooledTangency | None:
     """Of samples in the dataset's order; those with the commonest cameras. None where nothing can be compared."""
-    common = [e for e in _one_rig(evidence) if len(e.planes.angle)]
+    common = [e for e in _one_rig(evidence) if len(e.residual)]
     if not common:
         return None
-    views = len(common[0].names)
-    residuals = [e.planes.residual for e in common]
-    columns = [_columns(e, common[0]) for e in common]
+    views = len(common[0].cameras)
+    residuals = [e.residual.astype(np.float64) for e in common]
+    reference = dict(zip(common[0].cameras, common[0].R, strict=True))
+    columns = [_columns(e, reference, common[0].cameras) for e in common]
     together = np.concatenate(residuals)
     typical = 1.4826 * float(np.median(np.abs(together)))
     clip = _CLIP * max(typical, FLOOR_PX)
@@ -128,20 +107,21 @@ def pool(evidence: Sequence[SampleEvidence]) -> PooledTangency | None:
         limit = seen * (blocks - 1) / spare * float(fdtri(seen, spare, 1 - _FALSE_ALARMS))
     noise = 1.4826 * float(np.median(np.abs(r - J @ basis @ estimate)))
     needed = max(FLOOR_PX, _REPEATED_SHARE * noise)
-    gross = _GROSS_SHARE * 2 * float(np.mean([e.planes.middle[:, 0].mean() for e in common]))
+    gross = _GROSS_SHARE * float(np.mean([e.width_px for e in common]))
     fault = float(np.sqrt(np.mean((J @ basis @ estimate) ** 2)))
     least = _least(J, size, vectors[:, keep], inverse, limit, needed).reshape(views, NUMBERS)
     return PooledTangency(
-        common[0].names, len(common), blocks, typical, noise, fault, needed, gross, statistic, limit, seen,
-        _named(J, r, views), float(least[:, 0].max()), float(least[:, 1:3].max()),
+        common[0].cameras, len(common), blocks, typical, noise, fault, needed, gross, statistic, limit, seen,
+        _named(J, r, views), float(least[:, 3].max()), float(least[:, :2].max()),
+        all(e.source for e in common),
     )  # fmt: skip
 
 
-def _one_rig(evidence: Sequence[SampleEvidence]) -> list[SampleEvidence]:
+def _one_rig(evidence: Sequence[SamplePlanes]) -> list[SamplePlanes]:
     """Those with the cameras and the baselines' directions of the first of the commonest kind, turned alike."""
-    kinds: dict[tuple[str, ...], list[SampleEvidence]] = {}
+    kinds: dict[tuple[str, ...], list[SamplePlanes]] = {}
     for one in evidence:
-        kinds.setdefault(one.names, []).append(one)
+        kinds.setdefault(one.cameras, []).append(one)
     if not kinds:
         return []
     most = max(kinds.values(), key=len)
@@ -151,36 +131,19 @@ def _one_rig(evidence: Sequence[SampleEvidence]) -> list[SampleEvidence]:
     return [one for one, apart in zip(most, off, strict=True) if apart < _SAME_RIG]
 
 
-def _baselines(one: SampleEvidence) -> np.ndarray:
+def _baselines(one: SamplePlanes) -> np.ndarray:
     """[v - 1, 3] unit directions from the first camera to the others."""
     along = one.centre[1:] - one.centre[0]
     return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-300)
 
 
-def _columns(one: SampleEvidence, reference: SampleEvidence) -> Float64[Array, "m k"]:
-    """d residual / d (numbers of all cameras), pixels. The numbers belong to the cameras as they stood in `reference`.
-
-    A source pixel's ray n = (x, y, 1) becomes n + d; the written camera is turned by Q against the reference.
-    """
-    planes, views = one.planes, len(one.names)
-    out = np.zeros((len(planes.angle), views, NUMBERS))
-    unit = np.sqrt((planes.gradient**2).sum(axis=(1, 2)))
-    rows = np.arange(len(unit))
-    turn = one.R @ np.swapaxes(reference.R, 1, 2)
-    for place, view, sign in ((0, planes.first, 1.0), (1, planes.second, -1.0)):
-        focal, principal, Q = one.K[view, :2], one.K[view, 2:], turn[view]
-        x = np.concatenate([(planes.points[:, place] - principal) / focal, np.ones((len(view), 1))], axis=1)
-        n = np.einsum("mji,mj->mi", Q, x)
-        depth = n[:, 2:]
-        n = n[:, :2] / depth
-        zero, one_ = np.zeros(len(n)), np.ones(len(n))
-        d = np.stack(
-            [n, np.stack([one_, zero], 1), np.stack([zero, one_], 1), np.stack([-n[:, 1], n[:, 0]], 1)], axis=2
-        )
-        moved = np.einsum("mij,mjk->mik", Q[:, :, :2], d) * depth[:, :, None]
-        pixels = focal[:, :, None] * (moved[:, :2] - x[:, :2, None] * moved[:, 2:])
-        out[rows, view] += sign * np.einsum("mi,mik->mk", planes.gradient[:, place], pixels) / unit[:, None]
-    return out.reshape(len(unit), -1)
+def _columns(one: SamplePlanes, reference: Mapping[str, Matrix3], names: Sequence[str]) -> Float64[Array, "m k"]:
+    """d residual / d (numbers of all cameras), pixels."""
+    out = np.zeros((len(one.residual), len(names), NUMBERS))
+    own, rows = one.columns(reference), np.arange(len(out))
+    for place in (0, 1):
+        out[rows, one.view[:, place]] += own[:, place]
+    return out.reshape(len(out), -1)
 
 
 def _least(
