@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 import faults
 from mouselift.consistency.cameras import CameraCheck, check_cameras
-from mouselift.consistency.hypotheses import choose_hypothesis
+from mouselift.consistency.hypotheses import _Fit, _point_sigma, _touching_tips, choose_hypothesis
 from mouselift.consistency.score_limits import ChanceModel
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import outline_of
@@ -137,3 +138,36 @@ def test_one_place_alone_decides_nothing_among_many_views(sixty_four: Sample) ->
     angle = planes.angle.copy()
     angle[4] += 1.5 * float(np.linalg.norm(planes.gradient[4]))
     assert choose_hypothesis(replace(planes, angle=angle), outlines).kind in ("none", "masks")
+
+
+def test_leaving_out_a_group_is_fitting_without_it() -> None:
+    """Against least squares on the rows that remain."""
+    rng = np.random.default_rng(4)
+    columns, z = rng.normal(size=(30, 3)), rng.normal(size=30)
+    fit = _Fit.of(columns, np.arange(3), z, columns.T @ columns)
+    groups = [np.array([1, 2, 5, 9]), np.array([20, 21])]
+    rest = [np.setdiff1d(np.arange(30), group) for group in groups]
+    told = [np.sum((columns[r] @ np.linalg.lstsq(columns[r], z[r], rcond=None)[0]) ** 2) for r in rest]
+    # `gain` counts squares that fall when rows come back: all of z less what is left, with and without them.
+    assert fit.without_one(groups, z).gain == pytest.approx(min(*told, fit.gain))
+
+
+def test_one_tip_that_many_planes_touch_decides_nothing(
+    make_exact: Callable[..., Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The half level takes the end of a thin tip away, in one view: all planes there say the same thing once."""
+    sample = make_exact(0.9)
+    outlines = [outline_of(view.alpha) for view in sample.views]
+    planes = tangency([view.camera for view in sample.views], outlines).planes
+    sharp, unit = _point_sigma(planes, outlines)[1], np.sqrt((planes.gradient**2).sum(axis=(1, 2)))
+    shorter = []
+    for view in range(6):
+        for tip in _touching_tips(planes, sharp, view):
+            shift = np.zeros_like(planes.points)
+            for place, which in ((0, planes.first), (1, planes.second)):
+                own = tip[which[tip] == view]
+                shift[own, place] = -1.2 * planes.outward[own, place]
+            shorter.append(replace(planes, angle=planes.angle + unit * planes.moved(shift)))
+    assert not [p for p in shorter if choose_hypothesis(p, outlines).kind not in ("none", "masks")]
+    monkeypatch.setattr(_Fit, "without_one", lambda fit, groups, z: fit)
+    assert [p for p in shorter if choose_hypothesis(p, outlines).kind == "view"]

@@ -161,11 +161,13 @@ def audit_dataset(
     blamed = together.findings() if together is not None and not explained else []
     few_views = pool([evidence[index] for index in sorted(evidence)])
     if few_views is not None:
-        if few_views.enough and len(evidence) == len(folders):
-            blamed = []  # two views do not say which is wrong, and all of this is in the finding below
         repeated = [*repeated, pooled_finding(few_views, len(evidence))]
         if few_views.faulty and not causes:
             causes = voted_causes([folders[k] for k in sorted(evidence)])
+        # Two views do not say which of them is wrong; of three, a camera is named where the finding has none.
+        named = few_views.faulty and few_views.named is None and len(few_views.names) > 2 and not causes
+        if few_views.enough and len(evidence) == len(folders) and not named:
+            blamed = []
     found = [*blamed, *repeated, *premultiplied_findings(folders)]
     if options.trainer is not None:
         found += trainer_findings(options.trainer, trainer, collected.fewest_views())

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
@@ -175,7 +175,7 @@ def _point_sigma(
     return sigma, sharpness
 
 
-def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: int) -> list[Int64[Array, " n"]]:
+def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: int) -> list[np.ndarray]:
     """Of each tip of a view's outline, the planes that touch it, where there are several: their error is one error."""
     row, place = np.nonzero(np.stack([planes.first, planes.second], axis=1) == view)
     points = planes.points[row, place]
@@ -243,7 +243,7 @@ class _Fit:
             to_basis @ part, basis, off, turn, max(gain, 0.0), float(off @ off), turn.shape[1], len(z) - turn.shape[1]
         )
 
-    def without_one(self, groups: Sequence[Int64[Array, " n"]], z: Float64[Array, " m"]) -> _Fit:
+    def without_one(self, groups: Sequence[np.ndarray], z: Float64[Array, " m"]) -> _Fit:
         """Gained without the group of planes that contributes most: leave-one-out, several planes at a time."""
         explained, most = float(np.sum((z - self.off) ** 2)), 0.0
         for planes in groups:
