@@ -11,7 +11,7 @@ import pytest
 
 from mouselift.errors import DatasetError
 from mouselift.framing.framing import PRESETS
-from mouselift.framing.plan import SamplePlan
+from mouselift.framing.plan import PlannedCameras, SamplePlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.lens import Fisheye, Pinhole
 
@@ -30,6 +30,27 @@ def test_round_trip_is_exact(preset: str, scene: Any, up: Any) -> None:
         assert np.array_equal(back.written_camera(i).K, plan.written_camera(i).K)
         pixels = np.array([[10.25, 500.5], [256.0, 256.0]])
         assert np.array_equal(back.reframe(i).to_source(pixels), plan.reframe(i).to_source(pixels))
+
+
+@pytest.mark.parametrize("preset", ["per-sample", "canonical"])
+def test_cameras_read_alone_are_those_of_the_plan(preset: str, scene: Any, up: Any) -> None:
+    plan = plan_sample(PRESETS[preset], scene.cameras, scene.silhouettes, up)
+    read = PlannedCameras.from_json(plan.to_json())
+    written = [plan.written_camera(k) for k in range(len(plan.views))]
+    assert read.names == tuple(view.name for view in plan.views)
+    assert read.scale.tolist() == [view.scale for view in plan.views]
+    assert np.abs(read.T_cam_world - [camera.T_cam_world for camera in written]).max() < 1e-12
+    assert np.array_equal(read.K, [[c.fx, c.fy, c.cx, c.cy] for c in written])
+    assert np.array_equal(read.source[:, 4:], [view.source.T_cam_world.ravel() for view in plan.views])
+
+
+def test_cameras_are_not_read_from_other_text(scene: Any, up: Any) -> None:
+    legacy = plan_sample(PRESETS["legacy"], scene.cameras, scene.silhouettes, up).to_json()
+    odd = json.loads(plan_sample(PRESETS["canonical"], scene.cameras, scene.silhouettes, up).to_json())
+    odd["views"][0]["target"]["w2c"] = [[1.0, 0.0]]
+    for text in (legacy, json.dumps(odd), "{"):
+        with pytest.raises(DatasetError, match="sample plan"):
+            PlannedCameras.from_json(text)
 
 
 def test_the_same_input_gives_the_same_bytes(scenes: Any, up: Any) -> None:

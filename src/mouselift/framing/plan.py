@@ -133,21 +133,29 @@ class PlannedCameras:
         """DatasetError where the text is no plan, or that of a `legacy` sample, whose cameras are not the pixels'."""
         try:
             record = msgspec.json.decode(text, type=_Numbers)
-        except msgspec.MsgspecError as error:
-            raise DatasetError(f"sample plan: expected the JSON that mouselift writes, got: {error}") from None
-        if record.schema != SCHEMA or record.legacy:
-            raise DatasetError(f"sample plan: expected schema {SCHEMA} and exact cameras, got {record.schema}")
-        T = np.array([view.target.w2c for view in record.views]).reshape(-1, 4, 4)
-        Q, origin = np.array(record.world.R_new_old), np.array(record.world.origin_old)
+            if record.schema != SCHEMA or record.legacy:
+                raise ValueError(f"schema {record.schema}, legacy {record.legacy}")
+            return cls._of(record)
+        except (msgspec.MsgspecError, ValueError) as error:
+            text = f"sample plan: expected the JSON that mouselift writes, with exact cameras, got: {error}"
+            raise DatasetError(text) from None
+
+    @classmethod
+    def _of(cls, record: _Numbers) -> PlannedCameras:
+        """ValueError where a matrix has another shape."""
+        views, world = record.views, record.world
+        T = np.array([view.target.w2c for view in views], dtype=np.float64).reshape(len(views), 4, 4)
+        Q, origin = np.array(world.R_new_old).reshape(3, 3), np.array(world.origin_old).reshape(3)
         written = T.copy()
         written[:, :3, :3] = T[:, :3, :3] @ Q.T
-        written[:, :3, 3] = record.world.scale * (T[:, :3, :3] @ origin + T[:, :3, 3])
-        source = [[v.source.fx, v.source.fy, v.source.cx, v.source.cy, *np.ravel(v.source.w2c)] for v in record.views]
+        written[:, :3, 3] = world.scale * (T[:, :3, :3] @ origin + T[:, :3, 3])
+        source = [[v.source.fx, v.source.fy, v.source.cx, v.source.cy, *np.ravel(v.source.w2c)] for v in views]
+        K = [[v.target.fx, v.target.fy, v.target.cx, v.target.cy] for v in views]
         return cls(
-            tuple(view.source.name for view in record.views),
-            np.array([view.scale for view in record.views], dtype=np.float64),
-            np.array(source, dtype=np.float64).reshape(-1, 20),
-            np.array([[v.target.fx, v.target.fy, v.target.cx, v.target.cy] for v in record.views]).reshape(-1, 4),
+            tuple(view.source.name for view in views),
+            np.array([view.scale for view in views], dtype=np.float64),
+            np.array(source, dtype=np.float64).reshape(len(views), 20),
+            np.array(K, dtype=np.float64).reshape(len(views), 4),
             written,
         )
 
