@@ -22,7 +22,7 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.explain import problem_of
-from mouselift.diagnosis.fit import Problem
+from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.vote import Vote, cast_votes, winning_vote
 
 READINGS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mouselift.diagnosis.fit import Solution, minimise
+from mouselift.diagnosis.least_squares import Solution, minimise
 
 _AT = np.linspace(0.0, 1.0, 40)
 _NONE = np.full(2, 1e-12)

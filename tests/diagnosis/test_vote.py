@@ -12,7 +12,7 @@ from faults import FAULTS, rough
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
-from mouselift.diagnosis.fit import Problem
+from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.vote import MIN_SAMPLES, Vote, cast_votes, winning_vote
 from mouselift.geometry.camera_arrays import CameraArrays
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -54,23 +54,49 @@ class Candidate:
         return len(self.prior_sigma)
 
 
+@dataclass(frozen=True, eq=False)
+class Change:
+    """How a candidate's parameters change cameras: what of it does not depend on them. b candidates, or one."""
+
+    basis: Float64[Array, "*b v 7 k"]  # centres in units of the world
+    arm: Float64[Array, "*b v 2"]  # from the point about which images were stretched to the principal point, pixels
+
+    @classmethod
+    def of(cls, candidate: Candidate, cameras: CameraArrays) -> Change:
+        """Of one candidate."""
+        assert candidate.basis is not None
+        basis = candidate.basis(cameras)
+        distance = np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).mean()
+        basis[:, 4:] *= distance
+        about = {"middle": cameras.size / 2, "corner": np.zeros_like(cameras.size), "principal": cameras.principal}
+        return cls(basis, cameras.principal - about[candidate.about])
+
+    @classmethod
+    def stacked(cls, changes: Sequence[Change]) -> Change:
+        """Of several candidates; the ones with fewer parameters get some that change nothing."""
+        most = max(each.basis.shape[2] for each in changes)
+        padded = [np.pad(each.basis, ((0, 0), (0, 0), (0, most - each.basis.shape[2]))) for each in changes]
+        return cls(np.stack(padded), np.stack([each.arm for each in changes]))
+
+    def take(self, which: Int64[Array, " a"]) -> Change:
+        """Of some of the candidates."""
+        return Change(self.basis[which], self.arm[which])
+
+    def at(self, x: Float64[Array, "*b k"]) -> tuple[Float64[Array, "*b v 7"], Float64[Array, "*b v 7 k"]]:
+        """The change of `CameraArrays.moved` that undoes the cause with parameters x, and its derivative."""
+        change = (self.basis @ x[..., None, :, None])[..., 0]
+        slope = self.basis.copy()
+        grown = np.exp(change[..., :2]) * self.arm
+        slope[..., 2:4, :] += grown[..., None] * self.basis[..., :2, :]
+        change[..., 2:4] += grown - self.arm
+        return change, slope
+
+
 def change_of(
     candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]
 ) -> tuple[Float64[Array, "v 7"], Float64[Array, "v 7 k"]]:
     """The change of `CameraArrays.moved` that undoes the cause with parameters x, and its derivative."""
-    assert candidate.basis is not None
-    basis = candidate.basis(cameras)
-    y = basis @ x
-    about = {"middle": cameras.size / 2, "corner": np.zeros_like(cameras.size), "principal": cameras.principal}
-    arm = cameras.principal - about[candidate.about]
-    grow = np.exp(y[:, :2])
-    change, slope = y.copy(), basis.copy()
-    change[:, 2:4] += (grow - 1) * arm
-    slope[:, 2:4] += (grow * arm)[:, :, None] * basis[:, :2]
-    distance = np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).mean()
-    change[:, 4:] *= distance
-    slope[:, 4:] *= distance
-    return change, slope
+    return Change.of(candidate, cameras).at(x)
 
 
 def columns(faulty: tuple[int, ...], rows: Rows, shared: bool, cameras: CameraArrays) -> Float64[Array, "v 7 k"]:

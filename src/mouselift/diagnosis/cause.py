@@ -10,7 +10,8 @@ import numpy as np
 
 from mouselift.diagnosis.candidate import Candidate, change_of
 from mouselift.diagnosis.causes import CAUSES, DECIDED_BY, VALUE_SENTENCES
-from mouselift.diagnosis.fit import Fit, Problem
+from mouselift.diagnosis.fit import Fit
+from mouselift.diagnosis.search import Problem
 
 
 class Cause(msgspec.Struct, frozen=True):

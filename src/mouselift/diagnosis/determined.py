@@ -8,7 +8,8 @@ import numpy as np
 
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import label_of
-from mouselift.diagnosis.fit import Fit, Problem
+from mouselift.diagnosis.fit import Fit
+from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.source_camera import improbability
 from mouselift.geometry.camera_arrays import CameraArrays
 

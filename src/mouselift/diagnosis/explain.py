@@ -14,8 +14,9 @@ from mouselift.diagnosis import causes
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, describe, finite
 from mouselift.diagnosis.determined import contains, differs
-from mouselift.diagnosis.fit import Fit, Problem, fit, fit_residual, in_front
+from mouselift.diagnosis.fit import Fit, fit, fit_residual, fits, in_front
 from mouselift.diagnosis.lens_fit import lens_fits
+from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.source_camera import improbability, one_camera_stated, other_sizes
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
@@ -103,12 +104,12 @@ def in_order(cameras: CameraArrays, outlines: ConvexOutlines, check: CameraCheck
     masks = check.hypothesis.masks
     explained = masks is not None and masks.noise_px <= ROUGH_PX
     problem = [(cameras, outlines)]
-    alike = _fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem)
+    alike = fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem)
     most = min(_EXPLAINED_PX, _MOST_SHARE * fit_residual([cameras], [outlines]).typical_px)
     if any(f.residual.typical_px <= most for f in alike):
         return False
     tried = (*_discrete(cameras), *(() if explained else causes.moved_centres(cameras)))
-    return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *_fits(tried, problem)))
+    return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *fits(tried, problem)))
 
 
 def _lens_explains(problem: Problem) -> bool:
@@ -136,7 +137,7 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     if causes.one_pose(cameras):
         best = replace(nothing, candidate=Candidate("one-pose", tuple(range(len(cameras)))))
         return Diagnosis((describe(best, (), names, before, problem),), before)
-    discrete = _fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem))), problem)
+    discrete = fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem))), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
     nothing, *discrete = [_compared(f, problem, possible) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
@@ -145,7 +146,7 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
         found += _searched(problem, found, possible)
     elif len(best.candidate.views) == len(cameras) and best.candidate.code != "all-half-pixel":
         # One wrong intrinsics for all views may explain as well what this reading does.
-        alike = [fit(candidate, problem, possible, quick=True) for candidate in causes.all_views_alike(cameras)]
+        alike = fits(causes.all_views_alike(cameras), problem, possible, quick=True)
         found += _refined(alike, problem, possible)
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
@@ -245,21 +246,17 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     simple = [*causes.all_views_alike(cameras), *causes.moved_centres(cameras)]
     for view in blamed[:2]:
         simple += [*causes.one_view(len(cameras), view), *causes.moved_centre(len(cameras), view)]
-    coarse = [fit(candidate, problem, possible, quick=True) for candidate in simple]
+    coarse = fits(simple, problem, possible, quick=True)
     fine = [*_refined(coarse, problem, possible), *lens_fits(problem, possible, _EXPLAINED_PX)]
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
         rest = [*causes.two_views(cameras, blamed), *causes.each_view(cameras)]
-        fine += _refined([fit(candidate, problem, possible, quick=True) for candidate in rest], problem, possible)
+        fine += _refined(fits(rest, problem, possible, quick=True), problem, possible)
     return fine
 
 
 def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:
     best = sorted(coarse, key=lambda f: f.score)[:_REFINED]
-    return [fit(f.candidate, problem, possible) for f in best]
-
-
-def _fits(candidates: Iterable[Candidate], problem: Problem) -> list[Fit]:
-    return [fit(candidate, problem) for candidate in candidates]
+    return fits((f.candidate for f in best), problem, possible)
 
 
 def _compared(found: Fit, problem: Problem, possible: int) -> Fit:

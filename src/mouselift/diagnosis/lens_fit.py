@@ -16,8 +16,10 @@ from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.fit import NOISE_PX, ROBUST_PX, Fit, Problem, fit_residual, minimise
+from mouselift.diagnosis.fit import Fit, fit_residual
 from mouselift.diagnosis.independence import shared_errors
+from mouselift.diagnosis.least_squares import NOISE_PX, minimise
+from mouselift.diagnosis.search import ROBUST_PX, Problem
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals
 
 _K1_SIGMA = 0.3  # prior: cameras of the rigs in docs/reference/rig-formats.md have -0.35 to 0.05

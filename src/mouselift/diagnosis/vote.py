@@ -17,7 +17,8 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.causes import copies, each_view, readings
-from mouselift.diagnosis.fit import Problem, in_front, undo
+from mouselift.diagnosis.fit import in_front, undo
+from mouselift.diagnosis.search import Problem
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 
 MIN_SAMPLES = 6  # that may vote

@@ -6,12 +6,15 @@ E = R_i [C_j - C_i]_x R_j^T. The residual is Sampson's first-order distance g / 
 Zisserman: "Multiple view geometry", 11.4.3.) The tangent point moves along the outline as cameras change, but by the
 envelope theorem that does not change the first derivative. To first order this is `TangentPlanes.residual`, for cameras
 that may be mirrored, by seven numbers a view.
+
+Where v outlines are given with b v cameras (`CameraArrays.joined`), these are b sets of cameras for one sample: rows
+follow each other set by set, and derivatives are by the seven numbers of the row's own set.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
@@ -55,10 +58,16 @@ class CameraArrays:
     def __len__(self) -> int:
         return len(self.focal)
 
-    def take(self, order: Sequence[int]) -> CameraArrays:
+    def take(self, order: Sequence[int] | Int64[Array, " n"]) -> CameraArrays:
         """View k of the result has the numbers of view order[k]."""
-        at = list(order)
+        at = np.asarray(order)
         return CameraArrays(self.focal[at], self.principal[at], self.R_cam_world[at], self.centre[at], self.size[at])
+
+    @classmethod
+    def joined(cls, sets: Sequence[CameraArrays]) -> CameraArrays:
+        """Several sets of cameras one after the other, to be compared with one sample's outlines in one go."""
+        parts = ([getattr(each, field.name) for each in sets] for field in fields(cls))
+        return cls(*(np.concatenate(part) for part in parts))
 
     def moved(self, change: Float64[Array, "v 7"]) -> CameraArrays:
         """With (log fx, log fy, cx, cy, camera centre) changed by `change`, the parameters of every fit."""
@@ -142,7 +151,7 @@ def subject_point(cameras: CameraArrays, outlines: ConvexOutlines) -> Vector3 | 
 class TangentCorners:
     """Where the tangent planes of every pair touch: two rows a pair (i < j), smallest and largest plane angle."""
 
-    pair: Int64[Array, "r 2"]
+    pair: Int64[Array, "r 2"]  # of cameras
     at: Int64[Array, "r 2"]  # outline corner in each of the two views
     usable: Bool[Array, " r"]  # False: the row says nothing
 
@@ -151,21 +160,26 @@ def world_rays(
     cameras: CameraArrays, outlines: ConvexOutlines
 ) -> tuple[Float64[Array, "v m 3"], Float64[Array, "v m 3"]]:
     """(camera rays with z = 1, the same in the world): not of unit length."""
-    xy = (outlines.points - cameras.principal[:, None]) / cameras.focal[:, None]
-    x = np.concatenate([xy, np.ones((*xy.shape[:2], 1))], axis=2)
+    many, views = len(cameras) // len(outlines), len(outlines)
+    x = np.ones((many, *outlines.points.shape[:2], 3))
+    np.subtract(outlines.points, cameras.principal.reshape(many, views, 1, 2), out=x[..., :2])
+    x[..., :2] /= cameras.focal.reshape(many, views, 1, 2)
+    x = x.reshape(many * views, -1, 3)
     return x, x @ cameras.R_cam_world
 
 
 def tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Float64[Array, "v m 3"]) -> TangentCorners:
     """Tangent points of all pairs. Rows of a pair whose epipole lies in or near an outline are not usable."""
-    pairs = view_pairs(len(cameras))
+    views = len(outlines)
+    own = view_pairs(views)
+    pairs = (own + views * np.arange(len(cameras) // views)[:, None, None]).reshape(-1, 2)
     unit = world / np.linalg.norm(world, axis=2, keepdims=True)
     u, v, apart = baseline_frames(cameras.centre, unit.mean(axis=1), pairs)
     along = unit[pairs.ravel()] @ np.repeat(np.stack([u, v], axis=2), 2, axis=0)
     at = extreme_corners(along).reshape(-1, 2, 2).swapaxes(1, 2)  # [pair, side, view]
     ahead = (along[:, :, 0] > _LEAST_AHEAD).all(axis=1).reshape(-1, 2).all(axis=1)
-    usable = (apart & ahead & outlines.seen[pairs].all(axis=1))[:, None]
-    usable = usable & ~outlines.uninformative[pairs[:, None], at].any(axis=2)
+    usable = (apart & ahead & outlines.seen[pairs % views].all(axis=1))[:, None]
+    usable = usable & ~outlines.uninformative[pairs[:, None] % views, at].any(axis=2)
     return TangentCorners(np.repeat(pairs, 2, axis=0), at.reshape(-1, 2), usable.reshape(-1))
 
 
@@ -194,15 +208,14 @@ def linearised(
     """(Sampson residual, its derivative by each view's seven numbers, which rows count); 0 where none counts."""
     corners, (g, slope_i, slope_j, xi, xj, wi, wj) = _bilinear(cameras, outlines)
     norm = np.where(corners.usable, np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1)), np.inf)
-    J = np.zeros((len(g), len(cameras), COLUMNS))
+    J = np.zeros((len(g), len(outlines), COLUMNS))
     rows = np.arange(len(g))
     centre = cross(wj, wi)
     for k, (slope, x_k) in enumerate(((slope_i, xi), (slope_j, xj))):
-        view = corners.pair[:, k]
-        J[rows, view, :2] = -slope * x_k[:, :2] * cameras.focal[view]
-        J[rows, view, 2:4] = -slope
-        J[rows, view, 4:] = centre if k == 1 else -centre
-    return g / norm, J / norm[:, None, None], corners.usable
+        camera = corners.pair[:, k]
+        by_camera = [-slope * x_k[:, :2] * cameras.focal[camera], -slope, centre if k == 1 else -centre]
+        J[rows, camera % len(outlines)] = np.concatenate(by_camera, axis=1) / norm[:, None]
+    return g / norm, J, corners.usable
 
 
 def _bilinear(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[TangentCorners, tuple[np.ndarray, ...]]:

@@ -23,7 +23,8 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, columns, prior_sigma
-from mouselift.diagnosis.fit import NOISE_PX, Fit, fit
+from mouselift.diagnosis.fit import Fit, fit
+from mouselift.diagnosis.least_squares import NOISE_PX
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 from mouselift.geometry.similarity import Similarity, nearest_rotation
