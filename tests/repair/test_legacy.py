@@ -82,13 +82,13 @@ def test_values_put_the_place_where_the_images_show_it(small: tuple[Sample, tupl
     point = subject_point(cameras, outlines)
     assert point is not None
     subject = SeenSubject.of(cameras, outlines)
-    values = subject.values(cameras, point, 0.0)
+    values = subject.values(cameras, point, np.zeros(()))
     at = np.array([camera.project(point[None])[0] for camera in true])
     scale = np.exp(values[:, :1])
     middle = cameras.size / 2
     np.testing.assert_allclose(middle + scale * (at - middle) + values[:, 1:], subject.anchor, atol=1e-9)
     shifted = replace(cameras, principal=cameras.principal + 0.5)
-    assert np.abs(subject.values(shifted, point, 0.0)[:, 1:] - values[:, 1:]).min() > 0.3
+    assert np.abs(subject.values(shifted, point, np.zeros(()))[:, 1:] - values[:, 1:]).min() > 0.3
 
 
 def test_rough_masks_with_right_cameras_are_left_alone(exact_postures: tuple[Sample, ...]) -> None:

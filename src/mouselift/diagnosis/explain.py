@@ -139,7 +139,7 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
         return Diagnosis((describe(best, (), names, before, problem),), before)
     discrete = fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem))), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
-    nothing, *discrete = [_compared(f, problem, possible) for f in (nothing, *discrete)]
+    nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
     best = min(discrete, key=lambda f: f.score)
     if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
@@ -257,11 +257,6 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
 def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:
     best = sorted(coarse, key=lambda f: f.score)[:_REFINED]
     return fits((f.candidate for f in best), problem, possible)
-
-
-def _compared(found: Fit, problem: Problem, possible: int) -> Fit:
-    """The same fit, judged by the number of rows that some candidate gives."""
-    return replace(found, residual=fit_residual(found.corrected, [outlines for _, outlines in problem], possible))
 
 
 def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> list[Fit]:

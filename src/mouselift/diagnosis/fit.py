@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,7 +13,7 @@ from mouselift.diagnosis.candidate import Candidate, change_of
 from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.diagnosis.least_squares import NOISE_PX, Solution
 from mouselift.diagnosis.search import Problem, search
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals, world_rays
+from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, middle_rays, sampson_residuals
 from mouselift.geometry.triangulation import meeting_point
 
 _MISSING_PX = 4.0  # a missing row counts as a residual of this size
@@ -27,8 +27,22 @@ class FitResidual:
     rms_px: float  # inf where there are no residuals
     typical_px: float  # 1.48 times the median: sigma, outliers aside
     loss: float  # mean robust loss a row, px^2, missing rows included
-    rows: int
+    rows: int  # residuals, and missing rows
     measurements: float  # that the rows are worth (`independence`), missing ones included; counted where loss is small
+    known: int  # residuals that there are
+    clipped: int  # rows that the image's border takes away: no candidate's doing
+    total: float  # robust loss of the known residuals, px^2
+    independent: float  # measurements that the known residuals are worth
+
+    def against(self, possible: int) -> FitResidual:
+        """The same where other cameras give `possible` rows: the ones that are missing here count against these."""
+        missing = max(possible - self.clipped - self.known, 0)
+        rows = max(self.known + missing, 1)
+        if not self.known:
+            return replace(self, rows=rows, measurements=float(rows))
+        loss = float((self.total + missing * _robust(_MISSING_PX)) / rows)
+        worth = max(self.independent + missing, 1.0) if _counted(loss) else float(rows)
+        return replace(self, loss=loss, rows=rows, measurements=worth)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,24 +87,29 @@ def fits(
     priors = {n: _prior_deviations(tried[n], applied[n][0][0]) for n in valued}
     solutions = search([tried[n] for n in valued], [applied[n] for n in valued], list(priors.values()), quick)
     found = dict(zip(valued, solutions, strict=True))
+    none = np.zeros(0)
+    values = [found[n].x if n in found else none for n in range(len(tried))]
+    corrected = [
+        tuple(_moved(candidate, cameras, x) for cameras, _ in under)
+        for candidate, under, x in zip(tried, applied, values, strict=True)
+    ]
+    residuals = fit_residuals(corrected, [outlines for _, outlines in problem])
     out = []
     for n, candidate in enumerate(tried):
-        x, prior = np.zeros(0), np.zeros(0)
-        covariance, redundancy = np.zeros((0, 0)), 0.0
-        if n in found:
-            x, prior = found[n].x, priors[n]
-            covariance = np.full((len(x), len(x)), np.nan)
-            if not quick:
-                covariance, redundancy = _evidence(candidate, applied[n], found[n], prior)
-        corrected = tuple(undo(candidate, cameras, x) for cameras, _ in problem)
-        residual = fit_residual(corrected, [outlines for _, outlines in problem], possible)
-        out.append(Fit(candidate, x, covariance, corrected, residual, prior, redundancy))
+        prior, covariance, redundancy = priors.get(n, none), np.full((len(values[n]),) * 2, np.nan), 0.0
+        if n in found and not quick:
+            covariance, redundancy = _evidence(corrected[n], problem, found[n], prior)
+        residual = residuals[n] if possible is None else residuals[n].against(possible)
+        out.append(Fit(candidate, values[n], covariance, corrected[n], residual, prior, redundancy))
     return out
 
 
 def undo(candidate: Candidate, cameras: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
     """The cameras without the cause of parameters x."""
-    applied = candidate.apply(cameras)
+    return _moved(candidate, candidate.apply(cameras), x)
+
+
+def _moved(candidate: Candidate, applied: CameraArrays, x: Float64[Array, " k"]) -> CameraArrays:
     return applied if candidate.basis is None else applied.moved(change_of(candidate, applied, x)[0])
 
 
@@ -102,17 +121,14 @@ def _prior_deviations(candidate: Candidate, cameras: CameraArrays) -> Float64[Ar
 
 
 def _evidence(
-    candidate: Candidate, applied: Problem, found: Solution, deviations: Float64[Array, " k"]
+    corrected: Sequence[CameraArrays], problem: Problem, found: Solution, deviations: Float64[Array, " k"]
 ) -> tuple[Float64[Array, "k k"], float]:
     """(covariance of the parameters, measurements beyond the numbers that they determine).
 
     Rows that share outline points share their errors: `independence.shared_errors`. The noise of one point is what is
     left of all rows, and one measurement's worth of what clean masks have.
     """
-    errors = [
-        shared_errors(cameras.moved(change_of(candidate, cameras, found.x)[0]), outlines)
-        for cameras, outlines in applied
-    ]
+    errors = [shared_errors(cameras, outlines) for cameras, (_, outlines) in zip(corrected, problem, strict=True)]
     near = (found.weights > 0.5) & (found.residuals != 0.0)
     at, count = 0, 0.0
     for block in errors:
@@ -123,27 +139,50 @@ def _evidence(
     return found.covariance(errors, deviations), count - rank
 
 
-def fit_residual(
-    corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines], possible: int | None = None
+def fit_residual(corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines]) -> FitResidual:
+    """How well cameras fit silhouettes."""
+    return fit_residuals([corrected], outlines)[0]
+
+
+def fit_residuals(tried: Sequence[Sequence[CameraArrays]], outlines: Sequence[ConvexOutlines]) -> list[FitResidual]:
+    """How well each of several sets of cameras (one a sample) fits the samples' silhouettes."""
+    found: list[list[tuple[np.ndarray, int]]] = [[] for _ in tried]  # of each set, a sample: residuals, clipped rows
+    for sample, outline in enumerate(outlines):
+        cut = outline.uninformative
+        for first in range(0, len(tried), AT_ONCE):
+            cameras = [each[sample] for each in tried[first : first + AT_ONCE]]
+            r, corners = sampson_residuals(CameraArrays.joined(cameras), outline)
+            clipped = ~corners.usable & cut[corners.pair % len(outline), corners.at].any(axis=1)
+            sizes = (len(cameras), -1)
+            for n, (own, lost) in enumerate(zip(r.reshape(sizes), clipped.reshape(sizes), strict=True)):
+                own = own if in_front(cameras[n], outline) else np.full_like(own, np.nan)
+                found[first + n].append((own, int(lost.sum())))
+    return [_summed(each, parts, outlines) for each, parts in zip(tried, found, strict=True)]
+
+
+def _summed(
+    corrected: Sequence[CameraArrays], parts: Sequence[tuple[np.ndarray, int]], outlines: Sequence[ConvexOutlines]
 ) -> FitResidual:
-    """How well cameras fit silhouettes. possible: rows that other cameras give; missing ones count against these."""
-    found, clipped = [], 0  # rows that the image's border takes away are no candidate's doing
-    for cameras, outline in zip(corrected, outlines, strict=True):
-        r, corners = sampson_residuals(cameras, outline)
-        found.append(r if in_front(cameras, outline) else np.full_like(r, np.nan))
-        clipped += int((~corners.usable & outline.uninformative[corners.pair, corners.at].any(axis=1)).sum())
-    known = [np.isfinite(r) for r in found]
-    r = np.concatenate([each[use] for each, use in zip(found, known, strict=True)])
-    missing = 0 if possible is None else max(possible - clipped - len(r), 0)
-    rows = max(len(r) + missing, 1)
+    known = [np.isfinite(r) for r, _ in parts]
+    r = np.concatenate([each[use] for (each, _), use in zip(parts, known, strict=True)])
+    clipped, inf = sum(lost for _, lost in parts), float("inf")
     if not len(r):
-        return FitResidual(float("inf"), float("inf"), float(_robust(np.inf)), rows, float(rows))
-    loss = float((_robust(r).sum() + missing * _robust(_MISSING_PX)) / rows)
-    count = float(rows)
-    if loss + NOISE_PX**2 < 1:  # from there on, fewer measurements would make the score better, not worse
-        for cameras, outline, use in zip(corrected, outlines, known, strict=True):
-            count += measurements(shared_errors(cameras, outline)[use][:, use]) - int(use.sum())
-    return FitResidual(float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r))), loss, rows, max(count, 1.0))
+        return FitResidual(inf, inf, float(_robust(inf)), 1, 1.0, 0, clipped, 0.0, 0.0)
+    total, count = float(_robust(r).sum()), float(len(r))
+    loss = total / len(r)
+    if _counted(loss):
+        errors = [shared_errors(*each) for each in zip(corrected, outlines, strict=True)]
+        count = sum(measurements(each[use][:, use]) for each, use in zip(errors, known, strict=True))
+    rms, typical = float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r)))
+    return FitResidual(rms, typical, loss, len(r), max(count, 1.0), len(r), clipped, total, count)
+
+
+def _counted(loss: float) -> bool:
+    """Whether measurements are counted: above, fewer of them would make the score better, not worse.
+
+    Missing rows only add to a loss that is counted (`_MISSING_PX`).
+    """
+    return loss + NOISE_PX**2 < 1
 
 
 def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:
@@ -153,12 +192,10 @@ def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:
 
 def in_front(cameras: CameraArrays, outlines: ConvexOutlines) -> bool:
     """Whether the point where the silhouettes' rays meet lies in front of every camera that sees it."""
-    _, world = world_rays(cameras, outlines)
     seen = np.flatnonzero(outlines.seen)
     if len(seen) < 2:
         return False
-    d = world[seen].mean(axis=1)
-    d = d / np.linalg.norm(d, axis=1, keepdims=True)
+    d = middle_rays(cameras, outlines)[seen]
     try:
         point = meeting_point(cameras.centre[seen], d)
     except ValueError:  # parallel rays

@@ -14,8 +14,8 @@ from itertools import product
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from mouselift.array_types import Array, Points2, Vector3
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
+from mouselift.array_types import Array, Points2
+from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, sampson_residuals
 from mouselift.geometry.triangulation import meeting_point
 
 # What fits from these starts reach: `python benchmarks/repair_rates.py --only legacy`, docs/evidence/repair-rates.md.
@@ -50,19 +50,21 @@ class SeenSubject:
             size[clipped] = np.maximum(size[clipped], float(np.median(size[whole])))
         return cls(anchor, np.log(size), outlines.seen)
 
-    def values(self, cameras: CameraArrays, point: Vector3, zoom: float) -> Float64[Array, "v 3"]:
+    def values(
+        self, cameras: CameraArrays, point: Float64[Array, "*n 3"], zoom: Float64[Array, "*n"]
+    ) -> Float64[Array, "*n v 3"]:
         """(log scale, dx, dy) of every image about its middle, for the subject at `point` (world) and a common zoom.
 
         The scales' mean over the views is `zoom`. Views without a silhouette get zeros.
         """
-        at = np.einsum("vij,vj->vi", cameras.R_cam_world, point - cameras.centre)
-        depth = np.maximum(at[:, 2], 1e-9)
+        at = np.einsum("vij,...vj->...vi", cameras.R_cam_world, point[..., None, :] - cameras.centre)
+        depth = np.maximum(at[..., 2], 1e-9)
         log_scale = self.log_size + np.log(depth) - np.log(np.abs(cameras.focal)).mean(axis=1)
-        log_scale = log_scale - log_scale[self.seen].mean() + zoom
-        scale = np.exp(log_scale)[:, None]
+        log_scale = log_scale + (zoom - log_scale[..., self.seen].mean(axis=-1))[..., None]
+        scale = np.exp(log_scale)[..., None]
         middle = cameras.size / 2
-        lies = scale * (cameras.focal * at[:, :2] / depth[:, None] + cameras.principal - middle) + middle
-        out = np.concatenate([log_scale[:, None], self.anchor - lies], axis=1)
+        lies = scale * (cameras.focal * at[..., :2] / depth[..., None] + cameras.principal - middle) + middle
+        out = np.concatenate([log_scale[..., None], self.anchor - lies], axis=-1)
         return np.where(self.seen[:, None], out, 0.0)
 
 
@@ -79,29 +81,31 @@ def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> li
         return []
     subject = SeenSubject.of(cameras, outlines)
     distance = float(np.linalg.norm(cameras.centre - middle, axis=1).mean())
-    found: list[tuple[float, np.ndarray, np.ndarray]] = []
-    for dx, dy, dz, zoom in product(_POSITIONS, _POSITIONS, _POSITIONS, _ZOOMS):
-        point = middle + distance * np.array([dx, dy, dz])
-        if float(np.einsum("vj,vj->v", cameras.R_cam_world[:, 2], point - cameras.centre).min()) <= 0:
-            continue
-        values = subject.values(cameras, point, zoom)
-        found.append((_loss(cameras, outlines, values), np.array([dx, dy, dz, zoom]), values.reshape(-1)))
-    found.sort(key=lambda item: item[0])
+    grid = np.array(list(product(_POSITIONS, _POSITIONS, _POSITIONS, _ZOOMS)))
+    points = middle + distance * grid[:, :3]
+    depth = np.einsum("vj,nvj->nv", cameras.R_cam_world[:, 2], points[:, None] - cameras.centre)
+    ahead = (depth > 0).all(axis=1)
+    grid, values = grid[ahead], subject.values(cameras, points[ahead], grid[ahead, 3])
+    loss = np.concatenate(
+        [_loss(cameras, outlines, values[k : k + AT_ONCE]) for k in range(0, len(values), AT_ONCE)] or [np.zeros(0)]
+    )
     chosen: list[tuple[np.ndarray, np.ndarray]] = []
     reach = np.array([_NEAR[0]] * 3 + [_NEAR[1]])
-    for _, where, values in found:
-        if all(np.linalg.norm((where - other) / reach) > 1 for other, _ in chosen):
-            chosen.append((where, values))
+    for n in np.argsort(loss, kind="stable"):
+        if all(np.linalg.norm((grid[n] - other) / reach) > 1 for other, _ in chosen):
+            chosen.append((grid[n], values[n].ravel()))
         if len(chosen) == _TRIED:
             break
     return [values for _, values in chosen]
 
 
-def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: np.ndarray) -> float:
-    """Robust tangency loss of the images changed by `values`."""
-    change = np.zeros((len(cameras), 7))
-    change[:, :2] = values[:, :1]
-    change[:, 2:4] = values[:, 1:] + (np.exp(values[:, :1]) - 1) * (cameras.principal - cameras.size / 2)
-    r, _ = sampson_residuals(cameras.moved(change), outlines)
-    known = r[np.isfinite(r)]
-    return float(np.log1p((known / _COARSE_PX) ** 2).sum()) + _MISSING * (len(r) - len(known))
+def _loss(cameras: CameraArrays, outlines: ConvexOutlines, values: Float64[Array, "n v 3"]) -> Float64[Array, " n"]:
+    """Robust tangency loss of the images changed by each of `values`."""
+    change = np.zeros((*values.shape[:2], 7))
+    change[..., :2] = values[..., :1]
+    change[..., 2:4] = values[..., 1:] + (np.exp(values[..., :1]) - 1) * (cameras.principal - cameras.size / 2)
+    joined = CameraArrays.joined([cameras] * len(values)).moved(change.reshape(-1, 7))
+    r = sampson_residuals(joined, outlines)[0].reshape(len(values), -1)
+    known = np.isfinite(r)
+    loss = np.log1p((np.where(known, r, 0.0) / _COARSE_PX) ** 2).sum(axis=1)
+    return loss + _MISSING * (~known).sum(axis=1)

@@ -20,7 +20,7 @@ from mouselift.diagnosis.fit import Fit, fit_residual
 from mouselift.diagnosis.independence import shared_errors
 from mouselift.diagnosis.least_squares import NOISE_PX, minimise
 from mouselift.diagnosis.search import ROBUST_PX, Problem
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised, sampson_residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised
 
 _K1_SIGMA = 0.3  # prior: cameras of the rigs in docs/reference/rig-formats.md have -0.35 to 0.05
 _NEWTON_STEPS = 8  # from r = r_d, |k1| r^2 below 0.2: converged to 1e-12 after five
@@ -61,7 +61,7 @@ def _fit(problem: Problem, possible: int, shared: bool) -> Fit:
     candidate = Candidate("lens-left", tuple(range(views)), prior_sigma=(_K1_SIGMA,) * count, options=2)
     errors = [shared_errors(cameras, outlines) for cameras, outlines in zip(corrected, ideal, strict=True)]
     deviations = np.full(count, _K1_SIGMA)
-    covariance, residual = found.covariance(errors, deviations), fit_residual(corrected, ideal, possible)
+    covariance, residual = found.covariance(errors, deviations), fit_residual(corrected, ideal).against(possible)
     return Fit(candidate, found.x, covariance, corrected, residual, deviations, near - count)
 
 
@@ -72,8 +72,7 @@ def _evaluate(
     r_all, J_all = [], []
     for cameras, outlines in problem:
         ideal, slope = undistorted(cameras, outlines, spread @ x)
-        r, J, _ = linearised(cameras, ideal)
-        corners = sampson_residuals(cameras, ideal)[1]
+        r, J, corners = linearised(cameras, ideal)
         by_view = np.zeros((len(r), len(cameras)))
         rows = np.arange(len(r))
         for side in (0, 1):

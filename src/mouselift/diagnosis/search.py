@@ -11,7 +11,7 @@ from jaxtyping import Float64, Int64
 from mouselift.array_types import Array
 from mouselift.diagnosis.candidate import Candidate, Change
 from mouselift.diagnosis.least_squares import LEAST_DECREASE, NOISE_PX, STEPS, Solution, minimise_many
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised
+from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, linearised
 
 ROBUST_PX = 0.5  # residuals well above this are outliers once the fit has arrived
 _ARRIVED_PX = 0.3  # a search that leaves less than this has found the minimum, and needs no second start
@@ -21,7 +21,6 @@ _PLAIN_PX = (np.inf, ROBUST_PX)
 _FAR = (-0.7, -0.35, 0.35, 0.7)  # starts of a single value: a factor of two each way, on rings with cut subjects
 _QUICK_STEPS, _QUICK_DECREASE = 15, 1e-2
 _SEARCH_MISSING_PX = 0.5  # a missing row counts as this between starts of one candidate, in the fit's own robust loss
-_AT_ONCE = 16  # searches evaluated together: more no longer fit the processor's cache
 
 Problem = Sequence[tuple[CameraArrays, ConvexOutlines]]  # one a sample
 
@@ -120,7 +119,7 @@ class _Batch:
         steps, least = (_QUICK_STEPS, _QUICK_DECREASE) if self.quick else (STEPS, LEAST_DECREASE)
 
         def evaluate(x: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            parts = [np.s_[k : k + _AT_ONCE] for k in range(0, len(at), _AT_ONCE)]
+            parts = [np.s_[k : k + AT_ONCE] for k in range(0, len(at), AT_ONCE)]
             found = [self._evaluate(x[part], candidates[at[part]]) for part in parts]
             return np.concatenate([r for r, _ in found]), np.concatenate([J for _, J in found])
 

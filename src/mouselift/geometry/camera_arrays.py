@@ -25,6 +25,7 @@ from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import baseline_frames, cross, extreme_corners, view_pairs
 from mouselift.geometry.triangulation import meeting_point
 
+AT_ONCE = 16  # sets of cameras compared together: more no longer fit the processor's cache
 COLUMNS = 7  # per view: log fx, log fy, cx, cy, camera centre x, y, z
 # Least component of an outline's unit rays towards the subject. Stricter than the audit's rule: a fit that brings an
 # epipole near an outline would follow derivatives that no longer hold.
@@ -156,28 +157,39 @@ class TangentCorners:
     usable: Bool[Array, " r"]  # False: the row says nothing
 
 
-def world_rays(
-    cameras: CameraArrays, outlines: ConvexOutlines
-) -> tuple[Float64[Array, "v m 3"], Float64[Array, "v m 3"]]:
-    """(camera rays with z = 1, the same in the world): not of unit length."""
-    many, views = len(cameras) // len(outlines), len(outlines)
-    x = np.ones((many, *outlines.points.shape[:2], 3))
-    np.subtract(outlines.points, cameras.principal.reshape(many, views, 1, 2), out=x[..., :2])
-    x[..., :2] /= cameras.focal.reshape(many, views, 1, 2)
-    x = x.reshape(many * views, -1, 3)
-    return x, x @ cameras.R_cam_world
+def _to_world(cameras: CameraArrays) -> Float64[Array, "c 3 3"]:
+    """What takes homogeneous pixels to rays in the world, z = 1 in the camera: R^T K^-1."""
+    out = cameras.R_cam_world.swapaxes(1, 2).copy()
+    out[:, :, :2] /= cameras.focal[:, None]
+    out[:, :, 2] -= (out[:, :, :2] * cameras.principal[:, None]).sum(axis=2)
+    return out
 
 
-def tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Float64[Array, "v m 3"]) -> TangentCorners:
+def middle_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "v 3"]:
+    """Unit rays in the world towards the middle of each outline's corners."""
+    middle = np.concatenate([outlines.points.mean(axis=1), np.ones((len(outlines), 1))], axis=1)
+    d = (_to_world(cameras) @ middle[:, :, None])[:, :, 0]
+    return d / np.linalg.norm(d, axis=1, keepdims=True)
+
+
+def _world_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "c 3 m"]:
+    """Rays in the world through the outlines' corners, z = 1 in the camera: not of unit length."""
+    views, corners = outlines.points.shape[:2]
+    pixels = np.ones((views, 3, corners))
+    pixels[:, :2] = outlines.points.swapaxes(1, 2)
+    return (_to_world(cameras).reshape(-1, views, 3, 3) @ pixels).reshape(-1, 3, corners)
+
+
+def _tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Float64[Array, "c 3 m"]) -> TangentCorners:
     """Tangent points of all pairs. Rows of a pair whose epipole lies in or near an outline are not usable."""
     views = len(outlines)
     own = view_pairs(views)
     pairs = (own + views * np.arange(len(cameras) // views)[:, None, None]).reshape(-1, 2)
-    unit = world / np.linalg.norm(world, axis=2, keepdims=True)
-    u, v, apart = baseline_frames(cameras.centre, unit.mean(axis=1), pairs)
-    along = unit[pairs.ravel()] @ np.repeat(np.stack([u, v], axis=2), 2, axis=0)
-    at = extreme_corners(along).reshape(-1, 2, 2).swapaxes(1, 2)  # [pair, side, view]
-    ahead = (along[:, :, 0] > _LEAST_AHEAD).all(axis=1).reshape(-1, 2).all(axis=1)
+    unit = world / np.sqrt((world * world).sum(axis=1, keepdims=True))
+    u, v, apart = baseline_frames(cameras.centre, unit.mean(axis=2), pairs)
+    along = np.repeat(np.stack([u, v], axis=1), 2, axis=0) @ unit[pairs.ravel()]
+    at = extreme_corners(along.swapaxes(1, 2)).reshape(-1, 2, 2).swapaxes(1, 2)  # [pair, side, view]
+    ahead = (along[:, 0] > _LEAST_AHEAD).all(axis=1).reshape(-1, 2).all(axis=1)
     usable = (apart & ahead & outlines.seen[pairs % views].all(axis=1))[:, None]
     usable = usable & ~outlines.uninformative[pairs[:, None] % views, at].any(axis=2)
     return TangentCorners(np.repeat(pairs, 2, axis=0), at.reshape(-1, 2), usable.reshape(-1))
@@ -204,8 +216,8 @@ def touched_points(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Tan
 
 def linearised(
     cameras: CameraArrays, outlines: ConvexOutlines
-) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], Bool[Array, " r"]]:
-    """(Sampson residual, its derivative by each view's seven numbers, which rows count); 0 where none counts."""
+) -> tuple[Float64[Array, " r"], Float64[Array, "r v 7"], TangentCorners]:
+    """(Sampson residual, its derivative by each view's seven numbers, where planes touch); 0 where a row is silent."""
     corners, (g, slope_i, slope_j, xi, xj, wi, wj) = _bilinear(cameras, outlines)
     norm = np.where(corners.usable, np.sqrt((slope_i**2).sum(axis=1) + (slope_j**2).sum(axis=1)), np.inf)
     J = np.zeros((len(g), len(outlines), COLUMNS))
@@ -213,21 +225,24 @@ def linearised(
     centre = cross(wj, wi)
     for k, (slope, x_k) in enumerate(((slope_i, xi), (slope_j, xj))):
         camera = corners.pair[:, k]
-        by_camera = [-slope * x_k[:, :2] * cameras.focal[camera], -slope, centre if k == 1 else -centre]
+        by_camera = [-slope * x_k * cameras.focal[camera], -slope, centre if k == 1 else -centre]
         J[rows, camera % len(outlines)] = np.concatenate(by_camera, axis=1) / norm[:, None]
-    return g / norm, J, corners.usable
+    return g / norm, J, corners
 
 
 def _bilinear(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[TangentCorners, tuple[np.ndarray, ...]]:
     """Tangent points; g, its derivative by the pixel of either view, the points' camera rays and world rays."""
-    x, world = world_rays(cameras, outlines)
-    corners = tangent_corners(cameras, outlines, world)
-    i, j = corners.pair.T
-    xi, xj = x[i, corners.at[:, 0]], x[j, corners.at[:, 1]]
-    wi, wj = world[i, corners.at[:, 0]], world[j, corners.at[:, 1]]
+    world = _world_rays(cameras, outlines)
+    corners = _tangent_corners(cameras, outlines, world)
+    (i, j), (at_i, at_j) = corners.pair.T, corners.at.T
+    wi, wj = world[i, :, at_i], world[j, :, at_j]
     baseline = cameras.centre[j] - cameras.centre[i]
     by_wi, by_wj = cross(baseline, wj), cross(wi, baseline)
     g = (wi * by_wi).sum(axis=1)
-    slope_i = np.einsum("rab,rb->ra", cameras.R_cam_world[i], by_wi)[:, :2] / cameras.focal[i]
-    slope_j = np.einsum("rab,rb->ra", cameras.R_cam_world[j], by_wj)[:, :2] / cameras.focal[j]
+    axes = cameras.R_cam_world[:, :2] / cameras.focal[:, :, None]
+    slope_i, slope_j = (axes[i] @ by_wi[:, :, None])[:, :, 0], (axes[j] @ by_wj[:, :, None])[:, :, 0]
+    xi, xj = (
+        (outlines.points[camera % len(outlines), at] - cameras.principal[camera]) / cameras.focal[camera]
+        for camera, at in ((i, at_i), (j, at_j))
+    )
     return corners, (g, slope_i, slope_j, xi, xj, wi, wj)
