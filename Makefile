@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test docs format gpu clean
+.PHONY: demo test types suite docs format gpu clean
 
 demo: $(VENV)/.installed
 	$(BIN)/mouselift demo demo
@@ -11,10 +11,16 @@ demo: $(VENV)/.installed
 test: $(VENV)/.test-installed
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/pytest
+	$(MAKE) --no-print-directory --jobs 2 types suite
 	$(MAKE) --no-print-directory docs
+
+# Types are checked beside the tests: pyright is one process, and alone it would leave the other cores idle.
+types: $(VENV)/.test-installed
+	$(BIN)/pyright
+
+suite: $(VENV)/.test-installed
+	$(BIN)/pytest
 
 docs: $(VENV)/.docs-installed
 	PYTHONWARNINGS=ignore NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mouselift.diagnosis.least_squares import Solution, minimise
+from mouselift.diagnosis.least_squares import Solution, minimise, minimise_many
 
 _AT = np.linspace(0.0, 1.0, 40)
 _NONE = np.full(2, 1e-12)
@@ -77,3 +77,21 @@ def test_a_place_without_finite_slopes_is_refused() -> None:
     found = minimise(evaluate, np.zeros(1), np.zeros(1), np.zeros(1))
     assert np.isfinite(found.jacobian).all()
     assert abs(found.x[0]) <= 3.0
+
+
+def test_many_at_once_are_each_as_alone() -> None:
+    """exp(x t) to data of three rates: they arrive after different numbers of steps, each with its own damping."""
+    t, rates = np.linspace(0.0, 1.0, 20), np.array([0.1, -2.0, 4.0])
+
+    def evaluate(x: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        e = np.exp(x * t)
+        return e - np.exp(rates[at, None] * t), (e * t)[:, :, None]
+
+    start, prior, mean = np.zeros((3, 1)), np.full((3, 1), 1e-9), np.zeros((3, 1))
+    together = minimise_many(evaluate, start, prior, mean, 0.5)
+    np.testing.assert_allclose([found.x[0] for found in together], rates, atol=1e-6)
+    for n, found in enumerate(together):
+        alone = minimise_many(lambda x, _, n=n: evaluate(x, np.array([n])), start[:1], prior[:1], mean[:1], 0.5)[0]
+        np.testing.assert_array_equal(found.x, alone.x)
+        np.testing.assert_array_equal(found.residuals, alone.residuals)
+        assert (found.cost, found.converged) == (alone.cost, alone.converged)

@@ -53,6 +53,19 @@ def test_derivatives_are_those_of_differences(problem: tuple[CameraArrays, Conve
     np.testing.assert_allclose((high - low) / 2e-6, J[:, 1, column], atol=0.01 * scale)
 
 
+def test_sets_of_cameras_together_are_each_as_alone(problem: tuple[CameraArrays, ConvexOutlines]) -> None:
+    """Nine sets, one of them with its views exchanged; a set in another's place would be seen."""
+    arrays, outlines = problem
+    changes = 0.02 * np.random.default_rng(0).standard_normal((8, 6, 7))
+    sets = [*(arrays.moved(change) for change in changes), arrays.take([1, 0, 2, 3, 4, 5])]
+    r, J, corners = linearised(CameraArrays.joined(sets), outlines)
+    alone = [linearised(each, outlines) for each in sets]
+    np.testing.assert_allclose(r, np.concatenate([own for own, _, _ in alone]), rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(J, np.concatenate([own for _, own, _ in alone]), rtol=1e-9, atol=1e-9)
+    assert (corners.usable == np.concatenate([own.usable for _, _, own in alone])).all()
+    assert np.abs(alone[0][0] - alone[1][0]).max() > 0.1
+
+
 def test_exact_cameras_agree_to_a_fraction_of_a_pixel(problem: tuple[CameraArrays, ConvexOutlines]) -> None:
     assert rms(*problem) < 0.25
 
