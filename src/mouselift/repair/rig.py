@@ -23,7 +23,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, columns, prior_sigma
-from mouselift.diagnosis.fit import Fit, fit
+from mouselift.diagnosis.fit import Fit, fit, fits
 from mouselift.diagnosis.least_squares import NOISE_PX
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
@@ -182,7 +182,7 @@ def with_rig(match: RigMatch, corrected: CameraArrays, outlines: ConvexOutlines,
         given = partial(_given, corrected.focal, corrected.principal, match.centres())
         hypotheses = [[Candidate("rig-centres", tuple(range(len(corrected))), apply=given)]]
     for candidates in hypotheses:
-        tried = [fit(candidate, [(corrected, outlines)], possible) for candidate in candidates]
+        tried = fits(candidates, [(corrected, outlines)], possible)
         best = min(tried, key=lambda f: f.score)
         if best.residual.loss + NOISE_PX**2 <= limit:
             code = best.candidate.code
