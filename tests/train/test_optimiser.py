@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
+from dataclasses import replace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 import torch
 
+from mouselift.errors import MissingExtraError
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import LoRAConfig
 from mouselift.train.config import TrainConfig
+from mouselift.train.memory import _saved
 from mouselift.train.optimiser import Optimiser, adamw, freeze, rate_factor
 
 CPU = torch.device("cpu")
@@ -111,3 +117,50 @@ def test_running_mean_is_what_is_saved_and_the_weights_come_back(config: Make) -
     with optimiser.averaged():
         torch.testing.assert_close(model.gaussian_position_embeddings.detach(), (first + now) / 2)
     assert torch.equal(model.gaussian_position_embeddings, now)
+
+
+def test_eight_bits_come_from_the_library_or_are_refused(config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stand-in for bitsandbytes, which is 125 MB; `test_eight_bits_themselves` takes the library where it is."""
+    chosen = config(optimiser="adamw8bit")
+    model = GSLRM(chosen.network)
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'mouselift\[adamw8bit\]'"):
+        adamw(model, chosen, CPU)
+    library = ModuleType("bitsandbytes")
+    library.optim = SimpleNamespace(AdamW8bit=torch.optim.AdamW)  # pyright: ignore[reportAttributeAccessIssue]
+    monkeypatch.setitem(sys.modules, "bitsandbytes", library)
+    eight, plain = adamw(model, chosen, CPU), adamw(model, config(), CPU)
+    for a, b in zip(eight.param_groups, plain.param_groups, strict=True):
+        assert (a["lr"], a["betas"], a["weight_decay"], len(a["params"])) == (
+            b["lr"], b["betas"], b["weight_decay"], len(b["params"])
+        )  # fmt: skip
+
+
+def test_eight_bits_themselves(config: Make) -> None:
+    """Saved and loaded, the next steps are equal to the bit; means take what `memory` says."""
+    pytest.importorskip("bitsandbytes")
+    chosen = config(optimiser="adamw8bit", network=replace(config().network, width=64))
+    torch.manual_seed(0)
+    model = GSLRM(chosen.network)
+    freeze(model, chosen)
+    whole = Optimiser(model, chosen, CPU)
+    other = GSLRM(chosen.network)
+    freeze(other, chosen)
+    resumed = Optimiser(other, chosen, CPU)
+    for update in range(6):
+        if update == 3:
+            file = io.BytesIO()
+            torch.save(whole.state(), file)
+            file.seek(0)
+            resumed.load(torch.load(file, weights_only=True))
+        for each in (whole, resumed)[: 1 if update < 3 else 2]:
+            random = torch.Generator().manual_seed(update)
+            for parameter in each.model.parameters():
+                parameter.grad = torch.randn(parameter.shape, generator=random)
+            each.step(update + 5)
+    for a, b in zip(model.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+    states = [each for each in whole.inner.state.values() if each["state1"].dtype == torch.uint8]
+    held = sum(each[key].nbytes for each in states for key in ("state1", "state2", "absmax1", "absmax2"))
+    large = [p for p in model.parameters() if p.numel() >= 4096]
+    assert held == 8 * sum(p.numel() for p in large) - _saved(large)

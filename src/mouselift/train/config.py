@@ -13,7 +13,7 @@ from mouselift.data.moves import Augmentation
 from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig, from_scratch, released
 from mouselift.models.lora import LoRAConfig
-from mouselift.train.options import TrackerName, TrainOptions, TrainPrecision
+from mouselift.train.options import OptimiserName, TrackerName, TrainOptions, TrainPrecision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +60,7 @@ class TrainConfig:
     # optimisation
     batch: int = 1  # samples at a time
     accumulate: int = 1  # batches an update
+    optimiser: OptimiserName = "adamw"  # adamw8bit: its means in 8 bits (extra `adamw8bit`)
     betas: tuple[float, float] = (0.9, 0.95)
     weight_decay: float = 0.05  # of matrices; none for vectors (norms)
     warmup: int = 500  # updates

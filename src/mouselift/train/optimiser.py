@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mouselift.errors import MissingExtraError
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import inject, trainable
 from mouselift.train.config import TrainConfig
@@ -36,7 +38,7 @@ def rate_factor(update: int, warmup: int, updates: int) -> float:
     return 0.5 * (1.0 + math.cos(math.pi * (update - warmup) / max(1, updates - warmup)))
 
 
-def adamw(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.AdamW:
+def adamw(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
     """Two groups: matrices decay, vectors (norms) do not; LoRA's factors are matrices."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
     groups = [
@@ -44,7 +46,20 @@ def adamw(model: nn.Module, config: TrainConfig, device: torch.device) -> torch.
         {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
     ]
     groups = [group for group in groups if group["params"]]
+    if config.optimiser == "adamw8bit":
+        return _bitsandbytes().optim.AdamW8bit(groups, lr=config.learning_rate, betas=config.betas)
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, fused=device.type == "cuda")
+
+
+def _bitsandbytes() -> Any:
+    """MissingExtraError names the line that installs it: never another optimiser instead."""
+    try:
+        return importlib.import_module("bitsandbytes")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"--optimiser adamw8bit needs the package bitsandbytes ({error}); install it with: "
+            "pip install 'mouselift[adamw8bit]'"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -64,7 +79,7 @@ class Optimiser:
     device: torch.device
     skipped: int = 0  # updates whose gradient was not finite
     ema: dict[str, Tensor] = field(default_factory=dict)  # of what trains; empty: none is kept
-    inner: torch.optim.AdamW = field(init=False)
+    inner: torch.optim.Optimizer = field(init=False)
     scaler: torch.amp.GradScaler = field(init=False)
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ from typing import Literal
 
 RecipeName = Literal["tiny_cpu", "rtx3060", "full"]
 TrainPrecision = Literal["float32", "bfloat16", "float16"]
+OptimiserName = Literal["adamw", "adamw8bit"]
 TrackerName = Literal["tensorboard", "wandb"]  # of train.trackers
 
 
@@ -17,6 +18,8 @@ class TrainOptions:
 
     checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift; where training begins."""
+    optimiser: OptimiserName | None = None
+    """adamw8bit keeps AdamW's two means in 8 bits (bitsandbytes): 2 bytes a weight that trains in place of 8."""
     updates: int | None = None
     """Steps of the optimiser."""
     learning_rate: float | None = None
