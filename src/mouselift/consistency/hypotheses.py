@@ -38,6 +38,7 @@ _SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (
 _THIN_PX = 1.0  # and where a tip is w pixels wide: _THIN_PX / w^2
 _TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
 _THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
+_TIP_LOSS_PX = 1.5  # residuals up to which a tip's planes may be its half level's doing: exact, seed 1, 0.96 at most
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
@@ -176,12 +177,13 @@ def _point_sigma(
 
 
 def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: int) -> list[np.ndarray]:
-    """Of each tip of a view's outline, the planes that touch it, where there are several: their error is one error."""
+    """Of each tip of a view's outline the planes that touch it, where there are several: one error, and a small one."""
     row, place = np.nonzero(np.stack([planes.first, planes.second], axis=1) == view)
     points = planes.points[row, place]
     ends = np.flatnonzero(sharp[row, place] > _BLUNT)
     near = np.hypot(*np.moveaxis(points[ends, None] - points[None], 2, 0)) < _TIP_RADIUS_PX
-    return [row[own] for own in np.unique(near, axis=0) if own.sum() > 1]
+    groups = [row[own] for own in np.unique(near, axis=0) if own.sum() > 1]
+    return [group for group in groups if np.abs(planes.residual[group]).max() < _TIP_LOSS_PX]
 
 
 def _of_residuals(planes: TangentPlanes, point_px: Float64[Array, "m 2"]) -> Float64[Array, " m"]:
