@@ -7,7 +7,7 @@ The adapted layers keep their names, so the frozen weights keep the checkpoint's
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -57,8 +57,7 @@ class LoRALinear(nn.Linear):
     def merged(self) -> nn.Linear:
         """One plain layer with the same map; the sum is taken in float64."""
         layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
-        update = self.scale * (self.lora_b.detach().double() @ self.lora_a.detach().double())
-        layer.weight = nn.Parameter((self.weight.detach().double() + update).to(self.weight.dtype))
+        layer.weight = nn.Parameter(_sum(self.weight.detach(), self.lora_a.detach(), self.lora_b.detach(), self.scale))
         layer.bias = self.bias
         return layer
 
@@ -100,13 +99,15 @@ def merge(model: nn.Module) -> int:
     return len(layers)
 
 
-def merged_state(model: nn.Module) -> dict[str, Tensor]:
-    """The state dict that `merge` would leave, on the CPU; the model stays as it is."""
-    state = {name: value.detach().cpu() for name, value in model.state_dict().items()}
+def merged_state(model: nn.Module, weights: Mapping[str, Tensor] | None = None) -> dict[str, Tensor]:
+    """The state dict that `merge` would leave, on the CPU; the model stays as it is.
+
+    weights: the model's whole ones, where it holds only a part of each.
+    """
+    state = {name: value.detach().cpu() for name, value in (weights or model.state_dict()).items()}
     for name, layer in _adapted(model):
-        for factor in ("lora_a", "lora_b"):
-            del state[f"{name}.{factor}"]
-        state[f"{name}.weight"] = layer.merged().weight.detach().cpu()
+        a, b = (state.pop(f"{name}.{factor}") for factor in ("lora_a", "lora_b"))
+        state[f"{name}.weight"] = _sum(state[f"{name}.weight"], a, b, layer.scale)
     return state
 
 
@@ -122,6 +123,10 @@ def lora_state(model: nn.Module) -> dict[str, Tensor]:
         for name, layer in _adapted(model)
         for factor in ("lora_a", "lora_b")
     }
+
+
+def _sum(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
+    return (weight.double() + scale * (b.double() @ a.double())).to(weight.dtype)
 
 
 def _adapted(model: nn.Module) -> Iterator[tuple[str, LoRALinear]]:

@@ -58,7 +58,7 @@ class TrainConfig:
     background: tuple[float, float, float] = (1.0, 1.0, 1.0)
     seed: int = 0
     # optimisation
-    batch: int = 1  # samples at a time
+    batch: int = 1  # samples at a time, in each process
     accumulate: int = 1  # batches an update
     optimiser: OptimiserName = "adamw"  # adamw8bit: its means in 8 bits (extra `adamw8bit`)
     betas: tuple[float, float] = (0.9, 0.95)
@@ -70,6 +70,7 @@ class TrainConfig:
     recompute: bool = False  # keep only the tokens between blocks, compute the rest anew in the backward pass
     losses: LossWeights = field(default_factory=LossWeights)
     vgg: Path | None = None  # weights of the perceptual loss; None: those in the checkpoint
+    shard: bool = False  # each of several processes keeps a part of every weight (FSDP2); else each keeps all
     views_at_once: int = 1  # targets drawn before their gradients are taken: bounds the renderer's memory
     # following
     validate_every: int = 0  # updates; 0: never
@@ -123,10 +124,12 @@ class TrainConfig:
             raise ModelError("facelift_file: FaceLift's loader wants VGG19's weights too: give a checkpoint with them")
         if self.losses.perceptual and self.checkpoint is None and self.vgg is None:
             raise ModelError("the perceptual loss needs VGG19's weights: give a checkpoint that holds them, or vgg")
+        if self.shard and self.precision == "float16":
+            raise ModelError("shard: expected float32 or bfloat16, got float16, whose scaling is not shared over ranks")
 
-    @property
-    def samples_an_update(self) -> int:
-        return self.batch * self.accumulate
+    def samples_an_update(self, processes: int) -> int:
+        """Of all processes together."""
+        return self.batch * self.accumulate * processes
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for the run's description."""
@@ -187,7 +190,17 @@ def full() -> TrainConfig:
     )
 
 
-RECIPES: dict[str, Callable[[], TrainConfig]] = {recipe.__name__: recipe for recipe in (tiny_cpu, rtx3060, full)}
+def cluster() -> TrainConfig:
+    """`full` on several cards, a process each, started by torchrun. Give `checkpoint`.
+
+    The learning rate is the one reported for two samples an update; it is not scaled with the number of cards.
+    """
+    return replace(full(), recipe="cluster", readers=4)
+
+
+RECIPES: dict[str, Callable[[], TrainConfig]] = {
+    recipe.__name__: recipe for recipe in (tiny_cpu, rtx3060, full, cluster)
+}
 
 
 def resolve(recipe: str | TrainConfig, options: TrainOptions) -> TrainConfig:

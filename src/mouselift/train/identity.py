@@ -19,13 +19,10 @@ from mouselift.errors import DatasetError
 from mouselift.run_folder import file_digest
 from mouselift.train.config import TrainConfig
 
-_PLACES = (
-    "device",
-    "readers",
-    "save_minutes",
-    "log_to",
-    "facelift_file",
-)  # of the config: a run and its continuation may differ in it
+# of the config: a run and its continuation may differ in them, but not in the product of the last two and the number
+# of processes
+_PLACES = ("device", "readers", "save_minutes", "log_to", "facelift_file", "shard", "batch", "accumulate")
+_TOGETHER = "samples an update (batch x accumulate x processes)"
 
 
 def split(dataset: Path) -> tuple[list[Path], list[Path]]:
@@ -46,9 +43,10 @@ def training_list(dataset: Path) -> Path:
     return dataset / LISTS["train"] if whole else dataset
 
 
-def identity(config: TrainConfig, train: list[Path], val: list[Path]) -> dict[str, object]:
+def identity(config: TrainConfig, train: list[Path], val: list[Path], processes: int) -> dict[str, object]:
     """What must be equal for a run to go on: all that decides the weights."""
     said = {key: value for key, value in config.as_json().items() if key not in _PLACES}
+    said[_TOGETHER] = config.samples_an_update(processes)
     for key, path in (("checkpoint", config.checkpoint), ("vgg", config.vgg)):
         said[key] = None if path is None else {"file": path.name, "sha256": file_digest(path)}
     return {"config": said, "dataset": {"train": _fingerprint(train), "val": _fingerprint(val)}}
@@ -64,7 +62,7 @@ def _fingerprint(samples: list[Path]) -> dict[str, object]:
     return {"samples": len(samples), "sha256": digest.hexdigest()}
 
 
-def note_start(out: Path, update: int, device: torch.device, audit: str) -> None:
+def note_start(out: Path, update: int, config: TrainConfig, processes: int, device: torch.device, audit: str) -> None:
     """A line for every start of the run: where it began, on what, with which versions."""
     root = Path(mouselift.__file__).parent
     git = subprocess.run(
@@ -74,6 +72,8 @@ def note_start(out: Path, update: int, device: torch.device, audit: str) -> None
         "update": update,
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
+        "processes": processes,
+        **{key: getattr(config, key) for key in ("batch", "accumulate", "shard")},
         "threads": torch.get_num_threads(),
         "mouselift": mouselift.__version__,
         "git": git.stdout.strip() or None,

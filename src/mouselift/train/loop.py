@@ -6,6 +6,7 @@ import dataclasses
 import logging
 import math
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
-from mouselift.reconstruct.gaussian_source import device_of
 from mouselift.render.base import Renderer, renderer_for
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
@@ -31,6 +31,7 @@ from mouselift.train.losses import Losses
 from mouselift.train.optimiser import Optimiser, freeze
 from mouselift.train.options import TrainOptions
 from mouselift.train.perceptual import PerceptualLoss, vgg_weights
+from mouselift.train.ranks import Ranks, started, whole
 from mouselift.train.samples import batches_from
 from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
 from mouselift.train.trackers import Tracker, trackers
@@ -68,7 +69,8 @@ def train_model(
     recipe: a name or a config. dataset: a folder with data_train.txt and data_val.txt (`prepare` writes them), any
     folder of samples, or a list; without lists the last tenth of the samples validates. The same call goes on from the
     state in `out`; killed at any moment and given again, the weights come out the same, bit for bit, on one machine
-    with one number of threads. checked: False trains on data whose cameras an audit refuses.
+    with one number of threads. checked: False trains on data whose cameras an audit refuses. Called in every process
+    that torchrun started, all make one run, and the first writes.
 
     ModelError, CheckpointError, DatasetError, OutputError: what came does not fit, with what to do.
 
@@ -79,26 +81,35 @@ def train_model(
     config.check_ready()
     if config.facelift_file:
         vgg_weights(config.vgg or config.checkpoint or Path())  # that they are there: before hours are spent
-    train, val = split(dataset)
-    config = replace(config, hold_out=held_out(config, train[0]))
-    device = device_of(config.device)
-    folder = RunFolder(out, identity(config, train, val), description=DESCRIPTION, record=LogLine, verb="train")
-    with folder.locked():
-        folder.open()
-        run = _Run.begin(config, train, val, device, out)
-        run.training.check(progress)
-        said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
-        note_start(out, run.state.update, device, said)
-        try:
-            run.train(progress)
-        finally:
-            for tracker in run.trackers:
-                tracker.close()
-        if config.facelift_file:
-            write_facelift_file(out / LAST, config.vgg or config.checkpoint or Path(), out / FACELIFT)
-        summary = run.summary(out)
-        folder.close({"summary": dataclasses.asdict(summary)})
+    with started(config.device) as ranks:
+        progress = progress if ranks.first else silent
+        device = ranks.device(config.device)
+        train, val = ranks.from_first(lambda: split(dataset))
+        config = replace(config, hold_out=ranks.from_first(lambda: held_out(config, train[0])))
+        same = ranks.from_first(lambda: identity(config, train, val, ranks.count))
+        folder = RunFolder(out, same, description=DESCRIPTION, record=LogLine, verb="train")
+        with folder.locked() if ranks.first else nullcontext():
+            ranks.from_first(folder.open)
+            run = _Run.begin(config, train, val, device, out, ranks)
+            ranks.from_first(lambda: _prepare(run, dataset, checked, progress))
+            try:
+                run.train(progress)
+            finally:
+                for tracker in run.trackers:
+                    tracker.close()
+            if config.facelift_file and ranks.first:
+                write_facelift_file(out / LAST, config.vgg or config.checkpoint or Path(), out / FACELIFT)
+            summary = run.summary(out)
+            ranks.from_first(lambda: folder.close({"summary": dataclasses.asdict(summary)}))
     return summary
+
+
+def _prepare(run: _Run, dataset: Path, checked: bool, progress: Progress) -> None:
+    """What stands in the way is found before the first step; what was logged after the state is forgotten."""
+    cut_log(run.folder, run.state.update)
+    run.training.check(progress)
+    said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
+    note_start(run.folder, run.state.update, run.config, run.ranks.count, run.device, said)
 
 
 @dataclass(eq=False)
@@ -112,6 +123,7 @@ class _Run:
     validation: MultiViewDataset | None
     device: torch.device
     folder: Path
+    ranks: Ranks
     state: RunState
     watch: Watch
     warnings: list[str]
@@ -119,19 +131,24 @@ class _Run:
     last: Validation | None = None
 
     @classmethod
-    def begin(cls, config: TrainConfig, train: list[Path], val: list[Path], device: torch.device, out: Path) -> _Run:
+    def begin(
+        cls, config: TrainConfig, train: list[Path], val: list[Path], device: torch.device, out: Path, ranks: Ranks
+    ) -> _Run:
         """Everything built from the config, and set to the state that `out` holds, if any."""
         torch.manual_seed(config.seed)
         model = GSLRM(config.network) if config.checkpoint is None else _loaded(config.checkpoint, config)
         model.checkpoint_activations = config.recompute
         freeze(model, config)
         model.to(device).train()
+        ranks.begin_alike(model)
+        if config.shard:
+            ranks.shard(model, model.transformer_layers, device)
         optimiser = Optimiser(model, config, device)
         found = load_state(out, device)
         if found is not None:
             optimiser.load(found[1])
         state = RunState() if found is None else found[0]
-        cut_log(out, state.update)
+        ranks.check_equal(f"updates in the state of {out}", state.update)
         perceptual = None
         if config.losses.perceptual:
             perceptual = PerceptualLoss.load(config.vgg or config.checkpoint or Path(), device)
@@ -147,22 +164,37 @@ class _Run:
             )
         losses, renderer = Losses(config.losses, perceptual), renderer_for(device)
         watch = Watch(config.warmup)
-        followed = trackers(config.log_to, out, state.update, config.as_json())
+        followed = trackers(config.log_to, out, state.update, config.as_json()) if ranks.first else []
         return cls(
-            config, model, optimiser, losses, renderer, training, validation, device, out, state, watch, [], followed
+            config,
+            model,
+            optimiser,
+            losses,
+            renderer,
+            training,
+            validation,
+            device,
+            out,
+            ranks,
+            state,
+            watch,
+            [],
+            followed,
         )
 
     def train(self, progress: Progress) -> None:
         """From the state's update to the last."""
-        config = self.config
+        config, ranks = self.config, self.ranks
         left = config.updates - self.state.update
         batches = batches_from(
             self.training,
-            first=self.state.update * config.samples_an_update,
+            first=self.state.update * config.samples_an_update(ranks.count),
             count=left * config.accumulate,
             batch=config.batch,
             workers=config.readers,
             pin_memory=self.device.type == "cuda",
+            rank=ranks.rank,
+            ranks=ranks.count,
         )
         progress("updates", self.state.update, config.updates)
         saved = time.monotonic()
@@ -185,20 +217,22 @@ class _Run:
                         scale=self.optimiser.scaler.scale(torch.ones(())) if config.precision == "float16" else None,
                     )
                 )
+            save = time.monotonic() - saved > 60 * config.save_minutes
+            told = ranks.gather((parts, waited, save))  # the first decides about saving: clocks differ
+            ranks.average(self.model.parameters())
             step = self.optimiser.step(update)
             self.state.update = update + 1
             rate = self.optimiser.inner.param_groups[0]["lr"]
-            line = _line(parts, self.state.update, rate, step.norm, step.taken)
-            line.seconds, line.waited = round(time.perf_counter() - begun, 4), round(waited, 4)
-            self._log(line)
-            for text in self.watch.add(line):
-                LOG.warning("%s", text)
-                self.warnings.append(text)
+            line = _line([part for each in told for part in each[0]], self.state.update, rate, step.norm, step.taken)
+            line.seconds = round(time.perf_counter() - begun, 4)
+            line.waited = round(max(each[1] for each in told), 4)
+            if ranks.first:
+                self._log(line)
             if self._due(config.validate_every):
                 self._validate()
             if config.keep_every and self.state.update % config.keep_every == 0:
                 self._save_weights(f"update_{self.state.update:06d}.safetensors")
-            if time.monotonic() - saved > 60 * config.save_minutes:
+            if told[0][2]:
                 self._save()
                 saved = time.monotonic()
             progress("updates", self.state.update, config.updates)
@@ -219,6 +253,9 @@ class _Run:
         append_log(self.folder, line)
         for tracker in self.trackers:
             tracker.add(line, picture)
+        for text in self.watch.add(line) if line.kind == "update" else ():
+            LOG.warning("%s", text)
+            self.warnings.append(text)
 
     def _due(self, every: int) -> bool:
         now = self.state.update
@@ -229,23 +266,31 @@ class _Run:
             return
         begun = time.perf_counter()
         picture = self.folder / PICTURES / f"update_{self.state.update:06d}.jpg"
-        with self.optimiser.averaged():
-            found = self.last = validate(self.model, self.renderer, self.validation, self.device, picture)
+        with self.optimiser.averaged():  # in every process: as fast as waiting for one, and sharded needs it
+            shown = picture if self.ranks.first else None
+            found = validate(self.model, self.renderer, self.validation, self.device, shown)
+            self.ranks.shard_again(self.model)
+        found = self.last = self.ranks.from_first(lambda: found)
         line = LogLine(update=self.state.update, kind="validation", psnr=found.psnr, iou=found.iou, views=found.views)
         line.seconds = round(time.perf_counter() - begun, 4)
-        self._log(line, picture)
+        if self.ranks.first:
+            self._log(line, picture)
         LOG.info("update %d: held out %.2f dB, IoU %.3f", self.state.update, found.psnr, found.iou)
         if found.psnr > self.state.best:
             self.state.best = found.psnr
             self._save_weights(BEST)
 
     def _save(self) -> None:
-        save_state(self.folder, self.state, self.optimiser.state())
+        state = whole(self.optimiser.state(), self.ranks)
+        if self.ranks.first:
+            save_state(self.folder, self.state, state)
         self._save_weights(LAST)
 
     def _save_weights(self, name: str) -> None:
         with self.optimiser.averaged():
-            save_weights(self.model, self.folder / name)
+            weights = whole(self.model.state_dict(), self.ranks)
+            if self.ranks.first:
+                save_weights(self.model, self.folder / name, weights)
 
 
 def _line(parts: list[BatchLosses], update: int, rate: float, norm: float, taken: bool) -> LogLine:

@@ -16,6 +16,7 @@ from mouselift.errors import MissingExtraError
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import inject, trainable
 from mouselift.train.config import TrainConfig
+from mouselift.train.ranks import sharded_as, whole_here
 
 
 def freeze(model: GSLRM, config: TrainConfig) -> list[str]:
@@ -94,7 +95,7 @@ class Optimiser:
         for group in self.inner.param_groups:
             group["lr"] = rate
         self.scaler.unscale_(self.inner)
-        norm = float(nn.utils.clip_grad_norm_([p for _, p in self._named()], self.config.clip))
+        norm = float(whole_here(nn.utils.clip_grad_norm_([p for _, p in self._named()], self.config.clip)))
         taken = math.isfinite(norm)
         if taken:
             self.scaler.step(self.inner)
@@ -129,13 +130,19 @@ class Optimiser:
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
-        """What `state` gave, on this device. KeyError where a weight is missing."""
+        """What `state` gave, whole, on this device. KeyError where a weight is missing."""
+        named = dict(self._named())
         with torch.no_grad():
-            for name, parameter in self._named():
-                parameter.copy_(state["weights"][name])
-        self.inner.load_state_dict(state["adamw"])
+            for name, parameter in named.items():
+                parameter.copy_(sharded_as(state["weights"][name], parameter))
+        of_each = dict(enumerate(p for group in self.inner.param_groups for p in group["params"]))
+        moments = {
+            number: {key: sharded_as(value, of_each[number]) for key, value in found.items()}
+            for number, found in state["adamw"]["state"].items()
+        }
+        self.inner.load_state_dict({**state["adamw"], "state": moments})
         self.scaler.load_state_dict(state["scaler"])
-        self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
+        self.ema = {name: sharded_as(value.to(self.device), named[name]) for name, value in state["ema"].items()}
         self.skipped = state["skipped"]
 
     def _average(self) -> None:

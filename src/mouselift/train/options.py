@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-RecipeName = Literal["tiny_cpu", "rtx3060", "full"]
+RecipeName = Literal["tiny_cpu", "rtx3060", "full", "cluster"]
 TrainPrecision = Literal["float32", "bfloat16", "float16"]
 OptimiserName = Literal["adamw", "adamw8bit"]
 TrackerName = Literal["tensorboard", "wandb"]  # of train.trackers
@@ -25,7 +25,7 @@ class TrainOptions:
     learning_rate: float | None = None
     """Of the optimiser, after the warm-up."""
     batch: int | None = None
-    """Samples at a time."""
+    """Samples at a time; in each process, where torchrun started several."""
     accumulate: int | None = None
     """Batches whose gradients make one update."""
     size: int | None = None
@@ -40,6 +40,8 @@ class TrainOptions:
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     precision: TrainPrecision | None = None
     """Of the network's linear layers while training."""
+    shard: bool = False
+    """Each of several processes keeps a part of every weight only (FSDP2); else each keeps all."""
     device: str | None = None
     """cpu, cuda or cuda:1; CUDA where there is one, by default."""
     readers: int | None = None
@@ -61,4 +63,6 @@ class TrainOptions:
     def changes(self) -> dict[str, object]:
         """The fields that are given."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in given.items() if value is not None and value != ()}
+        return {
+            name: value for name, value in given.items() if value is not None and value != () and value is not False
+        }

@@ -33,10 +33,21 @@ class NumberedSamples(Dataset[SampleTensors]):
 
 
 def batches_from(
-    dataset: MultiViewDataset, first: int, count: int, batch: int, workers: int = 0, pin_memory: bool = False
+    dataset: MultiViewDataset,
+    first: int,
+    count: int,
+    batch: int,
+    workers: int = 0,
+    pin_memory: bool = False,
+    rank: int = 0,
+    ranks: int = 1,
 ) -> Iterator[Batch]:
-    """`count` batches of `batch` samples from number `first` on, read ahead by `workers` processes."""
-    numbers = [list(range(first + k * batch, first + (k + 1) * batch)) for k in range(count)]
+    """`count` batches of `batch` samples from number `first` on, read ahead by `workers` processes.
+
+    Of `ranks` processes that take a batch each at a time, number `rank` gets those that are its own.
+    """
+    starts = [first + (k * ranks + rank) * batch for k in range(count)]
+    numbers = [list(range(start, start + batch)) for start in starts]
     loader: DataLoader[Any] = DataLoader(
         NumberedSamples(dataset),
         batch_sampler=numbers,

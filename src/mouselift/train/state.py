@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mouselift.atomic import whole_file
 from mouselift.errors import CheckpointError
@@ -57,10 +58,9 @@ def load_state(folder: Path, device: torch.device) -> tuple[RunState, dict[str, 
         ) from None
 
 
-def save_weights(model: GSLRM, *paths: Path) -> None:
-    """The network as others load it: LoRA merged, float32, made on the CPU."""
+def save_weights(model: GSLRM, path: Path, weights: Mapping[str, Tensor] | None = None) -> None:
+    """The network as others load it: LoRA merged, float32, made on the CPU. weights: as `merged_state`."""
     with torch.device("meta"):
         own = GSLRM(model.config)
-    own.load_state_dict(merged_state(model), strict=True, assign=True)
-    for path in paths:
-        save_gslrm(own, path, overwrite=True)
+    own.load_state_dict(merged_state(model, weights), strict=True, assign=True)
+    save_gslrm(own, path, overwrite=True)
