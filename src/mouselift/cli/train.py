@@ -19,14 +19,15 @@ class Train:
     """Train the reconstructor on a prepared dataset, from released weights or from none.
 
     RECIPE: tiny_cpu (random weights, 64 px, minutes on two cores: a demonstration), rtx3060 (the released network with
-    LoRA on a 12 GB card), full (all of its weights, 24 GB and more). The dataset's cameras are audited first. OUT gets
-    last.safetensors and best.safetensors, which `mouselift reconstruct` and `evaluate` take, the log and pictures of
-    held-out views; the same command goes on where a run was stopped. Not yet run on a GPU by us.
+    LoRA on a 12 GB card), full (all of its weights, 24 GB and more), cluster (full on several cards, a process each:
+    torchrun --nproc_per_node 8 -m mouselift train cluster DATASET OUT). The dataset's cameras are audited first. OUT
+    gets last.safetensors and best.safetensors, which `mouselift reconstruct` and `evaluate` take, the log and pictures
+    of held-out views; the same command goes on where a run was stopped. Not yet run on a GPU by us.
     Example: `mouselift train tiny_cpu out/mouse7 runs/mouse7`
     """
 
     recipe: Annotated[tyro.conf.Positional[RecipeName], tyro.conf.arg(metavar="RECIPE")]
-    """tiny_cpu, rtx3060 or full."""
+    """tiny_cpu, rtx3060, full or cluster."""
     dataset: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATASET")] = None
     """Folder of samples in FaceLift's format (its lists say what is trained on, if it has any), or a list file."""
     out: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
@@ -45,6 +46,7 @@ class Train:
         import mouselift.models  # noqa: F401  (first: it says what to install where torch is missing)
         from mouselift.cli.reconstruct import use_threads
         from mouselift.train.loop import train_model
+        from mouselift.train.ranks import placed
 
         if self.dry_run:
             return self._dry_run()
@@ -55,6 +57,8 @@ class Train:
             done = train_model(
                 self.recipe, self.dataset, self.out, self.options, checked=not self.unchecked, progress=progress
             )
+        if placed()[0] > 0:  # of several processes the first speaks
+            return EXIT_OK
         if self.json:
             emit_json(asdict(done))
             return EXIT_OK

@@ -166,21 +166,9 @@ class _Run:
         watch = Watch(config.warmup)
         followed = trackers(config.log_to, out, state.update, config.as_json()) if ranks.first else []
         return cls(
-            config,
-            model,
-            optimiser,
-            losses,
-            renderer,
-            training,
-            validation,
-            device,
-            out,
-            ranks,
-            state,
-            watch,
-            [],
+            config, model, optimiser, losses, renderer, training, validation, device, out, ranks, state, watch, [],
             followed,
-        )
+        )  # fmt: skip
 
     def train(self, progress: Progress) -> None:
         """From the state's update to the last."""

@@ -133,20 +133,27 @@ class Ranks:
             reshard()
 
 
+def placed() -> tuple[int, int]:
+    """(This process's number, how many there are), as torchrun says; (0, 1) where it did not start this."""
+    if "RANK" not in os.environ:
+        return 0, 1
+    return int(os.environ["RANK"]), int(os.environ.get("WORLD_SIZE", "1"))
+
+
 @contextmanager
 def started(device: str | None) -> Iterator[Ranks]:
     """The processes that torchrun started, until the block ends; one process where it did not.
 
     An error in one of them ends all, each with the reason: ModelError in those that had none themselves.
     """
-    count = int(os.environ.get("WORLD_SIZE", "1")) if "RANK" in os.environ else 1
+    rank, count = placed()
     if count == 1:
         yield Ranks()
         return
     cards = device_of(None if device is None else device.split(":")[0]).type == "cuda"
     from torch.distributed.rendezvous import rendezvous
 
-    store, rank, _ = next(rendezvous("env://", timeout=_PATIENCE))
+    store, _, _ = next(rendezvous("env://", timeout=_PATIENCE))
     ranks = Ranks(rank, count, int(os.environ.get("LOCAL_RANK", rank)), store)
     backend = "cpu:gloo,cuda:nccl" if cards else "gloo"
     distributed.init_process_group(backend, store=store, rank=rank, world_size=count, timeout=_PATIENCE)
