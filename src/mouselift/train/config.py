@@ -126,6 +126,8 @@ class TrainConfig:
             raise ModelError("the perceptual loss needs VGG19's weights: give a checkpoint that holds them, or vgg")
         if self.shard and self.precision == "float16":
             raise ModelError("shard: expected float32 or bfloat16, got float16, whose scaling is not shared over ranks")
+        if self.shard and self.optimiser == "adamw8bit":
+            raise ModelError("shard: expected the optimiser adamw, got adamw8bit, whose means cannot be divided")
 
     def samples_an_update(self, processes: int) -> int:
         """Of all processes together."""
