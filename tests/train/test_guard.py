@@ -102,3 +102,13 @@ def test_a_fault_that_comes_again_is_said_again() -> None:
             line.covered = 0.01
 
     assert len(lines(400, twice)) == 2
+
+
+def test_a_cloud_is_not_the_best() -> None:
+    """Figures of a run on a real recording."""
+    cloud, animal = (
+        LogLine(update=u, kind="validation", psnr=p, iou=i) for u, p, i in ((50, 15.6, 0.24), (250, 14.7, 0.75))
+    )
+    assert animal.merit > cloud.merit
+    assert animal.merit < LogLine(update=300, psnr=14.8, iou=0.75).merit
+    assert LogLine(update=1).merit == LogLine(update=1, psnr=20.0, iou=0.0).merit == float("-inf")

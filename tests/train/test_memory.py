@@ -13,7 +13,7 @@ from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig, weight_count
 from mouselift.models.lora import LoRAConfig
 from mouselift.train.config import TrainConfig, rtx3060
-from mouselift.train.memory import RESERVED, fitting, step_memory
+from mouselift.train.memory import RESERVED, check_card, fitting, step_memory
 
 Make = Callable[..., TrainConfig]
 NETWORK = GSLRMConfig(width=128, head_width=32, layers=6)
@@ -53,6 +53,16 @@ def test_what_would_fit_is_said(config: Make) -> None:
     assert not any(text.startswith("--precision float32") for text in said)
     with pytest.raises(ModelError, match=r"give --size"):
         step_memory(replace(chosen, size=None))
+
+
+def test_a_card_that_is_too_small_is_refused(config: Make) -> None:
+    chosen = config(network=NETWORK, size=None)
+    needed = step_memory(chosen, 64).on_card()
+    check_card(chosen, 64, needed)
+    with pytest.raises(ModelError, match=r"that are free on the card, a step needs about (.|\n)*would fit: recompute"):
+        check_card(chosen, 64, RESERVED + 0.9 * (needed - RESERVED))
+    with pytest.raises(ModelError, match="take a larger card"):
+        check_card(chosen, 64, RESERVED)
 
 
 @pytest.mark.slow  # a released network's step on tensors without data: 20 s of one core

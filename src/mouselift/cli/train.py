@@ -66,7 +66,7 @@ class Train:
             say(text, error=True, markup=False)
         say(f"{done.updates} updates" + (f", {done.skipped} of them skipped (not finite)" if done.skipped else ""))
         if done.best_psnr is not None:
-            say(f"held-out views, foreground PSNR: best {done.best_psnr:.2f} dB")
+            say(f"held-out views, foreground PSNR of the best weights: {done.best_psnr:.2f} dB")
         say(f"Weights in [bold]{self.out / 'last.safetensors'}[/]; score them with: mouselift evaluate", markup=True)
         return EXIT_OK
 

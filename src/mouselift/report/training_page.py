@@ -71,8 +71,8 @@ def _facts(updates: Sequence[LogLine], validations: Sequence[LogLine]) -> list[F
     ]
     scored = [line for line in validations if line.psnr is not None and line.iou is not None]
     if scored:
-        best = max(scored, key=lambda line: line.psnr or 0.0)
-        words = f"best held-out foreground PSNR, at update {best.update}"
+        best = max(scored, key=lambda line: line.merit)
+        words = f"foreground PSNR of held-out views at update {best.update}, the best weights"
         facts[:0] = [Fact(f"{best.psnr:.2f} dB", words), Fact(f"{best.iou:.3f}", "IoU there")]
     return facts
 

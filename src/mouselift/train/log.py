@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,17 @@ class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     waited: float | None = None  # of these seconds, for data
     psnr: float | None = None  # dB, held-out views, foreground
     iou: float | None = None
+
+    @property
+    def merit(self) -> float:
+        """By which validations are compared: the foreground's PSNR for its squared error over the IoU, dB.
+
+        The PSNR alone prefers a cloud in the subject's colour to an animal whose outline is a little off.
+        """
+        if self.psnr is None or not self.iou:
+            return float("-inf")
+        found = self.psnr + 10.0 * math.log10(self.iou)
+        return found if math.isfinite(found) else float("-inf")
 
 
 def read_log(folder: Path) -> list[LogLine]:

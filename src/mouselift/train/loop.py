@@ -14,7 +14,9 @@ import numpy as np
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import CheckpointError
+from mouselift.models.gslrm.config import available_bytes
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
@@ -28,6 +30,7 @@ from mouselift.train.guard import Watch, check_cameras
 from mouselift.train.identity import identity, note_start, split, training_list
 from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log
 from mouselift.train.losses import Losses
+from mouselift.train.memory import check_card
 from mouselift.train.optimiser import Optimiser, freeze
 from mouselift.train.options import TrainOptions
 from mouselift.train.perceptual import PerceptualLoss, vgg_weights
@@ -50,7 +53,7 @@ class TrainSummary:
     out: str
     updates: int
     skipped: int  # updates whose gradient was not finite
-    best_psnr: float | None  # dB, held-out views, foreground
+    best_psnr: float | None  # dB, held-out views, foreground; of the best weights (`LogLine.merit`)
     last_psnr: float | None
     warnings: list[str]
 
@@ -108,6 +111,10 @@ def _prepare(run: _Run, dataset: Path, checked: bool, progress: Progress) -> Non
     """What stands in the way is found before the first step; what was logged after the state is forgotten."""
     cut_log(run.folder, run.state.update)
     run.training.check(progress)
+    if run.device.type == "cuda":
+        side = run.config.size or read_sample(run.training.folders[0]).views[0].camera.width
+        held = torch.cuda.memory_allocated(run.device)  # the weights are there already
+        check_card(run.config, side, (available_bytes(run.device) or 0) + held)
     said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
     note_start(run.folder, run.state.update, run.config, run.ranks.count, run.device, said)
 
@@ -227,7 +234,7 @@ class _Run:
         self._save()
 
     def summary(self, out: Path) -> TrainSummary:
-        best = self.state.best
+        best = self.state.best_psnr
         return TrainSummary(
             out=str(out),
             updates=self.state.update,
@@ -264,8 +271,8 @@ class _Run:
         if self.ranks.first:
             self._log(line, picture)
         LOG.info("update %d: held out %.2f dB, IoU %.3f", self.state.update, found.psnr, found.iou)
-        if found.psnr > self.state.best:
-            self.state.best = found.psnr
+        if line.merit > self.state.best:
+            self.state.best, self.state.best_psnr = line.merit, found.psnr
             self._save_weights(BEST)
 
     def _save(self) -> None:

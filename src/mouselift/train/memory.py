@@ -98,6 +98,24 @@ def _saved(trained: Sequence[Tensor]) -> int:
     return sum(2 * (4 * count - count - 4 * -(-count // _BLOCK_8BIT)) for count in large)
 
 
+def check_card(config: TrainConfig, side: int, free: float) -> None:
+    """Before a run: ModelError where a step needs more than `free` bytes, with what would fit.
+
+    A network that leaves patches out needs less than is counted here: of it, nothing is said.
+    """
+    if config.network.mask_margin is not None:
+        return
+    needed = step_memory(config, side).on_card()
+    if needed <= free:
+        return
+    helps = fitting(config, free, side)
+    raise ModelError(
+        f"{config.recipe}: expected at most the {free / 1e9:.1f} GB that are free on the card, a step needs about "
+        f"{needed / 1e9:.1f} GB (mouselift train {config.recipe} --dry-run); "
+        + (f"would fit: {'; '.join(helps)}" if helps else "no smaller step that is known here fits: take a larger card")
+    )
+
+
 def fitting(config: TrainConfig, budget: float, side: int | None = None) -> list[str]:
     """What would make a step fit in `budget` bytes, the mildest first, in words with the figures."""
     said: list[str] = []

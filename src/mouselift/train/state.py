@@ -2,7 +2,7 @@
 
 OUT/train.json         the resolved config, the dataset's fingerprint, versions: what two runs must share
 OUT/last.safetensors   the latest weights, as `reconstruct` takes them (LoRA's factors merged)
-OUT/best.safetensors   those with the best held-out foreground PSNR
+OUT/best.safetensors   those with the best held-out views: foreground PSNR and overlap (`LogLine.merit`)
 OUT/update_000500.safetensors   kept every so often, where asked
 OUT/state.pt           weights that train, optimiser, running mean, counters
 OUT/log.jsonl          a line an update; validations among them
@@ -34,13 +34,14 @@ class RunState:
     """Where a run stands, beside its weights."""
 
     update: int = 0  # finished
-    best: float = float("-inf")  # held-out foreground PSNR
+    best: float = float("-inf")  # of the best validation, `LogLine.merit`
+    best_psnr: float = float("-inf")  # its foreground PSNR, dB
 
 
 def save_state(folder: Path, state: RunState, optimiser: Mapping[str, Any]) -> None:
     """Whole or not at all. OutputError where the disk is full: the state before stays."""
     with whole_file(folder / STATE, replace=True) as temporary, temporary.open("wb") as file:
-        torch.save({"update": state.update, "best": state.best, "optimiser": optimiser}, file)
+        torch.save({"update": state.update, "best": (state.best, state.best_psnr), "optimiser": optimiser}, file)
 
 
 def load_state(folder: Path, device: torch.device) -> tuple[RunState, dict[str, Any]] | None:
@@ -50,7 +51,7 @@ def load_state(folder: Path, device: torch.device) -> tuple[RunState, dict[str, 
         return None
     try:
         found = torch.load(path, map_location=device, weights_only=True)
-        return RunState(found["update"], found["best"]), found["optimiser"]
+        return RunState(found["update"], *found["best"]), found["optimiser"]
     except (pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
         raise CheckpointError(
             f"{path}: expected the state of a training run, got a file that cannot be read ({error}); remove it to "
