@@ -27,6 +27,7 @@ from torch import Tensor
 
 from mouselift.array_types import Mask, Points3, Vector3
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.triangulation import meeting_point
 from mouselift.geometry.visual_hull import VisualHull, carve, sample_mask
 from mouselift.reconstruct.metrics import FOREGROUND
 from mouselift.reconstruct.record import Artefacts
@@ -120,9 +121,12 @@ def silhouette(hull: VisualHull, camera: Camera) -> Mask:
 
 
 def _hull(seen: Sequence[tuple[Camera, Mask]]) -> VisualHull | None:
-    """Of all masks, carved from the box that all images share; then finer. None where nothing is left."""
+    """Of all masks, carved from the box that all images share; then finer. None where nothing is left or shared."""
     cameras, masks = [camera for camera, _ in seen], [_grown(mask, MARGIN * mask.shape[1]) for _, mask in seen]
-    centre = _middle(cameras)
+    try:
+        centre = _middle(cameras)
+    except ValueError:  # parallel axes
+        return None
     reach = max(float(np.linalg.norm(c.centre - centre)) * c.width / c.focal / 2 for c in cameras)
     coarse = carve(cameras, masks, centre, reach, _RESOLUTION)
     if not len(coarse.points):
@@ -133,14 +137,9 @@ def _hull(seen: Sequence[tuple[Camera, Mask]]) -> VisualHull | None:
 
 
 def _middle(cameras: Sequence[Camera]) -> Vector3:
-    """The point nearest to the rays through the images' middles, least squares."""
-    A, b = np.zeros((3, 3)), np.zeros(3)
-    for camera in cameras:
-        ray = np.array([(camera.width / 2 - camera.cx) / camera.fx, (camera.height / 2 - camera.cy) / camera.fy, 1.0])
-        ray = camera.R_cam_world.T @ (ray / np.linalg.norm(ray))
-        across = np.eye(3) - np.outer(ray, ray)
-        A, b = A + across, b + across @ camera.centre
-    return np.linalg.lstsq(A, b, rcond=None)[0]
+    """The point nearest to the rays through the images' middles. ValueError where they are parallel."""
+    rays = [camera.rays(np.array([[camera.width / 2, camera.height / 2]]))[0] for camera in cameras]
+    return meeting_point(np.array([camera.centre for camera in cameras]), np.array(rays))
 
 
 def _mask(alpha: Float[Tensor, "h w"]) -> Mask | None:
