@@ -27,6 +27,7 @@ def capture_of(folder: Path, views: str) -> Capture:
     return load_capture(folder)
 
 
+@pytest.mark.slow  # a minute of CPU, the longest test but one
 def test_three_cameras_over_the_recording(tmp_path: Path):
     """Learned from 24 images a camera, 4 frames segmented."""
     out = tmp_path / "masks"

@@ -12,11 +12,12 @@ from mouselift.cli.app import run
 from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig, weight_count
 from mouselift.models.lora import LoRAConfig
-from mouselift.train.config import TrainConfig, rtx3060
+from mouselift.train import memory
+from mouselift.train.config import RECIPES, TrainConfig, rtx3060, tiny_cpu
 from mouselift.train.memory import RESERVED, check_card, fitting, step_memory
 
 Make = Callable[..., TrainConfig]
-NETWORK = GSLRMConfig(width=128, head_width=32, layers=6)
+NETWORK = GSLRMConfig(width=128, head_width=32, layers=3)
 
 
 def test_parts_that_are_known_exactly(config: Make) -> None:
@@ -31,7 +32,7 @@ def test_parts_that_are_known_exactly(config: Make) -> None:
 
 
 def test_recomputing_and_fewer_views_save_what_they_should(config: Make) -> None:
-    plain = config(network=NETWORK, size=64)
+    plain = config(network=replace(NETWORK, layers=6), size=64)
     whole, recomputed = step_memory(plain), step_memory(replace(plain, recompute=True))
     assert recomputed.activations < 0.45 * whole.activations
     assert step_memory(replace(plain, batch=2 * plain.batch)).activations > 1.9 * whole.activations
@@ -41,7 +42,7 @@ def test_recomputing_and_fewer_views_save_what_they_should(config: Make) -> None
 
 def test_lora_keeps_states_of_its_factors_only(config: Make) -> None:
     found = step_memory(config(network=NETWORK, size=64, checkpoint=Path("any"), lora=LoRAConfig(rank=4)))
-    assert found.trained == 6 * 4 * (4 * 128 + 2 * 128 + 2 * (128 + 512))
+    assert found.trained == NETWORK.layers * 4 * (4 * 128 + 2 * 128 + 2 * (128 + 512))
     assert found.optimiser == pytest.approx(8 * found.trained, rel=0.01)
 
 
@@ -55,12 +56,13 @@ def test_what_would_fit_is_said(config: Make) -> None:
         step_memory(replace(chosen, size=None))
 
 
-def test_a_card_that_is_too_small_is_refused(config: Make) -> None:
-    chosen = config(network=NETWORK, size=None)
+def test_a_card_that_is_too_small_is_refused(config: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = config(network=replace(NETWORK, layers=1), size=None)
     needed = step_memory(chosen, 64).on_card()
     check_card(chosen, 64, needed)
     with pytest.raises(ModelError, match=r"that are free on the card, a step needs about (.|\n)*would fit: recompute"):
         check_card(chosen, 64, RESERVED + 0.9 * (needed - RESERVED))
+    monkeypatch.setattr(memory, "fitting", lambda *_: [])
     with pytest.raises(ModelError, match="take a larger card"):
         check_card(chosen, 64, RESERVED)
 
@@ -74,6 +76,8 @@ def test_dry_run_says_it_and_trains_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    small = replace(tiny_cpu(), network=replace(tiny_cpu().network, layers=1))
+    monkeypatch.setitem(RECIPES, "tiny_cpu", lambda: small)
     assert run(["train", "tiny_cpu", "--dry-run"]) == 0
     assert "fits in 12 GB" in capsys.readouterr().out
     assert run(["train", "tiny_cpu", "--dry-run", "--card", "0.5"]) == 1
