@@ -189,3 +189,5 @@ def test_images_without_alpha_are_refused() -> None:
         small()(image[:, :, :3], c2w, fxfycxcy)
     with pytest.raises(ValueError, match="mask_margin"):
         replace(from_scratch(), mask_margin=-1)
+    with pytest.raises(ValueError, match="hull_range > 0"):
+        replace(from_scratch(), hull_range=0.0)

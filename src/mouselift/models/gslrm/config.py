@@ -36,7 +36,7 @@ class GSLRMConfig:
     scale_shift: float = -2.3  # added to the raw log scale
     scale_limit: float = -1.2  # largest log scale
     opacity_shift: float = -2.0  # added to the raw opacity logit
-    # Beyond the release; all of them read the images' alpha.
+    # Beyond the release; all but the colour's read the images' alpha.
     mask_margin: int | None = None  # pixels about the subject: patches beyond become no tokens; None: all patches do
     colour_residual: bool = False  # a pixel's own colour is added to its Gaussian's
     hull_channels: bool = False  # the visual hull's entry along each ray goes in, by weights of its own
@@ -55,7 +55,8 @@ class GSLRMConfig:
                 f"GSLRMConfig: expected global_gaussians >= 0 and sh_degree 0..3, got {self.global_gaussians} and "
                 f"{self.sh_degree}"
             )
-        if (self.mask_margin is not None and self.mask_margin < 0) or not (self.hull_range or 1.0) > 0:
+        margin, reach = self.mask_margin or 0, 1.0 if self.hull_range is None else self.hull_range
+        if margin < 0 or not reach > 0:
             raise ValueError(
                 f"GSLRMConfig: expected mask_margin >= 0 and hull_range > 0, got {self.mask_margin} and "
                 f"{self.hull_range}"
