@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from mouselift.consistency.pooled_tangency import PooledTangency
+from mouselift.consistency.sample_planes import unit_words
 from mouselift.findings import Finding
 
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
@@ -29,7 +30,7 @@ def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
         return _contradiction(pooled, who, where)
     agree = max(pooled.fault_px, pooled.needed_px)
     rough = agree > _COARSE_PX
-    text = f"{who} agree to {agree:.1f} {_unit(pooled)} over {where}; {_fineness(pooled)}"
+    text = f"{who} agree to {agree:.1f} {unit_words(pooled.source)} over {where}; {_fineness(pooled)}"
     if rough:
         text += "; the masks are too rough for more"
     return Finding.of(
@@ -41,13 +42,14 @@ def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
 def _contradiction(pooled: PooledTangency, who: str, where: str) -> Finding:
     name = None if pooled.named is None else pooled.names[pooled.named]
     text = f"{who} contradict the silhouettes over {where}: "
+    unit = unit_words(pooled.source)
     if pooled.linear:
         text += (
-            f"outlines are off by {pooled.fault_px:.2f} {_unit(pooled)} RMS in the same way in all of them (noise "
-            f"allows {pooled.needed_px:.2f})"
+            f"outlines are off by {pooled.fault_px:.2f} {unit} RMS in the same way in all of them (noise allows "
+            f"{pooled.needed_px:.2f})"
         )
     else:
-        off = f"{pooled.noise_px:.0f} {_unit(pooled)}"
+        off = f"{pooled.noise_px:.0f} {unit}"
         text += f"most outlines are off by more than {off}, whatever small change of them is tried"
     if name is not None:
         text += f"; {name} alone explains it"
@@ -55,10 +57,6 @@ def _contradiction(pooled: PooledTangency, who: str, where: str) -> Finding:
         text += "; two views do not say which of them is wrong"
     value, limit = (pooled.fault_px, pooled.needed_px) if pooled.linear else (pooled.noise_px, pooled.gross_px)
     return Finding.of("tangency-pooled", text, severity="error", camera=name, value=value, limit=limit)
-
-
-def _unit(pooled: PooledTangency) -> str:
-    return "px of the source" if pooled.source else "px"
 
 
 def _fineness(pooled: PooledTangency) -> str:

@@ -22,7 +22,7 @@ from jaxtyping import Float64
 from mouselift.array_types import Array
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
-from mouselift.consistency.sample_planes import SamplePlanes
+from mouselift.consistency.sample_planes import SamplePlanes, by_camera, unit_words
 from mouselift.findings import Finding
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
 
@@ -62,7 +62,7 @@ class PooledCameras:
 
     @property
     def unit(self) -> str:
-        return "px of the source" if self.source else "px"
+        return unit_words(self.source)
 
     @property
     def fineness(self) -> str:
@@ -104,7 +104,7 @@ def pool_cameras(samples: Iterable[SamplePlanes]) -> PooledCameras | None:
     total = outline_mismatch(residual)
     size = float(np.nanmedian([sample.size_px for sample in known]))
     own = {name: outline_mismatch(residual[planes.of(k)]) for k, name in enumerate(names) if planes.of(k).any()}
-    faulty, because, repeats = _blamed(planes, names, "px of the source" if source else "px")
+    faulty, because, repeats = _blamed(planes, names, unit_words(source))
     settles = not repeats and _rough(planes, total, len(names))
     return PooledCameras(len(known), source, total, total / size, own, faulty, because, settles)
 
@@ -113,16 +113,10 @@ def _rough(planes: _Planes, total: float, cameras: int) -> bool:
     """Whether it is the masks by which outlines miss each other: changes of all cameras leave about as much."""
     if cameras > _MOST_CAMERAS:
         return False
-    left = outline_mismatch(planes.left_by(_all_columns(planes, cameras), np.ones(len(planes.residual), dtype=bool)))
+    left = outline_mismatch(
+        planes.left_by(by_camera(planes.view, planes.columns, cameras), np.ones(len(planes.residual), dtype=bool))
+    )
     return left > _HARD_PX and total < _MOST_SHRINK * left
-
-
-def _all_columns(planes: _Planes, cameras: int) -> np.ndarray:
-    out = np.zeros((len(planes.residual), cameras, planes.columns.shape[2]))
-    rows = np.arange(len(out))
-    for place in (0, 1):
-        out[rows, planes.view[:, place]] += planes.columns[:, place]
-    return out.reshape(len(out), -1)
 
 
 _ALONE = {"tangency", "tangency-unknown"}  # what one sample says of its cameras, and what all together may know better

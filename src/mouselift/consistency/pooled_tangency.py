@@ -11,15 +11,15 @@ must also be larger than a floor, and than a share of what outlines disagree by.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
 from scipy.special import fdtri
 
-from mouselift.array_types import Array, Matrix3
-from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes
+from mouselift.array_types import Array
+from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera
 
 _FALSE_ALARMS = 1e-4  # of the test, were residuals noise alone
 _POWER_SIGMA = 1.65  # a fault that shows in 95 of 100 datasets lies so far beyond the limit
@@ -80,7 +80,7 @@ def pool(evidence: Sequence[SamplePlanes]) -> PooledTangency | None:
     views = len(common[0].cameras)
     residuals = [e.residual.astype(np.float64) for e in common]
     reference = dict(zip(common[0].cameras, common[0].R, strict=True))
-    columns = [_columns(e, reference, common[0].cameras) for e in common]
+    columns = [by_camera(e.view, e.columns(reference), views) for e in common]
     together = np.concatenate(residuals)
     typical = 1.4826 * float(np.median(np.abs(together)))
     clip = _CLIP * max(typical, FLOOR_PX)
@@ -135,15 +135,6 @@ def _baselines(one: SamplePlanes) -> np.ndarray:
     """[v - 1, 3] unit directions from the first camera to the others."""
     along = one.centre[1:] - one.centre[0]
     return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-300)
-
-
-def _columns(one: SamplePlanes, reference: Mapping[str, Matrix3], names: Sequence[str]) -> Float64[Array, "m k"]:
-    """d residual / d (numbers of all cameras), pixels."""
-    out = np.zeros((len(one.residual), len(names), NUMBERS))
-    own, rows = one.columns(reference), np.arange(len(out))
-    for place in (0, 1):
-        out[rows, one.view[:, place]] += own[:, place]
-    return out.reshape(len(out), -1)
 
 
 def _least(

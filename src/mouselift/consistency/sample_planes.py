@@ -91,6 +91,19 @@ class SamplePlanes:
         return np.einsum("mpi,mpik->mpk", self.slope.astype(np.float64), flow)
 
 
+def by_camera(view: np.ndarray, columns: Float64[Array, "m 2 4"], cameras: int) -> Float64[Array, "m k"]:
+    """d residual / d (numbers of all cameras, one camera after the other). view: [m, 2], numbers of cameras."""
+    out, rows = np.zeros((len(view), cameras, NUMBERS)), np.arange(len(view))
+    for place in (0, 1):
+        out[rows, view[:, place]] += columns[:, place]
+    return out.reshape(len(view), -1)
+
+
+def unit_words(source: bool) -> str:
+    """What lengths are in, as sentences say it."""
+    return "px of the source" if source else "px"
+
+
 def _own_rig(sample: Sample) -> tuple[dict[str, float], int | None]:
     """(magnification by view; what tells one rig from another) of mouselift's own samples.
 

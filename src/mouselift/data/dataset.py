@@ -48,9 +48,7 @@ class ViewChoice:
     inputs: int | tuple[str, ...] | None = None  # how many, or which by name; None: all that are loaded
     views: int | None = None  # loaded a sample, inputs among them (held-out ones apart); None: all
     draw: Literal["first", "random"] = "first"  # by the sample's file order, or anew in every epoch
-    targets: Literal["all", "others"] | tuple[str, ...] = (
-        "all"  # all loaded views, those that are no inputs, or by name
-    )
+    targets: Literal["all", "others"] | tuple[str, ...] = "all"  # that are loaded; that are no inputs; or by name
     held_out: tuple[str, ...] = ()  # never inputs nor targets; left out altogether ...
     show_held_out: bool = False  # ... unless asked for: then they are targets (evaluation)
 

@@ -151,9 +151,12 @@ def resized(camera: Camera, width: int, height: int) -> Camera:
 
 def turned(camera: Camera, degrees: float) -> Camera:
     """Turned about its optical axis; the image turns clockwise by `degrees` about the principal point."""
-    angle = math.radians(degrees)
+    return camera.turned(_about_z(math.radians(degrees)))
+
+
+def _about_z(angle: float) -> Matrix3:
     c, s = math.cos(angle), math.sin(angle)
-    return camera.turned(np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]]))
+    return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
 def zoomed(camera: Camera, factor: float) -> Camera:
@@ -242,9 +245,7 @@ class Augmentation:
 
     def world(self, rng: np.random.Generator) -> Matrix3:
         """A sample's draw: R_new_old of its world."""
-        angle = float(rng.uniform(0, 2 * math.pi)) if self.world_turn else 0.0
-        c, s = math.cos(angle), math.sin(angle)
-        return np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        return _about_z(float(rng.uniform(0, 2 * math.pi)) if self.world_turn else 0.0)
 
     def camera(self, camera: Camera, rng: np.random.Generator) -> Camera:
         """A view's draw: the camera to resample for."""

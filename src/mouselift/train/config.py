@@ -133,6 +133,11 @@ class TrainConfig:
         """Of all processes together."""
         return self.batch * self.accumulate * processes
 
+    @property
+    def vgg_file(self) -> Path:
+        """Where VGG19's weights are; `check_ready` says where there is no such file."""
+        return self.vgg or self.checkpoint or Path()
+
     def as_json(self) -> dict[str, Any]:
         """Plain values, for the run's description."""
         return msgspec.to_builtins(self, enc_hook=str)

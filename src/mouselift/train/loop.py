@@ -83,7 +83,7 @@ def train_model(
     config = resolve(recipe, options)
     config.check_ready()
     if config.facelift_file:
-        vgg_weights(config.vgg or config.checkpoint or Path())  # that they are there: before hours are spent
+        vgg_weights(config.vgg_file)  # that they are there: before hours are spent
     with started(config.device) as ranks:
         progress = progress if ranks.first else silent
         device = ranks.device(config.device)
@@ -101,7 +101,7 @@ def train_model(
                 for tracker in run.trackers:
                     tracker.close()
             if config.facelift_file and ranks.first:
-                write_facelift_file(out / LAST, config.vgg or config.checkpoint or Path(), out / FACELIFT)
+                write_facelift_file(out / LAST, config.vgg_file, out / FACELIFT)
             summary = run.summary(out)
             ranks.from_first(lambda: folder.close({"summary": dataclasses.asdict(summary)}))
     return summary
@@ -158,7 +158,7 @@ class _Run:
         ranks.check_equal(f"updates in the state of {out}", state.update)
         perceptual = None
         if config.losses.perceptual:
-            perceptual = PerceptualLoss.load(config.vgg or config.checkpoint or Path(), device)
+            perceptual = PerceptualLoss.load(config.vgg_file, device)
         training = MultiViewDataset(
             train, size=config.size, views=training_views(config), augment=config.augment,
             background=config.background, seed=config.seed,
