@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +15,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -32,7 +36,13 @@ sys.exit(tyro.cli(View, args=sys.argv[1:]).run())
 @pytest.fixture(scope="module")
 def served(datasets: dict[str, Path]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """(address, process) of a view of the exact dataset, as a user would start it."""
-    command = [sys.executable, "-u", "-c", _CODE, str(datasets["per-sample"]), "--port", "0"]
+    with serving(datasets["per-sample"]) as view:
+        yield view
+
+
+@contextlib.contextmanager
+def serving(folder: Path) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    command = [sys.executable, "-u", "-c", _CODE, str(folder), "--port", "0"]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"}
     )
@@ -59,10 +69,27 @@ def test_opens_clean_and_draws(local: Browser, served: tuple[str, subprocess.Pop
         assert "sample_" in page.run("document.body.innerText")
 
 
+@pytest.mark.slow
+def test_names_run_no_script(local: Browser, datasets: dict[str, Path], tmp_path: Path) -> None:
+    """A sample's folder and a camera whose names are HTML: shown as they are, and nothing in them runs."""
+    bait = """<iframe srcdoc="<img src=x onerror=parent.document.title='RAN'>">**b**"""
+    sample = tmp_path / "set" / bait
+    shutil.copytree(next(datasets["per-sample"].glob("sample_*")), sample)
+    cameras = json.loads((sample / "opencv_cameras.json").read_text())
+    cameras["frames"][0]["view_id"] = bait
+    (sample / "opencv_cameras.json").write_text(json.dumps(cameras))
+    with serving(tmp_path / "set") as (address, _), local.page() as page:
+        page.open(address, settle=5.0)
+        assert page.run("document.title") != "RAN"
+        assert page.run("document.querySelectorAll('iframe').length") == 0
+        assert bait in page.run("document.body.innerText")
+        assert page.run("document.querySelectorAll('canvas').length") >= 1
+
+
 def test_only_this_machine_can_reach_it(served: tuple[str, subprocess.Popen[str]]) -> None:
     """The listening socket is bound to the loopback address, as the kernel tells."""
     address, _ = served
-    port = f"{int(address.rsplit(':', 1)[1]):04X}"
+    port = f"{urlsplit(address).port:04X}"
     tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
     if not tables[0].exists():
         pytest.skip("no /proc/net/tcp on this system")

@@ -175,10 +175,10 @@ def test_served(tmp_path: Path, sample_folder: Callable[..., Path]) -> None:
     for name in ("sample_1", "sample_2"):
         write_ply(sample_folder(tmp_path / "recon" / name, "cameras.json") / "gaussians.ply", some())
     with SplatView(tmp_path / "recon", port=0, sample="sample_2") as live:
-        assert "**sample_2** (2 of 2)" in live.words.content
+        assert "<b>sample_2</b></p><p>2 of 2</p>" in live.words.content
         assert "40 of 40 Gaussians" in live.words.content
         live.show(0)
-        assert "**sample_1**" in live.words.content
+        assert "<b>sample_1</b>" in live.words.content
         assert "2 cameras" in live.words.content
     broken = some()
     broken.opacities[7] = np.nan

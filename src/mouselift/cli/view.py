@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import webbrowser
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +14,11 @@ from mouselift.cli.console import EXIT_OK, say
 from mouselift.errors import DatasetError
 from mouselift.reconstruct.options import Activated
 
+_NOT_ALONE = (
+    "--host {}: other machines can reach this viewer. Whoever has the address with its token can read the scene, and "
+    "whoever listens on the network too: nothing is encrypted. `ssh -L 8080:127.0.0.1:8080 MACHINE` needs no --host"
+)
+
 
 @dataclass
 class View:
@@ -20,7 +26,8 @@ class View:
 
     Or of Gaussians: a .ply or .splat, or what `mouselift reconstruct` wrote, next to the cameras.
 
-    Only this machine can reach it unless --host says otherwise; there is no password. Ctrl-C ends it. Needs
+    Only this machine can reach it unless --host says otherwise, and only who has the printed address, which holds a
+    random token, new for every start. Ctrl-C ends it. Needs
     `pip install 'mouselift[view]'`. Example: `mouselift view out/mouse7 --sample sample_000120`
     """
 
@@ -34,11 +41,15 @@ class View:
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""
     host: str = "127.0.0.1"
-    """Address to listen on; 0.0.0.0: every network that this machine is in."""
+    """Address to listen on; 0.0.0.0: every network that this machine is in. Other than the default, everyone there who
+    has the printed address can read the scene, and what is sent is not encrypted; a tunnel (`ssh -L`) is safer."""
     port: int = 8080
     """Port; 0: any free one."""
+    open: bool = False
+    """Open the address in this machine's browser."""
 
     def run(self) -> int:
+        from mouselift.view.gate import is_loopback
         from mouselift.view.live import LiveView, SplatView, is_splats
 
         own = (self.path, self.host, self.port, self.sample)
@@ -49,7 +60,11 @@ class View:
             )
         with SplatView(*own, self.activated) if splats else LiveView(*own) as live:
             try:
-                say(f"Open [bold]{live.address}[/]  (Ctrl-C ends it)")
+                say(f"Open {live.address}  (Ctrl-C ends it)", markup=False)
+                if not is_loopback(self.host):
+                    say(_NOT_ALONE.format(self.host), error=True, markup=False)
+                if self.open:
+                    webbrowser.open(live.address)
                 while True:
                     time.sleep(3600)
             except KeyboardInterrupt:

@@ -1,6 +1,7 @@
 """Scenes live in a browser, through viser (extra `view`): a dataset's samples, or Gaussians beside their cameras.
 
-Nothing leaves the machine unless a host is given.
+Nothing leaves the machine unless a host is given; `gate.py` checks who asks. Names come from files of others: the
+page shows them as text, never as Markdown or HTML, both of which viser runs as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
+from markupsafe import Markup
 from scipy.spatial.transform import Rotation
 
 from mouselift.array_types import Array, ImageRGB, Vector3
@@ -29,11 +31,13 @@ from mouselift.gaussians.files import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
 from mouselift.reconstruct.record import CAMERAS, SPLATS
+from mouselift.view.gate import Gate, check_host
 from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
 from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
 _BLUE = (10, 132, 255)
 _ROOT = "/sample"
+_LAST_PORT = 65535  # 16 bits in TCP
 
 
 class Served(contextlib.AbstractContextManager["Served"]):
@@ -45,27 +49,34 @@ class Served(contextlib.AbstractContextManager["Served"]):
     eye = (1.5, -1.6, 1.1)  # from where the scene's centre is first seen, in its radii
 
     def __init__(self, count: int, first: int, host: str, port: int) -> None:
-        self.host = host
-        self.port = free_port(host, port)
+        check_host(host)
+        self.gate = Gate(host, free_port(host, port))
         viser = _viser()
-        with contextlib.redirect_stdout(io.StringIO()):  # viser prints a banner; the caller says the address
-            self.server = viser.ViserServer(host=host, port=self.port, verbose=False)
-        self.server.scene.set_up_direction("+z")
-        self.server.initial_camera.position = self.eye
-        self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
-        self.words = self.server.gui.add_markdown("")
-        if count > 1:
-            slider = self.server.gui.add_slider("sample", 0, count - 1, 1, first)
-            slider.on_update(lambda event: self.show(int(slider.value)))
+        with contextlib.redirect_stdout(io.StringIO()), self.gate.installed():  # viser prints a banner
+            self.server = viser.ViserServer(host=host, port=self.gate.port, verbose=False)
         try:
-            self.show(first)
+            self._fill(count, first)
         except BaseException:
             self.close()
             raise
 
+    def _fill(self, count: int, first: int) -> None:
+        if self.server.get_port() != self.gate.port:  # viser takes the next port where this one was taken meanwhile
+            raise _not_served(self.gate.host, self.gate.port, "another program has just taken it")
+        self.gate.verify()
+        self.server.scene.set_up_direction("+z")
+        self.server.initial_camera.position = self.eye
+        self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
+        self.words = self.server.gui.add_html("")
+        if count > 1:
+            slider = self.server.gui.add_slider("sample", 0, count - 1, 1, first)
+            slider.on_update(lambda event: self.show(int(slider.value)))
+        self.show(first)
+
     @property
     def address(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        """What the user opens; whoever has it can read the scene."""
+        return self.gate.address
 
     @abstractmethod
     def show(self, index: int) -> None:
@@ -101,11 +112,11 @@ class LiveView(Served):
         sample = load_sample(folder, colours=True)
         self.clear()
         if not sample.views:
-            self.words.content = f"**{folder.name}**: none of its views can be shown; `mouselift audit` says why."
+            self.words.content = text(folder.name, ["None of its views can be shown; `mouselift audit` says why."])
             return
         scene = scene_of(sample)
         draw(self.server.scene, scene)
-        self.words.content = f"**{scene.title}** ({index + 1} of {len(self.folders)})\n\n{scene.note}"
+        self.words.content = text(scene.title, [f"{index + 1} of {len(self.folders)}", scene.note])
 
 
 @dataclass(frozen=True)
@@ -148,11 +159,22 @@ class SplatView(Served):
         self.clear()
         draw(self.server.scene, replace(scene, hull=None))
         draw_splats(self.server.scene, scene, cloud)
-        self.words.content = (
-            f"**{source.name}** ({index + 1} of {len(self.sources)})\n\n{len(cloud):,} of {len(splats):,} Gaussians "
-            f"are opaque enough to be seen; {len(scene.cameras)} cameras."
-            + "".join(f"\n\n{_sentence(note)}" for note in splats.notes)
+        seen = f"{len(cloud):,} of {len(splats):,} Gaussians are opaque enough to be seen"
+        self.words.content = text(
+            source.name,
+            [
+                f"{index + 1} of {len(self.sources)}",
+                f"{seen}; {len(scene.cameras)} cameras.",
+                *(_sentence(note) for note in splats.notes),
+            ],
         )
+
+
+def text(title: str, paragraphs: Sequence[str]) -> str:
+    """HTML that shows these words as they are: whatever is markup in them is escaped."""
+    lines = [Markup("<b>{}</b>").format(title), *paragraphs]
+    body = Markup("").join(Markup("<p>{}</p>").format(line) for line in lines)
+    return str(Markup('<div style="padding: 0 0.8em; overflow-wrap: anywhere">{}</div>').format(body))
 
 
 def _sentence(note: str) -> str:
@@ -172,13 +194,13 @@ def draw(api: Any, scene: Scene) -> None:
             point_size=1.1 * scene.hull.voxel / scene.radius,
             precision="float32",
         )
-    for camera in scene.cameras:
-        _draw_camera(api, scene, camera)
+    for index, camera in enumerate(scene.cameras):
+        _draw_camera(api, scene, camera, index)
 
 
-def _draw_camera(api: Any, scene: Scene, camera: SceneCamera) -> None:
+def _draw_camera(api: Any, scene: Scene, camera: SceneCamera, index: int) -> None:
     """Own lines and image plane: viser's frustum cannot say where the principal point is."""
-    name = f"{_ROOT}/{camera.name}"
+    name = f"{_ROOT}/{index + 1} {camera.name.replace('/', '_')}"  # a slash would begin another level of the scene
     centre, corners = scene.local(camera.camera.centre[None])[0], scene.local(camera.corners)
     ends = [(centre, corner) for corner in corners] + [(corners[k], corners[(k + 1) % 4]) for k in range(4)]
     api.add_line_segments(f"{name}/edges", np.array(ends, dtype=np.float32), _BLUE, thickness=0.003)
@@ -259,16 +281,19 @@ def _cameras_for(file: Path, sample: str | None) -> Path | None:
 
 def free_port(host: str, port: int) -> int:
     """`port` where nobody listens on it; any free one for 0. MouseliftError where it is taken: no other instead."""
+    if not 0 <= port <= _LAST_PORT:
+        raise MouseliftError(f"--port {port}: expected 0 (any free one) to {_LAST_PORT}")
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise MouseliftError(
-                f"{host}:{port} cannot be served: {error.strerror or error}; give another --port (0: any free one) or "
-                "--host"
-            ) from None
+            raise _not_served(host, port, error.strerror or str(error)) from None
         return int(probe.getsockname()[1])
+
+
+def _not_served(host: str, port: int, why: str) -> MouseliftError:
+    return MouseliftError(f"{host}:{port} cannot be served: {why}; give another --port (0: any free one) or --host")
 
 
 def index_of(path: Path, names: Sequence[str], sample: str | None) -> int:
