@@ -55,7 +55,7 @@ def main() -> None:
     for size in options.sizes:
         sample = random_sample(options.views, size)
         shape = (options.views, size, size)
-        wall, cpu = (forward_seconds(engine, *shape, clock) for clock in (time.perf_counter, time.process_time))
+        wall, cpu = (forward_seconds(engine, *shape, clock=clock) for clock in (time.perf_counter, time.process_time))
         start = time.perf_counter(), time.process_time()
         engine.reconstruct(sample)
         took = time.perf_counter() - start[0], time.process_time() - start[1]

@@ -1,10 +1,13 @@
 """GS-LRM on a CPU: the released network's forward pass, and `tiny()` against the same network written naively.
 
     python benchmarks/gslrm_forward.py released [--views 6] [--size 512] [--dtype bfloat16] [--layers 24] [--threads 1]
+    python benchmarks/gslrm_forward.py released --sample DATASET/sample_000000 --mask-margin 8
+    python benchmarks/gslrm_forward.py released --sample DATASET/sample_000000 --compare --size 256
     python benchmarks/gslrm_forward.py tiny
 
 `released` uses random weights: time and memory do not depend on them. It prints the estimate of
-`mouselift.models.gslrm.config` next to the peak of the process.
+`mouselift.models.gslrm.config` next to the peak of the process. With a prepared sample, only the patches near its
+subject become tokens.
 """
 
 from __future__ import annotations
@@ -14,14 +17,17 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mouselift.cli.console import progress_bar
+from mouselift.data.dataset import MultiViewDataset
 from mouselift.models.gslrm.config import check_memory, released, tiny
-from mouselift.models.gslrm.model import GSLRM, Attention
+from mouselift.models.gslrm.model import GSLRM, Attention, patchify
+from mouselift.models.gslrm.packing import near_subject, patches_near
 
 
 class NaiveAttention(nn.Module):
@@ -52,14 +58,20 @@ def cameras(views: int, size: int) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(np.stack(poses)).float()[None], K
 
 
-def run_released(views: int, size: int, dtype: torch.dtype, layers: int) -> None:
-    config = replace(released(), layers=layers)
-    estimate = check_memory(config, views, size, size, dtype=dtype)
-    print(f"{config.tokens(views, size, size):,} tokens, {dtype}, estimate {estimate / 1e9:.2f} GB", flush=True)
+def run_released(views: int, size: int, dtype: torch.dtype, layers: int, folder: Path | None, margin: int) -> None:
+    config, patches = replace(released(), layers=layers), None
+    image, (c2w, K) = torch.rand(1, views, 3, size, size), cameras(views, size)
+    if folder is not None:
+        config = replace(config, mask_margin=margin)
+        sample = MultiViewDataset([folder], size=size)[0]
+        image, c2w, K = (part[:views][None] for part in (sample.image, sample.c2w, sample.fxfycxcy))
+        (patches,) = patches_near(image[:, :, 3], margin, config.patch_size)
+    shape = (len(image[0]), size, size)
+    estimate = check_memory(config, *shape, dtype=dtype, patches=patches)
+    print(f"{config.tokens(*shape, patches):,} tokens, {dtype}, estimate {estimate / 1e9:.2f} GB", flush=True)
     torch.manual_seed(0)
     model = GSLRM(config).eval().lower_precision(dtype)
     loaded = peak()
-    c2w, K = cameras(views, size)
     wall, cpu = time.perf_counter(), time.process_time()
     with torch.inference_mode(), progress_bar() as progress:
 
@@ -68,7 +80,7 @@ def run_released(views: int, size: int, dtype: torch.dtype, layers: int) -> None
             spent = time.perf_counter() - wall
             print(f"block {done}/{total}, {spent:.0f} s, left {spent / done * (total - done):.0f} s", flush=True)
 
-        found = model(torch.rand(1, views, 3, size, size), c2w, K, progress=log)
+        found = model(image, c2w, K, progress=log)
     finite = bool(torch.isfinite(found.xyz).all())
     print(f"{found.xyz.shape[1]:,} Gaussians, finite: {finite}; {time.perf_counter() - wall:.0f} s wall, ", end="")
     print(f"{time.process_time() - cpu:.0f} s CPU; peak {peak():.2f} GB ({loaded:.2f} GB once loaded)")
@@ -77,6 +89,24 @@ def run_released(views: int, size: int, dtype: torch.dtype, layers: int) -> None
 def peak() -> float:
     """GB, largest resident size so far."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
+
+
+def run_compare(size: int, layers: int, folder: Path, margin: int) -> None:
+    """How much leaving patches out changes the Gaussians of the subject's pixels: the same random weights, twice."""
+    torch.manual_seed(0)
+    model = GSLRM(replace(released(), layers=layers)).eval()
+    sample = MultiViewDataset([folder], size=size)[0]
+    image, c2w, K = (part[None] for part in (sample.image, sample.c2w, sample.fxfycxcy))
+    with torch.inference_mode():
+        whole = model(image, c2w, K)
+        model.config = replace(model.config, mask_margin=margin)
+        part = model(image, c2w, K)
+    near = patchify(near_subject(image[:, :, 3], margin)[:, :, None].float(), 8).flatten() > 0
+    kept = torch.cat([torch.ones(model.config.global_gaussians, dtype=torch.bool), near])
+    print(f"{size} px, {layers} layers: {int(kept.sum()):,} of {len(kept):,} Gaussians kept")
+    for name in ("xyz", "features", "scaling", "opacity"):
+        a, b = getattr(whole, name)[0, kept], getattr(part, name)[0]
+        print(f"{name}: differs by {(a - b).abs().mean():.4f} in the mean, itself spread by {a.std():.4f}")
 
 
 def run_tiny(views: int = 4, size: int = 128) -> None:
@@ -118,12 +148,18 @@ def main() -> None:
     parser.add_argument("--dtype", choices=["float32", "bfloat16"], default="bfloat16")
     parser.add_argument("--layers", type=int, default=24)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--sample", type=Path, help="a prepared sample, in place of noise")
+    parser.add_argument("--mask-margin", type=int, default=8, help="pixels about the sample's subject")
+    parser.add_argument("--compare", action="store_true", help="with --sample: with all patches, and with some")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     if options.network == "tiny":
         run_tiny()
+    elif options.compare:
+        run_compare(options.size, options.layers, options.sample, options.mask_margin)
     else:
-        run_released(options.views, options.size, getattr(torch, options.dtype), options.layers)
+        dtype = getattr(torch, options.dtype)
+        run_released(options.views, options.size, dtype, options.layers, options.sample, options.mask_margin)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,9 @@ CASES: dict[str, TrainConfig] = {
     "LoRA": replace(BASE, lora=LoRAConfig(rank=8)),
     "bfloat16": replace(BASE, precision="bfloat16"),
     "running mean": replace(BASE, ema=0.99, recompute=True),
+    "the subject's patches, hull": replace(
+        BASE, size=192, network=replace(NETWORK, mask_margin=0, hull_channels=True, hull_range=0.35)
+    ),
     "wide, few tokens": replace(BASE, network=replace(NETWORK, width=1024, layers=6), size=64),
 }
 
@@ -55,8 +58,12 @@ def batch_of(config: TrainConfig) -> Batch:
     intrinsics = torch.tensor([1.1 * side, 1.1 * side, side / 2, side / 2]).repeat(b, v, 1)
     places = torch.arange(v).repeat(b, 1)
     names = tuple(str(k) for k in range(v))
+    image = torch.rand(b, v, 4, side, side)
+    if config.network.mask_margin is not None:  # a subject on the middle half of each side: a quarter of the patches
+        image[:, :, 3] = 0.0
+        image[:, :, 3, side // 4 : -side // 4, side // 4 : -side // 4] = 1.0
     return Batch(
-        tuple(str(k) for k in range(b)), (names,) * b, torch.rand(b, v, 4, side, side), c2w, intrinsics,
+        tuple(str(k) for k in range(b)), (names,) * b, image, c2w, intrinsics,
         torch.zeros(b, v, 2, dtype=torch.int64), torch.ones(b, 3), places, places, torch.zeros(b, v, dtype=torch.bool),
     )  # fmt: skip
 
@@ -101,7 +108,9 @@ def main() -> None:
         found = subprocess.run(
             [sys.executable, __file__, name], env=environment, check=True, capture_output=True, text=True
         )
-        measured, estimate = int(found.stdout), step_memory(config).peak
+        quarter = ((config.size or 0) // config.network.patch_size) ** 2 // 4
+        patches = None if config.network.mask_margin is None else quarter
+        measured, estimate = int(found.stdout), step_memory(config, patches=patches).peak
         sys.stdout.write(f"| {name} | {estimate / 1e6:.0f} | {measured / 1e6:.0f} | {estimate / measured:.2f} |\n")
         sys.stdout.flush()
 

@@ -151,6 +151,7 @@ def test_options_out_of_range(dataset: Path, checkpoint: Path) -> None:
     refused(DatasetError, "three levels 0..255, got", dataset, checkpoint, background=(0, 0, 300))
     refused(DatasetError, "one of --hold-out, --views", dataset, checkpoint, hold_out=("c1",), views=("c2",))
     refused(CheckpointError, "no such checkpoint", dataset, checkpoint, lpips=Path("none.pt"))
+    refused(ModelError, "mask_margin: expected .* at least 0, got -1", dataset, checkpoint, mask_margin=-1)
 
 
 def test_a_second_run_is_refused_where_it_differs(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:

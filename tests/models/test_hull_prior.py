@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from mouselift.data.rays import nearest_offset, pixel_rays
 from mouselift.errors import ModelError
 from mouselift.geometry.similarity import looking_at
+from mouselift.models.gslrm import hull_prior
 from mouselift.models.gslrm.config import GSLRMConfig, from_scratch, tiny, weight_count
 from mouselift.models.gslrm.hull_prior import hull_maps
 from mouselift.models.gslrm.model import GSLRM
@@ -87,6 +89,25 @@ def test_one_mask_may_lack_a_part() -> None:
     lacking, still = entry_error(c2w, fxfycxcy, alpha)
     assert lacking == pytest.approx(whole, abs=0.08)
     assert still > 0.95 * share
+
+
+@pytest.mark.parametrize("views", [2, 3, 4, 7])
+def test_the_compiled_walk_finds_the_same(views: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Masks with holes, specks, cut limbs and a cut by the border: what could tell the two apart."""
+    c2w, fxfycxcy = (part.float() for part in ring(views))
+    rng = np.random.default_rng(views)
+    noise = torch.tensor(rng.random((views, 1, 6, 6)), dtype=torch.float32)
+    ragged = F.interpolate(noise, SIDE, mode="bilinear")[:, 0]
+    alpha = (ball_alpha(c2w, fxfycxcy).float() * (ragged > 0.3) + (ragged > 0.93)).clamp(0, 1)[:1].clone()
+    alpha[0, 0, :, :20] = 1.0
+    alpha[0, -1, 30:] = 0.0
+    origins, directions = pixel_rays(c2w, fxfycxcy, SIDE, SIDE)
+    compiled = hull_maps(alpha, c2w, fxfycxcy, origins, directions, reach=1.2)
+    monkeypatch.setattr(hull_prior, "_compiled", hull_prior._walked)  # pyright: ignore[reportPrivateUsage]
+    walked = hull_maps(alpha, c2w, fxfycxcy, origins, directions, reach=1.2)
+    assert torch.equal(compiled[:, :, 1], walked[:, :, 1])
+    assert compiled[:, :, 1].sum() > (15 if views == 2 else 300)
+    assert (compiled - walked).abs().max() < 1e-4
 
 
 def small(**changes: object) -> GSLRM:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -17,6 +17,7 @@ from mouselift.gaussians.files import read_splats
 from mouselift.models.gslrm.config import check_memory
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
+from mouselift.models.gslrm.packing import patches_near
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.options import Precision
 from mouselift.render.base import Gaussians
@@ -34,29 +35,55 @@ class Engine:
     dtype: torch.dtype  # of the trunk's linear layers; all else is float32
 
     @classmethod
-    def load(cls, checkpoint: Path, *, dtype: torch.dtype = torch.float32, device: str | None = None) -> Engine:
+    def load(
+        cls,
+        checkpoint: Path,
+        *,
+        dtype: torch.dtype = torch.float32,
+        device: str | None = None,
+        mask_margin: int | None = None,
+    ) -> Engine:
         """From a checkpoint file (`models.gslrm.facelift.load_gslrm`, CheckpointError as there).
 
+        mask_margin: as `ReconstructOptions.mask_margin`.
         device: "cpu", "cuda", "cuda:1"; None: CUDA where there is one, else the CPU. ModelError for a device that is
         not there, and for a precision other than float32 and bfloat16.
         """
         if dtype not in _DTYPES:
             raise ModelError(f"expected float32 or bfloat16, got {dtype}; other precisions were not tested")
         place = device_of(device)
-        return cls(load_gslrm(checkpoint).lower_precision(dtype).requires_grad_(False).to(place), place, dtype)
+        model = load_gslrm(checkpoint).lower_precision(dtype).requires_grad_(False).to(place)
+        if mask_margin is not None:
+            model.config = replace(model.config, mask_margin=mask_margin)
+        return cls(model, place, dtype)
 
     @property
     def held(self) -> int:
         """Bytes that the weights take already."""
         return sum(weight.numel() * weight.element_size() for weight in self.model.parameters())
 
-    def memory(self, views: int, height: int, width: int) -> int:
-        """Bytes that one sample of this size takes at the peak, weights included.
+    def patches(self, sample: SampleTensors, chosen: Sequence[int]) -> int | None:
+        """How many of these views' patches become tokens; None: all of them, whatever the images show."""
+        margin = self.model.config.mask_margin
+        if margin is None:
+            return None
+        (count,) = patches_near(sample.image[list(chosen), 3][None], margin, self.model.config.patch_size)
+        return count
+
+    def memory(self, views: int, height: int, width: int, patches: int | None = None) -> int:
+        """Bytes that one sample of this size takes at the peak, weights included. patches: as `GSLRMConfig.tokens`.
 
         ModelError, with both figures, where more than that is not free on the device (weights are there already).
         """
         return check_memory(
-            self.model.config, views, height, width, dtype=self.dtype, device=self.device, held=self.held
+            self.model.config,
+            views,
+            height,
+            width,
+            dtype=self.dtype,
+            device=self.device,
+            held=self.held,
+            patches=patches,
         )
 
     def check_size(self, name: str, height: int, width: int) -> None:
@@ -86,7 +113,7 @@ class Engine:
             )
         height, width = sample.image.shape[-2:]
         self.check_size(f"sample {sample.name}", height, width)
-        self.memory(len(chosen), height, width)
+        self.memory(len(chosen), height, width, self.patches(sample, chosen))
         with torch.no_grad():
             parts = (sample.image, sample.c2w, sample.fxfycxcy)
             image, c2w, fxfycxcy = (part[chosen][None].to(self.device) for part in parts)
@@ -128,6 +155,7 @@ class NetworkSource:
     checkpoint: Path
     precision: Precision = "float32"
     device_name: str | None = None  # as `Engine.load`
+    mask_margin: int | None = None  # as `Engine.load`
 
     def __post_init__(self) -> None:
         if not self.checkpoint.is_file():
@@ -135,15 +163,22 @@ class NetworkSource:
 
     @cached_property
     def engine(self) -> Engine:
-        return Engine.load(self.checkpoint, dtype=getattr(torch, self.precision), device=self.device_name)
+        return Engine.load(
+            self.checkpoint,
+            dtype=getattr(torch, self.precision),
+            device=self.device_name,
+            mask_margin=self.mask_margin,
+        )
 
     @property
     def identity(self) -> dict[str, object]:
-        return {"checkpoint": file_digest(self.checkpoint), "dtype": self.precision}
+        told = {} if self.mask_margin is None else {"mask_margin": self.mask_margin}
+        return {"checkpoint": file_digest(self.checkpoint), "dtype": self.precision, **told}
 
     @property
     def words(self) -> str:
-        return f"{self.checkpoint.name}, {self.precision}"
+        near = "" if self.mask_margin is None else f", patches within {self.mask_margin} px of the masks"
+        return f"{self.checkpoint.name}, {self.precision}{near}"
 
     @property
     def device(self) -> torch.device:

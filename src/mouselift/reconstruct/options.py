@@ -112,13 +112,16 @@ class ReconstructOptions:
     """Precision of the network's linear layers; bfloat16 halves their memory."""
     device: str | None = None
     """cpu, cuda or cuda:1; CUDA where there is one, by default."""
+    mask_margin: int | None = None
+    """Only patches within so many pixels of the subject's mask enter the network, only such pixels become Gaussians: a
+    tenth of the time and less. By default what the network was trained with; FaceLift's was with all of them."""
 
     def __post_init__(self) -> None:
         if self.filter not in get_args(FilterName):
             raise ModelError(f"filter: expected one of {', '.join(get_args(FilterName))}, got {self.filter!r}")
         if self.turntable < 0:
             raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
-        _check(self.size, self.background)
+        _check(self.size, self.background, self.mask_margin)
 
     @property
     def rule(self) -> HoldOut:
@@ -164,6 +167,9 @@ class EvaluateOptions:
     """Precision of the network's linear layers."""
     device: str | None = None
     """cpu, cuda, cuda:1; default: CUDA where there is one."""
+    mask_margin: int | None = None
+    """Only patches within so many pixels of the subject's mask enter the network, only such pixels become Gaussians: a
+    tenth of the time and less. By default what the network was trained with; FaceLift's was with all of them."""
     samples: int | None = None
     """At most this many samples, spread over the dataset."""
     lpips: Path | None = None
@@ -176,8 +182,10 @@ class EvaluateOptions:
             raise DatasetError("--activated says how files of Gaussians are read; expected --gaussians with it")
         if self.gaussians is not None and self.rotate:
             raise DatasetError("--rotate makes a reconstruction a view; expected --checkpoint with it, got --gaussians")
+        if self.mask_margin is not None and self.gaussians is not None:
+            raise DatasetError("--mask-margin says what enters a network; expected --checkpoint with it")
         HoldOut(self.hold_out, self.views, self.rotate)
-        _check(self.size, self.background)
+        _check(self.size, self.background, self.mask_margin)
 
     @property
     def rule(self) -> HoldOut:
@@ -193,7 +201,9 @@ def colour_of(levels: Levels3) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _check(size: int | None, background: Levels3) -> None:
+def _check(size: int | None, background: Levels3, mask_margin: int | None) -> None:
+    if mask_margin is not None and mask_margin < 0:
+        raise ModelError(f"mask_margin: expected a number of pixels of at least 0, got {mask_margin}")
     if size is not None and size < 1:
         raise ModelError(f"size: expected a positive number of pixels, got {size}")
     if not all(0 <= level <= 255 for level in background):

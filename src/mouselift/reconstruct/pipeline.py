@@ -110,7 +110,7 @@ def reconstruct_samples(
         check_output(out, False)
     if alone and len(folders) != 1:
         raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
-    source = NetworkSource(options.checkpoint, options.dtype, options.device)
+    source = NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
     identity = {**source.identity, "options": options.identity, "mouselift": __version__}
     store = RunFolder(out, identity, description=RECONSTRUCTION, record=SampleRecord, verb="reconstruct")
     todo = folders if alone else _unfinished(store, folders)
@@ -261,7 +261,7 @@ def _source_of(options: EvaluateOptions) -> Source:
     if options.gaussians is not None:
         return FileSource(options.gaussians, device_of(options.device), options.activated)
     assert options.checkpoint is not None, "EvaluateOptions has one of the two"
-    return NetworkSource(options.checkpoint, options.dtype, options.device)
+    return NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
 
 
 def _same_input(record: SampleRecord | None, folder: Path, source: Source) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import torch
 
+from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, ModelError
@@ -120,8 +122,14 @@ def estimate(engine: Engine, plan: Plan) -> Estimate:
     for task in plan.tasks:
         engine.check_size(f"sample {task.name}", task.side, task.side)
     largest = max(plan.tasks, key=lambda task: task.inputs * task.side**2)
-    gaussians = config.gaussians(largest.inputs, largest.side, largest.side)
-    need = engine.memory(largest.inputs, largest.side, largest.side)
+    share = None if config.mask_margin is None else _share_of_patches(engine, largest)
+
+    def shape(task: Task) -> tuple[int, int, int, int | None]:
+        every = task.inputs * (task.side // config.patch_size) ** 2
+        return task.inputs, task.side, task.side, None if share is None else math.ceil(share * every)
+
+    gaussians = config.gaussians(*shape(largest))
+    need = engine.memory(*shape(largest))
     available = available_bytes(engine.device)
     free = None if available is None else available + engine.held
     on_cpu = engine.device.type == "cpu"
@@ -132,32 +140,45 @@ def estimate(engine: Engine, plan: Plan) -> Estimate:
             f"{largest.folder}: expected at most the {free / 1e9:.1f} GB that are free, drawing and writing "
             f"{gaussians:,} Gaussians takes about {need / 1e9:.1f} GB; take fewer --views or a smaller --size"
         )
-    kinds = {(task.inputs, task.side) for task in plan.tasks}
-    seconds = {kind: forward_seconds(engine, kind[0], kind[1], kind[1]) for kind in kinds}
+    seconds = {kind: forward_seconds(engine, *kind) for kind in {shape(task) for task in plan.tasks}}
     threads = f", {torch.get_num_threads()} threads" if on_cpu else ""
     return Estimate(
         len(plan.tasks),
         largest.inputs,
         largest.side,
-        config.tokens(largest.inputs, largest.side, largest.side),
+        config.tokens(*shape(largest)),
         gaussians,
         need,
         free,
         gaussians * BYTES_A_SPLAT,
-        sum(len(task.rounds) * seconds[task.inputs, task.side] for task in plan.tasks),
+        sum(len(task.rounds) * seconds[shape(task)] for task in plan.tasks),
         f"{engine.device}, {str(engine.dtype).removeprefix('torch.')}{threads}",
     )
 
 
+def _share_of_patches(engine: Engine, task: Task) -> float:
+    """Of a sample's patches, those that its subject touches: the one sample that is decoded for an estimate."""
+    sample = MultiViewDataset([task.folder], size=task.side)[0]
+    chosen = max((each.inputs for each in task.rounds), key=len)
+    found = engine.patches(sample, chosen)
+    assert found is not None
+    return found / (len(chosen) * (task.side // engine.model.config.patch_size) ** 2)
+
+
 def forward_seconds(
-    engine: Engine, views: int, height: int, width: int, clock: Callable[[], float] = time.perf_counter
+    engine: Engine,
+    views: int,
+    height: int,
+    width: int,
+    patches: int | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> float:
     """Seconds for one sample on this device, as busy as it is now: one block is run on part of the tokens, scaled up.
 
     A few seconds for `released()` on a CPU. How near it comes: `benchmarks/forward_estimate.py`.
     """
     config = engine.model.config
-    tokens = min(_TRIAL_TOKENS, config.tokens(views, height, width))
+    tokens = min(_TRIAL_TOKENS, config.tokens(views, height, width, patches))
     block, trial = engine.model.transformer_layers[0], torch.zeros(1, tokens, config.width, device=engine.device)
 
     def spent() -> float:
@@ -169,4 +190,4 @@ def forward_seconds(
 
     with torch.no_grad():
         spent()  # the first call also prepares
-        return spent() * forward_flops(config, views, height, width) / block_flops(config, tokens)
+        return spent() * forward_flops(config, views, height, width, patches) / block_flops(config, tokens)

@@ -151,6 +151,26 @@ def test_sizes_and_memory(
         engine.reconstruct(make_sample())
 
 
+def test_only_the_subjects_patches(checkpoint: Path, make_sample: Callable[..., SampleTensors]) -> None:
+    sparse, dense = (Engine.load(checkpoint, device="cpu", mask_margin=margin) for margin in (0, None))
+    sample = make_sample()
+    sample.image[:, 3] = 1.0
+    whole, same = dense.reconstruct(sample), sparse.reconstruct(sample)
+    assert torch.equal(whole.positions, same.positions), "a subject that fills the images: nothing is left out"
+    assert sparse.patches(sample, [0, 1, 2]) == 3 * 12
+    assert dense.patches(sample, [0, 1, 2]) is None
+    sample.image[:, 3] = 0.0
+    sample.image[:, 3, 8:16, 8:20] = 1.0  # two patches a view, the second by half
+    found = sparse.reconstruct(sample)
+    assert len(found) == 2 + 3 * 8 * 12
+    assert sparse.patches(sample, [0, 2]) == 2 * 2
+    assert sparse.memory(3, 512, 512, 6) < 0.3 * dense.memory(3, 512, 512)
+    uv = camera_of(sample, 0)
+    p_cam = found.positions[2 : 2 + 96].double() @ uv.T_cam_world[:3, :3].T + uv.T_cam_world[:3, 3]
+    x = uv.intrinsics[0] * p_cam[:, 0] / p_cam[:, 2] + uv.intrinsics[2]
+    assert sorted(x.round(decimals=1).unique().tolist()) == [k + 0.5 for k in range(8, 20)], "on their pixels' centres"
+
+
 def test_devices_and_precisions(checkpoint: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"expected cpu or cuda.*tpu"):
         Engine.load(checkpoint, device="tpu")

@@ -42,7 +42,7 @@ def test_an_estimate_of_the_right_order(make_sample: Callable[..., SampleTensors
     config = GSLRMConfig(width=256, head_width=32, layers=6)
     engine = Engine(GSLRM(config).eval(), torch.device("cpu"), torch.float32)
     sample = make_sample(4, 128, 128)
-    foretold = forward_seconds(engine, 4, 128, 128, time.process_time)
+    foretold = forward_seconds(engine, 4, 128, 128, clock=time.process_time)
     start = time.process_time()
     engine.reconstruct(sample)
     assert 0.3 < (time.process_time() - start) / foretold < 4

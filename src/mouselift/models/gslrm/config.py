@@ -81,13 +81,15 @@ class GSLRMConfig:
         """Raw numbers a Gaussian: position 3, colour 3 a coefficient, scale 3, quaternion 4, opacity 1."""
         return 3 + 3 * self.coefficients + 3 + 4 + 1
 
-    def tokens(self, views: int, height: int, width: int) -> int:
-        """Length of one sample's sequence."""
-        return self.global_gaussians + views * (height // self.patch_size) * (width // self.patch_size)
+    def tokens(self, views: int, height: int, width: int, patches: int | None = None) -> int:
+        """Length of one sample's sequence. patches: those of its views that become tokens; None: all."""
+        every = views * (height // self.patch_size) * (width // self.patch_size)
+        return self.global_gaussians + (every if patches is None else patches)
 
-    def gaussians(self, views: int, height: int, width: int) -> int:
-        """Gaussians of one sample: one a pixel, and the global ones."""
-        return self.global_gaussians + views * height * width
+    def gaussians(self, views: int, height: int, width: int, patches: int | None = None) -> int:
+        """Gaussians of one sample: the global ones, and one a pixel (of `patches`: at most)."""
+        pixels = views * height * width if patches is None else patches * self.patch_size**2
+        return self.global_gaussians + pixels
 
 
 def released() -> GSLRMConfig:
@@ -121,15 +123,21 @@ def weight_count(config: GSLRMConfig) -> int:
 
 
 def forward_bytes(
-    config: GSLRMConfig, views: int, height: int, width: int, samples: int = 1, dtype: torch.dtype = torch.float32
+    config: GSLRMConfig,
+    views: int,
+    height: int,
+    width: int,
+    samples: int = 1,
+    dtype: torch.dtype = torch.float32,
+    patches: int | None = None,
 ) -> int:
     """Bytes at the peak of inference: weights, and the larger of what a block and what the heads hold at once.
 
-    dtype: of the trunk's linear layers (`GSLRM.lower_precision`).
+    dtype: of the trunk's linear layers (`GSLRM.lower_precision`). patches: as `GSLRMConfig.tokens`.
     """
     linear = dtype.itemsize
-    tokens = samples * config.tokens(views, height, width)
-    gaussians = samples * config.gaussians(views, height, width)
+    tokens = samples * config.tokens(views, height, width, patches)
+    gaussians = samples * config.gaussians(views, height, width, patches)
     pixels = samples * views * height * width
     d = config.width
     # In: the sum so far and the new one, float32. MLP: its input, and the hidden layer before and after GELU.
@@ -149,19 +157,21 @@ def check_memory(
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
     held: int = 0,
+    patches: int | None = None,
 ) -> int:
     """`forward_bytes`; ModelError with both figures where the device (default CPU) has less free.
 
     held: bytes of these that are taken already, such as loaded weights.
     """
-    needed = forward_bytes(config, views, height, width, samples, dtype)
+    needed = forward_bytes(config, views, height, width, samples, dtype, patches)
     available = available_bytes(device or torch.device("cpu"))
     free = None if available is None else available + held
     if free is not None and needed > free:
         raise ModelError(
             f"{samples} sample(s) of {views} views at {height} x {width}: expected at most the {free / 1e9:.1f} GB "
-            f"that are free, needed are about {needed / 1e9:.1f} GB ({config.tokens(views, height, width):,} tokens a "
-            "sample). Take fewer views or samples at a time, a smaller size (256 needs a quarter), or bfloat16"
+            f"that are free, needed are about {needed / 1e9:.1f} GB ({config.tokens(views, height, width, patches):,} "
+            "tokens a sample). Take fewer views or samples at a time, a smaller size (256 needs a quarter), bfloat16, "
+            "or the subject's patches only (mask_margin)"
         )
     return needed
 
@@ -181,9 +191,9 @@ def block_flops(config: GSLRMConfig, tokens: int) -> float:
     return tokens * 2.0 * (4 + 2 * MLP_RATIO) * d * d + 4.0 * tokens * tokens * d
 
 
-def forward_flops(config: GSLRMConfig, views: int, height: int, width: int) -> float:
-    """Of a whole forward pass of one sample."""
-    tokens, pixels = config.tokens(views, height, width), config.patch_size**2
+def forward_flops(config: GSLRMConfig, views: int, height: int, width: int, patches: int | None = None) -> float:
+    """Of a whole forward pass of one sample. patches: as `GSLRMConfig.tokens`."""
+    tokens, pixels = config.tokens(views, height, width, patches), config.patch_size**2
     embedded = (tokens - config.global_gaussians) * pixels * (IMAGE_CHANNELS + config.parameters)
     ends = 2.0 * config.width * (embedded + config.global_gaussians * config.parameters)
     return config.layers * block_flops(config, tokens) + ends

@@ -9,6 +9,9 @@ Matusik et al., SIGGRAPH 2000.)
 
 from __future__ import annotations
 
+from typing import Any
+
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,6 +41,7 @@ def hull_maps(
     alpha: 0..1. c2w, fxfycxcy, origins, directions: as `GSLRM.forward` and `pixel_rays` have them, float32. reach:
     world units about the point nearest the origin that are walked, either way. A ray that meets no hull is tried again
     with one of three or more other views left out: masks lack parts. A view that does not see a point says nothing.
+    On a CPU the walk is compiled (`hull_march`).
     """
     b, v, h, w = alpha.shape
     out = alpha.new_zeros(b, v, 2, h, w)
@@ -49,19 +53,55 @@ def hull_maps(
             if v < 2 or not len(rows):
                 continue
             o, d = (part[sample, view, :, rows, columns].T for part in (origins, directions))  # [r, 3]
-            t0 = -(o * d).sum(dim=1)
-            points = o[:, None] + (t0[:, None] + along)[..., None] * d[:, None]  # [r, steps, 3]
-            others = [k for k in range(v) if k != view]
-            found = torch.stack([_looked_up(alpha[sample, k], w2c[k], fxfycxcy[sample, k], points) for k in others])
-            seen = (found >= 0).sum(dim=0) >= min(_LEAST_SEEN, len(others))
-            lowest = torch.where(found < 0, 1.0, found).sort(dim=0).values * seen
-            entry, known = _entry(lowest[0], along)
-            if len(others) >= _LEAST_OTHERS:
-                second, also = _entry(lowest[1], along)
-                entry, known = torch.where(known, entry, second), known | also
-            out[sample, view, 0, rows, columns] = torch.where(known, entry, 0.0)
-            out[sample, view, 1, rows, columns] = known.to(out.dtype)
+            find = _compiled if alpha.device.type == "cpu" else _walked
+            found = find(alpha[sample], w2c, fxfycxcy[sample], view, o, d, along)
+            out[sample, view, :, rows, columns] = found.T
     return out
+
+
+def _compiled(
+    alpha: Float[Tensor, "v h w"],
+    w2c: Float[Tensor, "v 4 4"],
+    fxfycxcy: Float[Tensor, "v 4"],
+    view: int,
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    along: Float[Tensor, " n"],
+) -> Float[Tensor, "r 2"]:
+    """As `_walked`."""
+    from mouselift.models.gslrm.hull_march import counts_before, entries
+
+    out, others = np.empty((len(origins), 2), dtype=np.float32), len(alpha) - 1
+    masks, *cameras, o, d = (np.ascontiguousarray(part.numpy()) for part in (alpha, w2c, fxfycxcy, origins, directions))
+    march: Any = entries  # compiled: its types are the arrays'
+    march(
+        masks, counts_before(masks, _HALF), *cameras, view, o, d, along.numpy(), others >= _LEAST_OTHERS,
+        np.float32(_NEAR), np.float32(_HALF), min(_LEAST_SEEN, others), out,
+    )  # fmt: skip
+    return torch.from_numpy(out)
+
+
+def _walked(
+    alpha: Float[Tensor, "v h w"],
+    w2c: Float[Tensor, "v 4 4"],
+    fxfycxcy: Float[Tensor, "v 4"],
+    view: int,
+    origins: Float[Tensor, "r 3"],
+    directions: Float[Tensor, "r 3"],
+    along: Float[Tensor, " n"],
+) -> Float[Tensor, "r 2"]:
+    """Of one view's rays: the hull's entry less the ray's nearest point, and 1, or twice 0 where there is none."""
+    t0 = -(origins * directions).sum(dim=1)
+    points = origins[:, None] + (t0[:, None] + along)[..., None] * directions[:, None]  # [r, steps, 3]
+    others = [k for k in range(len(alpha)) if k != view]
+    found = torch.stack([_looked_up(alpha[k], w2c[k], fxfycxcy[k], points) for k in others])
+    seen = (found >= 0).sum(dim=0) >= min(_LEAST_SEEN, len(others))
+    lowest = torch.where(found < 0, 1.0, found).sort(dim=0).values * seen
+    entry, known = _entry(lowest[0], along)
+    if len(others) >= _LEAST_OTHERS:
+        second, also = _entry(lowest[1], along)
+        entry, known = torch.where(known, entry, second), known | also
+    return torch.stack([torch.where(known, entry, 0.0), known.to(entry.dtype)], dim=1)
 
 
 def _looked_up(

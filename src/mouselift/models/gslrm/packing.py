@@ -28,6 +28,11 @@ def touched_patches(pixels: Pixels, patch: int) -> Patches:
     return F.max_pool2d(pixels.float(), patch) > 0
 
 
+def patches_near(alpha: Float[Tensor, "b v h w"], margin: int, patch: int) -> tuple[int, ...]:
+    """How many patches of each sample come near its subject, all its views together."""
+    return tuple(touched_patches(near_subject(alpha, margin), patch).flatten(1).sum(dim=1).tolist())
+
+
 @dataclass(frozen=True, eq=False)
 class Packing:
     """Of n image tokens (or pixels, in token order) a sample the kept ones, m at most."""
