@@ -6,6 +6,7 @@ Lengths along the spine, `s`, run from the tail root (0) to the tip of the nose 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from jaxtyping import Float64
@@ -13,8 +14,9 @@ from scipy.interpolate import PchipInterpolator
 
 from mouselift.array_types import Array, Points3, Vector3
 from mouselift.synthetic.mesh import Piece, swept, unit_vector
+from mouselift.synthetic.shape import STANDARD_LENGTH, BodyShape
 
-LENGTH = 80.0  # tail root to nose, mm
+LENGTH = STANDARD_LENGTH  # tail root to nose, mm
 HIPS, SHOULDERS, NECK = 17.0, 49.0, 56.0  # along the spine, mm
 _RINGS, _SEGMENTS = 132, 72
 _PELVIS_HEIGHT = 15.2  # of the spine at the hips, standing, mm
@@ -58,10 +60,7 @@ _CURVE = np.array(
 )
 _shape = PchipInterpolator(_PROFILE[:, 0], _PROFILE[:, 1:] ** 2)  # of squares: the ends close round, not pointed
 _curve = PchipInterpolator(_CURVE[:, 0], _CURVE[:, 1:])
-# rings crowd together at both ends, where the surface turns fastest
-_STATIONS = LENGTH * 0.5 * (1 - np.cos(np.pi * np.linspace(0.0, 1.0, _RINGS + 2))) * 0.55 + LENGTH * 0.45 * np.linspace(
-    0.0, 1.0, _RINGS + 2
-)
+_BELLY, _BELLY_REACH = 24.0, 15.0  # where fat sits along the spine, mm
 
 
 @dataclass(frozen=True)
@@ -83,9 +82,28 @@ class Pose:
     tail_phase: float = 0.0  # of that wave
 
 
-def halves_at(s: Float64[Array, " k"]) -> Float64[Array, "k 3"]:
-    """(half width, height above, depth below) of the body at `s`, mm."""
-    return np.sqrt(np.maximum(np.asarray(_shape(s)), 0.0))
+@lru_cache(maxsize=4)
+def _stations(detail: float) -> tuple[np.ndarray, int]:
+    """(places of the rings along the spine, points a ring). Rings crowd at the ends, where the surface turns most."""
+    even = np.linspace(0.0, 1.0, counted(_RINGS, detail) + 2)
+    crowded = LENGTH * 0.5 * (1 - np.cos(np.pi * even)) * 0.55 + LENGTH * 0.45 * even
+    return crowded, counted(_SEGMENTS, detail)
+
+
+def counted(full: int, detail: float, least: int = 6) -> int:
+    """Rings or points a ring of a coarser mesh; `full` at detail 1."""
+    return full if detail == 1.0 else max(least, round(full * detail))
+
+
+def halves_at(s: Float64[Array, " k"], shape: BodyShape) -> Float64[Array, "k 3"]:
+    """(half width, height above, depth below) of the body at `s`, mm of the standard mouse's length."""
+    plain = np.sqrt(np.maximum(np.asarray(_shape(s)), 0.0))
+    head, snout = smoothstep(s, 46.0, 60.0), smoothstep(s, 64.0, 72.0)
+    girth = shape.girth + head * (shape.head - shape.girth)
+    girth = girth * (1 + snout * (shape.snout_width - 1))
+    belly = shape.fat * np.exp(-(((s - _BELLY) / _BELLY_REACH) ** 2))
+    # a fat belly spreads sideways more than down: the floor is in the way
+    return plain * girth[:, None] * (1 + belly[:, None] * [0.65, 0.35, 0.4])
 
 
 def smoothstep(x: Float64[Array, " n"], low: float, high: float) -> Float64[Array, " n"]:
@@ -116,25 +134,33 @@ class Spine:
         return point + left * sideways + up * upright
 
 
-def pose_spine(pose: Pose) -> Spine:
-    """The spine of a pose, with the hips over their place on the floor and the belly clear of it."""
-    standing, rearing, bending = np.asarray(_curve(_STATIONS)).T
-    head = smoothstep(_STATIONS, NECK, NECK + 10.0)
-    back = (_STATIONS - 32.0) / 14.0
+def pose_spine(pose: Pose, shape: BodyShape, detail: float = 1.0) -> Spine:
+    """The spine of a pose, with the hips over their place on the floor and the belly clear of it.
+
+    In millimetres of the standard mouse: `Mouse` scales what hangs on it by the shape's size. detail: see `Mouse`.
+    """
+    stations = _stations(detail)[0]
+    standing, rearing, bending = np.asarray(_curve(stations)).T
+    head = smoothstep(stations, NECK, NECK + 10.0)
+    back = (stations - 32.0) / 14.0
     pitch = np.radians(standing) + pose.rear * rearing * (1 - 0.30 * head) + pose.head_pitch * head
     yaw = pose.heading + pose.spine_bend * bending + pose.head_yaw * head
-    pitch = pitch - pose.arch * back * np.exp(-(back**2))
+    pitch = pitch - (pose.arch + shape.hunch) * back * np.exp(-(back**2))
     forward = np.stack([np.cos(pitch) * np.cos(yaw), np.cos(pitch) * np.sin(yaw), np.sin(pitch)], axis=1)
     left = np.stack([-np.sin(yaw), np.cos(yaw), np.zeros_like(yaw)], axis=1)
-    step = 0.5 * (forward[1:] + forward[:-1]) * np.diff(_STATIONS)[:, None]
+    middle = 0.5 * (stations[1:] + stations[:-1])
+    stretch = 1 + smoothstep(middle, 52.0, 58.0) * (shape.head - 1)
+    stretch = stretch * (1 + smoothstep(middle, 64.0, 68.0) * (shape.snout - 1))
+    step = 0.5 * (forward[1:] + forward[:-1]) * (np.diff(stations) * stretch)[:, None]
     points = np.concatenate([np.zeros((1, 3)), np.cumsum(step, axis=0)])
-    hips = np.array([np.interp(HIPS, _STATIONS, points[:, k]) for k in range(3)])
-    target = np.array([pose.x, pose.y, _PELVIS_HEIGHT + 7.0 * np.sin(pose.rear)])
-    spine = Spine(_STATIONS, points - hips + target, forward, left, np.cross(forward, left))
-    lowest = float(body_piece(spine).vertices[:, 2].min())
-    return replace(spine, points=spine.points + np.array([0.0, 0.0, max(0.0, _CLEARANCE - lowest)]))
+    hips = np.array([np.interp(HIPS, stations, points[:, k]) for k in range(3)])
+    target = np.array([pose.x, pose.y, _PELVIS_HEIGHT * shape.limbs + 7.0 * np.sin(pose.rear)])
+    spine = Spine(stations, points - hips + target, forward, left, np.cross(forward, left))
+    lowest = float(body_piece(spine, shape, detail).vertices[:, 2].min())
+    clearance = _CLEARANCE * (1 - 0.8 * shape.fat)
+    return replace(spine, points=spine.points + np.array([0.0, 0.0, max(0.0, clearance - lowest)]))
 
 
-def body_piece(spine: Spine) -> Piece:
+def body_piece(spine: Spine, shape: BodyShape, detail: float = 1.0) -> Piece:
     """Trunk, head and snout."""
-    return swept("body", spine.points, spine.left, spine.up, halves_at(spine.s), spine.s, _SEGMENTS)
+    return swept("body", spine.points, spine.left, spine.up, halves_at(spine.s, shape), spine.s, _stations(detail)[1])

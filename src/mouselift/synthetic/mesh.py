@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from mouselift.array_types import Array, Points3, Vector3
+
+_COARSE = 8  # rings: limbs of fewer have coarse ends too
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,6 +80,7 @@ class Piece:
     fur: Points3
 
 
+@lru_cache(maxsize=64)
 def tube_faces(rings: int, segments: int) -> Int64[Array, "f 3"]:
     """Triangles of a tube of `rings` rings closed by one pole at each end.
 
@@ -92,7 +95,9 @@ def tube_faces(rings: int, segments: int) -> Int64[Array, "f 3"]:
     first, last, end = 1, 1 + (rings - 1) * segments, 1 + rings * segments
     start_cap = np.stack([np.zeros_like(k), first + (k + 1) % segments, first + k], axis=1)
     end_cap = np.stack([np.full_like(k, end), last + k, last + (k + 1) % segments], axis=1)
-    return np.concatenate([sides, start_cap, end_cap]).astype(np.int64)
+    faces = np.concatenate([sides, start_cap, end_cap]).astype(np.int64)
+    faces.setflags(write=False)  # shared by all that ask
+    return faces
 
 
 def ellipsoid(
@@ -191,7 +196,7 @@ def limb(
 
 def _rounded_ends(path: np.ndarray, radius: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Half-ellipsoid caps: a few rings beyond each end, closing on a pole."""
-    angle = np.radians([20.0, 42.0, 65.0, 90.0])
+    angle = np.radians([20.0, 42.0, 65.0, 90.0] if len(path) >= _COARSE else [50.0, 90.0])
     out, shrink = np.sin(angle), np.cos(angle)
 
     def cap(end: np.ndarray, inner: np.ndarray, size: float, here: float, sign: float) -> tuple[np.ndarray, ...]:

@@ -175,6 +175,8 @@ def nearest_triangles(mesh: Mesh, camera: Camera, supersample: int) -> Visible:
     short = _x_at(np.where(upper, top[item], middle[item]), np.where(upper, middle[item], bottom[item]), row)
     left = np.ceil(np.minimum(long, short)).astype(np.int64).clip(0, window.columns)
     count = np.ceil(np.maximum(long, short)).astype(np.int64).clip(0, window.columns) - left
+    some = np.flatnonzero(count)  # thin triangles cross rows between two samples
+    item, row, left, count = item[some], row[some], left[some], count[some]
     span, step = np.repeat(np.arange(len(row)), count), _ramp(count)
     inverse_depth = 1 / camera.depth(mesh.vertices)[corners]
     at_left, gradient = _nearness((top, middle, bottom), inverse_depth, item, row, left)

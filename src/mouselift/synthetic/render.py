@@ -13,16 +13,16 @@ import numpy as np
 from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array, ImageRGB, Levels, Points2, Points3
+from mouselift.array_types import Array, ImageRGB, Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
-from mouselift.synthetic.coat import Look, fur_at
-from mouselift.synthetic.mesh import Mesh, unit
+from mouselift.synthetic.coat import fur_at
+from mouselift.synthetic.light import Light, lit
+from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.mouse import Posed
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette, shrink
 from mouselift.synthetic.rigs import Arena, scaled_camera
 
-_LIGHT = np.array([0.34, -0.26, 0.90]) / np.linalg.norm([0.34, -0.26, 0.90])  # direction to the light, world
 _FLOOR, _TABLE = np.array([0.735, 0.725, 0.71]), np.array([0.44, 0.46, 0.48])
 _WALL_LOW, _WALL_HIGH = np.array([0.53, 0.55, 0.57]), np.array([0.68, 0.695, 0.71])
 _TEXTURE_CELL = 0.3  # mm
@@ -67,9 +67,9 @@ class ViewRenderer:
 
     def _shaded(self, posed: Posed) -> Float64[Array, "n 8"]:
         """Per vertex: lit colour (3), additive sheen (1), place in the fur (3), roughness (1)."""
-        light, sheen = _lighting(posed.mesh.vertices, posed.normals, posed.look, self.camera.centre)
-        lit = posed.look.albedo * light[:, None]
-        return np.concatenate([lit, sheen[:, None], posed.look.fur, posed.look.roughness[:, None]], axis=1)
+        brightness, sheen = lit(posed.mesh.vertices, posed.normals, posed.look, self.camera.centre)
+        colours = posed.look.albedo * brightness[:, None]
+        return np.concatenate([colours, sheen[:, None], posed.look.fur, posed.look.roughness[:, None]], axis=1)
 
     def _colours(self, posed: Posed, values: Float32[Array, "s 8"]) -> Float32[Array, "s 3"]:
         noise = 1 + np.float32(posed.look.contrast) * values[:, 7] * fur_at(values[:, 4:7], self._seed)
@@ -80,22 +80,6 @@ def shadow_of(posed: Posed) -> Shadow:
     """The shadow of one instant, shared by all cameras."""
     above = [name for name, _, _ in posed.mesh.topology.parts if not (name.endswith("paw") or name == "tail")]
     return cast_shadow(posed.mesh, posed.mesh.without(*above))
-
-
-def _lighting(
-    points: Points3, normals: Points3, look: Look, eye: Float64[Array, "3"]
-) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
-    """(factor on the albedo, additive highlight) a vertex: wrapped lamp, sky, darkening near the floor."""
-    to_eye = unit(eye - points)
-    lamp = np.maximum(0.0, (normals @ _LIGHT + 0.3) / 1.3)
-    sky = 0.62 + 0.38 * normals[:, 2]
-    closed = 1 - 0.5 * np.exp(-np.maximum(points[:, 2], 0.0) / 7.0) * (0.55 - 0.45 * normals[:, 2])
-    light = (0.50 * sky + 0.68 * lamp) * closed
-    grazing = (1 - np.abs((normals * to_eye).sum(axis=1))) ** 3
-    aligned = np.maximum(0.0, (normals * unit(to_eye + _LIGHT)).sum(axis=1))
-    hair = look.roughness * (0.07 * grazing * sky + 0.035 * aligned**6)
-    sheen = hair + look.gloss * (0.85 * aligned**70 + 0.05 * grazing)
-    return np.where(look.glow > 0, 1.0, light), np.where(look.glow > 0, 0.0, sheen)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +207,7 @@ def cast_shadow(mesh: Mesh, standing: Mesh) -> Shadow:
     side = float(np.ceil((high - low).max() / 8.0) * 8.0)
     corner = 0.5 * (low + high) - side / 2
     cells = round(side / _SHADOW_CELL)
-    lamp = _blurred(_seen_from(_LIGHT, mesh, corner, side, cells), 5.0)
+    lamp = _blurred(_seen_from(Light().direction, mesh, corner, side, cells), 5.0)
     up = np.array([0.0, 0.0, 1.0])
     sky = _blurred(_seen_from(up, mesh, corner, side, cells), 9.0)
     under = _blurred(_seen_from(up, standing, corner, side, cells), 2.0)
