@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mouselift.cli.console import progress_bar
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.models.gslrm.config import check_memory, released, tiny
 from mouselift.models.gslrm.model import GSLRM, Attention, patchify

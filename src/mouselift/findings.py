@@ -114,6 +114,7 @@ CODES: dict[str, Code] = {
     "coverage": Code(_AUDIT, _EW,
         "the hull of all views does not cover a mask (`--hull`); a warning where masks are known to be rough",
         "A mask that lacks a part, or a wrong camera: see the outlines in the report."),
+    "masks-sparse": Code(_PREPARE, _N, "masks are there for every n-th frame only, and more frames were selected"),
     "masks-rough": Code(_AUDIT, _WN, "outlines disagree in a way that no camera explains",
         "Look at the outlines in the report; better masks make the audit sharper."),
     "cut-by-sensor": Code(("audit", "prepare", "inspect"), ("note", "warning"),

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 
 from mouselift.errors import MouseliftError
+from mouselift.progress import Step, unheard
 
 LOG = logging.getLogger(__name__)
 
@@ -27,7 +28,10 @@ _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # glibc, malloc.h
 _KEEP_BYTES = 1 << 27
 _QUEUED_PER_WORKER = 2  # blocks handed out ahead: enough to keep workers busy, few enough to stop soon
 
+_HEARD = 0.5  # seconds after which a worker's steps are heard at the latest
+
 _state: Any = None  # a worker's job, set once when it starts
+_hears: Step = unheard  # where `step` reports: to the caller of `run_blocks`, or in a worker to a shared counter
 
 
 def worker_count(asked: int) -> int:
@@ -38,23 +42,34 @@ def worker_count(asked: int) -> int:
     return asked or (len(available(0)) if available is not None else os.cpu_count() or 1)
 
 
+def step(count: int = 1) -> None:
+    """Called by a job, in whatever process: so many more of the steps that its caller counts are done."""
+    _hears(count)
+
+
 def run_blocks(
-    job: Callable[[Sequence[int]], Iterator[Result]], blocks: Sequence[Sequence[int]], workers: int
+    job: Callable[[Sequence[int]], Iterator[Result]],
+    blocks: Sequence[Sequence[int]],
+    workers: int,
+    hears: Step = unheard,
 ) -> Iterator[Result]:
     """Results of `job` over all blocks, a block's in order, blocks in any order. `job` must be picklable.
 
     With one worker everything runs in this process. An exception in a worker is raised here, after the
-    results that came before it; other workers finish the block they are in.
+    results that came before it; other workers finish the block they are in. hears: of the job's calls of `step`, within
+    half a second, long before a block is done.
     """
     if workers == 1 or len(blocks) < 2:
         _settle()
-        for block in blocks:
-            yield from job(block)
+        with _heard_by(hears):
+            for block in blocks:
+                yield from job(block)
         return
     LOG.debug("%d processes for %d blocks", min(workers, len(blocks)), len(blocks))
     context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
     others = set(multiprocessing.active_children())
-    pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job,))
+    counter, heard = context.Value("q", 0), 0
+    pool = ProcessPoolExecutor(min(workers, len(blocks)), context, _start_worker, (job, counter))
     try:
         pending: set[Future[list[Result]]] = set()
         todo = iter(blocks)
@@ -66,7 +81,10 @@ def run_blocks(
                     break
             if not pending:
                 return
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            done, pending = wait(pending, _HEARD, FIRST_COMPLETED)
+            if (so_far := counter.value) > heard:
+                hears(so_far - heard)
+                heard = so_far
             for future in done:
                 yield from future.result()
     except KeyboardInterrupt:
@@ -80,6 +98,16 @@ def run_blocks(
         ) from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _heard_by(hears: Step) -> Iterator[None]:
+    global _hears
+    _hears = hears
+    try:
+        yield
+    finally:
+        _hears = unheard
 
 
 @contextlib.contextmanager
@@ -99,9 +127,15 @@ def _run_block(block: list[int]) -> list[Any]:
     return list(_state(block))
 
 
-def _start_worker(job: Any) -> None:
-    global _state
+def _start_worker(job: Any, counter: Any) -> None:
+    global _state, _hears
     _state = job
+
+    def count_in_all(count: int) -> None:
+        with counter.get_lock():
+            counter.value += count
+
+    _hears = count_in_all
     _settle()
     threading.Thread(target=_die_with_parent, daemon=True).start()
 

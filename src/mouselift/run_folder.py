@@ -69,15 +69,23 @@ class RunFolder(Generic[R]):
     """One folder on disk.
 
     identity: what must be equal for two runs to share it. description: name of the file that says so. verb: the
-    command that writes here, for messages.
+    command that writes here, for messages. way_out: what to do where the folder holds another run.
     """
 
     def __init__(
-        self, root: Path, identity: Mapping[str, Any], *, description: str, record: type[R], verb: str
+        self,
+        root: Path,
+        identity: Mapping[str, Any],
+        *,
+        description: str,
+        record: type[R],
+        verb: str,
+        way_out: str = "Use a new folder, or the same input and options",
     ) -> None:
         self.root = root
         self.identity = msgspec.json.decode(msgspec.json.encode(identity))  # as it reads back
         self._description, self._record, self._verb = root / description, record, verb
+        self._way_out = way_out
 
     def open(self) -> None:
         """Make the folder, or check that it belongs to this run. DatasetError where it does not."""
@@ -104,7 +112,7 @@ class RunFolder(Generic[R]):
         if differences:
             raise DatasetError(
                 f"{self.root}: holds what another run of `mouselift {self._verb}` made ({'; '.join(differences[:5])}). "
-                "Use a new folder, or the same input and options. Nothing was changed"
+                f"{self._way_out}. Nothing was changed"
             )
 
     @contextmanager

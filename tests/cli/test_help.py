@@ -83,8 +83,8 @@ def test_log_file_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureF
 
 
 def test_quiet_leaves_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from mouselift.cli.console import progress_bar
     from mouselift.cli.logs import logging_to
+    from mouselift.cli.progress_bar import progress_bar
 
     def work() -> None:
         with progress_bar() as progress:

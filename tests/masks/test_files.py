@@ -211,6 +211,7 @@ def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monke
     report = lambda stage, done, total: stages.append((stage, done))  # noqa: E731
     segment_capture(capture, out, MaskOptions(every=2), workers=1, progress=report)
     assert ("masks", 10) in stages
+    assert len([done for stage, done in stages if stage == "scene"]) > 100  # 48 samples, read twice and carved
     assert ("masks", 2) not in stages
     assert contents(out) == contents(whole)
 
@@ -218,9 +219,9 @@ def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monke
 def test_order_and_division_of_the_work_do_not_matter(capture, finished, tmp_path, monkeypatch):
     monkeypatch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
 
-    def backwards(job, blocks, workers):
+    def backwards(job, blocks, workers, hears):
         assert workers == 3
-        yield from run_blocks(job, list(reversed(blocks)), 1)
+        yield from run_blocks(job, list(reversed(blocks)), 1, hears)
 
     monkeypatch.setattr("mouselift.masks.segment_capture.run_blocks", backwards)
     segment_capture(capture, tmp_path / "b", MaskOptions(every=2), workers=3)
@@ -240,6 +241,8 @@ def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
     out, _ = finished
     with pytest.raises(DatasetError, match=r"another run of `mouselift mask` made \(every: there 2, now 3\)"):
         segment_capture(capture, out, MaskOptions(every=3))
+    with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\). Name another folder \(--out\)"):
+        segment_capture(capture, out, MaskOptions(every=2, learn_from=30))
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DatasetError, match="not empty"):
         segment_capture(capture, tmp_path, MaskOptions(every=2))

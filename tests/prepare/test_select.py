@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from mouselift.errors import CaptureError
 from mouselift.geometry.outlines import SPECK_SHARE
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.selection import assign_roles, select_frames
+from mouselift.prepare.selection import assign_roles, mask_flags, select_frames, sparse_masks
 
 
 def checked_selection(options: PrepareOptions) -> list[int]:
@@ -99,3 +101,27 @@ def test_no_validation() -> None:
 
 def test_specks_are_those_of_the_audit() -> None:
     assert PrepareOptions().speck == SPECK_SHARE
+
+
+@pytest.mark.parametrize(
+    ("masked", "frames", "flags"),
+    [
+        (range(0, 100, 10), range(100), "--every 10"),
+        (range(5, 100, 10), range(100), "--every 10 --start 5"),
+        (range(20, 50, 10), range(100), "--every 10 --start 20 --stop 41"),
+        (range(30), range(100), "--stop 30"),
+        (range(100), range(100), ""),
+        ([3, 4, 9], range(100), ""),
+        ([], range(100), ""),
+    ],
+)
+def test_flags_that_select_the_masked_frames(masked: Sequence[int], frames: range, flags: str) -> None:
+    assert mask_flags(masked, frames) == flags
+    said = sparse_masks(masked, frames)
+    assert [finding.code for finding in said] == ["masks-sparse"] * bool(flags)
+    if flags:
+        words = flags.split()
+        given = {word[2:]: int(number) for word, number in zip(words[::2], words[1::2], strict=True)}
+        options = PrepareOptions(every=given.get("every", 1), start=given.get("start", 0), stop=given.get("stop"))
+        assert select_frames(options, frames) == list(masked), "the advice holds"
+        assert f"`{flags}`" in said[0].message

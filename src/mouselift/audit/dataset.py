@@ -45,8 +45,8 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
-from mouselift.parallel import run_blocks, worker_count
-from mouselift.progress import Progress, silent
+from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
 
 LOG = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class _Job:
         """Reports and likenesses by the samples' numbers, and the block's rays."""
         rays = RayStatistics.empty()
         done: list[_Done] = []
-        for index in block:
+        for index in each(block, step):
             sample = load_sample(self.folders[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
             report, seen = audit_views(sample, self.hull)
@@ -118,14 +118,13 @@ def audit_dataset(
     folders = folders if options.samples is None else evenly_spaced(folders, options.samples)
     collected = Collected(len(folders))
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
-    done = 0
-    progress("samples", 0, len(folders))
     asked = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
     evidence: dict[int, SamplePlanes] = {}  # of samples with too few planes for a verdict of their own
-    for samples, rays in run_blocks(_Job(tuple(folders), options.hull, asked), blocks, worker_count(workers)):
+    job, heard = _Job(tuple(folders), options.hull, asked), counted(progress, "samples", 0, len(folders))
+    for samples, rays in run_blocks(job, blocks, worker_count(workers), heard):
         for index, report, like, own in samples:
             if own is not None:
                 planes[index] = own
@@ -136,8 +135,6 @@ def audit_dataset(
             else:
                 collected.add(index, report, like)
         parts[samples[0][0]] = rays
-        done += len(samples)
-        progress("samples", done, len(folders))
     for first in sorted(parts):
         collected.rays = collected.rays.merged(parts[first])
     together = pool_cameras([planes[index] for index in sorted(asked)])

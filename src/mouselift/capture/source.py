@@ -330,3 +330,14 @@ def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
 def open_source(capture: Capture) -> CaptureSource | DatasetSource:
     """The frames of a capture, or of a FaceLift-format dataset used as one."""
     return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)
+
+
+def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
+    """Frames for which every camera that has masks has one; empty where no camera has any."""
+    if isinstance(source, DatasetSource):
+        return list(source.frames)
+    sets = [track.masks.held for track in source.tracks if track.masks is not None]
+    if not sets:
+        return []
+    common = set(source.frames).intersection(*sets)
+    return sorted(common or set(source.frames).intersection(sets[0].union(*sets)))

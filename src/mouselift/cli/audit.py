@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.audit.options import AuditOptions
-from mouselift.cli.console import EXIT_NO, EXIT_OK, progress_bar, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, say, table
 from mouselift.cli.flags import Dataset, Force, Json, Workers
+from mouselift.cli.progress_bar import progress_bar
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit

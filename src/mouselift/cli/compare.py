@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
 from mouselift.cli.flags import Json, Workers
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import CompareOptions
 
 if TYPE_CHECKING:

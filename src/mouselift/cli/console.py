@@ -1,18 +1,11 @@
-"""What all verbs share: progress on stderr, results on stdout, exit codes."""
+"""What all verbs share: results on stdout, errors on stderr, exit codes."""
 
 from __future__ import annotations
 
-import logging
 import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import IO, Any
 
-from mouselift.progress import Progress
-
-LOG = logging.getLogger(__name__)
 QUIET = ContextVar("QUIET", default=False)  # -q: no progress
 
 EXIT_OK = 0
@@ -61,49 +54,3 @@ def emit_json(value: Any, stream: IO[str] | None = None) -> None:
 
     text = msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode()
     (stream or sys.stdout).write(text + "\n")
-
-
-@contextmanager
-def progress_bar(quiet: bool = False) -> Iterator[Progress]:
-    """A bar a stage with rate and time left, on stderr; a line a stage where stderr is no terminal.
-
-    Nothing with `quiet` and under -q. The log has the beginning and the end of each stage in all cases.
-    """
-    started: dict[str, float] = {}
-
-    def note(stage: str, done: int, total: int) -> None:
-        if stage not in started:
-            started[stage] = time.monotonic()
-            LOG.debug("%s: begins, %d to do", stage, total - done)
-        if done == total:
-            LOG.info("%s: %d of %d in %.1f s", stage, done, total, time.monotonic() - started[stage])
-
-    if quiet or QUIET.get():  # without rich, which takes a tenth of a second to load
-        yield note
-        return
-    from rich import progress as bars
-    from rich.console import Console
-
-    console = Console(stderr=True)
-    columns = [
-        bars.TextColumn("[bold]{task.description}"),
-        bars.BarColumn(bar_width=None),
-        bars.MofNCompleteColumn(),
-        bars.TextColumn("{task.fields[rate]}"),
-        bars.TimeElapsedColumn(),
-        bars.TextColumn("left"),
-        bars.TimeRemainingColumn(),
-    ]
-    tasks: dict[str, bars.TaskID] = {}
-    with bars.Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-
-        def advance(stage: str, done: int, total: int) -> None:
-            note(stage, done, total)
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, completed=done, rate="")
-            task = next(task for task in bar.tasks if task.id == tasks[stage])
-            bar.update(task.id, completed=done, total=total, rate=f"{task.speed:.1f}/s" if task.speed else "")
-            if done == total and not console.is_terminal:
-                console.print(f"{stage}: {done} of {total}", highlight=False)
-
-        yield advance

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_OK, emit_json, say, table
 from mouselift.cli.flags import Dataset, Json, Threads
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.cli.reconstruct import tell, use_threads
 from mouselift.reconstruct.options import EvaluateOptions
 

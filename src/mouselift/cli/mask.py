@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
 from mouselift.cli.flags import CaptureFolder, Force, Json, Workers
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
 
@@ -40,21 +42,29 @@ class Mask:
     json: Json = False
 
     def run(self) -> int:
+        from rich.markup import escape
+
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.segment_capture import segment_capture
+        from mouselift.report.sheet import mask_sheet
 
         capture = load_capture(self.capture)
         out = self.out if self.out is not None else capture.path.parent / "masks"
         self._keep_others(capture, out)
         with progress_bar(self.json) as progress:
             report = segment_capture(capture, out, self.options, workers=self.workers, progress=progress)
-        set_masks(capture.path, report.paths(out))
-        sheet = self._sheet(out)
+            set_masks(capture.path, report.paths(out))
+            sheet = mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows, progress=progress)
         if self.json:
             emit_json({"contact_sheet": str(sheet), "report": report})
         else:
-            show(report, capture, sheet)
+            show(report)
+            flags = self.options.flags()
+            say(f"Look at [bold]{escape(str(sheet))}[/]")
+            say(f"Then: mouselift prepare {shlex.quote(str(self.capture))} OUT{flags and ' ' + flags}", markup=False)
+            if flags:
+                say("(only those frames have masks)")
         return EXIT_OK if len(report.empty) < report.frames else EXIT_NO
 
     def _keep_others(self, capture: Capture, out: Path) -> None:
@@ -67,14 +77,8 @@ class Mask:
                 "ones (the old files stay)"
             )
 
-    def _sheet(self, out: Path) -> Path:
-        from mouselift.capture.capture import load_capture
-        from mouselift.report.sheet import mask_sheet
 
-        return mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows)
-
-
-def show(report: MaskReport, capture: Capture, sheet: Path) -> None:
+def show(report: MaskReport) -> None:
     """The report for a person."""
     rows = [
         [
@@ -94,7 +98,6 @@ def show(report: MaskReport, capture: Capture, sheet: Path) -> None:
     say(f"Floor: {report.floor}", markup=False)
     for finding in report.findings:
         say(finding, markup=False)
-    say(f"Look at [bold]{sheet}[/], then: mouselift prepare {capture.path.parent} OUT")
 
 
 def _px(value: float | None) -> str:

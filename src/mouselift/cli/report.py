@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say
 from mouselift.cli.flags import Dataset, Force, Json, Workers
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import ReportOptions
 
 

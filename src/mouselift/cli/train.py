@@ -8,8 +8,9 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, progress_bar, say, size, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, size, table
 from mouselift.cli.flags import Json, Threads
+from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
 from mouselift.train.options import RecipeName, TrainOptions
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from mouselift.capture.capture import Capture
 from mouselift.capture.scale import Scale
-from mouselift.capture.source import CaptureSource, open_source
+from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
 from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
@@ -23,7 +23,6 @@ from mouselift.inspect.sampled_frames import (
     ChosenFrames,
     FrameOutlines,
     choose_frames,
-    masked_frames,
     motion_a_frame,
     read_outlines,
 )

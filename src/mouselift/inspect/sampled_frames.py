@@ -14,8 +14,6 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array, Levels
-from mouselift.capture.source import CaptureSource
-from mouselift.dataset.source import DatasetSource
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
@@ -72,17 +70,6 @@ def _runs(whole: np.ndarray, count: int) -> list[int]:
     starts = np.linspace(0, len(whole) - 1 - stride * (min(_PER_RUN, span) - 1), runs).round().astype(int)
     chosen = {int(whole[s + stride * k]) for s in starts for k in range(min(_PER_RUN, span))}
     return sorted(chosen)
-
-
-def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
-    """Frames for which every camera that has masks has one; empty where no camera has any."""
-    if isinstance(source, DatasetSource):
-        return list(source.frames)
-    sets = [track.masks.held for track in source.tracks if track.masks is not None]
-    if not sets:
-        return []
-    common = set(source.frames).intersection(*sets)
-    return sorted(common or set(source.frames).intersection(sets[0].union(*sets)))
 
 
 @dataclass(frozen=True, eq=False)

@@ -23,6 +23,7 @@ from mouselift.array_types import Array, Levels, Points3, Vector3
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.masks.volume import Cloud, ViewLevels
+from mouselift.progress import Step, each, spread, unheard
 
 _TRIM = 0.02  # share of a hull's voxels at each end that is not trusted
 _STEP = 0.5  # the raster's pixels and the sweep's steps, in voxels
@@ -67,9 +68,17 @@ class Floor:
 
 
 def find_floor(
-    cameras: Sequence[Camera], backgrounds: Sequence[ViewLevels], hulls: Sequence[Cloud], up: Vector3, voxel: float
+    cameras: Sequence[Camera],
+    backgrounds: Sequence[ViewLevels],
+    hulls: Sequence[Cloud],
+    up: Vector3,
+    voxel: float,
+    step: Step = unheard,
+    budget: int = 0,
 ) -> Floor:
     """From uncut hulls of sample frames and the backgrounds; cameras belong to the backgrounds' pixels.
+
+    `step` hears of `budget` steps.
 
     Raises MaskError where too few frames have a hull.
     """
@@ -81,16 +90,19 @@ def find_floor(
         )
     ends = np.array([np.quantile(hull @ up, [_TRIM, 1 - _TRIM]) for hull in solid])
     lowest, highest = float(np.quantile(ends[:, 0], 0.1)), float(np.quantile(ends.mean(axis=1), 0.5))
-    step = _STEP * voxel
-    sweep = _Sweep(cameras, backgrounds, np.concatenate(solid), up, step)
-    heights = np.arange(lowest - _SLACK * voxel, highest + _SLACK * voxel, step).tolist()
-    flat = [sweep.plane(height, 0.0, 0.0) for height in heights]
+    raster = _STEP * voxel
+    sweep = _Sweep(cameras, backgrounds, np.concatenate(solid), up, raster)
+    heights = np.arange(lowest - _SLACK * voxel, highest + _SLACK * voxel, raster).tolist()
+    most = len(heights) + (_PEAKS + len(_TILTS) - 1) * _CLIMB * 26  # planes
+    tried = spread(step, budget, most)
+    flat = [sweep.plane(height, 0.0, 0.0) for height in each(heights, tried)]
     agreements = [plane[0] for plane in flat]
     peaks = [plane for i, plane in enumerate(flat) if plane[0] == max(agreements[max(i - 1, 0) : i + 2])]
     starts = sorted(peaks, key=lambda plane: -plane[0])[:_PEAKS]
-    best = max((sweep.climb(plane, step, _TILTS[0]) for plane in starts), key=lambda plane: plane[0])
+    best = max((sweep.climb(plane, raster, _TILTS[0], tried) for plane in starts), key=lambda plane: plane[0])
     for tilt in _TILTS[1:]:
-        best = sweep.climb(best, step, tilt)
+        best = sweep.climb(best, raster, tilt, tried)
+    tried(most)  # those that were not needed
     agreement, height, slope_x, slope_y = best
     normal = up - slope_x * sweep.x - slope_y * sweep.y
     normal = normal / np.linalg.norm(normal)
@@ -136,7 +148,7 @@ class _Sweep:
                     pairs += 1
         return total / pairs if pairs else 0.0, height, slope_x, slope_y
 
-    def climb(self, start: Tilted, step: float, tilt: float) -> Tilted:
+    def climb(self, start: Tilted, step: float, tilt: float, tried: Step) -> Tilted:
         """The best plane that steps of height and slope reach, each to something better, from `start`."""
         best = start
         for _ in range(_CLIMB):
@@ -145,8 +157,9 @@ class _Sweep:
                 for h, x, y in product((-1, 0, 1), repeat=3)
                 if (h, x, y) != (0, 0, 0)
             ]
-            tried = [self.plane(*c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
-            top = max(tried, key=lambda plane: plane[0])
+            planes = [self.plane(*c) for c in near if max(abs(c[1]), abs(c[2])) <= _STEEPEST]
+            tried(len(planes))
+            top = max(planes, key=lambda plane: plane[0])
             if top[0] <= best[0]:
                 break
             best = top

@@ -22,6 +22,13 @@ class MaskOptions:
     learn_from: int = 48
     """Images a camera from which background, floor and colours are learned."""
 
+    def flags(self) -> str:
+        """As `mouselift prepare` takes them, to select the frames that got masks; "" for all."""
+        flags = [f"--every {self.every}"] if self.every > 1 else []
+        flags += [f"--start {self.start}"] if self.start else []
+        flags += [f"--stop {self.stop}"] if self.stop is not None else []
+        return " ".join(flags)
+
     def __post_init__(self) -> None:
         if self.every < 1:
             raise MaskError(f"every: expected at least 1, got {self.every}")

@@ -27,16 +27,16 @@ from mouselift.capture.capture import MASK_JOB, Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
-from mouselift.masks.background import learn_background
+from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
-from mouselift.masks.scene import Scene, learn_scene
+from mouselift.masks.scene import SCENE_STEPS, Scene, learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
-from mouselift.parallel import run_blocks, worker_count
-from mouselift.progress import Progress, silent
+from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 
@@ -94,7 +94,14 @@ def segment_capture(
     if not frames:
         raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
     identity = _identity(capture, source, options)
-    folder = RunFolder(out, identity, description=MASK_JOB, record=FrameRecord, verb="mask")
+    folder = RunFolder(
+        out,
+        identity,
+        description=MASK_JOB,
+        record=FrameRecord,
+        verb="mask",
+        way_out="Name another folder (--out), give the options of that run, or delete the folder to make masks anew",
+    )
     with folder.locked():
         folder.open()
         if (out / _REPORT).exists():
@@ -102,27 +109,16 @@ def segment_capture(
         work = hidden(out / "work")
         samples = evenly_spaced(source.frames, options.learn_from)
         backgrounds = _backgrounds(capture, work, samples, workers, progress)
-        progress("scene", 0, 1)
-        scene = learn_scene(source.read, samples, backgrounds, [t.camera for t in source.tracks], up, capture.floor)
+        learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
+        cameras = [track.camera for track in source.tracks]
+        scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
         source.close()
-        progress("scene", 1, 1)
         records = _segmented(capture, scene, folder, work, frames, workers, progress)
-        masks: dict[str, str] = {}
         every_frame = options.every == 1 and options.start == 0 and options.stop is None
-        for index, track in enumerate(source.tracks):
-            progress("writing", index, len(source.tracks))
-            media = track.images.media
-            if every_frame and isinstance(media, VideoInfo):
-                masks[track.name] = f"{track.name}.mkv"
-                images = _numbered_masks(work / track.name, media)
-                write_video(out / masks[track.name], images, track.images.size, source.rate)
-            else:
-                masks[track.name] = track.name
-                folder.move_in(work / track.name, track.name)
+        masks = _gathered(source, folder, work, every_frame, progress)
         report = _report(capture, source, scene, masks, [records[frame] for frame in frames])
         folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
         folder.close({})
-        progress("writing", len(source.tracks), len(source.tracks))
         return report
 
 
@@ -136,11 +132,11 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
     digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
     return {
         "cameras": list(source.cameras),
-        "recording": digest.hexdigest(),
+        "cameras, videos, up or floor (digest)": digest.hexdigest()[:16],
         "every": options.every,
         "start": options.start,
         "stop": options.stop,
-        "samples": options.learn_from,
+        "learn_from": options.learn_from,
     }
 
 
@@ -149,10 +145,11 @@ def _backgrounds(
 ) -> list[Background]:
     paths = [work / f"background-{camera.name}.npz" for camera in capture.cameras]
     todo = [[i] for i, path in enumerate(paths) if not path.exists()]
-    progress("background", len(paths) - len(todo), len(paths))
+    a_camera = len(samples) + LEARNING_STEPS
+    seen = counted(progress, "background", (len(paths) - len(todo)) * a_camera, len(paths) * a_camera)
     job = _BackgroundJob(capture, list(samples), tuple(paths))
-    for done, _ in enumerate(run_blocks(job, todo, workers), len(paths) - len(todo) + 1):
-        progress("background", done, len(paths))
+    for _ in run_blocks(job, todo, workers, seen):
+        pass
     return [Background.load(path) for path in paths]
 
 
@@ -168,8 +165,8 @@ class _BackgroundJob:
         for number in block:
             camera = self.capture.cameras[number]
             source = CaptureSource(replace(self.capture, cameras=(camera,)))
-            images = (frame.views[0].image for frame in source.read(self.samples))
-            background = learn_background(images, f"{self.capture.path}: camera {camera.name}")
+            images = (frame.views[0].image for frame in each(source.read(self.samples), step))
+            background = learn_background(images, f"{self.capture.path}: camera {camera.name}", step)
             source.close()
             background.save(self.paths[number])
             yield number
@@ -189,12 +186,10 @@ def _segmented(
     blocks = [list(block) for _, block in groupby(frames, lambda frame: frame // _BLOCK)]
     todo = [block for block in blocks if not all(frame in records for frame in block)]
     done = len(frames) - sum(len(block) for block in todo)
-    progress("masks", done, len(frames))
-    for record in run_blocks(_BlockJob(capture, scene, work), todo, workers):
+    segmented = counted(progress, "masks", done, len(frames))
+    for record in run_blocks(_BlockJob(capture, scene, work), todo, workers, segmented):
         records[record.frame] = record
         folder.log([record])
-        done += 1
-        progress("masks", done, len(frames))
     return records
 
 
@@ -215,7 +210,28 @@ class _BlockJob:
                     write_mask(self.work / track.name, track.images.numbers([frame.frame])[0], level)
             carver = segmenter.carver if index % _COVERAGE_EVERY == 0 else None
             yield measure(self.scene.cameras, levels, frame.frame, carver)
+            step()
         source.close()
+
+
+def _gathered(
+    source: CaptureSource, folder: RunFolder[FrameRecord], work: Path, every_frame: bool, progress: Progress
+) -> dict[str, str]:
+    """The finished PNGs at their place: moved, or as a video a camera where every frame of a video has one."""
+    videos = {t.name: t.images.media for t in source.tracks if every_frame and isinstance(t.images.media, VideoInfo)}
+    images = sum(videos[track.name].frames if track.name in videos else 1 for track in source.tracks)
+    written = counted(progress, "writing", 0, images)
+    masks: dict[str, str] = {}
+    for track in source.tracks:
+        if track.name in videos:
+            masks[track.name] = f"{track.name}.mkv"
+            levels = each(_numbered_masks(work / track.name, videos[track.name]), written)
+            write_video(folder.root / masks[track.name], levels, track.images.size, source.rate)
+        else:
+            masks[track.name] = track.name
+            folder.move_in(work / track.name, track.name)
+            written(1)
+    return masks
 
 
 def png_name(number: int) -> str:

@@ -21,18 +21,18 @@ from mouselift import __version__
 from mouselift.atomic import visible
 from mouselift.capture.capture import Capture
 from mouselift.capture.scale import Scale
-from mouselift.capture.source import CaptureSource, open_source
+from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import DatasetError, FramingError, LensFoldError, UnreachableError
 from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
-from mouselift.parallel import run_blocks, worker_count
+from mouselift.parallel import run_blocks, step, worker_count
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
-from mouselift.prepare.selection import assign_roles, gap_finding, select_frames
-from mouselift.progress import Progress, silent
+from mouselift.prepare.selection import assign_roles, gap_finding, select_frames, sparse_masks
+from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
@@ -85,6 +85,9 @@ def prepare_dataset(
         raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
     options = replace(options, jumps=(*options.jumps, *capture.jumps))
     frames = select_frames(options, source.frames)
+    sparse = [] if options.frames else sparse_masks(masked_frames(source), frames)
+    for finding in sparse:  # now, not hours later
+        LOG.warning("%s", finding.message)
     shared = _shared_zoom(source, options, framing, frames, processes, progress)
     identity = _identity(capture, source, options, framing, shared)
     store = DatasetStore(out, identity)
@@ -96,18 +99,17 @@ def prepare_dataset(
         setting = Setting(options, framing, source.cameras, up, shared, source.rate, _provenance(identity))
         job = _Job(source, setting, store)
         made = 0
-        progress("samples", len(frames) - len(todo), len(frames))
-        for block in run_blocks(job, source.blocks(todo), processes):
+        finished = counted(progress, "samples", len(frames) - len(todo), len(frames))
+        for block in run_blocks(job, source.blocks(todo), processes, finished):
             store.log(block)
             for record in block:
                 LOG.debug("frame %d: %s, %s", record.frame, record.status, ", ".join(f.code for f in record.findings))
             known.update({record.frame: record for record in block})
             made += len(block)
-            progress("samples", len(frames) - len(todo) + made, len(frames))
         kept = [record.frame for record in known.values() if record.status == "kept"]
         roles = assign_roles(options, kept, source.rate)
         records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
-        said = [*source.findings, *gap_finding(options, roles, source.rate)]
+        said = [*source.findings, *sparse, *gap_finding(options, roles, source.rate)]
         summary = _summary(out, frames, records, made, said, _scale(capture, source, records))
         store.complete(records, _description(source, records, options))
     source.close()
@@ -126,12 +128,14 @@ class _Job:
         finished = [record for frame in block if (record := self.store.stored(sample_id(frame))) is not None]
         if finished:
             yield finished
+            step(len(finished))
         done = {record.frame for record in finished}
         for frameset in self.source.read([frame for frame in block if frame not in done]):
             record, files = make_sample(frameset, self.setting)
             if record.status == "kept":
                 self.store.add(record.id, files)
             yield [record]
+            step()
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +147,7 @@ class _WantJob:
     framing: Framing
 
     def __call__(self, block: Sequence[int]) -> Iterator[DatasetZoom | None]:
-        for frameset in self.source.read(block, images=False):
+        for frameset in each(self.source.read(block, images=False), step):
             views, subjects, findings = usable_views(frameset, self.options, images=False)
             if verdict(findings, len(views), self.options) is not None:
                 yield None
@@ -161,9 +165,8 @@ def _shared_zoom(
     if framing.zoom.scope != "dataset":
         return None
     best: DatasetZoom | None = None
-    wants = run_blocks(_WantJob(source, options, framing), source.blocks(frames), workers)
-    for done, want in enumerate(wants, start=1):
-        progress("masks", done, len(frames))
+    read = counted(progress, "masks", 0, len(frames))
+    for want in run_blocks(_WantJob(source, options, framing), source.blocks(frames), workers, read):
         if want is not None:
             best = want if best is None else best.merged(want)
     if best is None:

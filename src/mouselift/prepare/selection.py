@@ -46,6 +46,34 @@ def select_frames(options: PrepareOptions, available: Sequence[int]) -> list[int
     return chosen
 
 
+def mask_flags(masked: Sequence[int], frames: Sequence[int]) -> str:
+    """The flags that select the masked ones of `frames`, both ascending: "--every 60".
+
+    "" where no flags do, or all of them are masked.
+    """
+    steps = {later - earlier for earlier, later in pairwise(masked)}
+    if len(steps) != 1 or len(masked) == len(frames):
+        return ""
+    (every,) = steps
+    flags = [f"--every {every}"] if every > 1 else []
+    flags += [f"--start {masked[0]}"] if masked[0] != frames[0] or masked[0] % every else []
+    flags += [f"--stop {masked[-1] + 1}"] if masked[-1] + every <= frames[-1] else []
+    return " ".join(flags)
+
+
+def sparse_masks(masked: Sequence[int], frames: Sequence[int]) -> list[Finding]:
+    """Says how to select the frames that have masks, where `frames`, the selected ones, are others besides."""
+    chosen = sorted(set(frames).intersection(masked))
+    flags = mask_flags(chosen, frames)
+    if not flags:
+        return []
+    text = (
+        f"only {len(chosen)} of the {len(frames)} selected frames have masks, so {len(frames) - len(chosen)} cannot "
+        f"become samples; `{flags}` selects just those with masks"
+    )
+    return [Finding.of("masks-sparse", text)]
+
+
 def assign_roles(options: PrepareOptions, frames: Sequence[int], rate: float = 0.0) -> dict[int, Role]:
     """A role for each sample, which its source frame names.
 

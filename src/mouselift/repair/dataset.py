@@ -24,8 +24,8 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.parallel import run_blocks, worker_count
-from mouselift.progress import Progress, silent
+from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.progress import Progress, counted, each, silent
 from mouselift.repair.options import Pool, RepairOptions
 from mouselift.repair.sample import Repaired, repair_sample
 from mouselift.run_folder import RunFolder
@@ -110,13 +110,12 @@ def repair_dataset(
         todo = [folder for folder in folders if folder.name not in known]
         shared = pooled_diagnosis(folders, progress) if options.pool == "camera" and todo else None
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
-        done = len(folders) - len(todo)
-        for record in run_blocks(_Job(tuple(todo), store, shared, options.pool, rig), blocks, worker_count(workers)):
+        job = _Job(tuple(todo), store, shared, options.pool, rig)
+        heard = counted(progress, "repairing", len(folders) - len(todo), len(folders))
+        for record in run_blocks(job, blocks, worker_count(workers), heard):
             store.log([record])
             known[record.id] = record
             LOG.debug("%s: %s", record.id, record.status)
-            done += 1
-            progress("repairing", done, len(folders))
         records = [known[folder.name] for folder in folders]
         summary = _summary(dataset, out, records, None if shared is None else shared.cause)
         usable = {record.id for record in records if record.status != "refused"}
@@ -163,7 +162,7 @@ class _Job:
     rig: Rig | None
 
     def __call__(self, block: Sequence[int]) -> Iterator[RepairRecord]:
-        for index in block:
+        for index in each(block, step):
             yield self._repair(self.folders[index])
 
     def _repair(self, folder: Path) -> RepairRecord:

@@ -18,12 +18,11 @@ from mouselift.audit.profile import load_profile
 from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
-from mouselift.capture.source import open_source
+from mouselift.capture.source import masked_frames, open_source
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
-from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset

@@ -12,10 +12,10 @@ from jaxtyping import UInt8
 from mouselift.array_types import Array, ImageRGBA, Levels
 from mouselift.atomic import write_whole
 from mouselift.capture.capture import Capture
-from mouselift.capture.source import CaptureSource
+from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.inspect.sampled_frames import masked_frames
 from mouselift.media.images import Image
+from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
 
 Tile = UInt8[Array, "tile tile 3"]
@@ -77,7 +77,9 @@ def contact_sheet(
     return sheet
 
 
-def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = 200, seed: int | None = None) -> Path:
+def mask_sheet(
+    capture: Capture, path: Path, rows: int, tile: int = 200, seed: int | None = None, progress: Progress = silent
+) -> Path:
     """`rows` frames that have masks, evenly spread (or drawn at random with `seed`), all cameras; a PNG at `path`."""
     source = CaptureSource(capture)
     frames = masked_frames(source)
@@ -88,7 +90,7 @@ def mask_sheet(capture: Capture, path: Path, rows: int, tile: int = 200, seed: i
         chosen = [frames[int(i)] for i in at]
     tiles = [
         [tile_of_source(view.image, view.mask, tile) for view in frameset.views if view.image is not None]
-        for frameset in source.read(chosen)
+        for frameset in each(source.read(chosen), counted(progress, "contact sheet", 0, len(chosen)))
     ]
     source.close()
     sheet = contact_sheet(tiles, [str(frame) for frame in chosen], list(source.cameras))
