@@ -24,7 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 WIDTH = "100"
 BLOCK = re.compile(r"```console\n(.*?)```", re.DOTALL)
-PROGRESS = re.compile(r"^[\w ,-]+: \d+ of \d+\s*$")
+PROGRESS = re.compile(r"^[\w ,-]+: \d+ of \d+(, .*)?\s*$")
 
 
 def output_of(command: str, folder: Path) -> str:
