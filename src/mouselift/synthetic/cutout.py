@@ -10,7 +10,7 @@ from jaxtyping import Float32
 from mouselift.array_types import Array
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.coat import fur_at
-from mouselift.synthetic.light import Light, lit
+from mouselift.synthetic.light import Light, shade, sheen
 from mouselift.synthetic.mouse import Posed
 from mouselift.synthetic.raster import nearest_triangles, shrink
 
@@ -34,9 +34,11 @@ class CutoutRenderer:
     """
 
     def __init__(self, posed: Posed, light: Light, size: float = 1.0, supersample: int = 2) -> None:
-        self.posed, self._light, self._size, self._supersample = posed, light, size, supersample
+        self.posed, self._light, self._supersample = posed, light, supersample
         look = posed.look
-        self._still = np.concatenate([look.albedo, look.fur, look.roughness[:, None]], axis=1).astype(np.float64)
+        self._shape = posed.mesh.vertices, posed.normals, look
+        colours = look.albedo * shade(*self._shape, light, size)[:, None]
+        self._values = np.concatenate([colours, look.fur, look.roughness[:, None], look.gloss[:, None]], axis=1)
 
     def render(self, camera: Camera) -> Cutout:
         """CalibrationError where a part of the animal lies behind the camera."""
@@ -47,10 +49,8 @@ class CutoutRenderer:
         cover = np.zeros((camera.height, camera.width), dtype=np.float32)
         if not len(visible.cell):
             return Cutout(rgb, cover)
-        light, sheen = lit(posed.mesh.vertices, posed.normals, look, camera.centre, self._light, self._size)
-        values = np.concatenate([self._still, sheen[:, None]], axis=1)
-        values[:, :3] *= light[:, None]
-        seen = visible.interpolate(posed.mesh.topology.faces, values)
+        self._values[:, 7] = sheen(*self._shape, self._light, camera.centre)
+        seen = visible.interpolate(posed.mesh.topology.faces, self._values)
         noise = 1 + np.float32(look.contrast) * seen[:, 6] * fur_at(seen[:, 3:6], 0, fine=False)
         samples = np.zeros((window.rows * window.columns, 4), dtype=np.float32)
         samples[visible.cell, :3] = np.clip((seen[:, :3] + seen[:, 7:]) * np.maximum(noise, 0.25)[:, None], 0.0, 1.0)

@@ -36,22 +36,25 @@ def random_light(rng: np.random.Generator) -> Light:
     return Light(towards, float(share * total), float((1 - share) * total))
 
 
-def lit(
-    points: Points3, normals: Points3, look: Look, eye: Vector3, light: Light = Light(), size: float = 1.0
-) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
-    """(factor on the albedo, additive highlight) a vertex: wrapped lamp, sky, darkening near the floor.
+def shade(points: Points3, normals: Points3, look: Look, light: Light, size: float = 1.0) -> Float64[Array, " n"]:
+    """Factor on the albedo of each vertex, the same for all cameras: wrapped lamp, sky, darkening near the floor.
 
     size: millimetres per millimetre of the standard mouse.
     """
-    towards = light.direction
-    to_eye = unit(eye - points)
-    lamp = np.maximum(0.0, (normals @ towards + 0.3) / 1.3)
-    sky = 0.62 + 0.38 * normals[:, 2]
+    lamp = np.maximum(0.0, (normals @ light.direction + 0.3) / 1.3)
     near = np.exp(-np.maximum(points[:, 2], 0.0) / (_NEAR_FLOOR * size))
     closed = 1 - 0.5 * near * (0.55 - 0.45 * normals[:, 2])
-    shade = (light.sky * sky + light.lamp * lamp) * closed
+    return np.where(look.glow > 0, 1.0, (light.sky * _sky(normals) + light.lamp * lamp) * closed)
+
+
+def sheen(points: Points3, normals: Points3, look: Look, light: Light, eye: Vector3) -> Float64[Array, " n"]:
+    """What each vertex reflects towards `eye` besides: hair seen along the skin, wet eyes."""
+    to_eye = unit(eye - points)
     grazing = (1 - np.abs((normals * to_eye).sum(axis=1))) ** 3
-    aligned = np.maximum(0.0, (normals * unit(to_eye + towards)).sum(axis=1))
-    hair = look.roughness * (0.07 * grazing * sky + 0.035 * aligned**6)
-    sheen = hair + look.gloss * (0.85 * aligned**70 + 0.05 * grazing)
-    return np.where(look.glow > 0, 1.0, shade), np.where(look.glow > 0, 0.0, sheen)
+    aligned = np.maximum(0.0, (normals * unit(to_eye + light.direction)).sum(axis=1))
+    hair = look.roughness * (0.07 * grazing * _sky(normals) + 0.035 * aligned**6)
+    return np.where(look.glow > 0, 0.0, hair + look.gloss * (0.85 * aligned**70 + 0.05 * grazing))
+
+
+def _sky(normals: Points3) -> Float64[Array, " n"]:
+    return 0.62 + 0.38 * normals[:, 2]

@@ -27,6 +27,11 @@ class Topology:
     parts: tuple[tuple[str, int, int], ...] = ()  # name, first face, end: in order
 
     @cached_property
+    def corners(self) -> Int64[Array, "3 f"]:
+        """The faces' first, second and third vertices."""
+        return np.ascontiguousarray(self.faces.T)
+
+    @cached_property
     def edges(self) -> Int64[Array, "e 4"]:
         """(from, to, triangle that has it in this direction, triangle that has it the other way round)."""
         start, end = self.faces.ravel(), np.roll(self.faces, -1, axis=1).ravel()

@@ -17,7 +17,7 @@ from mouselift.array_types import Array, ImageRGB, Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic.coat import fur_at
-from mouselift.synthetic.light import Light, lit
+from mouselift.synthetic.light import Light, shade, sheen
 from mouselift.synthetic.mesh import Mesh
 from mouselift.synthetic.mouse import Posed
 from mouselift.synthetic.raster import nearest_triangles, render_silhouette, shrink
@@ -67,9 +67,10 @@ class ViewRenderer:
 
     def _shaded(self, posed: Posed) -> Float64[Array, "n 8"]:
         """Per vertex: lit colour (3), additive sheen (1), place in the fur (3), roughness (1)."""
-        brightness, sheen = lit(posed.mesh.vertices, posed.normals, posed.look, self.camera.centre)
-        colours = posed.look.albedo * brightness[:, None]
-        return np.concatenate([colours, sheen[:, None], posed.look.fur, posed.look.roughness[:, None]], axis=1)
+        shape, light = (posed.mesh.vertices, posed.normals, posed.look), Light()
+        colours = posed.look.albedo * shade(*shape, light)[:, None]
+        bright = sheen(*shape, light, self.camera.centre)
+        return np.concatenate([colours, bright[:, None], posed.look.fur, posed.look.roughness[:, None]], axis=1)
 
     def _colours(self, posed: Posed, values: Float32[Array, "s 8"]) -> Float32[Array, "s 3"]:
         noise = 1 + np.float32(posed.look.contrast) * values[:, 7] * fur_at(values[:, 4:7], self._seed)

@@ -8,6 +8,7 @@ that are never given as input: nobody's rig, all round, some from below.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -52,6 +53,7 @@ class Shots:
     plan: SamplePlan | None  # `prepare`'s, where it framed the views
 
 
+@lru_cache(maxsize=8)
 def surround_rig(size: float = 1.0) -> Rig:
     """The six cameras of rigs.py without lens distortion, with a shorter lens, and `size` times as far apart."""
     rig = markerless_rig()

@@ -50,6 +50,7 @@ from mouselift.synthetic.shape import Species
 World = Literal["animals", "objects"]
 
 _DETAIL = 0.3  # of the mesh: 4,000 triangles, the area of a pixel or two each at 128 px
+_PAD = 6  # pixels around the animal in which a mask may be too fat
 _TRIES = 20  # postures, until no source camera cuts the animal
 _POSE, _RIG, _EXTRA, _LIGHT, _FLOOR, _SENSOR, _EXPOSURE, _MASK = range(8)  # streams of random numbers
 _RIG_SIZE: dict[Species, float] = {"mouse": 1.0, "rat": 2.7}  # of `surround`: 225 / 84 mm
@@ -253,15 +254,28 @@ def _photographed(
     cutout: Cutout, options: SampleOptions, seed: int, instant: int, view: int, ground: np.ndarray
 ) -> ImageRGBA:
     """As a camera of the rig gives it: before a floor, through its sensor, cut out by its mask."""
+    if not options.sensor and options.noise is None:
+        return _exact(cutout)
+    whole, box = cutout, _box_around(cutout)
+    cutout = Cutout(cutout.rgb[box], cutout.cover[box])
     mask = _levels(cutout)
     if options.noise is not None:
         mask = options.noise.apply(mask, [options.seed, seed, instant, _MASK, view])
-    if not options.sensor and options.noise is None:
-        return _rgba(np.rint(255 * cutout.rgb).astype(np.uint8), mask)
     # a rig's cameras stay what they are for all of an individual's instants
     sensor = random_sensor(_rng(options, seed, 0, _SENSOR, view)) if options.sensor else Sensor()
     seen = cutout.over(_floor(cutout, ground))
-    return _rgba(sensor.expose(seen, _rng(options, seed, instant, _EXPOSURE, view)), mask)
+    out = np.zeros((*whole.cover.shape, 4), dtype=np.uint8)
+    out[box] = _rgba(sensor.expose(seen, _rng(options, seed, instant, _EXPOSURE, view)), mask)
+    return out
+
+
+def _box_around(cutout: Cutout) -> tuple[slice, slice]:
+    """The part of the picture that masks, noise included, can reach."""
+    rows, columns = np.flatnonzero(cutout.cover.any(axis=1)), np.flatnonzero(cutout.cover.any(axis=0))
+    if not len(rows):
+        return slice(0, 1), slice(0, 1)
+    y0, x0 = max(0, int(rows[0]) - _PAD), max(0, int(columns[0]) - _PAD)
+    return slice(y0, int(rows[-1]) + 1 + _PAD), slice(x0, int(columns[-1]) + 1 + _PAD)
 
 
 def _floor(cutout: Cutout, ground: np.ndarray) -> np.ndarray:
