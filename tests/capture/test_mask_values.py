@@ -99,6 +99,21 @@ def test_opacity_in_16_bits_is_rounded_to_8(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read(look_at_masks("here", hard), hard), disc(2) * 255)
 
 
+@pytest.mark.parametrize("when", [range(95, 100), range(30, 70)])
+def test_a_second_object_is_found_wherever_it_shows(tmp_path: Path, when: range) -> None:
+    """In a video of which access points alone are decoded, but for the last image."""
+
+    def paint(number: int, late: range) -> np.ndarray:
+        return disc(number % 10) * 255 + other(number % 10) * 130 * (number in late)
+
+    both = probe(video(tmp_path / "both.mp4", lambda n: paint(n, when), "mpeg4", "yuv420p", 100))
+    assert len(both.keys) > 6
+    with pytest.raises(MaskError, match="more than one level or colour"):
+        look_at_masks("here", both)
+    one = probe(video(tmp_path / "one.mp4", lambda n: paint(n, range(0)), "mpeg4", "yuv420p", 100))
+    assert look_at_masks("here", one) is OPACITY
+
+
 def test_255_of_65535_is_a_label(tmp_path: Path) -> None:
     """As opacity it would be nothing."""
     folder = files(tmp_path / "m", lambda n: (disc(n) * 255).astype(np.uint16))

@@ -7,11 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import chdtri
 
 import faults
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.hypotheses import _Fit, _point_sigma, _touching_tips, choose_hypothesis
-from mouselift.consistency.score_limits import ChanceModel
+from mouselift.consistency.score_limits import ChanceModel, chi_square_quantile
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import outline_of
 from mouselift.geometry.tangent_planes import TangentPlanes, chosen_pairs, tangency, view_pairs
@@ -83,6 +84,12 @@ def test_limits_are_exceeded_as_often_as_stated(views: int, sixty_four: Sample) 
     assert (
         limit > (2.0 if views == 32 else 1.0) * 7.81
     )  # of independent residuals: chi-square, 3 degrees of freedom, 5 %
+
+
+@pytest.mark.parametrize("rate", [0.05, 4e-3 / 6, 2e-5, 1e-9])
+def test_quantiles_are_those_of_scipy(rate: float) -> None:
+    for freedom in np.geomspace(1, 1000, 25).tolist():
+        assert chi_square_quantile(freedom, rate) == pytest.approx(chdtri(freedom, rate), rel=1e-12)
 
 
 def drawn(planes: TangentPlanes, rng: np.random.Generator) -> np.ndarray:

@@ -1,7 +1,7 @@
 """What the values of masks mean: tools write 0/1, 0/255, label maps, palettes, colours and opacity, and never say so.
 
-A few masks of each camera are looked at when a capture is opened. Values that fill areas are told from values that
-only lie on edges: a value *fills* where a pixel's eight neighbours have it too.
+A few masks of each camera, spread over the recording, are looked at when a capture is opened. Values that fill areas
+are told from values that only lie on edges: a value *fills* where a pixel's eight neighbours have it too.
 
 * One filling value besides the background: it is the subject, whatever its number or colour.
 * Several: objects. Which of them is the subject is asked (`mask_object` in capture.toml), never assumed.
@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
@@ -23,7 +23,7 @@ from mouselift.errors import MaskError
 from mouselift.media.images import NumberedImages, as_levels, eight_bits
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
-from mouselift.media.video_image import VideoImage
+from mouselift.media.video_image import VideoImage, plane
 from mouselift.media.video_index import VideoInfo
 from mouselift.sampling import evenly_spaced
 
@@ -37,6 +37,7 @@ _MOST_OBJECTS = 32  # filling values of a label map; more are the plateaus of a 
 _FEW = 16  # different values in all: no lossy codec leaves so few
 _COLOUR = 1 << 24  # marks a code as a colour
 _COLOURED = 24  # levels between a pixel's channels: less is grey, whatever a codec did
+_DARK, _GREY = 10, 5  # luma and distance of chroma from 128 below which no channel reaches _COLOURED: 10 + 2.15 * 5
 _NEAR = 24  # levels about the commonest one, in a mask that a lossy codec blurred
 _MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
 
@@ -91,19 +92,31 @@ def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | s
         looked = [media.read(number) for number in evenly_spaced(sorted(media.held), _LOOKED_AT)]
         return _of_values(where, [image for image in looked if image is not None], wanted)
     reader = VideoReader(media)
-    frames = [frame for n in evenly_spaced(range(media.frames), _LOOKED_AT) for _, frame in reader.read([n]) if frame]
-    lumas = [frame.luma() for frame in frames]
+    frames = [frame for n in _places(media) for _, frame in reader.read([n]) if frame]
+    lumas, images = [frame.luma() for frame in frames], [_lit_part(frame) for frame in frames]
     reader.close()
-    if len(np.unique(np.concatenate([_values(luma) for luma in lumas] or [[0]]))) <= _FEW and not _coloured(frames):
+    used = sum((np.bincount(_cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
+    if np.count_nonzero(used[1:]) <= _FEW and not _coloured(images):
         return _of_values(where, lumas, wanted)
     if wanted is not None:
         raise MaskError(f"{where}: mask_object: this video was compressed with loss, which mixes values; export PNGs")
-    return _of_lossy(where, [frame.rgb() for frame in frames])
+    return _of_lossy(where, images)
+
+
+def _places(video: VideoInfo) -> list[int]:
+    """Frames spread over a video, the last among them; the others at access points where one is near.
+
+    There one image is decoded, and not those before it too.
+    """
+    spread = evenly_spaced(range(video.frames), _LOOKED_AT)
+    nearest = [int(video.keys[np.abs(video.keys - place).argmin()]) for place in spread[:-1]]
+    near = video.frames / _LOOKED_AT / 2  # so that each place has its own
+    return [k if abs(k - p) <= near else p for k, p in zip(nearest, spread[:-1], strict=True)] + spread[-1:]
 
 
 def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:
     """Of masks without loss (or nearly so: PNGs made from a lossy video)."""
-    each = [_codes(image) for image in looked]
+    each = [_codes(_cropped(image)) for image in looked]
     seen = {int(v) for codes in each for v in _values(codes)}
     if wanted is None and len(seen) > _FEW and any(image.dtype == np.uint16 for image in looked):
         return _of_values(where, [eight_bits(image) for image in looked], None)  # opacity in 16 bits, as it is read
@@ -137,18 +150,19 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     return OPACITY
 
 
-def _of_lossy(where: str, looked: Sequence[ImageRGB]) -> MaskValues:
-    """Of frames of a video that a lossy codec blurred."""
+def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
+    """Of frames of a video that a lossy codec blurred, or their parts that are not black."""
     flat = [_largest(cv2.subtract(cv2.dilate(i, _AROUND), cv2.erode(i, _AROUND))) <= _NEAR for i in looked]
-    areas = [i[f & (_largest(i) > _RIPPLE_LOW)].astype(np.int64) for i, f in zip(looked, flat, strict=True)]
-    pixels = np.concatenate(areas) if areas else np.zeros((0, 3), dtype=np.int64)
-    if len(pixels) < _FILLED:
+    areas = [[c[f & (_largest(i) > _RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
+    # Channel by channel: numpy is ten times as slow over an axis of three.
+    channels = [np.concatenate(parts).astype(np.int16) for parts in zip(*areas, strict=True)]
+    if not channels or len(channels[0]) < _FILLED:
         return OPACITY
-    brightest = pixels.max(axis=1)
+    brightest = reduce(np.maximum, channels)
     top = int(np.bincount(brightest, minlength=256).argmax())
     inside = np.abs(brightest - top) <= _NEAR
-    colour = np.median(pixels[inside], axis=0)
-    alike = inside & (np.abs(pixels - colour).max(axis=1) <= 2 * _NEAR)
+    colour = np.array([np.median(c[inside]) for c in channels])
+    alike = reduce(np.logical_and, [np.abs(c - m) <= 2 * _NEAR for c, m in zip(channels, colour, strict=True)], inside)
     if alike.mean() < _MOSTLY:
         raise MaskError(
             f"{where}: the masks hold more than one level or colour: {alike.mean():.0%} of the areas are about "
@@ -179,9 +193,8 @@ def _values(codes: Array) -> Int64[Array, " n"]:
 
 def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
     """Values that at least _FILLED pixels share with all their neighbours."""
-    x, y, w, h = cv2.boundingRect((codes > 0).astype(np.uint8))
-    codes = codes[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1]  # with neighbours: subjects are small
-    if not w:
+    codes = _cropped(codes)
+    if not codes.size:
         return np.zeros(0, dtype=np.int64)
     exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
     inner = codes[(cv2.erode(exact, _AROUND) == cv2.dilate(exact, _AROUND)) & (codes > 0)]
@@ -189,9 +202,31 @@ def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
     return values[counts >= _FILLED]
 
 
-def _coloured(frames: Sequence[VideoImage]) -> bool:
-    for frame in frames:
-        red, green, blue = cv2.split(frame.rgb())
+def _cropped(image: Array) -> Array:
+    """The part that is not 0, with its neighbours; subjects are small. Empty where all is 0."""
+    channels = cv2.split(image) if image.ndim == 3 else [image]
+    x, y, w, h = cv2.boundingRect((reduce(np.maximum, channels) > 0).view(np.uint8))
+    return image[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1] if w else image[:0, :0]
+
+
+def _lit_part(image: VideoImage) -> ImageRGB:
+    """Colours of the part of a frame outside which every channel is below _COLOURED: subjects are small."""
+    if image.frame.format.name not in ("yuv420p", "yuvj420p"):
+        return image.rgb()
+    colours = [plane(image.frame, k) for k in (1, 2)]
+    if min(int(c.min()) for c in colours) < 128 - _GREY or max(int(c.max()) for c in colours) > 128 + _GREY:
+        return image.rgb()
+    luma = image.luma()
+    rows, columns = (np.flatnonzero(luma.max(axis=axis) > _DARK) for axis in (1, 0))
+    if not rows.size:
+        return image.rgb((0, 0, 1, 1))
+    x0, y0, x1, y1 = columns[0] - 1, rows[0] - 1, columns[-1] + 2, rows[-1] + 2  # with neighbours
+    return image.rgb((max(int(x0), 0), max(int(y0), 0), min(int(x1), image.width), min(int(y1), image.height)))
+
+
+def _coloured(images: Sequence[UInt8[Array, "_ _ 3"]]) -> bool:
+    for image in images:
+        red, green, blue = cv2.split(image)
         spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
         if int(spread.max()) > _COLOURED:
             return True

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float64
-from scipy.special import fdtri
 
 from mouselift.array_types import Array
 from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera
@@ -104,6 +103,8 @@ def pool(evidence: Sequence[SamplePlanes]) -> PooledTangency | None:
         scatter = bread @ (sums.T @ sums * blocks / (blocks - 1)) @ bread + (FLOOR_PX / 2) ** 2 * bread
         inverse = np.linalg.inv(scatter)
         statistic = float(estimate @ inverse @ estimate)
+        from scipy.special import fdtri  # a quarter of a second that rigs of more views need not pay
+
         limit = seen * (blocks - 1) / spare * float(fdtri(seen, spare, 1 - _FALSE_ALARMS))
     noise = 1.4826 * float(np.median(np.abs(r - J @ basis @ estimate)))
     needed = max(FLOOR_PX, _REPEATED_SHARE * noise)

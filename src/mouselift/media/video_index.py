@@ -16,7 +16,9 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from jaxtyping import Int64
 
 from mouselift.array_types import Array
@@ -88,8 +90,9 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
     """Indexed once while the file stays as it is: loading a capture and opening its source both ask."""
     try:
         with av.open(str(path)) as container:
-            info, entry = _index(path, container)
-        first = _first_images(path, info, entry)
+            info, entry, packet = _index(path, container)
+            first = _first_alone(path, info, entry, packet)
+        first = first or _first_images(path, info, entry)
         if first.in_order is False or (info.packets is None and entry > 0):
             info = _by_counting(info, _count(path))
         elif first.rank is not None:
@@ -117,6 +120,22 @@ class _First:
     orientation: Orientation = UPRIGHT
     rank: int | None = None  # of the first that comes out; None where damage may have cost others before it
     in_order: bool = True  # they come out in the order of their times
+
+
+def _first_alone(path: Path, info: VideoInfo, entry: int, packet: Packet[VideoStream]) -> _First | None:
+    """From the file's first packet, where that is the first image shown: no other can come out before it.
+
+    None where nothing comes of it. The container stays at its end.
+    """
+    table = info.packets
+    if table is None or entry or table.ranks[0] or table.images[0]:
+        return None
+    packet.pts = 0
+    with contextlib.suppress(FFmpegError):
+        frames = [*packet.decode(), *packet.stream.codec_context.decode(None)]
+        if frames and frames[0].pts == 0:
+            return _First(_orientation(path, frames[0]), 0)
+    return None
 
 
 def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
@@ -197,6 +216,7 @@ def _from(info: VideoInfo, first: int) -> VideoInfo:
 class _Seen:
     """The packets of a stream, as demultiplexing gave them."""
 
+    first: Packet[VideoStream] | None = None
     times: list[int | None] = field(default_factory=list)
     # What is added to the times, so that a recorder's second start goes on where its first ended.
     offsets: list[int] = field(default_factory=list)
@@ -216,6 +236,8 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
         for packet in container.demux(stream):
             if packet.size == 0:
                 continue
+            if seen.first is None:
+                seen.first = packet
             data = memoryview(packet)
             if packet.is_keyframe and look.starts(data):
                 seen.starts.append(len(seen.times))
@@ -241,8 +263,8 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
     return seen
 
 
-def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
-    """The index, and the first packet at which decoding can start."""
+def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packet[VideoStream]]:
+    """The index, the place of the first packet at which decoding can start, and the file's first packet."""
     if not container.streams.video:
         raise VideoError(f"{path}: expected a video stream, found none")
     stream = container.streams.video[0]
@@ -251,6 +273,7 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     context, codec = stream.codec_context, stream.codec_context.codec
     look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
     seen = _demultiplexed(path, container, look)
+    assert seen.first is not None  # or there would be no image
     count, shown = len(seen.times), np.array(seen.shown)
     # An edit list may leave packets out altogether: those of the header's count are not all expected.
     listed = len(stream.index_entries) if stream.frames and "mp4" in container.format.name else stream.frames
@@ -273,7 +296,7 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     unordered = seen.in_order and (look.backward or avi)
     stamped = [t for t in seen.times if t is not None]
     if len(stamped) < count or unordered:
-        return info, entry
+        return info, entry, seen.first
     stamps = np.array(stamped, dtype=np.int64)
     shown_at = stamps + np.array(seen.offsets, dtype=np.int64)
     order = np.argsort(shown_at, kind="stable")
@@ -282,13 +305,13 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int]:
     images = np.flatnonzero(shown[order])
     times = shown_at[order[images]]
     if (np.diff(times) == 0).any():  # two images of one time: their order is not known
-        return info, entry
+        return info, entry, seen.first
     if seen.last_dts is not None:
         times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
         images = images[: len(times)]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
     table = PacketTable(stamps, np.array(seen.sizes, dtype=np.int64), ranks, images, starts, look.droppable)
-    return replace(info, frames=len(times), times=times, keys=keys, packets=table), entry
+    return replace(info, frames=len(times), times=times, keys=keys, packets=table), entry, seen.first
 
 
 def _keys(starts: np.ndarray, ranks: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
