@@ -38,8 +38,12 @@ _SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (
 _THIN_PX = 1.0  # and where a tip is w pixels wide: _THIN_PX / w^2
 _TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
 _THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
-_TIP_REACH_PX = 1.0  # a plane belongs to a tip that would touch it if it were so much longer: same scenes; 0.5 leaves one alarm
-_TIP_LOSS_PX = 2.0  # residuals up to which they may be its loss: same scenes, 1.99; longer ones in 3 scenes are lost parts
+_TIP_REACH_PX = (
+    1.0  # a plane belongs to a tip that would touch it if it were so much longer: same scenes; 0.5 leaves one alarm
+)
+_TIP_LOSS_PX = (
+    2.0  # residuals up to which they may be its loss: same scenes, 1.99; longer ones in 3 scenes are lost parts
+)
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
