@@ -22,8 +22,8 @@ from mouselift.array_types import Array
 from mouselift.geometry.tangent_planes import TangentPlanes
 
 # Noise of an outline's place on exact masks: error of places that six planes or more touch, by sharpness, 110 scenes of
-# `benchmarks/many_views.py`, seed 0, 64 views. Where blunt: 0.04 px RMS on smooth bodies, 0.07 to 0.08 on bodies with few
-# facets and on mice; 0.1 to 0.2 px at corners; and at least half of the variance that a residual has.
+# `benchmarks/many_views.py`, seed 0, 64 views. Where blunt: 0.04 px RMS on smooth bodies, 0.07 to 0.08 on mice and on
+# bodies with few facets; 0.1 to 0.2 px at corners; and at least half of the variance that a residual has.
 _EDGE_PX, _CORNER_PX, _LEAST_SHARE = 0.06, 0.15, 0.5
 _PLACE_PX = 3.0  # planes that touch a view within one cell of this size share its error
 # What no number of planes averages out: a shift of a view's whole outline (neighbouring places of one straight side err
