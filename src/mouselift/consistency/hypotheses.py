@@ -27,8 +27,9 @@ from mouselift.geometry.tangent_planes import TangentPlanes
 Kind = Literal["none", "masks", "view", "all", "several", "unknown"]
 
 # Rates at which the model of `score_limits` lets exact masks reach a limit. The model has the noise of corners, most
-# outlines have less, so true rates are far lower. Set so that of 990 exact samples of 110 scenes (benchmarks/many_views,
-# seed 0, 6 to 64 views) and of 200 of the corpus (seed 0) none that masks do not explain is above 0.91 of a limit.
+# outlines have less, so true rates are far lower. Set so that of 990 exact samples of 110 scenes (seed 0 of
+# `benchmarks/many_views.py`, 6 to 64 views) and of 200 of the corpus (seed 0) none that masks do not explain is above
+# 0.91 of a limit.
 _VIEW_RATE, _ALL_RATE, _SEVERAL_RATE = 0.2, 5e-3, 3e-3  # the first shared by all views
 ROUGH_PX = 0.25  # noise above this means rough masks: small faults of cameras go unseen. Same run: 0.12 at most
 OPENED_SHARE = 0.14  # disagreement of opened silhouettes up to which cameras are right: 21 samples of mouse_cylinder
@@ -38,12 +39,9 @@ _SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (
 _THIN_PX = 1.0  # and where a tip is w pixels wide: _THIN_PX / w^2
 _TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
 _THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
-_TIP_REACH_PX = (
-    1.0  # a plane belongs to a tip that would touch it if it were so much longer: same scenes; 0.5 leaves one alarm
-)
-_TIP_LOSS_PX = (
-    2.0  # residuals up to which they may be its loss: same scenes, 1.99; longer ones in 3 scenes are lost parts
-)
+# A plane belongs to a tip that would touch it if it were so much longer: same scenes; with 0.5 one more alarm.
+_TIP_REACH_PX = 1.0
+_TIP_LOSS_PX = 2.0  # residuals up to which they may be its loss: same scenes, 1.99; beyond, a mask lacks a part
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
