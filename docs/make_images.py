@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import tyro
 
-from mouse_sheet import mouse_sheet
+from mouse_sheet import animal_sheet, mouse_sheet
 from mouselift.array_types import ImageRGB
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples
@@ -67,6 +67,7 @@ class Images:
     def draw(self) -> None:
         IMAGES.mkdir(exist_ok=True)
         save(IMAGES / "synthetic.jpg", narrowed(mouse_sheet()))
+        save(IMAGES / "animals.jpg", narrowed(animal_sheet()))
         if self.masked is not None:
             save(IMAGES / "masks.jpg", masked_sheet(self.masked, rows=12))
         if self.prepared is not None:

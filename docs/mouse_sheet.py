@@ -1,4 +1,4 @@
-"""A contact sheet of the synthetic mouse for the README: cameras down, instants across."""
+"""Contact sheets of the synthetic animals: the README's mouse (cameras down, instants across), and individuals."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import ImageRGB
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import looking_at
+from mouselift.synthetic.cutout import CutoutRenderer
+from mouselift.synthetic.individual import individual
+from mouselift.synthetic.light import random_light
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.render import Rendering, ViewRenderer, shadow_of
-from mouselift.synthetic.rigs import Rig, markerless_rig
+from mouselift.synthetic.rigs import Arena, Rig, markerless_rig
+from mouselift.synthetic.shape import Species
 
 _SEED = 3
 _GAP = 4  # pixels of white between cells
@@ -39,6 +45,38 @@ def mouse_sheet(
             top, left = _GAP + row * side, _GAP + column * side
             sheet[top : top + cell, left : left + cell] = image
     return sheet
+
+
+def animal_sheet(per_row: int = 6, rows: int = 2, cell: int = 200) -> ImageRGB:
+    """`rows` rows of mice, then as many of rats: individuals of the first seeds, each in its own posture and light.
+
+    All animals of a species are drawn at one scale.
+    """
+    wanted: dict[Species, int] = {"mouse": 120, "rat": 320}  # mm across a cell
+    animals = {name: [k for k in range(400) if individual(k).species == name][: per_row * rows] for name in wanted}
+    cells = [_portrait(seed, wanted[name], cell) for name, seeds in animals.items() for seed in seeds]
+    side = cell + _GAP
+    sheet = np.full((2 * rows * side + _GAP, per_row * side + _GAP, 3), 255, dtype=np.uint8)
+    for k, image in enumerate(cells):
+        top, left = _GAP + k // per_row * side, _GAP + k % per_row * side
+        sheet[top : top + cell, left : left + cell] = image
+    return sheet
+
+
+def _portrait(seed: int, across: float, cell: int) -> ImageRGB:
+    """One individual from the side and above; its tail may leave the picture."""
+    rng = np.random.default_rng([seed, 0x706F72])
+    who = individual(seed)
+    posed = who.mouse().posed(Motion(Arena(), seed).pose(float(rng.uniform(0.0, 100.0))))
+    body = posed.mesh.vertices[np.unique(posed.mesh.topology.faces[: posed.mesh.topology.parts[0][2]])]
+    nose, root = body[-1] - body.mean(axis=0), body.mean(axis=0)
+    azimuth = np.arctan2(nose[1], nose[0]) + rng.choice([-1, 1]) * rng.uniform(0.8, 1.8)
+    distance = 4.0 * across
+    place = root + distance * np.array([0.85 * np.cos(azimuth), 0.85 * np.sin(azimuth), 0.5])
+    focal = cell * distance / across
+    camera = Camera(cell, cell, focal, focal, cell / 2, cell / 2, looking_at(root, place))
+    drawn = CutoutRenderer(posed, random_light(rng), who.shape.size, 3).render(camera)
+    return np.rint(255 * drawn.over(np.full((cell, cell, 3), 0.93, dtype=np.float32))).astype(np.uint8)
 
 
 def _around(rendering: Rendering, cell: int) -> ImageRGB:

@@ -27,8 +27,8 @@ _EDGE = 1.0  # px: deviation of the blur by which an outline is moved; it moves 
 class MaskNoise:
     """How often and how much. The default is as measured; `None` in its place means exact masks."""
 
-    grown: float = 0.007  # deviation of the outline as a whole, of the subject's size
-    wavy: float = 0.005  # deviation along the outline
+    grown: float = 0.004  # deviation of the outline as a whole, of the subject's size
+    wavy: float = 0.004  # deviation along the outline
     feet: float = 0.02  # deviation along the outline near the floor
     floor: float = 0.25  # share of the views in which floor under the belly is taken for the animal
     tail_tip: float = 0.16  # of the views in which the tail's tip is missing
@@ -93,11 +93,11 @@ def with_floor(mask: Levels, seed: int) -> Levels:
 
 
 def without_tail_tip(mask: Levels, seed: int) -> Levels:
-    """The end of the longest thin part is missing: 10 to 60 % of its reach from the body."""
+    """The end of the longest thin part is missing: 5 to 35 % of its reach from the body."""
 
     def end(parts: list[np.ndarray], far: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         longest = max(parts, key=lambda part: float(far[part].max()))
-        return longest & (far > rng.uniform(0.4, 0.9) * float(far[longest].max()))
+        return longest & (far > rng.uniform(0.65, 0.95) * float(far[longest].max()))
 
     return _without(mask, seed, end)
 
