@@ -19,8 +19,9 @@ test: $(VENV)/.test-installed
 types: $(VENV)/.test-installed
 	$(BIN)/pyright
 
+# Bytecode is kept, whatever the machine's setting: every process that a test starts would compile the package again.
 suite: $(VENV)/.test-installed
-	$(BIN)/pytest
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest
 
 docs: $(VENV)/.docs-installed
 	PYTHONWARNINGS=ignore NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -10,8 +10,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding
 
@@ -48,6 +46,8 @@ def trainer_findings(config: Path, settings: Mapping[str, Any], fewest_views: in
 
 def read_trainer(config: Path) -> Mapping[str, Any]:
     """The settings. DatasetError where the file is no YAML mapping."""
+    import yaml  # only who names a config needs it
+
     try:
         if config.stat().st_size > _MOST_BYTES:
             raise DatasetError(f"{config}: expected a config of some kilobytes, got {config.stat().st_size:,} bytes")
