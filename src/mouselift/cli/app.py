@@ -7,50 +7,20 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Annotated
+from dataclasses import field, make_dataclass
+from functools import reduce
+from importlib import import_module
+from operator import or_
+from typing import Annotated, Protocol, runtime_checkable
 
 import tyro
 
 from mouselift import __version__
-from mouselift.cli.audit import Audit
-from mouselift.cli.compare import Compare
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, say
-from mouselift.cli.demo import Demo
-from mouselift.cli.doctor import Doctor
-from mouselift.cli.evaluate import Evaluate
-from mouselift.cli.init import Init
-from mouselift.cli.inspect import Inspect
 from mouselift.cli.logs import Logs, logging_to
-from mouselift.cli.mask import Mask
-from mouselift.cli.prepare import Prepare
-from mouselift.cli.profile import Profile
-from mouselift.cli.reconstruct import Reconstruct
-from mouselift.cli.repair import Repair
-from mouselift.cli.report import Report
-from mouselift.cli.train import Train
-from mouselift.cli.view import View
 from mouselift.errors import MouseliftError
 
 LOG = logging.getLogger(__name__)
-
-Verb = (
-    Annotated[Demo, tyro.conf.subcommand("demo")]
-    | Annotated[Init, tyro.conf.subcommand("init")]
-    | Annotated[Inspect, tyro.conf.subcommand("inspect")]
-    | Annotated[Mask, tyro.conf.subcommand("mask")]
-    | Annotated[Prepare, tyro.conf.subcommand("prepare")]
-    | Annotated[Compare, tyro.conf.subcommand("compare")]
-    | Annotated[Audit, tyro.conf.subcommand("audit")]
-    | Annotated[Repair, tyro.conf.subcommand("repair")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[View, tyro.conf.subcommand("view")]
-    | Annotated[Profile, tyro.conf.subcommand("profile")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Reconstruct, tyro.conf.subcommand("reconstruct")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
-)
 
 # Options before or after the verb; no `--no-json` beside `--json`.
 _PARSING = (tyro.conf.CascadeSubcommandArgs, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
@@ -86,12 +56,34 @@ GROUPS: dict[str, dict[str, str]] = {
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 
 
-@dataclass
-class Call:
+@runtime_checkable
+class Verb(Protocol):
+    """One verb with its options."""
+
+    def run(self) -> int:
+        """The exit code."""
+        ...
+
+
+@runtime_checkable
+class Call(Protocol):
     """One command line: a verb with its options, and what all verbs take (before or after the verb's name)."""
 
-    verb: Annotated[Verb, tyro.conf.arg(name="")]
-    logs: Annotated[Logs, tyro.conf.arg(name="")] = field(default_factory=Logs)
+    verb: Verb
+    logs: Logs
+
+
+def _parsed(given: Sequence[str]) -> Call:
+    """Of the verbs only the one that is asked for is imported, and one more: of one alone tyro makes no command."""
+    verbs = [given[0], next(v for v in reversed(VERBS) if v != given[0])] if given[0] in VERBS else VERBS
+    kinds = [getattr(import_module(f"mouselift.cli.{verb}"), verb.capitalize()) for verb in verbs]
+    choice = reduce(or_, (Annotated[kind, tyro.conf.subcommand(verb)] for kind, verb in zip(kinds, verbs, strict=True)))
+    fields = [
+        ("verb", Annotated[choice, tyro.conf.arg(name="")]),
+        ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs)),
+    ]
+    call = make_dataclass("Call", fields, namespace={"__doc__": Call.__doc__})
+    return tyro.cli(call, prog="mouselift", args=given, config=_PARSING)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -105,7 +97,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return EXIT_OK
     if given[0] not in VERBS and not given[0].startswith("-"):
         return _unknown(given[0])
-    call = tyro.cli(Call, prog="mouselift", args=given, config=_PARSING)
+    call = _parsed(given)
     try:
         with logging_to(call.logs):
             return _carried_out(call, given)
