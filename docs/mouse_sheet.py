@@ -53,6 +53,7 @@ def animal_sheet(per_row: int = 6, rows: int = 2, cell: int = 200) -> ImageRGB:
     All animals of a species are drawn at one scale.
     """
     wanted: dict[Species, int] = {"mouse": 120, "rat": 320}  # mm across a cell
+    animals: dict[Species, list[int]]
     animals = {name: [k for k in range(400) if individual(k).species == name][: per_row * rows] for name in wanted}
     cells = [_portrait(seed, wanted[name], cell) for name, seeds in animals.items() for seed in seeds]
     side = cell + _GAP

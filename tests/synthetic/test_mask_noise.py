@@ -116,10 +116,10 @@ def test_a_hole_is_inside_and_edges_become_hard(mask: Levels) -> None:
 
 
 def test_tips_are_missing_as_often_as_in_real_masks(mask: Levels) -> None:
-    """84 % of real masks reach the tip (docs/evidence/mask-quality.md); outlines are off by about 1 % of the size."""
+    """84 % of real masks reach the tip (docs/evidence/mask-quality.md); outlines are off by 1 to 2 % of the size."""
     noise = MaskNoise(grown=0.0, wavy=0.0, feet=0.0, floor=0.0, limb=0.0, hole=0.0, hard=0.0)
     whole = np.mean([np.array_equal(noise.apply(mask, seed), mask) for seed in range(80)])
     assert 0.76 < whole < 0.92
     noise = MaskNoise(floor=0.0, tail_tip=0.0, limb=0.0, hole=0.0, hard=0.0)
     off = [np.abs(noise.apply(mask, s).astype(float) - mask).sum() / 255 / outline(mask) for s in range(30)]
-    assert 0.003 < np.mean(off) / subject_size(mask) < 0.015
+    assert 0.007 < np.mean(off) / subject_size(mask) < 0.027

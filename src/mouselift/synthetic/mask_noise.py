@@ -1,9 +1,9 @@
 """What is wrong with real masks, each as a function of a mask and a seed; cameras and colours stay exact.
 
 Masks are soft (0 background .. 255 animal), of any resolution, up in the image being up in the world. Amounts are
-shares of the subject's size, the root of its area: on `mouse_cylinder` that is about 190 px of the source, and outlines
-of real masks disagree by 1.5 px in the median, 1.9 px at the trunk and 2.9 px at feet and belly; one view in six lacks
-the tail's tip (docs/evidence/mask-quality.md).
+shares of the subject's size, the root of its area: on `mouse_cylinder` that is 99 px of the source. Outlines there
+disagree by 1.5 to 1.7 px in the median, at feet and belly by 1.5 times as much as at the trunk, and one view in six
+lacks the tail's tip (docs/evidence/mask-quality.md). The defaults disagree as much: benchmarks/mask_noise.py.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from mouselift.geometry.outlines import HALF_LEVEL
 
 _THIN = 0.11  # of the subject's size: half the width of what counts as thin (tail, feet)
 _LOW = 0.16  # of the subject's size: above the lowest pixels of each column, where the floor and the feet are
+_LEGS = 0.3  # of the subject's size: how far feet are from the body
 _EDGE = 1.0  # px: deviation of the blur by which an outline is moved; it moves at most twice as far
 
 
@@ -27,9 +28,9 @@ _EDGE = 1.0  # px: deviation of the blur by which an outline is moved; it moves 
 class MaskNoise:
     """How often and how much. The default is as measured; `None` in its place means exact masks."""
 
-    grown: float = 0.004  # deviation of the outline as a whole, of the subject's size
-    wavy: float = 0.004  # deviation along the outline
-    feet: float = 0.02  # deviation along the outline near the floor
+    grown: float = 0.009  # deviation of the outline as a whole, of the subject's size
+    wavy: float = 0.008  # deviation along the outline
+    feet: float = 0.035  # deviation along the outline near the floor
     floor: float = 0.25  # share of the views in which floor under the belly is taken for the animal
     tail_tip: float = 0.16  # of the views in which the tail's tip is missing
     limb: float = 0.05  # of the views in which another thin part is missing
@@ -73,12 +74,17 @@ def wavy(mask: Levels, seed: int, pixels: float) -> Levels:
 
 
 def ragged_feet(mask: Levels, seed: int, pixels: float) -> Levels:
-    """Near the floor the outline is moved by a random amount of that deviation, which changes quickly along it."""
+    """Near the floor the outline is moved by a random amount of that deviation, which changes quickly along it.
+
+    Not at the tail: farther from the body than legs reach, real masks are as good as at the trunk.
+    """
     size = subject_size(mask)
     if not size:
         return mask
-    noise = _smooth_noise(mask, seed, max(0.05 * size, 0.7))
-    return _moved(mask, np.float32(pixels) * noise * _low_band(mask, _LOW * size))
+    noise = _smooth_noise(mask, seed, max(0.06 * size, 1.2))
+    reach = 2 * round(_LEGS * size) + 1
+    legs = np.asarray(cv2.dilate(_body(mask), np.ones((reach, reach), np.uint8))) > 0
+    return _moved(mask, np.float32(pixels) * noise * _low_band(mask, _LOW * size) * legs)
 
 
 def with_floor(mask: Levels, seed: int) -> Levels:
@@ -183,10 +189,7 @@ def _without(
     mask: Levels, seed: int, chosen: Callable[[list[np.ndarray], np.ndarray, np.random.Generator], np.ndarray]
 ) -> Levels:
     """The mask less what `chosen` takes of its thin parts, given their distances from the body."""
-    solid = (mask >= HALF_LEVEL).astype(np.uint8)
-    radius = max(1, round(_THIN * subject_size(mask)))
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
-    body = np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc), dtype=np.uint8)
+    solid, body = (mask >= HALF_LEVEL).astype(np.uint8), _body(mask)
     if not body.any():
         return mask
     count, labels = cv2.connectedComponents(solid & (1 - body), connectivity=8)
@@ -199,3 +202,11 @@ def _without(
     rim = np.asarray(cv2.dilate(gone, np.ones((3, 3), np.uint8))) > 0
     kept = (solid & (1 - gone)) > 0
     return np.where(rim & ~kept, np.uint8(0), mask)
+
+
+def _body(mask: Levels) -> Levels:
+    """1 in the subject without its thin parts."""
+    radius = max(1, round(_THIN * subject_size(mask)))
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))
+    solid = (mask >= HALF_LEVEL).astype(np.uint8)
+    return np.asarray(cv2.morphologyEx(solid, cv2.MORPH_OPEN, disc), dtype=np.uint8)
