@@ -113,6 +113,15 @@ def test_objects_are_closed_and_differ() -> None:
     assert all(np.ptp(mesh.vertices, axis=0).max() == pytest.approx(110.0, rel=1e-5) for mesh in shapes)
 
 
+def test_instants_of_an_object_show_it_turned() -> None:
+    subject = Subject(replace(EXACT, world="objects"), 4)
+    first, second = (subject.at(instant)[0].mesh.vertices for instant in (0, 1))
+    np.testing.assert_allclose(np.diff(first[:, 2]), np.diff(second[:, 2]), atol=1e-4)
+    sizes = [np.linalg.norm(v - v.mean(axis=0), axis=1) for v in (first, second)]
+    np.testing.assert_allclose(sizes[0], sizes[1], atol=1e-3)
+    assert np.abs(first - first.mean(axis=0) - (second - second.mean(axis=0))).max() > 5.0
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 

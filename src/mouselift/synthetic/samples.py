@@ -205,7 +205,11 @@ class Subject:
     def _posed(self, rng: np.random.Generator, rig: Rig) -> Posed:
         if self._mouse is None:
             assert self._object is not None
-            return _placed(self._object, rng, rig, self._rig_size)
+            angle = rng.uniform(0.0, 2 * np.pi)
+            c, s = np.cos(angle), np.sin(angle)
+            turned = self._object.mesh.vertices @ np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
+            mesh = replace(self._object.mesh, vertices=turned)
+            return _placed(replace(self._object, mesh=mesh), rng, rig, self._rig_size)
         pose = random_pose(rng, rig, self._seed)
         posed = self._mouse.posed(replace(pose, x=pose.x * self._rig_size, y=pose.y * self._rig_size))
         return _placed(posed, rng, rig, self._rig_size)
@@ -236,7 +240,7 @@ def random_pose(rng: np.random.Generator, rig: Rig, seed: int) -> Pose:
 
 
 def _placed(posed: Posed, rng: np.random.Generator, rig: Rig, size: float) -> Posed:
-    """The same shape with the middle of its box near the middle of the arena, turned by chance where it has no way."""
+    """The same shape with the middle of its box near the middle of the arena."""
     points = posed.mesh.vertices
     middle = 0.5 * (points.min(axis=0) + points.max(axis=0))
     wanted = size * (np.array([rig.arena.x, rig.arena.y]) + rng.uniform(-18.0, 18.0, 2))
