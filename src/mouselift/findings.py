@@ -99,13 +99,12 @@ CODES: dict[str, Code] = {
     "tangency-repeated": Code(_AUDIT, _E,
         "in many samples, each barely above the limit, the same camera contradicts the others",
         "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."),
-    "camera-wrong": Code(_AUDIT, _E,
-        "all samples together say that a camera is wrong: one change of it, the same in all, brings outlines together",
-        "Its calibration belongs to another camera or day, or it was moved: calibrate again."),
     "tangency-pooled": Code(_AUDIT, ("note", "warning", "error"),
-        "what samples with too few views for a verdict of their own say together: how finely the rig's cameras agree, "
-        "or that they contradict each other; a warning where masks are rough or samples too few",
-        "The audit's guide says what two and three cameras can show."),
+        "what all samples of a rig say together: that a camera is wrong, the same in all; where samples have too few "
+        "views for a verdict of their own, how finely the cameras agree (a warning where masks are rough or samples "
+        "too few)",
+        "An error: the camera's calibration belongs to another camera or day, or it was moved: calibrate again. The "
+        "audit's guide says what two and three cameras can show."),
     "tangency-unknown": Code(_AUDIT, _W, "too few tangent planes can be compared, or the subject is too small",
         "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."),
     "view-not-compared": Code(_AUDIT, _W,

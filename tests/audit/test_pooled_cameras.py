@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mouselift.audit.pooled_cameras import PooledCameras, is_inconclusive, pool_cameras, settled
+from mouselift.audit.pooled import fineness, is_inconclusive, pooled_findings, settled
 from mouselift.audit.result import SampleReport
+from mouselift.consistency.pooled_tangency import PooledTangency, pool
 from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.sample import Sample, View
 from mouselift.findings import Finding
@@ -38,13 +39,13 @@ def rough(make_exact: Callable[..., Sample]) -> list[tuple[Sample, list[Outline 
     return out
 
 
-def pooled(rough: list, change: Callable[[list[View]], list[View]], views: tuple[int, ...]) -> PooledCameras:
+def pooled(rough: list, change: Callable[[list[View]], list[View]], views: tuple[int, ...]) -> PooledTangency:
     samples = []
     for sample, outlines in rough:
         changed = replace(sample, views=tuple(change([sample.views[k] for k in views])))
         own = [outlines[k] for k in views]
         samples.append(SamplePlanes.of(changed, tangent_planes([v.camera for v in changed.views], own), own))
-    found = pool_cameras(samples)
+    found = pool(samples)
     assert found is not None
     return found
 
@@ -83,9 +84,9 @@ def test_rough_masks_blame_no_camera(views: tuple[int, ...], rough: list) -> Non
     found = pooled(rough, list, views)
     assert found.right
     assert found.settles
-    assert found.findings() == []
+    assert not [f for f in pooled_findings(found) if f.severity == "error"]
     assert 0.3 < found.mismatch_px < ROUGH_PX
-    assert f"{found.mismatch_px:.2g} px" in found.fineness
+    assert f"{found.mismatch_px:.2g} px" in fineness(found)
 
 
 # Of (0, 2, 4), the third turns along its epipolar lines: nobody can see it.
@@ -97,14 +98,16 @@ def test_a_wrong_camera_is_named(views: tuple[int, ...], place: int, rough: list
     # Three views of six samples leave 20 planes a camera: a focal length is then known no better than the masks.
     for change in (turned(place, 1.0), focal(place, 1.05))[: 2 if len(views) > 3 else 1]:
         found = pooled(rough, change, views)
-        assert found.faulty == (name,)
+        assert found.blame is not None
+        assert found.blame.cameras == (name,)
         assert not found.right
-        assert [(f.code, f.severity, f.camera) for f in found.findings()] == [("camera-wrong", "error", name)]
+        assert [(f.code, f.severity, f.camera) for f in pooled_findings(found)] == [("tangency-pooled", "error", name)]
 
 
 def test_exchanged_cameras_are_both_named(rough: list) -> None:
     found = pooled(rough, exchanged(1, 4), (0, 1, 2, 3, 4, 5))
-    assert set(found.faulty) == {rough[0][0].views[1].name, rough[0][0].views[4].name}
+    assert found.blame is not None
+    assert set(found.blame.cameras) == {rough[0][0].views[1].name, rough[0][0].views[4].name}
 
 
 def test_a_small_fault_under_exact_masks_excuses_nothing(rough: list) -> None:
@@ -115,7 +118,7 @@ def test_a_small_fault_under_exact_masks_excuses_nothing(rough: list) -> None:
 
 def test_few_samples_say_nothing(rough: list) -> None:
     samples = [SamplePlanes.of(s, tangent_planes([v.camera for v in s.views], o), o) for s, o in rough[:4]]
-    assert pool_cameras(samples) is None
+    assert pool(samples) is None
 
 
 def test_a_sample_with_right_cameras_has_rough_masks(rough: list) -> None:

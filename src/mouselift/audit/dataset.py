@@ -14,14 +14,7 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.pooled import pooled_finding
-from mouselift.audit.pooled_cameras import (
-    MOST_SAMPLES,
-    PooledCameras,
-    is_inconclusive,
-    pool_cameras,
-    settled,
-)
+from mouselift.audit.pooled import MOST_SAMPLES, fineness, is_inconclusive, pooled_findings, settled
 from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
@@ -87,7 +80,7 @@ class _Job:
             planes = None
             if index in self.pooled or is_inconclusive(report):
                 planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
-                planes = planes if index in self.pooled or planes.few else planes.without_planes()
+                planes = planes if index in self.pooled else planes.without_planes()
             done.append((index, report, like, planes))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
@@ -122,14 +115,11 @@ def audit_dataset(
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
-    evidence: dict[int, SamplePlanes] = {}  # of samples with too few planes for a verdict of their own
     job, heard = _Job(tuple(folders), options.hull, asked), counted(progress, "samples", 0, len(folders))
     for samples, rays in run_blocks(job, blocks, worker_count(workers), heard):
         for index, report, like, own in samples:
             if own is not None:
                 planes[index] = own
-                if own.few and report.verdict == "unknown" and len(own.cameras) > 1:
-                    evidence[index] = own
             if is_inconclusive(report):
                 inconclusive.append((index, report, like))
             else:
@@ -137,38 +127,32 @@ def audit_dataset(
         parts[samples[0][0]] = rays
     for first in sorted(parts):
         collected.rays = collected.rays.merged(parts[first])
-    together = pool_cameras([planes[index] for index in sorted(asked)])
+    together = pool([planes[index] for index in sorted(asked)])
     rig = planes[0].rig if planes else None
+    few: list[int] = []  # samples without a verdict of their own, which have one together
     for index, report, like in inconclusive:
-        known = (
-            together is not None
-            and together.right
-            and together.settles
-            and rig is not None
-            and planes[index].rig == rig
-        )
-        collected.add(index, settled(report, together) if known and together else report, like)
-        if known:
-            evidence.pop(index, None)
+        own = planes[index]
+        if together is not None and together.enough and own.few and report.verdict == "unknown":
+            few += [index] * (own.cameras == together.names)
+        elif together is not None and together.right and together.settles and rig is not None and own.rig == rig:
+            report = settled(report, together)
+        collected.add(index, report, like)
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
     looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
     causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
+    if together is not None and together.blame is not None and few and not causes:
+        causes = voted_causes([folders[k] for k in few])
     explained = any(cause.code != "unexplained" for cause in causes)
-    blamed = together.findings() if together is not None and not explained else []
-    few_views = pool([evidence[index] for index in sorted(evidence)])
-    if few_views is not None:
-        repeated = [*repeated, pooled_finding(few_views, len(evidence))]
-        if few_views.faulty and not causes:
-            causes = voted_causes([folders[k] for k in sorted(evidence)])
-        # Two views do not say which of them is wrong; of three, a camera is named where the finding has none.
-        named = few_views.faulty and few_views.named is None and len(few_views.names) > 2 and not causes
-        if few_views.enough and len(evidence) == len(folders) and not named:
-            blamed = []
-    found = [*blamed, *repeated, *premultiplied_findings(folders)]
+    pooled = pooled_findings(together, explained) if together is not None else []
+    if not explained and any(finding.camera for finding in pooled):
+        causes = []  # that nothing explains the samples: one camera does
+    if explained and collected.disagreeing:  # samples that fail alone, and a cause that says why
+        pooled = [finding for finding in pooled if finding.severity != "error"]
+    found = [*pooled, *repeated, *premultiplied_findings(folders)]
     if options.trainer is not None:
         found += trainer_findings(options.trainer, trainer, collected.fewest_views())
-    return _summed_up(path, collected, profile, options.hull, causes, found, together, few_views)
+    return _summed_up(path, collected, profile, options.hull, causes, found, together, len(few))
 
 
 def _summed_up(
@@ -178,8 +162,8 @@ def _summed_up(
     hull: bool,
     causes: list[Cause],
     found: Sequence[Finding],
-    together: PooledCameras | None,
-    few_views: PooledTangency | None,
+    together: PooledTangency | None,
+    compared: int,  # samples without a verdict of their own that have one together
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
@@ -192,13 +176,13 @@ def _summed_up(
         *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
     ]
     passed, failed, unknown = collected.verdict_counts()
-    compared = few_views.samples if few_views is not None and few_views.enough else 0  # though not one by one
     answer = verdict(whole, (passed + compared) / max(passed + unknown, 1), failed)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
-    if answer == "pass" and together is not None and together.right and (together.settles or "masks-rough" in counts):
-        sentence += f" All samples together: {together.fineness}; masks allow no finer."
+    rough = together is not None and together.right and (together.settles or "masks-rough" in counts)
+    if answer == "pass" and together is not None and rough and not compared:
+        sentence += f" All samples together: {fineness(together)}; masks allow no finer."
     return DatasetAudit(
         schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
         verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,

@@ -1,74 +1,93 @@
-"""What many samples of two or three views say together about their cameras, as a finding: how finely they agree."""
+"""What all samples of a rig say together of its cameras, in words; and what that says of single samples."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
+import msgspec
 import numpy as np
 
-from mouselift.consistency.pooled_tangency import PooledTangency
+from mouselift.audit.result import SampleReport
+from mouselift.audit.verdict import verdict
+from mouselift.consistency.pooled_tangency import FLOOR_PX, SHRINKS, Blame, PooledTangency, PooledTest
 from mouselift.consistency.sample_planes import unit_words
 from mouselift.findings import Finding
+from mouselift.geometry.outline_mismatch import RATIO
 
+MOST_SAMPLES = 300  # pooled, evenly spaced: a median over 300 samples is known to a tenth of its spread
+_CODE = "tangency-pooled"
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
+_ALONE = {"tangency", "tangency-unknown"}  # what one sample says of its cameras, and what all together may know better
 
 
-def pooled_finding(pooled: PooledTangency, samples: int) -> Finding:
-    """samples: of the whole dataset that have no verdict of their own."""
-    who = f"the cameras of {_listed(pooled.names)}"
-    where = f"{pooled.samples} samples" + (
-        f" (of {samples}; the others have other cameras)" * (pooled.samples < samples)
-    )
+def pooled_findings(pooled: PooledTangency, explained: bool = False) -> list[Finding]:
+    """An error for each camera to blame, or one that names none. Else of samples without a verdict of their own: how
+    finely their cameras agree. explained: a cause is known, and says more.
+    """
+    if pooled.blame is not None:
+        return _contradiction(pooled, pooled.blame, explained)
+    if pooled.test is None:
+        return []
+    who = f"the cameras of {' and '.join([', '.join(pooled.names[:-1]), pooled.names[-1]])}"
+    test, unit = pooled.test, unit_words(pooled.source)
     if not pooled.enough:
         text = (
-            f"{who} cannot be judged: {where} show {pooled.seen} independent numbers of the cameras, and noise is "
-            f"known from {pooled.blocks} of them; more samples, spread over more places, are needed"
+            f"{who} cannot be judged: {pooled.samples} samples show {test.seen} independent numbers of the cameras, "
+            f"and noise is known from {test.blocks} of them; more samples, spread over more places, are needed"
         )
-        return Finding.of("tangency-pooled", text, severity="warning")
-    if pooled.faulty:
-        return _contradiction(pooled, who, where)
-    agree = max(pooled.fault_px, pooled.needed_px)
+        return [Finding.of(_CODE, text, severity="warning")]
+    agree = max(test.fault_px, test.needed_px)
     rough = agree > _COARSE_PX
-    text = f"{who} agree to {agree:.1f} {unit_words(pooled.source)} over {where}; {_fineness(pooled)}"
-    if rough:
-        text += "; the masks are too rough for more"
-    return Finding.of(
-        "tangency-pooled", f"{text}. {_unseen(pooled)}", severity="warning" if rough else "note",
-        value=pooled.fault_px, limit=pooled.needed_px,
-    )  # fmt: skip
+    share = 100 * agree * pooled.size_share / max(pooled.mismatch_px, 1e-9)
+    text = f"{who} agree to {agree:.1f} {unit} ({share:.1g} % of the animal) over {pooled.samples} samples; "
+    text += f"{_would_not_show(test)}{'; the masks are too rough for more' if rough else ''}. {_unseen(pooled)}"
+    severity = "warning" if rough else "note"
+    return [Finding.of(_CODE, text, severity=severity, value=test.fault_px, limit=test.needed_px)]
 
 
-def _contradiction(pooled: PooledTangency, who: str, where: str) -> Finding:
-    name = None if pooled.named is None else pooled.names[pooled.named]
-    text = f"{who} contradict the silhouettes over {where}: "
-    unit = unit_words(pooled.source)
-    if pooled.linear:
-        text += (
-            f"outlines are off by {pooled.fault_px:.2f} {unit} RMS in the same way in all of them (noise allows "
-            f"{pooled.needed_px:.2f})"
-        )
+def _contradiction(pooled: PooledTangency, blame: Blame, explained: bool) -> list[Finding]:
+    unit, off, other = unit_words(pooled.source), blame.value_px, blame.other_px
+    where = f"over {pooled.samples} samples"
+    few = len(pooled.names) < 4 and not explained
+    which = "" if not few else f"; which camera it is cannot be told from {len(pooled.names)} views"
+    limit = other
+    if blame.kind in ("change", "elsewhere"):
+        text = f"camera {blame.cameras[0]}: {where} its outlines lie {off:.2g} {unit} from where the others put them; "
+        if blame.kind == "change":
+            text += f"one change of this camera, the same in all samples, leaves {other:.2g}: its calibration or its "
+            text += "place is wrong, not the masks"
+        else:
+            text += "no small change of it explains that: it is exchanged with another camera, or stands elsewhere"
+        off, limit = off / max(other, FLOOR_PX), SHRINKS
+    elif blame.kind == "exchanged":
+        text = f"cameras {' and '.join(blame.cameras)}: {where} the outlines of all views lie {off:.1f} {unit} from "
+        text += f"where the others put them, and {other:.1f} without these two: they are exchanged, or both are wrong"
+        off, limit = off / max(other, FLOOR_PX), RATIO
+    elif blame.kind == "together":
+        text = f"the cameras contradict the silhouettes: {where} outlines are off by {off:.2g} {unit} in the same way, "
+        text += f"of which errors of masks explain {other:.2g}{which}"
     else:
-        off = f"{pooled.noise_px:.0f} {unit}"
-        text += f"most outlines are off by more than {off}, whatever small change of them is tried"
-    if name is not None:
-        text += f"; {name} alone explains it"
-    elif len(pooled.names) == 2:
-        text += "; two views do not say which of them is wrong"
-    value, limit = (pooled.fault_px, pooled.needed_px) if pooled.linear else (pooled.noise_px, pooled.gross_px)
-    return Finding.of("tangency-pooled", text, severity="error", camera=name, value=value, limit=limit)
+        text = f"the cameras contradict the silhouettes: {where} most outlines lie {off:.1f} {unit} from where the "
+        text += f"others put them, {pooled.size_share:.0%} of the animal"
+        if not explained:
+            text += ", whatever small change of one camera is tried: the cameras do not belong to the images, or most "
+            text += f"masks do not show the animal{which}"
+    named = blame.cameras or (None,)
+    return [Finding.of(_CODE, text, severity="error", camera=name, value=off, limit=limit) for name in named]
 
 
-def _fineness(pooled: PooledTangency) -> str:
-    scale, turn = pooled.least_scale, pooled.least_turn_rad
+def fineness(pooled: PooledTangency) -> str:
+    """As sentences say it: how far a fault of a camera may still hide."""
+    mismatch = f"{pooled.mismatch_px:.2g} {unit_words(pooled.source)}"
+    return f"cameras agree to {mismatch}, {100 * pooled.size_share:.2g} % of the animal"
+
+
+def _would_not_show(test: PooledTest) -> str:
     shown = []
-    if scale < _NEVER:
-        shown.append(f"a focal length wrong by less than {100 * scale:.2g} %")
-    if turn < _NEVER:
-        shown.append(f"a camera turned by less than {np.degrees(turn):.2g} degrees")
-    if not shown:
-        return "no fault of one camera alone would show"
-    return f"{' or '.join(shown)} would not show"
+    if test.least_scale < _NEVER:
+        shown.append(f"a focal length wrong by less than {100 * test.least_scale:.2g} %")
+    if test.least_turn_rad < _NEVER:
+        shown.append(f"a camera turned by less than {np.degrees(test.least_turn_rad):.2g} degrees")
+    return f"{' or '.join(shown)} would not show" if shown else "no fault of one camera alone would show"
 
 
 def _unseen(pooled: PooledTangency) -> str:
@@ -80,5 +99,25 @@ def _unseen(pooled: PooledTangency) -> str:
     return "A zoom or a shift that all cameras share shows in no number of samples"
 
 
-def _listed(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]])
+def is_inconclusive(report: SampleReport) -> bool:
+    """Whether the sample alone blames cameras, or cannot say."""
+    return report.verdict == "unknown" or any(finding.code in _ALONE for finding in report.findings)
+
+
+def settled(report: SampleReport, together: PooledTangency) -> SampleReport:
+    """The report of a sample whose cameras all samples together have found right: its masks are rough."""
+    if report.numbers.get("tangency_px") is None:
+        return report
+    findings: list[Finding] = []
+    for finding in report.findings:
+        if finding.code == "tangency":
+            text = (
+                f"{report.id}: rough masks: its outlines disagree by {report.numbers['tangency_px']:.1f} px RMS; its "
+                f"cameras are those of all samples, which together say that they are right: {fineness(together)}"
+            )
+            finding = Finding.of(
+                "masks-rough", text, sample=report.id, frame=report.frame, value=report.numbers["tangency_px"]
+            )
+        if finding.code != "tangency-unknown":
+            findings.append(finding)
+    return msgspec.structs.replace(report, findings=findings, verdict=verdict(findings, compared=1.0))

@@ -1,40 +1,73 @@
-"""Do the cameras of a rig match its silhouettes, over many samples? One of two or three views has too few planes.
+"""Do the cameras of a rig match its silhouettes, over many samples?
 
-The samples of one rig share their cameras, so a fault of a source camera is the same in all: a focal length, a
-principal point or a turn. Each residual is linear in four numbers a camera (`sample_planes`).
+The samples of a recording share their cameras: a wrong focal length, or a camera that was turned, is the same in all of
+them, while errors of masks change. So few views and rough masks, of which one sample says nothing, still leave a
+verdict over many. Each residual is linear in four numbers a camera (`sample_planes`), and all questions are put to one
+robust fit of such numbers (Huber's weights):
 
-Hotelling's test (Annals of Mathematical Statistics 2, 1931): the estimate over all samples against its scatter between
-blocks of neighbouring samples. The scatter holds whatever noise masks have, shared by planes of one sample and by
-neighbours or not; F's quantile knows how many blocks it came from. What repeats itself in masks is no noise: a fault
-must also be larger than a floor, and than a share of what outlines disagree by.
+* One camera: fitted on half of the samples, does its change bring the outlines of the other half together?
+* All cameras, where samples have too few planes for a verdict of their own: Hotelling's test (Annals of Mathematical
+  Statistics 2, 1931), the fit against its scatter between blocks of neighbouring samples, which holds whatever noise
+  masks have. What repeats itself in masks is no noise: a fault must also be larger than a share of what it leaves.
+
+Pixels are those of the source image where the samples' own record says how much they were magnified.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
 from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera
+from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
 
-_FALSE_ALARMS = 1e-4  # of the test, were residuals noise alone
+_LEAST_SAMPLES = 5  # as `mouselift inspect`: fewer instants say nothing
+_ROUNDS = 20  # of reweighting
+_CAPPED = 5.0  # times the median: a lost tail counts so much and no more
+# By which a camera's change must shrink the mismatch of its planes. 43 samples of mouse_cylinder with right cameras,
+# all of them and subsets of three: 0.6 to 1.2 (1.6, but by 0.9 px, over 8 samples). A focal length off by 3 %: 2.0 up.
+SHRINKS = 1.4
+_CERTAIN = 4.0  # standard errors over samples by which it must help
+_FALSE_ALARMS = 1e-4  # of Hotelling's test, were residuals noise alone
 _POWER_SIGMA = 1.65  # a fault that shows in 95 of 100 datasets lies so far beyond the limit
 _BLOCKS = 32  # of neighbouring samples; more say little more about the scatter
 _SPARE_BLOCKS = 4  # blocks beyond the numbers that are seen: fewer give no scatter
 _SEEN = 1e-3  # share of the largest eigenvalue below which a combination of numbers is not seen by any sample
 # Exact masks repeat 0.01 to 0.04 px in all samples: 4 choices of 2 and 3 of six cameras, 20 to 200 samples, corpus 0.
 FLOOR_PX = 0.1
-# Rough masks repeat themselves too, under right cameras: a fault must be so large a share of what it leaves.
-_REPEATED_SHARE = (
-    1.05  # 9 choices of cameras of mouse_cylinder: right 0.2 to 0.92, one focal length off by 3 % from 1.19
-)
+# Rough masks repeat themselves too, under right cameras: a fault must be so many times what it leaves. All pairs and
+# triples of five cameras of mouse_cylinder, and masks of three: right 0.1 to 1.06, a focal length off by 3 % from 2.97.
+_REPEATED_RATIO = 1.5
 _GROSS_SHARE = 0.02  # of the image's width: residuals that no small change explains, and no mask (`diagnosis.vote`)
-_CLIP = 2.5  # times the typical residual: a lost tail counts as this much
-_ALONE, _RIVAL = 0.9, 0.6  # share of the explained squares by which one camera is named; that no other may reach
+# Outlines of exact masks with soft edges miss each other by 0.02 to 0.05 px of the source, of hard edges by 0.1 to 0.2
+# (rounding to whole pixels: 0.29 px of sigma an outline). What changes of all cameras leave must be as rough as that.
+_HARD_PX = 0.08
+_MOST_SHRINK = 4.0  # mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 with three (masks repeat themselves, too)
+_MOST_CAMERAS = 16  # unknowns of all grow by four a camera
+SIZE_SHARE = 0.05  # of the subject's size that outlines may miss each other by: more is no roughness
+_RIVAL = 0.9  # of three cameras: share of the named one's gain that another may bring; mouse_cylinder: 0.3 to 0.85
 _SAME_RIG = 1e-3  # rad: baselines of samples of one rig agree to this
+
+
+@dataclass(frozen=True)
+class Blame:
+    """Why the cameras of a rig are wrong.
+
+    kind: one small change of one camera explains it, or of all of them `together`; one camera stands `elsewhere`; two
+    are `exchanged`, or both are wrong; `gross`: nothing small explains it.
+    """
+
+    kind: Literal["change", "together", "elsewhere", "exchanged", "gross"]
+    cameras: tuple[str, ...]  # none where it cannot be told which
+    value_px: float  # what is off,
+    other_px: float  # what is left without the fault, or what masks may make of it
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,93 +76,75 @@ class PooledTangency:
 
     names: tuple[str, ...]
     samples: int
-    blocks: int
-    typical_px: float  # residual of most planes, 1.48 times the median
-    noise_px: float  # the same of what one change of the source cameras leaves
-    fault_px: float  # RMS of the part that it explains
-    needed_px: float  # that a fault must reach
-    gross_px: float  # noise above which the cameras do not belong to the images at all
-    statistic: float  # Hotelling's T^2
-    limit: float  # inf: too few samples
-    seen: int  # combinations of the cameras' numbers that show at all, of NUMBERS a camera
-    named: int | None  # the camera that explains it alone
-    least_scale: float  # the smallest wrong focal length of any one camera that would show, as a share; inf: none
-    least_turn_rad: float  # the smallest turn, about the worst axis across the optical one
     source: bool  # pixels are the source image's
+    few: bool  # most samples have too few planes for a verdict of their own
+    mismatch_px: float  # the outline mismatch of all cameras
+    size_share: float  # the same over the subject's size
+    settles: bool  # a sample that disagrees has rough masks: nothing that repeats itself explains what it sees
+    blame: Blame | None
+    test: PooledTest | None  # where `few`
 
     @property
     def enough(self) -> bool:
-        return bool(np.isfinite(self.limit))
+        """Samples without a verdict of their own have one together."""
+        return self.test is not None and bool(np.isfinite(self.test.limit))
 
     @property
-    def linear(self) -> bool:
-        """A small change of the cameras repeats itself in all samples."""
-        return self.enough and self.statistic > self.limit and self.fault_px > self.needed_px
-
-    @property
-    def faulty(self) -> bool:
-        return self.linear or (self.enough and self.noise_px > self.gross_px)
+    def right(self) -> bool:
+        """No camera is to blame, and outlines miss each other by no more than rough masks do."""
+        return self.blame is None and self.mismatch_px <= ROUGH_PX and self.size_share <= SIZE_SHARE
 
 
-def pool(evidence: Sequence[SamplePlanes]) -> PooledTangency | None:
-    """Of samples in the dataset's order; those with the commonest cameras. None where nothing can be compared."""
-    common = [e for e in _one_rig(evidence) if len(e.residual)]
-    if not common:
+@dataclass(frozen=True, eq=False)
+class PooledTest:
+    """Hotelling's, of all cameras' numbers."""
+
+    blocks: int
+    seen: int  # combinations of the cameras' numbers that show at all, of NUMBERS a camera
+    statistic: float  # T^2
+    limit: float  # inf: too few samples
+    noise_px: float  # residual of most planes, 1.48 times the median, that one change of all cameras leaves
+    fault_px: float  # RMS of the part that it explains
+    needed_px: float  # that a fault must reach
+    least_scale: float  # the smallest wrong focal length of any one camera that would show, as a share; inf: none
+    least_turn_rad: float  # the smallest turn, about the worst axis across the optical one
+
+
+def pool(samples: Sequence[SamplePlanes]) -> PooledTangency | None:
+    """Of samples in the dataset's order; those of the commonest rig. None where too few say anything."""
+    known = _one_rig([sample for sample in samples if len(sample.residual)])
+    few = 2 * sum(sample.few for sample in known) > len(known)
+    if not known or (len(known) < _LEAST_SAMPLES and not few):
         return None
-    views = len(common[0].cameras)
-    residuals = [e.residual.astype(np.float64) for e in common]
-    reference = dict(zip(common[0].cameras, common[0].R, strict=True))
-    columns = [by_camera(e.view, e.columns(reference), views) for e in common]
-    together = np.concatenate(residuals)
-    typical = 1.4826 * float(np.median(np.abs(together)))
-    clip = _CLIP * max(typical, FLOOR_PX)
-    J, r = np.concatenate(columns), np.clip(together, -clip, clip)
-    size = np.sqrt(np.maximum((J**2).mean(axis=0), 1e-30))  # pixels that a unit of each number makes
-    values, vectors = np.linalg.eigh((J / size).T @ (J / size))
-    keep = values > _SEEN * values[-1]
-    basis = vectors[:, keep] / size[:, None]  # of the combinations that are seen
-    seen = int(keep.sum())
-    bread = np.linalg.inv((J @ basis).T @ (J @ basis))
-    estimate = bread @ (J @ basis).T @ r
-    blocks = min(len(common), _BLOCKS)
-    rows = np.repeat(np.arange(len(common)) * blocks // len(common), [len(x) for x in residuals])
-    left = (J @ basis) * (r - J @ basis @ estimate)[:, None]
-    sums = np.stack([np.bincount(rows, column, blocks) for column in left.T], axis=1)
-    spare = blocks - seen
-    if spare < _SPARE_BLOCKS:
-        statistic, limit, inverse = float("nan"), float("inf"), np.zeros((seen, seen))
-    else:
-        # The scatter, and never less than what independent noise of the floor's half would make.
-        scatter = bread @ (sums.T @ sums * blocks / (blocks - 1)) @ bread + (FLOOR_PX / 2) ** 2 * bread
-        inverse = np.linalg.inv(scatter)
-        statistic = float(estimate @ inverse @ estimate)
-        from scipy.special import fdtri  # a quarter of a second that rigs of more views need not pay
-
-        limit = seen * (blocks - 1) / spare * float(fdtri(seen, spare, 1 - _FALSE_ALARMS))
-    noise = 1.4826 * float(np.median(np.abs(r - J @ basis @ estimate)))
-    needed = max(FLOOR_PX, _REPEATED_SHARE * noise)
-    gross = _GROSS_SHARE * float(np.mean([e.width_px for e in common]))
-    fault = float(np.sqrt(np.mean((J @ basis @ estimate) ** 2)))
-    least = _least(J, size, vectors[:, keep], inverse, limit, needed).reshape(views, NUMBERS)
-    return PooledTangency(
-        common[0].cameras, len(common), blocks, typical, noise, fault, needed, gross, statistic, limit, seen,
-        _named(J, r, views), float(least[:, 3].max()), float(least[:, :2].max()),
-        all(e.source for e in common),
-    )  # fmt: skip
+    planes = _Planes.of(known)
+    total = outline_mismatch(planes.residual)
+    size, source = float(np.nanmedian([s.size_px for s in known])), all(sample.source for sample in known)
+    test, some = _test(planes) if few else None, len(known) >= _LEAST_SAMPLES
+    tested = test is not None and bool(np.isfinite(test.limit))
+    blamed, repeats = _blamed(planes, FLOOR_PX if tested else LEAST_PX) if some else (None, True)
+    if test is not None and tested:
+        # Sharper than single cameras' medians: it says whether a camera is wrong, those which.
+        gross = _GROSS_SHARE * float(np.mean([s.width_px for s in known]))
+        if test.statistic > test.limit and test.fault_px > test.needed_px:
+            if blamed is None or blamed.kind == "together":
+                blamed = Blame("together", (), test.fault_px, test.needed_px)
+        else:
+            blamed = Blame("gross", (), test.noise_px, gross) if test.noise_px > gross else None
+    elif blamed is None and some and source and (total > ROUGH_PX or total > SIZE_SHARE * size):
+        blamed = Blame("gross", (), total, ROUGH_PX)
+    settles = not repeats and planes.rough(total)
+    return PooledTangency(planes.names, len(known), source, few, total, total / size, settles, blamed, test)
 
 
-def _one_rig(evidence: Sequence[SamplePlanes]) -> list[SamplePlanes]:
-    """Those with the cameras and the baselines' directions of the first of the commonest kind, turned alike."""
-    kinds: dict[tuple[str, ...], list[SamplePlanes]] = {}
-    for one in evidence:
-        kinds.setdefault(one.cameras, []).append(one)
-    if not kinds:
+def _one_rig(samples: Sequence[SamplePlanes]) -> list[SamplePlanes]:
+    """Those with the cameras and the baselines' directions of the commonest kind, turned alike."""
+    if not samples:
         return []
-    most = max(kinds.values(), key=len)
-    directions = np.array([_baselines(one) for one in most])
-    first = directions[len(directions) // 2]
-    off = np.linalg.norm(directions - first, axis=2).max(axis=1)
-    return [one for one, apart in zip(most, off, strict=True) if apart < _SAME_RIG]
+    commonest = Counter(sample.cameras for sample in samples).most_common(1)[0][0]
+    alike = [sample for sample in samples if sample.cameras == commonest]
+    directions = np.array([_baselines(sample) for sample in alike])
+    off = np.linalg.norm(directions - directions[len(directions) // 2], axis=2).max(axis=1, initial=0.0)
+    return [sample for sample, apart in zip(alike, off, strict=True) if apart < _SAME_RIG]
 
 
 def _baselines(one: SamplePlanes) -> np.ndarray:
@@ -138,30 +153,132 @@ def _baselines(one: SamplePlanes) -> np.ndarray:
     return along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-300)
 
 
-def _least(
-    J: np.ndarray, size: np.ndarray, seen: np.ndarray, inverse: np.ndarray, limit: float, needed_px: float
-) -> Float64[Array, " k"]:
-    """Of each camera's numbers alone, the smallest value that the test would find in 95 of 100 datasets."""
-    if not np.isfinite(limit):
-        return np.full(J.shape[1], np.inf)
+@dataclass(frozen=True, eq=False)
+class _Planes:
+    names: tuple[str, ...]
+    view: np.ndarray  # [m, 2]
+    residual: Float64[Array, " m"]
+    columns: Float64[Array, "m k"]  # of all cameras, one after the other
+    sample: np.ndarray  # [m]
+    samples: int
+
+    @classmethod
+    def of(cls, known: Sequence[SamplePlanes]) -> _Planes:
+        names = known[0].cameras
+        reference = dict(zip(names, known[0].R, strict=True))
+        view = np.concatenate([s.view for s in known])
+        columns = by_camera(view, np.concatenate([s.columns(reference) for s in known]), len(names))
+        owner = np.repeat(np.arange(len(known)), [len(s.residual) for s in known])
+        residual = np.concatenate([s.residual for s in known]).astype(np.float64)
+        return cls(names, view, residual, columns, owner, len(known))
+
+    def of_camera(self, camera: int) -> np.ndarray:
+        return (self.view == camera).any(axis=1)
+
+    def left_by(self, numbers: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """Residuals with `numbers` changed for the planes `own`, as the other half of the samples wants it."""
+        out, half, columns = self.residual.copy(), self.sample % 2, self.columns[:, numbers]
+        for part in (0, 1):
+            fitted, told = own & (half != part), own & (half == part)
+            if fitted.sum() > columns.shape[1]:
+                out[told] -= columns[told] @ _robust_fit(columns[fitted], self.residual[fitted])[0]
+        return out
+
+    def left(self, camera: int) -> np.ndarray:
+        """With one camera changed."""
+        return self.left_by(np.arange(NUMBERS) + NUMBERS * camera, self.of_camera(camera))
+
+    def rough(self, total: float) -> bool:
+        """Whether it is the masks by which outlines miss each other: changes of all cameras leave about as much."""
+        if len(self.names) > _MOST_CAMERAS:
+            return False
+        every = np.arange(self.columns.shape[1])
+        left = outline_mismatch(self.left_by(every, np.ones(len(self.residual), dtype=bool)))
+        return left > _HARD_PX and total < _MOST_SHRINK * left
+
+
+def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, float]:
+    """(Huber's M-estimate by reweighted least squares; the typical size of what it leaves, 1.48 times the median)."""
+    size = np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
+    scaled, values, typical = columns / size, np.zeros(columns.shape[1]), 0.0
+    for _ in range(_ROUNDS):
+        left = np.abs(residual - scaled @ values)
+        typical = max(1.4826 * float(np.median(left)), 1e-6)
+        weight = np.sqrt(1 / np.maximum(1.0, left / typical))
+        values = np.linalg.lstsq(scaled * weight[:, None], residual * weight, rcond=1e-4)[0]
+    return values / size, typical
+
+
+def _blamed(planes: _Planes, least_px: float) -> tuple[Blame | None, bool]:
+    """(the cameras to blame, whether any camera's change helps at all)."""
+    total, repeats = outline_mismatch(planes.residual), False
+    found: list[tuple[float, Blame]] = []
+    for k, name in enumerate(planes.names):
+        own, left = planes.of_camera(k), planes.left(k)
+        if not own.any():
+            continue
+        before, after = outline_mismatch(planes.residual[own]), outline_mismatch(left[own])
+        gain = np.minimum(np.abs(planes.residual), _CAPPED * total) - np.minimum(np.abs(left), _CAPPED * total)
+        each = np.bincount(planes.sample, gain, planes.samples)
+        helps = before > SHRINKS * after and each.mean() > _CERTAIN * each.std() / np.sqrt(planes.samples)
+        repeats |= bool(helps)
+        if helps and before - after > least_px:
+            kind = "elsewhere" if after > ROUGH_PX else "change"
+            found.append((float(gain.sum()), Blame(kind, (name,), before, after)))
+    found.sort(key=lambda one: -one[0])
+    alone = found[0][1] if found else None
+    # Two cameras exchanged: no small change of one helps, and those that remain agree.
+    if total > ROUGH_PX and len(planes.names) > 3:
+        pairs = [
+            (outline_mismatch(planes.residual[rest]), a, b)
+            for a, b in combinations(range(len(planes.names)), 2)
+            if (rest := ~(planes.of_camera(a) | planes.of_camera(b))).sum() > planes.samples
+        ]
+        least, a, b = min(pairs, default=(total, 0, 0))
+        corrected = outline_mismatch(planes.left(planes.names.index(alone.cameras[0]))) if alone else total
+        if least * RATIO < min(total, corrected):
+            return Blame("exchanged", (planes.names[a], planes.names[b]), total, least), True
+    if alone is not None and len(planes.names) < 4:
+        # Few planes: each is shared by half of the cameras, so another one's change may bring nearly as much.
+        rival = found[1][0] if len(found) > 1 else 0.0
+        if alone.kind == "elsewhere":
+            return Blame("gross", (), total, ROUGH_PX), repeats
+        if len(planes.names) == 2 or rival > _RIVAL * found[0][0]:
+            return replace(alone, kind="together", cameras=()), repeats
+    return alone, repeats
+
+
+def _test(planes: _Planes) -> PooledTest:
+    """Of all cameras' numbers together."""
+    J, r = planes.columns, planes.residual
+    size = np.sqrt(np.maximum((J**2).mean(axis=0), 1e-30))  # pixels that a unit of each number makes
+    values, vectors = np.linalg.eigh((J / size).T @ (J / size))
+    seen = vectors[:, values > _SEEN * values[-1]]
+    basis = J @ (seen / size[:, None])  # of the combinations that are seen
+    count = basis.shape[1]
+    estimate, typical = _robust_fit(basis, r)
+    left, reach = r - basis @ estimate, max(typical, FLOOR_PX)
+    bread = np.linalg.inv(basis.T @ (basis * (np.abs(left) < reach)[:, None]))
+    blocks = min(planes.samples, _BLOCKS)
+    score = basis * np.clip(left, -reach, reach)[:, None]
+    sums = np.stack([np.bincount(planes.sample * blocks // planes.samples, s, blocks) for s in score.T], axis=1)
+    fault, needed = float(np.sqrt(np.mean((basis @ estimate) ** 2))), max(FLOOR_PX, _REPEATED_RATIO * typical)
+    spare = blocks - count
+    if spare < _SPARE_BLOCKS:
+        return PooledTest(blocks, count, float("nan"), float("inf"), typical, fault, needed, float("inf"), float("inf"))
+    # The scatter, and never less than what independent noise of the floor's half would make.
+    scatter = bread @ (sums.T @ sums * blocks / (blocks - 1)) @ bread + (FLOOR_PX / 2) ** 2 * bread
+    inverse = np.linalg.inv(scatter)
+    from scipy.special import fdtri  # a quarter of a second that rigs of more views need not pay
+
+    limit = count * (blocks - 1) / spare * float(fdtri(count, spare, 1 - _FALSE_ALARMS))
+    # Of each number alone, the smallest value that the test would find in 95 of 100 datasets.
     effect = seen.T * size  # [d, k]: what a unit of each number does to the combinations that are seen
     strength = np.einsum("dk,de,ek->k", effect, inverse, effect)
-    pixels = np.sqrt((J**2).mean(axis=0))
     with np.errstate(divide="ignore"):
-        return np.maximum((np.sqrt(limit) + _POWER_SIGMA) / np.sqrt(np.maximum(strength, 0.0)), needed_px / pixels)
-
-
-def _named(J: np.ndarray, r: np.ndarray, views: int) -> int | None:
-    """The camera whose numbers alone explain what all cameras' do; two views cannot say which of them it is."""
-    if views < 3:
-        return None
-
-    def explained(columns: np.ndarray) -> float:
-        fitted = columns @ np.linalg.lstsq(columns, r, rcond=_SEEN)[0]
-        return float(fitted @ fitted)
-
-    whole = explained(J)
-    shares = [explained(J[:, k * NUMBERS : (k + 1) * NUMBERS]) / max(whole, 1e-300) for k in range(views)]
-    order = np.argsort(shares)[::-1].tolist()
-    clear = shares[order[0]] > _ALONE and (1 - shares[order[0]]) < (1 - shares[order[1]]) * (1 - _RIVAL)
-    return int(order[0]) if clear else None
+        least = np.maximum((np.sqrt(limit) + _POWER_SIGMA) / np.sqrt(np.maximum(strength, 0.0)), needed / size)
+    least = least.reshape(-1, NUMBERS)
+    return PooledTest(
+        blocks, count, float(estimate @ inverse @ estimate), limit, typical, fault, needed, float(least[:, 3].max()),
+        float(least[:, :2].max()),
+    )  # fmt: skip

@@ -26,6 +26,7 @@ from mouselift.consistency.opened_silhouettes import open_silhouettes
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import Cause, finite, in_general
 from mouselift.diagnosis.explain import diagnose, problem_of
+from mouselift.diagnosis.source_camera import source_swaps
 from mouselift.diagnosis.vote import MIN_SAMPLES, winning_vote
 from mouselift.geometry.camera_arrays import ConvexOutlines, sampson_residuals
 from mouselift.progress import Progress, silent
@@ -99,7 +100,9 @@ def voted_causes(folders: Sequence[Path]) -> list[Cause]:
     if len(folders) < MIN_SAMPLES:
         return []
     samples = _alike(folders)
-    vote = winning_vote([problem_of(sample, check_sample(sample)) for sample in samples]) if samples else None
+    if not samples:
+        return []
+    vote = winning_vote([problem_of(s, check_sample(s)) for s in samples], list(source_swaps(samples[0])))
     if vote is None:
         return []
     names, candidate = samples[0].names, vote.candidate

@@ -3,7 +3,8 @@
 It holds of source cameras. A crop moves principal points away from the middle for a good reason, and then they differ
 from view to view; so it is used only where all views state the same intrinsics, as one source camera's, a renderer's or
 FaceLift's own. There it ranks causes that silhouettes do not tell apart, and names the size that intrinsics belong to;
-it never contradicts silhouettes, and moves no fit.
+it never contradicts silhouettes, and moves no fit. The record of mouselift's own samples says which source cameras
+they were made from, and so what two exchanged ones would have made of them.
 """
 
 from __future__ import annotations
@@ -11,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import Candidate
+from mouselift.errors import DatasetError
+from mouselift.framing.plan import PlannedCameras
 from mouselift.geometry.camera_arrays import CameraArrays
 
 _SAME = 1e-6  # relative: one file writes one number for all views
@@ -76,3 +81,35 @@ def other_sizes(cameras: CameraArrays) -> Iterator[Candidate]:
 
 def _resized(ratio: Float64[Array, " 2"], cameras: CameraArrays) -> CameraArrays:
     return replace(cameras, focal=cameras.focal * ratio, principal=cameras.principal * ratio)
+
+
+def source_swaps(sample: Sample) -> Iterator[Candidate]:
+    """Two cameras of the recording exchanged before `prepare`: each crop is its own image's, made with the other one.
+
+    Of mouselift's own samples, whose record has the source cameras; three views or more tell how their world is turned.
+    """
+    try:
+        plan = PlannedCameras.from_json(sample.plan)
+        source = plan.source[[plan.names.index(name) for name in sample.names]]
+    except (DatasetError, ValueError):  # another tool's sample, or edited since
+        return
+    pairs = list(combinations(range(len(source)), 2)) if len(source) > 2 else []
+    for a, b in pairs:
+        yield Candidate("views-swapped", (a, b), apply=partial(_sources_swapped, source, a, b), options=len(pairs))
+
+
+def _sources_swapped(source: Float64[Array, "v 20"], a: int, b: int, cameras: CameraArrays) -> CameraArrays:
+    """Crop, scale and turn of each view stay as they are; the source cameras under them change places."""
+    T, order = source[:, 4:].reshape(-1, 4, 4), np.arange(len(source))
+    order[[a, b]] = b, a
+    R = T[:, :3, :3]
+    centre = -np.einsum("vji,vj->vi", R, T[:, :3, 3])
+    U, _, V = np.linalg.svd((cameras.centre - cameras.centre.mean(axis=0)).T @ (centre - centre.mean(axis=0)))
+    world = U @ np.diag([1.0, 1.0, np.linalg.det(U @ V)]) @ V  # R_new_old (Kabsch)
+    turn = cameras.R_cam_world @ world @ R.transpose(0, 2, 1)
+    scale = cameras.focal / source[:, :2]
+    return replace(
+        cameras, focal=scale * source[order, :2],
+        principal=cameras.principal + scale * (source[order, 2:4] - source[:, 2:4]),
+        R_cam_world=turn @ R[order] @ world.T, centre=cameras.centre[order],
+    )  # fmt: skip

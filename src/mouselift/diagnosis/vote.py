@@ -58,26 +58,34 @@ class Vote:
         return close and (self.ratio <= _CLEAR_RATIO or (self.ratio <= _RATIO and like_others))
 
 
-def winning_vote(problem: Problem) -> Vote | None:
-    """The reading that most samples call for, if any convinces. The samples have the same cameras in one order."""
+def winning_vote(problem: Problem, more: Sequence[Candidate] = ()) -> Vote | None:
+    """The reading that most samples call for, if any convinces. The samples have the same cameras in one order.
+
+    more: readings besides those of the file's numbers. Of two or three views a reading of one camera changes most
+    planes, so that some come nearer by chance: there it must be clear of every other reading that helps.
+    """
     if len(problem) < MIN_SAMPLES:
         return None
     copied = _copied(problem)
     if copied is not None:
         return copied
-    found = sorted(cast_votes(problem), key=lambda vote: vote.ratio)
+    found = sorted(cast_votes(problem, more), key=lambda vote: vote.ratio)
     width = float(problem[0][0].size[0, 0])
     best = next((vote for vote in found if vote.convinces(width)), None)
     if best is None:
         return None
-    rivals = [vote for vote in found if not _equivalent(vote, best) and vote.convinces(width)]
+    few = len(problem[0][0]) < 4
+    rivals = [
+        vote for vote in found
+        if not _equivalent(vote, best) and (vote.convinces(width) or (few and vote.better >= _BETTER))
+    ]  # fmt: skip
     return best if all(best.ratio <= _ALONE * rival.ratio for rival in rivals) else None
 
 
-def cast_votes(problem: Problem) -> Iterator[Vote]:
+def cast_votes(problem: Problem, more: Sequence[Candidate] = ()) -> Iterator[Vote]:
     """One vote a reading; samples that agree under several readings count for all of them."""
     in_file = [_planes(cameras, outlines) for cameras, outlines in problem]
-    for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem)):
+    for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem), *more):
         if candidate.basis is not None and candidate.start is None:
             continue
         yield _vote(candidate, problem, in_file)
