@@ -115,3 +115,35 @@ def test_unusable_input_is_an_error(tmp_path: Path) -> None:
         Audit(tmp_path / "nowhere").run()
     with pytest.raises(DatasetError, match="--profile"):
         Audit(tmp_path, AuditOptions(profile="nowhere.json")).run()
+
+
+def test_what_is_no_dataset_is_named(capture: Path, dataset: Path, tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match=r"this is a capture.*`mouselift prepare .* OUT`"):
+        Audit(capture).run()
+    with pytest.raises(DatasetError, match="this is a capture"):
+        Audit(capture / "capture.toml").run()
+    with pytest.raises(DatasetError, match=r"holds datasets \(.*per-sample\): give one of them"):
+        Audit(dataset.parent).run()
+    (tmp_path / "dataset.json").write_text('{"complete": false}')
+    with pytest.raises(DatasetError, match="stopped before the first sample"):
+        Audit(tmp_path).run()
+    (tmp_path / "dataset.json").write_text('{"complete": true}')
+    with pytest.raises(DatasetError, match="kept no sample"):
+        Audit(tmp_path).run()
+
+
+def test_errors_first_and_each_message_once(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "d"))
+    for file in copy.glob("*/opencv_cameras.json"):
+        content = json.loads(file.read_bytes())
+        content["frames"][2]["w"] = 100
+        file.write_text(json.dumps(content))
+    assert Audit(copy, workers=1).run() == 1
+    out = capsys.readouterr().out
+    lines = out.splitlines()
+    marks = [line.split()[0] for line in lines if line.split()[:1] and line.split()[0] in ("error", "warning", "note")]
+    assert marks == sorted(marks, key=["error", "warning", "note"].index)
+    assert "error size-mismatch: all 2 samples" in lines
+    assert out.count("its camera says w = 100") == 1
+    assert "  sample_000000, sample_000001: images/" in out
+    assert out.count("A resized image needs") == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -47,7 +49,8 @@ def test_error_is_words_and_code_two(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert run(["prepare", str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()
     assert captured.out == ""
-    assert "CaptureError" in captured.err
+    assert captured.err.startswith("Error: ")
+    assert "CaptureError" not in captured.err
     assert "Traceback" not in captured.err
 
 
@@ -64,10 +67,49 @@ def test_nothing_kept_is_code_one(folder: Path, tmp_path: Path, capsys: pytest.C
 
 
 def test_wrong_option_gets_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        run(["prepare", str(folder), "out", "--presett", "canonical"])
-    assert caught.value.code == 2
-    assert "--preset" in capsys.readouterr().err
+    assert run(["prepare", str(folder), "out", "--presett", "canonical"]) == 2
+    said = capsys.readouterr().err
+    assert "did you mean --preset" in said
+    assert "--presets" not in said, "an option of compare"
+    assert run(["prepare", "--evry=3", str(folder), "out"]) == 2
+    assert "--every" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["audit", "--version"], ["-v", "prepare", "a", "-V"]])
+def test_version_of_every_verb(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(arguments) == 0
+    assert capsys.readouterr().out.startswith("mouselift ")
+
+
+def test_help_as_a_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        run(["help", "audit"])
+    assert "usage: mouselift audit" in capsys.readouterr().out
+
+
+def test_completion_offers_verbs_and_options(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--tyro-print-completion", "bash"]) == 0
+    (tmp_path / "script").write_text(capsys.readouterr().out)
+    ask = """source "$0"; function=$(complete -p mouselift | sed "s/.*-F \\([^ ]*\\).*/\\1/")
+    for words in "mouselift prep" "mouselift prepare --pre"; do
+        COMP_WORDS=($words); COMP_CWORD=$((${#COMP_WORDS[@]} - 1)); $function; echo "${COMPREPLY[@]}"
+    done"""
+    done = subprocess.run(["bash", "-c", ask, tmp_path / "script"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["prepare", "--preset"]
+
+
+def test_errors_break_at_a_terminals_width(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["audit", "nowhere"]
+    assert run(command) == 2
+    plain = capsys.readouterr().err
+    assert plain.count("\n") == 1, "one line where it may be searched"
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "40")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert run(command) == 2
+    lines = [line.rstrip() for line in re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", capsys.readouterr().err).splitlines()]
+    assert max(map(len, lines)) <= 40
+    assert " ".join(" ".join(lines).split()) == plain.strip(), "between words"
 
 
 def test_custom_framing(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import tyro
 
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
-from mouselift.cli.app import Verb, run
+from mouselift.cli.app import VERBS, parsed, run
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -39,7 +38,7 @@ def command_lines(page: Path) -> list[str]:
     found = [line for line in lines if line.startswith("mouselift ")] + [
         " ".join(m.split()) for m in INLINE.findall(text)
     ]
-    return [re.sub(r"\s+#.*", "", line) for line in found]
+    return [re.sub(r"\s+(#|> ).*", "", line) for line in found]
 
 
 COMMANDS = sorted({(page.relative_to(ROOT).as_posix(), line) for page in PAGES for line in command_lines(page)})
@@ -56,9 +55,9 @@ def test_command_lines_parse(page: str, capsys: pytest.CaptureFixture[str]) -> N
             arguments.append("--help")
         code = 0
         try:
-            tyro.cli(Verb, prog="mouselift", args=arguments)
+            parsed(arguments[0], arguments[1:]) if arguments[0] in VERBS else run(arguments)
         except SystemExit as stop:
-            code = stop.code
+            code = stop.code or 0
         assert code == 0, f"{page}: {line}\n{capsys.readouterr().out}"
 
 

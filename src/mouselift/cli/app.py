@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 import logging
 import os
 import sys
-from collections.abc import Sequence
-from dataclasses import field, make_dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, is_dataclass, make_dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
-from typing import Annotated, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, cast, get_type_hints
 
 import tyro
 
@@ -22,6 +24,7 @@ from mouselift.errors import MouseliftError
 
 LOG = logging.getLogger(__name__)
 
+_COMPLETION = "--tyro-print-completion"
 # Options before or after the verb; no `--no-json` beside `--json`.
 _PARSING = (tyro.conf.CascadeSubcommandArgs, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
 
@@ -56,7 +59,6 @@ GROUPS: dict[str, dict[str, str]] = {
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 
 
-@runtime_checkable
 class Verb(Protocol):
     """One verb with its options."""
 
@@ -65,44 +67,98 @@ class Verb(Protocol):
         ...
 
 
-@runtime_checkable
-class Call(Protocol):
+@dataclass(frozen=True)
+class Call:
     """One command line: a verb with its options, and what all verbs take (before or after the verb's name)."""
 
     verb: Verb
     logs: Logs
 
 
-def _parsed(given: Sequence[str]) -> Call:
-    """Of the verbs only the one that is asked for is imported, and one more: of one alone tyro makes no command."""
-    verbs = [given[0], next(v for v in reversed(VERBS) if v != given[0])] if given[0] in VERBS else VERBS
-    kinds = [getattr(import_module(f"mouselift.cli.{verb}"), verb.capitalize()) for verb in verbs]
-    choice = reduce(or_, (Annotated[kind, tyro.conf.subcommand(verb)] for kind, verb in zip(kinds, verbs, strict=True)))
-    fields = [
-        ("verb", Annotated[choice, tyro.conf.arg(name="")]),
-        ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs)),
-    ]
-    call = make_dataclass("Call", fields, namespace={"__doc__": Call.__doc__})
-    return tyro.cli(call, prog="mouselift", args=given, config=_PARSING)
-
-
 def run(arguments: Sequence[str] | None = None) -> int:
-    """Parse and run; every error ends as a line on stderr and exit code 2. SystemExit only for a wrong usage."""
+    """Parse and run; every error ends as a paragraph on stderr and exit code 2. SystemExit only for a wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    if given in (["--version"], ["-V"]):
+    if "--version" in given or "-V" in given:
         say(f"mouselift {__version__}")
         return EXIT_OK
     if given in ([], ["--help"], ["-h"], ["help"]):
         _help()
         return EXIT_OK
-    if given[0] not in VERBS and not given[0].startswith("-"):
-        return _unknown(given[0])
-    call = _parsed(given)
+    if given[0] == "help":  # as git and others have it
+        given = [*given[1:], "--help"]
+    if _COMPLETION in given:
+        return _completion(given)
+    verb = _verb(given)
+    if verb is None:
+        return _wrong_usage("expected a command after the options", "", ())
+    if verb not in VERBS:
+        return _wrong_usage(f"there is no command {verb!r}", verb, VERBS)
+    at = given.index(verb)
+    rest = given[:at] + given[at + 1 :]
+    known = {*_options(_class_of(verb)), *_options(Logs), "--help"}
+    for word in rest:
+        name = word.split("=")[0].replace("_", "-")
+        if word.startswith("--") and name[2:] and name not in known:
+            return _wrong_usage(f"mouselift {verb} has no option {name}", name, sorted(known), f" {verb}")
+    call = parsed(verb, rest)
     try:
         with logging_to(call.logs):
             return _carried_out(call, given)
     except MouseliftError as error:  # the log file cannot be written
         return _said(error)
+
+
+def _verb(given: Sequence[str]) -> str | None:
+    """The first word that is no option of all verbs, nor its value."""
+    before = ""
+    for word in given:
+        if not word.startswith("-") and before != "--log-file":
+            return word
+        before = word
+    return None
+
+
+def _completion(given: Sequence[str]) -> int:
+    """The script that a shell sources."""
+    kinds = [Annotated[_class_of(verb), tyro.conf.subcommand(verb)] for verb in VERBS]
+    fields = [
+        ("verb", Annotated[reduce(or_, kinds), tyro.conf.arg(name="")]),
+        ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs)),
+    ]
+    script = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(script):
+            tyro.cli(make_dataclass("AllVerbs", fields), prog="mouselift", args=given, config=_PARSING)
+    except SystemExit as stop:
+        if stop.code:
+            raise
+    # The shell would offer every word of a description's later lines.
+    for line in script.getvalue().splitlines():
+        sys.stdout.write((line.replace("\\n", " ") if line.startswith("COMPLETION_SPEC") else line) + "\n")
+    return EXIT_OK
+
+
+def _options(cls: type) -> Iterator[str]:
+    """Names of the options of a verb, those of its options dataclass included."""
+    for name, hint in get_type_hints(cls).items():
+        if is_dataclass(hint):
+            yield from _options(cast("type", hint))
+        elif name != "return":
+            yield f"--{name.replace('_', '-')}"
+
+
+def _class_of(verb: str) -> type:
+    """Imports this verb alone: the others would load what they need."""
+    return getattr(import_module(f"mouselift.cli.{verb}"), verb.capitalize())
+
+
+def parsed(verb: str, rest: Sequence[str]) -> Call:
+    """Of one verb alone: its usage and its errors name its own options, not those of others."""
+    cls = _class_of(verb)
+    logs = ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs, kw_only=True))
+    one = make_dataclass(cls.__name__, [logs], bases=(cls,), namespace={"__doc__": cls.__doc__})
+    found: Any = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+    return Call(found, found.logs)
 
 
 def _carried_out(call: Call, given: list[str]) -> int:
@@ -128,15 +184,21 @@ def _carried_out(call: Call, given: list[str]) -> int:
 
 
 def _said(error: Exception) -> int:
-    say(f"[bold red]{type(error).__name__}:[/] ", error=True)
-    say(str(error), error=True, markup=False)
+    """Errors for the user have no use for the class's name; a defect's report has."""
+    from rich.markup import escape
+
+    head = "Error" if isinstance(error, MouseliftError) else type(error).__name__
+    say(f"[bold red]{head}:[/] {escape(str(error))}", error=True)
     return EXIT_ERROR
 
 
-def _unknown(word: str) -> int:
-    near = difflib.get_close_matches(word, VERBS, n=2, cutoff=0.5)
-    hint = f"did you mean [bold]{' or '.join(near)}[/]?" if near else "`mouselift --help` lists the commands"
-    say(f"[bold red]mouselift:[/] there is no command {word!r}; {hint}", error=True)
+def _wrong_usage(what: str, word: str, among: Iterable[str], verb: str = "") -> int:
+    from rich.markup import escape
+
+    near = difflib.get_close_matches(word, among, n=2, cutoff=0.6)
+    hint = f"did you mean [bold]{' or '.join(near)}[/]?" if near else ""
+    said = f"`mouselift{verb} --help` lists the {'options' if verb else 'commands'}"
+    say(f"[bold red]Error:[/] {escape(what)}; {hint or said}", error=True)
     return EXIT_ERROR
 
 

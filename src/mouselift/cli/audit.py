@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,14 +14,22 @@ from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, say, table
 from mouselift.cli.flags import Dataset, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
+from mouselift.findings import CODES
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
-    from mouselift.findings import Finding
+    from mouselift.findings import Finding, Severity
 
-_SHOWN = 3  # worst samples a code
-_COLOUR = {"error": "red", "warning": "yellow", "note": "cyan"}
-_VERDICT = {"pass": "[bold green]PASS[/]", "fail": "[bold red]FAIL[/]", "unknown": "[bold yellow]UNKNOWN[/]"}
+_SHOWN = 3  # messages a code
+_NAMED = 6  # samples a message
+_ORDER = {"error": 0, "warning": 1, "note": 2}
+# Black on a colour can be read on light and dark grounds; yellow and green words cannot.
+_MARK = {"error": "[bold red]error[/]", "warning": "[black on yellow]warning[/]", "note": "[bold]note[/]"}
+_VERDICT = {
+    "pass": "[bold black on green]PASS[/]",
+    "fail": "[bold white on red]FAIL[/]",
+    "unknown": "[bold black on yellow]UNKNOWN[/]",
+}
 
 
 @dataclass
@@ -60,23 +69,54 @@ class Audit:
 
 
 def show(audit: DatasetAudit) -> None:
-    """The verdict first, then the findings by code, then the worst samples."""
-    from rich.markup import escape
-
+    """The verdict first, then the numbers, then the findings: errors first, each message once, with its samples."""
     say(_VERDICT[audit.verdict])
     say(audit.sentence, markup=False)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
-    if audit.counts or audit.findings:
-        say()
-        table("Findings", ["", "code ", "samples", "worst value", "limit", "advice "], _codes(audit))
-    counts = [count for count in audit.counts.values() if count.severity != "note"]
-    gravest = [count for count in counts if count.severity == "error"] or counts
-    lines = [finding for count in gravest for finding in count.worst[:_SHOWN]]
-    if lines:
-        say("\n[bold]Worst samples[/]")
-    for finding in lines:
-        say(f"  [{_COLOUR[finding.severity]}]{finding.code}[/] {escape(finding.message)}")
+    about: list[tuple[Severity, int, list[Finding], str]] = []  # severity, samples, findings, in words
+    for code in dict.fromkeys(finding.code for finding in audit.findings):
+        found = [finding for finding in audit.findings if finding.code == code]
+        about.append((found[0].severity, 0, found, ""))
+    for count in audit.counts.values():
+        whole = len(audit.ids) == count.samples > 1
+        samples = f"all {count.samples} samples" if whole else f"{count.samples} of {len(audit.ids)} samples"
+        about.append((count.worst[0].severity, count.samples, list(count.worst), samples))
+    for severity, _, found, samples in sorted(about, key=lambda one: (_ORDER[one[0]], -one[1])):
+        _say_code(severity, found, samples)
+
+
+def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> None:
+    """One code: how many samples and how far, what to do, then its messages."""
+    first = found[0]
+    facts = [samples] if samples else []
+    if first.value is not None:
+        facts.append(f"{'worst' if samples else 'value'} {_short(first.value)}")
+    if first.limit is not None:
+        facts.append(f"limit {_short(first.limit)}")
+    say(f"\n{_MARK[severity]} [bold]{first.code}[/]{': ' if facts else ''}{', '.join(facts)}")
+    if severity != "note":
+        for message, names in _messages(found):
+            say(f"{names}{message}", markup=False, indent=2)
+    advice = first.advice or (CODES[first.code].sentence if severity == "note" else "")
+    if advice:
+        say(advice, markup=False, indent=2)
+
+
+def _messages(found: Sequence[Finding]) -> list[tuple[str, str]]:
+    """(message without its sample, "samples: ") of the worst ones; equal messages stand once."""
+    by_message: dict[str, list[str]] = {}
+    for finding in found:
+        message, sample = finding.message, finding.sample or ""
+        if sample and sample in message:
+            message = message[message.rindex(sample) + len(sample) :].lstrip("/: ")
+        by_message.setdefault(message, []).append(sample)
+    shown: list[tuple[str, str]] = []
+    for message, samples in list(by_message.items())[:_SHOWN]:
+        named = list(dict.fromkeys(filter(None, samples)))
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        shown.append((message, f"{', '.join(named[:_NAMED])}{more}: " if named else ""))
+    return shown
 
 
 _ROWS = {
@@ -100,20 +140,6 @@ def _numbers(audit: DatasetAudit) -> list[list[str]]:
             worst = low if key in _LOW_IS_BAD else high
             rows.append([words, *(_short(v) for v in (p5, median, p95, worst))])
     return rows
-
-
-def _codes(audit: DatasetAudit) -> list[list[str]]:
-    """About the dataset as a whole first, then by gravity and number of samples."""
-    rows = [_row(finding, "all") for finding in audit.findings]
-    order = {"error": 0, "warning": 1, "note": 2}
-    by_gravity = sorted(audit.counts.values(), key=lambda c: (order[c.severity], -c.samples))
-    return rows + [_row(count.worst[0], str(count.samples)) for count in by_gravity]
-
-
-def _row(finding: Finding, samples: str) -> list[str]:
-    value, limit = ("" if number is None else _short(number) for number in (finding.value, finding.limit))
-    mark = f"[{_COLOUR[finding.severity]}]{finding.severity}[/]"
-    return [mark, finding.code, samples, value, limit, finding.advice]
 
 
 def _short(value: float) -> str:

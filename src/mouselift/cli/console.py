@@ -14,11 +14,22 @@ EXIT_ERROR = 2  # wrong usage or unusable input; the message says what to do
 EXIT_INTERRUPTED = 130
 
 
-def say(text: str = "", *, error: bool = False, markup: bool = True) -> None:
-    """A line for a person: results to stdout, errors to stderr."""
-    from rich.console import Console  # loaded when there is something to say
+def say(text: str = "", *, error: bool = False, markup: bool = True, indent: int = 0) -> None:
+    """A paragraph for a person: results to stdout, errors to stderr.
 
-    Console(stderr=error, highlight=False, soft_wrap=True).print(text, markup=markup)
+    Broken between words at a terminal's width; one line elsewhere, so that it can be searched. Without `markup`, and
+    for names and messages always, square brackets are only text.
+    """
+    from rich.console import Console  # loaded when there is something to say
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = Console(stderr=error, highlight=False)
+    words = Text.from_markup(text) if markup else Text(text)
+    if console.is_terminal:
+        console.print(Padding(words, (0, 0, 0, indent)) if indent else words, overflow="fold")
+    else:
+        console.print(Text(" " * indent) + words, soft_wrap=True)
 
 
 def table(title: str, columns: list[str], rows: list[list[str]]) -> None:

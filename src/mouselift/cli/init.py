@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -88,7 +89,11 @@ class Init:
                 say(f"[yellow]{line}[/]")
         say(f"[bold]Wrote[/] {target}")
         place = target.parent
-        if missing and capture.dataset is None:
+        if capture.dataset is not None:
+            given = shlex.quote(str(self.folder))
+            say(f"Next: mouselift audit {given}    (it is a dataset already: do its cameras match its pixels?)")
+            say(f"Or: mouselift prepare {shlex.quote(str(place))} OUT    (to frame its samples anew)")
+        elif missing:
             say(f"Next: mouselift mask {place}    (no masks for {', '.join(missing)})")
         else:
             say(f"Next: mouselift prepare {place} OUT")

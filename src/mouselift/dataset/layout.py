@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from mouselift.dataset.mistaken import what_it_is
 from mouselift.errors import DatasetError
 from mouselift.media.numbered_names import number_of
 
@@ -16,6 +17,8 @@ def find_samples(path: Path) -> list[Path]:
 
     DatasetError: nothing there, or a list that `listed_samples` refuses.
     """
+    if path.is_file() and path.suffix == ".toml":
+        raise DatasetError(f"{path}: expected a folder of samples, or a list file; {what_it_is(path.parent)}")
     if path.is_file():
         return listed_samples(path)
     if not path.is_dir():
@@ -24,7 +27,7 @@ def find_samples(path: Path) -> list[Path]:
         return [path]
     found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
     if not found:
-        raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none")
+        raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
     return sorted(found, key=lambda folder: (number_of(folder.name) is None, number_of(folder.name) or 0, folder.name))
 
 
