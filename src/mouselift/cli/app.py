@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, is_dataclass, make_dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
-from typing import Annotated, Any, Protocol, cast, get_type_hints
+from typing import Annotated, Any, Protocol, cast, get_type_hints, runtime_checkable
 
 import tyro
 
@@ -54,11 +54,13 @@ GROUPS: dict[str, dict[str, str]] = {
     },
     "Machine": {
         "doctor": "what is installed, what is missing, and the line that installs it",
+        "disk": "what caches of pip, Hugging Face, conda and others take, and what frees it",
     },
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
 
 
+@runtime_checkable  # for the tests' checks of types
 class Verb(Protocol):
     """One verb with its options."""
 
