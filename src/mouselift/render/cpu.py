@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,8 +15,10 @@ from torch.autograd.function import once_differentiable
 from mouselift.array_types import Array
 from mouselift.render import cpu_project, cpu_tiles
 from mouselift.render.base import WHITE, Colour, Gaussians, RenderCamera, Rendering
+from mouselift.render.cpu_threads import at_once
 from mouselift.render.cpu_tiles import TILE
 
+_PARTS = 7  # tensors of one image
 _PART = 8192  # Gaussians taken together: decides how the gradient of the pose is rounded, so it is fixed
 
 
@@ -25,26 +26,33 @@ _PART = 8192  # Gaussians taken together: decides how the gradient of the pose i
 class CpuRenderer:
     """Differentiable to the Gaussians and to the camera. Uses `torch.get_num_threads()` threads, which share tiles.
 
-    The result does not depend on the number of threads. Memory beside the Gaussians: about 150 bytes each, with
+    The result does not depend on the number of threads (`render.cpu_threads`). Memory beside the Gaussians: about 150 bytes each, with
     gradients 100 more; and 6 bytes for each tile that one touches, with gradients 42.
     """
 
     def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """As `Renderer.render`. ValueError for Gaussians that are not on the CPU."""
-        if gaussians.positions.device.type != "cpu":
-            raise ValueError(f"CpuRenderer: expected Gaussians on the CPU, got {gaussians.positions.device}")
-        colour, alpha = _Splat.apply(
-            gaussians.positions,
-            gaussians.scales,
-            gaussians.rotations,
-            gaussians.opacities,
-            gaussians.colours_seen_from(camera.centre),
-            camera.T_cam_world,
-            camera.intrinsics,
-            (camera.width, camera.height),
-            background,
-        )
-        return Rendering(colour, alpha)
+        (only,) = self.render_all([(gaussians, camera)], background)
+        return only
+
+    def render_all(
+        self, shots: Sequence[tuple[Gaussians, RenderCamera]], background: Colour = WHITE
+    ) -> list[Rendering]:
+        """Many images in one call, of one or several samples: threads take whole images, which costs them less.
+
+        Values and gradients are those of `render`, image by image, added up in this order. ValueError as there.
+        """
+        tensors: list[Tensor] = []
+        for gaussians, camera in shots:
+            if gaussians.positions.device.type != "cpu":
+                raise ValueError(f"CpuRenderer: expected Gaussians on the CPU, got {gaussians.positions.device}")
+            g, colours = gaussians, gaussians.colours_seen_from(camera.centre)
+            tensors += [g.positions, g.scales, g.rotations, g.opacities, colours]
+            tensors += [camera.T_cam_world, camera.intrinsics]
+        if not shots:
+            return []
+        drawn = _Splat.apply([(camera.width, camera.height) for _, camera in shots], background, *tensors)
+        return [Rendering(colour, alpha) for colour, alpha in zip(drawn[::2], drawn[1::2], strict=True)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,7 +90,7 @@ class _Scene:
         tiles_x = -(-width // TILE)
         shared = (height, width, tiles_x), self.flat, self.behind, self.starts, self.entries
         first_tiles = range(0, len(self.starts) - 1, tiles_x)
-        _at_once(lambda first: kernel((first, first + tiles_x), *shared, *more), first_tiles)
+        at_once(lambda first: kernel((first, first + tiles_x), *shared, *more), first_tiles)
 
 
 def front_to_back(depths: Float64[Array, " n"]) -> Int32[Array, " m"]:
@@ -99,50 +107,36 @@ def _arrays(tensors: list[Tensor]) -> list[np.ndarray]:
     return [np.ascontiguousarray(t.detach().to(k).numpy()) for t, k in zip(tensors, kinds, strict=True)]
 
 
-def _at_once(job: Callable[[int], object], items: Iterable[int]) -> None:
-    """Each item's job, on torch's number of threads."""
-    threads = torch.get_num_threads()
-    if threads == 1:
-        for item in items:
-            job(item)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(job, items))
-
-
 def _in_parts(count: int, job: Callable[[tuple[int, int]], object]) -> None:
-    _at_once(lambda first: job((first, min(first + _PART, count))), range(0, count, _PART))
+    at_once(lambda first: job((first, min(first + _PART, count))), range(0, count, _PART))
 
 
-class _Splat(torch.autograd.Function):
-    """positions, scales, rotations, opacities, plain colours, T_cam_world, intrinsics -> (colour, alpha)."""
+class _Image:
+    """One image on its way forth and back, in arrays."""
 
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, Tensor]:
-        *tensors, size, background = inputs
-        scene = _Scene.of(tensors, size, background)
+    def __init__(self, tensors: list[Tensor], size: tuple[int, int], background: Colour) -> None:
+        self.scene = _Scene.of(tensors, size, background)
         width, height = size
-        image = np.empty((3, height, width), dtype=np.float32)
-        light, stops = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
-        rows, used = np.empty(len(scene.entries), np.uint16), np.empty(len(scene.starts) - 1, np.int64)
-        scene.over_tiles(cpu_tiles.composite, image, light, stops, rows, used)
-        ctx.scene, ctx.seen = scene, (light, stops, rows, used)
-        ctx.kinds = [tensor.dtype for tensor in tensors]
-        kind = tensors[0].dtype
-        return torch.from_numpy(image).to(kind), 1 - torch.from_numpy(light).to(kind)
+        self.colour = np.empty((3, height, width), dtype=np.float32)
+        self.light, self._stops = np.empty((height, width), np.float32), np.empty((height, width), np.float32)
+        self._rows = np.empty(len(self.scene.entries), np.uint16)
+        self._used = np.empty(len(self.scene.starts) - 1, np.int64)
+        self.scene.over_tiles(cpu_tiles.composite, self.colour, *self._seen)
 
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
-        scene: _Scene = ctx.scene
-        _, _, rows, used = ctx.seen
-        g_image, g_alpha = (np.ascontiguousarray(g.float().numpy()) for g in gradients)
+    @property
+    def _seen(self) -> tuple[np.ndarray, ...]:
+        return self.light, self._stops, self._rows, self._used
+
+    def backward(self, g_colour: Tensor, g_alpha: Tensor) -> list[np.ndarray]:
+        """Gradients to positions, scales, rotations, opacities, plain colours, T_cam_world, intrinsics."""
+        scene = self.scene
+        g_image, g_light = (np.ascontiguousarray(g.float().numpy()) for g in (g_colour, g_alpha))
         per_entry = np.empty((len(scene.entries), 9), dtype=np.float32)  # no more is touched than is needed
-        scene.over_tiles(cpu_tiles.composite_backward, *ctx.seen, g_image, g_alpha, per_entry)
+        scene.over_tiles(cpu_tiles.composite_backward, *self._seen, g_image, g_light, per_entry)
         positions, scales, rotations, opacities, _ = scene.inputs
         count = len(positions)
         sums = np.zeros((count, 9), dtype=np.float32)
-        cpu_tiles.gather(scene.starts, used, rows, scene.entries, per_entry, sums)
+        cpu_tiles.gather(scene.starts, self._used, self._rows, scene.entries, per_entry, sums)
         found = tuple(np.zeros_like(part) for part in scene.inputs)
         # a part's share of the pose's gradients, summed in order: the result does not depend on threads
         g_T, g_K = np.zeros((-(-count // _PART), 4, 4)), np.zeros((-(-count // _PART), 4))
@@ -154,5 +148,29 @@ class _Splat(torch.autograd.Function):
             )
 
         _in_parts(count, part_backward)
-        arrays = (*found, g_T.sum(axis=0), g_K.sum(axis=0))
-        return *(torch.from_numpy(g).to(kind) for g, kind in zip(arrays, ctx.kinds, strict=True)), None, None
+        return [*found, g_T.sum(axis=0), g_K.sum(axis=0)]
+
+
+class _Splat(torch.autograd.Function):
+    """Sizes, background, then of each image positions, scales, rotations, opacities, plain colours, T_cam_world and
+    intrinsics -> of each image colour and alpha.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, sizes: list[tuple[int, int]], background: Colour, *tensors: Tensor) -> tuple[Tensor, ...]:
+        parts = [list(tensors[i : i + _PARTS]) for i in range(0, len(tensors), _PARTS)]
+        images = at_once(lambda i: _Image(parts[i], sizes[i], background), range(len(parts)))
+        ctx.images, ctx.kinds = images, [tensor.dtype for tensor in tensors]
+        out: list[Tensor] = []
+        for image, (positions, *_) in zip(images, parts, strict=True):
+            kind = positions.dtype
+            out += [torch.from_numpy(image.colour).to(kind), 1 - torch.from_numpy(image.light).to(kind)]
+        return tuple(out)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        images: list[_Image] = ctx.images
+        found = at_once(lambda i: images[i].backward(*gradients[2 * i : 2 * i + 2]), range(len(images)))
+        arrays = [array for each in found for array in each]
+        return None, None, *(torch.from_numpy(g).to(kind) for g, kind in zip(arrays, ctx.kinds, strict=True))
