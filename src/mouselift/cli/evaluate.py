@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import Dataset, Json, Threads
+from mouselift.cli.flags import Dataset, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
-from mouselift.cli.reconstruct import tell, use_threads
+from mouselift.cli.reconstruct import tell, tell_fit, use_threads
 from mouselift.reconstruct.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -23,16 +23,17 @@ if TYPE_CHECKING:
 class Evaluate:
     """Score reconstructions against their images: PSNR, SSIM and IoU on the subject first, held-out views first.
 
-    Every sample's Gaussians come from a checkpoint, or from files that are there already (--gaussians); each view is
-    drawn with its camera and compared. With --out: tables as CSV and JSON, a page, and images of every sample; a
-    killed run goes on when the same command is given again. Example: `mouselift evaluate out/mouse7/data_val.txt
-    --checkpoint ckpt.pt --out evaluated`
+    Every sample's Gaussians come from a checkpoint, from a fit without a network (--method fit), or from files that are
+    there already (--gaussians); each view is drawn with its camera and compared. With --out: tables as CSV and JSON, a
+    page, and images of every sample; a killed run goes on when the same command is given again. Example: `mouselift
+    evaluate out/mouse7/data_val.txt --checkpoint ckpt.pt --out evaluated`
     """
 
     dataset: Dataset
     options: Annotated[EvaluateOptions, tyro.conf.arg(name="")]
     out: Path | None = None
     """Folder for the tables, the page and the images; without it, text only."""
+    workers: Workers = 0
     threads: Threads = None
     json: Json = False
 
@@ -44,7 +45,12 @@ class Evaluate:
         use_threads(self.threads)
         with progress_bar(self.json) as progress:
             result = evaluate_reconstruction(
-                self.dataset, self.out, self.options, progress=progress, announce=self._announce
+                self.dataset,
+                self.out,
+                self.options,
+                workers=self.workers,
+                progress=progress,
+                announce=self._announce,
             )
         page = None if self.out is None else self.out / PAGE
         if page is not None:
@@ -66,6 +72,9 @@ class Evaluate:
         say(f"{counted(len(plan.tasks), 'sample')}, {drawn}; {plan.rule.words}.", error=True, markup=False)
         if found is not None:
             tell(found, disk=False)
+            return
+        if self.options.method == "fit":
+            tell_fit(plan, self.options.steps)
             return
         asked = self.options.hold_out or self.options.views
         known = "" if asked else " Files do not say which views they were made from: all are counted as input views."

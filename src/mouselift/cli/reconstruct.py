@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, duration, emit_json, say, size, table
-from mouselift.cli.flags import Json, Threads
+from mouselift.cli.flags import Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
 from mouselift.reconstruct.options import ReconstructOptions
@@ -24,17 +24,19 @@ _TITLES: dict[Role, str] = {"input": "Views that went in", "held-out": "Views th
 
 @dataclass
 class Reconstruct:
-    """Turn prepared samples into 3D Gaussians with a trained reconstructor, draw them, and score them.
+    """Turn prepared samples into 3D Gaussians, draw them, and score them: with a trained network, or by a fit.
 
     For each sample OUT/<sample> gets gaussians.ply (opens in splat viewers), renders of all views, scores, a turntable
     and a page, index.html. OUT/metrics.csv holds all scores. An OUT that ends in .ply, for one sample: only that file.
     Finished samples are skipped when the same command is given again. No weights come with mouselift; see
-    docs/guides/reconstruct.md. Example: `mouselift reconstruct out/mouse7 recon/mouse7 --checkpoint facelift.pt`
+    docs/guides/reconstruct.md. Examples: `mouselift reconstruct out/mouse7 recon/mouse7 --method fit`;
+    `mouselift reconstruct out/mouse7 recon/mouse7 --checkpoint facelift.pt`
     """
 
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="SAMPLE... OUT")]
     """Sample folders, datasets or list files; last the folder for the results."""
     options: Annotated[ReconstructOptions, tyro.conf.arg(name="")]
+    workers: Workers = 0
     threads: Threads = None
     json: Json = False
 
@@ -50,12 +52,22 @@ class Reconstruct:
         *given, out = self.paths
 
         def announce(plan: Plan, found: Estimate | None) -> None:
-            if not self.json and found is not None:
+            if self.json:
+                return
+            if found is not None:
                 tell(found, disk=True)
+            else:
+                tell_fit(plan, self.options.steps)
 
         with progress_bar(self.json) as progress:
             done = reconstruct_samples(
-                given, out, self.options, progress=progress, page=write_reconstruction_page, announce=announce
+                given,
+                out,
+                self.options,
+                workers=self.workers,
+                progress=progress,
+                page=write_reconstruction_page,
+                announce=announce,
             )
         if self.json:
             samples = [with_means(record) for record in done.records]
@@ -94,6 +106,14 @@ def tell(found: Estimate, disk: bool) -> None:
         f"time: about {duration(found.seconds)} for the network{each}; drawing comes on top",
     ):
         say(line, error=True, markup=False)
+
+
+def tell_fit(plan: Plan, steps: int) -> None:
+    """What a fit is about to do, for a person."""
+    from mouselift.reconstruct.record import counted
+
+    fits, side = counted(plan.rounds, "fit"), max(task.side for task in plan.tasks)
+    say(f"{fits} of {steps} steps, without a network, views of {side} x {side} pixels", error=True, markup=False)
 
 
 def show(records: list[SampleRecord]) -> None:

@@ -33,22 +33,14 @@ from mouselift.reconstruct.metrics import FOREGROUND
 from mouselift.reconstruct.record import Artefacts
 from mouselift.render.base import Gaussians, RenderCamera, Renderer, draw
 from mouselift.render.orbit import orbit_camera
+from mouselift.render.shape import effective_rank
 
-NEEDLE = 1.0 + math.exp(-1.0)  # effective rank; the loss `train.losses.needles` of one is 1 here. Axes of 5 : 1 : 1
+NEEDLE = 1.0 + math.exp(-1.0)  # effective rank; the loss `render.shape.needles` of one is 1 here. Axes of 5 : 1 : 1
 MARGIN = 0.02  # of the side
 ORBIT = tuple((45.0 * k, elevation) for elevation in (-35.0, 35.0) for k in range(8))  # azimuth, elevation, degrees
 _SIDE = 96  # pixels of an orbit's image
 _FILL = 0.6  # of it that the hull's sphere takes
 _RESOLUTION = 48  # voxels along the hull's box, carved a second time from the box that the first leaves
-
-
-def effective_rank(log_scales: Float[Tensor, "n 3"]) -> Float[Tensor, " n"]:
-    """exp(entropy of the normalised squared scales): 3 for a ball, 2 for a disc, 1 for a needle.
-
-    Roy and Vetterli, EUSIPCO 2007; for Gaussians Hyung et al., NeurIPS 2024 (arXiv:2406.11672).
-    """
-    share = torch.softmax(2.0 * log_scales, dim=1)
-    return torch.exp(-(share * torch.log(share.clamp_min(1e-12))).sum(dim=1))
 
 
 def artefacts(

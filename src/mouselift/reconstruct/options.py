@@ -11,9 +11,11 @@ from mouselift.errors import DatasetError, ModelError
 
 Precision = Literal["float32", "bfloat16"]
 Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
+Method = Literal["network", "fit"]
 FilterName = Literal["none", "facelift", "facelift-gradio", "facelift-training"]  # of gaussians.filters.FILTERS
 Levels3 = tuple[int, int, int]  # red, green, blue, 0..255
 
+STEPS = 100  # of a fit: `benchmarks/fit.py` prints what fewer and more reach
 MIN_VIEWS = 4  # of a sample, for a view to be held out unasked: three are the fewest worth reconstructing from
 NONE = "none"  # in place of a view's name: hold none out
 
@@ -93,8 +95,17 @@ class HoldOut:
 class ReconstructOptions:
     """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist or numbers out of range."""
 
-    checkpoint: Path
+    checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
+    method: Method = "network"
+    """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
+    steps: int = STEPS
+    """Of the fit."""
+    refine: int = 0
+    """Steps by which a network's Gaussians are fitted further to the views that went in."""
+    camera_colours: bool = False
+    """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
+    out before the fit, put back where its view is drawn and scored, and reported."""
     views: tuple[str, ...] = ()
     """Views that go in, by name; the others are held out and scored apart. All by default."""
     size: int | None = None
@@ -119,6 +130,7 @@ class ReconstructOptions:
     def __post_init__(self) -> None:
         if self.filter not in get_args(FilterName):
             raise ModelError(f"filter: expected one of {', '.join(get_args(FilterName))}, got {self.filter!r}")
+        _check_method(self, self.checkpoint is not None)
         if self.turntable < 0:
             raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
         _check(self.size, self.background, self.mask_margin)
@@ -132,8 +144,9 @@ class ReconstructOptions:
     def identity(self) -> dict[str, object]:
         """What must be equal for two runs of one network to share a folder."""
         own = {key: getattr(self, key) for key in ("views", "size", "filter", "turntable")}
-        if self.colour_bytes:  # said only then: folders that were made before go on
-            own["colour_bytes"] = True
+        for key in ("colour_bytes", "camera_colours"):  # said only then: folders that were made before go on
+            if getattr(self, key):
+                own[key] = True
         return {**own, "background": colour_of(self.background)}
 
 
@@ -147,6 +160,15 @@ class EvaluateOptions:
 
     checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
+    method: Method = "network"
+    """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
+    steps: int = STEPS
+    """Of the fit."""
+    refine: int = 0
+    """Steps by which a network's Gaussians are fitted further to the views that went in."""
+    camera_colours: bool = False
+    """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
+    out before the fit, put back where its view is drawn and scored, and reported."""
     gaussians: Path | None = None
     """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
@@ -176,8 +198,11 @@ class EvaluateOptions:
     """Weights of LPIPS with VGG16 (a state dict, .pt or .safetensors): adds LPIPS to the figures."""
 
     def __post_init__(self) -> None:
-        if (self.checkpoint is None) == (self.gaussians is None):
+        if self.checkpoint is not None and self.gaussians is not None:
             raise ModelError("expected --checkpoint FILE, or --gaussians FOLDER with files that are there already")
+        if self.gaussians is not None and (self.method == "fit" or self.refine):
+            raise ModelError("--method fit and --refine make Gaussians; expected them without --gaussians")
+        _check_method(self, self.checkpoint is not None or self.gaussians is not None)
         if self.activated is not None and self.gaussians is None:
             raise DatasetError("--activated says how files of Gaussians are read; expected --gaussians with it")
         if self.gaussians is not None and self.rotate:
@@ -193,6 +218,22 @@ class EvaluateOptions:
         if self.gaussians is not None and not (self.hold_out or self.views):
             return HoldOut(held_out=(NONE,))
         return HoldOut(self.hold_out, self.views, self.rotate)
+
+
+def _check_method(options: ReconstructOptions | EvaluateOptions, given: bool) -> None:
+    """given: a checkpoint, or files. ModelError where options contradict one another."""
+    if options.method not in get_args(Method):
+        raise ModelError(f"method: expected one of {', '.join(get_args(Method))}, got {options.method!r}")
+    fits = options.method == "fit"
+    if fits and (given or options.refine or options.mask_margin is not None):
+        raise ModelError("--method fit uses no network; expected it without --checkpoint, --refine and --mask-margin")
+    if not fits and not given:
+        files = ", --gaussians FOLDER with files that are there already" if hasattr(options, "gaussians") else ""
+        raise ModelError(f"expected --checkpoint FILE{files}, or --method fit, which needs no network")
+    if options.steps < 0 or options.refine < 0:
+        raise ModelError(f"steps and refine: expected at least 0, got {options.steps} and {options.refine}")
+    if options.camera_colours and not (fits or options.refine):
+        raise ModelError("--camera-colours belongs to a fit; expected --method fit or --refine with it")
 
 
 def colour_of(levels: Levels3) -> tuple[float, float, float]:

@@ -6,25 +6,26 @@ Samples are made one after the other; a stopped run goes on where it was. Memory
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from mouselift import __version__
 from mouselift.atomic import check_output, check_outside
-from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
+from mouselift.fit.camera_colours import CameraColours
 from mouselift.gaussians.files import write_ply
 from mouselift.media.encode import encode_jpeg
 from mouselift.progress import Progress, silent
-from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource, Source, device_of
+from mouselift.reconstruct.each_sample import colours_of, network_of, processes_for, reconstructions, source_of
+from mouselift.reconstruct.gaussian_source import FileSource, Source
 from mouselift.reconstruct.lpips import Lpips
-from mouselift.reconstruct.metrics import Distance
-from mouselift.reconstruct.options import EvaluateOptions, FilterName, ReconstructOptions, colour_of
+from mouselift.reconstruct.options import EvaluateOptions, ReconstructOptions, colour_of
 from mouselift.reconstruct.plan import Estimate, Plan, Task, estimate, make_plan, sample_folders
 from mouselift.reconstruct.record import (
     EVALUATION,
@@ -44,7 +45,7 @@ from mouselift.reconstruct.record import (
     samples_csv,
     views_csv,
 )
-from mouselift.reconstruct.sample import Made, Shot, reconstruct_sample
+from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
 from mouselift.render.base import Colour, renderer_for
 from mouselift.run_folder import RunFolder, file_digest
@@ -82,16 +83,18 @@ def reconstruct_samples(
     out: Path,
     options: ReconstructOptions,
     *,
+    workers: int = 1,
     progress: Progress = silent,
     page: Page | None = None,
     announce: Announce = lambda *_: None,
 ) -> Reconstructed:
-    """Turns prepared samples into 3D Gaussians with a trained network, draws them, and scores them.
+    """Turns prepared samples into 3D Gaussians, with a trained network or by a fit, draws them, and scores them.
 
     samples: folders of samples, datasets or list files. out: a folder, in which each sample gets one of its name with
     gaussians.ply, renders, cameras.json, metrics.json and a turntable; finished samples are left as they are. Or,
     for one sample, a .ply: that file alone. page: writes a sample's page before its folder is complete
-    (`report.reconstruction_page.write_reconstruction_page`).
+    (`report.reconstruction_page.write_reconstruction_page`). workers: samples that are fitted at a time, in processes
+    (`--method fit` on a CPU only; 0: one a core); the result does not depend on it.
 
     DatasetError: a sample that cannot be used, or a folder of another run. OutputError: a place where nothing may be
     written. ModelError, CheckpointError: the network cannot be used, or not on such samples.
@@ -110,21 +113,32 @@ def reconstruct_samples(
         check_output(out, False)
     if alone and len(folders) != 1:
         raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
-    source = NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
+    source = source_of(options)
+    workers, network = processes_for(source, workers), network_of(source)
     identity = {**source.identity, "options": options.identity, "mouselift": __version__}
     store = RunFolder(out, identity, description=RECONSTRUCTION, record=SampleRecord, verb="reconstruct")
     todo = folders if alone else _unfinished(store, folders)
     plan = make_plan(todo, options.rule, options.size)
     if todo:
-        announce(plan, estimate(source.engine, plan))
+        announce(plan, estimate(network.engine, plan) if network else None)
     progress = over_samples(plan.tasks, 0 if alone else options.turntable, progress)
+    made_of = partial(
+        reconstructions,
+        plan.tasks,
+        source,
+        options,
+        progress,
+        filter=options.filter,
+        colours=colours_of(folders, options),
+        workers=workers,
+    )
     if alone:
-        (made,) = _reconstructions(plan.tasks, source, options, progress, options.filter)
+        (made,) = made_of()
         write_ply(out, made.splats, options.colour_bytes)
         return Reconstructed([made.record], 1)
     with store.locked():
         store.open()
-        for made in _reconstructions(plan.tasks, source, options, progress, options.filter):
+        for made in made_of():
             with store.writing(made.record.id) as hidden:
                 write_made(
                     made,
@@ -149,6 +163,7 @@ def evaluate_reconstruction(
     options: EvaluateOptions,
     *,
     source: Source | None = None,
+    workers: int = 1,
     progress: Progress = silent,
     announce: Announce = lambda *_: None,
 ) -> Evaluation:
@@ -156,7 +171,7 @@ def evaluate_reconstruction(
 
     out: folder for evaluation.json, views.csv, samples.csv and a sheet of images a sample; a run with the same dataset
     and options goes on in it, another one is refused (DatasetError). None: nothing is written. source: what gives the
-    Gaussians, in place of the options' checkpoint or files. Errors as `reconstruct_samples`.
+    Gaussians, in place of the options' checkpoint or files. workers, errors: as `reconstruct_samples`.
 
     Example:
         >>> options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
@@ -164,10 +179,11 @@ def evaluate_reconstruction(
     """
     plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
     if source is None:
-        source = _source_of(options)
+        source = source_of(options)
+    workers, network = processes_for(source, workers), network_of(source)
     if isinstance(source, FileSource):
         source.check([task.name for task in plan.tasks])
-    announce(plan, estimate(source.engine, plan) if isinstance(source, NetworkSource) else None)
+    announce(plan, estimate(network.engine, plan) if network else None)
     lpips = None if options.lpips is None else Lpips.load(options.lpips, source.device)
     identity = {
         "dataset": str(dataset.resolve()),
@@ -175,6 +191,7 @@ def evaluate_reconstruction(
         "hold_out": plan.rule,
         "size": options.size,
         "background": colour_of(options.background),
+        **({"camera_colours": True} if options.camera_colours else {}),
         "lpips": None if options.lpips is None else file_digest(options.lpips),
     }
     store = None
@@ -186,14 +203,18 @@ def evaluate_reconstruction(
         known = _finished(store, SHEET) if store else {}
         todo = [task for task in plan.tasks if not _same_input(known.get(task.name), task.folder, source)]
         progress = over_samples(todo, 0, progress)
-        for made in _reconstructions(todo, source, options, progress, lpips=lpips, judged=True):
+        colours = colours_of([task.folder for task in plan.tasks], options)
+        made_of = reconstructions(
+            todo, source, options, progress, lpips=lpips, judged=True, colours=colours, workers=workers
+        )
+        for made in made_of:
             if store:
                 with store.writing(made.record.id) as hidden:
                     (hidden / SHEET).write_bytes(encode_jpeg(sheet(_shown(made, plan.rule.rotate)), SHEET_QUALITY))
                 store.log([made.record])
             known[made.record.id] = made.record
         records = [known.pop(task.name) for task in plan.tasks]
-        result = _evaluation(dataset, options, plan, source, records)
+        result = _evaluation(dataset, options, plan, source, records, colours)
         if store:
             store.write(VIEWS_CSV, views_csv(records))
             store.write(SAMPLES_CSV, samples_csv(records))
@@ -203,7 +224,10 @@ def evaluate_reconstruction(
 
 
 def over_samples(tasks: Sequence[Task], frames: int, progress: Progress) -> Progress:
-    """Counts over all samples: a call is one more sample, block of the network, or image (`frames` more a sample)."""
+    """Counts over all samples: a call is one more sample, block of the network, step of a fit, or image.
+
+    frames: images more a sample.
+    """
     rounds = sum(len(task.rounds) for task in tasks)
     images = sum(task.views * len(task.rounds) + frames for task in tasks)
     done, totals = Counter[str](), {"samples": len(tasks), "images": images}
@@ -211,30 +235,12 @@ def over_samples(tasks: Sequence[Task], frames: int, progress: Progress) -> Prog
     def one_more(stage: str, _: int, total: int) -> None:
         if stage == "transformer":  # `total`: blocks of one pass
             stage, totals["network"] = "network", total * rounds
+        if stage == "steps":  # `total`: of one fit
+            totals[stage] = total * rounds
         done[stage] += 1
         progress(stage, done[stage], totals[stage])
 
     return one_more
-
-
-def _reconstructions(
-    tasks: Sequence[Task],
-    source: Source,
-    options: ReconstructOptions | EvaluateOptions,
-    progress: Progress,
-    filter: FilterName | None = None,
-    lpips: Distance | None = None,
-    judged: bool = False,
-) -> Iterator[Made]:
-    """One sample after the other, each made when it is asked for."""
-    if not tasks:
-        return
-    folders = [task.folder for task in tasks]
-    data = MultiViewDataset(folders, size=options.size, background=colour_of(options.background))
-    renderer = renderer_for(source.device)
-    for index, task in enumerate(tasks):
-        yield reconstruct_sample(source, renderer, data[index], task, filter, lpips, progress, judged)
-        progress("samples", index + 1, len(tasks))
 
 
 def _finished(store: RunFolder[SampleRecord], file: str) -> dict[str, SampleRecord]:
@@ -257,13 +263,6 @@ def _unfinished(store: RunFolder[SampleRecord], folders: Sequence[Path]) -> list
     return [folder for folder in folders if folder.name not in known]
 
 
-def _source_of(options: EvaluateOptions) -> Source:
-    if options.gaussians is not None:
-        return FileSource(options.gaussians, device_of(options.device), options.activated)
-    assert options.checkpoint is not None, "EvaluateOptions has one of the two"
-    return NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
-
-
 def _same_input(record: SampleRecord | None, folder: Path, source: Source) -> bool:
     """Whether a finished sample was made from these cameras and Gaussians."""
     return record is not None and (record.cameras, record.gaussians_file) == (
@@ -279,9 +278,19 @@ def _shown(made: Made, rotate: bool) -> list[Shot]:
 
 
 def _evaluation(
-    dataset: Path, options: EvaluateOptions, plan: Plan, source: Source, records: list[SampleRecord]
+    dataset: Path,
+    options: EvaluateOptions,
+    plan: Plan,
+    source: Source,
+    records: list[SampleRecord],
+    colours: CameraColours | None,
 ) -> Evaluation:
-    notes = {"Gaussians": str(options.checkpoint or options.gaussians), "Device": str(source.device)}
+    made_by = str(options.checkpoint or options.gaussians or source.words)
+    notes = {"Gaussians": made_by, "Device": str(source.device)}
+    if options.refine:
+        notes["Refined"] = f"{options.refine} steps"
+    if colours is not None:
+        notes["Camera colours"] = f"of all {len(plan.tasks)} samples, held-out views included: {colours.words}"
     if options.checkpoint is not None:
         notes["Precision"] = options.dtype
     if options.lpips is not None:

@@ -82,7 +82,7 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # the sample's folder
     cameras: str  # sha256 of its cameras file
     gaussians_file: str = ""  # sha256 of the file that its Gaussians were read from
-    notes: tuple[str, ...] = ()  # what the reader of that file left out, assumed or did not use
+    notes: tuple[str, ...] = ()  # what the reader of that file left out, assumed or did not use; camera colours
     network: str  # what made the Gaussians, in words
     filter: str = "none"  # of gaussians.filters.FILTERS
     side: int  # pixels a side that the network got

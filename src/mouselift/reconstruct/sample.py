@@ -18,6 +18,7 @@ from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, MouseliftError
+from mouselift.fit.camera_colours import CameraColours
 from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS
 from mouselift.geometry.camera import Camera
@@ -89,21 +90,24 @@ def reconstruct_sample(
     lpips: Distance | None = None,
     progress: Progress = silent,
     judged: bool = False,
+    colours: CameraColours | None = None,
 ) -> Made:
     """Every reconstruction of the task: Gaussians of its inputs, and all views drawn and scored.
 
     filter: which Gaussians to leave out, besides those that are not finite; None: none, as the source gives them.
-    judged: its artefacts are looked for. progress: hears of the network's blocks and of every image.
+    judged: its artefacts are looked for. colours: the source gets the images in common colours, and each view is drawn
+    in its camera's. progress: hears of the network's blocks and of every image.
     DatasetError names a view that cannot be scored.
     """
     start, seconds = time.perf_counter(), 0.0
     cameras, background = _cameras(task.folder, sample), background_of(sample)
     rows: list[ViewRecord] = []
     shots: list[Shot] = []
+    given = sample if colours is None else colours.common(sample)
     first, made, not_finite = None, 0, 0
     for number, each in enumerate(task.rounds):
         begun = time.perf_counter()
-        whole = source.gaussians(sample, each.inputs, progress)
+        whole = source.gaussians(given, each.inputs, progress)
         seconds += time.perf_counter() - begun
         gaussians, lost = (whole, 0) if filter is None else _filtered(whole, filter)
         if first is None:
@@ -111,6 +115,8 @@ def reconstruct_sample(
         for place, camera in enumerate(cameras):
             role: Role = "held-out" if place in each.held_out else "input"
             rendering, target = draw(renderer, gaussians, camera_of(sample, place), background), sample.image[place]
+            if colours is not None:
+                rendering = colours.seen_by(camera.name, rendering, background)
             there = target.to(rendering.colour.device)
             try:
                 scores = view_scores(rendering.colour, rendering.alpha, there, background, lpips)
@@ -127,7 +133,7 @@ def reconstruct_sample(
         source=str(task.folder),
         cameras=file_digest(task.folder / CAMERAS_FILE),
         gaussians_file=source.key(sample.name),
-        notes=source.notes.get(sample.name, ()) if isinstance(source, FileSource) else (),
+        notes=_notes(source, sample.name, colours),
         network=source.words,
         filter=filter or "none",
         artefacts=artefacts(first, cameras, list(sample.image[:, 3]), renderer) if judged else None,
@@ -140,6 +146,11 @@ def reconstruct_sample(
         total_seconds=round(time.perf_counter() - start, 3),
     )
     return Made(record, first, tuple(shots), background)
+
+
+def _notes(source: Source, sample: str, colours: CameraColours | None) -> tuple[str, ...]:
+    read = source.notes.get(sample, ()) if isinstance(source, FileSource) else ()
+    return read if colours is None else (*read, f"camera colours: {colours.words}")
 
 
 def camera_of(sample: SampleTensors, place: int) -> RenderCamera:

@@ -86,6 +86,11 @@ class Gaussians:
         parts = (splats.positions, splats.harmonics, splats.opacities, splats.scales, splats.rotations)
         return cls.from_stored(*(torch.tensor(part, device=device) for part in parts))
 
+    def on(self, device: torch.device) -> Gaussians:
+        """On another device."""
+        parts = (self.positions, self.scales, self.rotations, self.opacities, self.colours)
+        return Gaussians(*(part.to(device) for part in parts))
+
     def to_splats(self) -> Splats:
         """For a file. Opacities of exactly 0 and 1 are held to 1e-7 from there: their logits are infinite."""
         harmonics = self.colours if self.colours.ndim == 3 else ((self.colours - 0.5) / SH_DC)[:, None]

@@ -26,8 +26,8 @@ _PART = 8192  # Gaussians taken together: decides how the gradient of the pose i
 class CpuRenderer:
     """Differentiable to the Gaussians and to the camera. Uses `torch.get_num_threads()` threads, which share tiles.
 
-    The result does not depend on the number of threads (`render.cpu_threads`). Memory beside the Gaussians: about 150 bytes each, with
-    gradients 100 more; and 6 bytes for each tile that one touches, with gradients 42.
+    The result does not depend on the number of threads (`render.cpu_threads`). Memory beside the Gaussians: about 150
+    bytes each, with gradients 100 more; and 6 bytes for each tile that one touches, with gradients 42.
     """
 
     def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:

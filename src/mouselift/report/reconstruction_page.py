@@ -121,11 +121,11 @@ def _how(record: SampleRecord) -> list[tuple[str, str]]:
     left_out = record.made - record.kept - record.not_finite
     rows = [
         ("sample", record.source),
-        ("network", record.network),
+        ("made by", record.network),
         ("views that went in", ", ".join(view.view for view in record.views if view.role == "input")),
         ("pixels a side", str(record.side)),
         ("Gaussians", f"{record.made:,} made, {record.kept:,} kept, {left_out:,} left out by filter {record.filter!r}"),
-        ("the network's pass", f"{record.seconds:.1f} s"),
+        ("time to make them", f"{record.seconds:.1f} s"),
     ]
     if record.not_finite:
         rows.append(("not finite", f"{record.not_finite:,} Gaussians had numbers that no viewer can show: left out"))

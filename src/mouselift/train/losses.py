@@ -14,16 +14,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mouselift.models.gslrm.model import StoredGaussians
-from mouselift.reconstruct.artefacts import effective_rank
 from mouselift.reconstruct.metrics import ssim_map
 from mouselift.render.base import Rendering
+from mouselift.render.shape import needles
 from mouselift.train.config import LossWeights
 
 Scalar = Float[Tensor, ""]
 Perceptual = Callable[[Float[Tensor, "3 h w"], Float[Tensor, "3 h w"]], Scalar]
-
-_EPSILON = 1e-6
-_NEEDLE = 1e-5  # added to the effective rank less 1, so that a perfect needle has a finite loss
 
 
 def l2(colour: Float[Tensor, "3 h w"], wanted: Float[Tensor, "3 h w"]) -> Scalar:
@@ -45,16 +42,6 @@ def dissimilarity(colour: Float[Tensor, "3 h w"], wanted: Float[Tensor, "3 h w"]
 def silhouette(alpha: Float[Tensor, "h w"], mask: Float[Tensor, "h w"]) -> Scalar:
     """Mean squared difference of what is drawn as opaque and of the subject's alpha."""
     return (alpha - mask).square().mean()
-
-
-def needles(log_scales: Float[Tensor, "n 3"], opacities: Float[Tensor, " n"]) -> Scalar:
-    """Mean of max(-log(effective rank - 1), 0), weighted by opacity: 0 from rank 2 up.
-
-    The weights carry no gradient: fading a needle out is no way to be rid of the loss.
-    """
-    weight = opacities.detach()
-    each = (-torch.log(effective_rank(log_scales) - 1.0 + _NEEDLE)).clamp_min(0.0)
-    return (each * weight).sum() / weight.sum().clamp_min(_EPSILON)
 
 
 def indecision(logits: Float[Tensor, " n"]) -> Scalar:

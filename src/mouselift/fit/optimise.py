@@ -1,0 +1,159 @@
+"""Gaussians fitted to the input views by Adam: the same optimisation from the hull and from a network's Gaussians.
+
+All views in every step, the subject's part of each only. Rates are in units that do not depend on the sample: pixels of
+the views at the subject's centre, logarithms, logits. One thread, no random numbers: equal input gives equal bytes.
+Rates and weights: `benchmarks/fit.py` prints what they reach; they were set on other samples than it judges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from mouselift.array_types import Array
+from mouselift.fit.subject import Crop, Subject
+from mouselift.progress import Progress, silent
+from mouselift.render.base import MIN_ALPHA, Gaussians, RenderCamera, Renderer, Rendering
+from mouselift.render.shape import needles
+
+STEPS = 100
+BLACK = (0.0, 0.0, 0.0)
+_RATES = {"positions": 0.2, "scales": 0.03, "rotations": 0.02, "opacities": 0.05, "colours": 0.02}
+_LEAST_RATE = 0.05  # of the first step's, at the end of half a cosine
+_LARGEST = 1.6  # pixels: standard deviation of what is not larger from the start
+_NEIGHBOURS = 8
+_SMOOTH = 1.0  # weight: colours like their neighbours', for points that few views see
+_NEEDLES = 0.01  # weight
+_BRIGHTEST = 0.98  # quantile of the first colours that none exceeds: else bright Gaussians stand in for holes
+
+
+def fitted(
+    start: Gaussians,
+    subject: Subject,
+    renderer: Renderer,
+    steps: int = STEPS,
+    background: Float[Tensor, "3"] | None = None,
+    progress: Progress = silent,
+) -> Gaussians:
+    """The Gaussians after so many steps, in their order; 0 steps: as they came. Those that nothing shows are left out.
+
+    background: over which colours are compared, white by default. progress: hears "steps".
+    """
+    if steps == 0:
+        return start
+    behind = torch.ones(3) if background is None else background
+    with _one_thread():
+        return _run(start, subject, renderer, steps, behind.to(start.positions), progress)
+
+
+def _run(
+    start: Gaussians, subject: Subject, renderer: Renderer, steps: int, behind: Float[Tensor, "3"], progress: Progress
+) -> Gaussians:
+    device, pixel = start.positions.device, subject.pixel
+    centre, crops = subject.centre.to(device), [_on(crop, device) for crop in subject.crops]
+    leaves = {
+        "positions": (start.positions.detach() - centre) / pixel,
+        "scales": start.scales.detach().log(),
+        "rotations": start.rotations.detach().clone(),
+        "opacities": start.opacities.detach().double().clamp(1e-6, 1 - 1e-6).logit().float(),
+        "colours": start.colours.detach().clone(),
+    }
+    largest = leaves["scales"].max(dim=1, keepdim=True).values.clamp_min(math.log(_LARGEST * pixel))
+    limits = _colour_limits(leaves["colours"])
+    near = _neighbours(start.positions.detach().cpu().numpy()).to(device)
+    optimiser = torch.optim.Adam(
+        [{"params": [leaf.requires_grad_()], "lr": _RATES[name]} for name, leaf in leaves.items()], betas=(0.9, 0.99)
+    )
+
+    def now() -> Gaussians:
+        return Gaussians(
+            leaves["positions"] * pixel + centre,
+            torch.minimum(leaves["scales"], largest).exp(),
+            leaves["rotations"],
+            leaves["opacities"].sigmoid(),
+            leaves["colours"],
+        )
+
+    for step in range(steps):
+        share = max(_LEAST_RATE, 0.5 * (1 + math.cos(math.pi * step / steps)))
+        for group, rate in zip(optimiser.param_groups, _RATES.values(), strict=True):
+            group["lr"] = rate * share
+        gaussians = now()
+        drawn = _draw_all(renderer, gaussians, [crop.camera for crop in crops])
+        views = torch.stack([view_loss(got, crop, behind) for got, crop in zip(drawn, crops, strict=True)]).mean()
+        colours = leaves["colours"]
+        rough = (colours - colours[near].mean(dim=1)).square().sum(dim=-1).mean()
+        loss = views + _SMOOTH * rough + _NEEDLES * needles(leaves["scales"], gaussians.opacities)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if limits is not None:
+            with torch.no_grad():
+                colours.clamp_(*limits)
+        progress("steps", step + 1, steps)
+    with torch.no_grad():
+        return _shown(now())
+
+
+def view_loss(drawn: Rendering, crop: Crop, behind: Float[Tensor, "3"]) -> Float[Tensor, ""]:
+    """Squared differences of colours over the background and of alpha, summed over the crop, a pixel of the subject.
+
+    Drawn over black. Per pixel of the subject, so that a larger crop changes nothing.
+    """
+    excess = drawn.alpha - crop.alpha
+    away = drawn.colour - crop.colour - behind[:, None, None] * excess
+    return (away.square().mean(dim=0) + excess.square()).sum() / crop.alpha.sum()
+
+
+def _draw_all(renderer: Renderer, gaussians: Gaussians, cameras: list[RenderCamera]) -> list[Rendering]:
+    """Over black."""
+    if gaussians.positions.device.type == "cpu":
+        from mouselift.render.cpu import CpuRenderer  # compiled at first use
+
+        if isinstance(renderer, CpuRenderer):
+            return renderer.render_all([(gaussians, camera) for camera in cameras], BLACK)
+    return [renderer.render(gaussians, camera, BLACK) for camera in cameras]
+
+
+def _neighbours(positions: Float[Array, "n 3"]) -> Int64[Tensor, "n k"]:
+    """Each one's nearest others at the start, or itself where there are too few."""
+    count = min(_NEIGHBOURS + 1, len(positions))
+    finite = np.where(np.isfinite(positions), positions, 0.0)
+    found = cKDTree(finite).query(finite, count)[1].reshape(len(positions), count)
+    return torch.from_numpy(found[:, min(1, count - 1) :].astype(np.int64))
+
+
+def _colour_limits(colours: Tensor) -> tuple[Tensor, Tensor] | None:
+    """(least, most) of plain colours; None for harmonics."""
+    if colours.ndim == 3:
+        return None
+    ordered = colours.sort(dim=0).values
+    return ordered[0], ordered[math.floor(_BRIGHTEST * (len(ordered) - 1))]
+
+
+def _shown(gaussians: Gaussians) -> Gaussians:
+    kept = gaussians.opacities >= MIN_ALPHA
+    g = gaussians
+    return Gaussians(g.positions[kept], g.scales[kept], g.rotations[kept], g.opacities[kept], g.colours[kept])
+
+
+def _on(crop: Crop, device: torch.device) -> Crop:
+    return Crop(crop.colour.to(device), crop.alpha.to(device), crop.camera)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over threads are rounded by their number. Samples are what is done at the same time (`--workers`)."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
