@@ -20,7 +20,7 @@ OTHER = 4  # the view with another camera's colours
 def textured(seed: int) -> SampleTensors:
     """Six views of the same colours; view 4 through another gain and offset."""
     rng = torch.Generator().manual_seed(seed)
-    pixels = 0.2 + 0.4 * torch.rand(3, 16 * 16, generator=rng)
+    pixels = 0.1 + 0.7 * torch.rand(3, 16 * 16, generator=rng)
     image = torch.ones(6, 4, 32, 32)
     image[:, 3] = 0
     for k in range(6):
@@ -45,8 +45,8 @@ def test_gain_and_offset_come_back() -> None:
     plain, other = (torch.tensor(found[name]) for name in ("cam0", "cam4"))
     gain = other[0] / plain[0]
     trust = 30 / (30 + PRIOR)
-    torch.testing.assert_close(gain, 1 + trust * (GAIN - 1), atol=0.02, rtol=0)
-    torch.testing.assert_close(other[1] - gain * plain[1], trust * OFFSET, atol=0.02, rtol=0)
+    torch.testing.assert_close(gain, 1 + trust * (GAIN - 1), atol=0.04, rtol=0)
+    torch.testing.assert_close(other[1] - gain * plain[1], trust * OFFSET, atol=0.04, rtol=0)
 
 
 def test_few_instants_say_little() -> None:

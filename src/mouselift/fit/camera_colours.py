@@ -1,9 +1,10 @@
 """The colours of a rig's cameras: exposure and white balance differ, and a fit takes the difference for shape.
 
-For each camera and channel a gain and an offset lead from colours common to all cameras to its own. They make mean and
-spread of its subject's colours, over the instants given, those of the mean camera. A camera sees one side of an animal
-at a time; over instants in which it turns, that evens out. Every estimate also counts `PRIOR` instants in which all
-cameras are alike: of few instants, the answer stays near "no difference".
+For each camera and channel a gain and an offset lead from colours common to all cameras to its own: least squares over
+quantiles of its subject's colours, mean of the instants given, against the mean of all cameras' quantiles. (Means and
+spreads instead would follow a few highlights.) A camera sees one side of an animal at a time; over instants in which it
+turns, that evens out. Every estimate also counts `PRIOR` instants in which all cameras are alike: of few instants, the
+answer stays near "no difference".
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from mouselift.render.base import Rendering
 PRIOR = 4.0  # instants: by choice, so that one instant's view of one side moves colours by a fifth
 _SOLID = 0.99  # of alpha: pixels that hold no background
 _FEWEST = 20  # such pixels, for a view to say something
+_LEVELS = torch.linspace(0.1, 0.8, 8, dtype=torch.float64)  # quantiles: without the darkest edge and the highlights
+_DOUBT = 0.05  # of colours: of a subject whose colours differ by less, no gain is learned
 
 
 @dataclass(frozen=True)
@@ -69,25 +72,26 @@ def camera_colours(samples: Iterable[SampleTensors]) -> CameraColours:
             solid = sample.image[k, 3] >= _SOLID
             mine = sums.setdefault(name, [])
             if int(solid.sum()) >= _FEWEST:
-                pixels = sample.image[k, :3, solid].double()
-                mine.append(torch.stack([pixels.mean(dim=1), pixels.square().mean(dim=1)]))
+                mine.append(torch.quantile(sample.image[k, :3, solid].double(), _LEVELS, dim=1))
     found = {name: torch.stack(mine).mean(dim=0) for name, mine in sums.items() if mine}
     if not found:
         raise DatasetError("camera colours: no view shows a subject with a mask")
-    mean, spread = _moments(torch.stack(list(found.values())).mean(dim=0))
+    common = torch.stack(list(found.values())).mean(dim=0)
     out = {}
     for name, mine in sums.items():
         if name not in found:
             out[name] = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
             continue
-        trust = len(mine) / (len(mine) + PRIOR)
-        own_mean, own_spread = _moments(found[name])
-        gain = 1 + trust * (own_spread / spread - 1)
-        offset = trust * (own_mean - mean) + (1 - gain) * mean
+        gain, offset = _affine(common, found[name], len(mine) / (len(mine) + PRIOR))
         out[name] = tuple(gain.tolist()), tuple(offset.tolist())
     return CameraColours(out)
 
 
-def _moments(sums: Float[Tensor, "2 3"]) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
-    """(mean, standard deviation), of a mean and a mean of squares."""
-    return sums[0], (sums[1] - sums[0].square()).clamp_min(1e-6).sqrt()
+def _affine(
+    common: Float[Tensor, "q 3"], own: Float[Tensor, "q 3"], trust: float
+) -> tuple[Float[Tensor, "3"], Float[Tensor, "3"]]:
+    """(gain, offset) with own = gain * common + offset, a share `trust` of the way from no difference."""
+    middle, extra = common.mean(dim=0), own - common
+    away = common - middle
+    gain = (away * extra).sum(dim=0) / (away.square().sum(dim=0) + len(common) * _DOUBT**2)
+    return 1 + trust * gain, trust * (extra.mean(dim=0) - gain * middle)

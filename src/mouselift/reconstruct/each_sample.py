@@ -24,11 +24,12 @@ _COLOUR_SAMPLES = 64  # from which the colours of cameras are estimated, spread 
 
 
 def source_of(options: ReconstructOptions | EvaluateOptions) -> Source:
-    """What gives the Gaussians, as the options say."""
+    """What gives the Gaussians, as the options say. ModelError for a device that is not there."""
+    device = device_of(options.device)
     if options.method == "fit":
         return FitSource(options.steps, options.device)
     if isinstance(options, EvaluateOptions) and options.gaussians is not None:
-        return FileSource(options.gaussians, device_of(options.device), options.activated)
+        return FileSource(options.gaussians, device, options.activated)
     assert options.checkpoint is not None, "the options have one of the three"
     network = NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
     return RefinedSource(network, options.refine) if options.refine else network

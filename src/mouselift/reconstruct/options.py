@@ -228,7 +228,7 @@ def _check_method(options: ReconstructOptions | EvaluateOptions, given: bool) ->
     if fits and (given or options.refine or options.mask_margin is not None):
         raise ModelError("--method fit uses no network; expected it without --checkpoint, --refine and --mask-margin")
     if not fits and not given:
-        files = ", --gaussians FOLDER with files that are there already" if hasattr(options, "gaussians") else ""
+        files = ", or --gaussians FOLDER with files that are there already" if hasattr(options, "gaussians") else ""
         raise ModelError(f"expected --checkpoint FILE{files}, or --method fit, which needs no network")
     if options.steps < 0 or options.refine < 0:
         raise ModelError(f"steps and refine: expected at least 0, got {options.steps} and {options.refine}")
