@@ -164,3 +164,31 @@ def test_one_view_typed(make_view: Callable[..., RenderCamera]) -> None:
     view = make_view(0)
     centre = torch.cat([view.centre, torch.ones(1, dtype=torch.float64)])
     assert torch.allclose((view.T_cam_world @ centre)[:3], torch.zeros(3, dtype=torch.float64), atol=1e-12)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_many_images_in_one_call(threads: int, make_easy: Make, make_view: Make) -> None:
+    """Values and gradients of one image after another, whatever the threads; each of two samples gets its own."""
+
+    def run(together: bool) -> list[torch.Tensor]:
+        samples = [replace(made, positions=made.positions.clone().requires_grad_()) for made in map(make_easy, (1, 2))]
+        shots = [(samples[k % 2], make_view(k)) for k in range(4)]
+        renderer = CpuRenderer()
+        drawn = renderer.render_all(shots) if together else [renderer.render(*shot) for shot in shots]
+        sum(((k + 1) * each.colour.square().sum() for k, each in enumerate(drawn)), torch.zeros(())).backward()
+        found = [sample.positions.grad for sample in samples]
+        return [*(each.colour.detach() for each in drawn), *(grad for grad in found if grad is not None)]
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        one, many = run(False), run(True)
+    finally:
+        torch.set_num_threads(before)
+    assert len(one) == 6
+    for a, b in zip(one[:4], many[:4], strict=True):
+        assert torch.equal(a, b)
+    for a, b in zip(one[4:], many[4:], strict=True):
+        torch.testing.assert_close(a, b)
+        assert float(a.abs().max()) > 0
+    assert CpuRenderer().render_all([]) == []

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from scipy.spatial import cKDTree
+from scipy.spatial import KDTree
 from torch import Tensor
 
 from mouselift.array_types import Array
@@ -126,7 +126,7 @@ def _neighbours(positions: Float[Array, "n 3"]) -> Int64[Tensor, "n k"]:
     """Each one's nearest others at the start, or itself where there are too few."""
     count = min(_NEIGHBOURS + 1, len(positions))
     finite = np.where(np.isfinite(positions), positions, 0.0)
-    found = cKDTree(finite).query(finite, count)[1].reshape(len(positions), count)
+    found = KDTree(finite).query(finite, count)[1].reshape(len(positions), count)
     return torch.from_numpy(found[:, min(1, count - 1) :].astype(np.int64))
 
 

@@ -10,7 +10,8 @@ from typing import TypeVar
 
 import torch
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 _pools: dict[int, ThreadPoolExecutor] = {}  # by number of threads
 _lock = threading.Lock()
