@@ -73,12 +73,12 @@ def test_masks_are_lossy_but_near(tmp_path: Path, frames_of: Reader) -> None:
 
 def test_equal_frames_give_equal_bytes(tmp_path: Path) -> None:
     """Also where the memory that the encoder gets was used before, which x264's macroblock tree tells."""
-    random = np.random.default_rng(0)
+    random, frames = np.random.default_rng(0), images()
     files = set()
     for _ in range(30):
         used = [random.integers(0, 255, int(random.integers(1_000, 400_000)), dtype=np.uint8) for _ in range(20)]
         del used
-        files.add(written(tmp_path / "a.mp4", images()).read_bytes())
+        files.add(written(tmp_path / "a.mp4", frames).read_bytes())
     assert len(files) == 1
 
 
