@@ -18,7 +18,7 @@ KB = 1024
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Laid out as pip 24, uv 0.4, huggingface_hub 1.0, torch, wandb and conda do."""
+    """Laid out as pip 24, uv 0.4, huggingface_hub 2.4, torch, wandb and conda do."""
     at = tmp_path / "home"
     for name, size in {
         ".cache/pip/http-v2/a/b": 300,
@@ -83,6 +83,15 @@ def test_commands_are_bound_to_the_listed_paths(home: Path) -> None:
     assert uses["packages"].environment == (("CONDA_PKGS_DIRS", str(home / ".conda/pkgs")),)
     assert uses["artifacts"].environment == (("WANDB_CACHE_DIR", str(home / ".cache")),)
     assert not uses["models"].command, "torch has none"
+
+
+def test_repositories_that_share_a_revision_are_not_offered(home: Path) -> None:
+    """huggingface_hub 2.4.0 was seen to delete the other one."""
+    hub = home / ".cache/huggingface/hub"
+    (hub / "datasets--org--small/snapshots/1").mkdir(parents=True)
+    uses = found(home)
+    assert not uses["model/org/large"].command
+    assert "shares a revision" in uses["dataset/org/small"].note
 
 
 def test_an_environment_in_use_is_not_offered(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

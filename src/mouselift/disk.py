@@ -13,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -144,16 +145,24 @@ def _hugging_face(home: Path, variables: Mapping[str, str], which: Which) -> Ite
     """A repository each, as `hf cache rm` takes them."""
     at = variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE")
     hub, program = Path(at) if at else home / "hub", which("hf")
-    for folder in sorted(hub.iterdir()) if hub.is_dir() else []:
+    repositories = [folder for folder in sorted(hub.iterdir()) if _is_repository(folder)] if hub.is_dir() else []
+    revisions = Counter(path.name for folder in repositories for path in folder.glob("snapshots/*"))
+    for folder in repositories:
         kind, _, name = folder.name.partition("--")
-        if folder.is_symlink() or not name or kind not in ("models", "datasets", "spaces"):
-            continue
         repository = f"{kind[:-1]}/{name.replace('--', '/')}"
         command = (program, "cache", "rm", repository, "--cache-dir", str(hub.resolve()), "--yes") if program else ()
         note = "" if program else "`pip install huggingface_hub` brings the command that frees it (hf cache rm)"
+        if any(revisions[path.name] > 1 for path in folder.glob("snapshots/*")):
+            # huggingface_hub 2.4.0 finds revisions by hash alone: asked for one of two such repositories, it deleted the other.
+            command, note = (), "shares a revision with another repository, so `hf cache rm` may delete that one"
         yield _Place("Hugging Face", repository, folder, command, note=note)
     for name in ("datasets", "xet", "assets"):
         yield _Place("Hugging Face", name, home / name, note="no command of its own")
+
+
+def _is_repository(folder: Path) -> bool:
+    """As `models--org--name`; a link to one lies elsewhere."""
+    return not folder.is_symlink() and folder.name.startswith(("models--", "datasets--", "spaces--"))
 
 
 def _wandb(cache: Path, home: Path, variables: Mapping[str, str], which: Which) -> Iterator[_Place]:

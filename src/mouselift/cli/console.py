@@ -39,7 +39,9 @@ def table(title: str, columns: list[str], rows: list[list[str]]) -> None:
 
     out = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=None, pad_edge=False)
     for index, column in enumerate(columns):
-        out.add_column(column, justify="left" if index == 0 or not column or column.endswith(" ") else "right")
+        out.add_column(
+            column, justify="left" if index == 0 or not column or column.endswith(" ") else "right", overflow="fold"
+        )
     for row in rows:
         out.add_row(*row)
     Console(highlight=False).print(out)

@@ -82,9 +82,11 @@ def ask(uses: list[DiskUse]) -> int:
         if answer.strip().lower() not in ("y", "yes"):
             continue
         try:
-            freed += free(use)
+            gained = free(use)
+            say(f"{size(gained)} freed" if gained > 0 else f"{use.path} takes as much as before", markup=False)
+            freed += gained
         except MouseliftError as error:
             say(f"Error: {error}", error=True, markup=False)
             code = EXIT_ERROR
-    say(f"\n{size(freed)} freed" if freed else "\nNothing was freed.")
+    say(f"\nTogether {size(freed)} freed." if freed > 0 else "\nNothing was freed.")
     return code
