@@ -153,7 +153,7 @@ def _hugging_face(home: Path, variables: Mapping[str, str], which: Which) -> Ite
         command = (program, "cache", "rm", repository, "--cache-dir", str(hub.resolve()), "--yes") if program else ()
         note = "" if program else "`pip install huggingface_hub` brings the command that frees it (hf cache rm)"
         if any(revisions[path.name] > 1 for path in folder.glob("snapshots/*")):
-            # huggingface_hub 2.4.0 finds revisions by hash alone: asked for one of two such repositories, it deleted the other.
+            # huggingface_hub 2.4.0 finds revisions by hash alone: asked for one such repository, it deleted the other.
             command, note = (), "shares a revision with another repository, so `hf cache rm` may delete that one"
         yield _Place("Hugging Face", repository, folder, command, note=note)
     for name in ("datasets", "xet", "assets"):
