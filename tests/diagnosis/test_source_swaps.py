@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.source_camera import source_swaps
@@ -50,8 +49,7 @@ def exchanged() -> list[Sample]:
 
 
 def test_the_exchange_is_named_among_three_views(exchanged: list[Sample]) -> None:
-    problem = [problem_of(sample, check_sample(sample)) for sample in exchanged]
-    found = winning_vote(problem, list(source_swaps(exchanged[0])))
+    found = winning_vote([problem_of(sample) for sample in exchanged], list(source_swaps(exchanged[0])))
     assert found is not None
     assert (found.candidate.code, found.candidate.views) == ("views-swapped", (0, 1))
     assert found.after_px < 0.2  # exactly undone
@@ -60,5 +58,5 @@ def test_the_exchange_is_named_among_three_views(exchanged: list[Sample]) -> Non
 
 def test_without_a_record_no_false_cause_is_named(exchanged: list[Sample]) -> None:
     assert list(source_swaps(replace(exchanged[0], plan=b""))) == []
-    found = winning_vote([problem_of(sample, check_sample(sample)) for sample in exchanged])
+    found = winning_vote([problem_of(sample) for sample in exchanged])
     assert found is None or found.candidate.views == (0, 1)

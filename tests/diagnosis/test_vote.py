@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from faults import FAULTS, rough
-from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.search import Problem
@@ -28,7 +27,7 @@ def ragged(make_exact: Callable[..., Sample]) -> list[Sample]:
 def problem(samples: Sequence[Sample], fault: str | None = None, seed: int = 4) -> Problem:
     if fault is not None:
         samples = [FAULTS[fault](sample, np.random.default_rng(seed)).sample for sample in samples]
-    return [problem_of(sample, check_sample(sample)) for sample in samples]
+    return [problem_of(sample) for sample in samples]
 
 
 def test_right_cameras_under_rough_masks_elect_nothing(ragged: list[Sample]) -> None:

@@ -21,14 +21,14 @@ import numpy as np
 from jaxtyping import Float64
 
 from mouselift.array_types import Array
-from mouselift.consistency.cameras import check_sample
+from mouselift.consistency.cameras import compared_outlines
 from mouselift.consistency.opened_silhouettes import open_silhouettes
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import Cause, finite, in_general
 from mouselift.diagnosis.explain import diagnose, problem_of
 from mouselift.diagnosis.source_camera import source_swaps
 from mouselift.diagnosis.vote import MIN_SAMPLES, winning_vote
-from mouselift.geometry.camera_arrays import ConvexOutlines, sampson_residuals
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
 from mouselift.progress import Progress, silent
 from mouselift.sampling import evenly_spaced
 
@@ -102,7 +102,7 @@ def voted_causes(folders: Sequence[Path]) -> list[Cause]:
     samples = _alike(folders)
     if not samples:
         return []
-    vote = winning_vote([problem_of(s, check_sample(s)) for s in samples], list(source_swaps(samples[0])))
+    vote = winning_vote([problem_of(s) for s in samples], list(source_swaps(samples[0])))
     if vote is None:
         return []
     names, candidate = samples[0].names, vote.candidate
@@ -191,10 +191,10 @@ def weigh_evidence(samples: Sequence[Sample]) -> InconclusiveEvidence:
     """Of samples with the same cameras in the same order. DatasetError where they differ is the diagnosis' own."""
     whole, opened_residuals = [], []
     for sample in samples:
-        check = check_sample(sample)
-        cameras, outlines = problem_of(sample, check)
+        outlined = compared_outlines(sample)
+        cameras, outlines = CameraArrays.of([view.camera for view in sample.views]), ConvexOutlines.of(outlined)
         whole.append(sampson_residuals(cameras, outlines)[0])
-        opened = open_silhouettes([view.alpha for view in sample.views], check.outlines).outlines
+        opened = open_silhouettes([view.alpha for view in sample.views], outlined).outlines
         opened_residuals.append(sampson_residuals(cameras, ConvexOutlines.of(opened))[0])
     r = np.array(whole)
     return InconclusiveEvidence(

@@ -19,7 +19,7 @@ from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.causes import copies, each_view, readings
 from mouselift.diagnosis.fit import in_front, undo
 from mouselift.diagnosis.search import Problem
-from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
+from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, sampson_residuals
 
 MIN_SAMPLES = 6  # that may vote
 _RATIO = 0.55  # of the file's residual that the right reading leaves at most: right 0.01 to 0.51, wrong 0.5 up
@@ -84,28 +84,33 @@ def winning_vote(problem: Problem, more: Sequence[Candidate] = ()) -> Vote | Non
 
 def cast_votes(problem: Problem, more: Sequence[Candidate] = ()) -> Iterator[Vote]:
     """One vote a reading; samples that agree under several readings count for all of them."""
-    in_file = [_planes(cameras, outlines) for cameras, outlines in problem]
-    for candidate in (*readings(problem[0][0]), *_one_intrinsics(problem), *more):
-        if candidate.basis is not None and candidate.start is None:
-            continue
-        yield _vote(candidate, problem, in_file)
+    every = (*readings(problem[0][0]), *_one_intrinsics(problem), *more)
+    candidates = [candidate for candidate in every if candidate.basis is None or candidate.start is not None]
+    medians: list[list[tuple[float, float, float]]] = [[] for _ in candidates]
+    for cameras, outlines in problem:
+        (before,), pair = _planes([cameras], outlines)
+        for first in range(0, len(candidates), AT_ONCE):
+            block = candidates[first : first + AT_ONCE]
+            # The guess from centroids and areas stands for a fit: far better than what it is compared with, or wrong.
+            guesses = [np.zeros(0) if each.start is None else each.start(cameras, outlines) for each in block]
+            undone = [undo(each, cameras, x) for each, x in zip(block, guesses, strict=True)]
+            for number, after in enumerate(_planes(undone, outlines)[0]):
+                changed = np.isin(pair, block[number].views).any(axis=1)
+                own, others = _plane_median(after[changed]), _plane_median(after[~changed])
+                medians[first + number].append((_plane_median(before[changed]), own, others))
+    for candidate, rows in zip(candidates, medians, strict=True):
+        yield _vote(candidate, np.array(rows))
 
 
-def _vote(candidate: Candidate, problem: Problem, in_file: Sequence[tuple[np.ndarray, np.ndarray]]) -> Vote:
-    rows = []
-    for (cameras, outlines), (before, pair) in zip(problem, in_file, strict=True):
-        # The guess from centroids and areas stands for a fit: far better than what it is compared with, or wrong.
-        x = np.zeros(0) if candidate.start is None else candidate.start(cameras, outlines)
-        after, _ = _planes(undo(candidate, cameras, x), outlines)
-        changed = np.isin(pair, candidate.views).any(axis=1)
-        rows.append((_plane_median(before[changed]), _plane_median(after[changed]), _plane_median(after[~changed])))
-    before, after, others = np.array(rows).T
+def _vote(candidate: Candidate, medians: Float64[Array, "n 3"]) -> Vote:
+    """medians: of each sample's changed planes before and after, and of the others."""
+    before, after, others = medians.T
     known = np.where(np.isfinite(before), before, _LIMIT_PX)
     ratio = after / np.maximum(known, _FLOOR_PX)
     known_others = others[np.isfinite(others)]
     middle = float(np.median(known_others)) if len(known_others) else float("nan")
     return Vote(
-        candidate, _median(ratio), float(np.mean(ratio < 1)), _median(before), _median(after), middle, len(rows)
+        candidate, _median(ratio), float(np.mean(ratio < 1)), _median(before), _median(after), middle, len(medians)
     )  # fmt: skip
 
 
@@ -133,7 +138,7 @@ def _copied(problem: Problem) -> Vote | None:
     a, b = min(pairs)
     off = []
     for cameras, outlines in problem:
-        r, pair = _planes(cameras, outlines)
+        (r,), pair = _planes([cameras], outlines)
         mine, theirs = (pair == a).any(axis=1), (pair == b).any(axis=1)
         off.append([_plane_median(r[own]) for own in (mine & ~theirs, theirs & ~mine, ~mine & ~theirs)])
     of_a, of_b, others = (_median(column) for column in np.array(off).T)
@@ -143,10 +148,14 @@ def _copied(problem: Problem) -> Vote | None:
     return Vote(Candidate("calibration-copied", faulty), ratio, 1.0, before, others, others, len(problem))
 
 
-def _planes(cameras: CameraArrays, outlines: ConvexOutlines) -> tuple[Float64[Array, " r"], np.ndarray]:
-    """(|residual| of every plane, its pair of views); NaN where it says nothing or the subject is behind a camera."""
-    r, corners = sampson_residuals(cameras, outlines)
-    return (np.abs(r) if in_front(cameras, outlines) else np.full_like(r, np.nan)), corners.pair
+def _planes(sets: Sequence[CameraArrays], outlines: ConvexOutlines) -> tuple[Float64[Array, "c r"], np.ndarray]:
+    """(|residual| of every plane by sets of cameras, its pair of views); NaN where it says nothing or the subject is
+    behind a camera.
+    """
+    r, corners = sampson_residuals(CameraArrays.joined(sets), outlines)
+    r = np.abs(r).reshape(len(sets), -1)
+    r[[not in_front(cameras, outlines) for cameras in sets]] = np.nan
+    return r, corners.pair[: r.shape[1]]
 
 
 def _plane_median(r: np.ndarray) -> float:
