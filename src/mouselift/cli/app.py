@@ -35,26 +35,26 @@ GROUPS: dict[str, dict[str, str]] = {
         "init": "recognise a recording's rig, videos and masks; write capture.toml",
     },
     "Prepare": {
-        "inspect": "is the recording sound? rig, lag between cameras, masks, the animal's path",
+        "inspect": "is the recording sound? rig, lag, masks, the animal's path",
         "mask": "make masks where there are none: the views decide together",
-        "prepare": "make a dataset: every image resampled once, together with its camera",
+        "prepare": "make a dataset: every image resampled once, with its camera",
         "compare": "lay several framings of the same frames side by side",
     },
     "Check": {
-        "audit": "do a dataset's cameras match its pixels? PASS, or FAIL with the cause",
+        "audit": "do cameras match their pixels? PASS, or FAIL with the cause",
         "repair": "correct the cameras as far as the silhouettes determine them",
         "report": "the audit as one page that opens offline",
         "view": "cameras, images and hulls, or Gaussians, live in the browser",
         "profile": "a dataset's distribution of rays, which an audit compares with",
     },
     "Model": {
-        "train": "fit GS-LRM to a dataset: released weights or none, resumable, guarded",
-        "reconstruct": "samples to 3D Gaussians with a checkpoint of GS-LRM",
+        "train": "fit GS-LRM to a dataset, from released weights or none",
+        "reconstruct": "samples to 3D Gaussians, with a checkpoint of GS-LRM or fitted",
         "evaluate": "score reconstructions on held-out views, the subject first",
     },
     "Machine": {
-        "doctor": "what is installed, what is missing, and the line that installs it",
-        "disk": "what caches of pip, Hugging Face, conda and others take, and what frees it",
+        "doctor": "what is installed, what is missing, and what installs it",
+        "disk": "what caches of pip, Hugging Face, conda take; what frees it",
     },
 }
 VERBS = tuple(verb for group in GROUPS.values() for verb in group)
@@ -209,19 +209,21 @@ def _help() -> None:
     lines = [
         "[bold]mouselift[/] turns multi-camera animal recordings into 3D samples whose cameras match their pixels.",
         "",
-        "[bold]Usage:[/] mouselift [bold cyan]COMMAND[/] ...    [dim](mouselift COMMAND --help: its options)[/]",
+        "[bold]Usage:[/] mouselift [bold]COMMAND[/] ...    (mouselift COMMAND --help: its options)",
     ]
     for title, verbs in GROUPS.items():
-        lines += ["", f"[bold]{title}[/]", *(f"  [cyan]{verb:<13}[/]{words}" for verb, words in verbs.items())]
+        lines += ["", f"[bold]{title}[/]", *(f"  [bold]{verb:<13}[/]{words}" for verb, words in verbs.items())]
     lines += [
         "",
         "[bold]With every command[/]",
-        "  [cyan]-v[/], [cyan]-q[/]           say more (-vv: all), or only results and errors",
-        "  [cyan]--log-file[/] FILE  write all of it, with times, to a file",
+        "  [bold]-v[/], [bold]-q[/]           say more (-vv: all), or only results and errors",
+        "  [bold]--log-file[/] FILE  write all of it, with times, to a file",
+        "  [bold]--version[/]        print the version",
         "",
-        "[bold]Example[/]",
-        "  mouselift init recordings/mouse7 && mouselift prepare recordings/mouse7 out/mouse7",
+        "[bold]Begin with[/]",
+        "  mouselift demo                      needs no data",
+        "  mouselift init recordings/mouse7    your recording; commands name the next",
         "",
-        "[dim]Exit codes: 0 done, 1 the answer is no, 2 error, 130 interrupted.[/]",
+        "Exit codes: 0 done, 1 the answer is no, 2 error, 130 interrupted.",
     ]
     say("\n".join(lines))

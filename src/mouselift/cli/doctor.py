@@ -60,7 +60,7 @@ class Doctor:
         if self.json:
             emit_json(checks)
         else:
-            colour = {"ok": "[green]ok[/]", "missing": "[bold red]missing[/]", "note": "[yellow]note[/]"}
+            colour = {"ok": "ok", "missing": "[bold red]missing[/]", "note": "[bold]note[/]"}
             table(f"mouselift {__version__}", ["", "", ""], [[c.what, colour[c.state], c.detail] for c in checks])
         return EXIT_NO if any(check.state == "missing" for check in checks) else EXIT_OK
 

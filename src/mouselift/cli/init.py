@@ -86,7 +86,7 @@ class Init:
                     say(f"  {line}", markup=False)
         for line in capture.evidence:
             if line.startswith("WARNING"):
-                say(f"[yellow]{line}[/]")
+                say(line, markup=False)
         say(f"[bold]Wrote[/] {target}")
         place = target.parent
         if capture.dataset is not None:

@@ -17,7 +17,7 @@ from mouselift.inspect.options import InspectOptions
 if TYPE_CHECKING:
     from mouselift.inspect.facts import Inspection
 
-_COLOURS = {"error": "bold red", "warning": "yellow", "note": "cyan"}
+_COLOURS = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 PAGE = "inspect.html"
 
 

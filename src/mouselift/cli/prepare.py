@@ -50,8 +50,7 @@ class Prepare:
 def show(summary: PrepareSummary) -> None:
     """The summary for a person."""
     for finding in summary.findings:
-        say(f"[yellow]{finding.severity}[/]: ", error=False)
-        say(finding.message, markup=False)
+        say(f"{finding.severity}: {finding.message}", markup=False)
     rows = [["samples kept", str(summary.kept), f"{summary.made} frames worked on by this run"]]
     rows += [[f"  {split}", str(count), ""] for split, count in sorted(summary.splits.items())]
     rows += [[f"dropped: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.dropped.items())]
