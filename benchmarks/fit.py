@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
@@ -28,7 +29,6 @@ from mouselift.dataset.layout import find_samples
 from mouselift.fit.camera_colours import CameraColours, camera_colours
 from mouselift.fit.subject import INSIDE, subject_of
 from mouselift.geometry.lens import Pinhole
-from mouselift.models.gslrm.hull_prior import hull_maps
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.progress import silent
@@ -166,34 +166,26 @@ def judge_masks(dataset: Path, instants: int) -> None:
     print(f"of a held-out mask the others allow {100 * np.mean(shares):.1f} %: at most {np.mean(bounds):.1f} dB")
 
 
-def volume_seen(sample: SampleTensors, k: int) -> torch.Tensor:
-    """[h, w] bool: the view's rays that meet a point inside the masks of all views that see it."""
-    every = list(range(len(sample.views)))
-    subject = subject_of(sample, every)
-    c2w = sample.c2w.clone()
-    c2w[:, :3, 3] -= subject.centre
-    origins, directions = pixel_rays(c2w[None], sample.fxfycxcy[None], *sample.image.shape[-2:])
-    maps = hull_maps(
-        sample.image[None, :, 3], c2w[None], sample.fxfycxcy[None], origins, directions, 1.3 * subject.radius
-    )
-    entry, known = maps[0, k]
-    points = origins[0, k] + (entry - (origins[0, k] * directions[0, k]).sum(dim=0)) * directions[0, k]
-    inside = known > 0
-    # `hull_maps` forgives one view that lacks a part; here none may
-    for i in every:
-        inside = inside & _inside(sample, i, points + subject.centre[:, None, None])
-    return inside
-
-
-def _inside(sample: SampleTensors, i: int, points: torch.Tensor) -> torch.Tensor:
-    T = torch.linalg.inv(sample.c2w[i])
-    x, y, z = torch.einsum("ij,jhw->ihw", T[:3, :3], points) + T[:3, 3, None, None]
-    fx, fy, cx, cy = sample.fxfycxcy[i].tolist()
-    height, width = sample.image.shape[-2:]
-    column, row = (fx * x / z + cx).floor().long(), (fy * y / z + cy).floor().long()
-    there = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-    alpha = sample.image[i, 3][row.clamp(0, height - 1), column.clamp(0, width - 1)]
-    return ~there | (alpha > 0.25)  # the entry lies on an edge, where alpha is one half
+def volume_seen(sample: SampleTensors, k: int, steps: int = 192) -> torch.Tensor:
+    """[h, w] bool: the view's rays on which some point lies inside the masks of all other views that see it."""
+    others = [i for i in range(len(sample.views)) if i != k]
+    subject = subject_of(sample, others)
+    rows, columns = torch.nonzero(sample.image[k, 3] > INSIDE, as_tuple=True)
+    origins, directions = pixel_rays(sample.c2w[None], sample.fxfycxcy[None], *sample.image.shape[-2:])
+    o, d = (part[0, k][:, rows, columns].T for part in (origins, directions))
+    middle = ((subject.centre - o) * d).sum(dim=1, keepdim=True)
+    along = middle + torch.linspace(-1.3, 1.3, steps) * subject.radius
+    points = o[:, None] + along[..., None] * d[:, None]  # [r, steps, 3]
+    inside = torch.ones(points.shape[:2], dtype=torch.bool)
+    for i in others:
+        T, (fx, fy, cx, cy) = torch.linalg.inv(sample.c2w[i]), sample.fxfycxcy[i].tolist()
+        x, y, z = (points @ T[:3, :3].T + T[:3, 3]).unbind(dim=-1)
+        place = torch.stack([(fx * x / z + cx) * 2 / SIZE - 1, (fy * y / z + cy) * 2 / SIZE - 1], dim=-1)
+        alpha = F.grid_sample(sample.image[i, 3][None, None], place[None], align_corners=False)[0, 0]
+        inside &= (alpha >= INSIDE) | (place.abs() > 1).any(dim=-1)
+    seen = torch.zeros(sample.image.shape[-2:], dtype=torch.bool)
+    seen[rows, columns] = inside.any(dim=1)
+    return seen
 
 
 def main() -> None:
