@@ -231,6 +231,8 @@ def over_samples(tasks: Sequence[Task], frames: int, progress: Progress) -> Prog
     rounds = sum(len(task.rounds) for task in tasks)
     images = sum(task.views * len(task.rounds) + frames for task in tasks)
     done, totals = Counter[str](), {"samples": len(tasks), "images": images}
+    if tasks:
+        progress("samples", 0, len(tasks))  # else the first one would count as done before
 
     def one_more(stage: str, _: int, total: int) -> None:
         if stage == "transformer":  # `total`: blocks of one pass
