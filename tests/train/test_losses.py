@@ -12,6 +12,7 @@ from torch import Tensor
 from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig
 from mouselift.models.gslrm.model import StoredGaussians
+from mouselift.render import shape
 from mouselift.render.base import Rendering
 from mouselift.train import losses
 from mouselift.train.config import RECIPES, LossWeights
@@ -82,7 +83,7 @@ def test_values() -> None:
 
 def test_effective_rank_of_balls_discs_and_needles() -> None:
     scales = torch.log(torch.tensor([[1.0, 1.0, 1.0], [1.0, 1.0, 1e-6], [1.0, 1e-6, 1e-6]]))
-    torch.testing.assert_close(losses.effective_rank(scales), torch.tensor([3.0, 2.0, 1.0]))
+    torch.testing.assert_close(shape.effective_rank(scales), torch.tensor([3.0, 2.0, 1.0]))
     one = torch.ones(3)
     assert float(losses.needles(scales[:2], one[:2])) == pytest.approx(0.0, abs=1e-4)
     assert float(losses.needles(scales[2:], one[:1])) == pytest.approx(-math.log(1e-5), rel=1e-3)
