@@ -157,10 +157,10 @@ def edited(text: str, kind: str) -> str:
         ("matrix zero", "positive focal lengths"),
         ("matrix transposed", "transposed"),
         ("matrix short", r"K: expected shape \(3, 3\)"),
-        ("rotation nan", "3 finite numbers"),
+        ("rotation nan", "rotation: expected finite numbers"),
         ("rotation long", "3 finite numbers"),
         ("distortions long", "got 6"),
-        ("size words", "invalid literal"),
+        ("size words", "size: expected numbers"),
         ("translation gone", "missing translation"),
     ],
 )

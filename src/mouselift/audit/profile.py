@@ -17,9 +17,11 @@ from mouselift.audit.placement import viewpoints
 from mouselift.calibration.facelift import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CalibrationError, DatasetError
+from mouselift.foreign import numbers
 from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
+from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 from mouselift.progress import Progress, silent
 
 SCHEMA = 1
@@ -115,23 +117,27 @@ def load_profile(which: str | Path) -> Profile:
         return facelift()
     path = Path(which)
     try:
-        profile = msgspec.json.decode(path.read_bytes(), type=Profile)
+        profile = msgspec.json.decode(limited_bytes(path, CALIBRATION_BYTES), type=Profile)
     except OSError as error:
         raise DatasetError(
             f"--profile {which}: expected `facelift` or a file that `mouselift profile` wrote; it cannot be read: "
             f"{error.strerror or error}"
         ) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise DatasetError(
             f"{path}: is no profile ({error}); `mouselift profile DATASET OUT.json` writes one"
         ) from None
-    shapes = [np.shape(array) for array in profile.arrays]
     n = len(COMPONENTS)
-    if profile.schema != SCHEMA or shapes != [(n,), (n, n), (n, BINS)]:
+    try:
+        if profile.schema != SCHEMA:
+            raise ValueError(f"got schema {profile.schema}")
+        for array, shape in zip(profile.arrays, [(n,), (n, n), (n, BINS)], strict=True):
+            numbers(array, shape)
+    except ValueError as error:
         raise DatasetError(
-            f"{path}: expected a profile of schema {SCHEMA} with {n} components, got schema {profile.schema} and "
-            f"shapes {shapes}; make it again with `mouselift profile`"
-        )
+            f"{path}: expected a profile of schema {SCHEMA} with {n} components: {error}; make it again with "
+            "`mouselift profile`"
+        ) from None
     return profile
 
 

@@ -12,9 +12,10 @@ from typing import Any
 
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding
+from mouselift.foreign import yaml_of
+from mouselift.limits import YAML_BYTES, limited_bytes
 
 _SECTION = "mouse"  # of a config for the mouse loader; without it, the plain loader runs, which moves nothing
-_MOST_BYTES = 1_000_000
 
 
 def trainer_findings(config: Path, settings: Mapping[str, Any], fewest_views: int) -> list[Finding]:
@@ -49,10 +50,8 @@ def read_trainer(config: Path) -> Mapping[str, Any]:
     import yaml  # only who names a config needs it
 
     try:
-        if config.stat().st_size > _MOST_BYTES:
-            raise DatasetError(f"{config}: expected a config of some kilobytes, got {config.stat().st_size:,} bytes")
-        settings = yaml.safe_load(config.read_text(encoding="utf-8-sig"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
+        settings = yaml_of(limited_bytes(config, YAML_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{config}: expected a config of FaceLift's trainer (YAML), got: {error}") from None
     if not isinstance(settings, dict):
         raise DatasetError(f"{config}: expected a YAML mapping, got {type(settings).__name__}")

@@ -6,15 +6,17 @@ Only what concerns cameras and files is read; the defaults are anipose's own.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mouselift import foreign
 from mouselift.calibration.rig import content_of
 from mouselift.errors import CalibrationError
+from mouselift.limits import LARGEST_NUMBER
 
+_LAST = 1 << 24  # pixels
 _REACH = 4  # config.toml lies beside calibration.toml or at the project's root: project/group/session/calibration
 _ITS_TABLES = ("triangulation", "pipeline", "cameras", "calibration", "nesting", "model_folder")
 _OFFSET_KEYS = ("offset", "offsets")  # the first is anipose's; the second has been in use here
@@ -63,8 +65,8 @@ def _projects(path: Path) -> Iterator[AniposeProject]:
 
 def toml_of(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(content_of(path).decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        return foreign.toml_of(content_of(path))
+    except ValueError as error:
         raise CalibrationError(f"{path}: not valid TOML: {error}") from None
 
 
@@ -81,7 +83,11 @@ def _project(file: Path, content: Mapping[str, Any]) -> AniposeProject:
         if isinstance(table, dict) and (offset := _offset(file, name, table)) is not None
     }
     side = _table(content, "calibration").get("board_square_side_length")
-    square = float(side) if isinstance(side, (int, float)) and not isinstance(side, bool) and side > 0 else None
+    square = (
+        float(side)
+        if isinstance(side, (int, float)) and not isinstance(side, bool) and 0 < side <= LARGEST_NUMBER
+        else None
+    )
     return AniposeProject(file, _regex(file, _table(content, "triangulation")), **folders, square=square, crops=crops)
 
 
@@ -120,7 +126,7 @@ def _offset(file: Path, name: str, table: Mapping[str, Any]) -> tuple[int, ...] 
 
 def _pixels(where: str, values: Any) -> tuple[int, ...]:
     whole = isinstance(values, list) and all(
-        isinstance(v, (int, float)) and not isinstance(v, bool) and float(v).is_integer() and v >= 0 for v in values
+        isinstance(v, (int, float)) and not isinstance(v, bool) and 0 <= v <= _LAST and v == int(v) for v in values
     )
     if not whole or len(values) not in (2, 4):
         raise CalibrationError(

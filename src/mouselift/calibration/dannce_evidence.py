@@ -82,7 +82,7 @@ def _proof(
     try:
         for r_transposed in (True, False):
             found[r_transposed] = read(file, {raw.name: raw.camera(r_transposed) for raw in raws})
-    except (CalibrationError, ValueError) as error:
+    except (CalibrationError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         return Proof(f"{file.name} was of no use as evidence: {error}.")
     residuals = {r_transposed: residual for r_transposed, (residual, _) in found.items()}
     words = (

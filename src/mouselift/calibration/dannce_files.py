@@ -5,7 +5,6 @@ How K and r are to be read is decided elsewhere: `dannce_variant.py`.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,12 +16,16 @@ from jaxtyping import Int64
 
 from mouselift.array_types import Array, Matrix3, Vector3
 from mouselift.calibration.intrinsics import fault_of
-from mouselift.calibration.rig import RigCamera, brown_conrady, matrices, shifted
+from mouselift.calibration.mat_file import variables_of
+from mouselift.calibration.rig import RigCamera, brown_conrady, content_of, matrices, shifted
 from mouselift.errors import CalibrationError
+from mouselift.foreign import json_of, numbers, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED, Camera
 from mouselift.geometry.lens import Lens
+from mouselift.limits import MAT_BYTES
 
 _KEYS = ("K", "r", "t", "RDistort", "TDistort")
+_NAMES = {"r": "rotation", "t": "translation"}  # in words, for messages
 _PARAMS = re.compile(r"^(?:.*?_)?cam(?P<era>era)?_?(?P<token>.+)_params\.mat$", re.IGNORECASE)
 _ANY_SIZE = (1, 1)  # projecting needs no image size
 
@@ -49,8 +52,8 @@ class RawCamera:
                 f"{where}: expected {', '.join(_KEYS)}; missing {', '.join(missing)}, got {', '.join(fields)}"
             )
         try:
-            values = {key: np.asarray(given[key], dtype=np.float64) for key in _KEYS}
-            mirror = np.asarray(given.get("m", 0), dtype=np.float64)
+            values = {key: numbers(given[key], name=_NAMES.get(key, key)) for key in _KEYS}
+            mirror = numbers(given.get("m", 0), name="m")
             lens = brown_conrady(values["RDistort"].ravel().tolist(), values["TDistort"].ravel().tolist())
             for key in ("K", "r"):
                 if values[key].shape != (3, 3):
@@ -120,11 +123,11 @@ def folder_cameras(folder: Path) -> list[RawCamera]:
 def json_cameras(path: Path) -> tuple[RigCamera, ...]:
     """Cameras of newsdannce's `calibration.json`: OpenCV convention throughout."""
     try:
-        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8-sig"))
+        content: dict[str, Any] = json_of(content_of(path))
         entries = content["camera_params"]
         names = content.get("camera_names") or [f"Camera{i + 1}" for i in range(len(entries))]
         return tuple(_json_camera(path, str(name), entry) for name, entry in zip(names, entries, strict=True))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CalibrationError(
             f"{path}: expected newsdannce's calibration.json with camera_params (camera_matrix, r_distort, t_distort, "
             f"rotation_matrix, translation_vector) and as many camera_names: {type(error).__name__}: {error}"
@@ -132,7 +135,7 @@ def json_cameras(path: Path) -> tuple[RigCamera, ...]:
 
 
 def _json_camera(path: Path, name: str, entry: dict[str, Any]) -> RigCamera:
-    radial, tangential = np.ravel(entry["r_distort"]).tolist(), np.ravel(entry["t_distort"]).tolist()
+    radial, tangential = (numbers(entry[key], name=key).ravel().tolist() for key in ("r_distort", "t_distort"))
     where = f"camera {name!r} ({path})"
     K, R, t = matrices(where, entry["camera_matrix"], entry["rotation_matrix"], entry["translation_vector"])
     return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, brown_conrady(radial, tangential))
@@ -165,7 +168,8 @@ def camera_names(content: Mapping[str, Any], count: int) -> list[str]:
     """`camnames` of a *_dannce.mat, or Camera1 .. CameraN where it has none."""
     if "camnames" not in content:
         return [f"Camera{i + 1}" for i in range(count)]
-    return [str(np.ravel(cell)[0]).strip() for cell in np.ravel(content["camnames"])]
+    cells = [np.ravel(cell) for cell in np.ravel(content["camnames"])]
+    return [str(cell[0]).strip() if len(cell) else "" for cell in cells]
 
 
 def sync_rows(path: Path) -> tuple[dict[str, Int64[Array, " t"]], str | None]:
@@ -177,7 +181,8 @@ def sync_rows(path: Path) -> tuple[dict[str, Int64[Array, " t"]], str | None]:
     cells = np.ravel(content.get("sync", []))
     names = camera_names(content, len(cells))
     try:
-        rows = [np.ravel(struct_fields(cell)["data_frame"]).astype(np.int64) for cell in cells]
+        frames = [np.ravel(struct_fields(cell)["data_frame"]) for cell in cells]
+        rows = [np.array(whole_numbers(row, least=-(1 << 31)), dtype=np.int64) for row in frames]
     except (ValueError, KeyError, TypeError) as error:
         return {}, f"{path.name}: sync cannot be read ({error}): frames of one number are taken for one instant"
     if not rows or not rows[0].size or len(names) != len(rows):
@@ -189,26 +194,20 @@ def sync_rows(path: Path) -> tuple[dict[str, Int64[Array, " t"]], str | None]:
 
 def load_mat(path: Path) -> dict[str, Any]:
     """Variables of a .mat file (v4 to v7). CalibrationError: not there, v7.3 (HDF5), or damaged."""
-    from scipy.io import loadmat  # a quarter of a second that only these rigs need
-    from scipy.io.matlab import MatReadError
-
+    data = content_of(path, MAT_BYTES)
+    if b"MATLAB 7.3" in data[:128] or data[:8] == b"\x89HDF\r\n\x1a\n":
+        raise CalibrationError(
+            f"{path}: this is a version 7.3 (HDF5) .mat file, which mouselift does not read. "
+            "In MATLAB: s = load(file); save(file, '-struct', 's', '-v7')"
+        )
     try:
-        with path.open("rb") as file:
-            head = file.read(128)
-        if b"MATLAB 7.3" in head or head[:8] == b"\x89HDF\r\n\x1a\n":
-            raise CalibrationError(
-                f"{path}: this is a version 7.3 (HDF5) .mat file, which mouselift does not read. "
-                "In MATLAB: s = load(file); save(file, '-struct', 's', '-v7')"
-            )
-        return {key: value for key, value in loadmat(path).items() if not key.startswith("__")}
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
-    except (MatReadError, ValueError, TypeError, KeyError, IndexError, NotImplementedError, EOFError) as error:
+        return variables_of(data)
+    except ValueError as error:
         raise CalibrationError(f"{path}: not a readable .mat file (damaged or truncated?): {error}") from None
 
 
 def struct_fields(value: Any) -> dict[str, Any]:
-    """Fields of a 1x1 MATLAB struct as loadmat returns it. ValueError where it is something else."""
+    """Fields of a 1x1 MATLAB struct as `load_mat` returns it. ValueError where it is something else."""
     if not isinstance(value, np.ndarray) or value.dtype.names is None or value.size != 1:
         raise ValueError(f"expected a 1x1 struct, got {type(value).__name__} {getattr(value, 'shape', '')}")
     record = value.reshape(-1)[0]

@@ -6,9 +6,7 @@ No lens, no skew. A reader stops at the first fault; `check_frame` names each, w
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -22,8 +20,10 @@ from mouselift.array_types import Matrix4
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.findings import Finding
+from mouselift.foreign import json_of, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
+from mouselift.limits import LARGEST_NUMBER
 
 _NUMBERS = ("fx", "fy", "cx", "cy")
 _KEYS = ("w", "h", *_NUMBERS, "w2c")
@@ -76,18 +76,16 @@ def _read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content 
     data = content_of(path)
     try:
         content = msgspec.json.decode(data, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         try:
-            content = json.loads(data)
-        except (ValueError, RecursionError) as error:
+            content = json_of(data)
+        except ValueError as error:
             raise CalibrationError(f"{path}: not valid JSON: {error}") from None
         if not isinstance(content, dict):
-            raise CalibrationError(
-                f"{path}: expected a JSON object with id and frames, got {_short(content)}"
-            ) from None
+            raise CalibrationError(f"{path}: expected a JSON object with id and frames, got {short(content)}") from None
     frames = content.get("frames") if isinstance(content, dict) else getattr(content, "frames", None)
     if not isinstance(frames, list) or not frames:
-        raise CalibrationError(f'{path}: expected "frames": a list with one entry a view, got {_short(frames)}')
+        raise CalibrationError(f'{path}: expected "frames": a list with one entry a view, got {short(frames)}')
     return frames, content
 
 
@@ -134,7 +132,7 @@ def _view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
     T = _pose(where, frame["w2c"])
     file_path = frame.get("file_path", f"images/cam_{index:03d}.png")
     if not isinstance(file_path, str) or not file_path:
-        raise CalibrationError(f"{where}: file_path: expected a relative path, got {_short(file_path)}")
+        raise CalibrationError(f"{where}: file_path: expected a relative path, got {short(file_path)}")
     name = _name_of_frame(index, frame)
     if fx <= 0 or fy <= 0:
         raise CalibrationError(f"{where}: expected positive focal lengths, got fx = {fx:g}, fy = {fy:g}")
@@ -160,14 +158,14 @@ def _name_of_frame(index: int, frame: Any) -> str:
 
 def _number(where: str, key: str, value: Any) -> float:
     if not _is_finite(value):
-        raise CalibrationError(f"{where}: {key}: expected a finite number, got {_short(value)}")
+        raise CalibrationError(f"{where}: {key}: expected a finite number, got {short(value)}")
     return float(value)
 
 
 def _pose(where: str, value: Any) -> Matrix4:
     T = _matrix(value)
     if T.shape != (4, 4) or not np.isfinite(T).all():
-        raise CalibrationError(f"{where}: w2c: expected 4 rows of 4 finite numbers, got {_short(value)}")
+        raise CalibrationError(f"{where}: w2c: expected 4 rows of 4 finite numbers, got {short(value)}")
     if (np.abs(T[3] - _LAST_ROW) > 1e-9).any():
         hint = " The translation is in the last row: transposed?" if T[3, :3].any() else ""
         raise CalibrationError(f"{where}: w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}.{hint}")
@@ -175,22 +173,17 @@ def _pose(where: str, value: Any) -> Matrix4:
 
 
 def _is_finite(value: Any) -> bool:
-    """A number that a double can hold; whole numbers of JSON may be larger."""
-    return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
+    """A number that a calibration may hold; whole numbers of JSON may be beyond any double."""
+    return not isinstance(value, bool) and isinstance(value, (int, float)) and abs(value) <= LARGEST_NUMBER
 
 
 def _matrix(value: Any) -> np.ndarray:
-    """Rows of numbers as an array of doubles; an empty one where they are something else."""
+    """Rows of numbers as doubles, infinite beyond any calibration's; empty where they are something else."""
     try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        out = np.array(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
         return np.empty(0)
-
-
-def _short(value: Any) -> str:
-    """As a message shows it."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+    return np.where(np.abs(out) > LARGEST_NUMBER, np.inf, out)
 
 
 class _Provenance(msgspec.Struct):
@@ -254,7 +247,7 @@ def _problems(frame: Any) -> Iterator[_Problem]:
 def _lacking(frame: Any) -> _Problem | None:
     """What an entry lacks to be looked at any further."""
     if not isinstance(frame, dict):
-        text = f"expected an object with {', '.join(_KEYS)}, got {_short(frame)}"
+        text = f"expected an object with {', '.join(_KEYS)}, got {short(frame)}"
         return _Problem("missing-key", text, advice="Write one object a view.")
     missing = ", ".join(key for key in _KEYS if key not in frame)
     return _Problem("missing-key", f"missing {missing}; expected {', '.join(_KEYS)}") if missing else None
@@ -264,13 +257,13 @@ def _size_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     for key in "wh":
         value = frame[key]
         if not _is_finite(value) or value != int(value) or value < 1:
-            yield _Problem("bad-size", f"{key}: expected a whole number of pixels, got {_short(value)}")
+            yield _Problem("bad-size", f"{key}: expected a whole number of pixels, got {short(value)}")
 
 
 def _intrinsic_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
     lost = [key for key in _NUMBERS if not _is_finite(frame[key])]
     if lost:
-        text = ", ".join(f"{key} = {_short(frame[key])}" for key in lost) + ": expected finite numbers"
+        text = ", ".join(f"{key} = {short(frame[key])}" for key in lost) + ": expected finite numbers"
         yield _Problem("not-finite", text)
         return
     fx, fy, cx, cy = (float(frame[key]) for key in _NUMBERS)
@@ -313,7 +306,7 @@ def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
             continue
         K = _matrix(frame[key])
         if K.shape != (3, 3) or not np.isfinite(K).all():
-            text = f"{key}: expected 3 rows of 3 finite numbers, got {_short(frame[key])}"
+            text = f"{key}: expected 3 rows of 3 finite numbers, got {short(frame[key])}"
             yield _Problem("k-shape", text, advice="Write K as [[fx, 0, cx], [0, fy, cy], [0, 0, 1]], or leave it out.")
         elif K[2, :2].any() or K[1, 0] != 0 or K[2, 2] != 1:
             turned = " It is transposed: the principal point is in its last row." if K[2, :2].any() else ""
@@ -329,7 +322,7 @@ def _matrix_problems(frame: Mapping[str, Any]) -> Iterator[_Problem]:
 def _pose_problems(value: Any) -> Iterator[_Problem]:
     T = _matrix(value)
     if T.shape != (4, 4):
-        yield _Problem("pose-shape", f"w2c: expected 4 rows of 4 numbers, got {_short(value)}")
+        yield _Problem("pose-shape", f"w2c: expected 4 rows of 4 numbers, got {short(value)}")
         return
     if not np.isfinite(T).all():
         yield _Problem("not-finite", "w2c holds NaN or infinity", advice="Find where the calibration lost its numbers.")

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
-import cv2
 import numpy as np
 
 from mouselift.atomic import visible
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
+from mouselift.foreign import numbers, short, yaml_of
 from mouselift.geometry.camera import ZERO_BASED
+from mouselift.limits import YAML_BYTES
 
 _POSE = re.compile(rb"^[RT]:", re.MULTILINE)
 _NODES = ("intrinsicMatrix", "distortionCoefficients", "R", "T")
+_LARGEST = 64  # rows or columns; the lens has up to 14 numbers
 
 
 def read_jarvis(path: Path, variant: str | None = None) -> Rig:
@@ -32,8 +35,13 @@ def read_jarvis(path: Path, variant: str | None = None) -> Rig:
 
 def jarvis_files(folder: Path) -> list[Path]:
     """The yaml files of a folder that hold an intrinsicMatrix in FileStorage form."""
-    files = visible([*folder.glob("*.yaml"), *folder.glob("*.yml")])
-    return [file for file in files if b"intrinsicMatrix" in content_of(file)[:4096]]
+    files = [file for file in visible([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if file.is_file()]
+    return [file for file in files if b"intrinsicMatrix" in _begin_of(file)]
+
+
+def _begin_of(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(4096)
 
 
 def _camera(file: Path) -> RigCamera:
@@ -53,24 +61,35 @@ def _camera(file: Path) -> RigCamera:
 
 
 def _nodes(file: Path, where: str) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    """Read here: OpenCV's own reader writes beyond its memory where a matrix's sizes and numbers disagree."""
     try:
-        text = content_of(file).decode()
-        storage = cv2.FileStorage(text, cv2.FILE_STORAGE_READ | cv2.FILE_STORAGE_MEMORY)
-        for name in _NODES:
-            matrix = storage.getNode(name).mat() if storage.isOpened() else None
-            if matrix is None:
-                raise CalibrationError(f"{where}: expected matrices {', '.join(_NODES)}; {name} is missing")
-            found[name] = np.asarray(matrix, dtype=np.float64)
-    except (cv2.error, SystemError, UnicodeDecodeError) as error:
+        content = yaml_of(content_of(file, YAML_BYTES).decode())
+        matrices = content if isinstance(content, dict) else {}
+        missing = [name for name in _NODES if not isinstance(matrices.get(name), dict)]
+        if missing:
+            raise ValueError(f"expected matrices {', '.join(_NODES)}; {', '.join(missing)} is missing")
+        return {name: _matrix(name, matrices[name]) for name in _NODES}
+    except ValueError as error:
         raise CalibrationError(f"{where}: not a readable OpenCV yaml file: {error}") from None
-    storage.release()
-    return found
+
+
+def _matrix(name: str, node: dict[str, Any]) -> np.ndarray:
+    """rows x cols of one channel of numbers. ValueError where the sizes do not say what `data` holds."""
+    rows, columns, data = node.get("rows"), node.get("cols"), node.get("data")
+    if not isinstance(rows, int) or not isinstance(columns, int) or not isinstance(data, list):
+        raise ValueError(f"{name}: expected rows, cols and a list of data, got {short(node)}")
+    if not (0 <= rows <= _LARGEST and 0 <= columns <= _LARGEST) or len(data) != rows * columns:
+        raise ValueError(f"{name}: {rows} rows and {columns} cols with {len(data)} numbers")
+    values = [float(value) if isinstance(value, str) else value for value in data]  # 1e-5 is a string to YAML 1.1
+    try:
+        return numbers(values, (None,)).reshape(rows, columns)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def find_jarvis(folder: Path) -> list[Path]:
     """The folder itself where it holds such files with poses; JARVIS keeps intrinsics alone in a folder beside."""
-    return [folder] if any(_POSE.search(content_of(file)) for file in jarvis_files(folder)) else []
+    return [folder] if any(_POSE.search(content_of(file, YAML_BYTES)) for file in jarvis_files(folder)) else []
 
 
 FORMAT = RigFormat(read_jarvis, find_jarvis, ("*.yaml", "*.yml"))

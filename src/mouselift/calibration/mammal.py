@@ -13,6 +13,7 @@ import numpy as np
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, shifted
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
+from mouselift.foreign import numbers
 from mouselift.geometry.camera import ZERO_BASED
 from mouselift.geometry.lens import Pinhole
 
@@ -47,8 +48,8 @@ def _camera(path: Path, name: str, entry: Any) -> RigCamera:
         got = ", ".join(map(str, entry)) if isinstance(entry, dict) else type(entry).__name__
         raise CalibrationError(f"{where}: expected a dict with K, R, T, got {got}")
     try:
-        lens = {key: np.asarray(entry[key], dtype=np.float64) for key in _LENS_KEYS if key in entry}
-    except (TypeError, ValueError) as error:
+        lens = {key: numbers(entry[key], name=key) for key in _LENS_KEYS if key in entry}
+    except ValueError as error:
         raise CalibrationError(f"{where}: expected numbers as lens coefficients: {error}") from None
     bent = [key for key, values in lens.items() if values.any()]
     if bent:

@@ -17,9 +17,11 @@ import numpy as np
 from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
+from mouselift.foreign import numbers
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import nearest_rotation
+from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 
 _EXACT_ROTATION = 1e-6  # what core accepts as it stands
 _ROUNDED_ROTATION = 1e-4  # a rotation written with five digits or fewer is not trusted
@@ -138,9 +140,9 @@ class RigFormat:
 def matrices(where: str, K: Any, R: Any, t: Any) -> tuple[Matrix3, Matrix3, Vector3]:
     """K, R, t of a file as float64 in their shapes (t from a row or column). CalibrationError names `where`."""
     try:
-        out = [np.asarray(value, dtype=np.float64) for value in (K, R, t)]
-    except (TypeError, ValueError) as error:
-        raise CalibrationError(f"{where}: expected numbers in K, R, t: {error}") from None
+        out = [numbers(value, name=key) for key, value in (("K", K), ("rotation", R), ("translation", t))]
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {error}") from None
     for key, value, shape in zip("KR", out[:2], [(3, 3), (3, 3)], strict=True):
         if value.shape != shape:
             raise CalibrationError(f"{where}: {key}: expected shape {shape}, got {value.shape}")
@@ -164,7 +166,7 @@ def opencv_lens(coefficients: Sequence[float], fisheye: bool = False) -> Lens:
 
     ValueError for other lengths; the thin-prism and tilted models (12, 14 coefficients) are not supported.
     """
-    values = [float(c) for c in coefficients]
+    values = numbers(coefficients, (None,), "lens").tolist() if len(coefficients) else []
     if fisheye:
         if len(values) != 4:
             raise ValueError(f"fisheye lens: expected 4 coefficients (k1 k2 k3 k4), got {len(values)}: {values}")
@@ -209,12 +211,15 @@ def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
     return nearest_rotation(R), note
 
 
-def content_of(path: Path) -> bytes:
-    """A rig file's bytes, without the mark that Windows puts before UTF-8. CalibrationError where it cannot be read."""
+def content_of(path: Path, most: int = CALIBRATION_BYTES) -> bytes:
+    """A rig file's bytes, without the mark that Windows puts before UTF-8.
+
+    CalibrationError where it cannot be read, is no file, or has more than `most` bytes.
+    """
     try:
-        return path.read_bytes().removeprefix(codecs.BOM_UTF8)
-    except OSError as error:
-        raise CalibrationError(f"{path}: cannot be read: {error.strerror or error}") from None
+        return limited_bytes(path, most).removeprefix(codecs.BOM_UTF8)
+    except (OSError, ValueError) as error:
+        raise CalibrationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
 
 
 def no_variant(path: Path, rig_format: str, variant: str | None) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import pickletools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ import numpy as np
 
 from mouselift.calibration.rig import content_of
 from mouselift.errors import CalibrationError
+from mouselift.limits import PICKLE_VALUES
 
 _PLAIN_DTYPE = re.compile(r"^[<>|=]?[biufcSU]\d+$")
 _OBJECT_DTYPE = re.compile(r"^[|]?O8?$")
@@ -30,8 +32,9 @@ def load_pickle(path: Path) -> Any:
     """
     data = content_of(path)
     try:
+        check_sizes(data)
         # latin1: pickles of Python 2 hold array bytes as text
-        return _finished(_Restricted(io.BytesIO(data), encoding="latin1").load(), {})
+        return _Finished().of(_Restricted(io.BytesIO(data), encoding="latin1").load())
     except _RefusedError as refused:
         raise CalibrationError(
             f"{path}: refused: the pickle asks for {refused}; expected NumPy arrays and plain containers only. "
@@ -106,16 +109,16 @@ class _ArrayInTheMaking:
     def __setstate__(self, state: Any) -> None:
         self._state = state
 
-    def array(self, memo: dict[int, Any]) -> np.ndarray:
+    def array(self, finished: _Finished) -> np.ndarray:
         _, shape, dtype, fortran, data = self._state
         order = "F" if fortran else "C"
         if not isinstance(dtype, _Dtype) or not dtype.is_object:
             return _from_bytes(data, dtype, shape, order)
         items = np.empty(len(data), dtype=object)
-        memo[id(self)] = items.reshape(shape, order=order)
+        finished.keep(self, items.reshape(shape, order=order))
         for index, item in enumerate(data):
-            items[index] = _finished(item, memo)
-        return memo[id(self)]
+            items[index] = finished.of(item)
+        return finished.kept(self)
 
 
 def _from_bytes(data: Any, dtype: Any, shape: Any, order: Any = "C") -> np.ndarray:
@@ -186,24 +189,102 @@ class _Restricted(pickle.Unpickler):
         raise _RefusedError(f"a persistent object {pid!r}"[:120])
 
 
-def _finished(value: Any, memo: dict[int, Any]) -> Any:
-    """`value` with its arrays in place; lists and dicts are changed in place, so shared ones stay shared."""
-    if isinstance(value, (_StandIn, _Dtype)):
-        raise _RefusedError("a function or type as a value")
-    if not isinstance(value, (list, tuple, dict, _ArrayInTheMaking)):
-        return value
-    if id(value) in memo:
-        return memo[id(value)]
-    if isinstance(value, _ArrayInTheMaking):
-        memo[id(value)] = value.array(memo)
-    elif isinstance(value, tuple):
-        memo[id(value)] = tuple(_finished(item, memo) for item in value)
-    elif isinstance(value, list):
-        memo[id(value)] = value
-        value[:] = [_finished(item, memo) for item in value]
-    else:
-        memo[id(value)] = value
-        for key in value:
-            _finished(key, memo)
-            value[key] = _finished(value[key], memo)
-    return memo[id(value)]
+class _Finished:
+    """Values with their arrays in place; lists and dicts are changed in place, so shared ones stay shared.
+
+    Counted with what is shared as often as it is used: forty tuples that hold the next one twice are a trillion values
+    to whoever walks through them.
+    """
+
+    def __init__(self) -> None:
+        self._done: dict[int, Any] = {}
+        self._counts: dict[int, int] = {}
+        self._count = 0
+
+    def keep(self, value: Any, finished: Any) -> None:
+        self._done[id(value)] = finished
+
+    def kept(self, value: Any) -> Any:
+        return self._done[id(value)]
+
+    def of(self, value: Any) -> Any:
+        if isinstance(value, (_StandIn, _Dtype)):
+            raise _RefusedError("a function or type as a value")
+        self._count += 1
+        if not isinstance(value, (list, tuple, dict, _ArrayInTheMaking)):
+            return value
+        if id(value) in self._done:
+            self._count += self._counts.get(id(value), 0)
+            self._check()
+            return self._done[id(value)]
+        before = self._count
+        if isinstance(value, _ArrayInTheMaking):
+            self.keep(value, value.array(self))
+        elif isinstance(value, tuple):
+            self.keep(value, tuple(self.of(item) for item in value))
+        elif isinstance(value, list):
+            self.keep(value, value)
+            value[:] = [self.of(item) for item in value]
+        else:
+            self.keep(value, value)
+            for key in value:
+                self.of(key)
+                value[key] = self.of(value[key])
+        self._counts[id(value)] = self._count - before
+        self._check()
+        return self._done[id(value)]
+
+    def _check(self) -> None:
+        if self._count > PICKLE_VALUES:
+            raise ValueError(f"holds more than {PICKLE_VALUES:,} values")
+
+
+def check_sizes(data: bytes) -> None:
+    """Walks the opcodes before the pickle is loaded. ValueError where one asks for memory that the file cannot fill.
+
+    The compiled unpickler makes its table of remembered values as long as the largest index that it meets, and takes
+    the memory of a string before it reads it.
+    """
+    at, end = 0, len(data)
+    while at < end:
+        code = data[at]
+        at += 1
+        if code == _STOP:
+            return
+        if code in _LINES:
+            start = at
+            for _ in range(_LINES[code]):
+                at = data.index(b"\n", at) + 1
+            if code == _PUT and int(data[start : at - 1]) > end:
+                raise ValueError(_BEYOND)
+            continue
+        at += _FIXED.get(code, 0)
+        if code == _LONG_BINPUT and int.from_bytes(data[at - 4 : at], "little") > end:
+            raise ValueError(_BEYOND)
+        width = _COUNTED.get(code)
+        if width is not None:
+            size = int.from_bytes(data[at : at + width], "little")
+            at += width
+            if size > end - at:
+                raise ValueError(f"a string of {size:,} bytes is said, {max(end - at, 0):,} follow")
+            at += size
+    raise ValueError("it ends early")
+
+
+_BEYOND = "an index of a remembered value is beyond the file's length"
+_STOP, _PUT, _LONG_BINPUT = b"."[0], b"p"[0], b"r"[0]
+_WIDTHS = {
+    pickletools.TAKEN_FROM_ARGUMENT1: 1,
+    pickletools.TAKEN_FROM_ARGUMENT4: 4,
+    pickletools.TAKEN_FROM_ARGUMENT4U: 4,
+    pickletools.TAKEN_FROM_ARGUMENT8U: 8,
+}
+_ARGUMENTS = {op.code.encode("latin-1")[0]: op.arg for op in pickletools.opcodes if op.arg is not None}
+# Of each opcode: lines of text, bytes, or the width of the number that says how many bytes follow.
+_LINES = {
+    code: 2 if argument.name == "stringnl_noescape_pair" else 1
+    for code, argument in _ARGUMENTS.items()
+    if argument.n == pickletools.UP_TO_NEWLINE
+}
+_FIXED = {code: argument.n for code, argument in _ARGUMENTS.items() if argument.n >= 0}
+_COUNTED = {code: _WIDTHS[argument.n] for code, argument in _ARGUMENTS.items() if argument.n in _WIDTHS}

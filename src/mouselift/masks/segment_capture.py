@@ -16,7 +16,6 @@ from itertools import groupby
 from pathlib import Path
 
 import av
-import cv2
 import msgspec
 import numpy as np
 from av.error import FFmpegError
@@ -33,6 +32,7 @@ from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import SCENE_STEPS, Scene, learn_scene
 from mouselift.masks.segment import Segmenter
+from mouselift.media.decoding import decoded
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
 from mouselift.parallel import run_blocks, step, worker_count
@@ -246,10 +246,10 @@ def write_mask(folder: Path, number: int, levels: Levels) -> None:
 
 
 def read_mask(path: Path) -> Levels:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise MaskError(f"{path}: cannot be decoded; delete it and run again")
-    return np.asarray(image, dtype=np.uint8)
+    image = decoded(path.read_bytes())
+    if image is None or image.dtype != np.uint8 or image.ndim != 2:
+        raise MaskError(f"{path}: expected a grey image of 8 bits as `mouselift mask` writes; delete it and run again")
+    return image
 
 
 def _numbered_masks(folder: Path, media: VideoInfo) -> Iterator[Levels]:

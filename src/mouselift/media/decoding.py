@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import struct
+import warnings
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import Array
+from mouselift.limits import check_image_size
 from mouselift.media.orientation import of_image, turned_by_opencv
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "DIB", "WEBP", "PPM")
 _PIXEL_CHUNKS = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")
 
 
@@ -19,9 +23,45 @@ def decoded(data: bytes) -> Array | None:
 
     As Pillow does, and so as loaders see it: EXIF's orientation is left aside, except in TIFFs.
     """
+    if not has_sane_size(data):
+        return None
     shown = _without_extras(data) if data.startswith(SIGNATURE) else data
-    image = cv2.imdecode(np.frombuffer(shown, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if shown else None
+    try:
+        image = cv2.imdecode(np.frombuffer(shown, dtype=np.uint8), cv2.IMREAD_UNCHANGED) if shown else None
+    except cv2.error:  # OpenCV's own checks of a damaged header
+        return None
     return None if image is None else np.asarray(image)
+
+
+def has_sane_size(data: bytes) -> bool:
+    """Whether the header says a size that a camera has (`limits.check_image_size`); False for no known header.
+
+    Read before the decoder makes room for that size. Only the formats that Pillow knows are let through: OpenCV takes
+    others by their content, whatever the file is called.
+    """
+    try:
+        check_image_size(*size_of(data))
+    except ValueError:
+        return False
+    return True
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """(width, height) that the header says. ValueError where there is none."""
+    if data.startswith(SIGNATURE) and data[12:16] == b"IHDR" and len(data) >= 24:
+        width, height = struct.unpack_from(">II", data, 16)
+        return width, height
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings(action="ignore"), Image.open(io.BytesIO(data)) as image:
+            if image.format not in _FORMATS:
+                raise ValueError(f"an image of format {image.format}")
+            return image.size
+    except ValueError:
+        raise
+    except Exception as error:  # Pillow's parsers of damaged headers raise nearly anything
+        raise ValueError(f"no image's header ({error})") from None
 
 
 def decoded_upright(data: bytes, as_stored: bool = False) -> Array | None:

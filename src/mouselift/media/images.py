@@ -21,7 +21,8 @@ from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
 from mouselift.errors import CaptureError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
-from mouselift.media.decoding import decoded_upright
+from mouselift.limits import check_image_size
+from mouselift.media.decoding import decoded_upright, size_of
 from mouselift.media.numbered_names import numbers_of
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image
 
@@ -232,6 +233,7 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
     if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and b"tRNS" not in data:
         from PIL import Image as Pillow
 
+        _check_size(path, data)
         with Pillow.open(io.BytesIO(data)) as image:
             colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
             if not colours[0].any() and np.ptp(colours, axis=1).any():
@@ -263,11 +265,24 @@ def require_readable(path: Path, start: int = 0) -> None:
 def _decoded(path: Path, data: bytes, as_stored: bool) -> Array:
     image = decoded_upright(data, as_stored)
     if image is None:
+        _check_size(path, data)
         raise VideoError(f"{path}: cannot be decoded as an image; missing, empty or truncated?")
     if image.ndim == 3:
         order = cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB
         image = np.asarray(cv2.cvtColor(image, order))
     return image
+
+
+def _check_size(path: Path, data: bytes) -> None:
+    """VideoError that says so where it is the size that no image has."""
+    try:
+        size = size_of(data)
+    except ValueError:
+        return
+    try:
+        check_image_size(*size)
+    except ValueError as error:
+        raise VideoError(f"{path}: cannot be decoded as an image: {error}") from None
 
 
 def eight_bits(image: Array) -> Array:

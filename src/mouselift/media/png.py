@@ -20,7 +20,8 @@ from zlib_ng import zlib_ng
 
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
 from mouselift.errors import DatasetError
-from mouselift.media.decoding import SIGNATURE, decoded
+from mouselift.limits import IMAGE_PIXELS, check_image_size
+from mouselift.media.decoding import SIGNATURE, decoded, size_of
 from mouselift.media.images import eight_bits
 from mouselift.media.orientation import UPRIGHT, Orientation, of_image, turned_by_opencv
 
@@ -62,7 +63,7 @@ def decode_png(data: bytes, where: str) -> ImageRGBA:
         raise DatasetError(f"{where}: expected a whole PNG file, got {len(data)} bytes that are none or are cut short")
     image = decoded(data)
     if image is None:
-        raise DatasetError(f"{where}: expected a PNG file, got {len(data)} bytes that cannot be decoded")
+        raise DatasetError(f"{where}: expected a PNG file that can be decoded, got {_reason(data)}")
     image = eight_bits(image)
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGBA))
@@ -80,7 +81,7 @@ def up_filtered_steps(data: bytes) -> UInt8[Array, "h stride"] | None:
     (length,) = struct.unpack(">I", data[_HEAD : _HEAD + 4])
     end = _HEAD + 8 + length  # of the chunk's data; its checksum follows
     whole = len(data) == end + 4 + _TAIL and data[_HEAD + 4 : _HEAD + 8] == b"IDAT" and data[-8:-4] == b"IEND"
-    if not whole or (bits, colour, rest) != (8, _RGBA, [0, 0, 0]) or width * height == 0:
+    if not whole or (bits, colour, rest) != (8, _RGBA, [0, 0, 0]) or not 0 < width * height <= IMAGE_PIXELS:
         return None
     if zlib_ng.crc32(memoryview(data)[_HEAD + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]:
         return None
@@ -221,10 +222,18 @@ def _summed_down(steps: Levels) -> Levels:
     return out
 
 
+def _reason(data: bytes) -> str:
+    try:
+        check_image_size(*size_of(data))
+    except ValueError as error:
+        return f"{len(data)} bytes: {error}"
+    return f"{len(data)} bytes: empty, truncated or damaged?"
+
+
 def _decoded(data: bytes, path: Path) -> np.ndarray:
     image = decoded(data)
     if image is None:
-        raise DatasetError(f"{path}: cannot be decoded as an image ({len(data)} bytes); empty, truncated or no image?")
+        raise DatasetError(f"{path}: cannot be decoded as an image ({_reason(data)})")
     if image.dtype not in (np.uint8, np.uint16):
         raise DatasetError(f"{path}: expected 8 or 16 bits a channel, got {image.dtype}")
     return eight_bits(image)

@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from mouselift.errors import UnreachableError
 from mouselift.media.images import require_readable
 from mouselift.media.video_image import VideoImage
-from mouselift.media.video_index import BROKEN_OFF, VideoInfo
+from mouselift.media.video_index import BROKEN_OFF, DECODER, VideoInfo
 
 _VAIN = 2  # readings from the start that brought nothing: then a missing image is believed
 
@@ -122,6 +122,7 @@ class VideoReader:
             self._container = av.open(str(self.info.path))
         except FFmpegError as error:
             raise UnreachableError.because(self.info.path, f"cannot be opened any more ({error})") from error
+        self._container.streams.video[0].codec_context.options = DECODER
         self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
         return self._container
 

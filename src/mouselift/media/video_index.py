@@ -23,10 +23,12 @@ from jaxtyping import Int64
 
 from mouselift.array_types import Array
 from mouselift.errors import UnreachableError, VideoError
+from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.access_points import Packets
 from mouselift.media.images import require_readable
 from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
 
+DECODER = {"max_pixels": str(IMAGE_PIXELS)}  # to FFmpeg's decoders: the size may change in the stream
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
 BROKEN_OFF = (FFmpegError, IndexError)  # of demultiplexing; IndexError: PyAV, where damage looks like a new stream
 _FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
@@ -91,6 +93,7 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
     try:
         with av.open(str(path)) as container:
             info, entry, packet = _index(path, container)
+            check_image_size(info.width, info.height)
             first = _first_alone(path, info, entry, packet)
         first = first or _first_images(path, info, entry)
         if first.in_order is False or (info.packets is None and entry > 0):
@@ -148,6 +151,7 @@ def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
     out: list[int] = []
     orientation: Orientation | None = None
     with av.open(str(path)) as container:
+        container.streams.video[0].codec_context.options = DECODER
         packets = container.demux(container.streams.video[0])
         for place, packet in enumerate(itertools.islice(packets, _FIRST_PACKETS)):
             if table is not None and packet.size and place < len(table.ranks):
@@ -183,6 +187,7 @@ def _count(path: Path) -> int:
     found = 0
     with av.open(str(path)) as container:
         try:
+            container.streams.video[0].codec_context.options = DECODER
             for packet in container.demux(container.streams.video[0]):
                 with contextlib.suppress(FFmpegError):
                     found += len(packet.decode())

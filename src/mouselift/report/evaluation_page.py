@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from markupsafe import Markup
 
 from mouselift import __version__
 from mouselift.errors import DatasetError
+from mouselift.media.decoding import decoded
 from mouselift.media.numbered_names import number_of
 from mouselift.reconstruct import record as table
 from mouselift.reconstruct.pipeline import Evaluation
@@ -133,7 +133,7 @@ def _chosen(ordered: Sequence[SampleRecord]) -> list[tuple[str, SampleRecord]]:
 
 def _shot(folder: Path, record: SampleRecord, role: str) -> Shot:
     file = folder / record.id / SHEET
-    image = cv2.imread(str(file))
+    image = decoded(file.read_bytes()) if file.is_file() else None
     if image is None:
         raise DatasetError(f"{file}: expected the images of a sample, got no readable file; remove it and run again")
     first: dict[str, ViewRecord] = {}  # of each view

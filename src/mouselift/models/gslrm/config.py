@@ -12,6 +12,7 @@ from pathlib import Path
 import torch
 
 from mouselift.errors import ModelError
+from mouselift.limits import LARGEST_CONSTANT, NETWORK
 
 IMAGE_CHANNELS = 9  # colours, ray direction, the ray's point nearest the world's origin
 HULL_CHANNELS = 2  # the hull's entry less the ray's point nearest the origin, and whether there is one
@@ -46,6 +47,12 @@ class GSLRMConfig:
         for key in ("width", "head_width", "layers", "patch_size"):
             if getattr(self, key) < 1:
                 raise ValueError(f"GSLRMConfig: {key}: expected at least 1, got {getattr(self, key)}")
+        for key, most in NETWORK.items():  # a checkpoint says them: the network is laid out before its weights are seen
+            if (getattr(self, key) or 0) > most:
+                raise ValueError(f"GSLRMConfig: {key}: expected at most {most}, got {getattr(self, key)}")
+        for key in ("depth_range", "scale_shift", "scale_limit", "opacity_shift", "hull_range"):
+            if not abs(getattr(self, key) or 0.0) <= LARGEST_CONSTANT:
+                raise ValueError(f"GSLRMConfig: {key}: expected at most {LARGEST_CONSTANT:g}, got {getattr(self, key)}")
         if self.width % self.head_width:
             raise ValueError(
                 f"GSLRMConfig: expected a width that head_width divides, got {self.width} and {self.head_width}"

@@ -91,7 +91,7 @@ def _read_safetensors(path: Path) -> tuple[State, GSLRMConfig | None]:
         ) from None
     try:
         return state, None if said is None else msgspec.json.decode(said, type=GSLRMConfig)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its metadata {_CONFIG_KEY} is no configuration: {error}") from None
 
 
@@ -104,7 +104,7 @@ def _read_pt(path: Path) -> State:
             f"{path}: expected tensors only, got a file whose loading would run code, or no checkpoint at all; it was "
             f"not loaded. Do not trust a file that asks for it ({reason})"
         ) from None
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # damaged pickles and archives raise nearly anything
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise CheckpointError(
             f"{path}: expected a whole checkpoint, got {path.stat().st_size:,} bytes that are none or are cut short "

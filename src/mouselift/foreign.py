@@ -1,0 +1,128 @@
+"""Values of JSON, TOML and YAML that other programs wrote: decoded with every fault as a ValueError in words.
+
+Nested too deeply, a key twice (readers differ in which one they take), numbers beyond a double, text for a number.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Hashable
+from typing import Any
+
+import numpy as np
+
+from mouselift.limits import LARGEST_NUMBER
+
+Shape = tuple[int | None, ...]  # None: any length
+
+
+def json_of(data: bytes | str) -> Any:
+    """ValueError: no JSON, nested too deeply, or an object that names a key twice."""
+    text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+    return _shallow(lambda: json.loads(text, object_pairs_hook=_once, parse_int=_whole))
+
+
+def toml_of(data: bytes) -> dict[str, Any]:
+    """ValueError: no TOML, or nested too deeply."""
+    return _shallow(lambda: tomllib.loads(data.decode("utf-8-sig")))
+
+
+def yaml_of(text: str) -> Any:
+    """Plain YAML, and OpenCV's matrices as dicts of rows, cols, dt, data. ValueError: none, too deep, a key twice."""
+    import yaml
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node: Any, deep: bool = False) -> dict[Hashable, Any]:
+            keys = [key.value for key, _ in node.value]
+            if len({str(key) for key in keys}) < len(keys):
+                raise ValueError(f"line {node.start_mark.line + 1}: a key stands twice")
+            return super().construct_mapping(node, deep)
+
+    def matrix(loader: Loader, node: Any) -> dict[Hashable, Any]:
+        return loader.construct_mapping(node, deep=True)
+
+    Loader.add_constructor("tag:yaml.org,2002:opencv-matrix", matrix)
+    lines = text.splitlines(keepends=True)
+    body = "".join(lines[1:]) if lines and lines[0].startswith("%YAML:") else text  # OpenCV's own way to say 1.0
+
+    def load() -> Any:
+        try:
+            return yaml.load(body, Loader=Loader)
+        except yaml.YAMLError as error:
+            raise ValueError(f"not valid YAML: {error}") from None
+        except (TypeError, AttributeError) as error:  # of values with a tag that does not fit them
+            raise ValueError(f"not valid YAML: {error}") from None
+
+    return _shallow(load)
+
+
+def numbers(value: Any, shape: Shape | None = None, name: str = "") -> np.ndarray:
+    """float64 of (nested) numbers or an array. ValueError: other values, not finite, too large, another shape.
+
+    name: of the value, for the message.
+    """
+    try:
+        return _numbers(value, shape)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}" if name else str(error)) from None
+
+
+def _numbers(value: Any, shape: Shape | None) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # whole numbers beyond 64 bits, or lists of several lengths
+            array = np.asarray(value, dtype=np.float64)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"expected numbers, got {short(value)}")
+        out = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error) if "expected" in str(error) else f"expected numbers: {error}") from None
+    if shape is not None and (
+        out.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, out.shape, strict=True))
+    ):
+        raise ValueError(f"expected shape {shape}, got {out.shape}")
+    if not np.isfinite(out).all():
+        raise ValueError(f"expected finite numbers, holds NaN or infinity: {short(out.tolist())}")
+    if not (np.abs(out) <= LARGEST_NUMBER).all():
+        raise ValueError(f"expected numbers up to {LARGEST_NUMBER:g}, got {short(out.tolist())}")
+    return out
+
+
+def whole_numbers(value: Any, least: int = 0, most: int = 1 << 31, name: str = "") -> list[int]:
+    """ValueError for what is no list of whole numbers in that range."""
+    array = numbers(value, (None,), name)
+    if (array != np.floor(array)).any() or (array < least).any() or (array > most).any():
+        said = f"expected whole numbers from {least} to {most}, got {short(value)}"
+        raise ValueError(f"{name}: {said}" if name else said)
+    return [int(number) for number in array]
+
+
+def short(value: Any, most: int = 80) -> str:
+    """As a message shows it."""
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # ValueError: a whole number of more than 4,300 digits
+        text = "what is too deep or too long to show"
+    return text if len(text) <= most else text[: most - 3] + "..."
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+    return found
+
+
+def _whole(digits: str) -> int | float:
+    """Whole numbers of thousands of digits take Python long; beyond a double they are no number of any file."""
+    return int(digits) if len(digits) <= 300 else math.copysign(math.inf, -1 if digits.startswith("-") else 1)
+
+
+def _shallow(load: Any) -> Any:
+    try:
+        return load()
+    except RecursionError:
+        raise ValueError("nested too deeply") from None

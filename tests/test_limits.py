@@ -1,0 +1,210 @@
+"""Files made to fill the memory or to crash a native parser: refused by their sizes, before anything decodes them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import random
+import struct
+import tracemalloc
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+
+from mouselift.calibration.dannce_files import load_mat
+from mouselift.calibration.jarvis import read_jarvis
+from mouselift.calibration.safe_pickle import load_pickle
+from mouselift.errors import CalibrationError, DatasetError, VideoError
+from mouselift.foreign import json_of, numbers, toml_of, whole_numbers, yaml_of
+from mouselift.limits import IMAGE_SIDE, check_image_size, limited_bytes
+from mouselift.media.images import read_image, read_values
+from mouselift.media.png import read_alpha, read_png
+
+MATRIX = """%YAML:1.0
+---
+intrinsicMatrix: !!opencv-matrix
+   rows: 3
+   cols: {cols}
+   dt: d
+   data: [ 500.0, 0.0, 0.0, 0.0, 500.0, 0.0, 320.0, 240.0, {last} ]
+distortionCoefficients: !!opencv-matrix {{ rows: 1, cols: 5, dt: d, data: [ 0.1, 0, 0, 0, 0 ] }}
+R: !!opencv-matrix {{ rows: 3, cols: 3, dt: d, data: [ 1., 0, 0, 0, 1, 0, 0, 0, 1 ] }}
+T: !!opencv-matrix {{ rows: 3, cols: 1, dt: d, data: [ 1.0, 2.0, 1e3 ] }}
+"""
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG of a few bytes whose header says any size."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0" * 1000)) + chunk(b"IEND", b"")
+
+
+@contextlib.contextmanager
+def little_memory() -> Iterator[None]:
+    """A few megabytes are what importing a library takes."""
+    tracemalloc.start()
+    try:
+        yield
+        assert tracemalloc.get_traced_memory()[1] < 5e6
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("a.png", png(60_000, 60_000)),
+        ("b.png", png(0x7FFFFFFF, 0x7FFFFFFF)),
+        ("c.png", b"P6\n99999 99999\n255\n" + b"0" * 100),
+        ("d.png", b"#?RADIANCE\nFORMAT=32-bit_rle_rgbe\n\n-Y 99999 +X 99999\n" + b"0" * 100),
+        ("e.bmp", b"BM" + struct.pack("<IHHIIiiHH", 100, 0, 0, 54, 40, 70_000, 70_000, 1, 24) + b"0" * 80),
+    ],
+)
+def test_images_of_absurd_size_take_no_memory(name: str, data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / name
+    file.write_bytes(data)
+    with little_memory():
+        for read in (read_image, read_values):
+            with pytest.raises(VideoError, match=r"cannot be decoded|header says"):
+                read(file)
+        for read in (read_alpha, read_png):
+            with pytest.raises(DatasetError, match=name[0]):
+                read(file)
+
+
+def test_the_limit_of_images_says_what_it_is() -> None:
+    check_image_size(12_288, 6_480)
+    for size in ((60_000, 60_000), (IMAGE_SIDE + 1, 1), (0, 5)):
+        with pytest.raises(ValueError, match=f"{size[0]} x {size[1]} pixels; expected at most"):
+            check_image_size(*size)
+
+
+@pytest.mark.parametrize(
+    ("cols", "last"), [("-1", "1.0"), ("2", "1.0"), ("99999999999", "1.0"), ("3", "x"), ("3", ".nan")]
+)
+def test_matrices_whose_sizes_lie_are_refused(cols: str, last: str, tmp_path: Path) -> None:
+    (tmp_path / "Camera_A.yaml").write_text(MATRIX.format(cols=3, last="1.0"))
+    assert read_jarvis(tmp_path).names == ("Camera_A",)
+    (tmp_path / "Camera_A.yaml").write_text(MATRIX.format(cols=cols, last=last))
+    with pytest.raises(CalibrationError, match=r"Camera_A\.yaml.*intrinsicMatrix|could not convert"):
+        read_jarvis(tmp_path)
+
+
+def same(a: Any, b: Any) -> bool:
+    if isinstance(a, np.ndarray) and a.dtype.names:
+        return a.dtype.names == b.dtype.names and all(same(a[name], b[name]) for name in a.dtype.names)
+    if isinstance(a, np.ndarray) and a.dtype == object:
+        return a.shape == b.shape and all(map(same, a.ravel(), b.ravel()))
+    return a.dtype == b.dtype and a.shape == b.shape and bool(np.array_equal(a, b))
+
+
+@pytest.mark.parametrize("form", ["4", "5", "compressed"])
+def test_mat_files_read_as_scipy_reads_them(form: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    values: dict[str, Any] = {"K": rng.random((3, 4)), "row": np.arange(5.0), "name": "Camera1"}
+    if form != "4":
+        cell = np.empty((2, 1), dtype=object)
+        cell[:, 0] = [{"r": np.eye(3), "word": "a"}, np.array([[1, 2]], dtype=np.int16)]
+        values |= {"cells": cell, "none": np.zeros((0, 3)), "small": np.uint8(3), "z": np.array([[1 + 2j]]), "ü": "é"}
+        values.pop("ü")
+    file = tmp_path / "a.mat"
+    savemat(file, values, format="4" if form == "4" else "5", do_compression=form == "compressed")
+    expected = {key: value for key, value in loadmat(file).items() if not key.startswith("__")}
+    found = load_mat(file)
+    assert found.keys() == expected.keys()
+    assert all(same(expected[key], found[key]) for key in expected)
+    found["K"][0, 0] += 1e-9
+    assert not same(expected["K"], found["K"])
+
+
+def test_damaged_mat_files_are_refused_or_read_and_never_crash(tmp_path: Path) -> None:
+    cell = np.empty((1, 2), dtype=object)
+    cell[0] = [{"K": np.eye(3)}, "word"]
+    file, rng = tmp_path / "a.mat", random.Random(14)
+    refused = 0
+    for compressed in (False, True):
+        savemat(file, {"K": np.eye(3), "params": cell}, do_compression=compressed)
+        whole = file.read_bytes()
+        for _ in range(60):
+            data = bytearray(whole[: rng.choice([len(whole), rng.randrange(len(whole))])])
+            for _ in range(rng.randint(1, 4)):
+                data[rng.randrange(len(data)) if data else 0 : 1] = b"" if not data else bytes([rng.randrange(256)])
+            file.write_bytes(data)
+            try:
+                load_mat(file)
+            except CalibrationError:
+                refused += 1
+    assert refused > 40
+
+
+def memo_bomb(index: int) -> bytes:
+    return b"\x80\x02N" + b"r" + struct.pack("<I", index) + b"."
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        memo_bomb(0x7FFFFFF0),
+        b"Np4000000000\n.",
+        b"\x80\x04\x8e" + struct.pack("<Q", 1 << 40) + b"abc.",
+        b"\x80\x02X" + struct.pack("<I", 1 << 31) + b"abc.",
+        b"\x80\x02" + b")" + b"2\x86" * 64 + b".",  # 2^64 values, each tuple the last one twice
+        b"\x80\x02",
+    ],
+    ids=["index", "text index", "bytes", "text", "doubled", "no end"],
+)
+def test_pickles_that_ask_for_memory_are_refused(data: bytes, tmp_path: Path) -> None:
+    file = tmp_path / "new_cam.pkl"
+    for good in (None, {"a": [np.eye(3), np.eye(3)], "b": "text" * 100}):
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+            file.write_bytes(pickle.dumps(good, protocol))
+            load_pickle(file)
+    file.write_bytes(data)
+    with little_memory(), pytest.raises(CalibrationError, match=r"new_cam\.pkl"):
+        load_pickle(file)
+
+
+def test_numbers_of_other_programs() -> None:
+    assert numbers([[1, 2.5]], (1, 2)).tolist() == [[1.0, 2.5]]
+    assert whole_numbers([640, 480.0], 1, IMAGE_SIDE) == [640, 480]
+    for value in ([10**400], [float("inf")], ["1"], [[1], [1, 2]], None, [True], {"a": 1}, [1e13], [None]):
+        with pytest.raises(ValueError, match="expected"):
+            numbers(value)
+    with pytest.raises(ValueError, match=r"shape \(3, None\)"):
+        numbers([1.0], (3, None))
+    with pytest.raises(ValueError, match="size: expected whole numbers from 1"):
+        whole_numbers([0.5], 1, 9, "size")
+
+
+def test_texts_of_other_programs() -> None:
+    assert json_of(b'{"a": [1, 2.5]}') == {"a": [1, 2.5]}
+    for text in ('{"a": 1, "a": 2}', "[" * 100_000, "{", "1" * 5000 + "x"):
+        with pytest.raises(ValueError, match=r"twice|deeply|Expecting|Extra"):
+            json_of(text)
+    assert json_of("9" * 5000) == float("inf")
+    for data in (b"a = 1\na = 2", b"a = " + b"[" * 5000, b"\xff"):
+        with pytest.raises(ValueError):  # noqa: PT011  the words are those of the library
+            toml_of(data)
+    for text in ("a: 1\na: 2", "[" * 3000, "!!python/object:os.system 1", "a: &x [*x]\n b"):
+        with pytest.raises(ValueError, match=r"YAML|twice|deeply"):
+            yaml_of(text)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(ValueError, match="pipe"):
+        limited_bytes(tmp_path / "a.toml", 10)
+    (tmp_path / "b").write_bytes(b"12345")
+    assert limited_bytes(tmp_path / "b", 5) == b"12345"
+    with pytest.raises(ValueError, match="at most 4 bytes, got 5"):
+        limited_bytes(tmp_path / "b", 4)
