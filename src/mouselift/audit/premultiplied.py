@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mouselift.calibration.facelift import read_sample_file
 from mouselift.dataset.alpha_checks import premultiplied
-from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.dataset.layout import CAMERAS_FILE, lies_inside
 from mouselift.errors import MouseliftError
 from mouselift.findings import Finding
 from mouselift.media.png import read_rgb_alpha
@@ -22,6 +22,8 @@ def premultiplied_findings(folders: Sequence[Path]) -> list[Finding]:
     for folder in evenly_spaced(folders, _LOOKED_AT):
         try:
             path = folder / str(read_sample_file(folder / CAMERAS_FILE).frames[0]["file_path"])
+            if not lies_inside(folder, path):
+                continue
             colours, alpha = read_rgb_alpha(path)
         except (MouseliftError, KeyError, TypeError):  # the audit of the sample says it
             continue

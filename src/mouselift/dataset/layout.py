@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mouselift.dataset.mistaken import what_it_is
@@ -10,6 +11,22 @@ from mouselift.media.numbered_names import number_of
 
 CAMERAS_FILE = "opencv_cameras.json"
 LISTS = {"train": "data_train.txt", "val": "data_val.txt"}
+
+
+def lies_inside(folder: Path, path: Path) -> bool:
+    """Whether `path`, with links followed, lies in `folder`. A link may lead to any file of the user's."""
+    try:
+        return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+    except ValueError:  # a NUL in the path
+        return False
+
+
+def is_file(path: Path) -> bool:
+    """False too for a path that the system takes for none: too long, or with a NUL."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def find_samples(path: Path) -> list[Path]:

@@ -7,6 +7,7 @@ image's real size counts, not the `w` and `h` of its file. `read_sample` wants t
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,9 +28,9 @@ from mouselift.calibration.facelift import (
     same_cameras,
 )
 from mouselift.dataset.alpha_checks import inverted
-from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.findings import Details, Finding, Severity
+from mouselift.findings import Details, Finding
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.decoding import SIGNATURE
@@ -37,6 +38,7 @@ from mouselift.media.numbered_names import number_of
 from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
+_OUTSIDE = "leads to {}, outside the sample's folder; it is not opened. Copy the image into the folder"
 _GROUNDS = {"white": 255, "black": 0}
 
 
@@ -111,6 +113,8 @@ def read_sample(folder: Path) -> Sample:
                 f"h = {view.camera.height}"
             )
         image = folder / view.file_path
+        if not lies_inside(folder, image):
+            raise DatasetError(f"{where}: file_path {view.file_path!r}: {_OUTSIDE.format(image)}")
         if not image.is_file():
             raise DatasetError(f"{where}: file_path: no such image: {image}")
         check_size(where, image, view.camera, _png_size(image))
@@ -216,17 +220,19 @@ def _usable_entries(name: str, file: Path, content: SampleFile, findings: list[F
 def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding], colours: bool) -> View:
     """A view of its image's real size; without alpha where it gives no silhouette, and a finding says why."""
     camera = entry.camera
-    path, misplaced, severity = _image_path(folder, entry.file_path)
+    path, misplaced = _image_path(folder, entry.file_path)
 
     def note(code: str, text: str, advice: str | None = None, value: float | None = None) -> None:
         text = f"{path}: {text}"
         findings.append(Finding.of(code, text, camera=camera.name, sample=name, value=value, advice=advice))
 
     if misplaced:
-        found = Finding.of("file-path", f"{name}: {misplaced}", camera=camera.name, sample=name, severity=severity)
+        found = Finding.of("file-path", f"{name}: {misplaced}", camera=camera.name, sample=name)
         findings.append(found)
     blank = View(camera.name, camera, path=path)
-    if not path.is_file():
+    if misplaced and not lies_inside(folder, path):
+        return blank
+    if not is_file(path):
         note("missing-image", "no such image")
         return blank
     try:
@@ -252,25 +258,26 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
     return View(camera.name, camera, alpha, read_colours(path) if colours else None, None, path, image.digest)
 
 
-def _image_path(folder: Path, file_path: str) -> tuple[Path, str, Severity]:
-    """(the image, what is wrong with where it is said to be: "" where nothing is, how bad that is).
+def _image_path(folder: Path, file_path: str) -> tuple[Path, str]:
+    """(the image, what is wrong with where it is said to be: "" where nothing is).
 
-    Loaders open the folder's name, a slash and file_path. Where that is not there, an absolute path is tried as it is,
-    then the ends of a foreign one within the folder.
+    Loaders open the folder's name, a slash and file_path. Where that is not there, the ends of an absolute or a foreign
+    path are tried within the folder. What lies outside is never opened: a dataset of others could name any file.
     """
     path = Path(f"{folder}/{file_path}")
     parts = PureWindowsPath(file_path).parts if "\\" in file_path else PurePosixPath(file_path).parts
-    if path.is_file():
-        outside = ".." in parts and not path.resolve().is_relative_to(folder.resolve())
-        text = f"file_path {file_path!r} leaves the sample's folder: {path.resolve()}"
-        return path, text if outside else "", "warning"
-    tried = [Path(file_path)] if Path(file_path).is_absolute() else []
-    tried += [folder.joinpath(*parts[k:]) for k in range(len(parts)) if not PurePath(parts[k]).is_absolute()]
-    there = next((other for other in tried if other.is_file()), None)
+    if not lies_inside(folder, path):
+        return path, f"file_path {file_path!r}: {_OUTSIDE.format(os.path.realpath(path))}"
+    if is_file(path):
+        return path, ""
+    tried = [folder.joinpath(*parts[k:]) for k in range(len(parts)) if not PurePath(parts[k]).is_absolute()]
+    there = next((other for other in tried if lies_inside(folder, other) and is_file(other)), None)
+    if there is None and Path(file_path).is_absolute() and not lies_inside(folder, Path(file_path)):
+        return Path(file_path), f"file_path {file_path!r}: {_OUTSIDE.format(file_path)}"
     if there is None:
-        return path, "", "error"
+        return path, ""
     text = f"file_path {file_path!r}: loaders would open {path}, which is not there; the image found is {there}"
-    return there, text, "error"
+    return there, text
 
 
 def _silhouette(image: AlphaImage, path: Path, note: Any) -> Levels | None:

@@ -183,8 +183,10 @@ class _Job:
     def _copy(self, source: Path, cameras_json: bytes | None) -> None:
         """The sample folder, its cameras replaced where given: whole or absent."""
         with self.store.writing(source.name) as folder:
-            shutil.copytree(source, folder, dirs_exist_ok=True)
+            # A link stays a link: what it leads to is not the dataset's, and may be any file of the user's.
+            shutil.copytree(source, folder, dirs_exist_ok=True, symlinks=True)
             if cameras_json is not None:
+                (folder / CAMERAS_FILE).unlink(missing_ok=True)
                 (folder / CAMERAS_FILE).write_bytes(cameras_json)
 
 

@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from mouselift.array_types import Array, ImageRGB, Vector3
 from mouselift.calibration.facelift import read_cameras_json
-from mouselift.dataset.layout import CAMERAS_FILE, find_samples
+from mouselift.dataset.layout import CAMERAS_FILE, find_samples, lies_inside
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
 from mouselift.gaussians.activated import Activated
@@ -259,14 +259,17 @@ def cameras_of(folder: Path) -> list[tuple[Camera, ImageRGB | None]]:
             views, _ = read_cameras_json(folder / CAMERAS)
         except CalibrationError as error:
             raise DatasetError(str(error)) from None
-        return [(view.camera, _image(folder / view.file_path)) for view in views]
+        return [(view.camera, _image(folder, view.file_path)) for view in views]
     loaded = load_sample(folder, colours=True).views
     if not loaded:
         raise DatasetError(f"{folder}: none of its views can be shown; `mouselift audit` says why")
     return [(view.camera, on_ground(colours_or_grey(view), view.alpha, max(view.alpha.shape))) for view in loaded]
 
 
-def _image(file: Path) -> ImageRGB | None:
+def _image(folder: Path, file_path: str) -> ImageRGB | None:
+    file = folder / file_path
+    if not lies_inside(folder, file):
+        raise DatasetError(f"{folder / CAMERAS}: file_path {file_path!r} leaves its folder; it is not opened")
     return np.ascontiguousarray(read_png(file)[:, :, :3]) if file.is_file() else None
 
 
