@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.atomic import check_output, whole_file, write_whole
+from mouselift.atomic import check_output, create_new, whole_file, write_whole
 from mouselift.errors import OutputError
 
 
@@ -63,6 +63,47 @@ def test_places_that_will_not_do(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="nothing is written"):
         check_output(tmp_path / "data/x.json", replace=False, outside=_made(tmp_path / "data"))
     with pytest.raises(OutputError, match="disk is full"), whole_file(tmp_path / "x"):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_nothing_of_the_user_is_written_through(tmp_path: Path) -> None:
+    """Hidden names that a link or a file has taken, and a link that leads nowhere."""
+    (tmp_path / "target").write_text("PRECIOUS")
+    for name in (".writing-a.json", ".mouselift-writing-a.json"):
+        (tmp_path / name).symlink_to(tmp_path / "target")
+    write_whole(tmp_path / "a.json", b"new")
+    assert (tmp_path / "target").read_text() == "PRECIOUS"
+    assert (tmp_path / "a.json").read_bytes() == b"new"
+    with pytest.raises(FileExistsError):
+        create_new(tmp_path / ".writing-a.json")
+    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(OutputError, match="exists already"):
+        write_whole(tmp_path / "dangling", b"new")
+    write_whole(tmp_path / "dangling", b"new", replace=True)
+    assert not (tmp_path / "nowhere").exists()
+    assert (tmp_path / "dangling").read_bytes() == b"new"
+
+
+def test_the_reason_and_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    write_whole(tmp_path / ("x" * 250), b"a name of 250 bytes is allowed")
+    for path, words in (
+        (tmp_path / "file/a.json", "a file where a folder is expected"),
+        (tmp_path / "loop/a.json", "a link; choose another place"),
+        (tmp_path / ("y" * 300), "too long; use a shorter one"),
+    ):
+        with pytest.raises(OutputError, match=words):
+            write_whole(path, b"")
+    with pytest.raises(OutputError, match="disk is full"):
+        fail_twice(tmp_path / "b")
+
+
+def fail_twice(path: Path) -> None:
+    """The clean-up fails as well: what is said is the first error."""
+    with whole_file(path) as temporary:
+        temporary.unlink()
+        temporary.mkdir()
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from mouselift.errors import DatasetError
-from mouselift.run_folder import JOURNAL, MANIFEST, RunFolder, read_manifest
+from mouselift.atomic import TEMPORARY
+from mouselift.errors import DatasetError, OutputError
+from mouselift.run_folder import JOURNAL, LOCK, MANIFEST, RunFolder, read_manifest
 
 
 class Line(msgspec.Struct):
@@ -42,7 +45,7 @@ def test_a_run_that_stopped_and_went_on(tmp_path: Path) -> None:
         with pytest.raises(KeyboardInterrupt):
             stop_halfway(first, "two")
     (root / JOURNAL).write_bytes((root / JOURNAL).read_bytes() + b'{"id": "tw')
-    assert sorted(path.name for path in root.iterdir()) == [JOURNAL, "it.json", "one"]
+    assert sorted(path.name for path in root.iterdir()) == [JOURNAL, LOCK, "it.json", "one"]
 
     second = store(root, way="a")
     with second.locked():
@@ -81,7 +84,77 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
         store(tmp_path).locked(),
     ):
         pass
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == [LOCK], "the lock's file stays"
+    with store(tmp_path).locked():
+        pass
+
+
+def test_files_of_the_user_are_not_touched(tmp_path: Path) -> None:
+    """A foreign folder is refused before anything is written; a link in the lock's place is not followed."""
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / ".lock").write_text("PRECIOUS")
+    with pytest.raises(DatasetError, match="Nothing was changed"), store(mine).locked():
+        pass
+    assert [path.name for path in mine.iterdir()] == [".lock"]
+    assert (mine / ".lock").read_text() == "PRECIOUS"
+
+    target = tmp_path / "target"
+    target.write_text("PRECIOUS")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / LOCK).symlink_to(target)
+    with pytest.raises(OutputError, match="link"), store(tmp_path / "out").locked():
+        pass
+    assert target.read_text() == "PRECIOUS"
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    with pytest.raises(DatasetError, match="is a file"), store(tmp_path / "nowhere").locked():
+        pass
+
+
+def test_a_run_killed_before_its_first_description_goes_on(tmp_path: Path) -> None:
+    (tmp_path / LOCK).touch()
+    (tmp_path / f"{TEMPORARY}0123-it.json").write_text("{")
+    one = store(tmp_path)
+    with one.locked():
+        one.open()
+        fill(one, "one")
+        one.finish([Line("one", 3)], {}, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "it.json", MANIFEST, "one"]
+
+
+_HOLD = """
+import os, sys, time
+from pathlib import Path
+from mouselift.run_folder import RunFolder
+import msgspec
+from mouselift.errors import MouseliftError
+class Line(msgspec.Struct):
+    id: str
+root, entries, beside = Path(sys.argv[1]), 0, 0
+end = time.monotonic() + 0.7
+while time.monotonic() < end:
+    try:
+        with RunFolder(root, {}, description="it.json", record=Line, verb="make").locked():
+            try:
+                os.close(os.open(root / "it.json", os.O_CREAT | os.O_EXCL))
+            except FileExistsError:
+                beside += 1
+                continue
+            entries += 1
+            time.sleep(0.0005)
+            os.unlink(root / "it.json")
+    except MouseliftError:
+        pass
+print(entries, beside)
+"""
+
+
+def test_two_processes_are_never_inside_at_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _HOLD, str(tmp_path / "out")]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=60)[0].split() for process in both]
+    assert sum(int(entries) for entries, _ in said) > 3
+    assert [beside for _, beside in said] == ["0", "0"]
 
 
 def test_a_manifest_that_is_none(tmp_path: Path) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import errno
 import os
+import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mouselift.errors import OutputError
+from mouselift.errors import OutputError, why_not
 
-TEMPORARY = ".writing-"  # begins the hidden names that hold what is not finished
+TEMPORARY = ".mouselift-writing-"  # begins the hidden names that hold what is not finished
+_LONGEST = 200  # bytes of a name that are kept in a hidden one: 255 are allowed
 
 
 def hidden(path: Path) -> Path:
-    """The name beside `path` under which it is written."""
+    """The name beside `path` under which a folder of ours is filled: the next run finds what a killed one left."""
     return path.with_name(f"{TEMPORARY}{path.name}")
+
+
+def create_new(path: Path) -> None:
+    """An empty file that was not there before. OSError where anything is, a link included: none is followed."""
+    os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o666))
 
 
 def visible(paths: Iterable[Path]) -> list[Path]:
@@ -41,23 +47,30 @@ def check_outside(path: Path, folder: Path) -> None:
 
 @contextmanager
 def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
-    """A hidden name to write to: it becomes `path` when the block ends well, and is removed when it does not.
+    """A new hidden file to write to: it becomes `path` when the block ends well, and is removed when it does not.
 
-    Folders are made. OutputError where `path` is a folder, is taken (without `replace`), or cannot be written.
+    Its name is drawn by chance, so it is nobody's, and ends as `path` does. Folders are made. OutputError where `path`
+    is a folder, is taken (without `replace`), or cannot be written.
     """
     _check_free(path, replace)
-    temporary = hidden(path)
+    end = path.name.encode(errors="surrogateescape")[-_LONGEST:].decode(errors="ignore")
+    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{end}")
+    made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        create_new(temporary)
+        made = True
         yield temporary
         _check_free(path, replace)  # it may have come to exist meanwhile
-        if path.exists():
+        if path.is_file() and not path.is_symlink():
             temporary.chmod(path.stat().st_mode & 0o777)
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path}: {why_not_written(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if made:
+            with suppress(OSError):  # what went wrong first is what is said
+                temporary.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
@@ -70,13 +83,12 @@ def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
 
 def why_not_written(error: OSError) -> str:
     """In words for the user."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return "the disk is full; free some space"
-    return f"cannot be written ({error.strerror or error})"
+    return f"cannot be written: {why_not(error)}"
 
 
 def _check_free(path: Path, replace: bool) -> None:
-    if path.is_dir():
+    """A link that leads nowhere is there too."""
+    if os.path.isdir(path):
         raise OutputError(f"{path}: is a folder; expected the name of a file to write")
-    if path.exists() and not replace:
+    if os.path.lexists(path) and not replace:
         raise OutputError(f"{path}: exists already; give another name, or remove it (--force where there is one)")

@@ -6,6 +6,7 @@ Anything else that escapes is a defect of mouselift.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -28,6 +29,28 @@ class CaptureError(MouseliftError):
 
 class VideoError(MouseliftError):
     """A video or image sequence cannot be read as promised: truncated, short, or of another size."""
+
+
+_REMEDIES = {
+    errno.ENOSPC: "the disk is full; free some space",
+    errno.EDQUOT: "the disk quota is used up; free some space",
+    errno.EROFS: "it lies on a file system that can only be read; choose another place",
+    errno.EACCES: "permission denied; change the permissions, or choose another place",
+    errno.EPERM: "not permitted; change the permissions, or choose another place",
+    errno.ENAMETOOLONG: "the name is too long; use a shorter one",
+    errno.ENOTDIR: "a part of the path is a file where a folder is expected; check the path",
+    errno.EEXIST: "something else is there already, a file where a folder is expected, or a link; choose another place",
+    errno.EISDIR: "it is a folder where a file is expected; check the path",
+    errno.ELOOP: "its links lead in a circle, or it is a link where none is followed; remove the link",
+    errno.ENOENT: "no such file or folder; check the path",
+    errno.EMFILE: "too many files are open; raise the limit (`ulimit -n 4096`), or take fewer --workers",
+}
+
+
+def why_not(error: OSError) -> str:
+    """What stands in the way, and what to do, in words for the user."""
+    known = _REMEDIES.get(error.errno or 0)
+    return known or f"{error.strerror or error}; check the path, the drive and the permissions"
 
 
 class UnreachableError(VideoError):

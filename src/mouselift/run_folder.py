@@ -23,7 +23,7 @@ from mouselift.errors import DatasetError, OutputError
 LOG = logging.getLogger(__name__)
 
 SCHEMA = 1
-MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".lock"
+MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".mouselift-lock"
 
 R = TypeVar("R", bound=msgspec.Struct)
 
@@ -93,13 +93,34 @@ class RunFolder(Generic[R]):
             self._check()
             LOG.info("%s: goes on with what an earlier run made", self.root)
             return
-        if self.root.exists() and any(path.name != LOCK for path in self.root.iterdir()):
+        self._check_ours()
+        self._make_root()
+        self._describe({"complete": False})
+
+    def _check_ours(self) -> None:
+        """DatasetError where the folder is somebody else's: it holds anything, and no description of ours.
+
+        A run that was killed before its first description leaves the lock and unfinished files.
+        """
+        if not os.path.lexists(self.root):
+            return
+        if not os.path.isdir(self.root):
+            raise DatasetError(f"{self.root}: is a file; expected a new folder. Nothing was changed")
+        try:
+            others = [name for name in os.listdir(self.root) if name != LOCK and not name.startswith(TEMPORARY)]
+        except OSError as error:
+            raise _storage_error(self.root, error) from error
+        if others and not os.path.lexists(self._description):
             raise DatasetError(
                 f"{self.root}: is not empty and holds no {self._description.name}; expected a new folder, or one that "
                 f"`mouselift {self._verb}` made. Nothing was changed"
             )
-        self.root.mkdir(parents=True, exist_ok=True)
-        self._describe({"complete": False})
+
+    def _make_root(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"{self.root}: {why_not_written(error)}") from error
 
     def _check(self) -> None:
         try:
@@ -117,19 +138,28 @@ class RunFolder(Generic[R]):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One run at a time; a killed run leaves no lock behind. DatasetError where another one writes here."""
-        if self.root.exists() and not self.root.is_dir():
-            raise DatasetError(f"{self.root}: is a file; expected a new folder. Nothing was changed")
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / LOCK).open("w") as handle:
-            if not _try_lock(handle.fileno()):
+        """One run at a time. DatasetError where another one writes here, or the folder is somebody else's.
+
+        The kernel holds the lock for as long as the process lives. Its file stays: were it removed, a second run could
+        hold the removed one and a third its successor.
+        """
+        self._check_ours()
+        self._make_root()
+        path = self.root / LOCK
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except OSError as error:
+            raise OutputError(f"{path}: {why_not_written(error)}") from error
+        try:
+            if not _try_lock(descriptor):
                 raise DatasetError(
                     f"{self.root}: another `mouselift {self._verb}` is writing here; wait for it, or stop it"
                 )
-            try:
-                yield
-            finally:
-                (self.root / LOCK).unlink(missing_ok=True)
+            if not os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
+                raise DatasetError(f"{path}: was replaced meanwhile; give the same command again")
+            yield
+        finally:
+            os.close(descriptor)
 
     def records(self) -> Iterator[R]:
         """All records of the manifest and the journal, in that order, as `whole_lines` reads them."""
@@ -186,7 +216,7 @@ class RunFolder(Generic[R]):
         self._describe({"complete": True, **summary})
         (self.root / JOURNAL).unlink(missing_ok=True)
         for leftover in self.root.glob(f"{TEMPORARY}*"):
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
 
     def write(self, name: str, data: bytes) -> None:
         """One of the folder's own files, replaced whole."""

@@ -220,8 +220,8 @@ def test_the_reader_for_training_agrees_with_the_audit(folder: Path, fault: str)
 def test_an_image_of_another_sample_is_told(folder: Path, good: Path) -> None:
     other = Path(shutil.copytree(good, folder.parent / "other"))
     loaded = edited(folder, lambda frames: frames[0].update(file_path=f"../other/{frames[0]['file_path']}"))
-    assert [(finding.code, finding.severity) for finding in loaded.findings] == [("file-path", "warning")]
-    assert loaded.views[0].path.resolve().is_relative_to(other)
+    assert [(finding.code, finding.severity) for finding in loaded.findings] == [("file-path", "error")]
+    assert not [view for view in loaded.views if view.path.resolve().is_relative_to(other)]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from mouselift.atomic import TEMPORARY
 from mouselift.data.sample import Batch
 from mouselift.errors import CheckpointError, DatasetError, ModelError, OutputError
 from mouselift.models.gslrm.config import tiny
@@ -257,6 +258,6 @@ def test_a_full_disk_leaves_the_last_good_state(
         patch.setattr(loop, "save_state", save)
         with pytest.raises(OutputError, match=r"state.pt: the disk is full"):
             train_model(config(save_minutes=1e-9), dataset, out)
-    assert not list(out.glob(".writing-*"))
+    assert not list(out.glob(f"{TEMPORARY}*"))
     train_model(config(), dataset, out)
     assert equal(tmp_path / "whole", out)

@@ -42,7 +42,7 @@ def find_samples(path: Path) -> list[Path]:
         raise DatasetError(f"{path}: no such dataset; expected a folder of samples, or a list file (data_train.txt)")
     if (path / CAMERAS_FILE).is_file():
         return [path]
-    found = sorted(file.parent for file in path.glob(f"*/{CAMERAS_FILE}"))
+    found = [file.parent for file in path.glob(f"*/{CAMERAS_FILE}") if not file.parent.name.startswith(".")]
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
     return sorted(found, key=lambda folder: (number_of(folder.name) is None, number_of(folder.name) or 0, folder.name))

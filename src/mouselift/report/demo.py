@@ -10,6 +10,7 @@ from statistics import fmean
 import numpy as np
 
 from mouselift import __version__
+from mouselift.atomic import hidden
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.result import Verdict
 from mouselift.capture.capture import load_capture
@@ -104,7 +105,7 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
 def _capture(folder: Path, progress: Progress) -> Truth:
     """Rendered under another name and renamed, so that a stopped demo leaves no half recording."""
     if not (folder / "capture.toml").is_file():
-        writing = folder.with_name(".writing-capture")
+        writing = hidden(folder)
         if writing.exists():
             shutil.rmtree(writing)
         write_capture(writing, SPEC, progress)
