@@ -25,6 +25,7 @@ from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.record import SHEET
 from mouselift.render.base import Gaussians
 from mouselift.report.evaluation_page import write_evaluation_page
+from mouselift.run_folder import LOCK
 
 if TYPE_CHECKING:
     from conftest import Known
@@ -189,7 +190,7 @@ def test_files_of_a_run(known: Known, tmp_path: Path) -> None:
     assert (table[0]["sample"], table[0]["view"], table[0]["role"]) == ("sample_000000", "cam3", "held-out")
     assert (out / "samples.csv").is_file()
     assert sorted(path.parent.name for path in out.glob(f"*/{SHEET}")) == [record.id for record in result.records]
-    assert not [path for path in out.iterdir() if path.name.startswith(".")]
+    assert not [path for path in out.iterdir() if path.name.startswith(".") and path.name != LOCK]
 
 
 def test_a_killed_run_goes_on_to_the_same(known: Known, tmp_path: Path) -> None:
