@@ -47,7 +47,6 @@ def trainer_findings(config: Path, settings: Mapping[str, Any], fewest_views: in
 
 def read_trainer(config: Path) -> Mapping[str, Any]:
     """The settings. DatasetError where the file is no YAML mapping."""
-    import yaml  # only who names a config needs it
 
     try:
         settings = yaml_of(limited_bytes(config, YAML_BYTES).decode("utf-8-sig"))

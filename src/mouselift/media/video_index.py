@@ -135,6 +135,7 @@ def _first_alone(path: Path, info: VideoInfo, entry: int, packet: Packet[VideoSt
         return None
     packet.pts = 0
     with contextlib.suppress(FFmpegError):
+        packet.stream.codec_context.options = DECODER
         frames = [*packet.decode(), *packet.stream.codec_context.decode(None)]
         if frames and frames[0].pts == 0:
             return _First(_orientation(path, frames[0]), 0)
