@@ -130,3 +130,14 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     checks = {check["what"]: check["state"] for check in json.loads(capsys.readouterr().out)}
     assert checks["decode h264"] == "ok"
     assert checks["lossless mask video"] == "ok"
+
+
+@pytest.mark.parametrize("name", ["n" * 300, "loop/a"])
+def test_a_path_that_the_system_refuses_is_no_defect(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert run(["audit", str(tmp_path / name)]) == 2
+    said = capsys.readouterr().err
+    assert "defect" not in said
+    assert name[:10] in said

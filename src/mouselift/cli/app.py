@@ -20,7 +20,7 @@ import tyro
 from mouselift import __version__
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, say
 from mouselift.cli.logs import Logs, logging_to
-from mouselift.errors import MouseliftError
+from mouselift.errors import MouseliftError, OutputError, why_not
 
 LOG = logging.getLogger(__name__)
 
@@ -173,6 +173,9 @@ def _carried_out(call: Call, given: list[str]) -> int:
     except BrokenPipeError:  # the reader (head, less) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush does not fail too
         code = EXIT_ERROR
+    except OSError as error:  # of a path that no reader or writer has a better word for
+        LOG.debug("stopped by an error", exc_info=True)
+        code = _said(OutputError(f"{error.filename or 'a file'}: {why_not(error)}"))
     except KeyboardInterrupt:
         say("interrupted; what is finished is kept, and the same command goes on from it", error=True)
         code = EXIT_INTERRUPTED
