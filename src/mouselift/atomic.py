@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Iterable, Iterator
@@ -83,7 +84,8 @@ def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
 
 def why_not_written(error: OSError) -> str:
     """In words for the user."""
-    return f"cannot be written: {why_not(error)}"
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    return why_not(error) if full else f"cannot be written: {why_not(error)}"
 
 
 def _check_free(path: Path, replace: bool) -> None:

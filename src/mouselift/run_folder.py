@@ -98,7 +98,7 @@ class RunFolder(Generic[R]):
         self._describe({"complete": False})
 
     def _check_ours(self) -> None:
-        """DatasetError where the folder is somebody else's: it holds anything, and no description of ours.
+        """DatasetError where the folder is somebody else's, or another run's: before anything is written in it.
 
         A run that was killed before its first description leaves the lock and unfinished files.
         """
@@ -110,7 +110,9 @@ class RunFolder(Generic[R]):
             others = [name for name in os.listdir(self.root) if name != LOCK and not name.startswith(TEMPORARY)]
         except OSError as error:
             raise _storage_error(self.root, error) from error
-        if others and not os.path.lexists(self._description):
+        if self._description.exists():
+            self._check()
+        elif others:
             raise DatasetError(
                 f"{self.root}: is not empty and holds no {self._description.name}; expected a new folder, or one that "
                 f"`mouselift {self._verb}` made. Nothing was changed"
