@@ -9,7 +9,9 @@ from typing import TypeVar
 Progress = Callable[[str, int, int], None]  # stage, done, total: may be called often, `done` never falls in a stage
 Step = Callable[[int], object]  # hears of so many more steps of one stage
 
-_MEMORY = 30.0  # seconds: steps that are older count less and less, e-fold (benchmarks/progress_left.py)
+# Seconds: steps that are older count less and less, e-fold. Chosen, not measured: a minute after a change of pace the
+# old one weighs exp(-2) = 14 % (tests/test_progress.py), and steps of some seconds are still averaged over several.
+_MEMORY = 30.0
 _SAYING = 1.0  # seconds of a stage from which a rate means something
 T = TypeVar("T")
 

@@ -102,11 +102,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         name = word.split("=")[0].replace("_", "-")
         if word.startswith("--") and name[2:] and name not in known:
             return _wrong_usage(f"mouselift {verb} has no option {name}", name, sorted(known), f" {verb}")
-    call = parsed(verb, rest)
     try:
+        call = parsed(verb, rest)
         with logging_to(call.logs):
             return _carried_out(call, given)
-    except MouseliftError as error:  # the log file cannot be written
+    except MouseliftError as error:  # options that contradict one another, or a log file that cannot be written
         return _said(error)
 
 
