@@ -51,6 +51,24 @@ def test_pass_is_zero_and_first(dataset: Path, capsys: pytest.CaptureFixture[str
     assert lines[1] == "The cameras match the pixels in all 2 samples."
 
 
+def test_several_findings_of_one_code_about_all_samples_give_their_range(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "d"))
+    for file in copy.glob("*/opencv_cameras.json"):  # a world three times as large
+        content = json.loads(file.read_bytes())
+        for frame in content["frames"]:
+            for row in frame["w2c"][:3]:
+                row[3] *= 3.0
+        file.write_text(json.dumps(content))
+    Audit(copy, AuditOptions(), out=tmp_path / "a.json", workers=1).run()
+    found = [f for f in read_audit(tmp_path / "a.json").findings if f.code == "distribution"]
+    said = capsys.readouterr().out
+    values = [f.value for f in found if f.value is not None]
+    assert len(values) > 1
+    assert f"warning distribution: values {min(values):.3g} to {max(values):.3g}, limit" in said
+
+
 def test_fail_is_one_with_cause_and_sample(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     copy = Path(shutil.copytree(dataset, tmp_path / "d"))
     for file in copy.glob("*/opencv_cameras.json"):

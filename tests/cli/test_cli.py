@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 import re
 import subprocess
@@ -139,6 +140,23 @@ def test_doctor(capsys: pytest.CaptureFixture[str]) -> None:
     checks = {check["what"]: check["state"] for check in json.loads(capsys.readouterr().out)}
     assert checks["decode h264"] == "ok"
     assert checks["lossless mask video"] == "ok"
+
+
+def test_doctor_names_the_optional_parts_that_are_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    there = importlib.metadata.version
+
+    def version(name: str) -> str:
+        if name == "torch":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return there(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    assert run(["doctor", "--json"]) == 0, "preparation needs none of them"
+    checks = {check["what"]: check for check in json.loads(capsys.readouterr().out)}
+    assert checks["torch"]["state"] == "note"
+    assert "pip install 'mouselift[train]'" in checks["torch"]["detail"]
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "loop/a"])

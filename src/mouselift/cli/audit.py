@@ -90,10 +90,9 @@ def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> Non
     """One code: how many samples and how far, what to do, then its messages."""
     first = found[0]
     facts = [samples] if samples else []
-    if first.value is not None:
-        facts.append(f"{'worst' if samples else 'value'} {_short(first.value)}")
-    if first.limit is not None:
-        facts.append(f"limit {_short(first.limit)}")
+    told = found[:1] if samples else found  # of samples the worst comes first; what is said of all may stand in any order
+    facts += _range("worst" if samples else "value", [finding.value for finding in told])
+    facts += _range("limit", [finding.limit for finding in told])
     say(f"\n{_MARK[severity]} [bold]{first.code}[/]{': ' if facts else ''}{', '.join(facts)}")
     if severity != "note":
         for message, names in _messages(found):
@@ -101,6 +100,15 @@ def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> Non
     advice = first.advice or (CODES[first.code].sentence if severity == "note" else "")
     if advice:
         say(advice, markup=False, indent=2)
+
+
+def _range(name: str, values: Sequence[float | None]) -> list[str]:
+    """In words; nothing where there are none."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return []
+    low, high = _short(min(known)), _short(max(known))
+    return [f"{name} {low}" if low == high else f"{name}s {low} to {high}"]
 
 
 def _messages(found: Sequence[Finding]) -> list[tuple[str, str]]:

@@ -30,6 +30,12 @@ _CORE = (
     "rich",
     "jinja2",
 )
+_EXTRAS = {  # a package of each optional part: the part, and what needs it
+    "torch": ("train", "train, reconstruct and evaluate"),
+    "safetensors": ("train", "train, reconstruct and evaluate"),
+    "numba": ("train", "drawing Gaussians on a CPU"),
+    "viser": ("view", "view"),
+}
 _DECODERS = ("h264", "hevc", "mpeg4", "ffv1", "mjpeg")
 _ENCODERS = ("ffv1", "libx264")
 _LOW_DISK_GB = 5.0
@@ -72,6 +78,11 @@ def _versions() -> list[Check]:
             found.append(Check(name, "ok", importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
             found.append(Check(name, "missing", f"{sys.executable} -m pip install --upgrade mouselift"))
+    for name, (extra, use) in _EXTRAS.items():
+        try:
+            found.append(Check(name, "ok", importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            found.append(Check(name, "note", f"optional, for {use}: pip install 'mouselift[{extra}]'"))
     clashing = [n for n in ("opencv-python", "opencv-contrib-python") if _installed(n)]
     if clashing:
         found.append(

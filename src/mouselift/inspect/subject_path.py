@@ -125,9 +125,10 @@ def jump_findings(positions: Sequence[SubjectPosition]) -> Iterator[Finding]:
     if found:
         frame, step = found[0]
         text = (
-            f"the subject's centre jumps by {step:.3g} units ({step / length:.1f} times its length) in one frame, at "
-            f"{len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under `jumps` "
-            "in capture.toml), or a mask holds something else"
+            f"the subject's centre jumps by {step:.3g} world units ({step / length:.1f} times its length) in one "
+            f"frame, at {len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under "
+            "`jumps` in capture.toml), a mask holds something else, or frames lie so far apart in time that it walked "
+            "there"
         )
         yield Finding.of("path-jumps", text, frame=frame, value=step / length, limit=_JUMP)
 

@@ -104,6 +104,7 @@ def make_plan(
         raise DatasetError(f"samples: expected at least one, got {most}")
     folders = evenly_spaced(folders, most or len(folders))
     tasks = []
+    progress("samples checked", 0, len(folders))
     for folder in folders:
         found = read_sample(folder)
         try:

@@ -300,7 +300,9 @@ def test_plans_check_every_sample_first(known: Known, make_known: Any, tmp_path:
     file.write_text(json.dumps(content))
     with pytest.raises(DatasetError, match="sample sample_000010: expected the view cam3; the sample has cam0"):
         make_plan(made.dataset, HoldOut())
-    plan = make_plan(made.dataset, HoldOut(held_out=("cam0",)))
+    said: list[tuple[str, int, int]] = []
+    plan = make_plan(made.dataset, HoldOut(held_out=("cam0",)), progress=lambda *step: said.append(step))
+    assert [done for _, done, _ in said] == list(range(len(plan.tasks) + 1)), "from 0, else it reads as done before"
     assert [(task.views, task.inputs, task.side) for task in plan.tasks] == [(4, 3, 64), (3, 2, 64)]
     assert plan.rounds == 2
 
