@@ -90,7 +90,9 @@ def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> Non
     """One code: how many samples and how far, what to do, then its messages."""
     first = found[0]
     facts = [samples] if samples else []
-    told = found[:1] if samples else found  # of samples the worst comes first; what is said of all may stand in any order
+    told = (
+        found[:1] if samples else found
+    )  # of samples the worst comes first; what is said of all may stand in any order
     facts += _range("worst" if samples else "value", [finding.value for finding in told])
     facts += _range("limit", [finding.limit for finding in told])
     say(f"\n{_MARK[severity]} [bold]{first.code}[/]{': ' if facts else ''}{', '.join(facts)}")

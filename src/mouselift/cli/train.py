@@ -92,7 +92,8 @@ class Train:
         rows = [[text, size(getattr(found, name))] for name, text in words.items()]
         rows += [["CUDA itself (assumed; nothing on a CPU)", size(int(RESERVED))], ["sum", size(int(found.on_card()))]]
         table(f"{self.recipe}: memory at the peak of a step", ["", "memory"], rows)
-        say(f"{'fits' if fits else 'does not fit'} in {self.card:g} GB (--card GB for another card). A calculation: not yet compared with a card")
+        verdict = f"{'fits' if fits else 'does not fit'} in {self.card:g} GB (another card: --card GB)"
+        say(f"{verdict}. A calculation: not yet compared with a card")
         if config.network.mask_margin is not None:
             say("counted with a subject that touches every patch; patches without it take no memory")
         for text in helps:

@@ -170,7 +170,8 @@ def _too_few_equations(outlines: ConvexOutlines, before: FitResidual) -> str:
         return ""
     return (
         f"; borders cut {clipped} of {len(outlines)} outlines, and {before.rows} tangency equations are left: scales "
-        f"and shifts of all views need at least {needed}. Prepare the recording again, with another preset or a smaller --fill"
+        f"and shifts of all views need at least {needed}. Prepare the recording again, with another preset or a "
+        "smaller --fill"
     )
 
 
