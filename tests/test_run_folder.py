@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -163,3 +165,65 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
     (tmp_path / MANIFEST).write_text('{"id": 3}\n')
     with pytest.raises(DatasetError, match="one record a line"):
         read_manifest(tmp_path, Line)
+
+
+def going_on(root: Path) -> list[str]:
+    with store(root).locked():
+        return [line.id for line in store(root).records()]
+
+
+@pytest.mark.parametrize("damage", [b"", b"o", b"xxx", None])
+def test_files_that_a_power_loss_emptied_are_made_again(tmp_path: Path, damage: bytes | None) -> None:
+    """Emptied, cut, other bytes of the same size, and gone."""
+    one = store(tmp_path)
+    with one.locked():
+        one.open()
+        fill(one, "one", "two")
+    assert going_on(tmp_path) == ["one", "two"]
+    data = tmp_path / "one/data"
+    data.unlink() if damage is None else data.write_bytes(damage)
+    assert going_on(tmp_path) == ["two"]
+
+
+def test_half_a_line_spoils_no_other(tmp_path: Path) -> None:
+    one = store(tmp_path)
+    with one.locked():
+        one.open()
+        fill(one, "one")
+    with (tmp_path / JOURNAL).open("ab") as journal:
+        journal.write(b'{"id": "tw')
+    with one.locked():
+        fill(one, "two")
+    assert going_on(tmp_path) == ["one", "two"]
+
+
+def test_lines_reach_the_disk_after_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[str] = []
+    sync = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        synced.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")).name)
+        sync(descriptor)
+
+    one = store(tmp_path / "out")
+    with one.locked():
+        one.open()
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            fill(one, "one")
+    assert synced[0] == "data"
+    assert synced[-1] == JOURNAL
+    assert {"one", "out"} < set(synced), "a name reaches the disk with its folder"
+
+
+def test_a_folder_that_is_removed_meanwhile_is_an_error(tmp_path: Path) -> None:
+    one = store(tmp_path / "out")
+    with pytest.raises(OutputError, match="no such file"), one.locked():
+        one.open()
+        shutil.rmtree(tmp_path / "out")
+        fill(one, "one")
+    with pytest.raises(OutputError, match="one: files that this run wrote are not there any more"), one.locked():
+        one.open()
+        fill(one, "one")
+        shutil.rmtree(tmp_path / "out/one")
+        one.finish([Line("one", 3)], {}, {})

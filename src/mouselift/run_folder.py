@@ -2,6 +2,8 @@
 
 The description is written first and says what the folder holds: a run with another identity is refused. Each sample is
 written to a hidden name and renamed. The journal keeps the records of finished samples until the manifest is complete.
+A sample is finished when its files have reached the disk and its line says each one's size and CRC-32: a power loss may
+leave files that are renamed and empty, and those are made again.
 """
 
 from __future__ import annotations
@@ -10,8 +12,11 @@ import hashlib
 import logging
 import os
 import shutil
+import time
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -25,7 +30,18 @@ LOG = logging.getLogger(__name__)
 SCHEMA = 1
 MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".mouselift-lock"
 
+# Samples are synced together: 200 files of 80 kB took 0.6 s one by one and 0.025 s from 16 threads (ext4), since the
+# file system commits for all that wait. A killed run loses what it made in the last second or two.
+_SYNC_SECONDS, _SYNC_SAMPLES, _SYNC_THREADS = 2.0, 64, 16
+
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+class _Files(msgspec.Struct):
+    """What a line says besides its record: (size, CRC-32) of each file of the sample."""
+
+    id: str = ""
+    files: dict[str, tuple[int, int]] = {}
 
 
 def read_manifest(root: Path, record: type[R]) -> list[R]:
@@ -86,6 +102,8 @@ class RunFolder(Generic[R]):
         self.identity = msgspec.json.decode(msgspec.json.encode(identity))  # as it reads back
         self._description, self._record, self._verb = root / description, record, verb
         self._way_out = way_out
+        self._unsynced: list[R] = []
+        self._synced_at = -_SYNC_SECONDS  # the first sample is synced at once
 
     def open(self) -> None:
         """Make the folder, or check that it belongs to this run. DatasetError where it does not."""
@@ -127,6 +145,8 @@ class RunFolder(Generic[R]):
     def _check(self) -> None:
         try:
             found = msgspec.json.decode(self._description.read_bytes())["identity"]
+        except OSError as error:
+            raise DatasetError(f"{self._description}: cannot be read: {error.strerror or error}") from None
         except (msgspec.DecodeError, KeyError, TypeError) as error:
             raise DatasetError(
                 f"{self._description}: was not written by `mouselift {self._verb}` ({error}); use a new folder"
@@ -159,14 +179,60 @@ class RunFolder(Generic[R]):
                 )
             if not os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
                 raise DatasetError(f"{path}: was replaced meanwhile; give the same command again")
-            yield
+            self._end_last_line()
+            try:
+                yield
+            except BaseException:
+                with suppress(OutputError):  # what went wrong first is what is said
+                    self.sync()
+                raise
+            self.sync()
         finally:
             os.close(descriptor)
 
     def records(self) -> Iterator[R]:
-        """All records of the manifest and the journal, in that order, as `whole_lines` reads them."""
+        """Records of samples that are whole on disk: the manifest's, by their files' sizes, then the journal's.
+
+        Those of the journal, which a power loss may have met, are read and compared with their checksums. A sample
+        without files (one that was dropped) is whole.
+        """
         for name in (MANIFEST, JOURNAL):
-            yield from whole_lines(self.root / name, self._record)
+            for line in _lines(self.root / name):
+                try:
+                    record, said = msgspec.json.decode(line, type=self._record), msgspec.json.decode(line, type=_Files)
+                except msgspec.DecodeError:
+                    continue  # the line that a killed run was writing
+                if self._whole(record, said.files, contents=name == JOURNAL):
+                    yield record
+
+    def _end_last_line(self) -> None:
+        """A killed run may have left half a line, to which the next one would be added."""
+        journal = self.root / JOURNAL
+        try:
+            if journal.is_file() and not journal.read_bytes().endswith(b"\n"):
+                with journal.open("ab") as stream:
+                    stream.write(b"\n")
+        except OSError as error:
+            raise _storage_error(journal, error) from error
+
+    def files(self, record: R) -> dict[str, Path]:
+        """The files of a record's sample by their names in the journal; links are not followed."""
+        folder = self.root / getattr(record, "id")
+        return {
+            path.relative_to(folder).as_posix(): path
+            for path in sorted(folder.rglob("*"))
+            if path.is_file() and not path.is_symlink()
+        }
+
+    def _whole(self, record: R, said: Mapping[str, tuple[int, int]], contents: bool) -> bool:
+        there = self.files(record)
+        try:
+            return there.keys() == said.keys() and all(
+                there[name].stat().st_size == size and (not contents or zlib.crc32(there[name].read_bytes()) == checksum)
+                for name, (size, checksum) in said.items()
+            )
+        except OSError:
+            return False
 
     @contextmanager
     def writing(self, name: str) -> Iterator[Path]:
@@ -178,7 +244,7 @@ class RunFolder(Generic[R]):
         temporary = hidden(final)
         try:
             shutil.rmtree(temporary, ignore_errors=True)
-            temporary.mkdir(parents=True)
+            temporary.mkdir()  # not its parents: a folder that was removed meanwhile is an error
             yield temporary
             if final.exists():
                 shutil.rmtree(final)
@@ -199,22 +265,63 @@ class RunFolder(Generic[R]):
             raise _storage_error(final, error) from error
 
     def log(self, records: Iterable[R]) -> None:
-        """Appends to the journal."""
+        """For the journal, from any process of the run; they get there with the next `sync`, soon."""
+        self._unsynced += records
+        if len(self._unsynced) >= _SYNC_SAMPLES or time.monotonic() - self._synced_at >= _SYNC_SECONDS:
+            self.sync()
+
+    def sync(self) -> None:
+        """What was logged is finished: its files are brought to the disk, then its lines.
+
+        A job in another process calls it at the end of a block.
+        """
+        records, self._unsynced = self._unsynced, []
+        if not records:
+            return
         try:
-            with (self.root / JOURNAL).open("ab") as journal:
-                journal.write(as_lines(records))
+            files = [self.files(record) for record in records]
+            paths = [path for each in files for path in each.values()]
+            with ThreadPoolExecutor(min(_SYNC_THREADS, len(paths) or 1)) as threads:
+                sums = dict(zip(paths, threads.map(_synced, paths), strict=True))
+                folders = {Path(), *(parent for path in paths for parent in path.relative_to(self.root).parents)}
+                list(threads.map(_sync_folder, [self.root / folder for folder in folders]))
+            lines = [
+                _line(record, {name: sums[path] for name, path in each.items()})
+                for record, each in zip(records, files, strict=True)
+            ]
+            with (self.root / JOURNAL).open("ab", buffering=0) as journal:
+                journal.write(b"".join(lines))  # in one piece: other processes append too
+                os.fsync(journal.fileno())
         except OSError as error:
-            raise _storage_error(self.root / JOURNAL, error) from error
+            raise _storage_error(self.root, error) from error
+        self._synced_at = time.monotonic()
 
     def finish(self, records: Sequence[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
-        """Manifest, lists (file name -> samples), and `close`."""
-        self.write(MANIFEST, as_lines(records))
+        """Manifest, lists (file name -> samples), and `close`. OutputError where a sample is not there any more."""
+        self.sync()
+        said: dict[str, dict[str, tuple[int, int]]] = {}
+        for name in (MANIFEST, JOURNAL):
+            for line in _lines(self.root / name):
+                with suppress(msgspec.DecodeError):
+                    found = msgspec.json.decode(line, type=_Files)
+                    said[found.id] = found.files
+        lines: list[bytes] = []
+        for record in records:
+            sample = getattr(record, "id")
+            if sample not in said or not self._whole(record, said[sample], contents=False):
+                raise OutputError(
+                    f"{self.root / sample}: files that this run wrote are not there any more; was {self.root} changed "
+                    "or removed meanwhile? The same command makes again what is missing"
+                )
+            lines.append(_line(record, said[sample]))
+        self.write(MANIFEST, b"".join(lines))
         for name, samples in lists.items():
             self.write(name, "".join(f"{(self.root / sample).resolve()}\n" for sample in samples).encode())
         self.close(summary)
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """The complete description; then the journal goes, and all that has a hidden name."""
+        self.sync()
         self._describe({"complete": True, **summary})
         (self.root / JOURNAL).unlink(missing_ok=True)
         for leftover in self.root.glob(f"{TEMPORARY}*"):
@@ -252,6 +359,35 @@ def _short(value: object) -> str:
 
 def _storage_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: {why_not_written(error)}. {_GO_ON}")
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        with path.open("rb") as stream:
+            yield from stream
+
+
+def _line(record: msgspec.Struct, files: Mapping[str, tuple[int, int]]) -> bytes:
+    value = msgspec.to_builtins(record)
+    return msgspec.json.encode({**value, "files": files} if files else value) + b"\n"
+
+
+def _synced(path: Path) -> tuple[int, int]:
+    """(size, CRC-32) of a file whose bytes have reached the disk."""
+    with path.open("rb") as stream:
+        data = stream.read()
+        os.fsync(stream.fileno())
+    return len(data), zlib.crc32(data)
+
+
+def _sync_folder(path: Path) -> None:
+    """A new name in a folder reaches the disk with the folder. Windows cannot, and need not, be asked."""
+    if os.name != "nt":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _try_lock(descriptor: int) -> bool:

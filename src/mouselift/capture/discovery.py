@@ -72,7 +72,7 @@ def discover(
     folder = folder.resolve()
     if not folder.is_dir():
         raise CaptureError(f"{folder}: no such folder; expected the folder of a recording")
-    has_samples = (folder / CAMERAS_FILE).is_file() or next(folder.glob(f"*/{CAMERAS_FILE}"), None) is not None
+    has_samples = (folder / CAMERAS_FILE).is_file() or next(folder.glob(f"[!.]*/{CAMERAS_FILE}"), None) is not None
     if rig is None and has_samples:
         return _dataset(folder)
     project = project_of(folder)

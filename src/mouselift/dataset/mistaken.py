@@ -23,7 +23,7 @@ def what_it_is(path: Path) -> str:
         )
     if (path / "dataset.json").is_file():
         return _without_samples(path)
-    datasets = sorted({file.parent.parent for file in islice(path.glob(f"*/*/{_CAMERAS_FILE}"), _LOOKED_AT)})
+    datasets = sorted({file.parent.parent for file in islice(path.glob(f"[!.]*/[!.]*/{_CAMERAS_FILE}"), _LOOKED_AT)})
     if datasets:
         more = f" and {len(datasets) - _SHOWN} more" if len(datasets) > _SHOWN else ""
         names = ", ".join(str(folder) for folder in datasets[:_SHOWN])

@@ -6,6 +6,7 @@ image is compared with the background, the background is brought to the image's 
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -111,6 +112,8 @@ class Background:
         """Whole or not at all. OutputError where it cannot be written."""
         with whole_file(path, replace=True) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, format=_FORMAT, **vars(self))
+            file.flush()
+            os.fsync(file.fileno())  # a run that goes on takes it as it is
 
     @classmethod
     def load(cls, path: Path) -> Background:

@@ -9,6 +9,7 @@ by the camera's own frame numbers.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -94,19 +95,13 @@ def segment_capture(
     if not frames:
         raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
     identity = _identity(capture, source, options)
-    folder = RunFolder(
-        out,
-        identity,
-        description=MASK_JOB,
-        record=FrameRecord,
-        verb="mask",
-        way_out="Name another folder (--out), give the options of that run, or delete the folder to make masks anew",
-    )
+    folder = _MaskFolder(out, identity, source)
     with folder.locked():
         folder.open()
         if (out / _REPORT).exists():
+            folder.close({})  # a run may have been killed right before
             return msgspec.json.decode((out / _REPORT).read_bytes(), type=MaskReport)
-        work = hidden(out / "work")
+        work = folder.work
         samples = evenly_spaced(source.frames, options.learn_from)
         backgrounds = _backgrounds(capture, work, samples, workers, progress)
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
@@ -120,6 +115,25 @@ def segment_capture(
         folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
         folder.close({})
         return report
+
+
+class _MaskFolder(RunFolder[FrameRecord]):
+    """Masks lie in `work` by camera until all are made."""
+
+    def __init__(self, out: Path, identity: dict[str, object], source: CaptureSource) -> None:
+        way_out = "Name another folder (--out), give the options of that run, or delete the folder to make masks anew"
+        super().__init__(out, identity, description=MASK_JOB, record=FrameRecord, verb="mask", way_out=way_out)
+        self.work = hidden(out / "work")
+        self._source = source
+
+    def files(self, record: FrameRecord) -> dict[str, Path]:
+        found: dict[str, Path] = {}
+        for track in self._source.tracks:
+            name = f"{track.name}/{png_name(track.images.numbers([record.frame])[0])}"
+            place = next((place for place in (self.work, self.root) if (place / name).is_file()), None)
+            if place is not None:
+                found[name] = place / name
+        return found
 
 
 def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> dict[str, object]:
@@ -190,6 +204,7 @@ def _segmented(
     for record in run_blocks(_BlockJob(capture, scene, work), todo, workers, segmented):
         records[record.frame] = record
         folder.log([record])
+    folder.sync()  # before they are moved
     return records
 
 
@@ -282,6 +297,8 @@ def write_video(path: Path, images: Iterable[Levels], size: tuple[int, int], rat
                 container.mux(stream.encode())
         except FFmpegError as error:
             raise OutputError(f"{path}: the mask video cannot be written ({error})") from error
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())  # the masks it was made of are deleted afterwards
 
 
 def _report(

@@ -30,7 +30,7 @@ from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import run_blocks, step, worker_count
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, usable_views, verdict
+from mouselift.prepare.sample import Record, Setting, make_sample, usable_views, verdict
 from mouselift.prepare.selection import assign_roles, gap_finding, select_frames, sparse_masks
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
@@ -101,7 +101,6 @@ def prepare_dataset(
         made = 0
         finished = counted(progress, "samples", len(frames) - len(todo), len(frames))
         for block in run_blocks(job, source.blocks(todo), processes, finished):
-            store.log(block)
             for record in block:
                 LOG.debug("frame %d: %s, %s", record.frame, record.status, ", ".join(f.code for f in record.findings))
             known.update({record.frame: record for record in block})
@@ -125,17 +124,14 @@ class _Job:
     store: DatasetStore
 
     def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
-        finished = [record for frame in block if (record := self.store.stored(sample_id(frame))) is not None]
-        if finished:
-            yield finished
-            step(len(finished))
-        done = {record.frame for record in finished}
-        for frameset in self.source.read([frame for frame in block if frame not in done]):
+        for frameset in self.source.read(block):
             record, files = make_sample(frameset, self.setting)
             if record.status == "kept":
                 self.store.add(record.id, files)
+            self.store.log([record])
             yield [record]
             step()
+        self.store.sync()
 
 
 @dataclass(frozen=True, eq=False)
@@ -279,14 +275,6 @@ def _description(source: Source, records: dict[int, Record], options: PrepareOpt
     }
 
 
-class _Provenance(msgspec.Struct):
-    record: Record
-
-
-class _CamerasFile(msgspec.Struct):
-    mouselift: _Provenance
-
-
 class DatasetStore(RunFolder[Record]):
     """One prepared dataset on disk."""
 
@@ -300,13 +288,6 @@ class DatasetStore(RunFolder[Record]):
             for record in self.records()
             if record.status == "dropped" or (self.root / record.id / CAMERAS_FILE).is_file()
         }
-
-    def stored(self, sample: str) -> Record | None:
-        """The record inside a whole sample's folder; None where there is no such sample."""
-        path = self.root / sample / CAMERAS_FILE
-        if not path.is_file():
-            return None
-        return msgspec.json.decode(path.read_bytes(), type=_CamerasFile).mouselift.record
 
     def add(self, sample: str, files: dict[str, bytes]) -> None:
         """All files of a sample, whole or absent."""

@@ -145,7 +145,6 @@ def write_samples(
         total, made = len(seeds) * instants, 0
         missing = sum(map(len, blocks))
         for block in run_blocks(_Job(options, instants, store), blocks, worker_count(workers)):
-            store.log(block)
             known.update({record.frame: record for record in block})
             made += len(block)
             progress("samples", total - missing + made, total)
@@ -311,14 +310,14 @@ class _Job:
     def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
         subject: Subject | None = None
         for number in block:
-            record = self.store.stored(sample_id(number))
-            if record is None:
-                seed, instant = divmod(number, self.instants)
-                subject = subject if subject is not None else Subject(self.options, seed)
-                drawn = draw_sample(self.options, seed, instant, subject)
-                record, files = _files(number, drawn, _provenance(self.options, self.instants))
-                self.store.add(record.id, files)
+            seed, instant = divmod(number, self.instants)
+            subject = subject if subject is not None else Subject(self.options, seed)
+            drawn = draw_sample(self.options, seed, instant, subject)
+            record, files = _files(number, drawn, _provenance(self.options, self.instants))
+            self.store.add(record.id, files)
+            self.store.log([record])
             yield [record]
+        self.store.sync()
 
 
 def _files(number: int, drawn: DrawnSample, provenance: dict[str, Any]) -> tuple[Record, dict[str, bytes]]:

@@ -234,7 +234,12 @@ def image_plane(corners: Float64[Array, "4 3"]) -> tuple[Float64[Array, "4"], Ve
 
 def is_splats(path: Path) -> bool:
     """Whether `path` is a file of Gaussians, or a folder of reconstructions."""
-    return is_file_of_splats(path) or (path / SPLATS).is_file() or any(path.glob(f"*/{SPLATS}"))
+    return is_file_of_splats(path) or (path / SPLATS).is_file() or bool(_folders_of_splats(path))
+
+
+def _folders_of_splats(path: Path) -> list[Path]:
+    """Their files. Hidden folders hold what a killed run left half written."""
+    return sorted(file for file in path.glob(f"*/{SPLATS}") if not file.parent.name.startswith("."))
 
 
 def sources_of(path: Path, sample: str | None = None) -> Sequence[SplatSource]:
@@ -246,7 +251,7 @@ def sources_of(path: Path, sample: str | None = None) -> Sequence[SplatSource]:
         return [SplatSource(path.name, path, _cameras_for(path, sample))]
     if (path / SPLATS).is_file():
         return [SplatSource(path.resolve().name, path / SPLATS, path)]
-    found = sorted(path.glob(f"*/{SPLATS}"))
+    found = _folders_of_splats(path)
     if not found:
         raise DatasetError(f"{path}: expected a .ply or .splat of Gaussians, or a folder with {SPLATS}, found none")
     return [SplatSource(file.parent.name, file, file.parent) for file in found]
