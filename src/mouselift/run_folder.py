@@ -228,7 +228,8 @@ class RunFolder(Generic[R]):
         there = self.files(record)
         try:
             return there.keys() == said.keys() and all(
-                there[name].stat().st_size == size and (not contents or zlib.crc32(there[name].read_bytes()) == checksum)
+                there[name].stat().st_size == size
+                and (not contents or zlib.crc32(there[name].read_bytes()) == checksum)
                 for name, (size, checksum) in said.items()
             )
         except OSError:

@@ -112,7 +112,11 @@ def source_of(path: Path) -> Capture:
     """A capture, or a dataset in FaceLift's format that takes the place of one (its world has +z up)."""
     if (path.is_file() and path.suffix == ".toml") or (path / "capture.toml").is_file() or not path.exists():
         return load_capture(path)
-    if path.is_dir() and not any(path.glob("[!.]*/opencv_cameras.json")) and not (path / "opencv_cameras.json").is_file():
+    if (
+        path.is_dir()
+        and not any(path.glob("[!.]*/opencv_cameras.json"))
+        and not (path / "opencv_cameras.json").is_file()
+    ):
         capture_file(path)  # raises, with what is expected
     up = frozen([0.0, 0.0, 1.0], (3,), "up")
     return Capture(path, "normalised", up, (), (), None, path.resolve(), path, "facelift", ())
