@@ -216,14 +216,20 @@ def test_lines_reach_the_disk_after_their_files(tmp_path: Path, monkeypatch: pyt
     assert {"one", "out"} < set(synced), "a name reaches the disk with its folder"
 
 
-def test_a_folder_that_is_removed_meanwhile_is_an_error(tmp_path: Path) -> None:
-    one = store(tmp_path / "out")
-    with pytest.raises(OutputError, match="no such file"), one.locked():
-        one.open()
-        shutil.rmtree(tmp_path / "out")
-        fill(one, "one")
-    with pytest.raises(OutputError, match="one: files that this run wrote are not there any more"), one.locked():
+def remove_midway(root: Path, removed: Path) -> None:
+    one = store(root)
+    with one.locked():
         one.open()
         fill(one, "one")
-        shutil.rmtree(tmp_path / "out/one")
+        shutil.rmtree(removed)
+        if removed == root:
+            fill(one, "two")
         one.finish([Line("one", 3)], {}, {})
+
+
+def test_a_folder_that_is_removed_meanwhile_is_an_error(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    with pytest.raises(OutputError, match="no such file"):
+        remove_midway(root, root)
+    with pytest.raises(OutputError, match="one: files that this run wrote are not there any more"):
+        remove_midway(root, root / "one")
