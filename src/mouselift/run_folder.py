@@ -217,7 +217,7 @@ class RunFolder(Generic[R]):
 
     def files(self, record: R) -> dict[str, Path]:
         """The files of a record's sample by their names in the journal; links are not followed."""
-        folder = self.root / getattr(record, "id")
+        folder = self.root / _id(record)
         return {
             path.relative_to(folder).as_posix(): path
             for path in sorted(folder.rglob("*"))
@@ -308,7 +308,7 @@ class RunFolder(Generic[R]):
                     said[found.id] = found.files
         lines: list[bytes] = []
         for record in records:
-            sample = getattr(record, "id")
+            sample = _id(record)
             if sample not in said or not self._whole(record, said[sample], contents=False):
                 raise OutputError(
                     f"{self.root / sample}: files that this run wrote are not there any more; was {self.root} changed "
@@ -366,6 +366,11 @@ def _lines(path: Path) -> Iterator[bytes]:
     if path.exists():
         with path.open("rb") as stream:
             yield from stream
+
+
+def _id(record: msgspec.Struct) -> str:
+    """The sample's name. Records without one say in `RunFolder.files` where theirs lie."""
+    return record.id  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownVariableType]
 
 
 def _line(record: msgspec.Struct, files: Mapping[str, tuple[int, int]]) -> bytes:
