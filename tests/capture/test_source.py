@@ -128,6 +128,13 @@ def test_frame_offsets(make_video: MakeVideo, number_of: NumberOf, tmp_path: Pat
     ]
 
 
+def test_a_camera_that_shares_no_frame_is_refused(make_video: MakeVideo, tmp_path: Path) -> None:
+    """Not made into a timeline of 10^12 frames."""
+    cameras = [view("a", make_video("a.mp4", 8)), view("b", make_video("b.mp4", 8), offset=-(10**12))]
+    with pytest.raises(CaptureError, match=r"camera a: its images are frames 0 \.\. 7 .*is frame_offset right"):
+        CaptureSource(capture(tmp_path, cameras))
+
+
 def test_two_cameras_on_one_file(make_video: MakeVideo, number_of: NumberOf, tmp_path: Path) -> None:
     """Unusual (a trial recording of one camera twice), but the readers must not disturb each other."""
     video = make_video("a.mp4", count=40, options=B)

@@ -54,6 +54,11 @@ class Track:
         return self.media.width, self.media.height
 
     @property
+    def begin(self) -> int:
+        """The first frame that may have an image, on the common timeline."""
+        return self.runs[0][0] if self.runs else -self.shift
+
+    @property
     def end(self) -> int:
         """One past the last frame, on the common timeline."""
         if self.runs:
@@ -113,6 +118,7 @@ class CaptureSource:
             _open_camera(camera, capture, media[camera.name], firsts[camera.name], masks[camera.name], counted)
             for camera in capture.cameras
         )
+        _check_overlap(capture, self.tracks)
         self.findings = tuple(_compare(self.tracks))
         self._readers: dict[tuple[str, bool], VideoReader] = {}  # camera, whether its masks
 
@@ -292,6 +298,18 @@ def time_gaps(info: VideoInfo) -> Int64[Array, " g"]:
         return np.zeros(0, dtype=np.int64)
     steps = np.diff(info.times)
     return np.flatnonzero(steps > 1.5 * np.median(steps))
+
+
+def _check_overlap(capture: Capture, tracks: Sequence[CameraTracks]) -> None:
+    """CaptureError where a camera shares no frame with any other: one wrong number makes a timeline of any length."""
+    for track in tracks:
+        begin, end = track.images.begin, track.images.end
+        others = [other.images for other in tracks if other is not track]
+        if others and not any(max(begin, other.begin, 0) < min(end, other.end) for other in others):
+            raise CaptureError(
+                f"{capture.path}: camera {track.name}: its images are frames {begin} .. {end - 1} of the common "
+                "timeline, at which no other camera has one; expected cameras that overlap in time: is frame_offset right?"
+            )
 
 
 def _compare(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
