@@ -308,7 +308,8 @@ def _check_overlap(capture: Capture, tracks: Sequence[CameraTracks]) -> None:
         if others and not any(max(begin, other.begin, 0) < min(end, other.end) for other in others):
             raise CaptureError(
                 f"{capture.path}: camera {track.name}: its images are frames {begin} .. {end - 1} of the common "
-                "timeline, at which no other camera has one; expected cameras that overlap in time: is frame_offset right?"
+                "timeline, at which no other camera has one; expected cameras that overlap in time: is frame_offset "
+                "right?"
             )
 
 
