@@ -21,7 +21,7 @@ def test_numbers_run_through_epochs_as_a_loader_does(dataset: Path) -> None:
     for epoch in (0, 1, 2):
         plain.set_epoch(epoch)
         for k, batch in enumerate(batches(plain, shuffle=True)):
-            found = numbered[epoch * len(plain) + k]
+            found = numbered[epoch * len(plain) + k, None]
             assert found.name == batch.names[0]
             assert torch.equal(found.image, batch.image[0])
             assert torch.equal(found.inputs, batch.inputs[0])
@@ -38,5 +38,24 @@ def test_a_stream_begins_anywhere(dataset: Path, workers: int) -> None:
 
 def test_a_view_that_is_held_out_never_comes(dataset: Path) -> None:
     numbered = NumberedSamples(dataset_of(dataset))
-    seen = {name for k in range(60) for name in numbered[k].views}
+    seen = {name for k in range(60) for name in numbered[k, None].views}
     assert seen == {"cam0", "cam2", "cam3", "cam4"}
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_how_many_views_go_in_is_drawn_for_each_batch(dataset: Path, named: bool) -> None:
+    """The same again wherever a run goes on; drawn among the named ones where they are named."""
+    inputs = ("cam0", "cam2", "cam4") if named else 3
+    views = ViewChoice(inputs=inputs, draw="random", targets=("cam3",) if named else "all", held_out=("cam1",))
+    source = MultiViewDataset(dataset, views=views, seed=7)
+    whole = list(batches_from(source, 0, 24, 2, inputs=(1, 3)))
+    rest = list(batches_from(source, 20, 14, 2, inputs=(1, 3)))
+    assert {batch.inputs.shape[1] for batch in whole} == {1, 2, 3}
+    assert all(torch.equal(a.inputs, b.inputs) for a, b in zip(rest, whole[10:], strict=True))
+    went_in = [
+        names[k] for batch in whole for names, places in zip(batch.views, batch.inputs.tolist(), strict=True)
+        for k in places
+    ]  # fmt: skip
+    assert set(went_in) == ({"cam0", "cam2", "cam4"} if named else {"cam0", "cam2", "cam3", "cam4"})
+    with pytest.raises(ValueError, match="of_inputs: expected at most 0, the named inputs, got 2"):
+        ViewChoice(inputs=3, of_inputs=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ class ViewChoice:
     """The rule. View order carries no information to the model; which views it gets does."""
 
     inputs: int | tuple[str, ...] | None = None  # how many, or which by name; None: all that are loaded
+    of_inputs: int | None = None  # of the named inputs so many, drawn anew in every epoch; None: all of them
     views: int | None = None  # loaded a sample, inputs among them (held-out ones apart); None: all
     draw: Literal["first", "random"] = "first"  # by the sample's file order, or anew in every epoch
     targets: Literal["all", "others"] | tuple[str, ...] = "all"  # that are loaded; that are no inputs; or by name
@@ -64,7 +65,10 @@ class ViewChoice:
                     "ViewChoice: expected targets that are not held out, and no number of views beside their names; "
                     f"got {both or self.targets} and views {self.views}"
                 )
-        for key in ("inputs", "views"):
+        most = len(self.inputs) if isinstance(self.inputs, tuple) else 0
+        if self.of_inputs is not None and self.of_inputs > most:
+            raise ValueError(f"ViewChoice: of_inputs: expected at most {most}, the named inputs, got {self.of_inputs}")
+        for key in ("inputs", "of_inputs", "views"):
             value = getattr(self, key)
             if isinstance(value, int) and value < 1:
                 raise ValueError(f"ViewChoice: {key}: expected at least 1, got {value}")
@@ -81,11 +85,15 @@ class ViewChoice:
             )
         open_views = [place for place, name in enumerate(names) if name not in self.held_out]
         order = [int(k) for k in rng.permutation(open_views)] if self.draw == "random" else open_views
+        first: list[int] = []
         if named:
             first = [names.index(name) for name in named]
-            order = first + [place for place in order if place not in first]
+            rest = [place for place in order if place not in first]
+            if self.of_inputs is not None:
+                first = rng.permutation(first)[: self.of_inputs].tolist()
+            order = first + rest
         total = len(order) if self.views is None else self.views
-        count = len(named) if named else total if self.inputs is None else int(self.inputs)  # pyright: ignore
+        count = len(first) if named else total if self.inputs is None else int(self.inputs)  # pyright: ignore
         if max(total, count) > len(order) or count > total:
             raise DatasetError(
                 f"expected {max(total, count)} views of which {count} go in; the sample has {len(order)} that are not "
@@ -156,11 +164,14 @@ class MultiViewDataset(Dataset[SampleTensors]):
         """The samples' places in the order that an epoch takes them when it shuffles."""
         return np.random.default_rng([self.seed, epoch, len(self), _ORDER]).permutation(len(self)).tolist()
 
-    def sample(self, place: int, epoch: int) -> SampleTensors:
-        """What `self[place]` gives in that epoch, whatever epoch is set."""
+    def sample(self, place: int, epoch: int, inputs: int | None = None) -> SampleTensors:
+        """What `self[place]` gives in that epoch, whatever epoch is set.
+
+        inputs: how many go in, in place of the choice's number; of those that it names, where it names them.
+        """
         folder = self.folders[place]
         try:
-            return self._read(read_sample(folder), place, epoch)
+            return self._read(read_sample(folder), place, epoch, inputs)
         except (MouseliftError, ValueError) as error:
             raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
 
@@ -176,8 +187,12 @@ class MultiViewDataset(Dataset[SampleTensors]):
                 raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
             progress("samples", place + 1, len(self))
 
-    def _read(self, found: Sample, place: int, epoch: int) -> SampleTensors:
-        chosen = self.views.choose(found.names, self._rng(epoch, place, _VIEWS))
+    def _read(self, found: Sample, place: int, epoch: int, inputs: int | None) -> SampleTensors:
+        views = self.views
+        if inputs is not None:
+            named = isinstance(views.inputs, tuple)
+            views = replace(views, of_inputs=inputs) if named else replace(views, inputs=inputs)
+        chosen = views.choose(found.names, self._rng(epoch, place, _VIEWS))
         gains = None if self.augment is None else self.augment.gains(self._rng(epoch, place, _COLOURS))
         R_new_old = np.eye(3) if self.augment is None else self.augment.world(self._rng(epoch, place, _WORLD))
         side = self.size or found.views[0].camera.width

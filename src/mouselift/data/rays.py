@@ -28,7 +28,7 @@ def pixel_rays(c2w: Poses, fxfycxcy: Intrinsics, height: int, width: int) -> tup
     down = ((y - cy) / fy)[..., :, None].expand_as(across)
     d_cam = torch.stack([across, down, torch.ones_like(across)], dim=-3)
     d = torch.einsum("...ij,...jhw->...ihw", c2w[..., :3, :3], d_cam)
-    d = d / torch.linalg.vector_norm(d, dim=-3, keepdim=True)
+    d = d / d.square().sum(dim=-3, keepdim=True).sqrt()  # torch's own norm takes 30 times as long over this dimension
     o = c2w[..., :3, 3, None, None].expand_as(d)
     return o, d
 

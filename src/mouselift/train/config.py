@@ -51,6 +51,7 @@ class TrainConfig:
     size: int | None = None  # pixels a side; None: as stored
     inputs: int = 4  # views that go in, drawn anew for each sample
     input_views: tuple[str, ...] = ()  # these go in instead, by name, in every sample; then `inputs` is their number
+    fewest_inputs: int | None = None  # how many go in is drawn for each batch, so many to `inputs`; None: `inputs`
     targets: int | None = None  # views that are rendered and compared, inputs among them; None: all not held out
     target_views: tuple[str, ...] = ()  # these are compared instead, by name, whether they go in or not
     hold_out: tuple[str, ...] = ()  # views that training never sees; (): the first sample's last; ("none",): none
@@ -108,6 +109,8 @@ class TrainConfig:
             raise ModelError(
                 f"input_views: expected {self.inputs} different views (inputs), got {', '.join(self.input_views)}"
             )
+        if self.fewest_inputs is not None and not 1 <= self.fewest_inputs <= self.inputs:
+            raise ModelError(f"fewest_inputs: expected 1 .. {self.inputs} (inputs), got {self.fewest_inputs}")
         if self.target_views and self.targets is not None:
             raise ModelError("expected either targets (how many) or target_views (which), got both")
         both = sorted(set(self.hold_out) & {*self.input_views, *self.target_views})

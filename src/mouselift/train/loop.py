@@ -190,6 +190,7 @@ class _Run:
             pin_memory=self.device.type == "cuda",
             rank=ranks.rank,
             ranks=ranks.count,
+            inputs=None if config.fewest_inputs is None else (config.fewest_inputs, config.inputs),
         )
         progress("updates", self.state.update, config.updates)
         saved = time.monotonic()

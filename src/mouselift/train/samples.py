@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
+import numpy as np
 from torch.utils.data import DataLoader, Dataset
 
 from mouselift.data.dataset import MultiViewDataset, reading_processes
@@ -14,16 +15,23 @@ from mouselift.data.sample import Batch, SampleTensors, collate
 _AHEAD = 4  # batches that each process reads before they are asked for
 
 
+_INPUTS = 1 << 21  # a stream of random numbers of its own
+
+
 class NumberedSamples(Dataset[SampleTensors]):
-    """Sample n, n = 0, 1, ...: epochs follow one another without a gap, each in its own order with its own draws."""
+    """Sample n, n = 0, 1, ...: epochs follow one another without a gap, each in its own order with its own draws.
+
+    Asked for by its number and how many views go in (None: what the dataset's choice says).
+    """
 
     def __init__(self, dataset: MultiViewDataset) -> None:
         self.dataset = dataset
         self._order = lru_cache(maxsize=2)(dataset.order)
 
-    def __getitem__(self, index: int) -> SampleTensors:
-        epoch, place = divmod(index, len(self.dataset))
-        return self.dataset.sample(self._order(epoch)[place], epoch)
+    def __getitem__(self, asked: tuple[int, int | None]) -> SampleTensors:
+        number, inputs = asked
+        epoch, place = divmod(number, len(self.dataset))
+        return self.dataset.sample(self._order(epoch)[place], epoch, inputs)
 
     def __getstate__(self) -> dict[str, Any]:  # a cache does not travel to worker processes
         return {"dataset": self.dataset}
@@ -41,13 +49,21 @@ def batches_from(
     pin_memory: bool = False,
     rank: int = 0,
     ranks: int = 1,
+    inputs: tuple[int, int] | None = None,
 ) -> Iterator[Batch]:
     """`count` batches of `batch` samples from number `first` on, read ahead by `workers` processes.
 
-    Of `ranks` processes that take a batch each at a time, number `rank` gets those that are its own.
+    Of `ranks` processes that take a batch each at a time, number `rank` gets those that are its own. inputs: fewest and
+    most views that go in, drawn for each batch by its first sample's number; None: what the dataset's choice says.
     """
     starts = [first + (k * ranks + rank) * batch for k in range(count)]
-    numbers = [list(range(start, start + batch)) for start in starts]
+
+    def views(start: int) -> int | None:
+        if inputs is None:
+            return None
+        return int(np.random.default_rng([dataset.seed, start, _INPUTS]).integers(inputs[0], inputs[1] + 1))
+
+    numbers = [[(number, views(start)) for number in range(start, start + batch)] for start in starts]
     loader: DataLoader[Any] = DataLoader(
         NumberedSamples(dataset),
         batch_sampler=numbers,
