@@ -63,3 +63,13 @@ def test_a_run_leaves_the_file(config: Callable[..., TrainConfig], dataset: Path
     assert not (tmp_path / "no").exists()  # before hours are spent
     with pytest.raises(ModelError, match="wants VGG19's weights"):
         train_model(config(checkpoint=None), dataset, tmp_path / "none", later)
+
+
+def test_half_the_bytes(tmp_path: Path) -> None:
+    model, whole, half = GSLRM(tiny()), tmp_path / "whole.safetensors", tmp_path / "half.safetensors"
+    save_gslrm(model, whole)
+    save_gslrm(model, half, dtype=torch.float16)
+    assert half.stat().st_size < 0.6 * whole.stat().st_size
+    found = load_gslrm(half).state_dict()
+    assert all(found[key].dtype == torch.float32 for key in found)
+    assert all(torch.equal(found[key], value.half().float()) for key, value in model.state_dict().items())

@@ -230,7 +230,7 @@ def test_what_does_not_fit_is_refused_by_name(config: Make, dataset: Path, tmp_p
         train_model(config(hold_out=("top",)), dataset, tmp_path / "c")
     with pytest.raises(ModelError, match=r"size: expected a multiple of 8"):
         train_model(config(), dataset, tmp_path / "d", TrainOptions(size=30))
-    with pytest.raises(ModelError, match=r"recipe: expected one of tiny_cpu, rtx3060, full, cluster, got 'rtx'"):
+    with pytest.raises(ModelError, match=r"recipe: expected one of tiny_cpu, box, rtx3060, full, cluster, got 'rtx'"):
         train_model("rtx", dataset, tmp_path / "e")
     with pytest.raises(ModelError, match=r"give a checkpoint"):
         train_model("rtx3060", dataset, tmp_path / "f")

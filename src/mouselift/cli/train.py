@@ -19,8 +19,8 @@ from mouselift.train.options import RecipeName, TrainOptions
 class Train:
     """Train the reconstructor on a prepared dataset, from released weights or from none.
 
-    RECIPE: tiny_cpu (random weights, 64 px, minutes on two cores: a demonstration), rtx3060 (the released network with
-    LoRA on a 12 GB card), full (all of its weights, 24 GB and more), cluster (full on several cards, a process each:
+    RECIPE: tiny_cpu (random weights, 64 px, minutes on two cores: a demonstration), box (a small network, 128 px, hours
+    on two cores), rtx3060 (the released network with LoRA on a 12 GB card), full (all of its weights, 24 GB and more), cluster (full on several cards, a process each:
     torchrun --nproc_per_node 8 -m mouselift train cluster DATASET OUT). The dataset's cameras are audited first. OUT
     gets last.safetensors and best.safetensors, which `mouselift reconstruct` and `evaluate` take, the log and pictures
     of held-out views; the same command goes on where a run was stopped. Not yet run on a GPU by us.
@@ -28,7 +28,7 @@ class Train:
     """
 
     recipe: Annotated[tyro.conf.Positional[RecipeName], tyro.conf.arg(metavar="RECIPE")]
-    """tiny_cpu, rtx3060, full or cluster."""
+    """tiny_cpu, box, rtx3060, full or cluster."""
     dataset: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATASET")] = None
     """Folder of samples in FaceLift's format (its lists say what is trained on, if it has any), or a list file."""
     out: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None

@@ -164,6 +164,27 @@ def tiny_cpu() -> TrainConfig:
     )
 
 
+def box() -> TrainConfig:
+    """The small network that comes with mouselift: 128 px, three to six views, 2.9 million parameters, two CPU cores.
+
+    From random weights in hours (experiments/box), or on from those that come with it (`checkpoint`).
+    """
+    return replace(
+        tiny_cpu(),
+        recipe="box",
+        network=replace(from_scratch(), width=192),
+        updates=4000,
+        warmup=100,
+        batch=8,
+        size=128,
+        inputs=6,
+        fewest_inputs=3,
+        ema=0.995,
+        validate_every=500,
+        validation_samples=24,
+    )
+
+
 def rtx3060() -> TrainConfig:
     """The released network on one 12 GB card: 384 px, four views in, LoRA, bfloat16. Give `checkpoint`."""
     return TrainConfig(
@@ -209,7 +230,7 @@ def cluster() -> TrainConfig:
 
 
 RECIPES: dict[str, Callable[[], TrainConfig]] = {
-    recipe.__name__: recipe for recipe in (tiny_cpu, rtx3060, full, cluster)
+    recipe.__name__: recipe for recipe in (tiny_cpu, box, rtx3060, full, cluster)
 }
 
 

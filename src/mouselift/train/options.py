@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
-RecipeName = Literal["tiny_cpu", "rtx3060", "full", "cluster"]
+RecipeName = Literal["tiny_cpu", "box", "rtx3060", "full", "cluster"]
 TrainPrecision = Literal["float32", "bfloat16", "float16"]
 OptimiserName = Literal["adamw", "adamw8bit"]
 TrackerName = Literal["tensorboard", "wandb"]  # of train.trackers

@@ -45,15 +45,15 @@ def load_gslrm(path: Path, config: GSLRMConfig | None = None) -> GSLRM:
     return model.requires_grad_(True).eval()  # assigned tensors come without gradients
 
 
-def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False) -> None:
-    """All weights as float32: `.safetensors` with the configuration inside, or `.pt` in the release's layout.
+def save_gslrm(model: GSLRM, path: Path, overwrite: bool = False, dtype: torch.dtype = torch.float32) -> None:
+    """All weights as `dtype`: `.safetensors` with the configuration inside, or `.pt` in the release's layout.
 
     Whole file or none. CheckpointError for another suffix, or a network whose LoRA factors are not merged
     (`models.lora.merge`); OutputError for an existing file without `overwrite`, or one that cannot be written.
     """
     if path.suffix not in (".safetensors", ".pt"):
         raise CheckpointError(f"{path}: expected a name that ends in .safetensors or .pt, got {path.suffix!r}")
-    state = {key: value.detach().float().cpu().contiguous() for key, value in model.state_dict().items()}
+    state = {key: value.detach().to("cpu", dtype).contiguous() for key, value in model.state_dict().items()}
     _check(path, state, _without_weights(model.config), verb="hold")
     with whole_file(path, overwrite) as temporary:
         if path.suffix == ".pt":
