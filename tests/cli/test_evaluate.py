@@ -94,7 +94,6 @@ def refused(error: type[Exception], words: str, *given: Any, **options: Any) -> 
 
 
 def test_one_source_of_gaussians(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:
-    refused(ModelError, "expected --checkpoint FILE, or --gaussians", dataset)
     refused(ModelError, "expected --checkpoint FILE, or --gaussians", dataset, checkpoint, tmp_path)
     refused(DatasetError, "--rotate makes a reconstruction a view", dataset, None, tmp_path, rotate=True)
     refused(DatasetError, r"expected one of sample_0/gaussians.ply", dataset, None, tmp_path)

@@ -83,7 +83,6 @@ def test_a_job_is_picklable(dataset: Path) -> None:
     [
         ({"method": "fit", "checkpoint": Path("a.pt")}, "uses no network"),
         ({"method": "fit", "refine": 3}, "uses no network"),
-        ({}, "or --method fit, which needs no network"),
         ({"checkpoint": Path("a.pt"), "camera_colours": True}, "--camera-colours belongs to a fit"),
         ({"method": "fit", "steps": -1}, "expected at least 0"),
     ],

@@ -11,7 +11,7 @@ import tyro
 from mouselift.cli.console import EXIT_OK, emit_json, say, table
 from mouselift.cli.flags import Dataset, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
-from mouselift.cli.reconstruct import tell, tell_fit, use_threads
+from mouselift.cli.reconstruct import tell, tell_box, tell_fit, use_threads
 from mouselift.reconstruct.options import EvaluateOptions
 
 if TYPE_CHECKING:
@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 class Evaluate:
     """Score reconstructions against their images: PSNR, SSIM and IoU on the subject first, held-out views first.
 
-    Every sample's Gaussians come from a checkpoint, from a fit without a network (--method fit), or from files that are
-    there already (--gaussians); each view is drawn with its camera and compared. With --out: tables as CSV and JSON, a
-    page, and images of every sample; a killed run goes on when the same command is given again. Example: `mouselift
-    evaluate out/mouse7/data_val.txt --checkpoint ckpt.pt --out evaluated`
+    Every sample's Gaussians come from a network (--checkpoint; by default the small one that comes with mouselift),
+    from a fit without one (--method fit), or from files that are there already (--gaussians); each view is drawn with
+    its camera and compared. With --out: tables as CSV and JSON, a page, and images of every sample; a killed run goes
+    on when the same command is given again.
+    Example: `mouselift evaluate out/mouse7/data_val.txt --checkpoint ckpt.pt --out evaluated`
     """
 
     dataset: Dataset
@@ -70,6 +71,8 @@ class Evaluate:
 
         drawn = f"{plan.rounds:,} set{'' if plan.rounds == 1 else 's'} of Gaussians"
         say(f"{counted(len(plan.tasks), 'sample')}, {drawn}; {plan.rule.words}.", error=True, markup=False)
+        if self.options.boxed:
+            tell_box()
         if found is not None:
             tell(found, disk=False)
             return

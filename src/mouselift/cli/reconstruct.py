@@ -12,7 +12,7 @@ from mouselift.cli.console import EXIT_OK, duration, emit_json, say, size, table
 from mouselift.cli.flags import Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
-from mouselift.reconstruct.options import ReconstructOptions
+from mouselift.reconstruct.options import BOX_SIZE, ReconstructOptions
 
 if TYPE_CHECKING:
     from mouselift.reconstruct.plan import Estimate, Plan
@@ -28,9 +28,9 @@ class Reconstruct:
 
     For each sample OUT/<sample> gets gaussians.ply (opens in splat viewers), renders of all views, scores, a turntable
     and a page, index.html. OUT/metrics.csv holds all scores. An OUT that ends in .ply, for one sample: only that file.
-    Finished samples are skipped when the same command is given again. No weights come with mouselift; see
-    docs/guides/reconstruct.md. Examples: `mouselift reconstruct out/mouse7 recon/mouse7 --method fit`;
-    `mouselift reconstruct out/mouse7 recon/mouse7 --checkpoint facelift.pt`
+    Finished samples are skipped when the same command is given again. Without --checkpoint the small network runs that
+    comes with mouselift; see docs/guides/reconstruct.md. Examples: `mouselift reconstruct out/mouse7 recon/mouse7`;
+    `mouselift reconstruct out/mouse7 recon/mouse7 --checkpoint facelift.pt`; `... --method fit`
     """
 
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="SAMPLE... OUT")]
@@ -54,6 +54,8 @@ class Reconstruct:
         def announce(plan: Plan, found: Estimate | None) -> None:
             if self.json:
                 return
+            if self.options.boxed:
+                tell_box()
             if found is not None:
                 tell(found, disk=True)
             else:
@@ -90,6 +92,16 @@ def use_threads(count: int | None) -> None:
         raise DatasetError(f"--threads: expected at least 1, got {count}")
     if count is not None:
         torch.set_num_threads(count)
+
+
+def tell_box() -> None:
+    """That no checkpoint was given, for a person."""
+    say(
+        f"No --checkpoint: the small network that comes with mouselift. It learned from synthetic mice and rats at "
+        f"{BOX_SIZE} px; what it is worth: docs/guides/box.md",
+        error=True,
+        markup=False,
+    )
 
 
 def tell(found: Estimate, disk: bool) -> None:

@@ -20,10 +20,11 @@ class Train:
     """Train the reconstructor on a prepared dataset, from released weights or from none.
 
     RECIPE: tiny_cpu (random weights, 64 px, minutes on two cores: a demonstration), box (a small network, 128 px, hours
-    on two cores), rtx3060 (the released network with LoRA on a 12 GB card), full (all of its weights, 24 GB and more), cluster (full on several cards, a process each:
-    torchrun --nproc_per_node 8 -m mouselift train cluster DATASET OUT). The dataset's cameras are audited first. OUT
-    gets last.safetensors and best.safetensors, which `mouselift reconstruct` and `evaluate` take, the log and pictures
-    of held-out views; the same command goes on where a run was stopped. Not yet run on a GPU by us.
+    on two cores), rtx3060 (the released network with LoRA on a 12 GB card), full (all of its weights, 24 GB and more),
+    cluster (full on several cards, a process each: torchrun --nproc_per_node 8 -m mouselift train cluster DATASET OUT).
+    The dataset's cameras are audited first. OUT gets last.safetensors and best.safetensors, which `mouselift
+    reconstruct` and `evaluate` take, the log and pictures of held-out views; the same command goes on where a run was
+    stopped. Not yet run on a GPU by us.
     Example: `mouselift train tiny_cpu out/mouse7 runs/mouse7`
     """
 

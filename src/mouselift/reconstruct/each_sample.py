@@ -12,7 +12,7 @@ from mouselift.fit.camera_colours import CameraColours, camera_colours
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.fit_source import FitSource, RefinedSource
-from mouselift.reconstruct.gaussian_source import FileSource, NetworkSource, Source, device_of
+from mouselift.reconstruct.gaussian_source import BOX, FileSource, NetworkSource, Source, device_of
 from mouselift.reconstruct.metrics import Distance
 from mouselift.reconstruct.options import EvaluateOptions, FilterName, ReconstructOptions, colour_of
 from mouselift.reconstruct.plan import Task
@@ -30,8 +30,7 @@ def source_of(options: ReconstructOptions | EvaluateOptions) -> Source:
         return FitSource(options.steps, options.device)
     if isinstance(options, EvaluateOptions) and options.gaussians is not None:
         return FileSource(options.gaussians, device, options.activated)
-    assert options.checkpoint is not None, "the options have one of the three"
-    network = NetworkSource(options.checkpoint, options.dtype, options.device, options.mask_margin)
+    network = NetworkSource(options.checkpoint or BOX, options.dtype, options.device, options.mask_margin)
     return RefinedSource(network, options.refine) if options.refine else network
 
 

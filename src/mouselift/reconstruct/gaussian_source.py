@@ -10,6 +10,7 @@ from typing import Protocol, runtime_checkable
 
 import torch
 
+import mouselift.models
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.gaussians.activated import Activated
@@ -23,6 +24,7 @@ from mouselift.reconstruct.options import Precision
 from mouselift.render.base import Gaussians
 from mouselift.run_folder import file_digest
 
+BOX = Path(mouselift.models.__file__).with_name("box.safetensors")  # the weights that come with mouselift
 _DTYPES = (torch.float32, torch.bfloat16)
 
 
@@ -178,7 +180,8 @@ class NetworkSource:
     @property
     def words(self) -> str:
         near = "" if self.mask_margin is None else f", patches within {self.mask_margin} px of the masks"
-        return f"{self.checkpoint.name}, {self.precision}{near}"
+        name = "the network that comes with mouselift" if self.checkpoint == BOX else self.checkpoint.name
+        return f"{name}, {self.precision}{near}"
 
     @property
     def device(self) -> torch.device:

@@ -17,6 +17,7 @@ Levels3 = tuple[int, int, int]  # red, green, blue, 0..255
 
 STEPS = 100  # of a fit: `benchmarks/fit.py` prints what fewer and more reach
 MIN_VIEWS = 4  # of a sample, for a view to be held out unasked: three are the fewest worth reconstructing from
+BOX_SIZE = 128  # pixels a side: what the network that comes with mouselift was trained on
 NONE = "none"  # in place of a view's name: hold none out
 
 
@@ -96,7 +97,8 @@ class ReconstructOptions:
     """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist or numbers out of range."""
 
     checkpoint: Path | None = None
-    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
+    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift. Default: the small network that
+    comes with it, which learned from synthetic mice and rats at 128 px."""
     method: Method = "network"
     """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
     steps: int = STEPS
@@ -131,9 +133,16 @@ class ReconstructOptions:
         if self.filter not in get_args(FilterName):
             raise ModelError(f"filter: expected one of {', '.join(get_args(FilterName))}, got {self.filter!r}")
         _check_method(self, self.checkpoint is not None)
+        if self.boxed and self.size is None:
+            object.__setattr__(self, "size", BOX_SIZE)
         if self.turntable < 0:
             raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
         _check(self.size, self.background, self.mask_margin)
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the network that comes with mouselift is asked for."""
+        return self.method == "network" and self.checkpoint is None
 
     @property
     def rule(self) -> HoldOut:
@@ -154,12 +163,13 @@ class ReconstructOptions:
 class EvaluateOptions:
     """What `evaluate_reconstruction` is asked for: a checkpoint or files of Gaussians, and what is held out.
 
-    ModelError unless one of `checkpoint` and `gaussians` is given; DatasetError where options contradict one another
+    ModelError where both `checkpoint` and `gaussians` are given; DatasetError where options contradict one another
     or numbers are out of range.
     """
 
     checkpoint: Path | None = None
-    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift."""
+    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift. Default: the small network that
+    comes with it, which learned from synthetic mice and rats at 128 px."""
     method: Method = "network"
     """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
     steps: int = STEPS
@@ -203,6 +213,8 @@ class EvaluateOptions:
         if self.gaussians is not None and (self.method == "fit" or self.refine):
             raise ModelError("--method fit and --refine make Gaussians; expected them without --gaussians")
         _check_method(self, self.checkpoint is not None or self.gaussians is not None)
+        if self.boxed and self.size is None:
+            object.__setattr__(self, "size", BOX_SIZE)
         if self.activated is not None and self.gaussians is None:
             raise DatasetError("--activated says how files of Gaussians are read; expected --gaussians with it")
         if self.gaussians is not None and self.rotate:
@@ -211,6 +223,11 @@ class EvaluateOptions:
             raise DatasetError("--mask-margin says what enters a network; expected --checkpoint with it")
         HoldOut(self.hold_out, self.views, self.rotate)
         _check(self.size, self.background, self.mask_margin)
+
+    @property
+    def boxed(self) -> bool:
+        """Whether the network that comes with mouselift is asked for."""
+        return self.method == "network" and self.checkpoint is None and self.gaussians is None
 
     @property
     def rule(self) -> HoldOut:
@@ -227,9 +244,6 @@ def _check_method(options: ReconstructOptions | EvaluateOptions, given: bool) ->
     fits = options.method == "fit"
     if fits and (given or options.refine or options.mask_margin is not None):
         raise ModelError("--method fit uses no network; expected it without --checkpoint, --refine and --mask-margin")
-    if not fits and not given:
-        files = ", or --gaussians FOLDER with files that are there already" if hasattr(options, "gaussians") else ""
-        raise ModelError(f"expected --checkpoint FILE{files}, or --method fit, which needs no network")
     if options.steps < 0 or options.refine < 0:
         raise ModelError(f"steps and refine: expected at least 0, got {options.steps} and {options.refine}")
     if options.camera_colours and not (fits or options.refine):

@@ -293,7 +293,7 @@ def _evaluation(
         notes["Refined"] = f"{options.refine} steps"
     if colours is not None:
         notes["Camera colours"] = f"of all {len(plan.tasks)} samples, held-out views included: {colours.words}"
-    if options.checkpoint is not None:
+    if options.checkpoint is not None or options.boxed:
         notes["Precision"] = options.dtype
     if options.lpips is not None:
         notes["LPIPS weights"] = str(options.lpips)
