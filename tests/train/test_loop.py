@@ -27,6 +27,7 @@ from mouselift.train.log import read_log
 from mouselift.train.loop import train_model
 from mouselift.train.optimiser import Optimiser
 from mouselift.train.options import TrainOptions
+from mouselift.train.state import load_state
 
 Make = Callable[..., TrainConfig]
 
@@ -127,6 +128,16 @@ def test_killed_anywhere_and_resumed_equals_undisturbed(
     assert [(line.update, line.kind, line.loss, line.norm, line.psnr) for line in undisturbed] == [
         (line.update, line.kind, line.loss, line.norm, line.psnr) for line in resumed
     ]
+
+
+def test_the_saved_weights_are_the_running_mean(config: Make, dataset: Path, tmp_path: Path) -> None:
+    train_model(config(ema=0.8, updates=3, warmup=0), dataset, tmp_path / "run")
+    found = load_state(tmp_path / "run", torch.device("cpu"))
+    assert found is not None
+    mean, saved = found[1]["ema"], weights(tmp_path / "run")
+    assert mean.keys() == saved.keys()
+    assert all(torch.equal(saved[key], value) for key, value in mean.items())
+    assert not any(torch.equal(saved[key], value) for key, value in found[1]["weights"].items())
 
 
 def test_another_seed_gives_other_weights(config: Make, dataset: Path, tmp_path: Path) -> None:
