@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 .PHONY: demo test types suite docs format gpu clean
 
-demo: $(VENV)/.installed
+demo: $(VENV)/.demo-installed
 	$(BIN)/mouselift demo demo
 
 test: $(VENV)/.test-installed
@@ -35,6 +35,11 @@ $(VENV)/.installed: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 	$(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# With the network's part, so that the demo ends in 3D; torch as in the tests.
+$(VENV)/.demo-installed: $(VENV)/.installed constraints.txt
+	$(BIN)/python -m pip install --quiet --editable '.[train]' --constraint constraints.txt
 	touch $@
 
 $(VENV)/.test-installed: $(VENV)/.installed constraints.txt

@@ -15,7 +15,8 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     out = tmp_path / "demo"
     command = ["demo", str(out), "--json", "--workers", "1"]  # a process a dataset takes longer than its 12 samples
     assert run(command) == 0
-    presets = {r["preset"]: r for r in json.loads(capsys.readouterr().out)["presets"]}
+    said = json.loads(capsys.readouterr().out)
+    presets = {r["preset"]: r for r in said["presets"]}
     for name in ("per-sample", "per-view", "canonical"):
         assert presets[name]["iou_worst"] > 0.98
         assert presets[name]["tangency_px"] < 1.0
@@ -23,6 +24,11 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert presets["legacy"]["iou_mean"] < 0.5
     assert presets["legacy"]["tangency_px"] > 5.0
     assert presets["legacy"]["verdict"] == "fail"
+    made = said["reconstruction"]
+    assert made["held_out"] == "Camera6"
+    assert made["foreground_psnr"] > 17
+    assert made["iou"] > 0.7
+    assert (out / made["page"]).is_file()
     page = (out / "index.html").read_text(encoding="utf-8")
     assert not re.search(r'(src|href)="(?!data:|#|[a-z-]+\.html")', page), "opens offline: nothing is fetched"
     assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))

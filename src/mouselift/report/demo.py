@@ -1,9 +1,10 @@
-"""The demo: a synthetic recording prepared four ways, checked against the truth, on one page."""
+"""The demo: a synthetic recording prepared four ways, checked against the truth and reconstructed, on one page."""
 
 from __future__ import annotations
 
 import shutil
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
 
@@ -26,7 +27,7 @@ from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.progress import Progress, renamed
 from mouselift.report.dataset_page import write_report
 from mouselift.report.options import ReportOptions
-from mouselift.report.page import image_uri, render_page
+from mouselift.report.page import data_uri, image_uri, render_page
 from mouselift.report.sheet import contact_sheet, outline_on, tile_of_sample, tile_of_source
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.raster import render_silhouette
@@ -36,6 +37,7 @@ SPEC = CaptureSpec(frames=12, fps=1.6, start=0.5, seed=3)
 _TILE = 176
 _SHOWN = (2, 8)  # frames on the contact sheets
 _GOOD_IOU = 0.98
+_RECONSTRUCTED = "reconstructed"  # folder
 TRUE_OUTLINE = (0, 150, 255)
 _WORDS = {
     "per-sample": "One scale for all views of an instant. The default.",
@@ -68,9 +70,23 @@ class PresetResult:
 
 
 @dataclass(frozen=True)
+class Reconstruction:
+    """One sample turned into Gaussians by the network that comes with mouselift, one view held out."""
+
+    page: str  # relative to the demo's
+    turntable: str  # the sheet of stills, likewise
+    inputs: int  # views
+    held_out: str  # camera
+    foreground_psnr: float  # dB, of the held-out view
+    iou: float
+    gaussians: int
+
+
+@dataclass(frozen=True)
 class DemoResult:
     page: Path
     presets: tuple[PresetResult, ...]
+    reconstruction: Reconstruction | None  # None: torch is not installed
 
 
 def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
@@ -86,7 +102,7 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
         prepare_dataset(capture, dataset, options, workers=workers, progress=renamed(progress, name))
         results.append(_result(name, dataset, truth, workers, progress))
         sheets[name] = image_uri(_sheet(dataset, truth))
-    page = out / "index.html"
+    page, made = out / "index.html", _reconstruction(out, progress)
     render_page(
         "demo.html.j2",
         page,
@@ -94,12 +110,41 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
         results=results,
         sheets=sheets,
         source_sheet=image_uri(_source_sheet(CaptureSource(capture))),
+        made=made,
+        turntable=made and data_uri((out / made.turntable).read_bytes(), "image/jpeg"),
         frames=SPEC.frames,
         cameras=len(capture.cameras),
         capture=capture_folder,
         out=out,
     )
-    return DemoResult(page, tuple(results))
+    return DemoResult(page, tuple(results), made)
+
+
+def _reconstruction(out: Path, progress: Progress) -> Reconstruction | None:
+    """Of the middle sample of the `canonical` dataset."""
+    if find_spec("torch") is None or find_spec("numba") is None:
+        return None
+    from mouselift.reconstruct.options import ReconstructOptions
+    from mouselift.reconstruct.pipeline import reconstruct_samples
+    from mouselift.reconstruct.record import PAGE, STILLS
+    from mouselift.report.reconstruction_page import write_reconstruction_page
+
+    samples = find_samples(out / "canonical")
+    folder = samples[len(samples) // 2]
+    *inputs, held_out = read_sample(folder).names
+    options = ReconstructOptions(views=tuple(inputs), device="cpu")
+    (record,) = reconstruct_samples(
+        folder,
+        out / _RECONSTRUCTED,
+        options,
+        progress=renamed(progress, _RECONSTRUCTED),
+        page=write_reconstruction_page,
+    ).records
+    psnr, iou = (record.mean(name, "held-out") for name in ("foreground_psnr", "iou"))
+    assert psnr is not None
+    assert iou is not None
+    made = f"{_RECONSTRUCTED}/{record.id}"
+    return Reconstruction(f"{made}/{PAGE}", f"{made}/{STILLS}", len(inputs), held_out, psnr, iou, record.kept)
 
 
 def _capture(folder: Path, progress: Progress) -> Truth:
