@@ -26,7 +26,7 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert presets["legacy"]["verdict"] == "fail"
     made = said["reconstruction"]
     assert made["held_out"] == "Camera6"
-    assert made["foreground_psnr"] > 17
+    assert made["foreground_psnr"] > 14
     assert made["iou"] > 0.7
     assert (out / made["page"]).is_file()
     page = (out / "index.html").read_text(encoding="utf-8")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mouselift.models.gslrm.facelift import load_gslrm, read_state
+import torch
+
+from mouselift.models.gslrm.facelift import read_state, save_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.each_sample import source_of
 from mouselift.reconstruct.gaussian_source import BOX, NetworkSource
@@ -14,7 +16,7 @@ from mouselift.synthetic.individual import HELD_OUT
 from mouselift.synthetic.samples import SampleOptions, write_samples
 from mouselift.train.config import box
 
-FLOOR = (17.0, 0.75)  # dB, IoU: far below what docs/guides/box.md states, far above an untrained network
+FLOOR = 0.7  # IoU: below what docs/guides/box.md states
 
 
 def test_it_runs_where_no_checkpoint_is_given() -> None:
@@ -37,13 +39,24 @@ def test_its_file() -> None:
 
 
 def test_it_reconstructs_an_animal_that_it_never_saw(tmp_path: Path) -> None:
-    """Views never given of a held-out individual; random weights of the same network fall short."""
+    """Views never given of a held-out individual: what random weights of the same network do not reach."""
     write_samples(tmp_path / "data", [HELD_OUT[0]], 1, SampleOptions(framing="canonical", extra=2, supersample=1))
-    options = EvaluateOptions(views=tuple(f"cam{k}" for k in range(6)), device="cpu")
-    (record,) = evaluate_reconstruction(tmp_path / "data", None, options).records
-    psnr, iou = (record.mean(name, "held-out") for name in ("foreground_psnr", "iou"))
+    torch.manual_seed(0)
+    save_gslrm(GSLRM(box().network), tmp_path / "random.safetensors")
+    views = tuple(f"cam{k}" for k in range(6))
+    trained, random = (
+        _scores(tmp_path / "data", checkpoint, views) for checkpoint in (None, tmp_path / "random.safetensors")
+    )
+    assert trained[0] > random[0] + 2.0
+    assert trained[1] > random[1] + 0.25
+    assert trained[1] > FLOOR
+
+
+def _scores(dataset: Path, checkpoint: Path | None, views: tuple[str, ...]) -> tuple[float, float]:
+    """Foreground PSNR and IoU of the views that were not given."""
+    options = EvaluateOptions(checkpoint=checkpoint, views=views, size=128, device="cpu")
+    (record,) = evaluate_reconstruction(dataset, None, options).records
+    psnr, iou = record.mean("foreground_psnr", "held-out"), record.mean("iou", "held-out")
     assert psnr is not None
     assert iou is not None
-    assert psnr > FLOOR[0]
-    assert iou > FLOOR[1]
-    assert not load_gslrm(BOX).state_dict().keys() ^ GSLRM(box().network).state_dict().keys()
+    return psnr, iou
