@@ -9,7 +9,7 @@ Matusik et al., SIGGRAPH 2000.)
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -54,43 +54,43 @@ def hull_maps(
                 continue
             o, d = (part[sample, view, :, rows, columns].T for part in (origins, directions))  # [r, 3]
             find = _compiled if alpha.device.type == "cpu" else _walked
-            found = find(alpha[sample], w2c, fxfycxcy[sample], view, o, d, along)
+            found = find(_Walk(alpha[sample], w2c, fxfycxcy[sample], view, o, d, along))
             out[sample, view, :, rows, columns] = found.T
     return out
 
 
-def _compiled(
-    alpha: Float[Tensor, "v h w"],
-    w2c: Float[Tensor, "v 4 4"],
-    fxfycxcy: Float[Tensor, "v 4"],
-    view: int,
-    origins: Float[Tensor, "r 3"],
-    directions: Float[Tensor, "r 3"],
-    along: Float[Tensor, " n"],
-) -> Float[Tensor, "r 2"]:
+class _Walk(NamedTuple):
+    """One view's rays through the masks of the others."""
+
+    alpha: Float[Tensor, "v h w"]
+    w2c: Float[Tensor, "v 4 4"]
+    fxfycxcy: Float[Tensor, "v 4"]
+    view: int  # whose rays they are
+    origins: Float[Tensor, "r 3"]
+    directions: Float[Tensor, "r 3"]
+    along: Float[Tensor, " n"]  # steps about each ray's point nearest the origin
+
+
+def _compiled(walk: _Walk) -> Float[Tensor, "r 2"]:
     """As `_walked`."""
     from mouselift.models.gslrm.hull_march import counts_before, entries
 
-    out, others = np.empty((len(origins), 2), dtype=np.float32), len(alpha) - 1
-    masks, *cameras, o, d = (np.ascontiguousarray(part.numpy()) for part in (alpha, w2c, fxfycxcy, origins, directions))
+    out, others = np.empty((len(walk.origins), 2), dtype=np.float32), len(walk.alpha) - 1
+    masks, *cameras, o, d = (
+        np.ascontiguousarray(part.numpy())
+        for part in (walk.alpha, walk.w2c, walk.fxfycxcy, walk.origins, walk.directions)
+    )
     march: Any = entries  # compiled: its types are the arrays'
     march(
-        masks, counts_before(masks, _HALF), *cameras, view, o, d, along.numpy(), others >= _LEAST_OTHERS,
+        masks, counts_before(masks, _HALF), *cameras, walk.view, o, d, walk.along.numpy(), others >= _LEAST_OTHERS,
         np.float32(_NEAR), np.float32(_HALF), min(_LEAST_SEEN, others), out,
     )  # fmt: skip
     return torch.from_numpy(out)
 
 
-def _walked(
-    alpha: Float[Tensor, "v h w"],
-    w2c: Float[Tensor, "v 4 4"],
-    fxfycxcy: Float[Tensor, "v 4"],
-    view: int,
-    origins: Float[Tensor, "r 3"],
-    directions: Float[Tensor, "r 3"],
-    along: Float[Tensor, " n"],
-) -> Float[Tensor, "r 2"]:
+def _walked(walk: _Walk) -> Float[Tensor, "r 2"]:
     """Of one view's rays: the hull's entry less the ray's nearest point, and 1, or twice 0 where there is none."""
+    alpha, w2c, fxfycxcy, view, origins, directions, along = walk
     t0 = -(origins * directions).sum(dim=1)
     points = origins[:, None] + (t0[:, None] + along)[..., None] * directions[:, None]  # [r, steps, 3]
     others = [k for k in range(len(alpha)) if k != view]
