@@ -194,8 +194,9 @@ class RunFolder(Generic[R]):
         """Records of samples that are whole on disk: the manifest's, by their files' sizes, then the journal's.
 
         Those of the journal, which a power loss may have met, are read and compared with their checksums. A sample
-        without files (one that was dropped) is whole.
+        without files (one that was dropped) is whole. What this run logged is among them: it is synced first.
         """
+        self.sync()
         for name in (MANIFEST, JOURNAL):
             for line in _lines(self.root / name):
                 try:

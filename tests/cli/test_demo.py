@@ -30,7 +30,9 @@ def test_demo(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert made["iou"] > 0.7
     assert (out / made["page"]).is_file()
     page = (out / "index.html").read_text(encoding="utf-8")
-    assert not re.search(r'(src|href)="(?!data:|#|[a-z-]+\.html")', page), "opens offline: nothing is fetched"
+    assert not re.search(r'(src|href)="(?!data:|#|[a-z-]+\.html|reconstructed/[a-z0-9_]+/index\.html)', page), (
+        "opens offline: nothing is fetched"
+    )
     assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img[^>]*>", page))
     assert len(page) < 2_000_000
     assert not list(out.glob(".writing*"))

@@ -45,7 +45,7 @@ def call_depths(work: Callable[[], object]) -> dict[str, int]:
 def test_a_frame_passes_through_few_files(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[dict[str, int]] = []
 
-    def one_frame(job: Callable[..., Iterator[Any]], blocks: Sequence[Sequence[int]], workers: int) -> Iterator[Any]:
+    def one_frame(job: Callable[..., Iterator[Any]], blocks: Sequence[Sequence[int]], *_: object) -> Iterator[Any]:
         (block,) = blocks
         done: list[Any] = []
         found.append(call_depths(lambda: done.extend(job(block))))
@@ -58,4 +58,5 @@ def test_a_frame_passes_through_few_files(recording: Path, tmp_path: Path, monke
     depths = found[-1]
     steps = sorted(file for file, depth in depths.items() if depth <= 2 and file.startswith(STEPS))
     assert len(steps) <= 6, steps  # those that the worker's function enters itself or through one other
-    assert len(depths) <= 24, sorted(depths)  # with all that these call, down to the lens (29 at 8c97fb4)
+    # with all that these call, down to the lens and to the report of progress from other processes (29 at 8c97fb4)
+    assert len(depths) <= 25, sorted(depths)

@@ -13,7 +13,6 @@ from mouselift.findings import Finding
 from mouselift.geometry.outline_mismatch import RATIO
 
 MOST_SAMPLES = 300  # pooled, evenly spaced: a median over 300 samples is known to a tenth of its spread
-_CODE = "tangency-pooled"
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
 _ALONE = {"tangency", "tangency-unknown"}  # what one sample says of its cameras, and what all together may know better
@@ -34,14 +33,14 @@ def pooled_findings(pooled: PooledTangency, explained: bool = False) -> list[Fin
             f"{who} cannot be judged: {pooled.samples} samples show {test.seen} independent numbers of the cameras, "
             f"and noise is known from {test.blocks} of them; more samples, spread over more places, are needed"
         )
-        return [Finding.of(_CODE, text, severity="warning")]
+        return [Finding.of("tangency-pooled", text, severity="warning")]
     agree = max(test.fault_px, test.needed_px)
     rough = agree > _COARSE_PX
     share = 100 * agree * pooled.size_share / max(pooled.mismatch_px, 1e-9)
     text = f"{who} agree to {agree:.1f} {unit} ({share:.1g} % of the animal) over {pooled.samples} samples; "
     text += f"{_would_not_show(test)}{'; the masks are too rough for more' if rough else ''}. {_unseen(pooled)}"
     severity = "warning" if rough else "note"
-    return [Finding.of(_CODE, text, severity=severity, value=test.fault_px, limit=test.needed_px)]
+    return [Finding.of("tangency-pooled", text, severity=severity, value=test.fault_px, limit=test.needed_px)]
 
 
 def _contradiction(pooled: PooledTangency, blame: Blame, explained: bool) -> list[Finding]:
@@ -72,7 +71,9 @@ def _contradiction(pooled: PooledTangency, blame: Blame, explained: bool) -> lis
             text += ", whatever small change of one camera is tried: the cameras do not belong to the images, or most "
             text += f"masks do not show the animal{which}"
     named = blame.cameras or (None,)
-    return [Finding.of(_CODE, text, severity="error", camera=name, value=off, limit=limit) for name in named]
+    return [
+        Finding.of("tangency-pooled", text, severity="error", camera=name, value=off, limit=limit) for name in named
+    ]
 
 
 def fineness(pooled: PooledTangency) -> str:
