@@ -103,7 +103,7 @@ def test_the_compiled_walk_finds_the_same(views: int, monkeypatch: pytest.Monkey
     alpha[0, -1, 30:] = 0.0
     origins, directions = pixel_rays(c2w, fxfycxcy, SIDE, SIDE)
     compiled = hull_maps(alpha, c2w, fxfycxcy, origins, directions, reach=1.2)
-    monkeypatch.setattr(hull_prior, "_compiled", hull_prior._walked)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(hull_prior, "_compiled", lambda _: hull_prior._walked)  # pyright: ignore[reportPrivateUsage]
     walked = hull_maps(alpha, c2w, fxfycxcy, origins, directions, reach=1.2)
     assert torch.equal(compiled[:, :, 1], walked[:, :, 1])
     assert compiled[:, :, 1].sum() > (15 if views == 2 else 300)

@@ -9,6 +9,7 @@ Matusik et al., SIGGRAPH 2000.)
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -48,12 +49,12 @@ def hull_maps(
     along = torch.linspace(-reach, reach, steps, device=alpha.device)
     for sample in range(b):
         w2c = torch.linalg.inv(c2w[sample])
+        find = _compiled(alpha[sample]) if alpha.device.type == "cpu" else _walked
         for view in range(v):
             rows, columns = torch.nonzero(alpha[sample, view] >= _HALF, as_tuple=True)
             if v < 2 or not len(rows):
                 continue
             o, d = (part[sample, view, :, rows, columns].T for part in (origins, directions))  # [r, 3]
-            find = _compiled if alpha.device.type == "cpu" else _walked
             found = find(_Walk(alpha[sample], w2c, fxfycxcy[sample], view, o, d, along))
             out[sample, view, :, rows, columns] = found.T
     return out
@@ -71,21 +72,25 @@ class _Walk(NamedTuple):
     along: Float[Tensor, " n"]  # steps about each ray's point nearest the origin
 
 
-def _compiled(walk: _Walk) -> Float[Tensor, "r 2"]:
-    """As `_walked`."""
+def _compiled(alpha: Float[Tensor, "v h w"]) -> Callable[[_Walk], Float[Tensor, "r 2"]]:
+    """`_walked` through the masks of one sample, which are looked at once for all its views."""
     from mouselift.models.gslrm.hull_march import counts_before, entries
 
-    out, others = np.empty((len(walk.origins), 2), dtype=np.float32), len(walk.alpha) - 1
-    masks, *cameras, o, d = (
-        np.ascontiguousarray(part.numpy())
-        for part in (walk.alpha, walk.w2c, walk.fxfycxcy, walk.origins, walk.directions)
-    )
+    masks, others = np.ascontiguousarray(alpha.numpy()), len(alpha) - 1
+    counts = counts_before(masks, _HALF)
     march: Any = entries  # compiled: its types are the arrays'
-    march(
-        masks, counts_before(masks, _HALF), *cameras, walk.view, o, d, walk.along.numpy(), others >= _LEAST_OTHERS,
-        np.float32(_NEAR), np.float32(_HALF), min(_LEAST_SEEN, others), out,
-    )  # fmt: skip
-    return torch.from_numpy(out)
+
+    def find(walk: _Walk) -> Float[Tensor, "r 2"]:
+        out = np.empty((len(walk.origins), 2), dtype=np.float32)
+        parts = (walk.w2c, walk.fxfycxcy, walk.origins, walk.directions)
+        *cameras, o, d = (np.ascontiguousarray(part.numpy()) for part in parts)
+        march(
+            masks, counts, *cameras, walk.view, o, d, walk.along.numpy(), others >= _LEAST_OTHERS,
+            np.float32(_NEAR), np.float32(_HALF), min(_LEAST_SEEN, others), out,
+        )  # fmt: skip
+        return torch.from_numpy(out)
+
+    return find
 
 
 def _walked(walk: _Walk) -> Float[Tensor, "r 2"]:
