@@ -21,6 +21,7 @@ from mouselift.render.base import (
     Colour,
     Gaussians,
     RenderCamera,
+    Renderer,
     Rendering,
 )
 
@@ -41,7 +42,7 @@ class Projected:
 
 
 @dataclass(frozen=True)
-class ReferenceRenderer:
+class ReferenceRenderer(Renderer):
     """Tile by tile, the Gaussians in depth order; automatic differentiation keeps all it needs.
 
     Memory for gradients: some 60 bytes a pixel and Gaussian whose boxes share a tile. Use float64 Gaussians for

@@ -20,10 +20,9 @@ from torch import Tensor
 from mouselift.array_types import Array
 from mouselift.fit.subject import Crop, Subject
 from mouselift.progress import Progress, silent
-from mouselift.render.base import MIN_ALPHA, Gaussians, RenderCamera, Renderer, Rendering
+from mouselift.render.base import MIN_ALPHA, Gaussians, Renderer, Rendering
 from mouselift.render.shape import needles
 
-STEPS = 100
 BLACK = (0.0, 0.0, 0.0)
 _RATES = {"positions": 0.2, "scales": 0.03, "rotations": 0.02, "opacities": 0.05, "colours": 0.02}
 _LEAST_RATE = 0.05  # of the first step's, at the end of half a cosine
@@ -38,7 +37,7 @@ def fitted(
     start: Gaussians,
     subject: Subject,
     renderer: Renderer,
-    steps: int = STEPS,
+    steps: int,
     background: Float[Tensor, "3"] | None = None,
     progress: Progress = silent,
 ) -> Gaussians:
@@ -86,7 +85,7 @@ def _run(
         for group, rate in zip(optimiser.param_groups, _RATES.values(), strict=True):
             group["lr"] = rate * share
         gaussians = now()
-        drawn = _draw_all(renderer, gaussians, [crop.camera for crop in crops])
+        drawn = renderer.render_all([(gaussians, crop.camera) for crop in crops], BLACK)
         views = torch.stack([view_loss(got, crop, behind) for got, crop in zip(drawn, crops, strict=True)]).mean()
         colours = leaves["colours"]
         rough = (colours - colours[near].mean(dim=1)).square().sum(dim=-1).mean()
@@ -110,16 +109,6 @@ def view_loss(drawn: Rendering, crop: Crop, behind: Float[Tensor, "3"]) -> Float
     excess = drawn.alpha - crop.alpha
     away = drawn.colour - crop.colour - behind[:, None, None] * excess
     return (away.square().mean(dim=0) + excess.square()).sum() / crop.alpha.sum()
-
-
-def _draw_all(renderer: Renderer, gaussians: Gaussians, cameras: list[RenderCamera]) -> list[Rendering]:
-    """Over black."""
-    if gaussians.positions.device.type == "cpu":
-        from mouselift.render.cpu import CpuRenderer  # compiled at first use
-
-        if isinstance(renderer, CpuRenderer):
-            return renderer.render_all([(gaussians, camera) for camera in cameras], BLACK)
-    return [renderer.render(gaussians, camera, BLACK) for camera in cameras]
 
 
 def _neighbours(positions: Float[Array, "n 3"]) -> Int64[Tensor, "n k"]:

@@ -11,6 +11,7 @@ decides that. (The release also cuts at 3 standard deviations, in whole tiles; i
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -210,7 +211,7 @@ class Rendering:
 
 @runtime_checkable  # for the run-time type checks of the tests
 class Renderer(Protocol):
-    """Draws Gaussians; one image a call."""
+    """Draws Gaussians. A renderer that inherits from this draws many images one after the other."""
 
     def render(self, gaussians: Gaussians, camera: RenderCamera, background: Colour = WHITE) -> Rendering:
         """The image, of the Gaussians' device and floating type.
@@ -219,6 +220,12 @@ class Renderer(Protocol):
         opaque, not finite, or without a rotation. Neither values nor gradients are ever NaN.
         """
         ...
+
+    def render_all(
+        self, shots: Sequence[tuple[Gaussians, RenderCamera]], background: Colour = WHITE
+    ) -> list[Rendering]:
+        """Many images, of one or several samples: values and gradients are those of `render`, image by image."""
+        return [self.render(gaussians, camera, background) for gaussians, camera in shots]
 
 
 def renderer_for(device: torch.device) -> Renderer:

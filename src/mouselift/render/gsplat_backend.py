@@ -11,7 +11,17 @@ from jaxtyping import Float
 from torch import Tensor
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import DILATION, MIN_QUATERNION, NEAR, WHITE, Colour, Gaussians, RenderCamera, Rendering
+from mouselift.render.base import (
+    DILATION,
+    MIN_QUATERNION,
+    NEAR,
+    WHITE,
+    Colour,
+    Gaussians,
+    RenderCamera,
+    Renderer,
+    Rendering,
+)
 
 _FAR = 1e10  # world units: no far plane
 
@@ -31,7 +41,7 @@ def load_gsplat() -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class GsplatRenderer:
+class GsplatRenderer(Renderer):
     """Same conventions by gsplat's classic mode: pixel centres at +0.5, dilation 0.3, near plane 0.2, no far plane.
 
     Differentiable to the Gaussians and to the pose, not to the intrinsics. Checked here against the argument shapes of
