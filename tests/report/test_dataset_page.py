@@ -13,10 +13,12 @@ import pytest
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import facelift
-from mouselift.audit.result import DatasetAudit
+from mouselift.audit.result import CodeCount, DatasetAudit
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError, OutputError
+from mouselift.findings import Finding
+from mouselift.report.conclusion import conclusion
 from mouselift.report.dataset_page import along_samples, drawn_large, drawn_small, per_camera, write_report
 from mouselift.report.options import ReportOptions
 from mouselift.report.tangent_sheet import tangent_sheet
@@ -63,9 +65,57 @@ def test_a_cause_that_the_verdict_says_whole_makes_no_empty_bullet(
     write_report(dataset, tmp_path / "page.html", changed)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<li>One camera is shifted. Views: cam2.</li>" in text
-    assert "<li></li>" not in text
+    assert not re.search(r"<li>\s*</li>", text)
     write_report(dataset, tmp_path / "page.html", msgspec.structs.replace(changed, causes=[said]), force=True)
-    assert 'class="causes"' not in (tmp_path / "page.html").read_text(encoding="utf-8")
+    alone = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert re.findall(r"<li>(.*?)</li>", alone[alone.index('class="causes"') : alone.index("</header>")]) == [
+        "3 samples. No one cause explains it."
+    ]
+
+
+def test_nothing_of_the_verdict_is_behind_a_fold(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
+    long = "A clause of the verdict; " * 20 + "see `mouselift <b>repair`."
+    write_report(dataset, tmp_path / "page.html", msgspec.structs.replace(audit, sentence=long))
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    header = text[text.index("<header") : text.index("</header>")]
+    assert "<details" not in text
+    assert header.count("A clause") == 20
+    assert "<code>mouselift &lt;b&gt;repair</code>" in header, "backticks are code, names are text"
+    assert text.index('class="contents"') < text.index('class="facts"')
+
+
+def with_residual(audit: DatasetAudit, value: float) -> DatasetAudit:
+    columns = {**audit.sample_columns, "tangency_px": np.full(audit.samples, value, dtype=np.float32)}
+    return msgspec.structs.replace(audit, verdict="pass", sample_columns=columns, counts={}, findings=[], causes=[])
+
+
+def test_the_conclusion_is_in_plain_words(audit: DatasetAudit) -> None:
+    said = conclusion(with_residual(audit, 2.0)).outlines
+    assert "disagree by 2.00 px of the prepared images (median of 3 samples, worst 2.00 px)" in said
+    assert said.endswith("good is below 1, masks explain up to 3.")
+    assert "could not be compared" in conclusion(with_residual(audit, np.nan)).outlines
+    fault = Finding.of("tangency", "cam2 is off", camera="cam2")
+    small = with_residual(audit, 0.6)
+    assert "pattern" not in conclusion(small).outlines
+    failing = msgspec.structs.replace(small, verdict="fail", counts={"tangency": CodeCount("error", 1, 1, [fault])})
+    assert conclusion(failing).outlines.endswith("in a pattern that masks do not make.")
+
+
+def test_the_conclusion_says_one_thing_to_do(audit: DatasetAudit) -> None:
+    passing = with_residual(audit, 0.3)
+    assert conclusion(passing).action == "Nothing to mend in the cameras."
+    rough = Finding.of("masks-rough", "rough", severity="warning")
+    masks = msgspec.structs.replace(passing, counts={"masks-rough": CodeCount("warning", 2, 2, [rough])})
+    assert conclusion(masks).action.startswith("Better masks: ")
+    fault = Finding.of("tangency", "cam2 is off", camera="cam2")
+    camera = msgspec.structs.replace(passing, verdict="fail", counts={"tangency": CodeCount("error", 1, 1, [fault])})
+    assert conclusion(camera).action.startswith("Check camera cam2: ")
+    undoable = Cause("view-scale", "Scaled.", ("cam2",), {})
+    assert conclusion(msgspec.structs.replace(camera, causes=[undoable])).action.startswith(
+        "Repair: `mouselift repair`"
+    )
+    flipped = Cause("mirrored", "Mirrored.", ("cam2",), {})
+    assert conclusion(msgspec.structs.replace(camera, causes=[flipped])).action == "Check camera cam2: flip the image."
 
 
 def test_readable_without_eyes(page: str) -> None:

@@ -21,6 +21,7 @@ from mouselift.errors import DatasetError
 from mouselift.findings import Finding, Severity
 from mouselift.progress import Progress, silent
 from mouselift.report.charts import Values, bars, by_view, histogram, legend, over_frames
+from mouselift.report.conclusion import conclusion
 from mouselift.report.options import ReportOptions
 from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page, scene_json
 from mouselift.report.sheet import Tile, contact_sheet, tile_of_sample
@@ -33,7 +34,6 @@ _THUMBNAIL = 132
 _WORST = 3  # findings of a code
 _MOST_IMAGES = 45  # beside findings: about 5 kB each
 _MOST_CAUSES = 4
-_FIRST_SCREEN = 240  # characters of the verdict; the rest opens on demand
 _RAY_SAMPLES = 200  # histograms do not change visibly beyond
 _SEED = 0  # the same report every time
 
@@ -64,8 +64,9 @@ class Item:
 
     @property
     def message(self) -> str:
-        """Without the sample's name, which stands above it."""
-        return self.finding.message.removeprefix(f"{self.finding.sample}: ")
+        """Without the names of sample and camera, which stand above it."""
+        text = self.finding.message.removeprefix(f"{self.finding.sample}: ")
+        return text.removeprefix(f"{self.finding.camera}: ")
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,28 @@ class Group:
     severity: Severity
     samples: int
     worst: list[Item]
+
+    @property
+    def advice(self) -> str:
+        """Said once where all of them say the same; "" otherwise."""
+        said = {item.finding.advice for item in self.worst}
+        return said.pop() if len(said) == 1 else ""
+
+    @property
+    def message(self) -> str:
+        """Said once where all of them say the same; "" otherwise."""
+        said = {item.message for item in self.worst}
+        return said.pop() if len(said) == 1 else ""
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Findings about the dataset as a whole that have code and advice in common."""
+
+    code: str
+    severity: Severity
+    advice: str
+    messages: list[str]
 
 
 def write_report(
@@ -121,7 +144,7 @@ def write_report(
         "report.html.j2",
         page,
         audit=audit,
-        sentence=_in_short(audit.sentence),
+        conclusion=conclusion(audit),
         name=Path(audit.dataset).name or audit.dataset,
         facts=_facts(audit),
         causes=[words for cause in audit.causes[:_MOST_CAUSES] if (words := _cause_words(cause, audit))],
@@ -129,6 +152,7 @@ def write_report(
         scenes=scenes,
         gap_limit=f"{GAP_LIMIT_PX:g}",
         groups=groups,
+        whole=_whole(audit.findings),
         findings_chart=bars([(group.code, group.samples, group.severity) for group in groups], audit.samples),
         charts=_charts(audit),
         profile_focal=_profile_focal(profile),
@@ -182,15 +206,6 @@ def drawn_small(audit: DatasetAudit, count: int) -> list[Shown]:
     return [Shown(audit.ids[index], roles[index]) for index in sorted(roles)]
 
 
-def _in_short(sentence: str) -> tuple[str, str]:
-    """(what fits the first screen, the rest): cut between two clauses; a verdict may list every view's numbers."""
-    if len(sentence) <= _FIRST_SCREEN:
-        return sentence, ""
-    ends = [sentence.rfind(mark, 0, _FIRST_SCREEN) + 1 for mark in (". ", "; ", ": ")]
-    cut = max(ends) or sentence.rfind(" ", 0, _FIRST_SCREEN)
-    return sentence[:cut].rstrip(" :;"), sentence[cut:].strip()
-
-
 def _facts(audit: DatasetAudit) -> list[Fact]:
     """The three numbers that matter."""
     tangency, coverage, focal = (audit.quantiles.get(name) for name in ("tangency_px", "coverage", "focal_spread"))
@@ -240,6 +255,17 @@ def _finding_groups(audit: DatasetAudit, folders: dict[str, Path]) -> list[Group
             worst.append(Item(finding, image))
         groups.append(Group(code, count.severity, count.samples, worst))
     return groups
+
+
+def _whole(findings: Sequence[Finding]) -> list[Shared]:
+    """The gravest first; each piece of advice once."""
+    shared: dict[tuple[Severity, str, str], Shared] = {}
+    for finding in sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)):
+        key = finding.severity, finding.code, finding.advice
+        shared.setdefault(key, Shared(finding.code, finding.severity, finding.advice, []))
+        if finding.message not in shared[key].messages:
+            shared[key].messages.append(finding.message)
+    return list(shared.values())
 
 
 def _contact(

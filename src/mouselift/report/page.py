@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import numpy as np
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from mouselift.array_types import ImageRGB
 from mouselift.atomic import write_whole
@@ -40,8 +41,14 @@ def render_page(template: str, path: Path, **values: Any) -> None:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["code"] = with_code
     text = environment.get_template(template).render(**values)
     write_whole(path, text.encode(), replace=True)
+
+
+def with_code(text: str) -> Markup:
+    """What stands between backticks as <code>; all else as text, whatever it holds."""
+    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def image_uri(image: ImageRGB) -> str:
