@@ -39,6 +39,42 @@ def test_by_view_names_medians() -> None:
     assert "no value" in svg
 
 
+def test_a_limit_has_a_line_where_the_axis_says_and_words() -> None:
+    """Halfway between two medians that are drawn, so a line in a wrong place fails."""
+    limit = (2.0, "at most")
+    for svg, place in (
+        (str(by_view({"a": np.array([1.0]), "b": np.array([3.0])}, "px", log=False, limit=limit)), "x1"),
+        (str(over_frames(np.array([0.0, 1.0]), {"a": np.array([1.0, 3.0])}, "px", limit=limit)), "y1"),
+    ):
+        lines = [part for part in ElementTree.fromstring(svg).iter() if part.get("class") in ("median", "limit")]
+        drawn = [float(part.get(place, "nan")) for part in lines if part.get("class") == "limit"]
+        medians = [float(part.get(place, "nan")) for part in lines if part.get("class") == "median"]
+        if not medians:
+            points = re.search(r'points="([^"]+)"', svg)
+            assert points is not None
+            medians = [float(point.split(",")[1]) for point in points.group(1).split()]
+        assert drawn == [pytest.approx(sum(medians) / 2, abs=0.02)]
+        assert "at most: 2" in svg
+    assert 'class="limit"' not in str(by_view({"a": np.array([1.0])}, "px"))
+
+
+def test_charts_are_never_scaled_and_words_of_rows_stay_apart() -> None:
+    """Names end before the values begin, medians begin after them, whatever they are called and however many."""
+    names = [f"a very long camera name {k}" for k in range(30)]
+    svg = by_view({name: np.array([49.6, 50.7]) for name in names}, "px")
+    root = ElementTree.fromstring(str(svg))
+    assert root.tag == "svg"
+    assert root.get("style") == "width:352px"
+    rows = [part for part in root if part.get("text-anchor") == "end" and part.text != "median"]
+    assert len({(part.get("x"), part.get("y")) for part in rows}) == len(rows) == 2 * len(names)
+    dots = [float(part.get("cx", "nan")) for part in root if part.get("class", "").startswith("dot")]
+    ends = {float(part.get("x", "nan")) for part in rows}
+    assert min(ends) < min(dots)
+    assert max(dots) < max(ends) - 8 * len("50.2")
+    wide = ElementTree.fromstring(str(over_frames(np.arange(3.0), {"a": np.arange(3.0)}, "px")))
+    assert (wide.tag, wide.get("class"), wide[0].get("style")) == ("div", "scroll", "width:1060px")
+
+
 def test_many_samples_stay_few_marks() -> None:
     values = np.random.default_rng(0).lognormal(size=20_000)
     svg = str(by_view({"cam": values}, "px"))

@@ -21,6 +21,10 @@ Real = float | int
 
 WIDTH, HEIGHT = 520, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 14, 12, 40
+_NARROW = 352  # a phone of 400 px without the page's margins: a chart so wide is shown at its own size everywhere
+_ROW, _HEAD = 26, 22  # of a chart of views: height of a row, and of what stands above the first
+_NAMES, _NUMBERS = 92, 58  # of a chart of views: room for names at the left and medians at the right
+_LETTERS = 13  # of a name in that room
 SHAPES = ("circle", "square", "diamond", "triangle", "cross", "ring")
 _DOTS = 160  # a camera: the extremes always, the rest evenly by rank
 _BINS = 240  # along the frames: beyond this many samples a line shows medians of runs
@@ -116,10 +120,16 @@ class Chart:
             f"{escape(self.y_label)}</text>"
         )
         body = "".join([*self.parts, label])
-        return Markup(
-            f'<svg class="chart" viewBox="0 0 {self.width} {self.height}" role="img" aria-label="{escape(self.alt)}">'
-            f"{body}</svg>"
-        )
+        return _at_its_size(self.width, self.height, self.alt, body)
+
+
+def _at_its_size(width: int, height: int, alt: str, body: str) -> Markup:
+    """An image that is never scaled, so that type has one size; what is wider than a phone scrolls within itself."""
+    image = (
+        f'<svg class="chart" viewBox="0 0 {width} {height}" style="width:{width}px" role="img" '
+        f'aria-label="{escape(alt)}">{body}</svg>'
+    )
+    return Markup(image if width <= _NARROW else f'<div class="scroll" tabindex="0" role="group">{image}</div>')
 
 
 def mark(shape: str, x: Real, y: Real, r: Real, kind: str) -> str:
@@ -137,33 +147,53 @@ def mark(shape: str, x: Real, y: Real, r: Real, kind: str) -> str:
     return f'<path class="{kind} {shape}" d="{outlines[shape]}"/>'
 
 
-def by_view(values: Mapping[str, Values], label: str, log: bool | None = None) -> Markup:
-    """A column of dots for each camera, its median as a bar with the number beside it."""
+def by_view(
+    values: Mapping[str, Values], label: str, log: bool | None = None, limit: tuple[Real, str] | None = None
+) -> Markup:
+    """A row of dots for each camera, its median as a bar and as a number in a column of its own.
+
+    limit: a value to draw a line at, and what it means."""
     known = {name: _known(given) for name, given in values.items()}
     medians = {name: float(np.median(found)) for name, found in known.items() if found.size}
     words = ", ".join(f"{name} {number(median)}" for name, median in medians.items())
-    chart = Chart(f"{label} by view. Medians: {words or 'none known'}.", "view", label)
-    axis = _value_axis_of(known, chart, log)
-    left, right = chart.x_range
-    step = (right - left) / max(len(values), 1)
+    bound = f" Limit: {number(limit[0])}, {limit[1]}." if limit else ""
+    alt = f"{label} by view. Medians: {words or 'none known'}.{bound}"
+    height = _HEAD + _ROW * max(len(values), 1) + _BOTTOM
+    chart = Chart(alt, label, width=_NARROW, height=height, left=_NAMES)
+    every = np.concatenate([np.zeros(0), *known.values()])
+    left, right = chart.left, chart.width - _NUMBERS
+    axis = value_axis(every, left, right, [limit[0]] if limit else [], log=_log(every) if log is None else log)
+    chart.text(chart.width - 2, _HEAD - 6, "median", "end")
+    chart.x_ticks(axis)
+    if limit:
+        _limit_down(chart, axis, limit)
     for index, (name, found) in enumerate(known.items()):
-        x = left + (index + 0.5) * step
-        chart.text(x, chart.height - 22, name[:14], "middle")
+        y = _HEAD + (index + 0.5) * _ROW
+        chart.text(
+            left - 8, y + 4, name if len(name) <= _LETTERS else f"{name[: _LETTERS - 1]}\N{HORIZONTAL ELLIPSIS}", "end"
+        )
+        chart.line("grid", left, right, y, y)
         if name not in medians:
-            chart.text(x, chart.height / 2, "no value", "middle")
+            chart.text(chart.width - 2, y + 4, "no value", "end")
             continue
-        spread = min(0.28 * step, 16)
         # at most _DOTS of them, evenly by rank with both ends, so the eye sees the spread and the worst
         for k, value in enumerate(evenly_spaced(np.sort(found).tolist(), _DOTS)):
-            jitter = spread * (((k * 0.618034) % 1) * 2 - 1)
-            chart.mark("circle", x + jitter, axis.at(value), 2, "dot")
-        y, written = axis.at(medians[name]), number(medians[name])
-        chart.line("median", f"{x - spread - 5:.1f}", f"{x + spread + 5:.1f}", y, y)
-        if x + spread + 7 + 8 * len(written) < chart.width:  # some 8 pixels a digit
-            chart.text(x + spread + 7, y + 4, written, "start", "value")
-        else:
-            chart.text(x - spread - 7, y + 4, written, "end", "value")
+            jitter = 0.28 * _ROW * (((k * 0.618034) % 1) * 2 - 1)
+            chart.mark("circle", axis.at(value), round(y + jitter, 1), 2, "dot")
+        x = axis.at(medians[name])
+        chart.line("median", x, x, y - 0.4 * _ROW, y + 0.4 * _ROW)
+        chart.text(chart.width - 2, y + 4, number(medians[name]), "end", "value")
     return chart.svg()
+
+
+def _limit_down(chart: Chart, axis: Axis, limit: tuple[Real, str]) -> None:
+    """A vertical line with its words, on the side of it that has more room."""
+    x = axis.at(limit[0])
+    chart.line("limit", x, x, _HEAD - 2, chart.height - _BOTTOM)
+    leftwards = x > (axis.start + axis.end) / 2
+    chart.text(
+        x + 3 if leftwards else x - 3, 12, f"{limit[1]}: {number(limit[0])}", "end" if leftwards else "start", "note"
+    )
 
 
 def over_frames(
@@ -172,17 +202,21 @@ def over_frames(
     label: str,
     along: str = "source frame",
     counted: str = "samples, one line a view",
+    limit: tuple[Real, str] | None = None,
 ) -> Markup:
     """A line for each camera over the source frame; long recordings as medians over runs of samples.
 
-    along: what else lies along the axis; counted: what, in words."""
+    along: what else lies along the axis; counted: what, in words; limit: a value with a line, and its meaning."""
     known = {name: _known(values) for name, values in series.items()}
     largest = {name: float(found.max(initial=0.0)) for name, found in known.items()}
     worst = max(largest, key=lambda name: largest[name], default="")
     high = number(largest[worst]) if worst else "nothing"
     words = f"{label} over {len(frames)} {counted}. Largest: {high}, {worst}."
     chart = Chart(words, along, label, width=1060)
-    y = _value_axis_of(known, chart)
+    y = _value_axis_of(known, chart, include=[limit[0]] if limit else [])
+    if limit:
+        chart.across(y.at(limit[0]), "limit")
+        chart.text(chart.width - _RIGHT, y.at(limit[0]) - 5, f"{limit[1]}: {number(limit[0])}", "end", "note")
     first, last = float(np.nanmin(frames)), float(np.nanmax(frames))
     x = Axis(first, max(last, first + 1), *chart.x_range, whole=True)
     chart.x_ticks(x)
@@ -247,30 +281,26 @@ def histogram(shares: Values, other: Values, half: float, label: str, other_labe
 
 def bars(counts: Sequence[tuple[str, int, str]], total: int) -> Markup:
     """Horizontal bars: (code, samples, severity), the severity written beside the number."""
-    chart_width, row = 700, 24
-    height = row * len(counts) + 8
+    row, left, longest = 24, 128, 118
     parts = []
     for k, (code, count, severity) in enumerate(counts):
         y = 4 + k * row
-        width = max(2.0, 330 * count / max(total, 1))
-        parts.append(f'<text class="tick" x="200" y="{y + 15}" text-anchor="end">{escape(code)}</text>')
-        parts.append(f'<rect class="bar {severity}" x="210" y="{y + 3}" width="{width:.1f}" height="{row - 8}"/>')
-        parts.append(f'<text class="value" x="{216 + width:.1f}" y="{y + 15}">{count:,} ({severity})</text>')
+        width = max(2.0, longest * count / max(total, 1))
+        parts.append(f'<text class="tick" x="{left - 8}" y="{y + 15}" text-anchor="end">{escape(code)}</text>')
+        parts.append(f'<rect class="bar {severity}" x="{left}" y="{y + 3}" width="{width:.1f}" height="{row - 8}"/>')
+        parts.append(f'<text class="value" x="{left + 6 + width:.1f}" y="{y + 15}">{count:,} ({severity})</text>')
     words = ", ".join(f"{code} in {count} samples ({severity})" for code, count, severity in counts)
-    return Markup(
-        f'<svg class="chart" viewBox="0 0 {chart_width} {height}" role="img" aria-label="Findings: {escape(words)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    return _at_its_size(_NARROW, row * len(counts) + 8, f"Findings: {words}", "".join(parts))
 
 
 def _known(values: Values) -> Known:
     return np.asarray(values, dtype=np.float64)[np.isfinite(values)]
 
 
-def _value_axis_of(known: Mapping[str, Known], chart: Chart, log: bool | None = None) -> Axis:
-    """The vertical axis that holds all values, its grid drawn. log: None: where it is easier to read."""
+def _value_axis_of(known: Mapping[str, Known], chart: Chart, include: Sequence[Real] = ()) -> Axis:
+    """The vertical axis of all values and `include`, its grid drawn; logarithmic where that is easier to read."""
     values = np.concatenate([np.zeros(0), *known.values()])
-    axis = value_axis(values, *chart.y_range, log=_log(values) if log is None else log)
+    axis = value_axis(values, *chart.y_range, include, log=_log(values))
     chart.y_grid(axis)
     return axis
 

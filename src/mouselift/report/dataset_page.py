@@ -14,6 +14,8 @@ from mouselift.atomic import check_output
 from mouselift.audit.distribution import COMPONENTS, RANGES, RayStatistics
 from mouselift.audit.profile import Profile, load_profile, usable_cameras
 from mouselift.audit.result import VERDICTS, DatasetAudit
+from mouselift.consistency.cameras import MOST_RMS_PX
+from mouselift.consistency.hull_coverage import COVERAGE
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import View, load_sample
 from mouselift.diagnosis.cause import Cause
@@ -31,6 +33,7 @@ from mouselift.view.scene import colours_or_grey, scene_of
 
 _TILE = 150
 _THUMBNAIL = 132
+_EXPLAINED = (MOST_RMS_PX, "masks explain up to")
 _WORST = 3  # findings of a code
 _MOST_IMAGES = 45  # beside findings: about 5 kB each
 _MOST_CAUSES = 4
@@ -292,9 +295,9 @@ def _charts(audit: DatasetAudit) -> dict[str, Markup | None]:
     known = any(np.isfinite(values).any() for values in coverage.values())
     frames, series = along_samples(audit, "tangency_px")
     return {
-        "tangency": by_view(per_camera(audit, "tangency_px"), "tangency, px RMS"),
-        "coverage": by_view(coverage, "hull coverage", log=False) if known else None,
-        "over_frames": over_frames(frames, series, "tangency, px RMS") if audit.samples > 1 else None,
+        "tangency": by_view(per_camera(audit, "tangency_px"), "tangency, px RMS", limit=_EXPLAINED),
+        "coverage": by_view(coverage, "hull coverage", log=False, limit=(COVERAGE, "at least")) if known else None,
+        "over_frames": over_frames(frames, series, "tangency, px RMS", limit=_EXPLAINED) if audit.samples > 1 else None,
         "legend": legend(audit.cameras),
         "size": by_view(size, "size of the subject, px", log=False),
         "focal": by_view(per_camera(audit, "fx"), "fx, px", log=False),
