@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from mouselift.audit.result import Verdict
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError, FramingError
 from mouselift.framing.framing import PRESETS
-from mouselift.report.compare import Comparison, compare_framings, source_of, ways
+from mouselift.report.compare import Comparison, WayResult, compare_framings, recommendation, source_of, ways
 from mouselift.report.options import CompareOptions
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
@@ -66,6 +67,34 @@ def test_the_page_is_whole_and_asks_nobody(compared: Comparison) -> None:
     assert "<th scope" in page
     stored = json.loads((Path(compared.out) / "compare.json").read_text())
     assert [way["verdict"] for way in stored["ways"]] == [way.verdict for way in compared.ways]
+
+
+def made(name: str, verdict: Verdict = "pass", clipped: int = 0, nearest: float = 0.2) -> WayResult:
+    return WayResult(name, "words", 2, 0, 1.0, 50.0, 1.0, 0.0, 0.3, 1.0, clipped, 0.1, nearest, verdict, "sentence")
+
+
+def test_one_framing_is_recommended_by_what_was_measured() -> None:
+    usual, near = made("per-sample"), made("canonical", nearest=0.04)
+    name, why = recommendation([near, usual], "facelift")
+    assert name == "per-sample"
+    assert "`canonical` has rays nearer to the profile `facelift` (0.140 against 0.300)" in why
+    assert recommendation([made("per-view"), near], "facelift")[0] == "canonical", (
+        "the nearest where there is no default"
+    )
+    assert recommendation([made("per-sample", clipped=1), made("per-view")], "facelift")[0] == "per-view"
+    assert recommendation([made("per-sample", "fail"), made("per-view")], "facelift")[0] == "per-view"
+    nothing, why = recommendation([made("per-sample", "fail"), made("legacy", "fail")], "facelift")
+    assert nothing is None
+    assert "no framing passes" in why
+    assert "nothing says" in recommendation([made("per-view", "unknown")], "facelift")[1]
+
+
+def test_the_page_marks_the_recommended_row(compared: Comparison) -> None:
+    page = Path(compared.page).read_text()
+    assert compared.recommended == "per-sample"
+    assert page.count(">recommended</span>") == 1
+    assert re.search(r'<tr class="chosen"><th scope="row">per-sample <span class="tag good">recommended', page)
+    assert page.index("Take <code>per-sample</code>") < page.index("<table")
 
 
 def test_a_dataset_takes_the_place_of_a_capture(

@@ -85,13 +85,17 @@ def test_the_page(made: Made, tmp_path: Path) -> None:
     assert "2 Gaussians had numbers that no viewer can show" in page
     assert "30 kept, 8 left out by filter" in page
     assert "Turntable" not in page, "there is none in the folder"
+    assert "64 of 255 levels or more" in page, "a quarter of the range is full red"
+    assert "linear-gradient(to right, #fff, rgb(179, 38, 30))" in page
 
 
 def test_a_turn_is_in_the_page_unless_it_is_large(made: Made, tmp_path: Path) -> None:
     (tmp_path / "turntable.jpg").write_bytes(b"jpeg")
     (tmp_path / "turntable.mp4").write_bytes(b"film")
     write_reconstruction_page(made, tmp_path)
-    assert "data:video/mp4;base64,ZmlsbQ==" in (tmp_path / "index.html").read_text()
+    page = (tmp_path / "index.html").read_text()
+    assert "data:video/mp4;base64,ZmlsbQ==" in page
+    assert re.search(r'<video [^>]*poster="data:image/jpeg;base64,', page)
     (tmp_path / "turntable.mp4").write_bytes(bytes(4_000_001))
     write_reconstruction_page(made, tmp_path)
     page = (tmp_path / "index.html").read_text()

@@ -35,6 +35,7 @@ from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.run_folder import read_manifest
 
 _TILE = 168
+_DEFAULT = "per-sample"  # why: docs/guides/per-view-or-per-sample.md
 _SHOWN = 2  # instants on the contact sheets
 WORDS = {
     "per-sample": "one scale for all views of an instant",
@@ -73,6 +74,8 @@ class Comparison(msgspec.Struct, frozen=True):
     profile: str
     ways: list[WayResult]
     page: str
+    recommended: str | None  # a way's name; None: none of them passes
+    why: str  # one sentence; backticks mean code
 
 
 @dataclass(frozen=True)
@@ -149,10 +152,49 @@ def compare_framings(
         results.append(_result(way, folder, made, audit))
         sheets[way.name] = image_uri(_sheet(folder))
     page = out / "compare.html"
-    found = Comparison(str(capture.path), str(out), list(frames), profile, results, str(page))
+    found = Comparison(
+        str(capture.path), str(out), list(frames), profile, results, str(page), *recommendation(results, profile)
+    )
     render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)
     (out / "compare.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
     return found
+
+
+def recommendation(results: Sequence[WayResult], profile: str) -> tuple[str | None, str]:
+    """(name of the framing to take, why). Of those that pass and cut least: the default, else the nearest in rays."""
+    sound = [way for way in results if way.verdict == "pass"]
+    if not sound:
+        meant = [way for way in results if way.name != "legacy"]
+        if not meant or all(way.verdict == "unknown" for way in meant):
+            return None, "None is recommended: nothing says whether any of these framings matches its pixels."
+        return None, (
+            "None is recommended: no framing passes, so another framing does not mend it. `mouselift report` on one of "
+            "the datasets says whether masks or cameras are to blame."
+        )
+    fewest = min((way.clipped, way.dropped) for way in sound)
+    whole = [way for way in sound if (way.clipped, way.dropped) == fewest]
+    known = [way for way in whole if np.isfinite(_rays(way))]
+    nearest = min(known, key=_rays, default=whole[0])
+    chosen = next((way for way in whole if way.name == _DEFAULT), nearest)
+    cut = (
+        "none of its views is clipped"
+        if not chosen.clipped
+        else f"no passing framing clips fewer ({chosen.clipped} views)"
+    )
+    why = f"Take `{chosen.name}`: its cameras match the pixels and {cut}"
+    if not known:
+        return chosen.name, f"{why}."
+    if chosen is nearest:
+        return chosen.name, f"{why}, and of such framings its rays are nearest to the profile `{profile}`."
+    return chosen.name, (
+        f"{why}; it is the default, with {chosen.words}. `{nearest.name}` has rays nearer to the profile `{profile}` "
+        f"({_rays(nearest):.3f} against {_rays(chosen):.3f}): try it beside, to fine-tune weights from there."
+    )
+
+
+def _rays(way: WayResult) -> float:
+    """Distance of both ray inputs from the profile's; NaN: not known."""
+    return way.ray_direction + way.ray_nearest
 
 
 def _frames(capture: Capture, options: CompareOptions) -> tuple[int, ...]:

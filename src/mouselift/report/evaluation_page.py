@@ -16,9 +16,9 @@ from mouselift.media.numbered_names import number_of
 from mouselift.reconstruct import record as table
 from mouselift.reconstruct.pipeline import Evaluation
 from mouselift.reconstruct.record import ROLES, SHEET, WORDS, Role, SampleRecord, ViewRecord
-from mouselift.reconstruct.write import MOST
+from mouselift.reconstruct.write import FULL_DIFFERENCE, MOST, RED
 from mouselift.report.charts import Values, by_view, legend, over_frames
-from mouselift.report.page import Fact, image_uri, render_page
+from mouselift.report.page import Fact, difference_scale, image_uri, render_page
 
 _WORST = 3  # samples with images, and the middle one
 _MOST_ROWS = 200  # of the table; the file has all
@@ -71,6 +71,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         table_words=_table_words(len(ordered)),
         made=_made(result),
         version=__version__,
+        scale=difference_scale(FULL_DIFFERENCE, RED),
     )
 
 

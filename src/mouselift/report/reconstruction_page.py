@@ -14,7 +14,7 @@ from mouselift.reconstruct import record as table
 from mouselift.reconstruct.record import PAGE, SCORES, SPLATS, STILLS, VIDEO, WORDS, SampleRecord, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.write import FULL_DIFFERENCE, RED
-from mouselift.report.page import Fact, data_uri, image_uri, render_page, scene_json
+from mouselift.report.page import Fact, data_uri, difference_scale, image_uri, render_page, scene_json
 from mouselift.view.scene import shrunk
 from mouselift.view.splats import splat_scene
 
@@ -47,6 +47,7 @@ def write_reconstruction_page(made: Made, folder: Path) -> None:
         "reconstruction.html.j2",
         folder / PAGE,
         version=__version__,
+        scale=difference_scale(FULL_DIFFERENCE, RED),
         record=record,
         inputs=[view for view in record.views if view.role == "input"],
         facts=facts_of(record),
