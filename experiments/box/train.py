@@ -4,7 +4,7 @@
 
 1. FOLDER/data: synthetic animals seen by four kinds of rigs (`mouselift.synthetic.samples`), six noisy input views and
    six exact ones that are never given; held-out individuals validate.
-2. FOLDER/coarse: recipe `box` at 64 px. FOLDER/fine: the same weights at 128 px, fewer updates.
+2. FOLDER/coarse: recipe `box` at 64 px. FOLDER/fine: the same weights at 128 px.
 3. FOLDER/box.safetensors: float16, what the package holds; and the last validation of both stages.
 
 Judged on other held-out individuals by `experiments/box/judge.py`.
@@ -34,10 +34,12 @@ PARTS: dict[str, tuple[float, SampleOptions]] = {
     "per-sample": (0.2, SampleOptions(framing="per-sample")),
     "random": (0.3, SampleOptions(rig="random")),
     "facelift": (0.1, SampleOptions(rig="facelift")),
+    "exact": (0.25, SampleOptions(framing="canonical", noise=None, sensor=False)),  # beside the others: good masks
 }
 INSTANTS = 6  # of each individual
 VALIDATED = 8  # held-out individuals of the first part: other ones than judge.py takes
 NEVER = "extra5"  # an exact view that training never sees
+COARSE = 64  # px
 
 
 def write_data(folder: Path, individuals: int, workers: int) -> Path:
@@ -71,6 +73,22 @@ def recipe() -> TrainConfig:
     )
 
 
+def coarse(updates: int) -> TrainConfig:
+    """The same world in larger pixels."""
+    config = recipe()
+    network = replace(config.network, pixel_width=(config.network.pixel_width or 0) * config.size / COARSE)
+    return replace(config, size=COARSE, updates=updates, network=network)
+
+
+def at_size(begun: Path, config: TrainConfig) -> Path:
+    """The weights of another size of images, for this one's width of a pixel."""
+    model, path = load_gslrm(begun), begun.with_name("begun.safetensors")
+    model.config = config.network
+    if not path.exists():  # the next stage knows its start by the file's bytes
+        save_gslrm(model, path)
+    return path
+
+
 def train(data: Path, out: Path, config: TrainConfig) -> None:
     # cameras are exact by construction; the audit takes masks as noisy as these, of animals of 30 px, for wrong cameras
     with progress_bar() as progress:
@@ -84,17 +102,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--individuals", type=int, default=400)
-    parser.add_argument("--coarse", type=int, default=2400, help="updates at 64 px")
-    parser.add_argument("--fine", type=int, default=420, help="updates at 128 px")
+    parser.add_argument("--coarse", type=int, default=1200, help="updates at 64 px")
+    parser.add_argument("--fine", type=int, default=2200, help="updates at 128 px")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     data = write_data(args.folder / "data", args.individuals, args.workers)
-    train(data, args.folder / "coarse", replace(recipe(), size=64, updates=args.coarse))
+    train(data, args.folder / "coarse", coarse(args.coarse))
     begun = args.folder / "coarse" / "last.safetensors"
-    fine = replace(recipe(), size=128, updates=args.fine, checkpoint=begun, learning_rate=4e-4)
-    train(data, args.folder / "fine", fine)
+    fine = replace(recipe(), updates=args.fine, learning_rate=4e-4)
+    train(data, args.folder / "fine", replace(fine, checkpoint=at_size(begun, fine)))
     model = load_gslrm(args.folder / "fine" / "best.safetensors")
     save_gslrm(model, args.folder / "box.safetensors", overwrite=True, dtype=torch.float16)
     size = sum(part.numel() for part in load_file(args.folder / "box.safetensors").values())

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from mouselift.errors import ModelError
 from mouselift.models.gslrm.config import GSLRMConfig
-from mouselift.models.gslrm.model import StoredGaussians
+from mouselift.models.gslrm.stored import StoredGaussians
 from mouselift.render import shape
 from mouselift.render.base import Rendering
 from mouselift.train import losses

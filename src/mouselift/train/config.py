@@ -172,7 +172,7 @@ def box() -> TrainConfig:
     return replace(
         tiny_cpu(),
         recipe="box",
-        network=replace(from_scratch(), width=192),
+        network=replace(from_scratch(), width=192, pixel_width=0.02),  # FaceLift's cameras at 128 px
         updates=4000,
         warmup=100,
         batch=8,

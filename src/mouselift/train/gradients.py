@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from mouselift.data.sample import Batch
-from mouselift.models.gslrm.model import GSLRM, StoredGaussians
+from mouselift.models.gslrm.model import GSLRM
+from mouselift.models.gslrm.stored import StoredGaussians
 from mouselift.render.base import Colour, Gaussians, RenderCamera, Renderer
 from mouselift.train.losses import Losses
 

@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from mouselift.models.gslrm.model import StoredGaussians
+from mouselift.models.gslrm.stored import StoredGaussians
 from mouselift.reconstruct.metrics import ssim_map
 from mouselift.render.base import Rendering
 from mouselift.render.shape import needles

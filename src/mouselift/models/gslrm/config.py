@@ -41,6 +41,9 @@ class GSLRMConfig:
     mask_margin: int | None = None  # pixels about the subject: patches beyond become no tokens; None: all patches do
     colour_residual: bool = False  # a pixel's own colour is added to its Gaussian's
     hull_channels: bool = False  # the visual hull's entry along each ray goes in, by weights of its own
+    pixel_width: float | None = (
+        None  # of a pixel at the subject, in the world that the network works in; None: as given
+    )
     hull_range: float | None = None  # world units about that entry, in place of depth_range; None: depths ignore it
 
     def __post_init__(self) -> None:
@@ -50,7 +53,7 @@ class GSLRMConfig:
         for key, most in NETWORK.items():  # a checkpoint says them: the network is laid out before its weights are seen
             if (getattr(self, key) or 0) > most:
                 raise ValueError(f"GSLRMConfig: {key}: expected at most {most}, got {getattr(self, key)}")
-        for key in ("depth_range", "scale_shift", "scale_limit", "opacity_shift", "hull_range"):
+        for key in ("depth_range", "scale_shift", "scale_limit", "opacity_shift", "hull_range", "pixel_width"):
             if not abs(getattr(self, key) or 0.0) <= LARGEST_CONSTANT:
                 raise ValueError(f"GSLRMConfig: {key}: expected at most {LARGEST_CONSTANT:g}, got {getattr(self, key)}")
         if self.width % self.head_width:
@@ -62,6 +65,8 @@ class GSLRMConfig:
                 f"GSLRMConfig: expected global_gaussians >= 0 and sh_degree 0..3, got {self.global_gaussians} and "
                 f"{self.sh_degree}"
             )
+        if self.pixel_width is not None and not self.pixel_width > 0:
+            raise ValueError(f"GSLRMConfig: pixel_width: expected more than 0, got {self.pixel_width}")
         margin, reach = self.mask_margin or 0, 1.0 if self.hull_range is None else self.hull_range
         if margin < 0 or not reach > 0:
             raise ValueError(
@@ -72,7 +77,7 @@ class GSLRMConfig:
     @property
     def needs_alpha(self) -> bool:
         """Whether images without alpha do not suffice."""
-        return self.mask_margin is not None or self.needs_hull
+        return self.mask_margin is not None or self.needs_hull or self.pixel_width is not None
 
     @property
     def needs_hull(self) -> bool:

@@ -8,8 +8,7 @@ is float32, also under autocast: in bfloat16 the depth would take only 333 value
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from jaxtyping import Bool, Float
@@ -23,6 +22,8 @@ from mouselift.gaussians.splats import SH_DC
 from mouselift.models.gslrm.config import HULL_CHANNELS, IMAGE_CHANNELS, MLP_RATIO, GSLRMConfig
 from mouselift.models.gslrm.hull_prior import HullMaps, hull_maps
 from mouselift.models.gslrm.packing import Packing, Patches, Pixels, near_subject, touched_patches
+from mouselift.models.gslrm.stored import StoredGaussians
+from mouselift.models.gslrm.subject_world import subject_world
 from mouselift.progress import Progress, silent
 
 Tokens = Float[Tensor, "b n d"]
@@ -135,39 +136,6 @@ def _full_precision(tokens: Tokens, norm: nn.LayerNorm, linear: nn.Linear) -> Ra
         return linear(norm(tokens.float()))
 
 
-@dataclass(frozen=True, eq=False)
-class StoredGaussians:
-    """Gaussians as a checkpointed model and a PLY hold them: before exp, sigmoid and normalisation.
-
-    b samples, n Gaussians, k spherical-harmonic coefficients. First the global Gaussians, then one a pixel in order
-    (view, patch row, patch column, row in the patch, column in the patch): token order. Where patches were left out,
-    samples have different numbers of Gaussians (`counts`), and what follows them means nothing.
-    """
-
-    xyz: Float[Tensor, "b n 3"]  # world units
-    features: Float[Tensor, "b n k 3"]  # colour = 0.28209479177387814 * features[0] + 0.5 (degree 0)
-    scaling: Float[Tensor, "b n 3"]  # log of world units
-    rotation: Float[Tensor, "b n 4"]  # quaternion w, x, y, z of any length
-    opacity: Float[Tensor, "b n 1"]  # logit
-    counts: tuple[int, ...] | None = None  # of each sample; None: n
-
-    @property
-    def parts(self) -> tuple[Tensor, ...]:
-        """The five tensors."""
-        return self.xyz, self.features, self.scaling, self.rotation, self.opacity
-
-    def each(self, change: Callable[[Tensor], Tensor]) -> StoredGaussians:
-        """With every tensor changed."""
-        return StoredGaussians(*(change(part) for part in self.parts), counts=self.counts)
-
-    def of_sample(self, place: int) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """One sample's positions, harmonics, opacity logits [n], log scales, rotations: what a renderer's Gaussians are
-        made from (`render.base.Gaussians.from_stored`)."""
-        parts = (self.xyz, self.features, self.opacity[..., 0], self.scaling, self.rotation)
-        count = None if self.counts is None else self.counts[place]
-        return tuple(part[place, :count] for part in parts)  # pyright: ignore[reportReturnType] - five of five
-
-
 def decode(
     config: GSLRMConfig,
     raw: Raw,
@@ -270,14 +238,18 @@ class GSLRM(nn.Module):
 
         image: in [0, 1], on its background, and alpha where the configuration reads it. c2w: T_world_cam, OpenCV axes.
         fxfycxcy: in pixels of `image`. `progress` hears of every finished block. keep: the patches that become tokens
-        and Gaussians (default: what the configuration says of the masks). hull: as `hull_maps`, where it is known
-        already. ModelError for sizes that do not fit.
+        and Gaussians (default: what the configuration says of the masks). hull: as `hull_maps` finds it in the world
+        that the network works in, where it is known already. ModelError for sizes that do not fit.
         """
         self._check(image, c2w, fxfycxcy)
         height, width = image.shape[-2:]
         config = self.config
         with torch.no_grad(), torch.autocast(image.device.type, enabled=False):
             c2w, fxfycxcy = c2w.float(), fxfycxcy.float()
+            own = None  # the subject's own world
+            if config.pixel_width is not None:
+                own = subject_world(image[:, :, 3].float(), c2w, fxfycxcy, config.pixel_width)
+                c2w = own.cameras(c2w)
             origins, directions = pixel_rays(c2w, fxfycxcy, height, width)
             if config.needs_hull and hull is None:
                 alpha = image[:, :, 3].float()
@@ -300,7 +272,8 @@ class GSLRM(nn.Module):
         raw = self.raw_parameters(tokens)
         colours = rgb if config.colour_residual else None
         gaussians = decode(config, raw, origins, directions, rgb=colours, hull=hull, packing=packing)
-        return gaussians if pixels is None else _of_pixels(gaussians, pixels, config, packing)
+        gaussians = gaussians if pixels is None else _of_pixels(gaussians, pixels, config, packing)
+        return gaussians if own is None else own.back(gaussians)
 
     def embed(
         self, channels: Float[Tensor, "b v 9 h w"], hull: HullMaps | None = None, packing: Packing | None = None
