@@ -14,6 +14,7 @@ MEGABYTE = 1 << 20
 
 CALIBRATION_BYTES = 64 * MEGABYTE  # JSON, TOML, pickles of rigs: real ones take kilobytes; centres of mass megabytes
 YAML_BYTES = MEGABYTE // 4  # PyYAML reads 0.1 to 0.2 MB a second; a camera's file takes one kilobyte
+SCENE_BYTES = 256 * MEGABYTE  # COLMAP's images with their 2D points: 1,000 images of 10,000 points take 240 MB
 JSON_BYTES = 1024 * MEGABYTE  # annotations of masks: polygons of 100,000 images take some 200 MB
 MAT_BYTES = 1024 * MEGABYTE
 MAT_UNPACKED_BYTES = 512 * MEGABYTE  # all variables of one file; labels and frame numbers of an hour take 20 MB

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mouselift.calibration import anipose, dannce, facelift, jarvis, mammal
+from mouselift.calibration import anipose, colmap, dannce, facelift, jarvis, mammal, nerfstudio
 from mouselift.calibration.rig import Rig, RigFormat
 from mouselift.errors import CalibrationError, CaptureError
 
@@ -16,6 +16,8 @@ FORMATS: dict[str, RigFormat] = {
     "anipose": anipose.FORMAT,
     "facelift": facelift.FORMAT,
     "jarvis": jarvis.FORMAT,
+    "colmap": colmap.FORMAT,
+    "nerfstudio": nerfstudio.FORMAT,
 }
 
 
@@ -63,10 +65,23 @@ def rig_at(path: Path) -> tuple[str, Path]:
 
 
 def _format_of(file: Path) -> str:
-    """By the file's name; a whole name counts before a suffix."""
+    """By its content, else by its name; a whole name counts before a suffix."""
     patterns = [(pattern, name) for name, rig_format in FORMATS.items() for pattern in rig_format.names]
     fits = [(pattern, name) for pattern, name in patterns if fnmatchcase(file.name, pattern)]
     if not fits:
-        suffixes = [pattern[1:] for pattern, _ in patterns if pattern.startswith("*.") and pattern != "*.json"]
-        raise CaptureError(f"{file}: no rig format ends in {file.suffix!r}; expected {', '.join(suffixes)} or .json")
-    return max(fits, key=lambda fit: len(fit[0]))[1]
+        suffixes = sorted({pattern[pattern.rindex(".") :] for pattern, _ in patterns})
+        raise CaptureError(f"{file}: no rig format ends in {file.suffix!r}; expected {', '.join(suffixes)}")
+    held: list[str] = []
+    for name in dict.fromkeys(name for _, name in fits):
+        holds = FORMATS[name].holds
+        if holds is not None and holds(file):
+            held.append(name)
+    if len(held) == 1:
+        return held[0]
+    if held:
+        raise CaptureError(f"{file}: expected one rig format, its content fits {', '.join(held)}; name one with [rig]")
+    named = [fit for fit in fits if FORMATS[fit[1]].holds is None]
+    if not named:
+        kinds = ", ".join(dict.fromkeys(name for _, name in fits))
+        raise CaptureError(f"{file}: expected a calibration of {kinds}; its content is none of them")
+    return max(named, key=lambda fit: len(fit[0]))[1]

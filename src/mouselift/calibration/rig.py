@@ -17,7 +17,7 @@ import numpy as np
 from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers
+from mouselift.foreign import json_of, numbers, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import nearest_rotation
@@ -135,6 +135,8 @@ class RigFormat:
     find: Callable[[Path], list[Path]]  # the rigs of this format that lie in a folder, not below it
     names: tuple[str, ...]  # patterns of its files' names
     z_up: bool = False  # its writers put the floor at z = 0 and measure in mm; other formats' worlds are arbitrary
+    holds: Callable[[Path], bool] | None = None  # whether a file is of this format, by its content; None: by its name
+    unit: str | None = None  # of its files, "unknown" where their scale is arbitrary; None: they do not say
 
 
 def matrices(where: str, K: Any, R: Any, t: Any) -> tuple[Matrix3, Matrix3, Vector3]:
@@ -220,6 +222,17 @@ def content_of(path: Path, most: int = CALIBRATION_BYTES) -> bytes:
         return limited_bytes(path, most).removeprefix(codecs.BOM_UTF8)
     except (OSError, ValueError) as error:
         raise CalibrationError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+
+
+def json_object(path: Path) -> dict[str, Any]:
+    """A rig file that is one JSON object. CalibrationError where it is none."""
+    try:
+        content = json_of(content_of(path))
+    except ValueError as error:
+        raise CalibrationError(f"{path}: not valid JSON: {error}") from None
+    if not isinstance(content, dict):
+        raise CalibrationError(f"{path}: expected a JSON object, got {short(content)}")
+    return content
 
 
 def no_variant(path: Path, rig_format: str, variant: str | None) -> None:

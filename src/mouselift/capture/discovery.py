@@ -95,7 +95,8 @@ def discover(
         *_said_of(project, names),
         *choice.words,
     ]
-    unit, unit_words = declared_unit(calibration.cameras)
+    told = FORMATS[rig_format].unit
+    unit, unit_words = declared_unit(calibration.cameras) if told is None else (told, "")
     if rig_format == "anipose" and project is not None and project.square is not None:
         squares = f"{project.file} gives a square of its board the side {project.square:g}"
         unit_words = "; ".join(words for words in (squares, unit_words) if words)
@@ -322,7 +323,10 @@ def _described(name: str, media: VideoInfo | ImageFolder, folder: Path) -> str:
 
 
 def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:
-    if unit != "mm":
+    if FORMATS[rig.format].unit is not None:
+        why = "the scale of its world is arbitrary" if unit == "unknown" else f"{rig.format} writes it"
+        yield f"the unit is {unit}: {why}"
+    elif unit != "mm":
         yield f"the unit is {unit}, against the habit of {rig.format} rigs: {unit_words}"
     if FORMATS[rig.format].z_up:
         heights = [float(-camera.R_cam_world[:, 2] @ camera.t_cam_world) for camera in rig.cameras]
@@ -332,7 +336,7 @@ def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:
             f"{max(heights):.3g})"
         )
         return
-    if unit == "mm":
+    if unit == "mm" and FORMATS[rig.format].unit is None:
         told = f"; {unit_words}" if unit_words else ""
         yield f"the unit is mm ({rig.format} writes it in units of the calibration board){told}"
     yield (

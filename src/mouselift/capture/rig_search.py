@@ -14,7 +14,7 @@ from mouselift.calibration.registry import rig_at, rigs_in
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CaptureError
 
-_CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*")
+_CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*", "sparse", "sparse/*")
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
 _SHOWN = 12  # calibrations that a message lists
 
@@ -53,7 +53,8 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
     hint = f"; further below there are {', '.join(list(below)[:_SHOWN])}: run init on one session" if below else ""
     raise CaptureError(
         f"{folder}: no calibration recognised{hint}. Expected one of: calibration/hires_cam1_params.mat ... or "
-        "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), or a "
+        "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), "
+        f"sparse/0 (COLMAP), transforms.json (nerfstudio) or another of docs/reference/rig-formats.md, or a "
         f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
     )
 
