@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mouselift.atomic import TEMPORARY
+from mouselift.atomic import TEMPORARY, this_process
 from mouselift.errors import DatasetError, OutputError
 from mouselift.run_folder import JOURNAL, LOCK, MANIFEST, RunFolder, read_manifest
 
@@ -122,6 +122,66 @@ def test_a_run_killed_before_its_first_description_goes_on(tmp_path: Path) -> No
         fill(one, "one")
         one.finish([Line("one", 3)], {}, {})
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "it.json", MANIFEST, "one"]
+
+
+def test_shards_fill_one_folder_together(tmp_path: Path) -> None:
+    """Each has a journal, nobody else is let in, a sample made twice stays as it is, a torn one is replaced."""
+    shards = [
+        RunFolder(tmp_path, {}, description="it.json", record=Line, verb="make", shard=f"{k}-of-2") for k in (0, 1)
+    ]
+    with shards[0].locked(), shards[1].locked():
+        with pytest.raises(DatasetError, match="another `mouselift make`"), shards[0].locked():
+            pass
+        with pytest.raises(DatasetError, match="another `mouselift make`"), store(tmp_path).locked():
+            pass
+        shards[0].open()
+        shards[1].open()
+        fill(shards[0], "one", "both")
+        place = (tmp_path / "both").stat().st_ino
+        fill(shards[1], "both", "two")
+        assert (tmp_path / "both").stat().st_ino == place
+        assert sorted(path.name for path in tmp_path.glob(".journal*")) == [
+            ".journal-0-of-2.jsonl",
+            ".journal-1-of-2.jsonl",
+        ]
+        (tmp_path / "one/data").write_text("torn")
+        fill(shards[1], "one")
+    assert (tmp_path / "one/data").read_text() == "one"
+    whole = store(tmp_path)
+    with whole.locked():
+        whole.open()
+        assert {line.id for line in whole.records(lambda line: line.id != "two")} == {"one", "both"}
+        whole.finish([Line(name, len(name)) for name in ("both", "one", "two")], {}, {})
+    assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, "both", "it.json", MANIFEST, "one", "two"]
+
+
+def test_two_descriptions_at_once_the_first_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = store(tmp_path / "out", way="a"), store(tmp_path / "out", way="b")
+
+    def slow() -> None:  # the other run is between its look and its writing
+        first.open()
+
+    monkeypatch.setattr(second, "_check_ours", slow)
+    with pytest.raises(DatasetError, match="way: there a, now b"):
+        second.open()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["it.json"]
+
+
+def test_what_others_write_is_left_to_them(tmp_path: Path) -> None:
+    """Of this machine: while the process runs. Of another one: for an hour."""
+    one = store(tmp_path)
+    host = this_process()[0]
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    names = {f"~{host}~{os.getppid()}": True, f"~{host}~{gone.pid}": False, "~elsewhere~7": True, "~elsewhere~8": False}
+    with one.locked():
+        one.open()
+        for name in names:
+            (tmp_path / f"{TEMPORARY}{name}~00~one").mkdir()
+        os.utime(tmp_path / f"{TEMPORARY}~elsewhere~8~00~one", (0, 0))
+        one.finish([], {}, {})
+    for name, stays in names.items():
+        assert (tmp_path / f"{TEMPORARY}{name}~00~one").exists() == stays, name
 
 
 _HOLD = """

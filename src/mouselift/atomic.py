@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
+import socket
+import time
+import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,11 +17,50 @@ from mouselift.errors import OutputError, why_not
 
 TEMPORARY = ".mouselift-writing-"  # begins the hidden names that hold what is not finished
 _LONGEST = 200  # bytes of a name that are kept in a hidden one: 255 are allowed
+_ABANDONED = 3600.0  # seconds: what another machine began earlier is nobody's; a sample is written in less than one
 
 
 def hidden(path: Path) -> Path:
     """The name beside `path` under which a folder of ours is filled: the next run finds what a killed one left."""
     return path.with_name(f"{TEMPORARY}{path.name}")
+
+
+def this_process() -> tuple[str, int]:
+    """(machine, process): who writes, where several machines share a folder."""
+    return re.sub(r"[^A-Za-z0-9.-]", "_", socket.gethostname())[:32], os.getpid()
+
+
+def hidden_by_us(path: Path) -> Path:
+    """As `hidden`, for a folder that another process may make at the same time: the name says who, and is new."""
+    host, process = this_process()
+    return path.with_name(f"{TEMPORARY}~{host}~{process}~{secrets.token_hex(4)}~{path.name}")
+
+
+def is_abandoned(path: Path) -> bool:
+    """Whether a name of `hidden_by_us` is written to by nobody: its process has ended, or it is an hour old.
+
+    True of all other hidden names: the folder's lock says that nobody else writes there.
+    """
+    parts = path.name.removeprefix(TEMPORARY).split("~", 4)
+    if len(parts) < 5 or not parts[2].isdigit():
+        return True
+    host, process = this_process()
+    if parts[1] == host and os.name != "nt":
+        return int(parts[2]) == process or not _runs(int(parts[2]))
+    try:
+        return time.time() - path.lstat().st_mtime > _ABANDONED
+    except OSError:
+        return False  # its writer has just finished it
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def create_new(path: Path) -> None:
@@ -80,6 +123,60 @@ def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
         stream.write(data)
         stream.flush()
         os.fsync(stream.fileno())  # a rename may reach the disk before the bytes do
+
+
+def write_first(path: Path, data: bytes) -> bool:
+    """All of the bytes, unless somebody was first: False where `path` is there. Of several processes one is first."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = hidden_by_us(path)
+        create_new(temporary)
+        try:
+            temporary.write_bytes(data)
+            with temporary.open("rb") as stream:
+                os.fsync(stream.fileno())
+            try:
+                os.link(temporary, path)  # fails where there is one; a rename would replace it
+            except FileExistsError:
+                return False
+            except OSError:  # a file system without links (exFAT, some network shares): as near as it gets
+                if os.path.lexists(path):
+                    return False
+                temporary.rename(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"{path}: {why_not_written(error)}") from error
+    return True
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether both folders hold the same names with the same bytes."""
+    names = [{path.relative_to(folder) for path in folder.rglob("*")} for folder in (one, other)]
+    try:
+        return names[0] == names[1] and all(
+            (one / name).is_dir() or (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
+        )
+    except OSError:  # another process replaces it
+        return False
+
+
+def synced(path: Path) -> tuple[int, int]:
+    """(size, CRC-32) of a file whose bytes have reached the disk."""
+    with path.open("rb") as stream:
+        data = stream.read()
+        os.fsync(stream.fileno())
+    return len(data), zlib.crc32(data)
+
+
+def sync_folder(path: Path) -> None:
+    """A new name in a folder reaches the disk with the folder. Windows cannot, and need not, be asked."""
+    if os.name != "nt":
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def why_not_written(error: OSError) -> str:

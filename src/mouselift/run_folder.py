@@ -4,31 +4,50 @@ The description is written first and says what the folder holds: a run with anot
 written to a hidden name and renamed. The journal keeps the records of finished samples until the manifest is complete.
 A sample is finished when its files have reached the disk and its line says each one's size and CRC-32: a power loss may
 leave files that are renamed and empty, and those are made again.
+
+Several processes may fill one folder: workers of one run, on one machine or many, and shards, runs that each make a
+part. Each has a journal of its own (what two machines append to one file may be lost) and hidden names of its own.
+Where two make the same sample, the first stays.
 """
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
 import os
 import shutil
 import time
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import msgspec
 
-from mouselift.atomic import TEMPORARY, hidden, why_not_written, write_whole
+from mouselift.atomic import (
+    TEMPORARY,
+    hidden_by_us,
+    is_abandoned,
+    same_files,
+    sync_folder,
+    synced,
+    this_process,
+    why_not_written,
+    write_first,
+    write_whole,
+)
 from mouselift.errors import DatasetError, OutputError
 
 LOG = logging.getLogger(__name__)
 
 SCHEMA = 1
 MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".mouselift-lock"
+OURS = ".mouselift-"  # begins all names of ours that may be there before the description
+_JOURNALS = ".journal*.jsonl"
+_TRIES = 10  # to place a sample where other processes place the same one
 
 # Samples are synced together: 200 files of 80 kB took 0.6 s one by one and 0.025 s from 16 threads (ext4), since the
 # file system commits for all that wait. A killed run loses what it made in the last second or two.
@@ -85,7 +104,8 @@ class RunFolder(Generic[R]):
     """One folder on disk.
 
     identity: what must be equal for two runs to share it. description: name of the file that says so. verb: the
-    command that writes here, for messages. way_out: what to do where the folder holds another run.
+    command that writes here, for messages. way_out: what to do where the folder holds another run. shard: the name of
+    the part that this run makes while others make theirs; "": all of it, alone.
     """
 
     def __init__(
@@ -97,11 +117,14 @@ class RunFolder(Generic[R]):
         record: type[R],
         verb: str,
         way_out: str = "Use a new folder, or the same input and options",
+        shard: str = "",
     ) -> None:
         self.root = root
         self.identity = msgspec.json.decode(msgspec.json.encode(identity))  # as it reads back
         self._description, self._record, self._verb = root / description, record, verb
         self._way_out = way_out
+        self._shard = f"-{shard}" if shard else ""
+        self._maker = this_process()
         self._unsynced: list[R] = []
         self._synced_at = -_SYNC_SECONDS  # the first sample is synced at once
 
@@ -113,7 +136,9 @@ class RunFolder(Generic[R]):
             return
         self._check_ours()
         self._make_root()
-        self._describe({"complete": False})
+        with _going_on():
+            if not write_first(self._description, self._described({"complete": False})):
+                self._check()  # another shard was first
 
     def _check_ours(self) -> None:
         """DatasetError where the folder is somebody else's, or another run's: before anything is written in it.
@@ -125,7 +150,7 @@ class RunFolder(Generic[R]):
         if not os.path.isdir(self.root):
             raise DatasetError(f"{self.root}: is a file; expected a new folder. Nothing was changed")
         try:
-            others = [name for name in os.listdir(self.root) if name != LOCK and not name.startswith(TEMPORARY)]
+            others = [name for name in os.listdir(self.root) if not name.startswith(OURS)]
         except OSError as error:
             raise _storage_error(self.root, error) from error
         if self._description.exists():
@@ -160,26 +185,18 @@ class RunFolder(Generic[R]):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One run at a time. DatasetError where another one writes here, or the folder is somebody else's.
+        """One run at a time, or several shards, each once. DatasetError: another one writes here, or it is not ours.
 
         The kernel holds the lock for as long as the process lives. Its file stays: were it removed, a second run could
         hold the removed one and a third its successor.
         """
         self._check_ours()
         self._make_root()
-        path = self.root / LOCK
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-        except OSError as error:
-            raise OutputError(f"{path}: {why_not_written(error)}") from error
-        try:
-            if not _try_lock(descriptor):
-                raise DatasetError(
-                    f"{self.root}: another `mouselift {self._verb}` is writing here; wait for it, or stop it"
-                )
-            if not os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
-                raise DatasetError(f"{path}: was replaced meanwhile; give the same command again")
-            self._end_last_line()
+        with ExitStack() as held:
+            held.enter_context(self._lock(LOCK, shared=bool(self._shard)))
+            if self._shard:
+                held.enter_context(self._lock(f"{LOCK}{self._shard}"))
+            self._end_last_lines()
             try:
                 yield
             except BaseException:
@@ -187,34 +204,61 @@ class RunFolder(Generic[R]):
                     self.sync()
                 raise
             self.sync()
+
+    @contextmanager
+    def _lock(self, name: str, shared: bool = False) -> Iterator[None]:
+        path = self.root / name
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        except OSError as error:
+            raise OutputError(f"{path}: {why_not_written(error)}") from error
+        try:
+            if not _try_lock(descriptor, shared):
+                raise DatasetError(
+                    f"{self.root}: another `mouselift {self._verb}` is writing here; wait for it, or stop it"
+                )
+            if not os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
+                raise DatasetError(f"{path}: was replaced meanwhile; give the same command again")
+            yield
         finally:
             os.close(descriptor)
 
-    def records(self) -> Iterator[R]:
-        """Records of samples that are whole on disk: the manifest's, by their files' sizes, then the journal's.
+    def records(self, wanted: Callable[[R], bool] = lambda _: True) -> Iterator[R]:
+        """Records of samples that are whole on disk: the manifest's, by their files' sizes, then the journals'.
 
-        Those of the journal, which a power loss may have met, are read and compared with their checksums. A sample
+        Those of journals, which a power loss may have met, are read and compared with their checksums. A sample
         without files (one that was dropped) is whole. What this run logged is among them: it is synced first.
+        wanted: which are looked at; a shard has no use for those of others.
         """
         self.sync()
-        for name in (MANIFEST, JOURNAL):
-            for line in _lines(self.root / name):
+        for path in (self.root / MANIFEST, *self._journals()):
+            for line in _lines(path):
                 try:
                     record, said = msgspec.json.decode(line, type=self._record), msgspec.json.decode(line, type=_Files)
                 except msgspec.DecodeError:
                     continue  # the line that a killed run was writing
-                if self._whole(record, said.files, contents=name == JOURNAL):
+                if wanted(record) and self._whole(record, said.files, contents=path.name != MANIFEST):
                     yield record
 
-    def _end_last_line(self) -> None:
-        """A killed run may have left half a line, to which the next one would be added."""
-        journal = self.root / JOURNAL
-        try:
-            if journal.is_file() and not journal.read_bytes().endswith(b"\n"):
-                with journal.open("ab") as stream:
-                    stream.write(b"\n")
-        except OSError as error:
-            raise _storage_error(journal, error) from error
+    def _journals(self) -> list[Path]:
+        return sorted(self.root.glob(_JOURNALS))
+
+    def _journal(self) -> Path:
+        """This process's own: a worker's says whose it is."""
+        mine = this_process()
+        worker = "" if mine == self._maker else f"-{mine[0]}-{mine[1]}"
+        return self.root / f"{Path(JOURNAL).stem}{self._shard}{worker}.jsonl"
+
+    def _end_last_lines(self) -> None:
+        """A killed run may have left half a line, to which the next one would be added. Not in journals of others."""
+        mine = Path(JOURNAL).stem + self._shard
+        for journal in self._journals() if not self._shard else self.root.glob(f"{mine}[.-]*jsonl"):
+            try:
+                if not journal.read_bytes().endswith(b"\n"):
+                    with journal.open("ab") as stream:
+                        stream.write(b"\n")
+            except OSError as error:
+                raise _storage_error(journal, error) from error
 
     def files(self, record: R) -> dict[str, Path]:
         """The files of a record's sample by their names in the journal; links are not followed."""
@@ -240,17 +284,24 @@ class RunFolder(Generic[R]):
     def writing(self, name: str) -> Iterator[Path]:
         """A new hidden folder to fill; it becomes the sample `name` when the block ends well.
 
-        A folder of that name is replaced: one that no record names is what a killed run left.
+        A folder of that name with the same files stays: another process made it. Any other is what a killed run left.
         """
         final = self.root / name
-        temporary = hidden(final)
+        temporary = hidden_by_us(final)
         try:
-            shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()  # not its parents: a folder that was removed meanwhile is an error
             yield temporary
-            if final.exists():
-                shutil.rmtree(final)
-            temporary.rename(final)
+            for tries in range(_TRIES):
+                if final.exists():
+                    if same_files(temporary, final):
+                        break
+                    shutil.rmtree(final)
+                try:
+                    temporary.rename(final)
+                    break
+                except OSError as error:
+                    if error.errno not in (errno.EEXIST, errno.ENOTEMPTY) or tries == _TRIES - 1:
+                        raise
         except (OSError, shutil.Error) as error:
             raise _storage_error(final, error) from error
         finally:
@@ -284,15 +335,15 @@ class RunFolder(Generic[R]):
             files = [self.files(record) for record in records]
             paths = [path for each in files for path in each.values()]
             with ThreadPoolExecutor(min(_SYNC_THREADS, len(paths) or 1)) as threads:
-                sums = dict(zip(paths, threads.map(_synced, paths), strict=True))
+                sums = dict(zip(paths, threads.map(synced, paths), strict=True))
                 folders = {Path(), *(parent for path in paths for parent in path.relative_to(self.root).parents)}
-                list(threads.map(_sync_folder, [self.root / folder for folder in folders]))
+                list(threads.map(sync_folder, [self.root / folder for folder in folders]))
             lines = [
                 _line(record, {name: sums[path] for name, path in each.items()})
                 for record, each in zip(records, files, strict=True)
             ]
-            with (self.root / JOURNAL).open("ab", buffering=0) as journal:
-                journal.write(b"".join(lines))  # in one piece: other processes append too
+            with self._journal().open("ab", buffering=0) as journal:
+                journal.write(b"".join(lines))  # in one piece: other threads append too
                 os.fsync(journal.fileno())
         except OSError as error:
             raise _storage_error(self.root, error) from error
@@ -302,8 +353,8 @@ class RunFolder(Generic[R]):
         """Manifest, lists (file name -> samples), and `close`. OutputError where a sample is not there any more."""
         self.sync()
         said: dict[str, dict[str, tuple[int, int]]] = {}
-        for name in (MANIFEST, JOURNAL):
-            for line in _lines(self.root / name):
+        for path in (self.root / MANIFEST, *self._journals()):
+            for line in _lines(path):
                 with suppress(msgspec.DecodeError):
                     found = msgspec.json.decode(line, type=_Files)
                     said[found.id] = found.files
@@ -322,27 +373,34 @@ class RunFolder(Generic[R]):
         self.close(summary)
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        """The complete description; then the journal goes, and all that has a hidden name."""
+        """The complete description; then the journals go, and what is unfinished, unless somebody still writes it."""
         self.sync()
-        self._describe({"complete": True, **summary})
-        (self.root / JOURNAL).unlink(missing_ok=True)
-        for leftover in self.root.glob(f"{TEMPORARY}*"):
+        self.write(self._description.name, self._described({"complete": True, **summary}))
+        for path in (*self._journals(), *self.root.glob(f"{LOCK}-*")):
+            path.unlink(missing_ok=True)
+        for leftover in filter(is_abandoned, self.root.glob(f"{TEMPORARY}*")):
             shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
 
     def write(self, name: str, data: bytes) -> None:
         """One of the folder's own files, replaced whole."""
-        try:
+        with _going_on():
             write_whole(self.root / name, data, replace=True)
-        except OutputError as error:
-            raise OutputError(f"{error}. {_GO_ON}") from error
 
-    def _describe(self, more: Mapping[str, Any]) -> None:
+    def _described(self, more: Mapping[str, Any]) -> bytes:
         value = {"schema": SCHEMA, "identity": self.identity, **more}
-        data = msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=1)
-        self.write(self._description.name, data + b"\n")
+        return msgspec.json.format(msgspec.json.encode(value, order="deterministic"), indent=1) + b"\n"
 
 
 _GO_ON = "Finished samples are whole: the same command goes on from them"
+
+
+@contextmanager
+def _going_on() -> Iterator[None]:
+    """Errors say that the same command goes on."""
+    try:
+        yield
+    except OutputError as error:
+        raise OutputError(f"{error}. {_GO_ON}") from error
 
 
 def _differences(found: Any, wanted: Any, key: str = "") -> Iterator[str]:
@@ -379,32 +437,14 @@ def _line(record: msgspec.Struct, files: Mapping[str, tuple[int, int]]) -> bytes
     return msgspec.json.encode({**value, "files": files} if files else value) + b"\n"
 
 
-def _synced(path: Path) -> tuple[int, int]:
-    """(size, CRC-32) of a file whose bytes have reached the disk."""
-    with path.open("rb") as stream:
-        data = stream.read()
-        os.fsync(stream.fileno())
-    return len(data), zlib.crc32(data)
-
-
-def _sync_folder(path: Path) -> None:
-    """A new name in a folder reaches the disk with the folder. Windows cannot, and need not, be asked."""
-    if os.name != "nt":
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, shared: bool) -> bool:
     """False where another process holds the file. Windows has no flock: there, two runs are not kept apart."""
     if os.name == "nt":
         return True
     import fcntl  # POSIX only
 
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
