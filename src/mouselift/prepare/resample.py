@@ -79,7 +79,7 @@ def warp_view(
     box = _grown(plan)
     if box is not None:
         x0, y0, x1, y1 = box
-        _fill(out[y0:y1, x0:x1], source_map(plan.reframe, box), image, mask, interpolation)
+        resample_into(out[y0:y1, x0:x1], source_map(plan.reframe, box), image, mask, interpolation)
     return out if background is None else composited(out, background)
 
 
@@ -117,8 +117,10 @@ def _grown(plan: ViewPlan) -> Box | None:
     return max(0, x0 - room), max(0, y0 - room), min(size, x1 + room), min(size, y1 + room)
 
 
-def _fill(out: np.ndarray, where: SourceMap, image: Image, mask: np.ndarray, interpolation: Interpolation) -> None:
-    """Resamples into `out`, the part of the output that `where` maps."""
+def resample_into(
+    out: np.ndarray, where: SourceMap, image: Image, mask: np.ndarray, interpolation: Interpolation
+) -> None:
+    """Resamples into `out` [h, w, 4], the part of the output that `where` maps: straight alpha, as `warp_view`."""
     region = _source_box(where, mask.shape)
     if region is None:
         return

@@ -124,6 +124,13 @@ def shrunk(image: Image, side: int) -> Small:
     return np.rint(image).astype(np.uint8)
 
 
+def hull_of(views: Sequence[View]) -> tuple[HullSurface | None, str]:
+    """(the hull's surface in the views' colours, one sentence: what it is, or why there is none). Lenses may bend."""
+    outlines = [outline_of(view.alpha) for view in views]
+    centre, problem = _centre([view.camera for view in views], outlines)
+    return _hull(views, outlines, centre, problem)
+
+
 def _centre(cameras: Sequence[Camera], outlines: Sequence[Outline | None]) -> tuple[Vector3, str]:
     """Where the rays through the masks' centroids meet; the world's origin, and why, where they do not."""
     seen = [(camera, outline) for camera, outline in zip(cameras, outlines, strict=True) if outline is not None]

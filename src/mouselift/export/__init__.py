@@ -1,0 +1,1 @@
+"""Datasets and captures in the formats of other tools."""

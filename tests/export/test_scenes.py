@@ -1,0 +1,92 @@
+"""Whole exports: from a dataset and from a recording, refused, killed and gone on."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from marked_scenes import MARKS, decoded, measured, painted_rgb
+from mouselift.calibration.facelift import read_cameras_json
+from mouselift.capture.capture import load_capture
+from mouselift.dataset.layout import find_samples, split_samples
+from mouselift.errors import CalibrationError, CaptureError, DatasetError, MouseliftError
+from mouselift.export.capture_scene import undistorted
+from mouselift.export.scene_options import SceneOptions
+from mouselift.export.scenes import export_scenes
+from mouselift.geometry.camera import Camera
+from mouselift.geometry.lens import BrownConrady, Pinhole
+from mouselift.media.images import ArrayImage
+
+
+def test_a_dataset_in_facelifts_layout_reads_back_the_same(marked_dataset: Path, tmp_path: Path) -> None:
+    summary = export_scenes(marked_dataset, tmp_path / "out", "facelift", workers=1)
+    assert (summary.scenes, summary.refused, summary.views) == (2, 0, 6)
+    assert [folder.name for folder in split_samples(tmp_path / "out", "val")] == ["sample_000007"]
+    for before, after in zip(find_samples(marked_dataset), find_samples(tmp_path / "out"), strict=True):
+        old, new = (read_cameras_json(folder / "opencv_cameras.json")[0] for folder in (before, after))
+        for a, b in zip(old, new, strict=True):
+            assert np.array_equal(a.camera.T_cam_world, b.camera.T_cam_world)
+            assert np.array_equal(a.camera.K, b.camera.K)
+            assert b.file_path == f"images/cam_{b.view_id:03d}.png"
+            images = [decoded((folder / v.file_path).read_bytes()) for folder, v in ((before, a), (after, b))]
+            assert np.array_equal(images[0][..., 3], images[1][..., 3])
+            shown = images[0][..., 3] > 0
+            assert np.array_equal(images[0][shown], images[1][shown])
+
+
+def test_one_broken_sample_is_a_refusal_and_a_run_goes_on(marked_dataset: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "in", tmp_path / "out"
+    shutil.copytree(marked_dataset, source)
+    (source / "sample_000003" / "opencv_cameras.json").write_text("{")
+    summary = export_scenes(source, out, "nerfstudio", workers=1)
+    assert (summary.scenes, summary.refused) == (1, 1)
+    assert "sample_000003" in summary.refusals[0]
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sample_000007"]
+    made = (out / "sample_000007" / "transforms.json").stat().st_mtime_ns
+    export_scenes(source, out, "nerfstudio", workers=1)
+    assert (out / "sample_000007" / "transforms.json").stat().st_mtime_ns == made
+    with pytest.raises(DatasetError, match=r"another run.*format"):
+        export_scenes(source, out, "colmap", workers=1)
+    with pytest.raises(MouseliftError, match="where nothing is written"):
+        export_scenes(source, source / "scenes", "colmap", workers=1)
+    with pytest.raises(DatasetError, match="no sample is of frame 4"):
+        export_scenes(source, tmp_path / "other", "colmap", SceneOptions(frames=(4,)), workers=1)
+
+
+def test_undistorting_moves_marks_to_where_the_new_camera_sees_them() -> None:
+    T = np.eye(4)
+    T[2, 3] = 3.0
+    camera = Camera(200, 160, 190.0, 196.0, 104.0, 77.0, T, BrownConrady(k1=-0.25, k2=0.06, p1=0.003), -5.0, "a")
+    image = ArrayImage(painted_rgb(camera))
+    view, lost = undistorted(camera, image, np.full((160, 200), 255, np.uint8), "empty")
+    assert isinstance(view.camera.lens, Pinhole)
+    assert view.camera.skew == 0
+    assert lost > 0  # barrel: the corners lie outside
+    assert np.abs(measured(view.colours) - view.camera.project(MARKS)).max() < 0.03
+    assert np.abs(camera.project(MARKS) - view.camera.project(MARKS)).max() > 0.4  # without it, this would be wrong
+
+
+def test_a_recording_becomes_scenes(small_capture: Path, tmp_path: Path) -> None:
+    options = SceneOptions(instants=1, ground="ignored")
+    summary = export_scenes(small_capture, tmp_path / "out", "nerfstudio", options, workers=1)
+    assert summary.scenes == 1
+    (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    content = json.loads((folder / "transforms.json").read_text())
+    capture = load_capture(small_capture)
+    for frame, camera in zip(content["frames"], capture.cameras, strict=True):
+        image = decoded((folder / frame["file_path"]).read_bytes())
+        assert image.shape == (frame["h"], frame["w"], 3)
+        assert image.min(axis=2).mean() > 30  # what is around the animal is still there
+        assert np.allclose(np.array(frame["transform_matrix"])[:3, 3], camera.camera.centre)
+    assert summary.without_points == 0
+    with pytest.raises(CalibrationError, match=r"camera 'Camera1'.*COLMAP cannot hold skew"):
+        export_scenes(small_capture, tmp_path / "kept", "colmap", SceneOptions(lens="keep"), workers=1)
+    assert not (tmp_path / "kept").exists()
+    with pytest.raises(DatasetError, match=r"square image.*mouselift prepare"):
+        export_scenes(small_capture, tmp_path / "square", "facelift", workers=1)
+    with pytest.raises(CaptureError, match="99 is not one of its"):
+        export_scenes(small_capture, tmp_path / "frames", "colmap", SceneOptions(frames=(99,)), workers=1)
