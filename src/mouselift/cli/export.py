@@ -1,0 +1,47 @@
+"""`mouselift export`: a dataset or a capture as other tools take it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from mouselift.cli.console import EXIT_OK, emit_json, say, size
+from mouselift.cli.flags import Json
+from mouselift.cli.progress_bar import progress_bar
+from mouselift.export.options import ExportOptions, FormatName
+
+
+@dataclass
+class Export:
+    """Write a dataset as other tools take it; the dataset stays as it is.
+
+    FORMAT webdataset: tar files of whole samples with an index beside each, for the webdataset library and for
+    `mouselift train`, which then opens a few files in place of many thousands. An interrupted export goes on when the
+    same command is given again.
+    Example: `mouselift export out/mouse7 shards/mouse7 --format webdataset`
+    """
+
+    dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
+    """Folder of samples in FaceLift's format, one sample, or a list file."""
+    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
+    """New folder, or one that the same export began."""
+    format: FormatName
+    """What is made."""
+    options: Annotated[ExportOptions, tyro.conf.arg(name="")] = ExportOptions()
+    json: Json = False
+
+    def run(self) -> int:
+        from mouselift.export.registry import export
+
+        with progress_bar(self.json) as progress:
+            done = export(self.dataset, self.out, self.format, self.options, progress=progress)
+        if self.json:
+            emit_json(asdict(done))
+            return EXIT_OK
+        say(f"{done.samples} samples in {done.files} files, {size(done.bytes)}: [bold]{done.out}[/]")
+        for note in done.notes:
+            say(note, markup=False)
+        return EXIT_OK
