@@ -5,11 +5,15 @@ from __future__ import annotations
 import importlib
 import json
 import re
+import subprocess
+import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
-from mouselift.cli.app import GROUPS, VERBS, run
+from mouselift.cli.app import GROUPS, VERBS, parsed, run
+from mouselift.cli.audit import Audit
 from mouselift.cli.doctor import Doctor
 from mouselift.cli.logs import Logs
 
@@ -98,3 +102,27 @@ def test_quiet_leaves_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         work()
     assert capsys.readouterr().err == ""
     assert "work: 2 of 2" in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_defaults_fit_their_types(verb: str) -> None:
+    """What a command line takes on trust: typeguard is asked here, and what it says is a warning, so an error."""
+    pytest.importorskip("typeguard")
+    with pytest.raises(SystemExit) as stop:
+        parsed(verb, ["--help"])
+    assert stop.value.code == 0
+
+
+def test_a_default_that_does_not_fit_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("typeguard")
+    out = next(each for each in fields(Audit) if each.name == "out")
+    monkeypatch.setattr(out, "default", "words")
+    with pytest.warns(UserWarning, match="str|default"), pytest.raises(SystemExit):
+        parsed("audit", ["--help"])
+
+
+def test_parsing_loads_no_type_checker() -> None:
+    code = "import sys\nfrom mouselift.cli.app import parsed\nparsed('audit', ['x'])\n"
+    code += "print([m for m in ('typeguard', 'asyncio') if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", "0.15 s a command"

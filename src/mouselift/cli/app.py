@@ -13,12 +13,14 @@ from dataclasses import dataclass, field, is_dataclass, make_dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
+from types import ModuleType
 from typing import Annotated, Any, Protocol, cast, get_type_hints, runtime_checkable
 
 import tyro
 
 from mouselift import __version__
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, say
+from mouselift.cli.flags import INLINE
 from mouselift.cli.logs import Logs, logging_to
 from mouselift.errors import MouseliftError, OutputError, why_not
 
@@ -125,8 +127,8 @@ def _completion(given: Sequence[str]) -> int:
     """The script that a shell sources."""
     kinds = [Annotated[_class_of(verb), tyro.conf.subcommand(verb)] for verb in VERBS]
     fields = [
-        ("verb", Annotated[reduce(or_, kinds), tyro.conf.arg(name="")]),
-        ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs)),
+        ("verb", Annotated[reduce(or_, kinds), INLINE]),
+        ("logs", Annotated[Logs, INLINE], field(default_factory=Logs)),
     ]
     script = io.StringIO()
     try:
@@ -158,10 +160,27 @@ def _class_of(verb: str) -> type:
 def parsed(verb: str, rest: Sequence[str]) -> Call:
     """Of one verb alone: its usage and its errors name its own options, not those of others."""
     cls = _class_of(verb)
-    logs = ("logs", Annotated[Logs, tyro.conf.arg(name="")], field(default_factory=Logs, kw_only=True))
+    logs = ("logs", Annotated[Logs, INLINE], field(default_factory=Logs, kw_only=True))
     one = make_dataclass(cls.__name__, [logs], bases=(cls,), namespace={"__doc__": cls.__doc__})
-    found: Any = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+    with _defaults_trusted():
+        found: Any = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
     return Call(found, found.logs)
+
+
+@contextlib.contextmanager
+def _defaults_trusted() -> Iterator[None]:
+    """tyro compares defaults with their types by typeguard, whose import (with asyncio) takes a tenth of a second, and
+    pyright has compared ours: inside, a stand-in agrees to all. Where typeguard is loaded already, it is asked."""
+    if "typeguard" in sys.modules:
+        yield
+        return
+    agrees: Any = ModuleType("typeguard")
+    agrees.check_type, agrees.TypeCheckError = lambda *_: None, TypeError
+    sys.modules["typeguard"] = agrees
+    try:
+        yield
+    finally:
+        del sys.modules["typeguard"]
 
 
 def _carried_out(call: Call, given: list[str]) -> int:

@@ -8,11 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, say, table
-from mouselift.cli.flags import Dataset, Force, Json, Workers
+from mouselift.cli.flags import INLINE, Dataset, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.findings import CODES
 
@@ -42,7 +40,7 @@ class Audit:
     """
 
     dataset: Dataset
-    options: Annotated[AuditOptions, tyro.conf.arg(name="")] = field(default_factory=AuditOptions)
+    options: Annotated[AuditOptions, INLINE] = field(default_factory=AuditOptions)
     workers: Workers = 0
     out: Path | None = None
     """Write the whole audit as JSON to this file (`mouselift report --audit` reads it)."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import Json, Workers
+from mouselift.cli.flags import INLINE, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import CompareOptions
 
@@ -29,7 +29,7 @@ class Compare:
     """Folder with a capture.toml, that file, or a dataset in FaceLift's format."""
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Folder for the datasets and the page: new, or one that the same comparison began."""
-    options: Annotated[CompareOptions, tyro.conf.arg(name="")] = CompareOptions()
+    options: Annotated[CompareOptions, INLINE] = CompareOptions()
     workers: Workers = 0
     json: Json = False
 

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from mouselift.cli.console import EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import Dataset, Json, Threads, Workers
+from mouselift.cli.flags import INLINE, Dataset, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.cli.reconstruct import tell, tell_box, tell_fit, use_threads
 from mouselift.reconstruct.options import EvaluateOptions
@@ -31,7 +29,7 @@ class Evaluate:
     """
 
     dataset: Dataset
-    options: Annotated[EvaluateOptions, tyro.conf.arg(name="")]
+    options: Annotated[EvaluateOptions, INLINE]
     out: Path | None = None
     """Folder for the tables, the page and the images; without it, text only."""
     workers: Workers = 0

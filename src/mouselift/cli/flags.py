@@ -15,6 +15,8 @@ Dataset = Annotated[
     Positional[Path],
     arg(metavar="DATASET", help="Folder of samples in FaceLift's format, one sample, or a list file (data_val.txt)."),
 ]
+# Of a dataclass of options: its fields are options of the verb. A text, though empty: else tyro reads sources for one.
+INLINE = arg(name="", help="")
 Workers = Annotated[int, arg(help="Processes; 0: one a core. The result does not depend on it.")]
 Threads = Annotated[int | None, arg(help="CPU threads; torch's choice by default.")]
 Force = Annotated[bool, arg(help="Replace what is there already.")]

@@ -6,10 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import CaptureFolder, Force, Json
+from mouselift.cli.flags import INLINE, CaptureFolder, Force, Json
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import CaptureError
 from mouselift.inspect.options import InspectOptions
@@ -33,7 +31,7 @@ class Inspect:
     capture: CaptureFolder
     out: Path | None = None
     """Folder for a page with images (inspect.html, one file, opens offline); without it, text only."""
-    options: Annotated[InspectOptions, tyro.conf.arg(name="")] = field(default_factory=InspectOptions)
+    options: Annotated[InspectOptions, INLINE] = field(default_factory=InspectOptions)
     force: Force = False
     json: Json = False
 

@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import tyro
-
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import CaptureFolder, Force, Json, Workers
+from mouselift.cli.flags import INLINE, CaptureFolder, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
@@ -34,7 +32,7 @@ class Mask:
     capture: CaptureFolder
     out: Path | None = None
     """Folder for the masks (default: masks/ beside capture.toml)."""
-    options: Annotated[MaskOptions, tyro.conf.arg(name="")] = field(default_factory=MaskOptions)
+    options: Annotated[MaskOptions, INLINE] = field(default_factory=MaskOptions)
     force: Force = False
     rows: int = 12
     """Rows of the contact sheet."""

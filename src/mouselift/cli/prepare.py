@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import CaptureFolder, Json, Workers
+from mouselift.cli.flags import INLINE, CaptureFolder, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.findings import CODES
 from mouselift.prepare.options import PrepareOptions
@@ -29,7 +29,7 @@ class Prepare:
     capture: CaptureFolder
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """Dataset folder: new, or one that the same preparation began."""
-    options: Annotated[PrepareOptions, tyro.conf.arg(name="")] = PrepareOptions()
+    options: Annotated[PrepareOptions, INLINE] = PrepareOptions()
     workers: Workers = 0
     json: Json = False
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, duration, emit_json, say, size, table
-from mouselift.cli.flags import Json, Threads, Workers
+from mouselift.cli.flags import INLINE, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
 from mouselift.reconstruct.options import BOX_SIZE, ReconstructOptions
@@ -35,7 +35,7 @@ class Reconstruct:
 
     paths: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="SAMPLE... OUT")]
     """Sample folders, datasets or list files; last the folder for the results."""
-    options: Annotated[ReconstructOptions, tyro.conf.arg(name="")]
+    options: Annotated[ReconstructOptions, INLINE]
     workers: Workers = 0
     threads: Threads = None
     json: Json = False

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import Dataset, Json, Workers
+from mouselift.cli.flags import INLINE, Dataset, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.repair.options import RepairOptions
 
@@ -33,7 +33,7 @@ class Repair:
     dataset: Dataset
     out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
     """New folder, or one that the same repair began."""
-    options: Annotated[RepairOptions, tyro.conf.arg(name="")] = RepairOptions()
+    options: Annotated[RepairOptions, INLINE] = RepairOptions()
     workers: Workers = 0
     json: Json = False
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say
-from mouselift.cli.flags import Dataset, Force, Json, Workers
+from mouselift.cli.flags import INLINE, Dataset, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import ReportOptions
 
@@ -28,7 +28,7 @@ class Report:
     """The page. An existing file is kept unless --force is given."""
     audit: Path | None = None
     """An audit of this dataset (`mouselift audit DATASET --out FILE`), instead of a new one."""
-    options: Annotated[ReportOptions, tyro.conf.arg(name="")] = ReportOptions()
+    options: Annotated[ReportOptions, INLINE] = ReportOptions()
     hull: bool = False
     """Also carve the visual hull of every sample and compare it with each mask: slower, and finds bad masks."""
     workers: Workers = 0

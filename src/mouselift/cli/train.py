@@ -9,7 +9,7 @@ from typing import Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, size, table
-from mouselift.cli.flags import Json, Threads
+from mouselift.cli.flags import INLINE, Json, Threads
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
 from mouselift.train.options import RecipeName, TrainOptions
@@ -34,7 +34,7 @@ class Train:
     """Folder of samples in FaceLift's format (its lists say what is trained on, if it has any), or a list file."""
     out: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
     """Folder for the run; one that it began in before goes on."""
-    options: Annotated[TrainOptions, tyro.conf.arg(name="")] = TrainOptions()  # noqa: RUF009 - frozen
+    options: Annotated[TrainOptions, INLINE] = TrainOptions()  # noqa: RUF009 - frozen
     unchecked: bool = False
     """Train even where the audit says that cameras and pixels do not match."""
     dry_run: bool = False
