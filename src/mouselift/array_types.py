@@ -1,12 +1,32 @@
 """Array types. Letters are fixed over the project: n points, v views, h and w image rows and columns.
 
-Shapes are checked at run time in tests only (jaxtyping + beartype).
+Shapes are checked at run time in tests only (jaxtyping + beartype), whose plugin loads jaxtyping before this package.
 """
 
 from __future__ import annotations
 
+import sys
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
-from jaxtyping import Bool, Float64, UInt8
+
+if TYPE_CHECKING or "jaxtyping" in sys.modules:
+    from jaxtyping import Bool as Bool
+    from jaxtyping import Float as Float
+    from jaxtyping import Float32 as Float32
+    from jaxtyping import Float64 as Float64
+    from jaxtyping import Int32 as Int32
+    from jaxtyping import Int64 as Int64
+    from jaxtyping import UInt8 as UInt8
+else:  # what checks nothing need not be loaded: with unittest and asyncio it takes every process 0.1 s
+
+    class _Shaped:
+        """An array type with a shape, as the array type alone."""
+
+        def __class_getitem__(cls, item: tuple[Any, str]) -> Any:
+            return item[0]
+
+    Bool = Float = Float32 = Float64 = Int32 = Int64 = UInt8 = _Shaped
 
 Array = np.ndarray
 

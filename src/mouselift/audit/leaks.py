@@ -13,9 +13,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Float64, Levels, UInt8
 from mouselift.dataset.layout import LISTS
 from mouselift.dataset.splits import neighbour_finding
 from mouselift.findings import Finding

@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Vector3
+from mouselift.array_types import Array, Float64, Vector3
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Float64, Levels
 from mouselift.audit.placement import (
     Placement,
     Spread,

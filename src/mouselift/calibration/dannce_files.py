@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
 
-from mouselift.array_types import Array, Matrix3, Vector3
+from mouselift.array_types import Array, Int64, Matrix3, Vector3
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.mat_file import variables_of
 from mouselift.calibration.rig import RigCamera, brown_conrady, content_of, matrices, shifted

@@ -11,9 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64, Int64
 from mouselift.capture.timeline import LOST
 from mouselift.errors import CaptureError
 

@@ -16,9 +16,8 @@ from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
-from jaxtyping import Int64, UInt8
 
-from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.array_types import Array, ImageRGB, Int64, Levels, UInt8
 from mouselift.errors import MaskError
 from mouselift.media.images import NumberedImages, as_levels, eight_bits
 from mouselift.media.mask_stack import MaskStack

@@ -8,9 +8,8 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Int64, Levels
 from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera, first_numbers, masks_of, media_of
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Int64
 from mouselift.atomic import visible
 from mouselift.calibration.dannce_files import sync_rows
 from mouselift.capture.camera_names import CameraNames

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Int64
 
 # (frame, image, count): frames `frame` .. `frame + count - 1` show images `image` .. `image + count - 1`, counted from
 # the camera's first. Frames in no run are lost; images in no run belong to no instant.

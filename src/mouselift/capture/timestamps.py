@@ -12,9 +12,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.capture.camera_names import CameraNames
 from mouselift.errors import CaptureError

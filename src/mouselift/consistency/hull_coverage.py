@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Float64, Levels
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
 from mouselift.consistency.opened_silhouettes import rough_everywhere
 from mouselift.consistency.score_limits import ChanceModel

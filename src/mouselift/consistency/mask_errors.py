@@ -19,9 +19,8 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64, Int64
 from mouselift.consistency.opened_silhouettes import MASK_NOISE_PX, OpenedTangency
 from mouselift.geometry.tangent_planes import TangentPlanes
 from mouselift.sampling import evenly_spaced

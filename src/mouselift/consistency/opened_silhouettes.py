@@ -20,9 +20,8 @@ from itertools import combinations
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Levels, Points2
+from mouselift.array_types import Array, Float64, Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Outline
 from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes

@@ -22,9 +22,8 @@ from itertools import combinations
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
 

@@ -12,9 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix3
+from mouselift.array_types import Array, Float64, Matrix3
 from mouselift.consistency.hypotheses import MIN_PLANES
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.geometry.tangent_planes import TangentPlanes
 
 # Noise of an outline's place on exact masks: error of places that six planes or more touch, by sharpness, 110 scenes of

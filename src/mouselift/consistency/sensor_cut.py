@@ -16,9 +16,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Bool, Float64
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding

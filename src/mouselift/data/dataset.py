@@ -10,10 +10,9 @@ from typing import Any, Literal
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float32
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from mouselift.array_types import Array, Matrix3
+from mouselift.array_types import Array, Float32, Matrix3
 from mouselift.data.decode import Premultiplied, read_cutout
 from mouselift.data.moves import Augmentation, ColourGains, ViewMove, resized
 from mouselift.data.sample import Batch, SampleTensors, collate

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
 
-from mouselift.array_types import Array, ImageRGBA
+from mouselift.array_types import Array, Float32, ImageRGBA, UInt8
 from mouselift.media.decoding import SIGNATURE
 from mouselift.media.orientation import Box
 from mouselift.media.png import content_of, decode_png, rgb_alpha_of, up_filtered_steps

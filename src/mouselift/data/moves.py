@@ -13,9 +13,8 @@ from functools import cached_property
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix3
+from mouselift.array_types import Array, Float64, Matrix3
 from mouselift.data.decode import Cutout, Premultiplied
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import Pinhole

@@ -8,8 +8,9 @@ Letters: b batch, v views, h and w rows and columns.
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from mouselift.array_types import Float
 
 Poses = Float[Tensor, "*b v 4 4"]  # T_world_cam
 Intrinsics = Float[Tensor, "*b v 4"]  # fx, fy, cx, cy in pixels of the image

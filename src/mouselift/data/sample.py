@@ -10,9 +10,9 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import torch
-from jaxtyping import Bool, Float32, Int64
 from torch import Tensor
 
+from mouselift.array_types import Bool, Float32, Int64
 from mouselift.errors import DatasetError
 
 

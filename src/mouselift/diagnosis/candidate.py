@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64, Int64
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
 Basis = Callable[[CameraArrays], np.ndarray]  # [v, 7, k]: what each parameter does to every view

@@ -18,9 +18,8 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.consistency.cameras import compared_outlines
 from mouselift.consistency.opened_silhouettes import open_silhouettes
 from mouselift.dataset.sample import Sample, load_sample

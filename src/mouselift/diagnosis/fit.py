@@ -6,9 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate, change_of
 from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.diagnosis.least_squares import NOISE_PX, Solution

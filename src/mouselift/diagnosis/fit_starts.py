@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
-from mouselift.array_types import Array, Points2
+from mouselift.array_types import Array, Bool, Float64, Points2
 from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, sampson_residuals
 from mouselift.geometry.triangulation import meeting_point
 

@@ -9,9 +9,8 @@ space.
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, touched_points
 
 # Reach of an outline point's error along the outline: half a pixel of sampling, and the filters of resampling and of

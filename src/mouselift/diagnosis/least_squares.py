@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 
 NOISE_PX = 0.1  # of a residual, clean masks: scale of the prior and floor of the score
 STEPS, LEAST_DECREASE = 60, 1e-8  # of a search; relative decrease of the cost below which it has arrived

@@ -12,9 +12,8 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.fit import Fit, fit_residual
 from mouselift.diagnosis.independence import shared_errors

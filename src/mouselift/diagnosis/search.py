@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64, Int64
 from mouselift.diagnosis.candidate import Candidate, Change
 from mouselift.diagnosis.least_squares import LEAST_DECREASE, NOISE_PX, STEPS, Solution, minimise_many
 from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, linearised

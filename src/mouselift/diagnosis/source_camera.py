@@ -15,9 +15,8 @@ from functools import partial
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.errors import DatasetError

@@ -12,9 +12,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.causes import copies, each_view, readings
 from mouselift.diagnosis.fit import in_front, undo

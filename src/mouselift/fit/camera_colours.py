@@ -13,9 +13,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError
 from mouselift.render.base import Rendering

@@ -13,11 +13,10 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float, Int64
 from mouselift.fit.subject import Crop, Subject
 from mouselift.progress import Progress, silent
 from mouselift.render.base import MIN_ALPHA, Gaussians, Renderer, Rendering

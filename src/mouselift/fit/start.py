@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.data.rays import nearest_offset, pixel_rays
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError

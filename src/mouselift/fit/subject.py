@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError
 from mouselift.geometry.triangulation import meeting_point

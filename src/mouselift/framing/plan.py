@@ -11,9 +11,8 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix4, Vector3
+from mouselift.array_types import Array, Float64, Matrix4, Vector3
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.framing.framing import Framing
 from mouselift.geometry.camera import Camera, Reframe

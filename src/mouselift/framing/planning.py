@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix3, Points2, Vector3
+from mouselift.array_types import Array, Float64, Matrix3, Points2, Vector3
 from mouselift.errors import FramingError
 from mouselift.framing.framing import PRETRAINED_DISTANCE, PRETRAINED_EXTENT, DatasetZoom, Framing
 from mouselift.framing.plan import Fill, SamplePlan, ViewPlan

@@ -11,9 +11,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float32, Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float32, Float64
 from mouselift.errors import DatasetError
 from mouselift.gaussians.ply import Ply
 from mouselift.gaussians.splats import harmonics_of_colours, logits_of_levels

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Bool
 from mouselift.gaussians.files import Splats
 
 Bounds = tuple[float, float, float, float, float, float]  # x, x, y, y, z, z: lowest and highest, world units

@@ -16,9 +16,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Bool, Float32
 from mouselift.errors import DatasetError
 from mouselift.gaussians.activated import Activated, check_activated, deactivated
 from mouselift.gaussians.compressed_ply import is_compressed, unpacked

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Bool, Float32, Int64
 
 SH_DC = 0.28209479177387814  # the constant spherical harmonic, 1 / (2 sqrt(pi))
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Matrix3, Matrix4, Points2, Points3, Vector3, frozen
+from mouselift.array_types import Array, Float64, Matrix3, Matrix4, Points2, Points3, Vector3, frozen
 from mouselift.errors import CalibrationError
 from mouselift.geometry.lens import Lens, OnFold, Pinhole
 from mouselift.geometry.similarity import Similarity, check_rotation

@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
-from mouselift.array_types import Array, Vector3
+from mouselift.array_types import Array, Bool, Float64, Int64, Vector3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import baseline_frames, cross, extreme_corners, view_pairs

@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
-from mouselift.array_types import Array, Levels, Mask, Points2
+from mouselift.array_types import Array, Bool, Float64, Int64, Levels, Mask, Points2
 
 HALF_LEVEL = 128  # of a soft mask's 0..255: a pixel belongs to the subject from here on
 LEVEL = HALF_LEVEL - 0.5  # of 0..255: the outline runs where the alpha crosses it

@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int64
 
-from mouselift.array_types import Array, Points2, Points3
+from mouselift.array_types import Array, Bool, Float64, Int64, Points2, Points3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.outlines import Outline

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
-from mouselift.array_types import Array, Points2, Points3, Vector3
+from mouselift.array_types import Array, Bool, Float64, Points2, Points3, Vector3
 from mouselift.geometry.camera import Camera
 
 _MAX_CONDITION = 1e8  # rays closer to parallel than about 1e-4 rad do not determine a depth

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.findings import Finding
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX
 from mouselift.geometry.tangent_planes import tangency

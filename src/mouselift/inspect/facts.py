@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import msgspec
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Vector3
+from mouselift.array_types import Array, Float64, Vector3
 from mouselift.findings import Finding
 from mouselift.masks.quality import CameraQuality
 

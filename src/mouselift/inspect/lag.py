@@ -15,9 +15,8 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
-from jaxtyping import Float, Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float, Float64
 from mouselift.findings import Finding
 from mouselift.geometry.tangent_planes import OutlineRays, view_pairs, window_residuals
 from mouselift.inspect.facts import LagFacts

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Float64, Levels
 from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of

@@ -19,9 +19,8 @@ from collections.abc import Iterable, Iterator
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, UInt8
 
-from mouselift.array_types import Array, Levels, Mask
+from mouselift.array_types import Array, Bool, Levels, Mask, UInt8
 from mouselift.errors import MaskError
 from mouselift.masks.changes import Background, YuvImage, doubled, halved, light_gain, relit, yuv_image
 from mouselift.media.images import Image

@@ -13,9 +13,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, UInt8
 
-from mouselift.array_types import Array, Levels, Mask
+from mouselift.array_types import Array, Float32, Levels, Mask, UInt8
 from mouselift.atomic import whole_file
 from mouselift.errors import MaskError
 from mouselift.geometry.outlines import HALF_LEVEL

@@ -17,9 +17,8 @@ from itertools import product
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
-from mouselift.array_types import Array, Levels, Points3, Vector3
+from mouselift.array_types import Array, Float32, Levels, Points3, Vector3
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.masks.volume import Cloud, ViewLevels

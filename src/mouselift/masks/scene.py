@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
 
-from mouselift.array_types import Array, Mask, Vector3
+from mouselift.array_types import Array, Float32, Float64, Mask, Vector3
 from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera

@@ -7,9 +7,8 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from mouselift.array_types import Array, Levels, Mask, Points3
+from mouselift.array_types import Array, Levels, Mask, Points3, UInt8
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image

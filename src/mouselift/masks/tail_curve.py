@@ -19,13 +19,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64
 from scipy import ndimage
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components, dijkstra
 from scipy.spatial import KDTree
 
-from mouselift.array_types import Array, Points3
+from mouselift.array_types import Array, Bool, Float32, Float64, Int64, Points3
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer
 from mouselift.masks.floor import Floor

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float64, UInt8
 from scipy.ndimage import gaussian_filter1d
 
-from mouselift.array_types import Array, Mask, Points2, Points3
+from mouselift.array_types import Array, Float64, Mask, Points2, Points3, UInt8
 from mouselift.geometry.camera import Camera
 from mouselift.masks.changes import Changes
 from mouselift.media.orientation import Box

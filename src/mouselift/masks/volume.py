@@ -12,10 +12,9 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int64, UInt8
 from scipy import ndimage
 
-from mouselift.array_types import Array, Mask, Points3, Vector3
+from mouselift.array_types import Array, Bool, Float32, Float64, Int64, Mask, Points3, UInt8, Vector3
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import meeting_point

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 from zlib_ng import zlib_ng
 
-from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels, UInt8
 from mouselift.errors import DatasetError
 from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.decoding import SIGNATURE, decoded, size_of

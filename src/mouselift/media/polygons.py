@@ -10,9 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Bool, Int64
 
 
 def filled(polygon: Sequence[int | float], height: int, width: int) -> Bool[Array, "h w"]:

@@ -13,9 +13,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 from av.video.frame import VideoFrame
-from jaxtyping import UInt8
 
-from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.array_types import Array, ImageRGB, Levels, UInt8
 from mouselift.media.orientation import UPRIGHT, Box, Orientation
 
 _FULL_RANGE = 2  # FFmpeg's AVCOL_RANGE_JPEG

@@ -19,9 +19,8 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from jaxtyping import Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Int64
 from mouselift.errors import UnreachableError, VideoError
 from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.access_points import Packets

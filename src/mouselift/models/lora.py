@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mouselift.array_types import Float
 from mouselift.errors import ModelError
 
 ATTENTION = ("attn.to_qkv", "attn.fc")

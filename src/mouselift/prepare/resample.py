@@ -18,9 +18,8 @@ from functools import cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 
-from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels
+from mouselift.array_types import Array, Float32, Float64, ImageRGB, ImageRGBA, Levels, UInt8
 from mouselift.errors import MaskError, VideoError
 from mouselift.framing.plan import ViewPlan
 from mouselift.geometry.camera import Reframe

@@ -22,10 +22,9 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
-from mouselift.array_types import Mask, Points3, Vector3
+from mouselift.array_types import Float, Mask, Points3, Vector3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.triangulation import meeting_point
 from mouselift.geometry.visual_hull import VisualHull, carve, sample_mask

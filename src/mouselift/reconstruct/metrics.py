@@ -20,9 +20,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor
 
+from mouselift.array_types import Bool, Float
 from mouselift.reconstruct.record import FIGURES
 from mouselift.render.base import Colour
 

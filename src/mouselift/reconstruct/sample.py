@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from mouselift.array_types import Array, ImageRGB, Levels
+from mouselift.array_types import Array, Float, ImageRGB, Levels, UInt8
 from mouselift.data.moves import resized
 from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE

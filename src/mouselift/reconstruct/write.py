@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import msgspec
 import numpy as np
-from jaxtyping import Float, UInt8
 
-from mouselift.array_types import Array, ImageRGB
+from mouselift.array_types import Array, Float, ImageRGB, UInt8
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.files import write_ply
 from mouselift.media.encode import encode_jpeg

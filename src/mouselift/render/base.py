@@ -17,10 +17,10 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera

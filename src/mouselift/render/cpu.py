@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64, Int32
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64, Int32
 from mouselift.render import cpu_project, cpu_tiles
 from mouselift.render.base import WHITE, Colour, Gaussians, RenderCamera, Rendering
 from mouselift.render.cpu_threads import at_once

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.errors import MissingExtraError
 from mouselift.render.base import (
     DILATION,

@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from av.error import FFmpegError
-from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from mouselift.array_types import Array, ImageRGB, Vector3
+from mouselift.array_types import Array, Float, ImageRGB, UInt8, Vector3
 from mouselift.atomic import whole_file
 from mouselift.errors import VideoError
 from mouselift.framing.framing import PRETRAINED_DISTANCE

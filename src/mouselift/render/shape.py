@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
+
+from mouselift.array_types import Float
 
 _EPSILON = 1e-6
 _NEEDLE = 1e-5  # added to the effective rank less 1, so that a perfect needle has a finite loss

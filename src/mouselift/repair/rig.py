@@ -18,9 +18,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.diagnosis.candidate import SCALE, SHIFT_X, SHIFT_Y, Basis, Candidate, columns, prior_sigma
 from mouselift.diagnosis.fit import Fit, fit, fits

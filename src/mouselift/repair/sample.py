@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float64
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample

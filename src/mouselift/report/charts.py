@@ -9,10 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from jaxtyping import Float
 from markupsafe import Markup, escape
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float
 from mouselift.sampling import evenly_spaced
 
 Values = Float[Array, " n"]

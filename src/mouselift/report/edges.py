@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Levels, Points2
+from mouselift.array_types import Array, Float64, Levels, Points2
 from mouselift.geometry.outlines import LEVEL
 
 _SPECK = 6  # corners: shorter lines are noise of the mask

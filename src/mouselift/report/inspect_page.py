@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float64
 from markupsafe import Markup
 
 from mouselift import __version__
-from mouselift.array_types import Array, Vector3
+from mouselift.array_types import Array, Float64, Vector3
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
 from mouselift.inspect.facts import CameraFacts, Inspection, LagFacts

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import UInt8
 
-from mouselift.array_types import Array, ImageRGBA, Levels
+from mouselift.array_types import Array, ImageRGBA, Levels, UInt8
 from mouselift.atomic import write_whole
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames

@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
-from jaxtyping import Float64
 from scipy.interpolate import PchipInterpolator
 
-from mouselift.array_types import Array, Points3, Vector3
+from mouselift.array_types import Array, Float64, Points3, Vector3
 from mouselift.synthetic.mesh import Piece, swept, unit_vector
 from mouselift.synthetic.shape import STANDARD_LENGTH, BodyShape
 

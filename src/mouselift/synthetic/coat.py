@@ -14,10 +14,9 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
 from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float32
 from mouselift.synthetic.body import halves_at, smoothstep
 from mouselift.synthetic.mesh import Piece
 from mouselift.synthetic.shape import BodyShape

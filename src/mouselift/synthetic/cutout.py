@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float32
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float32
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.coat import fur_at
 from mouselift.synthetic.light import Light, shade, sheen

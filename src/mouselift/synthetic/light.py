@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64
 
-from mouselift.array_types import Array, Points3, Vector3
+from mouselift.array_types import Array, Float64, Points3, Vector3
 from mouselift.synthetic.coat import Look
 from mouselift.synthetic.mesh import unit
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
-from mouselift.array_types import Array, Levels
+from mouselift.array_types import Array, Float32, Levels
 from mouselift.geometry.outlines import HALF_LEVEL
 
 _THIN = 0.11  # of the subject's size: half the width of what counts as thin (tail, feet)

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Float64, Int64
 
-from mouselift.array_types import Array, Points3, Vector3
+from mouselift.array_types import Array, Float64, Int64, Points3, Vector3
 
 _COARSE = 8  # rings: limbs of fewer have coarse ends too
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, Int64
 
-from mouselift.array_types import Array, Levels, Points2
+from mouselift.array_types import Array, Float32, Float64, Int64, Levels, Points2
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.synthetic.mesh import Mesh

@@ -10,10 +10,9 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64
 from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array, ImageRGB, Levels, Points2
+from mouselift.array_types import Array, Float32, Float64, ImageRGB, Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.synthetic.coat import fur_at

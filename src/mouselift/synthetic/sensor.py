@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
 
-from mouselift.array_types import Array, ImageRGB
+from mouselift.array_types import Array, Float32, ImageRGB
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.models.gslrm.stored import StoredGaussians
 from mouselift.reconstruct.metrics import ssim_map
 from mouselift.render.base import Rendering

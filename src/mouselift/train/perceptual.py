@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import avg_pool2d, conv2d, relu
 
+from mouselift.array_types import Float
 from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.facelift import State, check_weights, read_state
 

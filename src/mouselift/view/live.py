@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 from markupsafe import Markup
 from scipy.spatial.transform import Rotation
 
-from mouselift.array_types import Array, ImageRGB, Vector3
+from mouselift.array_types import Array, Float64, ImageRGB, Vector3
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples, lies_inside
 from mouselift.dataset.sample import load_sample

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float32, Float64, UInt8
 from scipy.ndimage import gaussian_filter
 
-from mouselift.array_types import Array, ImageRGB, Levels, Mask, Points3, Vector3
+from mouselift.array_types import Array, Float32, Float64, ImageRGB, Levels, Mask, Points3, UInt8, Vector3
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Outline, outline_of

@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
 from scipy.spatial.transform import Rotation
 
-from mouselift.array_types import Array, ImageRGB, Points3
+from mouselift.array_types import Array, Float64, ImageRGB, Int64, Points3
 from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.view.scene import IMAGE_SIDE, HullSurface, Scene, placed_cameras, shrunk

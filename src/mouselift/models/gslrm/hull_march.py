@@ -10,10 +10,9 @@ from __future__ import annotations
 from typing import no_type_check
 
 import numpy as np
-from jaxtyping import Float32, Int32
 from numba import njit
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Float32, Int32
 
 COMPILE = {"cache": True, "nogil": True, "error_model": "numpy"}
 BLOCK = 8  # steps that are asked about at once

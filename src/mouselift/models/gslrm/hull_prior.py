@@ -14,10 +14,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional as F
 
+from mouselift.array_types import Float
 from mouselift.data.rays import RayMaps
 
 _HALF = 0.5  # of alpha: inside

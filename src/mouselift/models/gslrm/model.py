@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Bool, Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from mouselift.array_types import Bool, Float
 from mouselift.data.rays import input_channels, nearest_offset, pixel_rays
 from mouselift.errors import ModelError
 from mouselift.gaussians.splats import SH_DC

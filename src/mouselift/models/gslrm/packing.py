@@ -9,9 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Bool, Float, Int64
 from torch import Tensor
 from torch.nn import functional as F
+
+from mouselift.array_types import Bool, Float, Int64
 
 Pixels = Bool[Tensor, "b v h w"]
 Patches = Bool[Tensor, "b v rows columns"]

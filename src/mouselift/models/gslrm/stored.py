@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from jaxtyping import Float
 from torch import Tensor
+
+from mouselift.array_types import Float
 
 
 @dataclass(frozen=True, eq=False)

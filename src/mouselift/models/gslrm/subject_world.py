@@ -11,9 +11,9 @@ from dataclasses import replace
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
+from mouselift.array_types import Float
 from mouselift.models.gslrm.stored import StoredGaussians
 
 _TO_ORIGIN = 1e-3  # weight of the world's origin beside a view's: one ray alone meets nothing
