@@ -12,8 +12,8 @@ import pytest
 from marked_scenes import LENSES, MARKS, decoded, measured, opencv_distorted
 from mouselift.errors import CalibrationError
 from mouselift.export.colmap import colmap_files
+from mouselift.export.options import ColmapForm
 from mouselift.export.scene import ExportScene
-from mouselift.export.scene_options import ColmapForm
 from mouselift.geometry.camera import Camera
 
 MODELS = {"pinhole": "PINHOLE", "opencv": "OPENCV", "k3": "FULL_OPENCV", "rational": "FULL_OPENCV",

@@ -11,20 +11,24 @@ import pytest
 
 from marked_scenes import MARKS, decoded, measured, painted_rgb
 from mouselift.calibration.facelift import read_cameras_json
+from mouselift.calibration.registry import load_rig
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import CalibrationError, CaptureError, DatasetError, MouseliftError
 from mouselift.export.capture_scene import undistorted
-from mouselift.export.scene_options import SceneOptions
-from mouselift.export.scenes import export_scenes
+from mouselift.export.colmap import colmap_files
+from mouselift.export.nerfstudio import nerfstudio_files
+from mouselift.export.options import ExportOptions
+from mouselift.export.registry import export
+from mouselift.export.scene import ExportScene
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Pinhole
 from mouselift.media.images import ArrayImage
 
 
 def test_a_dataset_in_facelifts_layout_reads_back_the_same(marked_dataset: Path, tmp_path: Path) -> None:
-    summary = export_scenes(marked_dataset, tmp_path / "out", "facelift", workers=1)
-    assert (summary.scenes, summary.refused, summary.views) == (2, 0, 6)
+    summary = export(marked_dataset, tmp_path / "out", "facelift", workers=1)
+    assert (summary.samples, summary.refused, summary.files) == (2, 0, 8)
     assert [folder.name for folder in split_samples(tmp_path / "out", "val")] == ["sample_000007"]
     for before, after in zip(find_samples(marked_dataset), find_samples(tmp_path / "out"), strict=True):
         old, new = (read_cameras_json(folder / "opencv_cameras.json")[0] for folder in (before, after))
@@ -42,19 +46,19 @@ def test_one_broken_sample_is_a_refusal_and_a_run_goes_on(marked_dataset: Path, 
     source, out = tmp_path / "in", tmp_path / "out"
     shutil.copytree(marked_dataset, source)
     (source / "sample_000003" / "opencv_cameras.json").write_text("{")
-    summary = export_scenes(source, out, "nerfstudio", workers=1)
-    assert (summary.scenes, summary.refused) == (1, 1)
-    assert "sample_000003" in summary.refusals[0]
+    summary = export(source, out, "nerfstudio", workers=1)
+    assert (summary.samples, summary.refused) == (1, 1)
+    assert "sample_000003" in summary.notes[0]
     assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sample_000007"]
     made = (out / "sample_000007" / "transforms.json").stat().st_mtime_ns
-    export_scenes(source, out, "nerfstudio", workers=1)
+    export(source, out, "nerfstudio", workers=1)
     assert (out / "sample_000007" / "transforms.json").stat().st_mtime_ns == made
     with pytest.raises(DatasetError, match=r"another run.*format"):
-        export_scenes(source, out, "colmap", workers=1)
+        export(source, out, "colmap", workers=1)
     with pytest.raises(MouseliftError, match="where nothing is written"):
-        export_scenes(source, source / "scenes", "colmap", workers=1)
+        export(source, source / "scenes", "colmap", workers=1)
     with pytest.raises(DatasetError, match="no sample is of frame 4"):
-        export_scenes(source, tmp_path / "other", "colmap", SceneOptions(frames=(4,)), workers=1)
+        export(source, tmp_path / "other", "colmap", ExportOptions(frames=(4,)), workers=1)
 
 
 def test_undistorting_moves_marks_to_where_the_new_camera_sees_them() -> None:
@@ -71,9 +75,9 @@ def test_undistorting_moves_marks_to_where_the_new_camera_sees_them() -> None:
 
 
 def test_a_recording_becomes_scenes(small_capture: Path, tmp_path: Path) -> None:
-    options = SceneOptions(instants=1, ground="ignored")
-    summary = export_scenes(small_capture, tmp_path / "out", "nerfstudio", options, workers=1)
-    assert summary.scenes == 1
+    options = ExportOptions(instants=1, ground="ignored")
+    summary = export(small_capture, tmp_path / "out", "nerfstudio", options, workers=1)
+    assert summary.samples == 1
     (folder,) = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
     content = json.loads((folder / "transforms.json").read_text())
     capture = load_capture(small_capture)
@@ -82,11 +86,31 @@ def test_a_recording_becomes_scenes(small_capture: Path, tmp_path: Path) -> None
         assert image.shape == (frame["h"], frame["w"], 3)
         assert image.min(axis=2).mean() > 30  # what is around the animal is still there
         assert np.allclose(np.array(frame["transform_matrix"])[:3, 3], camera.camera.centre)
-    assert summary.without_points == 0
+    assert summary.notes == ()
     with pytest.raises(CalibrationError, match=r"camera 'Camera1'.*COLMAP cannot hold skew"):
-        export_scenes(small_capture, tmp_path / "kept", "colmap", SceneOptions(lens="keep"), workers=1)
+        export(small_capture, tmp_path / "kept", "colmap", ExportOptions(lens="keep"), workers=1)
     assert not (tmp_path / "kept").exists()
     with pytest.raises(DatasetError, match=r"square image.*mouselift prepare"):
-        export_scenes(small_capture, tmp_path / "square", "facelift", workers=1)
+        export(small_capture, tmp_path / "square", "facelift", workers=1)
     with pytest.raises(CaptureError, match="99 is not one of its"):
-        export_scenes(small_capture, tmp_path / "frames", "colmap", SceneOptions(frames=(99,)), workers=1)
+        export(small_capture, tmp_path / "frames", "colmap", ExportOptions(frames=(99,)), workers=1)
+
+
+@pytest.mark.parametrize("lens", ["pinhole", "opencv", "k3", "fisheye"])
+def test_our_own_readers_give_the_cameras_back(scenes: dict[str, ExportScene], lens: str, tmp_path: Path) -> None:
+    written = {"nerfstudio": nerfstudio_files(scenes[lens]), "colmap": colmap_files(scenes[lens])}
+    for name, files in written.items():
+        for path, data in files.items():
+            (tmp_path / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name / path).write_bytes(data)
+    for path, name in (
+        (tmp_path / "nerfstudio/transforms.json", "nerfstudio"),
+        (tmp_path / "colmap/sparse/0", "colmap"),
+    ):
+        rig = load_rig(path, name)
+        assert set(rig.names) == set(scenes[lens].files)
+        for view, stem in zip(scenes[lens].views, scenes[lens].files, strict=True):
+            read = rig[stem].camera((view.camera.width, view.camera.height))
+            assert np.abs(read.T_cam_world - view.camera.T_cam_world).max() < 1e-9
+            assert np.abs(read.K - view.camera.K).max() < 1e-9
+            assert np.abs(read.project(MARKS) - view.camera.project(MARKS)).max() < 1e-9

@@ -7,8 +7,8 @@ import numpy as np
 from mouselift.array_types import ImageRGB, Levels
 from mouselift.dataset.sample import View
 from mouselift.errors import DatasetError
+from mouselift.export.options import Ground, LensChoice
 from mouselift.export.scene import ExportScene, SceneView
-from mouselift.export.scene_options import Ground, LensChoice
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.outlines import outline_of

@@ -19,8 +19,9 @@ import struct
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from mouselift.export.options import ColmapForm, Ground
 from mouselift.export.scene import ExportScene, SceneView, lens_numbers, require
-from mouselift.export.scene_options import ColmapForm, Ground
+from mouselift.export.scenes import SceneFormat
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye
 from mouselift.view.scene import HullSurface
@@ -43,6 +44,14 @@ def colmap_files(scene: ExportScene, ground: Ground = "empty", form: ColmapForm 
         files[f"masks/{name}.png"] = view.mask_png
     write = _binary if form == "binary" else _text
     return files | {f"{MODEL}/{name}": data for name, data in write(scene.views, names, scene.hull).items()}
+
+
+FORMAT = SceneFormat(
+    "colmap",
+    "a folder a sample: sparse/0/{cameras,images,points3D}, images/, masks/",
+    lambda scene, options: colmap_files(scene, options.ground, options.colmap_form),
+    lambda cameras: [model_of(camera) for camera in cameras],
+)
 
 
 def model_of(camera: Camera) -> tuple[str, list[float]]:

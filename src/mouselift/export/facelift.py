@@ -13,6 +13,7 @@ from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
 from mouselift.export.scene import ExportScene
+from mouselift.export.scenes import SceneFormat
 from mouselift.geometry.camera import Camera
 
 
@@ -38,3 +39,14 @@ def check_square(cameras: Sequence[Camera]) -> None:
                 f"camera {camera.name!r}: expected a square image (the trainer's loader does), got "
                 f"{camera.width}x{camera.height}; `mouselift prepare` makes square images with their cameras"
             )
+
+
+FORMAT = SceneFormat(
+    "facelift",
+    "FaceLift's layout: a folder a sample with opencv_cameras.json and images/, data_train.txt, data_val.txt",
+    lambda scene, options: facelift_files(scene),
+    check_square,
+    hull=False,
+    resampled=False,
+    lists=True,
+)

@@ -21,8 +21,9 @@ import numpy as np
 
 from mouselift.array_types import Matrix4
 from mouselift.errors import CalibrationError
+from mouselift.export.options import Ground
 from mouselift.export.scene import ExportScene, lens_numbers, require
-from mouselift.export.scene_options import Ground
+from mouselift.export.scenes import SceneFormat
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Fisheye, Pinhole
 from mouselift.view.scene import HullSurface
@@ -56,6 +57,14 @@ def nerfstudio_files(scene: ExportScene, ground: Ground = "empty") -> dict[str, 
     content["frames"] = frames
     files[TRANSFORMS] = msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n"
     return files
+
+
+FORMAT = SceneFormat(
+    "nerfstudio",
+    "a folder a sample: transforms.json, images/, masks/, points.ply",
+    lambda scene, options: nerfstudio_files(scene, options.ground),
+    lambda cameras: model_of(cameras),
+)
 
 
 def T_world_opengl(camera: Camera) -> Matrix4:

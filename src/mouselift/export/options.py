@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-FormatName = Literal["webdataset"]
+FormatName = Literal["webdataset", "nerfstudio", "colmap", "facelift"]
+Ground = Literal["empty", "ignored"]
+LensChoice = Literal["undistort", "keep"]
+ColmapForm = Literal["binary", "text"]
 
 
 @dataclass(frozen=True)
@@ -14,3 +17,15 @@ class ExportOptions:
 
     shard_mb: int = 256
     """webdataset: at most so many MB (10^6 bytes) a tar file, but never less than one sample."""
+    frames: tuple[int, ...] = ()
+    """Exactly these frames, of a recording or of a dataset's samples: --frames 786 1103. Not for webdataset."""
+    instants: int = 10
+    """How many instants, evenly spaced over the frames that have masks: of a recording, without --frames."""
+    ground: Ground = "empty"
+    """nerfstudio, colmap: what trainers learn around the subject. empty: images carry alpha, so that nothing is there.
+    ignored: images are opaque and masks say which pixels count (mask_path); trainers may put anything elsewhere."""
+    lens: LensChoice = "undistort"
+    """nerfstudio, colmap, of a recording. undistort: images are resampled once to cameras without lens and skew. keep:
+    images as they are; a lens that the format cannot hold is refused."""
+    colmap_form: ColmapForm = "binary"
+    """colmap: .bin or .txt."""

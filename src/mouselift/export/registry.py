@@ -14,6 +14,9 @@ from mouselift.progress import Progress, silent
 # Modules, so that no format loads what another one needs.
 FORMATS: dict[FormatName, str] = {
     "webdataset": "mouselift.export.webdataset",
+    "nerfstudio": "mouselift.export.nerfstudio",
+    "colmap": "mouselift.export.colmap",
+    "facelift": "mouselift.export.facelift",
 }
 
 DEFAULTS = ExportOptions()
@@ -28,6 +31,7 @@ class ExportSummary:
     samples: int
     files: int
     bytes: int
+    refused: int = 0  # samples that the format cannot hold; `notes` says why
     notes: tuple[str, ...] = ()  # for the user: what was left out or assumed, how to open it
 
 
@@ -40,7 +44,9 @@ class Format(Protocol):
         """What `out` holds, in a sentence."""
         ...
 
-    def export(self, source: Path, out: Path, options: ExportOptions, progress: Progress) -> ExportSummary:
+    def export(
+        self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
+    ) -> ExportSummary:
         """source: a dataset (folder, sample, list file) or a capture, as far as the format takes them."""
         ...
 
@@ -56,15 +62,16 @@ def export(
     format: FormatName,
     options: ExportOptions = DEFAULTS,
     *,
+    workers: int = 0,
     progress: Progress = silent,
 ) -> ExportSummary:
     """A dataset or a capture as another tool takes it, in the new folder `out`.
 
-    The same call goes on where a run was stopped. DatasetError, OutputError: what came does not fit, or `out` holds
-    something else.
+    workers: processes, 0: one a core, where a format has use for them. The same call goes on where a run was stopped.
+    DatasetError, OutputError: what came does not fit, or `out` holds something else.
 
     Example:
         >>> export(Path("out/mouse7"), Path("shards/mouse7"), "webdataset").samples  # doctest: +SKIP
         1152
     """
-    return format_named(format).export(source, out, options, progress)
+    return format_named(format).export(source, out, options, progress, workers)

@@ -15,7 +15,7 @@ import numpy as np
 from mouselift.array_types import ImageRGB, ImageRGBA, Levels
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.export.scene_options import Ground
+from mouselift.export.options import Ground
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Pinhole
 from mouselift.geometry.outlines import HALF_LEVEL

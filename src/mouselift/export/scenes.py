@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 
 import msgspec
@@ -16,24 +17,20 @@ from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.layout import LISTS, find_samples, listed_samples
 from mouselift.errors import CaptureError, DatasetError, MouseliftError
 from mouselift.export.capture_scene import scene_of_frame
-from mouselift.export.colmap import colmap_files
-from mouselift.export.colmap import model_of as colmap_model
-from mouselift.export.facelift import check_square, facelift_files
-from mouselift.export.nerfstudio import model_of, nerfstudio_files
+from mouselift.export.options import ExportOptions, FormatName
+from mouselift.export.registry import FORMATS, ExportSummary
 from mouselift.export.scene import ExportScene, scene_of_sample
-from mouselift.export.scene_options import SceneFormat, SceneOptions
 from mouselift.geometry.camera import Camera
 from mouselift.media.numbered_names import number_of
 from mouselift.parallel import run_blocks, step, worker_count
 from mouselift.prepare.sample import sample_id
-from mouselift.progress import Progress, counted, each, silent
-from mouselift.run_folder import RunFolder
+from mouselift.progress import Progress, counted, each
+from mouselift.run_folder import MANIFEST, RunFolder
 from mouselift.sampling import evenly_spaced
 
 DESCRIPTION = "export.json"
-_DEFAULTS = SceneOptions()
 _PER_BLOCK = 4
-_SAID = 5  # notes and refusals in the summary; all are in the manifest
+_SAID = 5  # notes, and refusals, in the summary; all are in the manifest
 
 
 class SceneRecord(msgspec.Struct):
@@ -44,84 +41,57 @@ class SceneRecord(msgspec.Struct):
     status: str = "written"  # or "refused"
     views: int = 0
     points: int = 0  # of the hull; 0: it has none
+    count: int = 0  # of files (`files` is the run folder's own)
+    size: int = 0  # bytes
     notes: list[str] = []
     reason: str = ""  # of a refused one
 
 
-class ScenesSummary(msgspec.Struct):
-    """What an export did."""
-
-    source: str
-    out: str
-    format: str
-    scenes: int
-    refused: int
-    views: int
-    without_points: int  # scenes without a hull: trainers that start from points cannot
-    notes: list[str]  # the first few
-    refusals: list[str]  # the first few, with their reasons
-
-
 @dataclass(frozen=True)
-class _Format:
-    files: Callable[[ExportScene, SceneOptions], dict[str, bytes]]
-    check: Callable[[Sequence[Camera]], object]  # of a capture's cameras, before anything is written
-    hull: bool = True  # it holds points
-
-
-FORMATS: dict[SceneFormat, _Format] = {
-    "nerfstudio": _Format(lambda scene, options: nerfstudio_files(scene, options.ground), model_of),
-    "colmap": _Format(
-        lambda scene, options: colmap_files(scene, options.ground, options.colmap_form),
-        lambda cameras: [colmap_model(camera) for camera in cameras],
-    ),
-    "facelift": _Format(lambda scene, options: facelift_files(scene), check_square, hull=False),
-}
-
-
-def export_scenes(
-    source: Path,
-    out: Path,
-    format: SceneFormat,
-    options: SceneOptions = _DEFAULTS,
-    *,
-    workers: int = 0,
-    progress: Progress = silent,
-) -> ScenesSummary:
-    """A scene for each sample of a dataset, or for instants of a capture: `out/<sample>/`, as `format` has it.
+class SceneFormat:
+    """A format of scenes: `out/<sample>/` with the files of each, whole or absent.
 
     A sample that cannot be exported is a refusal in the summary, not the end. A killed run goes on when it is started
-    again. Example::
-
-        summary = export_scenes(Path("out/mouse7"), Path("scenes"), "nerfstudio")
-        print(summary.scenes, summary.refusals)
-
-    DatasetError: no dataset, `out` inside it or holding something else, no scene at all. CalibrationError: a capture's
-    camera has a lens that the format cannot hold. CaptureError: the capture, or a frame that it has not.
+    again. DatasetError: no dataset, `out` inside it or holding something else, no scene at all. CalibrationError: a
+    capture's camera has a lens that the format cannot hold. CaptureError: the capture, or a frame that it has not.
     """
-    check_outside(out, source if source.is_dir() else source.parent)
-    plan = _plan(source, format, options)
-    told = {"source": str(source.resolve()), "format": format, **asdict(options), "version": __version__}
-    store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
-    with store.locked():
-        store.open()
-        # a refused sample may have been mended since
-        known = {record.id: record for record in store.records() if record.status == "written"}
-        todo = [[key for key in block if plan.names[key] not in known] for block in plan.blocks]
-        job = _Job(plan, store, format, options)
-        count = sum(len(block) for block in plan.blocks)
-        heard = counted(progress, "exporting", count - sum(map(len, todo)), count)
-        for record in run_blocks(job, [block for block in todo if block], worker_count(workers), heard):
-            store.log([record])
-            known[record.id] = record
-        records = [known[plan.names[key]] for block in plan.blocks for key in block]
-        summary = _summary(source, out, format, records)
-        if not summary.scenes:
-            raise DatasetError(f"{source}: no scene could be written; the first: {records[0].reason}")
-        kept = {record.id for record in records if record.status == "written"}
-        lists = {name: [i for i in ids if i in kept] for name, ids in plan.lists.items()}
-        store.finish(records, lists if format == "facelift" else {}, msgspec.to_builtins(summary))
-    return summary
+
+    name: FormatName
+    makes: str
+    files: Callable[[ExportScene, ExportOptions], dict[str, bytes]]
+    check: Callable[[Sequence[Camera]], object]  # of a capture's cameras, before anything is written
+    hull: bool = True  # it holds points
+    resampled: bool = True  # --lens undistort makes any camera fit
+    lists: bool = False  # of the splits
+
+    def export(
+        self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
+    ) -> ExportSummary:
+        """source: a dataset, or a capture with masks."""
+        check_outside(out, source if source.is_dir() else source.parent)
+        plan = _plan(source, self, options)
+        chosen = {key: value for key, value in asdict(options).items() if key != "shard_mb"}
+        told = {"source": str(source.resolve()), "format": self.name, **chosen, "version": __version__}
+        store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
+        with store.locked():
+            store.open()
+            # a refused sample may have been mended since
+            known = {record.id: record for record in store.records() if record.status == "written"}
+            todo = [[key for key in block if plan.names[key] not in known] for block in plan.blocks]
+            count = sum(len(block) for block in plan.blocks)
+            heard = counted(progress, "exporting", count - sum(map(len, todo)), count)
+            job = _Job(plan, store, self.name, options)
+            for record in run_blocks(job, [block for block in todo if block], worker_count(workers), heard):
+                store.log([record])
+                known[record.id] = record
+            records = [known[plan.names[key]] for block in plan.blocks for key in block]
+            summary = _summary(out, self, records)
+            if not summary.samples:
+                raise DatasetError(f"{source}: no scene could be written; the first: {records[0].reason}")
+            kept = {record.id for record in records if record.status == "written"}
+            lists = {name: [i for i in ids if i in kept] for name, ids in plan.lists.items()}
+            store.finish(records, lists if self.lists else {}, asdict(summary))
+        return summary
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +105,7 @@ class _Plan:
     lists: Mapping[str, list[str]]
 
 
-def _plan(source: Path, format: SceneFormat, options: SceneOptions) -> _Plan:
+def _plan(source: Path, format: SceneFormat, options: ExportOptions) -> _Plan:
     if source.suffix == ".toml" or (source / FILE_NAME).is_file():
         capture = load_capture(source)
         if capture.dataset is None:
@@ -155,7 +125,7 @@ def _plan(source: Path, format: SceneFormat, options: SceneOptions) -> _Plan:
     return _Plan(names, blocks, dict(enumerate(folders)), None, _lists(source, list(names.values())))
 
 
-def _of_capture(source: CaptureSource, format: SceneFormat, options: SceneOptions) -> _Plan:
+def _of_capture(source: CaptureSource, format: SceneFormat, options: ExportOptions) -> _Plan:
     masked = masked_frames(source)
     if not masked:
         raise CaptureError(f"{source.capture.path}: no camera has masks; `mouselift mask` makes them")
@@ -164,8 +134,8 @@ def _of_capture(source: CaptureSource, format: SceneFormat, options: SceneOption
     if lost:
         raise CaptureError(f"{source.capture.path}: --frames: {lost[0]} is not one of its {len(source.frames)} frames")
     cameras = [track.camera for track in source.tracks]
-    if options.lens == "keep" or format == "facelift":
-        FORMATS[format].check(cameras)
+    if options.lens == "keep" or not format.resampled:
+        format.check(cameras)
     return _Plan({frame: sample_id(frame) for frame in frames}, source.blocks(frames), {}, source, {
         LISTS["train"]: [sample_id(frame) for frame in frames]
     })  # fmt: skip
@@ -188,8 +158,12 @@ class _Job:
 
     plan: _Plan
     store: RunFolder[SceneRecord]
-    format: SceneFormat
-    options: SceneOptions
+    name: FormatName
+    options: ExportOptions
+
+    @property
+    def format(self) -> SceneFormat:
+        return import_module(FORMATS[self.name]).FORMAT
 
     def __call__(self, block: Sequence[int]) -> Iterator[SceneRecord]:
         if self.plan.capture is not None:
@@ -198,13 +172,13 @@ class _Job:
                 yield self._made(key, lambda: scene_of_frame(frameset, self.options.lens, self.options.ground))  # noqa: B023
             return
         for key in each(block, step):
-            yield self._made(key, lambda: scene_of_sample(self.plan.folders[key], FORMATS[self.format].hull))  # noqa: B023
+            yield self._made(key, lambda: scene_of_sample(self.plan.folders[key], self.format.hull))  # noqa: B023
 
     def _made(self, key: int, scene_of: Callable[[], ExportScene]) -> SceneRecord:
         name = self.plan.names[key]
         try:
             scene = scene_of()
-            files = FORMATS[self.format].files(scene, self.options)
+            files = self.format.files(scene, self.options)
         except MouseliftError as error:
             return SceneRecord(name, None, "refused", reason=str(error))
         with self.store.writing(name) as folder:
@@ -212,14 +186,21 @@ class _Job:
                 (folder / path).parent.mkdir(parents=True, exist_ok=True)
                 (folder / path).write_bytes(data)
         points = 0 if scene.hull is None else len(scene.hull.points)
-        return SceneRecord(name, scene.frame, "written", len(scene.views), points, list(scene.notes))
+        return SceneRecord(
+            name, scene.frame, "written", len(scene.views), points, len(files), sum(map(len, files.values())),
+            list(scene.notes),
+        )  # fmt: skip
 
 
-def _summary(source: Path, out: Path, format: SceneFormat, records: Sequence[SceneRecord]) -> ScenesSummary:
+def _summary(out: Path, format: SceneFormat, records: Sequence[SceneRecord]) -> ExportSummary:
     written = [record for record in records if record.status == "written"]
-    return ScenesSummary(
-        str(source), str(out), format, len(written), len(records) - len(written), sum(r.views for r in written),
-        sum(not r.points for r in written) if FORMATS[format].hull else 0,
-        [f"{r.id}: {note}" for r in written for note in r.notes][:_SAID],
-        [f"{r.id}: {r.reason}" for r in records if r.status == "refused"][:_SAID],
+    refused = [f"refused: {record.id}: {record.reason}" for record in records if record.status == "refused"]
+    notes = [f"{record.id}: {note}" for record in written for note in record.notes]
+    empty = sum(not record.points for record in written) if format.hull else 0
+    said = [f"{empty} scenes have no hull, so no points to start from"] if empty else []
+    for lines in (refused, notes):
+        said += lines[:_SAID] + ([f"and {len(lines) - _SAID} more: {out / MANIFEST}"] if len(lines) > _SAID else [])
+    return ExportSummary(
+        str(out), format.name, len(written), sum(r.count for r in written), sum(r.size for r in written),
+        len(refused), tuple(said),
     )  # fmt: skip

@@ -62,7 +62,9 @@ class WebDataset:
 
     makes = "tar files of whole samples (shard-000000.tar ...), an index beside each, and shards.json"
 
-    def export(self, source: Path, out: Path, options: ExportOptions, progress: Progress) -> ExportSummary:
+    def export(
+        self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
+    ) -> ExportSummary:
         """source: a dataset. DatasetError names the first sample that is not whole, before anything is written."""
         if options.shard_mb < 1:
             raise DatasetError(f"export: shard_mb: expected at least 1, got {options.shard_mb}")
