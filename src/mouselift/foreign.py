@@ -1,4 +1,4 @@
-"""Values of JSON, TOML and YAML that other programs wrote: decoded with every fault as a ValueError in words.
+"""Values of JSON, TOML, YAML and XML that other programs wrote: decoded with every fault as a ValueError in words.
 
 Nested too deeply, a key twice (readers differ in which one they take), numbers beyond a double, text for a number.
 """
@@ -10,6 +10,7 @@ import math
 import tomllib
 from collections.abc import Hashable
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 
@@ -56,6 +57,17 @@ def yaml_of(text: str) -> Any:
             raise ValueError(f"not valid YAML: {error}") from None
 
     return _shallow(load)
+
+
+def xml_of(data: bytes) -> ElementTree.Element:
+    """The root element. ValueError: no XML in UTF-8, or with a DTD, whose entities can fill the memory."""
+    text = data.decode("utf-8-sig")
+    if "<!DOCTYPE" in text or "<!ENTITY" in text:
+        raise ValueError("XML with a DTD, which no calibration needs")
+    try:
+        return ElementTree.fromstring(text)
+    except ElementTree.ParseError as error:
+        raise ValueError(f"not valid XML: {error}") from None
 
 
 def numbers(value: Any, shape: Shape | None = None, name: str = "") -> np.ndarray:

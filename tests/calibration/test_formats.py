@@ -36,8 +36,21 @@ def test_readers_project_as_opencv_does(standin: StandIn, tmp_path: Path) -> Non
         assert not distance(wrong, views) < 0.1, fault
 
 
-def test_one_reader_claims_each(tmp_path: Path) -> None:
+def test_one_reader_claims_each(tmp_path: Path, truth, straight, write) -> None:
     """Folder by folder and file by file: exactly the format that the stand-in is in."""
+    own = {
+        "dannce": lambda folder: write.dannce(folder, truth),
+        "dannce json": lambda folder: write.calibration_json(folder / "calibration.json", truth),
+        "mammal": lambda folder: write.mammal(folder / "new_cam.pkl", straight),
+        "mammal keyed": lambda folder: write.mammal(folder / "new_cam.pkl", straight, keyed=True),
+        "anipose": lambda folder: write.anipose(folder / "calibration.toml", straight),
+        "jarvis": lambda folder: write.jarvis(folder, straight),
+    }
+    for name, make in own.items():
+        (tmp_path / name).mkdir()
+        path = make(tmp_path / name)
+        assert [kind for kind, _ in rigs_in(tmp_path / name)] == [name.split()[0]], name
+        assert rig_at(path)[0] == name.split()[0], name
     for name, standin in STANDINS.items():
         folder = tmp_path / name.replace(" ", "")
         folder.mkdir()

@@ -242,9 +242,9 @@ def test_nothing_there(tmp_path: Path) -> None:
         discover(tmp_path / "gone")
     with pytest.raises(CaptureError, match="no such rig"):
         discover(tmp_path, rig=tmp_path / "gone.toml")
-    (tmp_path / "a.xml").write_text("")
-    with pytest.raises(CaptureError, match=r"no rig format ends in '\.xml'"):
-        discover(tmp_path, rig=tmp_path / "a.xml")
+    (tmp_path / "a.ini").write_text("")
+    with pytest.raises(CaptureError, match=r"no rig format ends in '\.ini'"):
+        discover(tmp_path, rig=tmp_path / "a.ini")
 
 
 def turned_images(folder: Path, size: tuple[int, int], code: int, frames: int = 2) -> None:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -186,9 +187,164 @@ def transforms(folder: Path, views: Sequence[View], **more: Any) -> Path:
     return file
 
 
+def _storage(file: Path, nodes: dict[str, Any]) -> None:
+    """By OpenCV's own writer, in the form that the suffix says."""
+    storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_WRITE)
+    for name, value in nodes.items():
+        storage.write(name, value)
+    storage.release()
+
+
+def opencv_files(suffix: str, rotation: str, translation: str, inverse: bool = False) -> Callable[..., Path]:
+    """A file a camera. inverse: the pose is camera to world."""
+
+    def write(folder: Path, views: Sequence[View]) -> Path:
+        for view in views:
+            R, t = (view.R.T, -view.R.T @ view.t) if inverse else (view.R, view.t)
+            nodes = {
+                "image_width": view.size[0],
+                "image_height": view.size[1],
+                "camera_matrix": view.K,
+                "distortion_coefficients": np.array([view.dist]).T,
+                rotation: cv2.Rodrigues(R)[0] if rotation == "rvec" else np.ascontiguousarray(R),
+                translation: t[:, None].copy(),
+            }
+            _storage(folder / f"{view.name}{suffix}", nodes)
+        return folder
+
+    return write
+
+
+def stereo(folder: Path, views: Sequence[View]) -> Path:
+    """OpenCV's stereo_calib: two files, the world is the first camera's."""
+    first, second = views
+    relative = second.R @ first.R.T
+    D = {view.name: np.array([view.dist]) for view in views}
+    _storage(folder / "intrinsics.yml", {"M1": first.K, "D1": D["left"], "M2": second.K, "D2": D["right"]})
+    _storage(folder / "extrinsics.yml", {"R": relative, "T": (second.t - relative @ first.t)[:, None].copy()})
+    return folder / "intrinsics.yml"
+
+
+def ccalib(folder: Path, views: Sequence[View]) -> Path:
+    nodes: dict[str, Any] = {"nCameras": len(views)}
+    for index, view in enumerate(views):
+        T = np.eye(4)
+        T[:3, :3], T[:3, 3] = view.R, view.t
+        nodes |= {f"camera_matrix_{index}": view.K, f"camera_distortion_{index}": np.array([view.dist])}
+        nodes[f"camera_pose_{index}"] = T
+    _storage(folder / "multi-camera-results.xml", nodes)
+    return folder / "multi-camera-results.xml"
+
+
+def multical(folder: Path, views: Sequence[View]) -> Path:
+    cameras, poses = {}, {}
+    for view in views:
+        cameras[view.name] = {
+            "model": "standard", "image_size": list(view.size), "K": view.K.tolist(), "dist": [list(view.dist)]
+        }  # fmt: skip
+        poses[view.name] = {"R": view.R.tolist(), "T": view.t.tolist()}
+    file = folder / "calibration.json"
+    file.write_text(json.dumps({"cameras": cameras, "camera_poses": poses, "image_sets": {"rgb": []}}))
+    return file
+
+
+def caliscope(folder: Path, views: Sequence[View]) -> Path:
+    text = ""
+    for view in views:
+        text += (
+            f"[cameras.{view.name.removeprefix('cam_')}]\ncam_id = 1\nsize = {list(view.size)}\nrotation_count = 0\n"
+            f"matrix = {view.K.tolist()}\ndistortions = {list(view.dist)}\ntranslation = {view.t.tolist()}\n"
+            f"rotation = {cv2.Rodrigues(view.R)[0].ravel().tolist()}\nfisheye = {str(view.fisheye).lower()}\n"
+        )
+    (folder / "camera_array.toml").write_text(text)
+    return folder / "camera_array.toml"
+
+
+def easymocap(folder: Path, views: Sequence[View]) -> Path:
+    """As its own writer does, but with all decimals."""
+
+    def matrix(name: str, values: np.ndarray) -> str:
+        rows, columns = values.shape
+        data = ", ".join(map(repr, values.ravel().tolist()))
+        return f"{name}: !!opencv-matrix\r\n  rows: {rows}\r\n  cols: {columns}\r\n  dt: d\r\n  data: [{data}]\r\n"
+
+    names = "%YAML:1.0\r\n---\r\nnames:\r\n" + "".join(f'  - "{view.name}"\r\n' for view in views)
+    intri = extri = names
+    for view in views:
+        intri += matrix(f"K_{view.name}", view.K) + matrix(f"dist_{view.name}", np.array([view.dist]))
+        intri += f"H_{view.name}: {view.size[1]}\r\nW_{view.name}: {view.size[0]}\r\n"
+        extri += matrix(f"R_{view.name}", cv2.Rodrigues(view.R)[0]) + matrix(f"Rot_{view.name}", view.R)
+        extri += matrix(f"T_{view.name}", view.t[:, None])
+    (folder / "intri.yml").write_bytes(intri.encode())
+    (folder / "extri.yml").write_bytes(extri.encode())
+    return folder
+
+
+def deepfly3d(folder: Path, views: Sequence[View], **more: Any) -> Path:
+    content: dict[Any, Any] = {
+        index: {"R": view.R, "tvec": view.t, "intr": view.K, "distort": np.array(view.dist)}
+        for index, view in enumerate(views)
+    }
+    file = folder / "calib__home_user_data_test.pkl"
+    file.write_bytes(pickle.dumps({**content, "points3d": np.zeros((2, 38, 3)), **more}))
+    return file
+
+
+def qualisys(folder: Path, views: Sequence[View]) -> Path:
+    """The camera's axes are the rows of r: x right, y up, z backwards."""
+    cameras = ""
+    for view in views:
+        (width, height), centre = view.size, -view.R.T @ view.t
+        r = np.diag([1.0, -1, -1]) @ view.R
+        rotation = " ".join(f'r{i + 1}{j + 1}="{float(r[i, j])!r}"' for i in range(3) for j in range(3))
+        fov = f'left="0" top="0" right="{width - 1}" bottom="{height - 1}"'
+        names = [
+            f"{kind}Distortion{i}" for kind, i in (("radial", 1), ("radial", 2), ("tangental", 1), ("tangental", 2))
+        ]
+        lens = dict(zip([*names, "radialDistortion3"], view.dist or (0.0,) * 5, strict=True))
+        inside = {
+            "focalLengthU": 64 * view.K[0, 0], "focalLengthV": 64 * view.K[1, 1], "centerPointU": 64 * view.K[0, 2],
+            "centerPointV": 64 * view.K[1, 2], "skew": 0.0, **lens,
+        }  # fmt: skip
+        numbers = " ".join(f'{key}="{float(value)!r}"' for key, value in inside.items())
+        x, y, z = map(float, centre)
+        cameras += (
+            f'<camera active="1" serial="{view.name}" model="Miqus Video" viewrotation="0">'
+            f'<fov_video {fov}/><fov_video_max {fov}/><transform x="{x!r}" y="{y!r}" z="{z!r}" {rotation}/>'
+            f"<intrinsic {numbers}/></camera>"
+        )
+    file = folder / "session.qca.txt"
+    file.write_text(f"<?xml version='1.0' encoding='ASCII'?><calibration><cameras>{cameras}</cameras></calibration>")
+    return file
+
+
+def acinoset(folder: Path, views: Sequence[View]) -> Path:
+    cameras = [
+        {"k": v.K.tolist(), "d": [[k] for k in v.dist], "r": v.R.tolist(), "t": v.t[:, None].tolist()} for v in views
+    ]
+    file = folder / "3_cam_scene_sba.json"
+    file.write_text(json.dumps({"timestamp": "", "camera_resolution": list(views[0].size), "cameras": cameras}))
+    return file
+
+
 STANDINS: dict[str, StandIn] = {
     "COLMAP text": StandIn("colmap", colmap_text),
     "COLMAP binary": StandIn("colmap", colmap_binary, lens="fisheye"),
     "nerfstudio": StandIn("nerfstudio", transforms),
     "nerfstudio fisheye": StandIn("nerfstudio", transforms, lens="fisheye"),
+    "OpenCV yaml": StandIn("opencv", opencv_files(".yaml", "rc_ext", "tc_ext")),
+    "OpenCV json": StandIn("opencv", opencv_files(".json", "rvec", "tvec")),
+    "OpenCV xml": StandIn("opencv", opencv_files(".xml", "R", "T"), variant="world-to-camera"),
+    "OpenCV inverse": StandIn("opencv", opencv_files(".yml", "R", "T", inverse=True), variant="camera-to-world"),
+    "OpenCV ccalib": StandIn(
+        "opencv", ccalib, ("camera0", "camera1", "camera2"), size=False, variant="world-to-camera"
+    ),
+    "multical": StandIn("multical", multical),
+    "Caliscope": StandIn("caliscope", caliscope, ("cam_0", "cam_1", "cam_2")),
+    "Caliscope fisheye": StandIn("caliscope", caliscope, ("cam_0", "cam_1", "cam_2"), lens="fisheye"),
+    "EasyMocap": StandIn("easymocap", easymocap),
+    "DeepFly3D": StandIn("deepfly3d", deepfly3d, ("camera_0", "camera_1", "camera_2"), size=False, variant="x-y"),
+    "Qualisys": StandIn("qualisys", qualisys, ("21001", "21002", "21003"), variant="lens-plain"),
+    "Qualisys without lens": StandIn("qualisys", qualisys, ("21001", "21002", "21003"), lens="none"),
+    "AcinoSet": StandIn("acinoset", acinoset, ("cam1", "cam2", "cam3"), lens="fisheye"),
 }

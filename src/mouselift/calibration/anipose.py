@@ -85,7 +85,10 @@ def _is_anipose(file: Path) -> bool:
         tables = toml_of(file)
     except CalibrationError:
         return file.name == "calibration.toml"  # its reader says what is wrong with it
-    return any(isinstance(table, dict) and {"matrix", "rotation"} <= set(table) for table in tables.values())
+    return any(
+        isinstance(table, dict) and {"matrix", "rotation"} <= set(table) and "port" not in table  # that is Caliscope's
+        for table in tables.values()
+    )
 
 
 FORMAT = RigFormat(read_anipose, find_anipose, ("*.toml",))

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mouselift.atomic import visible
 from mouselift.calibration.intrinsics import fault_of
+from mouselift.calibration.opencv_storage import matrix_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, yaml_of
+from mouselift.foreign import yaml_of
 from mouselift.geometry.camera import ZERO_BASED
 from mouselift.limits import YAML_BYTES
 
 _POSE = re.compile(rb"^[RT]:", re.MULTILINE)
 _NODES = ("intrinsicMatrix", "distortionCoefficients", "R", "T")
-_LARGEST = 64  # rows or columns; the lens has up to 14 numbers
 
 
 def read_jarvis(path: Path, variant: str | None = None) -> Rig:
@@ -68,23 +67,9 @@ def _nodes(file: Path, where: str) -> dict[str, np.ndarray]:
         missing = [name for name in _NODES if not isinstance(matrices.get(name), dict)]
         if missing:
             raise ValueError(f"expected matrices {', '.join(_NODES)}; {', '.join(missing)} is missing")
-        return {name: _matrix(name, matrices[name]) for name in _NODES}
+        return {name: matrix_of(name, matrices[name]) for name in _NODES}
     except ValueError as error:
         raise CalibrationError(f"{where}: not a readable OpenCV yaml file: {error}") from None
-
-
-def _matrix(name: str, node: dict[str, Any]) -> np.ndarray:
-    """rows x cols of one channel of numbers. ValueError where the sizes do not say what `data` holds."""
-    rows, columns, data = node.get("rows"), node.get("cols"), node.get("data")
-    if not isinstance(rows, int) or not isinstance(columns, int) or not isinstance(data, list):
-        raise ValueError(f"{name}: expected rows, cols and a list of data, got {short(node)}")
-    if not (0 <= rows <= _LARGEST and 0 <= columns <= _LARGEST) or len(data) != rows * columns:
-        raise ValueError(f"{name}: {rows} rows and {columns} cols with {len(data)} numbers")
-    values = [float(value) if isinstance(value, str) else value for value in data]  # 1e-5 is a string to YAML 1.1
-    try:
-        return numbers(values, (None,)).reshape(rows, columns)
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
 
 
 def find_jarvis(folder: Path) -> list[Path]:

@@ -6,7 +6,22 @@ from collections.abc import Collection
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from mouselift.calibration import anipose, colmap, dannce, facelift, jarvis, mammal, nerfstudio
+from mouselift.calibration import (
+    acinoset,
+    anipose,
+    caliscope,
+    colmap,
+    dannce,
+    deepfly3d,
+    easymocap,
+    facelift,
+    jarvis,
+    mammal,
+    multical,
+    nerfstudio,
+    opencv_files,
+    qualisys,
+)
 from mouselift.calibration.rig import Rig, RigFormat
 from mouselift.errors import CalibrationError, CaptureError
 
@@ -18,6 +33,13 @@ FORMATS: dict[str, RigFormat] = {
     "jarvis": jarvis.FORMAT,
     "colmap": colmap.FORMAT,
     "nerfstudio": nerfstudio.FORMAT,
+    "opencv": opencv_files.FORMAT,
+    "multical": multical.FORMAT,
+    "caliscope": caliscope.FORMAT,
+    "easymocap": easymocap.FORMAT,
+    "deepfly3d": deepfly3d.FORMAT,
+    "qualisys": qualisys.FORMAT,
+    "acinoset": acinoset.FORMAT,
 }
 
 

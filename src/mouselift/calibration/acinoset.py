@@ -1,0 +1,77 @@
+"""AcinoSet's scenes, `4_cam_scene_sba.json`: camera_resolution and cameras with k, d, r, t.
+
+OpenCV's fisheye lens (d: k1..k4), 0-based, world to camera, metres. The cameras are nameless: cam1, cam2, ... as their
+videos are called.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mouselift.atomic import visible
+from mouselift.calibration.rig import (
+    Rig,
+    RigCamera,
+    RigFormat,
+    json_object,
+    matrices,
+    no_variant,
+    opencv_lens,
+    shifted,
+)
+from mouselift.errors import CalibrationError
+from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.geometry.camera import ZERO_BASED
+from mouselift.limits import IMAGE_SIDE
+
+_KEYS = ("k", "d", "r", "t")
+
+
+def read_acinoset(path: Path, variant: str | None = None) -> Rig:
+    no_variant(path, "acinoset", variant)
+    content = json_object(path)
+    entries = content.get("cameras")
+    if not isinstance(entries, list) or not entries:
+        raise CalibrationError(f"{path}: expected cameras, a list, got {short(entries)}")
+    try:
+        size = whole_numbers(content.get("camera_resolution"), 1, IMAGE_SIDE, "camera_resolution")
+        if len(size) != 2:
+            raise ValueError(f"camera_resolution: expected width and height, got {size}")
+    except ValueError as error:
+        raise CalibrationError(f"{path}: {error}") from None
+    cameras = [_camera(path, f"cam{index + 1}", entry, (size[0], size[1])) for index, entry in enumerate(entries)]
+    named = f"cameras are called cam1 to cam{len(cameras)} in the order of {path.name}, which names none"
+    return Rig(path, "acinoset", tuple(cameras), (), (named,))
+
+
+def _camera(path: Path, name: str, entry: Any, size: tuple[int, int]) -> RigCamera:
+    where = f"camera {name!r} ({path})"
+    if not isinstance(entry, dict) or not set(_KEYS) <= set(entry):
+        raise CalibrationError(f"{where}: expected {', '.join(_KEYS)}, got {short(entry)}")
+    try:
+        lens = opencv_lens(numbers(entry["d"], name="d").ravel().tolist(), fisheye=True)
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {error}") from None
+    K, R, t = matrices(where, entry["k"], entry["r"], entry["t"])
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
+
+
+def find_acinoset(folder: Path) -> list[Path]:
+    return [file for file in visible(folder.glob("*scene*.json")) if holds_acinoset(file)]
+
+
+def holds_acinoset(file: Path) -> bool:
+    try:
+        content = json_object(file)
+    except CalibrationError:
+        return False
+    entries = content.get("cameras")
+    return (
+        "camera_resolution" in content
+        and isinstance(entries, list)
+        and any(isinstance(e, dict) and "k" in e for e in entries)
+    )
+
+
+FORMAT = RigFormat(read_acinoset, find_acinoset, ("*.json",), holds=holds_acinoset, unit="m")
