@@ -38,7 +38,7 @@ _HOMES = {
     "MaskOptions": "masks.options",
     "MaskReport": "masks.segment_capture",
     "PrepareOptions": "prepare.options",
-    "PrepareSummary": "prepare.pipeline",
+    "PrepareSummary": "prepare.preparation",
     "ReconstructOptions": "reconstruct.options",
     "RepairOptions": "repair.options",
     "RepairSummary": "repair.dataset",

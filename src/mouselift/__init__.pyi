@@ -21,8 +21,8 @@ from mouselift.masks.options import MaskOptions as MaskOptions
 from mouselift.masks.segment_capture import MaskReport as MaskReport
 from mouselift.masks.segment_capture import segment_capture as segment_capture
 from mouselift.prepare.options import PrepareOptions as PrepareOptions
-from mouselift.prepare.pipeline import PrepareSummary as PrepareSummary
 from mouselift.prepare.pipeline import prepare_dataset as prepare_dataset
+from mouselift.prepare.preparation import PrepareSummary as PrepareSummary
 from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
 from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
 from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction

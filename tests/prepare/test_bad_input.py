@@ -29,7 +29,8 @@ from mouselift.errors import (
     VideoError,
 )
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
+from mouselift.prepare.pipeline import prepare_dataset
+from mouselift.prepare.preparation import PrepareSummary
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig
 from other_rigs import cut_rig, undistorted_rig, unskewed_rig

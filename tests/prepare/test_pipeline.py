@@ -23,7 +23,8 @@ from mouselift.inspect.inspect_capture import inspect_capture
 from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
+from mouselift.prepare.pipeline import prepare_dataset
+from mouselift.prepare.preparation import PrepareSummary
 
 KEEP = PrepareOptions(on_cut="keep")
 

@@ -38,7 +38,7 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
-from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
 
@@ -92,14 +92,15 @@ def audit_dataset(
     *,
     profile: Profile | None = None,
     workers: int = 0,
+    engine: Engine | None = None,
     progress: Progress = silent,
 ) -> DatasetAudit:
     """Every `every`-th sample of a dataset, at most `samples`, spread over it; the same for any number of workers.
 
     path: a folder of samples, one sample, or a list file. Images are read, judged and forgotten; a kilobyte of numbers
     a sample stays. Nothing is ever written into the dataset. profile: in place of the one
-    that the options name. workers: 0 means one a core. DatasetError where there are
-    no samples, or the profile is none.
+    that the options name. workers: 0 means one a core. engine: where blocks run, in place of `workers` processes.
+    DatasetError where there are no samples, or the profile is none.
 
     >>> audit = audit_dataset(Path("out/mouse7"), AuditOptions(samples=200))  # doctest: +SKIP
     >>> audit.verdict, audit.sentence  # doctest: +SKIP
@@ -116,7 +117,7 @@ def audit_dataset(
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
     job, heard = _Job(tuple(folders), options.hull, asked), counted(progress, "samples", 0, len(folders))
-    for samples, rays in run_blocks(job, blocks, worker_count(workers), heard):
+    for samples, rays in run_blocks(job, blocks, engine or worker_count(workers), heard):
         for index, report, like, own in samples:
             if own is not None:
                 planes[index] = own

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, say, table
-from mouselift.cli.flags import INLINE, Dataset, Force, Json, Workers
+from mouselift.cli.flags import INLINE, Dataset, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.findings import CODES
 
@@ -42,6 +42,7 @@ class Audit:
     dataset: Dataset
     options: Annotated[AuditOptions, INLINE] = field(default_factory=AuditOptions)
     workers: Workers = 0
+    engine: EngineAt = "local"
     out: Path | None = None
     """Write the whole audit as JSON to this file (`mouselift report --audit` reads it)."""
     force: Force = False
@@ -51,11 +52,12 @@ class Audit:
         from mouselift.atomic import check_output, write_whole
         from mouselift.audit.dataset import audit_dataset
         from mouselift.audit.result import encode_audit
+        from mouselift.parallel import engine_at
 
         if self.out is not None:
             check_output(self.out, self.force, outside=self.dataset)
-        with progress_bar(self.json) as progress:
-            audit = audit_dataset(self.dataset, self.options, workers=self.workers, progress=progress)
+        with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
+            audit = audit_dataset(self.dataset, self.options, engine=engine, progress=progress)
         encoded = encode_audit(audit) if self.out is not None or self.json else b""
         if self.out is not None:
             write_whole(self.out, encoded, self.force)

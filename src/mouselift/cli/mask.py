@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import INLINE, CaptureFolder, Force, Json, Workers
+from mouselift.cli.flags import INLINE, CaptureFolder, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
@@ -37,6 +37,7 @@ class Mask:
     rows: int = 12
     """Rows of the contact sheet."""
     workers: Workers = 0
+    engine: EngineAt = "local"
     json: Json = False
 
     def run(self) -> int:
@@ -45,13 +46,14 @@ class Mask:
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.segment_capture import segment_capture
+        from mouselift.parallel import engine_at
         from mouselift.report.sheet import mask_sheet
 
         capture = load_capture(self.capture)
         out = self.out if self.out is not None else capture.path.parent / "masks"
         self._keep_others(capture, out)
-        with progress_bar(self.json) as progress:
-            report = segment_capture(capture, out, self.options, workers=self.workers, progress=progress)
+        with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
+            report = segment_capture(capture, out, self.options, engine=engine, progress=progress)
             set_masks(capture.path, report.paths(out))
             sheet = mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows, progress=progress)
         if self.json:

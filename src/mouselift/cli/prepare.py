@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import INLINE, CaptureFolder, Json, Workers
+from mouselift.cli.flags import INLINE, EngineAt, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
+from mouselift.errors import CaptureError
 from mouselift.findings import CODES
-from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.options import PrepareOptions, Shard
 
 if TYPE_CHECKING:
-    from mouselift.prepare.pipeline import PrepareSummary
+    from mouselift.dataset.collection import Collection
+    from mouselift.prepare.preparation import PrepareSummary
 
 
 @dataclass
@@ -23,28 +26,91 @@ class Prepare:
     """Make a model-ready dataset from a capture; every image is resampled once, with its camera.
 
     A killed run goes on where it stopped when the same command is given again, to the same bytes. A denser
-    selection adds to a sparser one. Example: `mouselift prepare recordings/mouse7 out/mouse7 --every 5`
+    selection adds to a sparser one. With --out, many captures at once: folders, patterns or lists of them.
+    Examples: `mouselift prepare recordings/mouse7 out/mouse7 --every 5`; `mouselift prepare 'recordings/*' --out out`
     """
 
-    capture: CaptureFolder
-    out: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="OUT")]
-    """Dataset folder: new, or one that the same preparation began."""
+    captures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="CAPTURE... OUT")]
+    """A capture is a folder with a capture.toml (`mouselift init` writes one), or that file. OUT: the dataset's folder,
+    new, or one that the same preparation began. With --out: captures, 'patterns', text files that list captures."""
+    out: Path | None = None
+    """Prepare all of the captures given, each into a folder of its own in this one."""
     options: Annotated[PrepareOptions, INLINE] = PrepareOptions()
+    split: Literal["recording", "folder", "time"] = "recording"
+    """With --out, what validates: whole recordings, whole folders of recordings (one animal's, one day's), or a part of
+    each recording in time."""
+    shard: str | None = None
+    """Make only part I of N, counted from 0 (3/8), while other jobs make theirs; slurm: as the job array says."""
+    measure: bool = False
+    """With --shard and --scope dataset: the first pass, which all shards make before the second."""
+    merge: bool = False
+    """Complete what all shards have made: the bytes of a run alone."""
     workers: Workers = 0
+    engine: EngineAt = "local"
     json: Json = False
 
     def run(self) -> int:
-        from mouselift.capture.capture import load_capture
-        from mouselift.prepare.pipeline import prepare_dataset
+        shard = None if self.shard is None else Shard.parse(self.shard, os.environ)
+        if shard is not None and self.merge:
+            raise CaptureError("--merge is given once, without --shard, when all shards are done")
+        if self.measure and (shard is None or self.out is not None):
+            raise CaptureError(
+                "--measure is the first pass of one shard of one capture: expected --shard I/N beside it"
+            )
+        if self.out is not None:
+            return self._many(self.out, shard)
+        if len(self.captures) != 2:
+            raise CaptureError(
+                f"expected CAPTURE and OUT, got {len(self.captures)} paths; many captures: CAPTURE... --out FOLDER"
+            )
+        return self._one(*self.captures, shard)
 
-        capture = load_capture(self.capture)
-        with progress_bar(self.json) as progress:
-            summary = prepare_dataset(capture, self.out, self.options, workers=self.workers, progress=progress)
+    def _one(self, path: Path, out: Path, shard: Shard | None) -> int:
+        from mouselift.capture.capture import load_capture
+        from mouselift.parallel import engine_at
+        from mouselift.prepare.pipeline import prepare_dataset
+        from mouselift.prepare.shards import measure_shard, merge_shards, prepare_shard
+
+        capture = load_capture(path)
+        with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
+            if self.merge:
+                summary = merge_shards(capture, out, self.options)
+            elif shard is None:
+                summary = prepare_dataset(capture, out, self.options, engine=engine, progress=progress)
+            elif self.measure:
+                frames = measure_shard(capture, out, self.options, shard, engine=engine, progress=progress)
+                if self.json:
+                    emit_json({"measured": frames})
+                else:
+                    say(f"part {shard.name} is measured, {frames} frames; when all are: the same without --measure")
+                return EXIT_OK
+            else:
+                summary = prepare_shard(capture, out, self.options, shard, engine=engine, progress=progress)
         if self.json:
             emit_json(summary)
-        else:
+        elif shard is None:
             show(summary)
-        return EXIT_OK if summary.kept else EXIT_NO
+        else:
+            say(f"part {shard.name}: {summary.kept} of {summary.frames} frames kept; when all are made: --merge")
+        return EXIT_OK if summary.kept or shard is not None else EXIT_NO
+
+    def _many(self, root: Path, shard: Shard | None) -> int:
+        from mouselift.parallel import engine_at
+        from mouselift.prepare.collection import captures_given, gather_collection, prepare_collection
+
+        captures = captures_given(self.captures)
+        if self.merge:
+            found = gather_collection(captures, root, self.options, split=self.split)
+        else:
+            with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
+                found = prepare_collection(
+                    captures, root, self.options, split=self.split, shard=shard, engine=engine, progress=progress
+                )
+        if self.json:
+            emit_json(found)
+        else:
+            show_collection(root, found)
+        return EXIT_NO if found.failed else EXIT_OK
 
 
 def show(summary: PrepareSummary) -> None:
@@ -60,3 +126,16 @@ def show(summary: PrepareSummary) -> None:
         say(f"Scale: {summary.scale}", markup=False)
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)
+
+
+def show_collection(root: Path, found: Collection) -> None:
+    """A row a recording; what is wrong with one stands in its row."""
+    rows: list[list[str]] = []
+    for one in found.recordings:
+        why = one.error or ", ".join(f"{n} {code}" for code, n in sorted(one.dropped.items()))
+        rows.append([one.name, one.status, str(one.kept), str(one.frames - one.kept), one.role or "", why])
+    table(
+        f"{root}: {len(found.recordings)} recordings", ["recording", "state ", "kept", "dropped", "split ", " "], rows
+    )
+    if found.failed:
+        say(f"{len(found.failed)} of {len(found.recordings)} failed; the same command tries them again.", error=True)

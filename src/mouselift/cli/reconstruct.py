@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_OK, duration, emit_json, say, size, table
-from mouselift.cli.flags import INLINE, Json, Threads, Workers
+from mouselift.cli.flags import INLINE, EngineAt, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
 from mouselift.reconstruct.options import BOX_SIZE, ReconstructOptions
@@ -37,11 +38,13 @@ class Reconstruct:
     """Sample folders, datasets or list files; last the folder for the results."""
     options: Annotated[ReconstructOptions, INLINE]
     workers: Workers = 0
+    engine: EngineAt = "local"
     threads: Threads = None
     json: Json = False
 
     def run(self) -> int:
         import mouselift.models  # noqa: F401  (first: it says what to install where torch is missing)
+        from mouselift.parallel import engine_at
         from mouselift.reconstruct.pipeline import reconstruct_samples
         from mouselift.reconstruct.record import overall, with_means
         from mouselift.report.reconstruction_page import write_reconstruction_page
@@ -61,12 +64,14 @@ class Reconstruct:
             else:
                 tell_fit(plan, self.options.steps)
 
-        with progress_bar(self.json) as progress:
+        elsewhere = nullcontext() if self.engine == "local" else engine_at(self.engine)
+        with progress_bar(self.json) as progress, elsewhere as engine:
             done = reconstruct_samples(
                 given,
                 out,
                 self.options,
                 workers=self.workers,
+                engine=engine,
                 progress=progress,
                 page=write_reconstruction_page,
                 announce=announce,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import tyro
 
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import INLINE, Dataset, Json, Workers
+from mouselift.cli.flags import INLINE, Dataset, EngineAt, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.repair.options import RepairOptions
 
@@ -35,13 +35,15 @@ class Repair:
     """New folder, or one that the same repair began."""
     options: Annotated[RepairOptions, INLINE] = RepairOptions()
     workers: Workers = 0
+    engine: EngineAt = "local"
     json: Json = False
 
     def run(self) -> int:
+        from mouselift.parallel import engine_at
         from mouselift.repair.dataset import repair_dataset
 
-        with progress_bar(self.json) as progress:
-            summary = repair_dataset(self.dataset, self.out, self.options, workers=self.workers, progress=progress)
+        with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
+            summary = repair_dataset(self.dataset, self.out, self.options, engine=engine, progress=progress)
         if self.json:
             emit_json(summary)
         else:

@@ -36,7 +36,7 @@ from mouselift.masks.segment import Segmenter
 from mouselift.media.decoding import decoded
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
-from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
@@ -72,13 +72,14 @@ def segment_capture(
     options: MaskOptions = _DEFAULTS,
     *,
     workers: int = 0,
+    engine: Engine | None = None,
     progress: Progress = silent,
 ) -> MaskReport:
     """Masks for every camera of `capture` in the folder `out`; an interrupted run goes on when called again.
 
-    workers: processes, 0: one a core; the result does not depend on it. Raises MaskError where the recording cannot
-    be segmented, DatasetError where the folder belongs to something else, CaptureError where the up direction is not
-    known, OutputError where `out` cannot be written.
+    workers: processes, 0: one a core; engine: where blocks run, in their place; the result does not depend on either.
+    Raises MaskError where the recording cannot be segmented, DatasetError where the folder belongs to something else,
+    CaptureError where the up direction is not known, OutputError where `out` cannot be written.
 
     Example:
         capture = load_capture(Path("recordings/mouse7"))
@@ -87,7 +88,7 @@ def segment_capture(
     if capture.dataset is not None:
         raise MaskError(f"{capture.path}: is a dataset of finished samples; its images' alpha is their mask")
     up = capture.require_up()
-    workers = worker_count(workers)
+    runs_on = engine or worker_count(workers)
     capture = replace(capture, cameras=tuple(replace(camera, mask=None) for camera in capture.cameras))
     source = CaptureSource(capture)
     stop = len(source.frames) if options.stop is None else min(options.stop, len(source.frames))
@@ -103,12 +104,12 @@ def segment_capture(
             return msgspec.json.decode((out / _REPORT).read_bytes(), type=MaskReport)
         work = folder.work
         samples = evenly_spaced(source.frames, options.learn_from)
-        backgrounds = _backgrounds(capture, work, samples, workers, progress)
+        backgrounds = _backgrounds(capture, work, samples, runs_on, progress)
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
         cameras = [track.camera for track in source.tracks]
         scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
         source.close()
-        records = _segmented(capture, scene, folder, work, frames, workers, progress)
+        records = _segmented(capture, scene, folder, work, frames, runs_on, progress)
         every_frame = options.every == 1 and options.start == 0 and options.stop is None
         masks = _gathered(source, folder, work, every_frame, progress)
         report = _report(capture, source, scene, masks, [records[frame] for frame in frames])
@@ -155,14 +156,14 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
 
 
 def _backgrounds(
-    capture: Capture, work: Path, samples: Sequence[int], workers: int, progress: Progress
+    capture: Capture, work: Path, samples: Sequence[int], runs_on: int | Engine, progress: Progress
 ) -> list[Background]:
     paths = [work / f"background-{camera.name}.npz" for camera in capture.cameras]
     todo = [[i] for i, path in enumerate(paths) if not path.exists()]
     a_camera = len(samples) + LEARNING_STEPS
     seen = counted(progress, "background", (len(paths) - len(todo)) * a_camera, len(paths) * a_camera)
     job = _BackgroundJob(capture, list(samples), tuple(paths))
-    for _ in run_blocks(job, todo, workers, seen):
+    for _ in run_blocks(job, todo, runs_on, seen):
         pass
     return [Background.load(path) for path in paths]
 
@@ -192,7 +193,7 @@ def _segmented(
     folder: RunFolder[FrameRecord],
     work: Path,
     frames: Sequence[int],
-    workers: int,
+    runs_on: int | Engine,
     progress: Progress,
 ) -> dict[int, FrameRecord]:
     """A record of each frame; those of whole blocks in the journal are not made again."""
@@ -201,7 +202,7 @@ def _segmented(
     todo = [block for block in blocks if not all(frame in records for frame in block)]
     done = len(frames) - sum(len(block) for block in todo)
     segmented = counted(progress, "masks", done, len(frames))
-    for record in run_blocks(_BlockJob(capture, scene, work), todo, workers, segmented):
+    for record in run_blocks(_BlockJob(capture, scene, work), todo, runs_on, segmented):
         records[record.frame] = record
         folder.log([record])
     folder.sync()  # before they are moved

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -10,6 +11,43 @@ from mouselift.framing.framing import PRESETS, Aim, FillMeasure, Framing, Preset
 
 Policy = Literal["drop", "keep", "fail"]
 Interpolation = Literal["linear", "cubic", "quintic"]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One of `count` equal parts of a capture, or of a collection; `index` counts from 0."""
+
+    index: int
+    count: int
+
+    @property
+    def name(self) -> str:
+        """As in the names of its files."""
+        return f"{self.index}-of-{self.count}"
+
+    @classmethod
+    def parse(cls, text: str, environment: Mapping[str, str]) -> Shard:
+        """ "3/8", or "slurm": the task of the job array that the environment tells. CaptureError for any other."""
+        if text == "slurm":
+            return cls._of_slurm(environment)
+        index, _, count = text.partition("/")
+        if not (index.isdecimal() and count.isdecimal() and int(index) < int(count)):
+            raise CaptureError(f"--shard: expected I/N with I from 0 to N - 1 (0/8 is the first of 8), got {text!r}")
+        return cls(int(index), int(count))
+
+    @classmethod
+    def _of_slurm(cls, environment: Mapping[str, str]) -> Shard:
+        names = [f"SLURM_ARRAY_TASK_{end}" for end in ("ID", "COUNT", "MIN", "MAX")]
+        found = [environment.get(name, "") for name in names]
+        if not all(value.isdecimal() for value in found):
+            raise CaptureError(f"--shard slurm: expected a Slurm job array (sbatch --array=0-7), {names[0]} is not set")
+        index, count, low, high = map(int, found)
+        if (low, high) != (0, count - 1):
+            raise CaptureError(
+                f"--shard slurm: expected an array from 0 without gaps (--array=0-{count - 1}), got {count} tasks from "
+                f"{low} to {high}; say which part it is: --shard {index}/N"
+            )
+        return cls(index, count)
 
 
 @dataclass(frozen=True)

@@ -6,56 +6,16 @@ then block after block (cut at key frames) read, plan, warp, write; then manifes
 
 from __future__ import annotations
 
-import hashlib
-import logging
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
-import numpy as np
-
-from mouselift import __version__
-from mouselift.atomic import visible
 from mouselift.capture.capture import Capture
-from mouselift.capture.scale import Scale
-from mouselift.capture.source import CaptureSource, masked_frames, open_source
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS
-from mouselift.dataset.source import DatasetSource
-from mouselift.errors import DatasetError, FramingError, LensFoldError, UnreachableError
-from mouselift.findings import Finding
-from mouselift.framing.framing import DatasetZoom, Framing
-from mouselift.framing.planning import wanted_zoom
-from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.errors import FramingError
+from mouselift.framing.framing import DatasetZoom
+from mouselift.parallel import Engine, run_blocks, worker_count
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.sample import Record, Setting, make_sample, usable_views, verdict
-from mouselift.prepare.selection import assign_roles, gap_finding, select_frames, sparse_masks
-from mouselift.progress import Progress, counted, each, silent
-from mouselift.run_folder import RunFolder
-
-LOG = logging.getLogger(__name__)
-
-Source = CaptureSource | DatasetSource
-
-DESCRIPTION = "dataset.json"
-_FINGERPRINT_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class PrepareSummary:
-    """What a run made, and what it left out and why."""
-
-    out: Path
-    frames: int  # selected
-    kept: int
-    made: int  # by this run; the others were there
-    dropped: dict[str, int]  # finding code -> samples
-    splits: dict[str, int]  # train, val, gap
-    findings: tuple[Finding, ...]  # about the recording as a whole
-    noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
-    scale: str = ""  # the subject's size and the cameras' distance in the declared unit, in words
+from mouselift.prepare.preparation import Preparation, PrepareSummary
+from mouselift.progress import Progress, counted, silent
 
 
 def prepare_dataset(
@@ -64,240 +24,51 @@ def prepare_dataset(
     options: PrepareOptions = PrepareOptions(),
     *,
     workers: int = 0,
+    engine: Engine | None = None,
     progress: Progress = silent,
 ) -> PrepareSummary:
     """Makes or completes the dataset `out` from a capture: every image is resampled once, with its camera.
 
     A killed run goes on where it stopped when it is called again, to the same bytes; a denser selection adds to a
-    sparser one. workers: processes, 0 one a core; the result does not depend on it. MouseliftError, with what to do,
-    where the capture is unusable, the folder belongs to another preparation, or a policy says `fail`; finished samples
-    stay.
+    sparser one. workers: processes, 0 one a core; engine: where blocks run, in their place; the result does not depend
+    on either. MouseliftError, with what to do, where the capture is unusable, the folder belongs to another
+    preparation, or a policy says `fail`; finished samples stay.
 
     Example:
         >>> summary = prepare_dataset(load_capture("recordings/mouse7"), Path("out/mouse7"), PrepareOptions(every=5))
         >>> summary.kept, summary.dropped
     """
-    options.check()
-    framing, processes = options.framing(), worker_count(workers)
-    up = capture.require_up()
-    source = open_source(capture)
-    if capture.dataset is not None and out.resolve() == capture.dataset.resolve():
-        raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
-    options = replace(options, jumps=(*options.jumps, *capture.jumps))
-    frames = select_frames(options, source.frames)
-    sparse = [] if options.frames else sparse_masks(masked_frames(source), frames)
-    for finding in sparse:  # now, not hours later
-        LOG.warning("%s", finding.message)
-    shared = _shared_zoom(source, options, framing, frames, processes, progress)
-    identity = _identity(capture, source, options, framing, shared)
-    store = DatasetStore(out, identity)
-    with store.locked():
-        store.open()
-        known = store.known()
-        todo = [frame for frame in frames if frame not in known]
-        LOG.info("%s: %d frames selected, %d of them finished before", out, len(frames), len(frames) - len(todo))
-        setting = Setting(options, framing, source.cameras, up, shared, source.rate, _provenance(identity))
-        job = _Job(source, setting, store)
-        made = 0
-        finished = counted(progress, "samples", len(frames) - len(todo), len(frames))
-        for block in run_blocks(job, source.blocks(todo), processes, finished):
-            for record in block:
-                LOG.debug("frame %d: %s, %s", record.frame, record.status, ", ".join(f.code for f in record.findings))
-            known.update({record.frame: record for record in block})
-            made += len(block)
-        kept = [record.frame for record in known.values() if record.status == "kept"]
-        roles = assign_roles(options, kept, source.rate)
-        records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in known.items()}
-        said = [*source.findings, *sparse, *gap_finding(options, roles, source.rate)]
-        summary = _summary(out, frames, records, made, said, _scale(capture, source, records))
-        store.complete(records, _description(source, records, options))
-    source.close()
-    return summary
+    runs_on = engine or worker_count(workers)
+    work = Preparation(capture, out, options)
+    shared = shared_zoom(work, work.blocks(), runs_on, progress)
+    with work.begun(shared):
+        run_preparation(work, runs_on, progress)
+        return work.complete()
 
 
-@dataclass(frozen=True, eq=False)
-class _Job:
-    """What a worker does with a block of frames: one list of records a few samples long at a time."""
-
-    source: Source
-    setting: Setting
-    store: DatasetStore
-
-    def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
-        for frameset in self.source.read(block):
-            record, files = make_sample(frameset, self.setting)
-            if record.status == "kept":
-                self.store.add(record.id, files)
-            self.store.log([record])
-            yield [record]
-            step()
-        self.store.sync()
+def run_preparation(work: Preparation, runs_on: int | Engine, progress: Progress) -> None:
+    """All blocks that are left."""
+    todo = work.todo()
+    finished = counted(progress, "samples", len(work.asked) - sum(map(len, todo)), len(work.asked))
+    for records in run_blocks(work.job, todo, runs_on, finished):
+        work.take(records)
 
 
-@dataclass(frozen=True, eq=False)
-class _WantJob:
-    """First pass of a zoom over the dataset: masks only."""
-
-    source: Source
-    options: PrepareOptions
-    framing: Framing
-
-    def __call__(self, block: Sequence[int]) -> Iterator[DatasetZoom | None]:
-        for frameset in each(self.source.read(block, images=False), step):
-            views, subjects, findings = usable_views(frameset, self.options, images=False)
-            if verdict(findings, len(views), self.options) is not None:
-                yield None
-                continue
-            silhouettes = [subject.silhouette for subject in subjects]
-            try:
-                yield wanted_zoom(self.framing, [v.camera for v in views], silhouettes, frameset.frame)
-            except (FramingError, LensFoldError):
-                yield None
-
-
-def _shared_zoom(
-    source: Source, options: PrepareOptions, framing: Framing, frames: list[int], workers: int, progress: Progress
+def shared_zoom(
+    work: Preparation, blocks: Sequence[Sequence[int]], runs_on: int | Engine, progress: Progress
 ) -> DatasetZoom | None:
-    if framing.zoom.scope != "dataset":
+    """The zoom that all samples share, from the masks of the blocks; None where the framing has none."""
+    if work.framing.zoom.scope != "dataset":
         return None
+    read = counted(progress, "masks", 0, sum(map(len, blocks)))
+    return smallest(want for want in run_blocks(work.measuring(), blocks, runs_on, read) if want is not None)
+
+
+def smallest(wanted: Iterable[DatasetZoom]) -> DatasetZoom:
+    """What suits all. FramingError where there is none."""
     best: DatasetZoom | None = None
-    read = counted(progress, "masks", 0, len(frames))
-    for want in run_blocks(_WantJob(source, options, framing), source.blocks(frames), workers, read):
-        if want is not None:
-            best = want if best is None else best.merged(want)
+    for want in wanted:
+        best = want if best is None else best.merged(want)
     if best is None:
         raise FramingError("zoom over the dataset: no frame of the selection can be framed; are there masks?")
     return best
-
-
-def _identity(
-    capture: Capture, source: Source, options: PrepareOptions, framing: Framing, shared: DatasetZoom | None
-) -> dict[str, Any]:
-    """What two runs into one folder must agree in."""
-    each = ("interpolation", "background", "on_missing", "on_cut", "speck")
-    recipe = {"framing": framing, **{name: getattr(options, name) for name in each}}
-    return {
-        "preset": framing.preset,
-        "recipe": msgspec.to_builtins(recipe),
-        "shared_zoom": None if shared is None else msgspec.to_builtins(shared),
-        "rig": {"format": capture.rig_format, "unit": capture.unit, "up": capture.require_up().tolist()},
-        "cameras": list(source.cameras),
-        "sources": {f"{path.parent.name}/{path.name}": fingerprint(path) for path in source.files},
-        "version": __version__,
-    }
-
-
-def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
-    """What goes into every sample's file."""
-    keep = ("preset", "version", "cameras")
-    sources = hashlib.sha256(msgspec.json.encode(identity["sources"], order="sorted")).hexdigest()[:16]
-    return {**{key: identity[key] for key in keep}, "unit": identity["rig"]["unit"], "sources": sources}
-
-
-def fingerprint(path: Path) -> str:
-    """16 hex digits from a file's size and its first, middle and last megabyte, or a folder's names and sizes.
-
-    Enough to notice that a source is another one, at no cost for recordings of many gigabytes. UnreachableError where
-    it cannot be read.
-    """
-    digest = hashlib.sha256()
-    with UnreachableError.reading(path):
-        if path.is_dir():
-            for entry in visible(path.iterdir()):
-                if entry.is_file():
-                    digest.update(f"{entry.name}:{entry.stat().st_size};".encode())
-            return digest.hexdigest()[:16]
-        size = path.stat().st_size
-        digest.update(str(size).encode())
-        with path.open("rb") as handle:
-            for start in sorted({0, max(0, size // 2), max(0, size - _FINGERPRINT_BYTES)}):
-                handle.seek(start)
-                digest.update(handle.read(_FINGERPRINT_BYTES))
-    return digest.hexdigest()[:16]
-
-
-def _scale(capture: Capture, source: Source, records: Mapping[int, Record]) -> Scale | None:
-    """Sizes by the plans of the samples that are kept; None of a dataset, whose samples are normalised, and of none."""
-    kept = [record for record in records.values() if record.status == "kept" and record.views]
-    if not isinstance(source, CaptureSource) or not kept:
-        return None
-    cameras = {track.name: track.camera for track in source.tracks}
-    distances: dict[str, list[float]] = {}
-    lengths: list[float] = []
-    for record in kept:
-        seen: list[float] = []
-        for view in record.views:
-            camera = cameras[view["camera"]]
-            distances.setdefault(camera.name, []).append(view["distance"])
-            if view["fill_before"] is not None:
-                side = view["fill_before"] * (camera.width * camera.height) ** 0.5
-                seen.append(side * view["distance"] / camera.focal)
-        lengths += [max(seen)] if seen else []
-    subject = float(np.median(lengths)) if lengths else None
-    return Scale(capture.unit, tuple(float(np.median(values)) for values in distances.values()), subject)
-
-
-def _summary(
-    out: Path,
-    frames: list[int],
-    records: dict[int, Record],
-    made: int,
-    findings: Sequence[Finding],
-    scale: Scale | None,
-) -> PrepareSummary:
-    mine = [records[frame] for frame in frames]
-    kept = [record for record in mine if record.status == "kept"]
-    return PrepareSummary(
-        out,
-        len(frames),
-        len(kept),
-        made,
-        dict(Counter(record.reason or "unknown" for record in mine if record.status == "dropped")),
-        dict(Counter(record.split or "none" for record in kept)),
-        (*findings, *(scale.findings() if scale is not None else ())),
-        dict(Counter(code for record in kept for code in {finding.code for finding in record.findings})),
-        scale.words if scale is not None else "",
-    )
-
-
-def _description(source: Source, records: dict[int, Record], options: PrepareOptions) -> dict[str, Any]:
-    """What dataset.json says once the dataset is complete. No clock and no path: the same run, the same bytes."""
-    kept = [record for record in records.values() if record.status == "kept"]
-    split = {"validation": options.val, "blocks": options.val_blocks, "gap": options.gap}
-    focal = np.array([view["focal"] for record in kept for view in record.views])
-    return {
-        "samples": len(kept),
-        "dropped": dict(sorted(Counter(r.reason or "" for r in records.values() if r.status == "dropped").items())),
-        "split": {"options": split, **dict(sorted(Counter(r.split or "" for r in kept).items()))},
-        "focal_px": {"min": float(focal.min()), "max": float(focal.max())} if focal.size else None,
-        "frame_rate": source.rate,
-        "findings": [msgspec.to_builtins(finding) for finding in source.findings],
-    }
-
-
-class DatasetStore(RunFolder[Record]):
-    """One prepared dataset on disk."""
-
-    def __init__(self, root: Path, identity: dict[str, Any]) -> None:
-        super().__init__(root, identity, description=DESCRIPTION, record=Record, verb="prepare")
-
-    def known(self) -> dict[int, Record]:
-        """Records, by frame, of samples that need no work: dropped, or whole on disk."""
-        return {
-            record.frame: msgspec.structs.replace(record, split=None)
-            for record in self.records()
-            if record.status == "dropped" or (self.root / record.id / CAMERAS_FILE).is_file()
-        }
-
-    def add(self, sample: str, files: dict[str, bytes]) -> None:
-        """All files of a sample, whole or absent."""
-        with self.writing(sample) as folder:
-            (folder / "images").mkdir()
-            for name, data in files.items():
-                (folder / name).write_bytes(data)
-
-    def complete(self, records: dict[int, Record], summary: dict[str, Any]) -> None:
-        """Manifest by frame, the lists of the splits, the description."""
-        ordered = [records[frame] for frame in sorted(records)]
-        lists = {name: [r.id for r in ordered if r.split == split] for split, name in LISTS.items()}
-        self.finish(ordered, lists, summary)

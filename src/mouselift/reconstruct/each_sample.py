@@ -9,7 +9,7 @@ from pathlib import Path
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.errors import ModelError
 from mouselift.fit.camera_colours import CameraColours, camera_colours
-from mouselift.parallel import run_blocks, worker_count
+from mouselift.parallel import Engine, run_blocks, worker_count
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.fit_source import FitSource, RefinedSource
 from mouselift.reconstruct.gaussian_source import BOX, FileSource, NetworkSource, Source, device_of
@@ -40,14 +40,16 @@ def network_of(source: Source) -> NetworkSource | None:
     return inner if isinstance(inner, NetworkSource) else None
 
 
-def processes_for(source: Source, asked: int) -> int:
+def processes_for(source: Source, asked: int, engine: Engine | None = None) -> int | Engine:
     """As `worker_count`; 1 for what uses all cores or the device by itself. ModelError where more are asked for."""
     alone = not isinstance(source, FitSource) or source.device.type != "cpu"
+    if alone and engine is not None:
+        raise ModelError("engine: only --method fit on a CPU runs elsewhere than in this process")
     if alone and asked > 1:
         raise ModelError(
             f"workers: expected 1, got {asked}; only --method fit on a CPU takes several samples at a time"
         )
-    return 1 if alone else worker_count(asked)
+    return 1 if alone else engine or worker_count(asked)
 
 
 def colours_of(folders: Sequence[Path], options: ReconstructOptions | EvaluateOptions) -> CameraColours | None:
@@ -100,7 +102,7 @@ def reconstructions(
     lpips: Distance | None = None,
     judged: bool = False,
     colours: CameraColours | None = None,
-    workers: int = 1,
+    workers: int | Engine = 1,
 ) -> Iterator[Made]:
     """Each made when it is asked for; with several workers in any order. progress: with several, hears "samples"."""
     if not tasks:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from mouselift import __version__
+from mouselift import __version__, parallel
 from mouselift.atomic import check_output, check_outside
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
@@ -84,6 +84,7 @@ def reconstruct_samples(
     options: ReconstructOptions,
     *,
     workers: int = 1,
+    engine: parallel.Engine | None = None,
     progress: Progress = silent,
     page: Page | None = None,
     announce: Announce = lambda *_: None,
@@ -94,7 +95,7 @@ def reconstruct_samples(
     gaussians.ply, renders, cameras.json, metrics.json and a turntable; finished samples are left as they are. Or,
     for one sample, a .ply: that file alone. page: writes a sample's page before its folder is complete
     (`report.reconstruction_page.write_reconstruction_page`). workers: samples that are fitted at a time, in processes
-    (`--method fit` on a CPU only; 0: one a core); the result does not depend on it.
+    (`--method fit` on a CPU only; 0: one a core); the result does not depend on it. engine: where they run instead.
 
     DatasetError: a sample that cannot be used, or a folder of another run. OutputError: a place where nothing may be
     written. ModelError, CheckpointError: the network cannot be used, or not on such samples.
@@ -114,7 +115,7 @@ def reconstruct_samples(
     if alone and len(folders) != 1:
         raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
     source = source_of(options)
-    workers, network = processes_for(source, workers), network_of(source)
+    runs_on, network = processes_for(source, workers, engine), network_of(source)
     identity = {**source.identity, "options": options.identity, "mouselift": __version__}
     store = RunFolder(out, identity, description=RECONSTRUCTION, record=SampleRecord, verb="reconstruct")
     todo = folders if alone else _unfinished(store, folders)
@@ -130,7 +131,7 @@ def reconstruct_samples(
         progress,
         filter=options.filter,
         colours=colours_of(folders, options),
-        workers=workers,
+        workers=runs_on,
     )
     if alone:
         (made,) = made_of()
@@ -180,7 +181,7 @@ def evaluate_reconstruction(
     plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
     if source is None:
         source = source_of(options)
-    workers, network = processes_for(source, workers), network_of(source)
+    runs_on, network = processes_for(source, workers), network_of(source)
     if isinstance(source, FileSource):
         source.check([task.name for task in plan.tasks])
     announce(plan, estimate(network.engine, plan) if network else None)
@@ -205,7 +206,7 @@ def evaluate_reconstruction(
         progress = over_samples(todo, 0, progress)
         colours = colours_of([task.folder for task in plan.tasks], options)
         made_of = reconstructions(
-            todo, source, options, progress, lpips=lpips, judged=True, colours=colours, workers=workers
+            todo, source, options, progress, lpips=lpips, judged=True, colours=colours, workers=runs_on
         )
         for made in made_of:
             if store:

@@ -24,7 +24,7 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.repair.options import Pool, RepairOptions
 from mouselift.repair.sample import Repaired, repair_sample
@@ -81,13 +81,14 @@ def repair_dataset(
     options: RepairOptions = RepairOptions(),
     *,
     workers: int = 0,
+    engine: Engine | None = None,
     progress: Progress = silent,
 ) -> RepairSummary:
     """Copy every sample of `dataset` to `out`, with cameras that agree with the silhouettes where that can be had.
 
     Pixels are copied byte for byte. `dataset` is a folder of samples in FaceLift's format, a single sample or a list
     file. An interrupted run goes on when it is started again. The result does not depend on `workers` (0: one process
-    a core). Example::
+    a core), nor on `engine`, which is where blocks run in their place. Example::
 
         summary = repair_dataset(Path("data/old"), Path("data/repaired"), RepairOptions(pool="camera"))
         print(summary.repaired, summary.refused, summary.refusals)
@@ -112,7 +113,7 @@ def repair_dataset(
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
         job = _Job(tuple(todo), store, shared, options.pool, rig)
         heard = counted(progress, "repairing", len(folders) - len(todo), len(folders))
-        for record in run_blocks(job, blocks, worker_count(workers), heard):
+        for record in run_blocks(job, blocks, engine or worker_count(workers), heard):
             store.log([record])
             known[record.id] = record
             LOG.debug("%s: %s", record.id, record.status)

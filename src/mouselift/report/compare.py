@@ -25,7 +25,8 @@ from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.pipeline import PrepareSummary, prepare_dataset
+from mouselift.prepare.pipeline import prepare_dataset
+from mouselift.prepare.preparation import PrepareSummary
 from mouselift.prepare.sample import Record
 from mouselift.prepare.selection import select_frames
 from mouselift.progress import Progress, renamed, silent

@@ -22,7 +22,7 @@ from mouselift.errors import CaptureError
 from mouselift.framing.framing import PRESETS, Preset
 from mouselift.media.png import encode_png
 from mouselift.parallel import run_blocks, worker_count
-from mouselift.prepare.pipeline import DatasetStore
+from mouselift.prepare.preparation import DatasetStore
 from mouselift.prepare.sample import Record, sample_id
 from mouselift.progress import Progress, silent
 from mouselift.synthetic.body import Pose

@@ -1,0 +1,1 @@
+"""Where blocks of work run: in processes of this machine, or on a cluster. One file an engine."""

@@ -1,0 +1,305 @@
+"""Many captures prepared in one command, through one engine: blocks of all of them go out together.
+
+A capture is opened when its first block is due, and closed after its last, so memory does not grow with their number.
+What is wrong with one of them is told in its row, and the others go on.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from mouselift.atomic import write_whole
+from mouselift.capture.capture import load_capture
+from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy, is_collection, read_collection
+from mouselift.dataset.layout import LISTS
+from mouselift.engines.engine import Engine, Job, Unit
+from mouselift.errors import CaptureError, MouseliftError
+from mouselift.framing.framing import DatasetZoom
+from mouselift.parallel import LocalEngine
+from mouselift.prepare.options import PrepareOptions, Shard
+from mouselift.prepare.pipeline import shared_zoom
+from mouselift.prepare.preparation import Preparation, PrepareSummary
+from mouselift.prepare.sample import Record
+from mouselift.progress import Progress, silent
+from mouselift.run_folder import read_manifest
+
+LOG = logging.getLogger(__name__)
+
+CAPTURE_FILE = "capture.toml"
+
+
+def captures_given(words: Sequence[str | Path]) -> list[Path]:
+    """Captures by their folders or capture.toml, patterns ("data/*/mouse*"), lists (a text file, one a line, "#" begins
+    a comment), or a collection, whose captures are meant. CaptureError: nothing there, or the same one twice."""
+    found: list[Path] = []
+    for word in words:
+        path = Path(word)
+        if is_collection(path):
+            found += [Path(recording.capture) for recording in read_collection(path).recordings]
+        elif path.is_dir() or (path.is_file() and path.suffix == ".toml"):
+            found.append(path)
+        elif path.is_file():
+            lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
+            found += [path.parent / line for line in lines if line]
+        else:
+            found += _matching(str(word))
+    where = [_folder(path) for path in found]
+    twice = sorted({str(path) for path in where if where.count(path) > 1}) if len(set(where)) < len(where) else []
+    if twice:
+        raise CaptureError(f"{twice[0]}: this capture is given more than once")
+    if not found:
+        raise CaptureError(f"{' '.join(map(str, words))}: expected captures, found none")
+    return found
+
+
+def _matching(pattern: str) -> list[Path]:
+    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
+    captures = [path for path in matches if path.name == CAPTURE_FILE or (path / CAPTURE_FILE).is_file()]
+    if not captures:
+        raise CaptureError(
+            f"{pattern}: expected a capture, a list file or a pattern; {len(matches)} names match, none "
+            f"with a {CAPTURE_FILE}"
+        )
+    if len(captures) < len(matches):
+        LOG.warning("%s: %d matches hold no %s", pattern, len(matches) - len(captures), CAPTURE_FILE)
+    return captures
+
+
+def _folder(path: Path) -> Path:
+    return (path.parent if path.suffix == ".toml" else path).resolve()
+
+
+def names_of(captures: Sequence[Path]) -> dict[str, Path]:
+    """A folder name for each capture: its own folder's, with as many of those above as tell all of them apart."""
+    folders = [_folder(path).parts for path in captures]
+    for count in range(1, max(map(len, folders)) + 1):
+        names = ["_".join(part.strip("/\\") for part in parts[-count:]) for parts in folders]
+        if len(set(names)) == len(names):
+            return dict(zip(names, captures, strict=True))
+    raise CaptureError("expected captures in different folders")
+
+
+def prepare_collection(
+    captures: Sequence[Path],
+    root: Path,
+    options: PrepareOptions = PrepareOptions(),
+    *,
+    split: SplitBy = "recording",
+    shard: Shard | None = None,
+    workers: int = 0,
+    engine: Engine | None = None,
+    progress: Progress = silent,
+) -> Collection:
+    """Makes or completes a dataset `root`/<capture> of every capture, and `root`/collection.json.
+
+    split: what validates. "recording": whole recordings; "folder": whole folders of recordings (an animal's, a day's);
+    "time": a part of each. shard: only every n-th capture, without collection.json (`gather_collection` writes it).
+    workers, engine: as `prepare_dataset`. A capture that cannot be prepared is a row with status "failed".
+
+    Example:
+        >>> found = prepare_collection(captures_given(["recordings/*"]), Path("out"), engine=DaskEngine("head:8786"))
+        >>> [(recording.name, recording.error) for recording in found.failed]
+    """
+    options.check()
+    named = names_of(captures)
+    mine = dict(list(named.items())[shard.index :: shard.count]) if shard is not None else named
+    with ExitStack() as stack:
+        runs_on = engine or stack.enter_context(LocalEngine(workers))
+        many = _Many(mine, root, options, runs_on, progress)
+        rows = many.run()
+    if shard is not None:
+        return Collection(split, rows)
+    return gather_collection(captures, root, options, split=split, failed={r.name: r for r in rows if r.error})
+
+
+def gather_collection(
+    captures: Sequence[Path],
+    root: Path,
+    options: PrepareOptions = PrepareOptions(),
+    *,
+    split: SplitBy = "recording",
+    failed: Mapping[str, Recording] = {},
+) -> Collection:
+    """`root`/collection.json, and lists over all recordings, of what was prepared. No sample is made.
+
+    options: `val` is the share of the recordings that validate. failed: rows of those that failed just now.
+    """
+    named = names_of(captures)
+    rows = [failed.get(name) or _row(name, path, root / name) for name, path in named.items()]
+    there = [row for row in rows if row.status == "prepared"]
+    groups = {row.name: str(_folder(named[row.name]).parent) if split == "folder" else row.name for row in there}
+    roles = _roles(groups, options.val) if split != "time" else {}
+    if split != "time" and options.val > 0 and len(set(groups.values())) < 2:
+        LOG.warning("%s: one %s alone cannot be split, so a part in time validates", root, split)
+        split, roles = "time", {}
+    rows = [msgspec.structs.replace(row, role=roles.get(row.name)) for row in rows]
+    lists: dict[str, list[str]] = {name: [] for name in LISTS}
+    for row in there:
+        for record in read_manifest(root / row.name, Record):
+            role = roles.get(row.name) or record.split
+            if record.status == "kept" and role in lists:
+                lists[role].append(f"{(root / row.name / record.id).resolve()}\n")
+    for role, samples in lists.items():
+        write_whole(root / LISTS[role], "".join(samples).encode(), replace=True)
+    made = Collection(split, rows)
+    write_whole(root / COLLECTION, msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n", replace=True)
+    return made
+
+
+def _row(name: str, capture: Path, dataset: Path) -> Recording:
+    """Of a dataset that is there."""
+    told = str(capture.absolute())
+    try:
+        records = read_manifest(dataset, Record)
+    except MouseliftError as error:
+        return Recording(name, told, "failed", error=str(error))
+    kept = sum(record.status == "kept" for record in records)
+    dropped: dict[str, int] = {}
+    for record in records:
+        if record.status == "dropped":
+            dropped[record.reason or "unknown"] = dropped.get(record.reason or "unknown", 0) + 1
+    return Recording(name, told, "prepared", len(records), kept, dropped)
+
+
+def _roles(groups: Mapping[str, str], share: float) -> dict[str, str]:
+    """Which recordings validate: those of the groups that come first by a hash, so that more recordings move few."""
+    ranked = sorted(set(groups.values()), key=lambda group: hashlib.sha256(group.encode()).digest())
+    count = max(1, round(share * len(ranked))) if share > 0 else 0
+    return {name: "val" if group in ranked[:count] else "train" for name, group in groups.items()}
+
+
+_Told = tuple[int, list[Record] | MouseliftError | None]
+
+
+@dataclass(frozen=True, eq=False)
+class _Labelled:
+    """A capture's job whose results say whose they are. An error is a result; None ends a block."""
+
+    number: int
+    job: Job[list[Record]]
+
+    def __call__(self, block: Sequence[int]) -> Iterator[_Told]:
+        try:
+            for records in self.job(block):
+                yield self.number, records
+        except Exception as error:
+            yield self.number, _told(error)
+        yield self.number, None
+
+
+def _told(error: Exception) -> MouseliftError:
+    """A defect that one capture meets does not stop the others either."""
+    if isinstance(error, MouseliftError):
+        return error
+    LOG.info("unexpected error", exc_info=error)
+    return MouseliftError(f"a defect of mouselift, please report it ({type(error).__name__}: {error})")
+
+
+@dataclass(eq=False)
+class _Open:
+    work: Preparation
+    held: ExitStack  # its folder's lock
+    left: int  # blocks
+    error: MouseliftError | None = None
+
+
+def _opened(capture: Path, out: Path, options: PrepareOptions) -> Preparation:
+    return Preparation(load_capture(capture), out, options)
+
+
+@dataclass(eq=False)
+class _Many:
+    """The captures of one command on their way."""
+
+    named: Mapping[str, Path]
+    root: Path
+    options: PrepareOptions
+    engine: Engine
+    progress: Progress
+    opens: Callable[[Path, Path, PrepareOptions], Preparation] = _opened
+    rows: dict[str, Recording] = field(default_factory=dict)
+    open: dict[int, _Open] = field(default_factory=dict)
+
+    def run(self) -> list[Recording]:
+        """Rows by the captures' order."""
+        self.progress("recordings", 0, len(self.named))
+        zooms = self._zooms()
+        try:
+            for number, result in self.engine.run(self._units(zooms)):
+                one = self.open[number]
+                if result is None:
+                    one.left -= 1
+                    if not one.left:
+                        self._finish(number)
+                elif isinstance(result, MouseliftError):
+                    one.error = one.error or result
+                else:
+                    one.work.take(result)
+        finally:
+            for one in self.open.values():  # stopped in the middle
+                one.held.close()
+        return [self.rows[name] for name in self.named]
+
+    def _zooms(self) -> dict[str, DatasetZoom | None]:
+        """The first pass of all, before blocks of the second go out."""
+        zooms: dict[str, DatasetZoom | None] = {}
+        if self.options.framing().zoom.scope == "dataset":
+            for name, path in self.named.items():
+                try:
+                    work = self.opens(path, self.root / name, self.options)
+                    zooms[name] = shared_zoom(work, work.blocks(), self.engine, silent)
+                    work.source.close()
+                except MouseliftError as error:
+                    self._failed(name, error)
+        return zooms
+
+    def _units(self, zooms: Mapping[str, DatasetZoom | None]) -> Iterator[Unit[_Told]]:
+        for number, (name, path) in enumerate(self.named.items()):
+            if name in self.rows:  # its first pass failed
+                continue
+            with ExitStack() as held:
+                try:
+                    work = self.opens(path, self.root / name, self.options)
+                    held.enter_context(work.begun(zooms.get(name)))
+                    blocks = work.todo()
+                except Exception as error:
+                    self._failed(name, _told(error))
+                    continue
+                self.open[number] = _Open(work, held.pop_all(), len(blocks))
+            if not blocks:
+                self._finish(number)
+                continue
+            job = _Labelled(number, work.job)
+            for block in blocks:
+                yield job, block
+
+    def _finish(self, number: int) -> None:
+        one, name = self.open.pop(number), list(self.named)[number]
+        try:
+            with one.held:
+                if one.error is not None:
+                    raise one.error
+                self._prepared(name, one.work.complete())
+        except MouseliftError as error:
+            self._failed(name, error)
+
+    def _prepared(self, name: str, summary: PrepareSummary) -> None:
+        told = str(self.named[name].absolute())
+        row = Recording(name, told, "prepared", summary.frames, summary.kept, summary.dropped)
+        self._done(name, row)
+
+    def _failed(self, name: str, error: MouseliftError) -> None:
+        LOG.warning("%s: %s", name, error)
+        self._done(name, Recording(name, str(self.named[name].absolute()), "failed", error=str(error)))
+
+    def _done(self, name: str, row: Recording) -> None:
+        self.rows[name] = row
+        self.progress("recordings", len(self.rows), len(self.named))
