@@ -130,6 +130,20 @@ def test_one_image_a_call(kind: VideoInfo, number_of: NumberOf) -> None:
     reader.close()
 
 
+def test_a_glimpse_is_the_image_at_an_access_point(kind: VideoInfo, number_of: NumberOf) -> None:
+    """From one packet, and reading goes on as if there had been none."""
+    reader, plain = VideoReader(kind), decoded_in_order(kind.path)
+    for key in kind.keys.tolist()[:3]:
+        image = reader.glimpse(key)
+        if image is None:  # no jump leads there, and the whole is read
+            assert kind.path.suffix == ".ts"
+            continue
+        np.testing.assert_array_equal(image.frame.to_ndarray(format="gray"), plain[key])
+        check(read(kind, [key + 1], reader), [key + 1], number_of)
+    between = sorted(set(range(kind.frames)) - set(kind.keys.tolist()))
+    assert all(reader.glimpse(number) is None for number in between[:1])
+
+
 def test_beyond_the_ends_there_is_nothing(kind: VideoInfo) -> None:
     found = read(kind, [-3, 0, COUNT, COUNT + 100])
     assert [p is None for p in found.values()] == [True, False, True, True]

@@ -91,7 +91,8 @@ def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | s
         looked = [media.read(number) for number in evenly_spaced(sorted(media.held), _LOOKED_AT)]
         return _of_values(where, [image for image in looked if image is not None], wanted)
     reader = VideoReader(media)
-    frames = [frame for n in _places(media) for _, frame in reader.read([n]) if frame]
+    each = (reader.glimpse(n) or next(reader.read([n]))[1] for n in _places(media))
+    frames = [frame for frame in each if frame is not None]
     lumas, images = [frame.luma() for frame in frames], [_lit_part(frame) for frame in frames]
     reader.close()
     used = sum((np.bincount(_cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
@@ -103,14 +104,11 @@ def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | s
 
 
 def _places(video: VideoInfo) -> list[int]:
-    """Frames spread over a video, the last among them; the others at access points where one is near.
-
-    There one image is decoded, and not those before it too.
-    """
+    """Frames spread over a video, at access points where one is near: there one image is decoded, and no other."""
     spread = evenly_spaced(range(video.frames), _LOOKED_AT)
-    nearest = [int(video.keys[np.abs(video.keys - place).argmin()]) for place in spread[:-1]]
-    near = video.frames / _LOOKED_AT / 2  # so that each place has its own
-    return [k if abs(k - p) <= near else p for k, p in zip(nearest, spread[:-1], strict=True)] + spread[-1:]
+    nearest = [int(video.keys[np.abs(video.keys - place).argmin()]) for place in spread]
+    near = (video.frames - 1) / (_LOOKED_AT - 1) / 2  # half of their distance: each place has its own
+    return [k if abs(k - p) < near else p for k, p in zip(nearest, spread, strict=True)]
 
 
 def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:

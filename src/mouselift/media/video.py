@@ -62,6 +62,27 @@ class VideoReader:
         for frame in wanted:
             yield frame, self._image(frame) if 0 <= frame < self.info.frames else None
 
+    def glimpse(self, key: int) -> VideoImage | None:
+        """The image at an access point, decoded from its packet alone; None where that does not give it.
+
+        For a look at what a video is like: faults that only later packets would show go unseen.
+        """
+        table = self.info.packets
+        if table is None or key not in self.info.keys:
+            return None
+        self._decoded = self._held = None  # reading starts afresh
+        place = int(table.starts[self.info.keys.searchsorted(key)])
+        try:
+            _, packet = next(self._packets(place))
+            packet.pts = int(table.images[key])
+            context = packet.stream.codec_context
+            context.skip_frame = "DEFAULT"
+            frames = [*packet.decode(), *context.decode(None)]
+        except (_Astray, FFmpegError):
+            return None
+        shown = self._ranks[place] == table.images[key] and len(frames) == 1 and not frames[0].is_corrupt
+        return VideoImage(frames[0], self.info.orientation) if shown else None
+
     def _image(self, frame: int) -> VideoImage | None:
         try:
             image = self._looked_for(frame)
