@@ -47,6 +47,14 @@ def limited_bytes(path: Path, most: int) -> bytes:
         return stream.read(state.st_size)
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """Up to so many bytes of a regular file. ValueError for a pipe or a device; OSError as `open`."""
+    with open(path, "rb", opener=_without_waiting) as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+            raise ValueError("expected a file, got a pipe or a device")
+        return stream.read(count)
+
+
 def check_image_size(width: int, height: int) -> None:
     """ValueError for an image or a video's frame that no camera takes."""
     if not (0 < width <= IMAGE_SIDE and 0 < height <= IMAGE_SIDE and width * height <= IMAGE_PIXELS):

@@ -370,13 +370,10 @@ def test_mixed_writers_are_refused(tmp_path: Path, truth, write) -> None:
         read_dannce(tmp_path)
 
 
-def test_newer_and_damaged_mat_files(tmp_path: Path, truth, write) -> None:
+def test_damaged_mat_files(tmp_path: Path, truth, write) -> None:
     write.dannce(tmp_path, truth)
     file = tmp_path / "hires_cam2_params.mat"
     whole = file.read_bytes()
-    file.write_bytes(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(600))
-    with pytest.raises(CalibrationError, match=r"hires_cam2.*7\.3.*'-v7'"):
-        read_dannce(tmp_path)
     for length in (0, 60, 200, len(whole) - 40):
         file.write_bytes(whole[:length])
         with pytest.raises(CalibrationError, match="hires_cam2"):

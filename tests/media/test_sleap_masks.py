@@ -80,5 +80,5 @@ def test_without_h5py_the_line_that_installs_it_is_named(tmp_path: Path, monkeyp
     monkeypatch.setitem(sys.modules, "h5py", None)
     with pytest.raises(ImportError):
         importlib.import_module("h5py")
-    with pytest.raises(MissingExtraError, match=r"mouselift\[sleap\]"):
+    with pytest.raises(MissingExtraError, match=r"mouselift\[hdf5\]"):
         open_sleap(tmp_path / "l.slp", lambda video: True)

@@ -14,9 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import h5py
 import numpy as np
+from scipy.io import savemat
 from scipy.spatial.transform import Rotation
 
+from mat73 import save73
 from mouselift.geometry.similarity import look_at
 
 
@@ -327,6 +330,60 @@ def acinoset(folder: Path, views: Sequence[View]) -> Path:
     return file
 
 
+def label3d(newer: bool) -> Callable[..., Path]:
+    """MATLAB's convention: K transposed, its first pixel at (1, 1); r transposed; imageSize: height, width."""
+
+    def write(folder: Path, views: Sequence[View]) -> Path:
+        cameras: list[Any] = []
+        for view in views:
+            K = view.K.copy()
+            K[:2, 2] += 1
+            k1, k2, p1, p2, k3 = view.dist
+            lens = {"RDistort": np.array([[k1, k2, k3]]), "TDistort": np.array([[p1, p2]])}
+            cameras.append({"K": K.T.copy(), **lens, "r": view.R.T.copy(), "t": view.t[None].copy()})
+        sizes = np.array([[view.size[1], view.size[0]] for view in views], dtype="f8")
+        file = folder / "20200623_174153_Label3D.mat"
+        if newer:
+            return save73(
+                file, {"camParams": cameras, "imageSize": sizes, "status": np.zeros((3, 4)), "videos": [sizes]}
+            )
+        cell = np.empty((len(views), 1), dtype=object)
+        cell[:, 0] = cameras
+        savemat(file, {"camParams": cell, "imageSize": sizes, "status": np.zeros((3, 4))})
+        return file
+
+    return write
+
+
+def pose_splatter(folder: Path, views: Sequence[View]) -> Path:
+    file = folder / "camera_params.h5"
+    with h5py.File(file, "w") as root:
+        for name, values in (
+            ("rotation", [view.R for view in views]),
+            ("translation", [view.t for view in views]),
+            ("intrinsic", [view.K for view in views]),
+        ):
+            root[f"camera_parameters/{name}"] = np.stack(values)
+    return file
+
+
+def sleap(folder: Path, views: Sequence[View], **more: Any) -> Path:
+    """As sleap-io 0.9 writes a session."""
+    calibration: dict[str, Any] = {"metadata": {}}
+    for index, view in enumerate(views):
+        calibration[f"cam_{index}"] = {
+            "name": view.name, "size": list(view.size), "matrix": view.K.tolist(), "distortions": list(view.dist),
+            "rotation": cv2.Rodrigues(view.R)[0].ravel().tolist(), "translation": view.t.tolist(),
+        }  # fmt: skip
+    sessions = [{"calibration": calibration, "camcorder_to_video_idx_map": {}, "frame_group_dicts": []}]
+    file = folder / "labels.slp"
+    with h5py.File(file, "w") as root:
+        lines = [json.dumps(session) for session in [*sessions, *more.get("others", [])]]
+        root.create_dataset("sessions_json", data=lines, dtype=h5py.string_dtype(), maxshape=(None,))
+        root["videos_json"] = np.array([b"{}"])
+    return file
+
+
 STANDINS: dict[str, StandIn] = {
     "COLMAP text": StandIn("colmap", colmap_text),
     "COLMAP binary": StandIn("colmap", colmap_binary, lens="fisheye"),
@@ -347,4 +404,10 @@ STANDINS: dict[str, StandIn] = {
     "Qualisys": StandIn("qualisys", qualisys, ("21001", "21002", "21003"), variant="lens-plain"),
     "Qualisys without lens": StandIn("qualisys", qualisys, ("21001", "21002", "21003"), lens="none"),
     "AcinoSet": StandIn("acinoset", acinoset, ("cam1", "cam2", "cam3"), lens="fisheye"),
+    "Label3D": StandIn("label3d", label3d(newer=False), ("Camera1", "Camera2", "Camera3")),
+    "Label3D 7.3": StandIn("label3d", label3d(newer=True), ("Camera1", "Camera2", "Camera3")),
+    "Pose Splatter": StandIn(
+        "pose-splatter", pose_splatter, ("Camera1", "Camera2", "Camera3"), lens="none", size=False
+    ),
+    "SLEAP": StandIn("sleap", sleap),
 }

@@ -31,7 +31,7 @@ def read_anipose(path: Path, variant: str | None = None) -> Rig:
     if not tables:
         raise CalibrationError(f"{path}: expected tables such as [cam_0] with {', '.join(_KEYS)}, found none")
     crops, config = crops_near(path)
-    cameras = tuple(_camera(path, key, table, crops) for key, table in tables.items())
+    cameras = tuple(camera_of(path, key, table, crops) for key, table in tables.items())
     evidence = [*_said(crops, config, {camera.name for camera in cameras})]
     error = content.get("metadata", {}).get("error") if isinstance(content.get("metadata"), dict) else None
     if isinstance(error, (int, float)):
@@ -39,7 +39,8 @@ def read_anipose(path: Path, variant: str | None = None) -> Rig:
     return Rig(path, "anipose", cameras, tuple(evidence))
 
 
-def _camera(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, ...]]) -> RigCamera:
+def camera_of(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, ...]]) -> RigCamera:
+    """The camera of one table; `crops` by camera: x, y[, width, height]. CalibrationError names file and table."""
     where = f"{path}: [{key}]"
     if not isinstance(table, dict):
         raise CalibrationError(f"{where}: expected a table with {', '.join(_KEYS)}, got {table!r}")

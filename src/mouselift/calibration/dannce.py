@@ -33,9 +33,25 @@ def read_dannce(path: Path, variant: str | None = None) -> Rig:
             path, "dannce", json_cameras(path), (f"{path.name}: plain OpenCV convention, as its writer documents",)
         )
     raws = folder_cameras(path) if path.is_dir() else cameras_of(path)
-    chosen, found, assumed = choose(path, _k_transposed(raws), asked, proofs_near(path, raws), axis_hint(raws))
-    cameras = tuple(_to_rig_camera(raw, chosen) for raw in raws)
-    return Rig(path, "dannce", cameras, tuple(found), tuple(assumed))
+    return rig_of(path, "dannce", raws, variant)
+
+
+def rig_of(
+    path: Path,
+    rig_format: str,
+    raws: Sequence[RawCamera],
+    variant: str | None,
+    sizes: Sequence[tuple[int, int]] | None = None,
+    *assumed: str,
+) -> Rig:
+    """Rig of cameras as stored, read as evidence and `variant` settle it; sizes: width, height of each."""
+    beside = path if rig_format == "dannce" else path.parent
+    proofs, asked = proofs_near(beside, raws), parse_variant(path, variant)
+    chosen, found, guessed = choose(path, _k_transposed(raws), asked, proofs, axis_hint(raws))
+    cameras = tuple(
+        _to_rig_camera(raw, chosen, size) for raw, size in zip(raws, sizes or [None] * len(raws), strict=True)
+    )
+    return Rig(path, rig_format, cameras, tuple(found), (*assumed, *guessed))
 
 
 def find_dannce(folder: Path) -> list[Path]:
@@ -76,11 +92,11 @@ def _k_transposed(raws: Sequence[RawCamera]) -> bool:
     return which[raws[0].name]
 
 
-def _to_rig_camera(raw: RawCamera, reading: Reading) -> RigCamera:
+def _to_rig_camera(raw: RawCamera, reading: Reading, size: tuple[int, int] | None) -> RigCamera:
     """The camera in this project's conventions."""
     R = raw.r.T if reading.r_transposed else raw.r
     offset = ONE_BASED if reading.one_based else ZERO_BASED
-    return RigCamera(raw.name, raw.source, shifted(raw.upright_k(), offset), np.array(R), raw.t, raw.lens)
+    return RigCamera(raw.name, raw.source, shifted(raw.upright_k(), offset), np.array(R), raw.t, raw.lens, size)
 
 
 FORMAT = RigFormat(read_dannce, find_dannce, ("*.mat", "*.json"), z_up=True)

@@ -19,7 +19,7 @@ from mouselift.calibration.dannce_variant import Proof
 from mouselift.calibration.pixel_shift import Sightings, pixel_shift
 from mouselift.calibration.rig import RigCamera
 from mouselift.calibration.safe_pickle import load_pickle
-from mouselift.errors import CalibrationError, LensFoldError
+from mouselift.errors import CalibrationError, LensFoldError, MissingExtraError
 from mouselift.geometry.camera import ONE_BASED, ZERO_BASED, Camera
 from mouselift.geometry.triangulation import meeting_point, ray_distances, triangulate
 
@@ -82,7 +82,7 @@ def _proof(
     try:
         for r_transposed in (True, False):
             found[r_transposed] = read(file, {raw.name: raw.camera(r_transposed) for raw in raws})
-    except (CalibrationError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (CalibrationError, MissingExtraError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         return Proof(f"{file.name} was of no use as evidence: {error}.")
     residuals = {r_transposed: residual for r_transposed, (residual, _) in found.items()}
     words = (

@@ -6,7 +6,7 @@ How K and r are to be read is decided elsewhere: `dannce_variant.py`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Array, Int64, Matrix3, Vector3
+from mouselift.calibration.hdf5_file import is_hdf5
 from mouselift.calibration.intrinsics import fault_of
+from mouselift.calibration.mat73_file import variables73_of
 from mouselift.calibration.mat_file import variables_of
 from mouselift.calibration.rig import RigCamera, brown_conrady, content_of, matrices, shifted
 from mouselift.errors import CalibrationError
@@ -191,16 +193,12 @@ def sync_rows(path: Path) -> tuple[dict[str, Int64[Array, " t"]], str | None]:
     return dict(zip(names, rows, strict=True)), None
 
 
-def load_mat(path: Path) -> dict[str, Any]:
-    """Variables of a .mat file (v4 to v7). CalibrationError: not there, v7.3 (HDF5), or damaged."""
-    data = content_of(path, MAT_BYTES)
-    if b"MATLAB 7.3" in data[:128] or data[:8] == b"\x89HDF\r\n\x1a\n":
-        raise CalibrationError(
-            f"{path}: this is a version 7.3 (HDF5) .mat file, which mouselift does not read. "
-            "In MATLAB: s = load(file); save(file, '-struct', 's', '-v7')"
-        )
+def load_mat(path: Path, only: Collection[str] | None = None) -> dict[str, Any]:
+    """Variables of a .mat file; of one of version 7.3 (HDF5), those in `only`. CalibrationError: not there, damaged."""
+    if is_hdf5(path):
+        return variables73_of(path, only)
     try:
-        return variables_of(data)
+        return variables_of(content_of(path, MAT_BYTES))
     except ValueError as error:
         raise CalibrationError(f"{path}: not a readable .mat file (damaged or truncated?): {error}") from None
 

@@ -16,11 +16,14 @@ from mouselift.calibration import (
     easymocap,
     facelift,
     jarvis,
+    label3d,
     mammal,
     multical,
     nerfstudio,
     opencv_files,
+    pose_splatter,
     qualisys,
+    sleap_session,
 )
 from mouselift.calibration.rig import Rig, RigFormat
 from mouselift.errors import CalibrationError, CaptureError
@@ -40,6 +43,9 @@ FORMATS: dict[str, RigFormat] = {
     "deepfly3d": deepfly3d.FORMAT,
     "qualisys": qualisys.FORMAT,
     "acinoset": acinoset.FORMAT,
+    "label3d": label3d.FORMAT,
+    "pose-splatter": pose_splatter.FORMAT,
+    "sleap": sleap_session.FORMAT,
 }
 
 

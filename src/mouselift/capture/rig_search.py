@@ -15,6 +15,7 @@ from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CaptureError
 
 _CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*", "sparse", "sparse/*")
+_SESSIONS = ("label3d", "sleap")  # files of labels that hold the cameras too
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
 _SHOWN = 12  # calibrations that a message lists
 
@@ -88,7 +89,9 @@ def _rigs_at(place: Path, project: AniposeProject | None) -> list[tuple[str, Pat
 
 
 def _is_copy(one: tuple[str, Path], found: Sequence[tuple[str, Path]]) -> bool:
-    """A *_dannce.mat beside other files of DANNCE's calibration: labels, and a copy of it."""
+    """Labels with a copy of the calibration: a *_dannce.mat beside DANNCE's files; sessions beside any other."""
+    if one[0] in _SESSIONS:
+        return any(other[0] not in _SESSIONS for other in found)
     return _is_label3d(one) and any(other[0] == "dannce" and not _is_label3d(other) for other in found)
 
 

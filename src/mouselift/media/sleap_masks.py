@@ -6,7 +6,6 @@ person has drawn masks in a frame, predicted ones there are left aside.
 
 from __future__ import annotations
 
-import importlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Array
-from mouselift.errors import MaskError, MissingExtraError, UnreachableError
+from mouselift.calibration.hdf5_file import h5py_for
+from mouselift.errors import MaskError, UnreachableError
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.polygons import from_runs
@@ -115,10 +115,4 @@ def _opened(path: Path) -> Any:
 
 
 def _h5py(path: Path) -> Any:
-    try:
-        return importlib.import_module("h5py")
-    except ImportError:
-        raise MissingExtraError(
-            f"{path}: SLEAP's labels need h5py: pip install 'mouselift[sleap]', or save arrays by sleap-io "
-            "(docs/guides/masks.md)"
-        ) from None
+    return h5py_for(path, "SLEAP's labels", ", or save arrays by sleap-io (docs/guides/masks.md)")

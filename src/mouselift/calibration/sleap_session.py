@@ -1,0 +1,89 @@
+"""Recording sessions in SLEAP's labels (.slp, as sleap-io writes them): cameras as in anipose's calibration.toml.
+
+`sessions_json` holds a line of JSON a session; its `calibration` has cam_0, cam_1, ... with name, size, matrix,
+distortions, rotation (Rodrigues) and translation, world to camera, 0-based.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from mouselift.atomic import visible
+from mouselift.calibration.anipose import camera_of
+from mouselift.calibration.hdf5_file import array_of, is_group, member, opened
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat
+from mouselift.errors import CalibrationError, MissingExtraError
+from mouselift.foreign import json_of, short
+
+_WHAT = "SLEAP's sessions"
+_MOST = 1000  # sessions of one file
+
+
+def read_sleap(path: Path, variant: str | None = None) -> Rig:
+    """Rig of the only session, of several that share one calibration, or of the one that `variant` counts (from 0)."""
+    calibrations = _calibrations(path)
+    if variant is None:
+        if any(one != calibrations[0] for one in calibrations):
+            raise CalibrationError(
+                f"{path}: {len(calibrations)} sessions with different calibrations; say which, counted from 0: [rig] "
+                'variant = "0" (or --variant)'
+            )
+        variant = "0"
+    if not variant.isdigit() or int(variant) >= len(calibrations):
+        raise CalibrationError(
+            f"{path}: variant {variant!r}: expected the number of a session, from 0 to {len(calibrations) - 1}"
+        )
+    tables = {key: table for key, table in calibrations[int(variant)].items() if key != "metadata"}
+    if not tables:
+        raise CalibrationError(f"{path}: its session {variant} has no cameras")
+    said = (f"session {variant} of {len(calibrations)}",) if len(calibrations) > 1 else ()
+    return Rig(path, "sleap", tuple(_camera(path, key, table) for key, table in tables.items()), said)
+
+
+def _camera(path: Path, key: str, table: Any) -> RigCamera:
+    """sleap-io leaves name and size empty where they are not known."""
+    if not isinstance(table, dict):
+        raise CalibrationError(f"{path}: {key}: expected a camera, got {short(table)}")
+    known = bool(table.get("size"))
+    camera = camera_of(
+        path, key, {**table, "name": table.get("name") or key, **({} if known else {"size": [1, 1]})}, {}
+    )
+    return camera if known else replace(camera, size=None, notes=())
+
+
+def _calibrations(path: Path) -> list[dict[str, Any]]:
+    """Of every session. CalibrationError where there is none."""
+    out: list[dict[str, Any]] = []
+    with opened(path, _WHAT) as root:
+        lines = member(root, "sessions_json")
+        if lines is None or is_group(lines):
+            raise CalibrationError(f"{path}: SLEAP's labels without a recording session; its calibration is elsewhere")
+        for line in array_of(lines, "sessions_json").ravel()[:_MOST]:
+            content = json_of(line)
+            calibration = content.get("calibration") if isinstance(content, dict) else None
+            if not isinstance(calibration, dict):
+                raise ValueError(f"expected a session with its calibration, got {short(content)}")
+            out.append(calibration)
+    if not out:
+        raise CalibrationError(f"{path}: SLEAP's labels without a recording session; its calibration is elsewhere")
+    return out
+
+
+def find_sleap(folder: Path) -> list[Path]:
+    """None without h5py: most .slp hold no session."""
+    try:
+        return [file for file in visible(folder.glob("*.slp")) if holds_sleap(file)]
+    except MissingExtraError:
+        return []
+
+
+def holds_sleap(file: Path) -> bool:
+    try:
+        return any(set(calibration) - {"metadata"} for calibration in _calibrations(file))
+    except CalibrationError:
+        return False
+
+
+FORMAT = RigFormat(read_sleap, find_sleap, ("*.slp",), holds=holds_sleap)
