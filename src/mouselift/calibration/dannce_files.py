@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Array, Int64, Matrix3, Vector3
-from mouselift.calibration.hdf5_file import is_hdf5
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.mat73_file import variables73_of
 from mouselift.calibration.mat_file import variables_of
@@ -23,6 +22,7 @@ from mouselift.errors import CalibrationError
 from mouselift.foreign import json_of, numbers, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED, Camera
 from mouselift.geometry.lens import Lens
+from mouselift.hdf5_file import is_hdf5
 from mouselift.limits import MAT_BYTES
 
 _KEYS = ("K", "r", "t", "RDistort", "TDistort")

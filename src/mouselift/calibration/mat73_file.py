@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.calibration.hdf5_file import array_of, is_group, member, opened
+from mouselift.hdf5_file import array_of, is_group, member, opened
 from mouselift.limits import MAT_DEPTH, MAT_UNPACKED_BYTES
 
 _NUMBERS = {

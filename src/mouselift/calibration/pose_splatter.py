@@ -9,12 +9,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from mouselift.atomic import visible
-from mouselift.calibration.hdf5_file import array_of, is_group, member, opened
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, shifted
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import numbers
 from mouselift.geometry.camera import ZERO_BASED
 from mouselift.geometry.lens import Pinhole
+from mouselift.hdf5_file import array_of, is_group, member, opened
 
 _WHAT = "Pose Splatter's cameras"
 _GROUP = "camera_parameters"

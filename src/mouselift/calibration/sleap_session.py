@@ -12,10 +12,10 @@ from typing import Any
 
 from mouselift.atomic import visible
 from mouselift.calibration.anipose import camera_of
-from mouselift.calibration.hdf5_file import array_of, is_group, member, opened
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import json_of, short
+from mouselift.hdf5_file import array_of, is_group, member, opened
 
 _WHAT = "SLEAP's sessions"
 _MOST = 1000  # sessions of one file

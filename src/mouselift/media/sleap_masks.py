@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Array
-from mouselift.calibration.hdf5_file import h5py_for
 from mouselift.errors import MaskError, UnreachableError
+from mouselift.hdf5_file import h5py_for
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.polygons import from_runs
