@@ -1,0 +1,48 @@
+"""`mouselift init` on recordings with rigs of other tools: recognised, bound to videos by name, the unit said."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mouselift.capture.capture import load_capture
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.errors import CalibrationError
+from rig_standins import STANDINS
+
+POINTS = np.random.default_rng(3).uniform(-25, 25, (20, 3))
+UNITS = {"colmap": "unknown", "nerfstudio": "unknown", "qualisys": "mm", "caliscope": "m", "acinoset": "m"}
+ONE_EACH = {standin.format: standin for standin in reversed(STANDINS.values())}
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from rig_files import Writers
+
+    return Writers().video(tmp_path_factory.mktemp("video") / "one.mp4", frames=1)
+
+
+@pytest.mark.parametrize("kind", ONE_EACH)
+def test_init_recognises(kind: str, tmp_path: Path, video: Path) -> None:
+    standin = ONE_EACH[kind]
+    place = tmp_path / ("sparse/0" if kind == "colmap" else "calibration")
+    place.mkdir(parents=True)
+    views = standin.rig()
+    standin.write(place, views)
+    for view in views:
+        shutil.copyfile(video, tmp_path / f"{view.name}.mp4")
+    if standin.variant is not None:
+        with pytest.raises(CalibrationError, match="--variant"):
+            discover(tmp_path)
+    found = discover(tmp_path, variant=standin.variant)
+    assert found.spec.rig_format == kind
+    assert found.spec.unit == UNITS.get(kind, "mm")
+    assert any(f"the unit is {found.spec.unit}" in line for line in found.assumed)
+    write_capture_toml(tmp_path / "capture.toml", found.spec, comments=found.comments)
+    cameras = {camera.name: camera.camera for camera in load_capture(tmp_path).cameras}
+    for view in views:
+        np.testing.assert_allclose(cameras[view.name].project(POINTS), view.project(POINTS), atol=1e-9)
