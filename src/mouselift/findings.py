@@ -243,7 +243,7 @@ CODES: dict[str, Code] = {
     "split-near-duplicates": Code(_AUDIT, _W, "validation samples have the same silhouettes as a training sample",
         "Move them to the training list: a score on them is a score on what was trained on."),
     "stale-list": Code(_AUDIT, _W, "a list names folders that are not there",
-        "Lists hold absolute paths: after moving the dataset, run `mouselift prepare` again or edit them."),
+        "Lists hold absolute paths: after moving the dataset, `mouselift lists DATASET` rewrites them."),
     "bad-list": Code(_AUDIT, _E, "a list is no text", "Write the list again."),
     # a recording's videos
     "video-truncated": Code(_RECORDING, _W, "a video holds fewer frames than its header promises"),

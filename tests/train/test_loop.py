@@ -15,6 +15,7 @@ import torch
 from mouselift.atomic import TEMPORARY
 from mouselift.data.sample import Batch
 from mouselift.errors import CheckpointError, DatasetError, ModelError, OutputError
+from mouselift.export.registry import export
 from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import load_gslrm, read_state, save_gslrm
 from mouselift.models.gslrm.model import GSLRM
@@ -128,6 +129,31 @@ def test_killed_anywhere_and_resumed_equals_undisturbed(
     assert [(line.update, line.kind, line.loss, line.norm, line.psnr) for line in undisturbed] == [
         (line.update, line.kind, line.loss, line.norm, line.psnr) for line in resumed
     ]
+
+
+def test_a_run_on_folders_goes_on_with_their_shards(
+    config: Make, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed in the middle of an epoch of 8 samples; the audit of shards is among what the start does."""
+    chosen = config(updates=4, save_minutes=1e-9)
+    train_model(chosen, dataset, tmp_path / "whole", checked=False)
+    real, steps = Optimiser.step, iter([True] * 2)
+
+    def dying(self: Optimiser, update: int) -> object:
+        if not next(steps, False):
+            raise Killed
+        return real(self, update)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Optimiser, "step", dying)
+        with pytest.raises(Killed):
+            train_model(chosen, dataset, tmp_path / "run", checked=False)
+    export(dataset, tmp_path / "shards", "webdataset")
+    train_model(chosen, tmp_path / "shards", tmp_path / "run")
+    starts = [json.loads(line) for line in (tmp_path / "run/starts.jsonl").read_text().splitlines()]
+    assert [start["update"] for start in starts] == [0, 2]
+    assert starts[1]["audit"] != "unchecked"
+    assert equal(tmp_path / "whole", tmp_path / "run")
 
 
 def test_the_saved_weights_are_the_running_mean(config: Make, dataset: Path, tmp_path: Path) -> None:

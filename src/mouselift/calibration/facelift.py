@@ -57,23 +57,25 @@ def read_facelift(path: Path, variant: str | None = None) -> Rig:
     return Rig(path, "facelift", tuple(read))
 
 
-def read_cameras_json(path: Path) -> tuple[list[ViewEntry], dict[str, Any]]:
-    """The views of an `opencv_cameras.json`, and the whole content.
+def read_cameras_json(path: Path, data: bytes | None = None) -> tuple[list[ViewEntry], dict[str, Any]]:
+    """The views of an `opencv_cameras.json`, and the whole content. data: the file's bytes, where they are at hand.
 
     Rotations rounded in the file (off by up to 1e-4) are replaced by the nearest one. CalibrationError names file,
     frame and key. A frame without file_path (an inference rig) gets "images/cam_NNN.png" of its place.
     """
-    frames, content = _read_frames(path, dict)
+    frames, content = _read_frames(path, dict, data)
     return [_view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
 
 
-def _read_frames(path: Path, wanted: type[Content]) -> tuple[list[Any], Content | dict[str, Any]]:
+def _read_frames(
+    path: Path, wanted: type[Content], data: bytes | None = None
+) -> tuple[list[Any], Content | dict[str, Any]]:
     """("frames" of an `opencv_cameras.json`, not empty, the rest of it as `wanted`), entries not checked.
 
     A file that is not as `wanted` comes as a dict: one with NaN or Infinity, as Python's json writes them, or with
     other content. CalibrationError where it cannot be read, is no JSON object, or lists no frames.
     """
-    data = content_of(path)
+    data = content_of(path) if data is None else data
     try:
         content = msgspec.json.decode(data, type=wanted)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -41,6 +41,7 @@ GROUPS: dict[str, dict[str, str]] = {
         "mask": "make masks where there are none: the views decide together",
         "prepare": "make a dataset: every image resampled once, with its camera",
         "compare": "lay several framings of the same frames side by side",
+        "lists": "rewrite the lists of a dataset that was moved",
         "export": "a dataset as other tools take it, or as few large files",
     },
     "Check": {

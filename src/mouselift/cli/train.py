@@ -31,7 +31,8 @@ class Train:
     recipe: Annotated[tyro.conf.Positional[RecipeName], tyro.conf.arg(metavar="RECIPE")]
     """tiny_cpu, box, rtx3060, full or cluster."""
     dataset: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="DATASET")] = None
-    """Folder of samples in FaceLift's format (its lists say what is trained on, if it has any), or a list file."""
+    """Folder of samples in FaceLift's format (its lists say what is trained on, if it has any), a list file, or a
+    folder of shards (`mouselift export --format webdataset`)."""
     out: Annotated[tyro.conf.Positional[Path | None], tyro.conf.arg(metavar="OUT")] = None
     """Folder for the run; one that it began in before goes on."""
     options: Annotated[TrainOptions, INLINE] = TrainOptions()  # noqa: RUF009 - frozen

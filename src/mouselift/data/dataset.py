@@ -13,11 +13,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from mouselift.array_types import Array, Float32, Matrix3
-from mouselift.data.decode import Premultiplied, read_cutout
+from mouselift.data.decode import Premultiplied, cutout_of
 from mouselift.data.moves import Augmentation, ColourGains, ViewMove, resized
 from mouselift.data.sample import Batch, SampleTensors, collate
-from mouselift.dataset.layout import find_samples
-from mouselift.dataset.sample import Sample, View, read_sample
+from mouselift.dataset.open_store import open_store
+from mouselift.dataset.sample import View
+from mouselift.dataset.store import FolderStore, OpenSample, SampleStore
 from mouselift.errors import DatasetError, MouseliftError
 from mouselift.geometry.camera import Camera
 from mouselift.media.orientation import Box
@@ -113,9 +114,10 @@ class ViewChoice:
 
 
 class MultiViewDataset(Dataset[SampleTensors]):
-    """Samples of prepared folders (FaceLift format), read when asked for.
+    """Prepared samples (FaceLift format), read when asked for.
 
-    samples: a list file, a folder of samples, one sample's folder, or such folders (`dataset.layout.split_samples`).
+    samples: a list file, a folder of samples or of shards, one sample's folder, such folders
+    (`dataset.layout.split_samples`), or a store (`dataset.open_store.split_stores`). The tensors do not depend on it.
     size: pixels a side of what is given out; None: as stored. background: red, green, blue, 0..1.
     What a sample looks like depends on (seed, epoch, index) only: not on workers, order or what was read before.
     Set the epoch (`set_epoch`) before iterating; workers that live on see it.
@@ -126,7 +128,7 @@ class MultiViewDataset(Dataset[SampleTensors]):
 
     def __init__(
         self,
-        samples: Path | Sequence[Path],
+        samples: Path | Sequence[Path] | SampleStore,
         *,
         size: int | None = None,
         views: ViewChoice | None = None,
@@ -134,11 +136,14 @@ class MultiViewDataset(Dataset[SampleTensors]):
         background: tuple[float, float, float] = WHITE,
         seed: int = 0,
     ) -> None:
-        self.folders = tuple(find_samples(samples) if isinstance(samples, Path) else samples)
+        if isinstance(samples, Path):
+            self.store = open_store(samples)
+        else:
+            self.store = samples if isinstance(samples, SampleStore) else FolderStore(tuple(samples))
         self.size, self.views, self.augment, self.seed = size, views or ViewChoice(), augment, seed
         self.background = np.array(background, dtype=np.float32)
-        if not self.folders:
-            raise DatasetError("expected at least one sample folder, got none")
+        if not len(self.store):
+            raise DatasetError("expected at least one sample, got none")
         if size is not None and size < 1:
             raise ValueError(f"MultiViewDataset: size: expected a positive number of pixels, got {size}")
         if self.background.shape != (3,) or not ((self.background >= 0) & (self.background <= 1)).all():
@@ -146,7 +151,7 @@ class MultiViewDataset(Dataset[SampleTensors]):
         self._epoch = torch.zeros((), dtype=torch.int64).share_memory_()  # one number for all workers
 
     def __len__(self) -> int:
-        return len(self.folders)
+        return len(self.store)
 
     @property
     def epoch(self) -> int:
@@ -168,26 +173,26 @@ class MultiViewDataset(Dataset[SampleTensors]):
 
         inputs: how many go in, in place of the choice's number; of those that it names, where it names them.
         """
-        folder = self.folders[place]
         try:
-            return self._read(read_sample(folder), place, epoch, inputs)
+            return self._read(self.store.open(place), place, epoch, inputs)
         except (MouseliftError, ValueError) as error:
-            raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
+            raise DatasetError(f"sample {self.store.names[place]} (number {place}): {error}") from error
 
     def check(self, progress: Progress = silent) -> None:
-        """Reads all cameras and image headers and makes every choice of views, before hours are spent on training.
+        """Makes every choice of views, before hours are spent on training; of folders, reads all cameras and image
+        headers too (an export did that for shards).
 
         DatasetError at the first sample that cannot be used. No image is decoded.
         """
-        for place, folder in enumerate(self.folders):
+        for place in range(len(self)):
             try:
-                self.views.choose(read_sample(folder).names, self._rng(self.epoch, place, _VIEWS))
+                self.views.choose(self.store.facts(place).views, self._rng(self.epoch, place, _VIEWS))
             except MouseliftError as error:
-                raise DatasetError(f"sample {folder.name} (number {place}): {error}") from error
+                raise DatasetError(f"sample {self.store.names[place]} (number {place}): {error}") from error
             progress("samples", place + 1, len(self))
 
-    def _read(self, found: Sample, place: int, epoch: int, inputs: int | None) -> SampleTensors:
-        views = self.views
+    def _read(self, opened: OpenSample, place: int, epoch: int, inputs: int | None) -> SampleTensors:
+        views, found = self.views, opened.sample
         if inputs is not None:
             named = isinstance(views.inputs, tuple)
             views = replace(views, of_inputs=inputs) if named else replace(views, inputs=inputs)
@@ -199,7 +204,7 @@ class MultiViewDataset(Dataset[SampleTensors]):
         cameras = []
         for out, k in zip(image, chosen.loaded, strict=True):
             target = self._target(found.views[k].camera, self._rng(epoch, place, _EACH_VIEW + k))
-            self._fill(out, found.views[k], target, gains)
+            self._fill(out, found.views[k], opened.image(k), target, gains)
             cameras.append(target)
         return SampleTensors(
             name=found.id,
@@ -226,12 +231,13 @@ class MultiViewDataset(Dataset[SampleTensors]):
         self,
         out: Float32[Array, "4 h w"],
         view: View,
+        data: bytes,
         target: Camera,
         gains: ColourGains | None,
     ) -> None:
         """Decodes, moves and colours one view into `out`, on the background."""
         file = view.path
-        cutout = read_cutout(file)
+        cutout = cutout_of(data, file)
         if (cutout.width, cutout.height) != (view.camera.width, view.camera.height):
             raise DatasetError(
                 f"{file}: is {cutout.width} x {cutout.height}, its camera says w = {view.camera.width}, "

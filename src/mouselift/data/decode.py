@@ -54,11 +54,15 @@ class Cutout:
 
 
 def read_cutout(path: Path) -> Cutout:
-    """An image file's cutout; 16 bits become 8, an image without alpha is opaque.
+    """An image file's cutout, as `cutout_of`."""
+    return cutout_of(content_of(path), path)
 
-    DatasetError where it cannot be read, is damaged or cut short.
+
+def cutout_of(data: bytes, path: Path) -> Cutout:
+    """The cutout of an image file's bytes; 16 bits become 8, an image without alpha is opaque.
+
+    DatasetError, which names `path`, where it is damaged or cut short.
     """
-    data = content_of(path)
     steps = up_filtered_steps(data)
     if steps is not None:
         return _summed(steps)

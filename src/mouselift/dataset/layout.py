@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 import os
+import shlex
+from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.errors import DatasetError
 from mouselift.media.numbered_names import number_of
+
+LOG = logging.getLogger(__name__)
 
 CAMERAS_FILE = "opencv_cameras.json"
 LISTS = {"train": "data_train.txt", "val": "data_val.txt"}
@@ -45,7 +50,13 @@ def find_samples(path: Path) -> list[Path]:
     found = [file.parent for file in path.glob(f"*/{CAMERAS_FILE}") if not file.parent.name.startswith(".")]
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
-    return sorted(found, key=lambda folder: (number_of(folder.name) is None, number_of(folder.name) or 0, folder.name))
+    return sorted(found, key=lambda folder: sample_order(folder.name))
+
+
+def sample_order(name: str) -> tuple[bool, int, str]:
+    """Key to sort samples by: the number at the end of the name, then those without one by name."""
+    number = number_of(name)
+    return number is None, number or 0, name
 
 
 def split_samples(dataset: Path, split: str) -> list[Path]:
@@ -61,38 +72,62 @@ def listed_samples(file: Path) -> list[Path]:
     """The folders that a list names, one a line, in its order.
 
     Lists hold absolute paths. Where one is not there any more, its end is looked for in the list's own folder: the
-    dataset was moved as a whole. DatasetError with the line's number: nowhere to be found, more than one place, listed
-    twice; or an empty list.
+    dataset was moved as a whole, and a warning says so. DatasetError with the line's number: nowhere to be found, more
+    than one place, listed twice; or an empty list.
     """
+    found: dict[Path, int] = {}
+    moved: list[tuple[str, Path]] = []
+    for number, line in lines_of(file):
+        folder = _located(file, number, line)
+        if folder in found:
+            raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
+        found[folder] = number
+        if not (file.parent / line).is_dir():
+            moved.append((line, folder))
+    if not found:
+        raise DatasetError(f"{file}: expected one sample folder a line, found none; is the split empty?")
+    if moved:
+        _warn(
+            f"{file}: {len(moved)} of {len(found)} lines name folders that are gone, and the samples of that name here "
+            f"are taken; the first: {moved[0][0]}, taken: {moved[0][1]}. FaceLift's own trainer finds none of them: "
+            f"`mouselift lists {shlex.quote(str(file.parent))}` rewrites the lists"
+        )
+    return list(found)
+
+
+def lines_of(file: Path) -> list[tuple[int, str]]:
+    """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it cannot be read."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
-    found: dict[Path, int] = {}
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        folder = _located(file, number, line.strip())
-        if folder in found:
-            raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
-        found[folder] = number
-    if not found:
-        raise DatasetError(f"{file}: expected one sample folder a line, found none; is the split empty?")
-    return list(found)
+    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+
+
+def sample_here(file: Path, number: int, line: str) -> Path | None:
+    """The sample in the list's own folder that a line's end fits; None where none does. DatasetError where two do."""
+    flavour = PureWindowsPath if "\\" in line else PurePosixPath
+    parts = [part for part in flavour(line).parts if part not in (".", "..")]
+    ends = [file.parent.joinpath(*parts[k:]) for k in range(1 if flavour(line).anchor else 0, len(parts))]
+    there = list(dict.fromkeys(path.resolve() for path in ends if (path / CAMERAS_FILE).is_file()))
+    if len(there) > 1:
+        raise DatasetError(f"{file}: line {number}: {line}: its end fits {there[0]} and {there[1]}; delete one of them")
+    return there[0] if there else None
+
+
+@lru_cache(maxsize=64)
+def _warn(text: str) -> None:
+    """Once: the lists of a dataset are read by several parts of one command."""
+    LOG.warning("%s", text)
 
 
 def _located(file: Path, number: int, line: str) -> Path:
     as_written = file.parent / line  # an absolute line stays as it is
     if as_written.is_dir():
         return as_written.resolve()
-    flavour = PureWindowsPath if "\\" in line else PurePosixPath
-    parts = [part for part in flavour(line).parts if part not in (".", "..")]
-    ends = [file.parent.joinpath(*parts[k:]) for k in range(1, len(parts))]
-    there = list(dict.fromkeys(path.resolve() for path in ends if (path / CAMERAS_FILE).is_file()))
-    if len(there) == 1:
-        return there[0]
-    if there:
-        raise DatasetError(f"{file}: line {number}: {line} is gone, and its end fits {there[0]} and {there[1]}")
+    here = sample_here(file, number, line)
+    if here is not None:
+        return here
     raise DatasetError(
         f"{file}: line {number}: expected a sample's folder, got {line}, which is not there, nor is its end in "
         f"{file.parent}; was the sample deleted, or the list moved without its samples?"

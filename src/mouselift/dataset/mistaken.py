@@ -21,6 +21,8 @@ def what_it_is(path: Path) -> str:
             f"this is a capture, a recording: `mouselift prepare {quoted} OUT` makes a dataset of it, "
             f"`mouselift inspect {quoted}` checks the recording itself"
         )
+    if (path / "shards.json").is_file():
+        return "these are shards, which `mouselift train` reads: give the dataset that they were exported from"
     if (path / "dataset.json").is_file():
         return _without_samples(path)
     datasets = sorted({file.parent.parent for file in islice(path.glob(f"[!.]*/[!.]*/{_CAMERAS_FILE}"), _LOOKED_AT)})

@@ -97,21 +97,9 @@ def read_sample(folder: Path) -> Sample:
     file = folder / CAMERAS_FILE
     if not file.is_file():
         raise DatasetError(f"{folder}: expected a sample, a folder with {CAMERAS_FILE}, which is not there")
-    try:
-        views, _ = read_cameras_json(file)
-    except CalibrationError as error:
-        raise DatasetError(str(error)) from None
-    names = [view.camera.name for view in views]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise DatasetError(f"{file}: expected every view once, got {', '.join(twice)} more than once")
+    views = read_views(file)
     for index, view in enumerate(views):
         where = f"{file}: frames[{index}]"
-        if view.camera.width != view.camera.height:
-            raise DatasetError(
-                f"{where}: expected a square image (the model's loaders do), got w = {view.camera.width}, "
-                f"h = {view.camera.height}"
-            )
         image = folder / view.file_path
         if not lies_inside(folder, image):
             raise DatasetError(f"{where}: file_path {view.file_path!r}: {_OUTSIDE.format(image)}")
@@ -120,6 +108,28 @@ def read_sample(folder: Path) -> Sample:
         check_size(where, image, view.camera, _png_size(image))
     found = tuple(View(v.camera.name, v.camera, path=folder / v.file_path) for v in views)
     return Sample(folder.name, found, number_of(folder.name), folder)
+
+
+def read_views(file: Path, data: bytes | None = None) -> list[ViewEntry]:
+    """All views of a cameras file. data: its bytes, where they are at hand.
+
+    DatasetError: malformed, a view twice, or an image that is not square.
+    """
+    try:
+        views, _ = read_cameras_json(file, data)
+    except CalibrationError as error:
+        raise DatasetError(str(error)) from None
+    names = [view.camera.name for view in views]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DatasetError(f"{file}: expected every view once, got {', '.join(twice)} more than once")
+    for index, view in enumerate(views):
+        if view.camera.width != view.camera.height:
+            raise DatasetError(
+                f"{file}: frames[{index}]: expected a square image (the model's loaders do), got w = "
+                f"{view.camera.width}, h = {view.camera.height}"
+            )
+    return views
 
 
 def check_size(where: str, image: Path, camera: Camera, size: tuple[int, int] | None) -> None:

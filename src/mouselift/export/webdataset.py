@@ -206,14 +206,15 @@ def _write(out: Path, number: int, samples: Sequence[_Planned], split: str | Non
         writer.close()
         os.fsync(stream.fileno())
     index = ShardIndex(tar, writer.at, writer.digest.hexdigest(), held)
-    data = msgspec.json.encode(index) + b"\n"
+    data = index.encoded()
     with whole_file(out / name, replace=True) as temporary:
         temporary.write_bytes(data)
     return _entry(data, name, index, split)
 
 
 def _entry(data: bytes, name: str, index: ShardIndex, split: str | None) -> ShardEntry:
-    return ShardEntry(name, hashlib.sha256(data).hexdigest(), len(index.samples), index.bytes, split)
+    digest = hashlib.sha256(data).hexdigest()
+    return ShardEntry(index.tar, index.bytes, index.sha256, name, digest, len(index.samples), split)
 
 
 class _Tar:

@@ -10,13 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
+from mouselift.dataset.shards import ShardStore
+from mouselift.dataset.store import SampleStore
 from mouselift.errors import DatasetError
 from mouselift.progress import Progress, silent
+from mouselift.sampling import evenly_spaced
 from mouselift.train.log import LogLine
 
 _AUDITED = 24  # samples: one wrong camera shows in every one of them
@@ -30,12 +34,19 @@ _FROZEN = 1e-4  # range of the losses of a window over the largest: samples diff
 _FLAT = 1e-10  # norm of the gradient
 
 
-def check_cameras(dataset: Path, progress: Progress = silent) -> str:
+def check_cameras(dataset: Path, samples: SampleStore, progress: Progress = silent) -> str:
     """An audit of samples spread over the dataset; its sentence. DatasetError unless it passes or cannot say.
 
-    Rays that do not belong to the pixels are learned as noise: weeks were lost to it.
+    Rays that do not belong to the pixels are learned as noise: weeks were lost to it. samples: those that are trained
+    on; of shards some are unpacked for the audit.
     """
-    found = audit_dataset(dataset, AuditOptions(samples=_AUDITED), workers=1, progress=progress)
+    with TemporaryDirectory(prefix="mouselift-audit-") as spare:
+        path = dataset
+        if isinstance(samples, ShardStore):
+            path = Path(spare)
+            for place in evenly_spaced(range(len(samples)), _AUDITED):
+                samples.unpack(place, path)
+        found = audit_dataset(path, AuditOptions(samples=_AUDITED), workers=1, progress=progress)
     if found.verdict == "fail":
         raise DatasetError(
             f"{dataset}: its cameras do not belong to its pixels, and a network that sees only their rays learns "

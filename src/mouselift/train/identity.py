@@ -13,8 +13,9 @@ import msgspec
 import torch
 
 import mouselift
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, split_samples
-from mouselift.dataset.sample import read_sample
+from mouselift.dataset.layout import LISTS
+from mouselift.dataset.open_store import open_store, split_stores
+from mouselift.dataset.store import SampleStore
 from mouselift.errors import DatasetError
 from mouselift.run_folder import file_digest
 from mouselift.train.config import TrainConfig
@@ -25,15 +26,16 @@ _PLACES = ("device", "readers", "save_minutes", "log_to", "facelift_file", "shar
 _TOGETHER = "samples an update (batch x accumulate x processes)"
 
 
-def split(dataset: Path) -> tuple[list[Path], list[Path]]:
+def split(dataset: Path) -> tuple[SampleStore, SampleStore]:
     """(training, validation) samples: by the lists where there are some, else the last tenth validates."""
-    if training_list(dataset) != dataset:
-        return split_samples(dataset, "train"), split_samples(dataset, "val")
-    found = find_samples(dataset)
+    by_lists = split_stores(dataset)
+    if by_lists is not None:
+        return by_lists
+    found = open_store(dataset)
     count = max(1, len(found) // 10)
     if len(found) < 2:
         raise DatasetError(f"{dataset}: expected at least two samples, to train and to validate, got {len(found)}")
-    return found[:-count], found[-count:]
+    return found.take(range(len(found) - count)), found.take(range(len(found) - count, len(found)))
 
 
 def training_list(dataset: Path) -> Path:
@@ -43,7 +45,7 @@ def training_list(dataset: Path) -> Path:
     return dataset / LISTS["train"] if whole else dataset
 
 
-def identity(config: TrainConfig, train: list[Path], val: list[Path], processes: int) -> dict[str, object]:
+def identity(config: TrainConfig, train: SampleStore, val: SampleStore, processes: int) -> dict[str, object]:
     """What must be equal for a run to go on: all that decides the weights."""
     said = {key: value for key, value in config.as_json().items() if key not in _PLACES}
     said[_TOGETHER] = config.samples_an_update(processes)
@@ -52,13 +54,14 @@ def identity(config: TrainConfig, train: list[Path], val: list[Path], processes:
     return {"config": said, "dataset": {"train": _fingerprint(train), "val": _fingerprint(val)}}
 
 
-def _fingerprint(samples: list[Path]) -> dict[str, object]:
-    """Names, cameras, and the sizes of the images."""
+def _fingerprint(samples: SampleStore) -> dict[str, object]:
+    """Names, cameras, and the sizes of the images; the same for folders and their shards."""
     digest = hashlib.sha256()
-    for folder in samples:
-        digest.update(f"{folder.name}\n{file_digest(folder / CAMERAS_FILE)}\n".encode())
-        for view in read_sample(folder).views:
-            digest.update(f"{view.path.name} {view.path.stat().st_size}\n".encode())
+    for place in range(len(samples)):
+        facts = samples.facts(place)
+        digest.update(f"{facts.name}\n{facts.cameras_sha256}\n".encode())
+        for name, size in facts.images:
+            digest.update(f"{name} {size}\n".encode())
     return {"samples": len(samples), "sha256": digest.hexdigest()}
 
 

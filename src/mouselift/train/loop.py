@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
-from mouselift.dataset.sample import read_sample
+from mouselift.dataset.store import SampleStore
 from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.config import available_bytes
 from mouselift.models.gslrm.facelift import load_gslrm
@@ -70,10 +70,10 @@ def train_model(
     """Trains on a prepared dataset; the latest weights are always `out`/last.safetensors.
 
     recipe: a name or a config. dataset: a folder with data_train.txt and data_val.txt (`prepare` writes them), any
-    folder of samples, or a list; without lists the last tenth of the samples validates. The same call goes on from the
-    state in `out`; killed at any moment and given again, the weights come out the same, bit for bit, on one machine
-    with one number of threads. checked: False trains on data whose cameras an audit refuses. Called in every process
-    that torchrun started, all make one run, and the first writes.
+    folder of samples, a list, or a folder of shards; without lists the last tenth of the samples validates. The same
+    call goes on from the state in `out`; killed at any moment and given again, the weights come out the same, bit for
+    bit, on one machine with one number of threads. checked: False trains on data whose cameras an audit refuses. Called
+    in every process that torchrun started, all make one run, and the first writes.
 
     ModelError, CheckpointError, DatasetError, OutputError: what came does not fit, with what to do.
 
@@ -88,7 +88,7 @@ def train_model(
         progress = progress if ranks.first else silent
         device = ranks.device(config.device)
         train, val = ranks.from_first(lambda: split(dataset))
-        config = replace(config, hold_out=ranks.from_first(lambda: held_out(config, train[0])))
+        config = replace(config, hold_out=ranks.from_first(lambda: held_out(config, train.facts(0).views)))
         same = ranks.from_first(lambda: identity(config, train, val, ranks.count))
         folder = RunFolder(out, same, description=DESCRIPTION, record=LogLine, verb="train")
         with folder.locked() if ranks.first else nullcontext():
@@ -112,10 +112,10 @@ def _prepare(run: _Run, dataset: Path, checked: bool, progress: Progress) -> Non
     cut_log(run.folder, run.state.update)
     run.training.check(progress)
     if run.device.type == "cuda":
-        side = run.config.size or read_sample(run.training.folders[0]).views[0].camera.width
+        side = run.config.size or run.training.store.facts(0).side
         held = torch.cuda.memory_allocated(run.device)  # the weights are there already
         check_card(run.config, side, (available_bytes(run.device) or 0) + held)
-    said = check_cameras(training_list(dataset), progress) if checked else "unchecked"
+    said = check_cameras(training_list(dataset), run.training.store, progress) if checked else "unchecked"
     note_start(run.folder, run.state.update, run.config, run.ranks.count, run.device, said)
 
 
@@ -139,7 +139,7 @@ class _Run:
 
     @classmethod
     def begin(
-        cls, config: TrainConfig, train: list[Path], val: list[Path], device: torch.device, out: Path, ranks: Ranks
+        cls, config: TrainConfig, train: SampleStore, val: SampleStore, device: torch.device, out: Path, ranks: Ranks
     ) -> _Run:
         """Everything built from the config, and set to the state that `out` holds, if any."""
         torch.manual_seed(config.seed)
@@ -164,8 +164,8 @@ class _Run:
             background=config.background, seed=config.seed,
         )  # fmt: skip
         validation = None
-        if config.validate_every and val:
-            chosen = evenly_spaced(val, config.validation_samples)
+        if config.validate_every and len(val):
+            chosen = val.take(evenly_spaced(range(len(val)), config.validation_samples))
             validation = MultiViewDataset(
                 chosen, size=config.size, views=validation_views(config), background=config.background
             )

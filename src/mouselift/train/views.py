@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
 from mouselift.data.dataset import ViewChoice
-from mouselift.dataset.sample import read_sample
 from mouselift.reconstruct.options import MIN_VIEWS, NONE
 from mouselift.train.config import TrainConfig
 
 
-def held_out(config: TrainConfig, first: Path) -> tuple[str, ...]:
-    """By name: what the config says; else the first sample's last view that no other option names, where enough are
-    left. DatasetError for a view that is not there, or too few that are left."""
-    names = read_sample(first).names
+def held_out(config: TrainConfig, names: Sequence[str]) -> tuple[str, ...]:
+    """By name: what the config says; else the last of `names`, the first sample's, that no other option names, where
+    enough are left. DatasetError for a view that is not there, or too few that are left."""
     if config.hold_out == (NONE,):
         held: tuple[str, ...] = ()
     else:

@@ -1,0 +1,132 @@
+"""Shards on a server: S3, Google Cloud Storage or HTTP, read by ranges of bytes. Needs obstore (extra `remote`).
+
+Credentials and endpoints come from the variables that those services' own tools read (AWS_ACCESS_KEY_ID,
+AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS ...). An answer that breaks off is asked for again, after a pause that
+doubles. Indexes are kept on this machine under the checksum that shards.json says, so none is ever out of date.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import time
+from collections.abc import Callable
+from functools import cached_property
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mouselift.atomic import write_whole
+from mouselift.errors import DatasetError, MissingExtraError
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore
+
+LOG = logging.getLogger(__name__)
+
+_URL = re.compile(r"(s3|gs|https?):/{1,2}(?=[^/])")  # a Path keeps one slash of two
+_TRIES = 6
+_PAUSE = 0.2  # seconds after the first failure, then twice as long: 6.2 in all, for answers that break off
+
+
+def remote_url(path: Path | str) -> str | None:
+    """The address that a path is; None where it is none, or such a folder exists."""
+    text = str(path)
+    found = _URL.match(text)
+    if found is None or Path(text).exists():
+        return None
+    return f"{found[1]}://{text[found.end() :].rstrip('/')}"
+
+
+def index_cache() -> Path:
+    """The folder in which indexes are kept. Deleting it costs a download."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mouselift" / "indexes"
+
+
+class RemoteBytes:
+    """`ByteSource` over a server's folder. Each process has its own connections."""
+
+    def __init__(self, url: str) -> None:
+        if find_spec("obstore") is None:
+            raise MissingExtraError(f"{url}: reading from a server needs obstore: pip install 'mouselift[remote]'")
+        self.url = url
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"url": self.url}
+
+    @property
+    def where(self) -> str:
+        return self.url
+
+    @cached_property
+    def _store(self) -> ObjectStore:
+        from datetime import timedelta
+
+        from obstore.store import from_url
+
+        retry: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
+        plain: Any = {"allow_http": self.url.startswith("http://") or _plain_endpoint()}
+        return from_url(self.url, client_options=plain, retry_config=retry)
+
+    def content(self, file: str) -> bytes:
+        import obstore
+
+        return self._retried(file, lambda: bytes(obstore.get(self._store, file).bytes()))
+
+    def index(self, file: str, sha256: str) -> Path:
+        kept = index_cache() / f"{sha256}.json"
+        if not kept.is_file() or hashlib.sha256(kept.read_bytes()).hexdigest() != sha256:
+            data = self.content(file)
+            if hashlib.sha256(data).hexdigest() != sha256:
+                raise DatasetError(
+                    f"{self.url}/{file}: is not the index that shards.json names; was it uploaded whole?"
+                )
+            write_whole(kept, data, replace=True)
+        return kept
+
+    def part(self, file: str, offset: int, size: int) -> bytes:
+        import obstore
+
+        def asked() -> bytes:
+            data = bytes(obstore.get_range(self._store, file, start=offset, length=size))
+            if len(data) != size:
+                raise OSError(f"expected {size} bytes from {offset} on, got {len(data)}")
+            return data
+
+        return self._retried(file, asked)
+
+    def _retried(self, file: str, work: Callable[[], bytes]) -> bytes:
+        """DatasetError where it is not there, not allowed, or fails `_TRIES` times."""
+        from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+
+        for failures in range(1, _TRIES + 1):
+            try:
+                return work()
+            except FileNotFoundError:
+                raise DatasetError(f"{self.url}/{file}: not on the server; is it a folder of shards?") from None
+            except (PermissionDeniedError, UnauthenticatedError) as error:
+                raise DatasetError(
+                    f"{self.url}/{file}: the server does not allow it ({_short(error)}); credentials come from the "
+                    "environment (AWS_..., GOOGLE_...); AWS_SKIP_SIGNATURE=true for public buckets"
+                ) from None
+            except (BaseError, OSError) as error:
+                if failures == _TRIES:
+                    raise DatasetError(
+                        f"{self.url}/{file}: failed {_TRIES} times, the last: {_short(error)}; the same command goes on "
+                        "when the server answers again"
+                    ) from None
+                LOG.info("%s/%s: %s; asking again", self.url, file, _short(error))
+                time.sleep(_PAUSE * 2 ** (failures - 1))
+        raise AssertionError
+
+
+def _plain_endpoint() -> bool:
+    """An object server of one's own may speak plain HTTP."""
+    return any(os.environ.get(name, "").startswith("http://") for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT"))
+
+
+def _short(error: Exception) -> str:
+    lines = str(error).splitlines()
+    return lines[0][:200] if lines else type(error).__name__
