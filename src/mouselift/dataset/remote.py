@@ -114,8 +114,8 @@ class RemoteBytes:
             except (BaseError, OSError) as error:
                 if failures == _TRIES:
                     raise DatasetError(
-                        f"{self.url}/{file}: failed {_TRIES} times, the last: {_short(error)}; the same command goes on "
-                        "when the server answers again"
+                        f"{self.url}/{file}: failed {_TRIES} times, the last: {_short(error)}; the same command goes "
+                        "on when the server answers again"
                     ) from None
                 LOG.info("%s/%s: %s; asking again", self.url, file, _short(error))
                 time.sleep(_PAUSE * 2 ** (failures - 1))

@@ -25,9 +25,8 @@ from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import msgspec
 import numpy as np
-from jaxtyping import Int64
 
-from mouselift.array_types import Array
+from mouselift.array_types import Array, Int64
 from mouselift.dataset.layout import CAMERAS_FILE, sample_order
 from mouselift.dataset.sample import Sample, View, read_views
 from mouselift.dataset.store import SampleFacts
