@@ -64,7 +64,7 @@ def test_two_processes_are_one_run(
 @pytest.mark.slow  # eight processes that load torch: half a minute of CPU
 def test_a_killed_sharded_run_is_ended_by_one_process(config: Make, dataset: Path, tmp_path: Path) -> None:
     alone = run_alone(config)
-    each = replace(alone, batch=1, shard=True, save_minutes=1e-9)
+    each = replace(alone, batch=1, shard_weights=True, save_minutes=1e-9)
     status, said = train_together(Job(each, dataset, tmp_path / "killed", "killed"))
     assert status != 0
     assert "Signal 9 (SIGKILL)" in said
@@ -79,7 +79,7 @@ def test_a_killed_sharded_run_is_ended_by_one_process(config: Make, dataset: Pat
 @pytest.mark.slow  # as above
 def test_a_whole_sharded_run_is_the_same(config: Make, dataset: Path, tmp_path: Path) -> None:
     alone = run_alone(config, accumulate=2)
-    status, said = train_together(Job(replace(alone, batch=1, shard=True), dataset, tmp_path / "two"))
+    status, said = train_together(Job(replace(alone, batch=1, shard_weights=True), dataset, tmp_path / "two"))
     assert status == 0, said
     train_model(alone, dataset, tmp_path / "one", checked=False)
     check_same(tmp_path / "two", tmp_path / "one", 6)
@@ -106,5 +106,5 @@ def test_one_card_for_several_processes_is_refused() -> None:
 
 
 def test_float16_is_not_sharded(config: Make) -> None:
-    with pytest.raises(ModelError, match=r"shard: expected float32 or bfloat16, got float16"):
-        config(shard=True, precision="float16").check_ready()
+    with pytest.raises(ModelError, match=r"shard weights: expected float32 or bfloat16, got float16"):
+        config(shard_weights=True, precision="float16").check_ready()

@@ -71,7 +71,7 @@ class TrainConfig:
     recompute: bool = False  # keep only the tokens between blocks, compute the rest anew in the backward pass
     losses: LossWeights = field(default_factory=LossWeights)
     vgg: Path | None = None  # weights of the perceptual loss; None: those in the checkpoint
-    shard: bool = False  # each of several processes keeps a part of every weight (FSDP2); else each keeps all
+    shard_weights: bool = False  # each of several processes keeps a part of every weight (FSDP2); else each keeps all
     views_at_once: int = 1  # targets drawn before their gradients are taken: bounds the renderer's memory
     # following
     validate_every: int = 0  # updates; 0: never
@@ -127,10 +127,14 @@ class TrainConfig:
             raise ModelError("facelift_file: FaceLift's loader wants VGG19's weights too: give a checkpoint with them")
         if self.losses.perceptual and self.checkpoint is None and self.vgg is None:
             raise ModelError("the perceptual loss needs VGG19's weights: give a checkpoint that holds them, or vgg")
-        if self.shard and self.precision == "float16":
-            raise ModelError("shard: expected float32 or bfloat16, got float16, whose scaling is not shared over ranks")
-        if self.shard and self.optimiser == "adamw8bit":
-            raise ModelError("shard: expected the optimiser adamw, got adamw8bit, whose means cannot be divided")
+        if self.shard_weights and self.precision == "float16":
+            raise ModelError(
+                "shard weights: expected float32 or bfloat16, got float16, whose scaling is not shared over ranks"
+            )
+        if self.shard_weights and self.optimiser == "adamw8bit":
+            raise ModelError(
+                "shard weights: expected the optimiser adamw, got adamw8bit, whose means cannot be divided"
+            )
 
     def samples_an_update(self, processes: int) -> int:
         """Of all processes together."""

@@ -22,7 +22,7 @@ from mouselift.train.config import TrainConfig
 
 # of the config: a run and its continuation may differ in them, but not in the product of the last two and the number
 # of processes
-_PLACES = ("device", "readers", "save_minutes", "log_to", "facelift_file", "shard", "batch", "accumulate")
+_PLACES = ("device", "readers", "save_minutes", "log_to", "facelift_file", "shard_weights", "batch", "accumulate")
 _TOGETHER = "samples an update (batch x accumulate x processes)"
 
 
@@ -76,7 +76,7 @@ def note_start(out: Path, update: int, config: TrainConfig, processes: int, devi
         "time": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "device": str(device) if device.type == "cpu" else torch.cuda.get_device_name(device),
         "processes": processes,
-        **{key: getattr(config, key) for key in ("batch", "accumulate", "shard")},
+        **{key: getattr(config, key) for key in ("batch", "accumulate", "shard_weights")},
         "threads": torch.get_num_threads(),
         "mouselift": mouselift.__version__,
         "git": git.stdout.strip() or None,

@@ -148,7 +148,7 @@ class _Run:
         freeze(model, config)
         model.to(device).train()
         ranks.begin_alike(model)
-        if config.shard:
+        if config.shard_weights:
             ranks.shard(model, model.transformer_layers, device)
         optimiser = Optimiser(model, config, device)
         found = load_state(out, device)

@@ -40,7 +40,7 @@ class TrainOptions:
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     precision: TrainPrecision | None = None
     """Of the network's linear layers while training."""
-    shard: bool = False
+    shard_weights: bool = False
     """Each of several processes keeps a part of every weight only (FSDP2); else each keeps all."""
     device: str | None = None
     """cpu, cuda or cuda:1; CUDA where there is one, by default."""
