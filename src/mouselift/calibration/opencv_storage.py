@@ -14,20 +14,21 @@ import numpy as np
 from mouselift.calibration.rig import content_of
 from mouselift.errors import CalibrationError
 from mouselift.foreign import json_of, numbers, short, xml_of, yaml_of
-from mouselift.limits import YAML_BYTES
+from mouselift.limits import YAML_BYTES, first_bytes
 
 _LARGEST = 64  # rows or columns; the lens has up to 14 numbers
+_BEGINNING = 4096  # bytes: a few sizes and dates stand before the first matrix
 _MARKS = (b"opencv-matrix", b"opencv_storage")
 SUFFIXES = (".yaml", ".yml", ".json", ".xml")
 
 
 def is_storage(file: Path) -> bool:
-    """Whether a file is one that OpenCV wrote with a matrix in it."""
-    if file.suffix.lower() not in SUFFIXES or not file.is_file():
+    """Whether a file is one that OpenCV wrote with a matrix in it, by its beginning: a folder can hold thousands."""
+    if file.suffix.lower() not in SUFFIXES:
         return False
     try:
-        data = content_of(file, YAML_BYTES)
-    except CalibrationError:
+        data = first_bytes(file, _BEGINNING)
+    except (OSError, ValueError):
         return False
     return any(mark in data for mark in _MARKS)
 
