@@ -264,6 +264,8 @@ CODES: dict[str, Code] = {
     # a recording's views, times and path
     "views-disagree": Code(_INSPECT, _EW,
         "silhouettes and cameras contradict each other, with the camera where one is to blame"),
+    "keypoints-off-mask": Code(_INSPECT, _W,
+        "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them"),
     "camera-lags": Code(_INSPECT, _E, "a camera shows an instant later, or earlier, than the others"),
     "lag-changes": Code(_INSPECT, _E, "a camera's lag changes on the way", "Cut the recording where frames were lost."),
     "lag-fraction": Code(_INSPECT, _N, "a camera lags by a fraction of a frame"),

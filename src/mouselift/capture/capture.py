@@ -66,6 +66,7 @@ class Capture:
     rig_format: str
     evidence: tuple[str, ...]  # what was decided about ambiguous rig variants and what looked odd, in words
     numbering: str | None = None  # of image folders: `first_numbers`
+    keypoints: Path | None = None  # a file that `load_keypoints` reads
 
     def require_up(self) -> Vector3:
         """The up direction. CaptureError where the file does not say it."""
@@ -110,7 +111,9 @@ def load_capture(path: Path) -> Capture:
     LOG.info("%s: %s rig, %d cameras", file, spec.rig_format, len(cameras))
     for line in evidence:
         LOG.info("%s: %s", file, line)
-    rig_told = spec.rig_file, spec.rig_format, evidence, spec.numbering
+    if spec.keypoints is not None and not spec.keypoints.is_file():
+        raise CaptureError(f"{file}: keypoints: no such file: {spec.keypoints}")
+    rig_told = spec.rig_file, spec.rig_format, evidence, spec.numbering, spec.keypoints
     return Capture(file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, *rig_told)
 
 

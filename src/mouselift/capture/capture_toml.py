@@ -22,7 +22,7 @@ from mouselift.errors import CaptureError
 FORMAT = 1
 FILE_NAME = "capture.toml"
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
-_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "dataset", "rig", "camera")
+_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "keypoints", "dataset", "rig", "camera")
 NUMBERINGS = ("common", "own")
 _RIG_KEYS = ("file", "format", "variant", "unused")
 _MEDIA_KEYS = (
@@ -76,6 +76,7 @@ class CaptureSpec:
     jumps: tuple[int, ...] = ()
     dataset: Path | None = None
     numbering: str | None = None  # of image folders: the same in all cameras, or each camera's own; None: not said
+    keypoints: Path | None = None  # 3D points of the animal, by another tool
 
 
 def capture_file(path: Path) -> Path:
@@ -130,6 +131,7 @@ def read_spec(file: Path) -> CaptureSpec:
         jumps=tuple(sorted(set(top.items("jumps", "a list of frame numbers", _is_count) or ()))),
         dataset=dataset,
         numbering=numbering,
+        keypoints=top.path("keypoints"),
     )
 
 
@@ -146,7 +148,9 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
         document.add(tomlkit.comment(line))
     if comments:
         document.add(tomlkit.nl())
-    document.update(_without_defaults(file, spec, ("unit", "up", "floor", "jumps", "numbering", "dataset")))
+    document.update(
+        _without_defaults(file, spec, ("unit", "up", "floor", "jumps", "numbering", "keypoints", "dataset"))
+    )
     if spec.rig_file is not None:
         rig = {"file": _written(file, spec.rig_file), "format": spec.rig_format, "variant": spec.rig_variant}
         rig["unused"] = list(spec.unused) or None

@@ -24,6 +24,7 @@ from mouselift.capture.scale import declared_unit
 from mouselift.capture.synchronise import by_sync, by_times
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
+from mouselift.keypoints.registry import find_keypoints
 from mouselift.media.images import ImageFolder
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video_index import VideoInfo
@@ -130,6 +131,9 @@ def discover(
     found += _mask_values(entries)
     numbering, number_words = _numbering(folder, media, numbering)
     found += number_words
+    keypoints = find_keypoints(folder)
+    if len(keypoints) == 1:
+        found.append(f"Keypoints in 3D: {relative(keypoints[0], folder)}; `mouselift inspect` lays them on the masks")
     spec = CaptureSpec(
         unit=unit,
         up=(0.0, 0.0, 1.0) if FORMATS[rig_format].z_up else None,
@@ -139,8 +143,13 @@ def discover(
         unused=(*unused, *missing),
         cameras=tuple(entries),
         numbering=numbering,
+        keypoints=keypoints[0] if len(keypoints) == 1 else None,
     )
     left = [
+        *(
+            f"{relative(path, folder)}: one of several files of keypoints, none taken; name one by keypoints = ..."
+            for path in (keypoints if len(keypoints) > 1 else ())
+        ),
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
         *choice.left,
         *mask_left,
@@ -154,6 +163,7 @@ def discover(
         *timed.files,
         *found_masks.looked_at,
         *([project.file] if project is not None else []),
+        *keypoints,
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
     return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))

@@ -13,10 +13,11 @@ from mouselift.errors import CaptureError
 from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
-    from mouselift.inspect.facts import Inspection
+    from mouselift.inspect.facts import Inspection, KeypointFacts
 
 _COLOURS = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 PAGE = "inspect.html"
+_WORST = 6  # keypoints that are named
 
 
 @dataclass
@@ -79,6 +80,8 @@ def show(found: Inspection) -> None:
     if found.masks:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
+    if found.keypoints is not None and found.keypoints.share is not None:
+        say(f"Keypoints: {keypoint_words(found.keypoints)}", markup=False)
     say(f"Lag: {found.lag_said}", markup=False)
     if found.path is not None:
         say(f"Path: {path_words(found)}", markup=False)
@@ -88,6 +91,17 @@ def show(found: Inspection) -> None:
     if not any(finding.severity != "note" for finding in found.findings):
         say("[bold green]Nothing wrong was found.[/]")
     say(found.next, markup=False)
+
+
+def keypoint_words(facts: KeypointFacts) -> str:
+    """How many lie on the masks, the worst first."""
+    cameras = ", ".join(f"{name} {share:.0%}" for name, share in facts.cameras.items())
+    names = ", ".join(f"{name} {share:.0%}" for name, share in list(facts.names.items())[:_WORST])
+    more = " ..." if len(facts.names) > _WORST else ""
+    return (
+        f"{facts.share:.0%} on the masks at {facts.instants} instants ({facts.words}). By camera, worst first: "
+        f"{cameras}. By keypoint: {names}{more}. {' '.join(facts.notes)}".rstrip()
+    )
 
 
 def path_words(found: Inspection) -> str:

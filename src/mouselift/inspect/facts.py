@@ -124,6 +124,18 @@ class PathFacts(msgspec.Struct, frozen=True):
     height: tuple[float, float] | None  # 5th and 95th percentile along up, above the floor where it is known
 
 
+class KeypointFacts(msgspec.Struct, frozen=True):
+    """Keypoints of another tool against the masks: shares of those that lie on them, or next to them."""
+
+    file: str
+    words: str  # what the file holds
+    notes: tuple[str, ...]  # what was assumed on reading it
+    instants: int  # that were compared
+    share: float | None  # of all; None where no instant has both masks and keypoints
+    cameras: dict[str, float]  # worst first
+    names: dict[str, float]  # worst first
+
+
 class Inspection(msgspec.Struct, frozen=True):
     """Everything about one capture."""
 
@@ -148,6 +160,7 @@ class Inspection(msgspec.Struct, frozen=True):
     path: PathFacts | None
     scale: str  # the subject's size and the cameras' distance in the declared unit, in words; empty where not known
     evidence: tuple[str, ...]  # what was decided about the rig on loading, in words
+    keypoints: KeypointFacts | None  # None: capture.toml names none
     findings: tuple[Finding, ...]
     next: str  # what to run
 

@@ -16,6 +16,7 @@ from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
 from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
 from mouselift.inspect.facts import Inspection, LagFacts, triple
+from mouselift.inspect.keypoints import keypoint_facts, keypoint_findings
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, common_view, pair_facts, rig_findings
@@ -77,6 +78,7 @@ def _inspect(
     )
     masks = gathered.agreement.masks() if chosen.instants else ()
     agreement = gathered.agreement.facts()
+    keypoints = keypoint_facts(capture, source, options.instants, progress)
     given = [r.frame_offset for r in recorded]
     lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag)
     distances = tuple(fact.distance for fact in facts) if centre is not None and continuous else ()
@@ -88,6 +90,7 @@ def _inspect(
         *late,
         *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
         *mask_findings(masks),
+        *keypoint_findings(keypoints),
         *(jump_findings(gathered.positions) if continuous else ()),
         *(up_findings(cameras, capture.up, capture.floor, path) if continuous else ()),
     ]
@@ -114,6 +117,7 @@ def _inspect(
         path=path,
         scale=scale.words if distances else "",
         evidence=capture.evidence,
+        keypoints=keypoints,
         findings=tuple(findings),
         next=_next(capture, chosen, any(f.severity == "error" for f in findings)),
     )
