@@ -24,8 +24,8 @@ from mouselift.sampling import evenly_spaced
 
 # From `python benchmarks/keypoints_on_mask.py 3` (docs/guides/inspect.md). Labels off by up to 4 mm an axis: with masks
 # that lack the tail right cameras keep 0.49 or more, the first and the lowest of the others at most 0.08 apart. The
-# worst keypoint of whole masks has 0.15, the tail's tip where masks lack it 0.08 or less. With whole masks and labels off
-# by up to 2 mm, a camera that is 20 px off, has 5 % too much focal length or is late falls 0.13 below the others.
+# worst keypoint of whole masks has 0.15, the tail's tip where masks lack it 0.08 or less. With whole masks and labels
+# off by up to 2 mm, a camera that is 20 px off, has 5 % too much focal length or is late falls 0.13 below the others.
 CAMERA_GAP = 0.1
 NAME_LEAST, NAME_GAP = 0.12, 0.2
 ALL_LEAST = 0.4

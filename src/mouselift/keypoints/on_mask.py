@@ -54,7 +54,7 @@ def on_mask(camera: Camera, mask: Levels, points: Points3) -> tuple[np.ndarray, 
 
     Points that are NaN do not count, nor those outside an image whose border cuts the subject.
     """
-    known = np.isfinite(points).all(axis=1)
+    known = np.asarray(np.isfinite(points).all(axis=1))
     pixels = camera.project(np.where(known[:, None], points, 0.0))
     distance = outside_by(mask, pixels)
     inside = np.asarray(mask >= HALF_LEVEL)
@@ -69,6 +69,6 @@ def outside_by(mask: Levels, pixels: Points2) -> Float64[Array, " k"]:
     height, width = mask.shape
     away = np.asarray(cv2.distanceTransform((mask < HALF_LEVEL).astype(np.uint8), cv2.DIST_L2, 5))
     with np.errstate(invalid="ignore"):
-        within = np.asarray((pixels >= 0) & (pixels < [width, height])).all(axis=1)
+        within = np.asarray(((pixels >= 0) & (pixels < [width, height])).all(axis=1))
     at = np.where(within[:, None], np.floor(np.nan_to_num(pixels)), 0).astype(int)
     return np.where(within, away[at[:, 1], at[:, 0]].astype(np.float64), np.nan)
