@@ -24,7 +24,7 @@ class Lists:
     dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
     """Folder with the lists and the samples."""
     dry_run: bool = False
-    """Change nothing: say what would change."""
+    """Nothing is done: say what would change."""
     json: Json = False
 
     def run(self) -> int:

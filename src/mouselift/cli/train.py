@@ -39,7 +39,7 @@ class Train:
     unchecked: bool = False
     """Train even where the audit says that cameras and pixels do not match."""
     dry_run: bool = False
-    """Train nothing: say what a step needs of memory, by what holds it. Needs no dataset, and no card."""
+    """Nothing is done: say what a step needs of memory, by what holds it. Needs no dataset, and no card."""
     card: float = 12.0
     """GB of the card that --dry-run compares with."""
     threads: Threads = None
