@@ -2,8 +2,8 @@
 
     python benchmarks/shard_speed.py DATASET [--copies 20] [--work FOLDER]
 
-Copies of the dataset's samples are written as folders and exported as shards. A pass reads the bytes of every sample, in
-one random order, without decoding. Cold: the files' pages are dropped first by posix_fadvise (no root needed). Names
+Copies of the dataset's samples are written as folders and exported as shards. A pass reads the bytes of every sample
+in one random order, without decoding. Cold: the files' pages are dropped first by posix_fadvise (needs no root). Names
 and inodes stay in memory, so a machine that has just started is slower with folders.
 """
 
