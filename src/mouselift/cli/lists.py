@@ -22,7 +22,7 @@ class Lists:
     """
 
     dataset: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="DATASET")]
-    """Folder with the lists and the samples."""
+    """Folder of samples in FaceLift's format, with the lists."""
     dry_run: bool = False
     """Nothing is done: say what would change."""
     json: Json = False
