@@ -8,6 +8,7 @@ import shlex
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
+from mouselift.dataset.collection import datasets_of, is_collection
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.errors import DatasetError
 from mouselift.media.numbered_names import number_of
@@ -37,7 +38,7 @@ def is_file(path: Path) -> bool:
 def find_samples(path: Path) -> list[Path]:
     """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
 
-    DatasetError: nothing there, or a list that `listed_samples` refuses.
+    Of a collection (`prepare --out`): those of its recordings, one after the other. DatasetError: nothing there, or a list that `listed_samples` refuses.
     """
     if path.is_file() and path.suffix == ".toml":
         raise DatasetError(f"{path}: expected a folder of samples, or a list file; {what_it_is(path.parent)}")
@@ -47,6 +48,8 @@ def find_samples(path: Path) -> list[Path]:
         raise DatasetError(f"{path}: no such dataset; expected a folder of samples, or a list file (data_train.txt)")
     if (path / CAMERAS_FILE).is_file():
         return [path]
+    if is_collection(path):
+        return [sample for dataset in datasets_of(path).values() for sample in find_samples(dataset)]
     found = [file.parent for file in path.glob(f"*/{CAMERAS_FILE}") if not file.parent.name.startswith(".")]
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
