@@ -38,7 +38,8 @@ def is_file(path: Path) -> bool:
 def find_samples(path: Path) -> list[Path]:
     """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
 
-    Of a collection (`prepare --out`): those of its recordings, one after the other. DatasetError: nothing there, or a list that `listed_samples` refuses.
+    Of a collection (`prepare --out`): those of its recordings, one after the other. DatasetError: nothing there, or a
+    list that `listed_samples` refuses.
     """
     if path.is_file() and path.suffix == ".toml":
         raise DatasetError(f"{path}: expected a folder of samples, or a list file; {what_it_is(path.parent)}")

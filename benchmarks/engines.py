@@ -1,0 +1,138 @@
+"""Are datasets the same wherever their blocks run? Local, four shards and a merge, and a Dask cluster on this machine
+with a worker and the client killed in the middle; with the CPU time of each: `python benchmarks/engines.py WORK`.
+
+Also what a pool that lives on saves, and what planning costs: `python benchmarks/engines.py --plan 10000`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+CAPTURES = 3
+OPTIONS = ["--size", "128", "--on-cut", "keep", "--json"]
+
+
+def digest(folder: Path) -> str:
+    """Of all files, the folder's own path in lists left out."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not path.name.startswith(".mouselift-lock"):
+            found.update(path.relative_to(folder).as_posix().encode())
+            found.update(path.read_bytes().replace(str(folder.resolve()).encode(), b"OUT"))
+    return found.hexdigest()[:12]
+
+
+def mouselift(*words: object) -> list[str]:
+    return [sys.executable, "-m", "mouselift", *map(str, words)]
+
+
+def timed(*commands: list[str]) -> float:
+    """CPU seconds of these commands and all that they start."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    for command in commands:
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def recordings(work: Path, count: int, frames: int) -> list[Path]:
+    found = [work / "recordings" / f"mouse{k}" for k in range(count)]
+    for k, folder in enumerate(found):
+        if not (folder / "capture.toml").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            rig = scaled_rig(markerless_rig(), 0.25)
+            write_capture(folder, CaptureSpec(frames=frames, rig=rig, fps=4.0, gop=4, seed=k, supersample=1))
+            write_capture_toml(folder / "capture.toml", discover(folder).spec)
+    return found
+
+
+def wait_for(condition: object, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition() and time.monotonic() < end:  # type: ignore[operator]
+        time.sleep(0.05)
+
+
+def compare(work: Path, frames: int) -> None:
+    captures = recordings(work, CAPTURES, frames)
+    root = {name: work / name for name in ("alone", "pool", "shards", "dask")}
+    for folder in root.values():
+        shutil.rmtree(folder, ignore_errors=True)
+    say(
+        "one process",
+        timed(mouselift("prepare", *captures, "--out", root["alone"], *OPTIONS, "--workers", 1)),
+        root,
+        "alone",
+    )
+    say(
+        "local pool of 2",
+        timed(mouselift("prepare", *captures, "--out", root["pool"], *OPTIONS, "--workers", 2)),
+        root,
+        "pool",
+    )
+    parts = [
+        mouselift("prepare", path, root["shards"] / path.name, *OPTIONS, "--workers", 1, *which)
+        for path in captures
+        for which in (*(("--shard", f"{k}/4") for k in range(4)), ("--merge",))
+    ]
+    whole = mouselift("prepare", *captures, "--out", root["shards"], *OPTIONS, "--merge")
+    say("4 shards and a merge, each", timed(*parts, whole), root, "shards")
+    dask(work, captures, root)
+
+
+def dask(work: Path, captures: list[Path], root: dict[str, Path]) -> None:
+    file = work / "scheduler.json"
+    file.unlink(missing_ok=True)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    head = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", str(file), "--no-dashboard"]
+    hand = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1"]
+    hand += ["--no-dashboard", "--no-nanny", "--local-directory", str(work / "dask-worker")]
+    command = mouselift("prepare", *captures, "--out", root["dask"], *OPTIONS, "--engine", f"dask://{file.resolve()}")
+    scheduler = subprocess.Popen([*head, "--port", "0"], **quiet)
+    wait_for(file.exists)
+    workers = [subprocess.Popen(hand, **quiet) for _ in range(2)]
+    try:
+        client = subprocess.Popen(command, **quiet)
+        wait_for(lambda: len(list(root["dask"].glob("*/sample_*"))) > 2)
+        workers[0].send_signal(signal.SIGKILL)
+        workers.append(subprocess.Popen(hand, **quiet))
+        wait_for(lambda: len(list(root["dask"].glob("*/sample_*"))) > 8)
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+        made = len(list(root["dask"].glob("*/sample_*")))
+        print(f"killed: one of two workers, and the client after {made} samples")
+        driver = timed(command)
+        say("Dask, killed twice; CPU s of the second client alone", driver, root, "dask")
+    finally:
+        for process in [*workers, scheduler]:
+            process.kill()
+            process.wait()
+
+
+def say(what: str, cpu: float, root: dict[str, Path], name: str) -> None:
+    found = [digest(folder) for folder in sorted(path for path in root[name].iterdir() if path.is_dir())]
+    wanted = [digest(folder) for folder in sorted(path for path in root["alone"].iterdir() if path.is_dir())]
+    print(
+        f"{what}: {cpu:.1f} CPU s, {'identical' if found == wanted else 'DIFFERENT'} ({len(found)} datasets)",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--frames", type=int, default=12)
+    given = parser.parse_args()
+    compare(given.work, given.frames)
