@@ -1,7 +1,5 @@
 """Are datasets the same wherever their blocks run? Local, four shards and a merge, and a Dask cluster on this machine
 with a worker and the client killed in the middle; with the CPU time of each: `python benchmarks/engines.py WORK`.
-
-Also what a pool that lives on saves, and what planning costs: `python benchmarks/engines.py --plan 10000`.
 """
 
 from __future__ import annotations
