@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from mouselift.capture.capture_toml import write_capture_toml
@@ -57,9 +58,13 @@ def recordings(work: Path, count: int, frames: int) -> list[Path]:
     return found
 
 
-def wait_for(condition: object, seconds: float = 120.0) -> None:
+def started(command: list[str]) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:  # type: ignore[operator]
+    while not condition() and time.monotonic() < end:
         time.sleep(0.05)
 
 
@@ -93,19 +98,18 @@ def compare(work: Path, frames: int) -> None:
 def dask(work: Path, captures: list[Path], root: dict[str, Path]) -> None:
     file = work / "scheduler.json"
     file.unlink(missing_ok=True)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     head = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", str(file), "--no-dashboard"]
     hand = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1"]
     hand += ["--no-dashboard", "--no-nanny", "--local-directory", str(work / "dask-worker")]
     command = mouselift("prepare", *captures, "--out", root["dask"], *OPTIONS, "--engine", f"dask://{file.resolve()}")
-    scheduler = subprocess.Popen([*head, "--port", "0"], **quiet)
+    scheduler = started([*head, "--port", "0"])
     wait_for(file.exists)
-    workers = [subprocess.Popen(hand, **quiet) for _ in range(2)]
+    workers = [started(hand) for _ in range(2)]
     try:
-        client = subprocess.Popen(command, **quiet)
+        client = started(command)
         wait_for(lambda: len(list(root["dask"].glob("*/sample_*"))) > 2)
         workers[0].send_signal(signal.SIGKILL)
-        workers.append(subprocess.Popen(hand, **quiet))
+        workers.append(started(hand))
         wait_for(lambda: len(list(root["dask"].glob("*/sample_*"))) > 8)
         client.send_signal(signal.SIGKILL)
         client.wait()

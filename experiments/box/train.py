@@ -76,7 +76,8 @@ def recipe() -> TrainConfig:
 def coarse(updates: int) -> TrainConfig:
     """The same world in larger pixels."""
     config = recipe()
-    network = replace(config.network, pixel_width=(config.network.pixel_width or 0) * config.size / COARSE)
+    assert config.size is not None
+    network = replace(config.network, pixel_width=(config.network.pixel_width or 0.0) * config.size / COARSE)
     return replace(config, size=COARSE, updates=updates, network=network)
 
 
