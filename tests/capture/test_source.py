@@ -15,6 +15,8 @@ from mouselift.capture.mask_values import OPACITY
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, MaskError, VideoError
 from mouselift.geometry.camera import Camera
+from mouselift.inspect.facts import LostFrames
+from mouselift.inspect.lost_frames import lost_frames
 from mouselift.media.images import FrameSet, FrameSource
 
 MakeVideo = Callable[..., Path]
@@ -317,6 +319,8 @@ def test_frames_lost_in_between(make_video: MakeVideo, tmp_path: Path) -> None:
     holes = make_video("holes.mkv", count=40, options={"bf": "0"}, leave_out=(17, 18, 30))
     source = CaptureSource(capture(tmp_path, [view("A", full), view("B", holes)]))
     assert codes(source) == [("video-gap", "B", 16), ("video-short", "B", 37)]
+    lost = list(lost_frames(source.tracks))
+    assert lost == [LostFrames("B", ((17, 2), (28, 1)), 3, kept_place=False)]
     assert "its time stamps jump at 2 places, first after image 16" in source.findings[0].message
 
 

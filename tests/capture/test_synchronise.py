@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.io import savemat
 
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import read_spec, write_capture_toml
@@ -113,3 +114,46 @@ def test_no_list_of_times(tmp_path: Path, text: str) -> None:
     (tmp_path / "times.csv").write_text(text)
     with pytest.raises(CaptureError, match=r"times\.csv"):
         read_times(tmp_path / "times.csv")
+
+
+@pytest.mark.parametrize("column", [False, True])
+@pytest.mark.parametrize("name", ["timeStamp", "timestamps"])
+def test_times_of_a_mat_file(name: str, column: bool, tmp_path: Path) -> None:
+    """campy's: numbers from 1, seconds; MATLAB keeps rows and columns apart."""
+    file, times = tmp_path / "frametimes.mat", np.array([0.0, 1.0, 2.0, 5.0]) / RATE
+    values = {name: times, "frameNumber": np.array([1, 2, 3, 6], dtype=np.int32)}
+    savemat(file, values, oned_as="column" if column else "row")
+    found = read_times(file)
+    np.testing.assert_array_equal(found.values, times)
+    assert found.numbers is not None
+    np.testing.assert_array_equal(found.numbers, [1, 2, 3, 6])
+    assert found.unit is None
+    savemat(file, {name: times})
+    assert read_times(file).numbers is None
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"timeStamp": np.ones((4, 2))}, "timeStamp: expected one row of numbers, one an image; got 4 x 2 of float64"),
+        ({"timeStamp": np.zeros((0, 0))}, "timeStamp: expected one row of numbers, one an image; got 0 x 0"),
+        ({"timeStamp": "0.1"}, "timeStamp: expected one row of numbers"),
+        (
+            {"timeStamp": np.array([0.0, 1.0j])},
+            "timeStamp: expected one row of numbers, one an image; got 1 x 2 of com",
+        ),
+        ({"timeStamp": np.array([0.0, np.nan, 2.0])}, r"timeStamp: number 1 \(from 0\) is not finite"),
+        ({"timeStamp": np.arange(4.0), "frameNumber": np.arange(3)}, "4 times in timeStamp, but 3 numbers in frameN"),
+        ({"frameNumber": np.arange(3)}, r"expected timeStamp \(and frameNumber\), got frameNumber"),
+    ],
+)
+def test_a_mat_file_that_holds_no_times(values: dict[str, np.ndarray], said: str, tmp_path: Path) -> None:
+    savemat(tmp_path / "frametimes.mat", values)
+    with pytest.raises(CaptureError, match=f"frametimes.mat: {said}"):
+        read_times(tmp_path / "frametimes.mat")
+
+
+def test_a_damaged_mat_file(tmp_path: Path) -> None:
+    (tmp_path / "frametimes.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(60))
+    with pytest.raises(CaptureError, match="frametimes.mat: times cannot be read"):
+        read_times(tmp_path / "frametimes.mat")

@@ -10,15 +10,16 @@ import numpy as np
 import pytest
 
 from mouselift.capture.capture import load_capture
+from mouselift.cli.inspect import lost_words
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
-from mouselift.inspect.facts import Inspection
+from mouselift.inspect.facts import Inspection, LostFrames
 from mouselift.inspect.inspect_capture import inspect_capture
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_findings
 from mouselift.inspect.sampled_frames import choose_frames
-from mouselift.inspect.subject_path import plane_normal
+from mouselift.inspect.subject_path import SubjectPosition, jump_findings, plane_normal
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.rigs import Rig, markerless_rig
@@ -218,3 +219,43 @@ def test_samples_come_in_runs_and_never_across_a_jump() -> None:
     assert len(sparse.instants) == 60
     assert choose_frames(range(4), 60, 5).instants == (0, 1, 2, 3)
     assert len(choose_frames(range(30), 60, 5).instants) == 20
+
+
+@pytest.mark.parametrize(
+    ("rate", "step", "jumps"),
+    [
+        (100.0, 0.4, False),
+        (100.0, 0.5, True),
+        (10.0, 2.2, False),
+        (10.0, 2.3, True),
+        (0.0, 0.9, False),
+        (0.0, 1.0, True),
+    ],
+)
+def test_a_jump_is_a_speed(rate: float, step: float, jumps: bool) -> None:
+    """What an animal walks at 10 frames a second is a jump at 100: 0.25 lengths, and 20 lengths a second."""
+    walk = [SubjectPosition(frame, np.array([40.0 * step * frame, 0.0, 0.0]), 40.0) for frame in range(3)]
+    found = list(jump_findings(walk, rate))
+    assert [finding.code for finding in found] == (["path-jumps"] if jumps else [])
+    for finding in found:
+        assert finding.limit == pytest.approx(0.25 + 20 / (rate or 30))
+        assert finding.value == pytest.approx(step)
+        assert ("assumed" in finding.message) == (rate == 0)
+
+
+def test_lost_images_are_told_frame_by_frame(record: Callable[..., Path]) -> None:
+    folder = record(TIMES, masks=False, numbering="common")
+    for frame in (1, 3, 4):
+        (folder / "images" / "Camera2" / f"{frame:06d}.png").unlink()
+    (folder / "images" / "Camera3" / "000005.png").unlink()  # ends earlier: not lost on the way
+    found = inspect_capture(load_capture(folder))
+    assert found.lost == (LostFrames("Camera2", ((1, 1), (3, 2)), 3, kept_place=True),)
+    assert lost_words(found.lost[0]) == "camera Camera2: 3 frames without an image: 1, 3-4"
+
+
+def test_images_that_time_stamps_miss_are_told() -> None:
+    lost = LostFrames("Camera2", tuple((10 * k, k) for k in range(1, 9)), 36, kept_place=False)
+    assert lost_words(lost).startswith(
+        "camera Camera2: by the file's time stamps about 36 images are missing: 1 before"
+    )
+    assert lost_words(lost).endswith("6 before frame 60 and 2 more places (--json lists all)")

@@ -16,13 +16,14 @@ import numpy as np
 from mouselift.array_types import Array, Float64
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.capture.camera_names import CameraNames
-from mouselift.errors import CaptureError
+from mouselift.errors import CalibrationError, CaptureError
 from mouselift.media.video_index import VideoInfo
 
 SUFFIXES = (".npy", ".csv", ".txt", ".mat", ".tsv")  # in this order, where a camera has the same times in several
 _NAME = re.compile(r"(frame|time|image)[_\- ]?(times?|stamps?)|(?<![a-z])times(?![a-z])", re.IGNORECASE)
 _TIME = re.compile(r"time|stamp|seconds|(?<![a-z])(pts|ts|t)(?![a-z])", re.IGNORECASE)
 _COUNT = re.compile(r"frame|index|count|number|image|(?<![a-z])(id|n|no|nr)(?![a-z])", re.IGNORECASE)
+_MAT_TIMES, _MAT_NUMBERS = ("timeStamp", "timestamps"), "frameNumber"
 _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNIT = re.compile(
     r"(?<![a-z])(ns|nanosec\w*|us|µs|microsec\w*|ms|msec|millisec\w*|s|sec|secs|seconds?)(?![a-z])", re.I
@@ -66,18 +67,35 @@ def read_times(path: Path) -> Times:
         if path.suffix.lower() == ".npy":
             return _columns(path, np.load(path, allow_pickle=False), [])
         if path.suffix.lower() == ".mat":
-            content = load_mat(path)
-            numbers, values = content.get("frameNumber"), content.get("timeStamp", content.get("timestamps"))
-            if values is None:
-                raise CaptureError(f"{path}: expected timeStamp (and frameNumber), got {', '.join(content)}")
-            return Times(path, _float(path, values), None, None if numbers is None else _float(path, numbers))
+            return _mat(path)
         return _text(path)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, CalibrationError) as error:
         raise CaptureError(f"{path}: times cannot be read: {error}") from None
 
 
-def _float(path: Path, values: object) -> Float64[Array, " n"]:
-    return np.ravel(np.asarray(values, dtype=np.float64))
+def _mat(path: Path) -> Times:
+    """campy's variables, one row or one column each."""
+    content = load_mat(path)
+    name = next((name for name in _MAT_TIMES if name in content), None)
+    if name is None:
+        raise CaptureError(f"{path}: expected timeStamp (and frameNumber), got {', '.join(content) or 'nothing'}")
+    values = _row(path, name, content[name])
+    numbers = _row(path, _MAT_NUMBERS, content[_MAT_NUMBERS]) if _MAT_NUMBERS in content else None
+    if numbers is not None and len(numbers) != len(values):
+        raise CaptureError(f"{path}: {len(values)} times in {name}, but {len(numbers)} numbers in {_MAT_NUMBERS}")
+    return Times(path, values, None, numbers)
+
+
+def _row(path: Path, name: str, values: object) -> Float64[Array, " n"]:
+    """CaptureError unless they are one row or one column of finite real numbers."""
+    found = np.asarray(values)
+    if found.dtype.kind not in "iufb" or not found.size or found.size != max(found.shape, default=0):
+        shape = " x ".join(map(str, found.shape))
+        raise CaptureError(f"{path}: {name}: expected one row of numbers, one an image; got {shape} of {found.dtype}")
+    row = found.astype(np.float64).ravel()
+    if not np.isfinite(row).all():
+        raise CaptureError(f"{path}: {name}: number {int(np.argmin(np.isfinite(row)))} (from 0) is not finite")
+    return row
 
 
 def _text(path: Path) -> Times:

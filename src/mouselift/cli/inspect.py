@@ -13,11 +13,12 @@ from mouselift.errors import CaptureError
 from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
-    from mouselift.inspect.facts import Inspection, KeypointFacts
+    from mouselift.inspect.facts import Inspection, KeypointFacts, LostFrames
 
 _COLOURS = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 PAGE = "inspect.html"
 _WORST = 6  # keypoints that are named
+_LISTED = 6  # stretches of lost images a camera; --json lists all
 
 
 @dataclass
@@ -75,6 +76,8 @@ def show(found: Inspection) -> None:
         _rig_columns(found),
         _rig_rows(found),
     )
+    for lost in found.lost:
+        say(f"Lost: {lost_words(lost)}", markup=False)
     if found.scale:
         say(f"Scale: {found.scale}", markup=False)
     if found.masks:
@@ -116,6 +119,22 @@ def path_words(found: Inspection) -> str:
     if path.moving is not None:
         words += f"; it moves at {path.moving:.0%} of the instants"
     return words
+
+
+def lost_words(lost: LostFrames) -> str:
+    """One camera's in a sentence."""
+    listed = [_stretch(first, count, lost.kept_place) for first, count in lost.stretches[:_LISTED]]
+    more = len(lost.stretches) - len(listed)
+    places = f"{', '.join(listed)}{f' and {more} more places (--json lists all)' if more else ''}"
+    if lost.kept_place:
+        return f"camera {lost.camera}: {lost.frames} frames without an image: {places}"
+    return f"camera {lost.camera}: by the file's time stamps about {lost.frames} images are missing: {places}"
+
+
+def _stretch(first: int, count: int, kept_place: bool) -> str:
+    if not kept_place:
+        return f"{count} before frame {first}"
+    return str(first) if count == 1 else f"{first}-{first + count - 1}"
 
 
 def _rig_columns(found: Inspection) -> list[str]:

@@ -39,6 +39,15 @@ class CameraFacts(msgspec.Struct, frozen=True):
     masks: int  # masks in the file or folder; 0 where there is none
 
 
+class LostFrames(msgspec.Struct, frozen=True):
+    """Images that one camera lost on the way."""
+
+    camera: str
+    stretches: tuple[tuple[int, int], ...]  # (frame of the common timeline, how many), ascending
+    frames: int  # in all
+    kept_place: bool  # True: those frames have no image. False: images count on, so many are missing before the frame
+
+
 class PairFacts(msgspec.Struct, frozen=True):
     """Two cameras: how far apart, and under what angle the subject sees them."""
 
@@ -150,6 +159,7 @@ class Inspection(msgspec.Struct, frozen=True):
     instants: tuple[int, ...]  # frames that were measured
     read: int  # frames that were read for it
     cameras: tuple[CameraFacts, ...]
+    lost: tuple[LostFrames, ...]  # cameras that lost none are left out
     pairs: tuple[PairFacts, ...]
     centre: Triple | None  # what distances and angles refer to
     masks: tuple[MaskFacts, ...]

@@ -18,6 +18,7 @@ from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask
 from mouselift.inspect.facts import Inspection, LagFacts, triple
 from mouselift.inspect.keypoints import keypoint_facts, keypoint_findings
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
+from mouselift.inspect.lost_frames import lost_frames
 from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, common_view, pair_facts, rig_findings
 from mouselift.inspect.sampled_frames import (
@@ -91,7 +92,7 @@ def _inspect(
         *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
         *mask_findings(masks),
         *keypoint_findings(keypoints),
-        *(jump_findings(gathered.positions) if continuous else ()),
+        *(jump_findings(gathered.positions, source.rate) if continuous else ()),
         *(up_findings(cameras, capture.up, capture.floor, path) if continuous else ()),
     ]
     rate = source.rate
@@ -107,6 +108,7 @@ def _inspect(
         instants=chosen.instants,
         read=len(chosen.frames),
         cameras=facts,
+        lost=tuple(lost_frames(source.tracks)) if isinstance(source, CaptureSource) else (),
         pairs=pairs,
         centre=None if centre is None else triple(centre, 4),
         masks=masks,

@@ -22,7 +22,10 @@ _FLAT = 0.35  # third over second extent of a path that lies in a plane
 _WIDE = 0.2  # second over first extent of one that is not a line
 _AWAY = 0.5  # of the subject's length: root mean square distance that it must go, both ways
 _TILT = 20.0  # degrees between up and the path's plane before a word is said
-_JUMP = 0.6  # of the subject's length, in one frame
+# A jump is farther, in one frame, than an animal runs and than its centre jitters, in its lengths (root of its largest
+# view's area: 55 mm of a mouse). It jitters by less than what a view may be off in it (`_OUTLIER`).
+_RUNS = 20.0  # lengths a second: a mouse at 1.1 m/s, a gallop
+_ASSUMED_RATE = 30.0  # frames a second where the recording does not say
 _OUTLIER = 0.25  # of a silhouette's size: a view whose centroid is farther off is not used (framing.subject's)
 
 
@@ -113,24 +116,26 @@ def plane_normal(centres: Points3, cameras_mean: Vector3, length: float) -> Vect
     return normal if float(normal @ (cameras_mean - centres.mean(axis=0))) >= 0 else -normal
 
 
-def jump_findings(positions: Sequence[SubjectPosition]) -> Iterator[Finding]:
-    """Neighbouring frames between which the subject is suddenly elsewhere."""
+def jump_findings(positions: Sequence[SubjectPosition], rate: float) -> Iterator[Finding]:
+    """Neighbouring frames between which the subject is suddenly elsewhere. rate: frames a second; 0: not known."""
     ordered = sorted(positions, key=lambda position: position.frame)
     length = float(np.median([position.length for position in ordered])) if ordered else 0.0
+    limit = _OUTLIER + _RUNS / (rate or _ASSUMED_RATE)
     found = [
         (b.frame, float(np.linalg.norm(b.centre - a.centre)))
         for a, b in pairwise(ordered)
-        if b.frame == a.frame + 1 and float(np.linalg.norm(b.centre - a.centre)) > _JUMP * length
+        if b.frame == a.frame + 1 and float(np.linalg.norm(b.centre - a.centre)) > limit * length
     ]
     if found:
         frame, step = found[0]
+        per = f"at {rate:.4g} frames/s" if rate else f"at {_ASSUMED_RATE:g} frames/s, assumed since none is stated"
         text = (
             f"the subject's centre jumps by {step:.3g} world units ({step / length:.1f} times its length) in one "
-            f"frame, at {len(found)} of the sampled frames, first at {frame}: frames are missing there (list it under "
-            "`jumps` in capture.toml), a mask holds something else, or frames lie so far apart in time that it walked "
-            "there"
+            f"frame, at {len(found)} of the sampled frames, first at {frame}; {per}, expected at most {limit:.2f} "
+            f"({_RUNS:g} lengths a second, and jitter): frames are missing there (list it under `jumps` in "
+            "capture.toml), a mask holds something else, or the rate is wrong"
         )
-        yield Finding.of("path-jumps", text, frame=frame, value=step / length, limit=_JUMP)
+        yield Finding.of("path-jumps", text, frame=frame, value=step / length, limit=limit)
 
 
 def up_findings(
