@@ -155,5 +155,5 @@ def test_a_mat_file_that_holds_no_times(values: dict[str, np.ndarray], said: str
 
 def test_a_damaged_mat_file(tmp_path: Path) -> None:
     (tmp_path / "frametimes.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(60))
-    with pytest.raises(CaptureError, match="frametimes.mat: times cannot be read"):
+    with pytest.raises(CaptureError, match=r"frametimes\.mat: times cannot be read"):
         read_times(tmp_path / "frametimes.mat")
