@@ -17,6 +17,7 @@ FORMATS: dict[FormatName, str] = {
     "nerfstudio": "mouselift.export.nerfstudio",
     "colmap": "mouselift.export.colmap",
     "facelift": "mouselift.export.facelift",
+    "rerun": "mouselift.export.rerun",
 }
 
 DEFAULTS = ExportOptions()

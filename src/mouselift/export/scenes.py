@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mouselift.sampling import evenly_spaced
 
 DESCRIPTION = "export.json"
 _PER_BLOCK = 4
+CheckCameras = Callable[[Sequence[Camera]], object]
 _SAID = 5  # notes, and refusals, in the summary; all are in the manifest
 
 
@@ -59,7 +61,7 @@ class SceneFormat:
     name: FormatName
     makes: str
     files: Callable[[ExportScene, ExportOptions], dict[str, bytes]]
-    check: Callable[[Sequence[Camera]], object]  # of a capture's cameras, before anything is written
+    check: CheckCameras  # of a capture's cameras, before anything is written
     hull: bool = True  # it holds points
     resampled: bool = True  # --lens undistort makes any camera fit
     lists: bool = False  # of the splits
@@ -69,8 +71,8 @@ class SceneFormat:
     ) -> ExportSummary:
         """source: a dataset, or a capture with masks."""
         check_outside(out, source if source.is_dir() else source.parent)
-        plan = _plan(source, self, options)
-        chosen = {key: value for key, value in asdict(options).items() if key != "shard_mb"}
+        plan = plan_of(source, options, self.check, self.resampled)
+        chosen = {key: value for key, value in asdict(options).items() if key not in ("shard_mb", "gaussians")}
         told = {"source": str(source.resolve()), "format": self.name, **chosen, "version": __version__}
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
         with store.locked():
@@ -85,7 +87,7 @@ class SceneFormat:
                 store.log([record])
                 known[record.id] = record
             records = [known[plan.names[key]] for block in plan.blocks for key in block]
-            summary = _summary(out, self, records)
+            summary = summary_of(out, self.name, records, self.hull)
             if not summary.samples:
                 raise DatasetError(f"{source}: no scene could be written; the first: {records[0].reason}")
             kept = {record.id for record in records if record.status == "written"}
@@ -95,7 +97,7 @@ class SceneFormat:
 
 
 @dataclass(frozen=True, eq=False)
-class _Plan:
+class Plan:
     """What is to be made. A key is a dataset's sample by its place, or a capture's frame."""
 
     names: Mapping[int, str]
@@ -104,12 +106,24 @@ class _Plan:
     capture: CaptureSource | None
     lists: Mapping[str, list[str]]
 
+    def scenes(
+        self, block: Sequence[int], options: ExportOptions, hull: bool
+    ) -> Iterator[tuple[int, Callable[[], ExportScene]]]:
+        """(key, what makes its scene or says why there is none), to be called before the next one. For a worker."""
+        if self.capture is None:
+            for key in each(block, step):
+                yield key, partial(scene_of_sample, self.folders[key], hull)
+            return
+        for frameset in each(self.capture.read(block), step):
+            yield frameset.frame, partial(scene_of_frame, frameset, options.lens, options.ground)
 
-def _plan(source: Path, format: SceneFormat, options: ExportOptions) -> _Plan:
+
+def plan_of(source: Path, options: ExportOptions, check: CheckCameras, resampled: bool = True) -> Plan:
+    """What an export of `source` is to make. Errors as `SceneFormat`'s; check, resampled: as its fields."""
     if source.suffix == ".toml" or (source / FILE_NAME).is_file():
         capture = load_capture(source)
         if capture.dataset is None:
-            return _of_capture(CaptureSource(capture), format, options)
+            return _of_capture(CaptureSource(capture), options, check, resampled)
         source = capture.dataset
     folders = find_samples(source)
     if options.frames:
@@ -122,10 +136,10 @@ def _plan(source: Path, format: SceneFormat, options: ExportOptions) -> _Plan:
         raise DatasetError(f"{source}: two samples have one name; export their folders one by one")
     keys = list(names)
     blocks = [keys[i : i + _PER_BLOCK] for i in range(0, len(keys), _PER_BLOCK)]
-    return _Plan(names, blocks, dict(enumerate(folders)), None, _lists(source, list(names.values())))
+    return Plan(names, blocks, dict(enumerate(folders)), None, _lists(source, list(names.values())))
 
 
-def _of_capture(source: CaptureSource, format: SceneFormat, options: ExportOptions) -> _Plan:
+def _of_capture(source: CaptureSource, options: ExportOptions, check: CheckCameras, resampled: bool) -> Plan:
     masked = masked_frames(source)
     if not masked:
         raise CaptureError(f"{source.capture.path}: no camera has masks; `mouselift mask` makes them")
@@ -134,9 +148,9 @@ def _of_capture(source: CaptureSource, format: SceneFormat, options: ExportOptio
     if lost:
         raise CaptureError(f"{source.capture.path}: --frames: {lost[0]} is not one of its {len(source.frames)} frames")
     cameras = [track.camera for track in source.tracks]
-    if options.lens == "keep" or not format.resampled:
-        format.check(cameras)
-    return _Plan({frame: sample_id(frame) for frame in frames}, source.blocks(frames), {}, source, {
+    if options.lens == "keep" or not resampled:
+        check(cameras)
+    return Plan({frame: sample_id(frame) for frame in frames}, source.blocks(frames), {}, source, {
         LISTS["train"]: [sample_id(frame) for frame in frames]
     })  # fmt: skip
 
@@ -156,7 +170,7 @@ def _filled(file: Path) -> bool:
 class _Job:
     """What a worker does; sent to it once."""
 
-    plan: _Plan
+    plan: Plan
     store: RunFolder[SceneRecord]
     name: FormatName
     options: ExportOptions
@@ -166,13 +180,8 @@ class _Job:
         return import_module(FORMATS[self.name]).FORMAT
 
     def __call__(self, block: Sequence[int]) -> Iterator[SceneRecord]:
-        if self.plan.capture is not None:
-            for frameset in each(self.plan.capture.read(block), step):
-                key = frameset.frame
-                yield self._made(key, lambda: scene_of_frame(frameset, self.options.lens, self.options.ground))  # noqa: B023
-            return
-        for key in each(block, step):
-            yield self._made(key, lambda: scene_of_sample(self.plan.folders[key], self.format.hull))  # noqa: B023
+        for key, scene_of in self.plan.scenes(block, self.options, self.format.hull):
+            yield self._made(key, scene_of)
 
     def _made(self, key: int, scene_of: Callable[[], ExportScene]) -> SceneRecord:
         name = self.plan.names[key]
@@ -192,15 +201,16 @@ class _Job:
         )  # fmt: skip
 
 
-def _summary(out: Path, format: SceneFormat, records: Sequence[SceneRecord]) -> ExportSummary:
+def summary_of(out: Path, name: FormatName, records: Sequence[SceneRecord], hull: bool) -> ExportSummary:
+    """What came of the scenes. hull: the format holds points."""
     written = [record for record in records if record.status == "written"]
     refused = [f"refused: {record.id}: {record.reason}" for record in records if record.status == "refused"]
     notes = [f"{record.id}: {note}" for record in written for note in record.notes]
-    empty = sum(not record.points for record in written) if format.hull else 0
+    empty = sum(not record.points for record in written) if hull else 0
     said = [f"{empty} scenes have no hull, so no points to start from"] if empty else []
     for lines in (refused, notes):
         said += lines[:_SAID] + ([f"and {len(lines) - _SAID} more: {out / MANIFEST}"] if len(lines) > _SAID else [])
     return ExportSummary(
-        str(out), format.name, len(written), sum(r.count for r in written), sum(r.size for r in written),
+        str(out), name, len(written), sum(r.count for r in written), sum(r.size for r in written),
         len(refused), tuple(said),
     )  # fmt: skip
