@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ try:
     import rerun  # noqa: F401
     from rerun.chunk import RrdReader
 except ImportError:
-    pytest.skip("rerun-sdk (500 MB) is in no test group: pip install '.[rerun]'", allow_module_level=True)
+    pytest.skip("rerun-sdk (700 MB) is in no test group: pip install '.[rerun]'", allow_module_level=True)
 
 Rows = dict[str, dict[str, dict[int, Any]]]  # path, column, sample
 
@@ -55,8 +56,9 @@ def projected(camera: dict[str, dict[int, Any]], at: int, points: np.ndarray) ->
 
 def splats(count: int) -> Splats:
     rng = np.random.default_rng(0)
-    colours = rng.uniform(0.1, 0.9, (count, 1, 3))
-    numbers = (rng.normal(size=(count, 3)), (colours - 0.5) / SH_DC, rng.normal(size=count) * 3, np.log(rng.uniform(0.01, 0.1, (count, 3))), rng.normal(size=(count, 4)))  # fmt: skip
+    colours, sizes = rng.uniform(0.1, 0.9, (count, 1, 3)), rng.uniform(0.01, 0.1, (count, 3))
+    opacities, turns = 3 * rng.normal(size=count), rng.normal(size=(count, 4))
+    numbers = (rng.normal(size=(count, 3)), (colours - 0.5) / SH_DC, opacities, np.log(sizes), turns)
     return Splats(*(part.astype(np.float32) for part in numbers))
 
 
@@ -129,6 +131,6 @@ def test_what_it_cannot_hold_is_refused(
     with pytest.raises(DatasetError, match=r"no scene.*--gaussians: sample sample_000007: expected one of"):
         export(source / "sample_000007", tmp_path / "c", "rerun", ExportOptions(gaussians=tmp_path), workers=1)
     assert not (tmp_path / "c" / "scenes.rrd").exists()
-    monkeypatch.setitem(__import__("sys").modules, "rerun", None)
+    monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mouselift\[rerun\]'"):
         export(source, tmp_path / "d", "rerun", workers=1)

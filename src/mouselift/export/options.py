@@ -26,10 +26,10 @@ class ExportOptions:
     """nerfstudio, colmap: what trainers learn around the subject. empty: images carry alpha, so that nothing is there.
     ignored: images are opaque and masks say which pixels count (mask_path); trainers may put anything elsewhere."""
     lens: LensChoice = "undistort"
-    """nerfstudio, colmap, rerun, of a recording. undistort: images are resampled once to cameras without lens and skew. keep:
-    images as they are; a lens that the format cannot hold is refused."""
+    """nerfstudio, colmap, rerun, of a recording. undistort: images are resampled once to cameras without lens and skew.
+    keep: images as they are; a lens that the format cannot hold is refused."""
     colmap_form: ColmapForm = "binary"
     """colmap: .bin or .txt."""
     gaussians: Path | None = None
-    """rerun, of a dataset: folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply
-    or <sample>.splat for each sample; shown as points."""
+    """rerun, of a dataset: folder with a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
+    <sample>.splat for each sample; shown as points."""
