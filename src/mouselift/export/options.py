@@ -30,6 +30,6 @@ class ExportOptions:
     keep: images as they are; a lens that the format cannot hold is refused."""
     colmap_form: ColmapForm = "binary"
     """colmap: .bin or .txt."""
-    gaussians: Path | None = None
+    reconstructed: Path | None = None
     """rerun, of a dataset: folder with a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat for each sample; shown as points."""

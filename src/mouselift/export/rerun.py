@@ -61,15 +61,15 @@ class Rerun:
         check_outside(out, source if source.is_dir() else source.parent)
         options = replace(options, ground="ignored")  # masks lie beside the images: nothing is cut away
         plan = plan_of(source, options, check_cameras)
-        if options.gaussians is not None and plan.capture is not None:
+        if options.reconstructed is not None and plan.capture is not None:
             raise DatasetError(
-                f"{source}: --gaussians: expected a dataset, got a recording: Gaussians are in the world of the "
+                f"{source}: --reconstructed: expected a dataset, got a recording: Gaussians are in the world of the "
                 "dataset's samples, not in the recording's"
             )
         chosen = {"frames": options.frames, "instants": options.instants, "lens": options.lens}
         told = {"source": str(source.resolve()), "format": "rerun", **chosen, "version": __version__}
-        if options.gaussians is not None:
-            told["gaussians"] = str(options.gaussians.resolve())
+        if options.reconstructed is not None:
+            told["gaussians"] = str(options.reconstructed.resolve())
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
         with store.locked():
             store.open()
@@ -225,7 +225,9 @@ class _Job:
         try:
             scene = scene_of()
             check_cameras([view.camera for view in scene.views])
-            splats = None if self.options.gaussians is None else read_splats(_file_of(self.options.gaussians, name))
+            splats = (
+                None if self.options.reconstructed is None else read_splats(_file_of(self.options.reconstructed, name))
+            )
         except MouseliftError as error:
             return _Made(key, SceneRecord(name, None, "refused", reason=str(error)))
         points = 0 if scene.hull is None else len(scene.hull.points)
@@ -240,7 +242,9 @@ def _file_of(folder: Path, sample: str) -> Path:
     found = [folder / name for name in names if (folder / name).is_file()]
     if len(found) != 1:
         said = " and ".join(path.name for path in found) or "none"
-        raise DatasetError(f"{folder}: --gaussians: sample {sample}: expected one of {', '.join(names)}, got {said}")
+        raise DatasetError(
+            f"{folder}: --reconstructed: sample {sample}: expected one of {', '.join(names)}, got {said}"
+        )
     return found[0]
 
 
