@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import shutil
 import sys
 from collections import defaultdict
@@ -20,11 +21,8 @@ from mouselift.export.registry import export
 from mouselift.gaussians.files import write_ply
 from mouselift.gaussians.splats import SH_DC, Splats
 
-try:
-    import rerun  # noqa: F401
-    from rerun.chunk import RrdReader
-except ImportError:
-    pytest.skip("rerun-sdk (700 MB) is in no test group: pip install '.[rerun]'", allow_module_level=True)
+pytest.importorskip("rerun", reason="rerun-sdk (700 MB) is in no test group: pip install '.[rerun]'")
+RrdReader: Any = importlib.import_module("rerun.chunk").RrdReader
 
 Rows = dict[str, dict[str, dict[int, Any]]]  # path, column, sample
 

@@ -11,12 +11,13 @@ From Rerun's API pages and tracker (looked up 2026-11):
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 
@@ -36,9 +37,6 @@ from mouselift.media.numbered_names import number_of
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.progress import Progress, counted
 from mouselift.run_folder import RunFolder
-
-if TYPE_CHECKING:
-    import rerun as rr
 
 FILE = "scenes.rrd"
 WORLD, HULL, GAUSSIANS, CAMERAS = "world", "world/hull", "world/gaussians", "world/cameras"
@@ -117,7 +115,7 @@ def frames_of(plan: Plan) -> Mapping[int, int]:
 
 
 @contextmanager
-def recorded(path: Path, identity: str) -> Iterator[rr.RecordingStream]:
+def recorded(path: Path, identity: str) -> Iterator[Any]:
     """What is logged goes to `path`. Equal identities are one recording to the viewer."""
     rr = _module()
     recording = rr.RecordingStream(
@@ -137,9 +135,7 @@ def recorded(path: Path, identity: str) -> Iterator[rr.RecordingStream]:
 class Film:
     """Scenes in one recording, in any order. frames: of each key, {} for no time line; rate: frames/s, 0: not known."""
 
-    def __init__(
-        self, recording: rr.RecordingStream, keys: Sequence[int], frames: Mapping[int, int], rate: float
-    ) -> None:
+    def __init__(self, recording: Any, keys: Sequence[int], frames: Mapping[int, int], rate: float) -> None:
         self._rr, self._to = _module(), recording
         self._place, self._frames, self._rate = {key: i for i, key in enumerate(keys)}, frames, rate
         self.shown: dict[int, set[str]] = {}  # paths, by key
@@ -248,12 +244,11 @@ def _file_of(folder: Path, sample: str) -> Path:
     return found[0]
 
 
-def _module():
-    """rerun. MissingExtraError where it is not installed."""
+def _module() -> Any:
+    """rerun, whose types nothing here knows. MissingExtraError where it is not installed."""
     try:
-        import rerun
+        return importlib.import_module("rerun")
     except ImportError as error:
         raise MissingExtraError(
             f"--format rerun needs rerun-sdk ({error}); install it with: pip install 'mouselift[rerun]'"
         ) from None
-    return rerun
