@@ -14,6 +14,8 @@ from mouselift.calibration.rig import (
     Rig,
     RigCamera,
     RigFormat,
+    by_content,
+    image_size,
     json_object,
     matrices,
     no_variant,
@@ -21,9 +23,8 @@ from mouselift.calibration.rig import (
     shifted,
 )
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.foreign import numbers, short
 from mouselift.geometry.camera import ZERO_BASED
-from mouselift.limits import IMAGE_SIDE
 
 _KEYS = ("k", "d", "r", "t")
 
@@ -35,12 +36,10 @@ def read_acinoset(path: Path, variant: str | None = None) -> Rig:
     if not isinstance(entries, list) or not entries:
         raise CalibrationError(f"{path}: expected cameras, a list, got {short(entries)}")
     try:
-        size = whole_numbers(content.get("camera_resolution"), 1, IMAGE_SIDE, "camera_resolution")
-        if len(size) != 2:
-            raise ValueError(f"camera_resolution: expected width and height, got {size}")
+        size = image_size(content.get("camera_resolution"), "camera_resolution")
     except ValueError as error:
         raise CalibrationError(f"{path}: {error}") from None
-    cameras = [_camera(path, f"cam{index + 1}", entry, (size[0], size[1])) for index, entry in enumerate(entries)]
+    cameras = [_camera(path, f"cam{index + 1}", entry, size) for index, entry in enumerate(entries)]
     named = f"cameras are called cam1 to cam{len(cameras)} in the order of {path.name}, which names none"
     return Rig(path, "acinoset", tuple(cameras), (), (named,))
 
@@ -61,11 +60,9 @@ def find_acinoset(folder: Path) -> list[Path]:
     return [file for file in visible(folder.glob("*scene*.json")) if holds_acinoset(file)]
 
 
+@by_content
 def holds_acinoset(file: Path) -> bool:
-    try:
-        content = json_object(file)
-    except CalibrationError:
-        return False
+    content = json_object(file)
     entries = content.get("cameras")
     return (
         "camera_resolution" in content

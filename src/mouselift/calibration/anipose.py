@@ -14,11 +14,10 @@ import cv2
 
 from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import crops_near, toml_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, whole_numbers
+from mouselift.foreign import numbers
 from mouselift.geometry.camera import ZERO_BASED
-from mouselift.limits import IMAGE_SIDE
 
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
 
@@ -49,7 +48,7 @@ def camera_of(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, .
         raise CalibrationError(f"{where}: expected {', '.join(_KEYS)}; missing {', '.join(missing)}")
     name = str(table["name"])
     try:
-        size = whole_numbers(table["size"], 1, IMAGE_SIDE, "size")
+        size = image_size(table["size"], "size")
         lens = opencv_lens(
             numbers(table["distortions"], name="distortions").ravel().tolist(), bool(table.get("fisheye", False))
         )
@@ -58,13 +57,11 @@ def camera_of(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, .
             raise ValueError(f"rotation: expected 3 finite numbers (Rodrigues), got {vector.tolist()}")
     except ValueError as error:
         raise CalibrationError(f"camera {name!r} ({where}): {error}") from None
-    if len(size) != 2:
-        raise CalibrationError(f"camera {name!r} ({where}): size: expected width and height, got {size}")
     K, R, t = matrices(f"camera {name!r} ({where})", table["matrix"], cv2.Rodrigues(vector)[0], table["translation"])
     crop = crops.get(name)
     offset = None if crop is None else (crop[0], crop[1])
     crop_size = None if crop is None or len(crop) < 4 else (crop[2], crop[3])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, (size[0], size[1]), offset, crop_size)
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size, offset, crop_size)
 
 
 def _said(crops: Mapping[str, tuple[int, ...]], config: Path | None, names: Collection[str]) -> Iterator[str]:

@@ -9,16 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import toml_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import (
+    Rig,
+    RigCamera,
+    RigFormat,
+    by_content,
+    image_size,
+    matrices,
+    no_variant,
+    opencv_lens,
+    shifted,
+    unrolled,
+)
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.foreign import numbers
 from mouselift.geometry.camera import ZERO_BASED
-from mouselift.limits import IMAGE_SIDE
 
 _KEYS = ("size", "matrix", "distortions")
 _POSE = ("rotation", "translation")
@@ -60,29 +67,24 @@ def _camera(path: Path, name: str, table: dict[str, Any]) -> RigCamera:
     if missing:
         raise CalibrationError(f"{where}: expected {', '.join((*_KEYS, *_POSE))}; missing {', '.join(missing)}")
     try:
-        size = whole_numbers(table["size"], 1, IMAGE_SIDE, "size")
-        if len(size) != 2:
-            raise ValueError(f"size: expected width and height, got {short(size)}")
+        size = image_size(table["size"], "size")
         lens = opencv_lens(
             numbers(table["distortions"], name="distortions").ravel().tolist(), bool(table.get("fisheye"))
         )
-        R = numbers(table["rotation"], name="rotation")
+        R = unrolled(numbers(table["rotation"], name="rotation"))
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
-    R = np.asarray(cv2.Rodrigues(R.ravel())[0]) if R.size == 3 else R
     K, R, t = matrices(where, table["matrix"], R, table["translation"])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, (size[0], size[1]))
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
 
 
 def find_caliscope(folder: Path) -> list[Path]:
     return [file for file in visible(folder.glob("*.toml")) if holds_caliscope(file)]
 
 
+@by_content
 def holds_caliscope(file: Path) -> bool:
-    try:
-        return bool(_tables(toml_of(file)))
-    except CalibrationError:
-        return False
+    return bool(_tables(toml_of(file)))
 
 
 FORMAT = RigFormat(read_caliscope, find_caliscope, ("*.toml",), holds=holds_caliscope, unit="m")

@@ -15,7 +15,7 @@ import numpy as np
 from mouselift.calibration.dannce_evidence import axis_hint, proofs_near
 from mouselift.calibration.dannce_files import RawCamera, cameras_of, folder_cameras, json_cameras, params_files
 from mouselift.calibration.dannce_variant import NAMED, Reading, choose, parse_variant
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, json_object, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, json_object, shifted
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import ONE_BASED, ZERO_BASED
 
@@ -62,12 +62,10 @@ def find_dannce(folder: Path) -> list[Path]:
     return [file] if file.is_file() and not _is_multicals(file) else []
 
 
+@by_content
 def _is_multicals(file: Path) -> bool:
     """multical writes a file of the same name."""
-    try:
-        return "camera_poses" in json_object(file)
-    except CalibrationError:
-        return False  # the reader says what is wrong with it
+    return "camera_poses" in json_object(file)
 
 
 def _agrees(asked: Reading, other: Reading) -> bool:

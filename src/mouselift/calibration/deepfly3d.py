@@ -10,11 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mouselift.atomic import visible
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, matrices, opencv_lens, shifted, unrolled
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, short, whole_numbers
@@ -89,11 +88,10 @@ def _ordering(path: Path, content: dict[Any, Any], count: int) -> tuple[dict[int
 def _camera(path: Path, name: str, entry: dict[str, Any], swapped: bool) -> RigCamera:
     where = f"camera {name!r} ({path})"
     try:
-        R = numbers(entry["R"], name="R")
+        R = unrolled(numbers(entry["R"], name="R"))
         lens = opencv_lens(numbers(entry["distort"], name="distort").ravel().tolist())
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
-    R = np.asarray(cv2.Rodrigues(R.ravel())[0]) if R.size == 3 else R
     K, R, t = matrices(where, entry["intr"], R, entry["tvec"])
     if swapped:
         if K[0, 1]:
@@ -108,11 +106,9 @@ def find_deepfly3d(folder: Path) -> list[Path]:
     return [file for name in _NAMES for file in visible(folder.glob(name)) if holds_deepfly3d(file)]
 
 
+@by_content
 def holds_deepfly3d(file: Path) -> bool:
-    try:
-        return bool(_cameras_in(load_pickle(file)))
-    except CalibrationError:
-        return False
+    return bool(_cameras_in(load_pickle(file)))
 
 
 FORMAT = RigFormat(read_deepfly3d, find_deepfly3d, ("*.pkl", "*.pickle"), holds=holds_deepfly3d)

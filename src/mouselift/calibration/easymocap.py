@@ -8,11 +8,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mouselift.calibration.opencv_storage import storage_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, opencv_lens, shifted, unrolled
 from mouselift.errors import CalibrationError
 from mouselift.foreign import short, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED
@@ -51,8 +50,7 @@ def _camera(folder: Path, name: str, intri: dict[str, Any], extri: dict[str, Any
     R = extri[rotation]
     try:
         lens = opencv_lens(intri[lens_key].ravel().tolist())
-        if R.size == 3:
-            R = np.asarray(cv2.Rodrigues(R.ravel())[0])
+        R = unrolled(R)
         twin = extri.get(f"Rot_{name}")
         if isinstance(twin, np.ndarray) and (twin.shape != R.shape or np.abs(twin - R).max() > _ROUNDED):
             raise ValueError(f"{rotation} and Rot_{name} are two rotations: {R.tolist()} and {twin.tolist()}; keep one")

@@ -14,7 +14,7 @@ import numpy as np
 from mouselift.atomic import visible
 from mouselift.calibration.dannce import rig_of
 from mouselift.calibration.dannce_files import RawCamera, load_mat, struct_fields
-from mouselift.calibration.rig import Rig, RigFormat
+from mouselift.calibration.rig import Rig, RigFormat, by_content
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import numbers, whole_numbers
 from mouselift.limits import IMAGE_SIDE
@@ -58,11 +58,9 @@ def find_label3d(folder: Path) -> list[Path]:
         return []
 
 
+@by_content
 def holds_label3d(file: Path) -> bool:
-    try:
-        return "camParams" in load_mat(file, _WANTED)
-    except CalibrationError:
-        return False
+    return "camParams" in load_mat(file, _WANTED)
 
 
 FORMAT = RigFormat(read_label3d, find_label3d, ("*.mat",), z_up=True, holds=holds_label3d)

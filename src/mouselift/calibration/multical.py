@@ -17,6 +17,8 @@ from mouselift.calibration.rig import (
     Rig,
     RigCamera,
     RigFormat,
+    by_content,
+    image_size,
     json_object,
     matrices,
     no_variant,
@@ -24,9 +26,8 @@ from mouselift.calibration.rig import (
     shifted,
 )
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.foreign import numbers, short
 from mouselift.geometry.camera import ZERO_BASED
-from mouselift.limits import IMAGE_SIDE
 
 _MODELS = ("standard", "rational", "thin_prism", "tilted")  # all are OpenCV's one vector of coefficients
 _KEYS = ("K", "dist", "image_size")
@@ -80,25 +81,21 @@ def _camera(path: Path, name: str, entry: Any, pose: Mapping[str, Any]) -> RigCa
     if model not in _MODELS:
         raise CalibrationError(f"{where}: lens model {model!r} is not supported; expected {', '.join(_MODELS)}")
     try:
-        size = whole_numbers(entry["image_size"], 1, IMAGE_SIDE, "image_size")
-        if len(size) != 2:
-            raise ValueError(f"image_size: expected width and height, got {size}")
+        size = image_size(entry["image_size"], "image_size")
         lens = opencv_lens(numbers(entry["dist"], name="dist").ravel().tolist())
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
     K, R, t = matrices(where, entry["K"], pose["R"], pose["T"])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, (size[0], size[1]))
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
 
 
 def find_multical(folder: Path) -> list[Path]:
     return [file for file in visible(folder.glob("calibration*.json")) if holds_multical(file)]
 
 
+@by_content
 def holds_multical(file: Path) -> bool:
-    try:
-        return {"cameras", "camera_poses"} <= set(json_object(file))
-    except CalibrationError:
-        return False
+    return {"cameras", "camera_poses"} <= set(json_object(file))
 
 
 FORMAT = RigFormat(read_multical, find_multical, ("*.json",), holds=holds_multical)

@@ -21,15 +21,16 @@ from mouselift.calibration.rig import (
     Rig,
     RigCamera,
     RigFormat,
+    by_content,
+    image_size,
     json_object,
     mended_rotation,
     no_variant,
     opencv_lens,
 )
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.foreign import numbers, short
 from mouselift.geometry.lens import Lens
-from mouselift.limits import IMAGE_SIDE
 
 _OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: OpenGL's from OpenCV's
 _PLAIN = (None, "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
@@ -114,7 +115,7 @@ def _camera(path: Path, name: str, values: Mapping[str, Any], undo: Matrix4, ass
         )
     if "w" not in values or "h" not in values:
         raise ValueError("expected w and h, the image's size in pixels; add both to the file")
-    width, height = whole_numbers([values["w"], values["h"]], 1, IMAGE_SIDE, "w, h")
+    width, height = image_size([values["w"], values["h"]], "w, h")
     T = undo @ _matrix4(values.get("transform_matrix")) @ _OPENGL
     T[:3, :3] = mended_rotation(T[:3, :3] / np.cbrt(np.linalg.det(undo[:3, :3])))[0]
     R = T[:3, :3].T
@@ -186,11 +187,9 @@ def find_nerfstudio(folder: Path) -> list[Path]:
     return [file for file in visible([folder / "transforms.json"]) if file.is_file()]
 
 
+@by_content
 def holds_nerfstudio(file: Path) -> bool:
-    try:
-        frames = json_object(file).get("frames")
-    except CalibrationError:
-        return False
+    frames = json_object(file).get("frames")
     return isinstance(frames, list) and any(isinstance(frame, dict) and "transform_matrix" in frame for frame in frames)
 
 

@@ -16,16 +16,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 
 from mouselift.atomic import visible
 from mouselift.calibration.opencv_storage import SUFFIXES, is_storage, storage_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, opencv_lens, shifted, unrolled
 from mouselift.errors import CalibrationError
-from mouselift.foreign import whole_numbers
 from mouselift.geometry.camera import ZERO_BASED
-from mouselift.limits import IMAGE_SIDE
 
 _K = ("camera_matrix", "cameraMatrix", "Camera_Matrix", "intrinsic_matrix", "Intrinsics", "K", "mtx")
 _LENS = (
@@ -104,8 +101,7 @@ def _size(nodes: Mapping[str, Any]) -> tuple[int, int] | None:
     for width, height in _SIZES:
         if width in nodes and height in nodes:
             values = [float(nodes[key]) for key in (width, height)]  # text in XML
-            size = whole_numbers(values, 1, IMAGE_SIDE, f"{width}, {height}")
-            return size[0], size[1]
+            return image_size(values, f"{width}, {height}")
     return None
 
 
@@ -147,8 +143,7 @@ def _parts(where: str, nodes: Mapping[str, Any], pair: tuple[str, str]) -> Pose:
                 f"{where}: {pair[0]}: expected 3x4 or 4x4 with the last row 0 0 0 1, got {T.tolist()}"
             )
         return T[:3, :3], T[:3, 3]
-    R, t = nodes[pair[0]], nodes[pair[1]].ravel()
-    R = np.asarray(cv2.Rodrigues(R.ravel())[0]) if R.size == 3 else R
+    R, t = unrolled(nodes[pair[0]]), nodes[pair[1]].ravel()
     if R.shape != (3, 3) or t.size != 3:
         raise CalibrationError(
             f"{where}: {pair[0]}, {pair[1]}: expected 3x3 (or 3) and 3 numbers, got {R.shape}, {t.size}"

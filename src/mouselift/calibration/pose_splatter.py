@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mouselift.atomic import visible
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, matrices, no_variant, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, matrices, no_variant, shifted
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import numbers
 from mouselift.geometry.camera import ZERO_BASED
@@ -44,17 +44,16 @@ def read_pose_splatter(path: Path, variant: str | None = None) -> Rig:
 def find_pose_splatter(folder: Path) -> list[Path]:
     """None without h5py: other tools' files end in .h5 too."""
     try:
-        return [file for suffix in ("h5", "hdf5") for file in visible(folder.glob(f"*.{suffix}")) if holds_it(file)]
+        files = [file for suffix in ("h5", "hdf5") for file in visible(folder.glob(f"*.{suffix}"))]
+        return [file for file in files if holds_pose_splatter(file)]
     except MissingExtraError:
         return []
 
 
-def holds_it(file: Path) -> bool:
-    try:
-        with opened(file, _WHAT) as root:
-            return is_group(member(root, _GROUP))
-    except CalibrationError:
-        return False
+@by_content
+def holds_pose_splatter(file: Path) -> bool:
+    with opened(file, _WHAT) as root:
+        return is_group(member(root, _GROUP))
 
 
-FORMAT = RigFormat(read_pose_splatter, find_pose_splatter, ("*.h5", "*.hdf5"), holds=holds_it)
+FORMAT = RigFormat(read_pose_splatter, find_pose_splatter, ("*.h5", "*.hdf5"), holds=holds_pose_splatter)

@@ -14,7 +14,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 
 from mouselift.atomic import visible
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, opencv_lens
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, content_of, image_size, opencv_lens
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, whole_numbers, xml_of
 from mouselift.geometry.camera import ZERO_BASED
@@ -108,8 +108,7 @@ def _of(fields: Mapping[str, str], *names: str) -> np.ndarray:
 def _size(fields: Mapping[str, str]) -> tuple[int, int]:
     """Both ends count."""
     left, top, right, bottom = _of(fields, "left", "top", "right", "bottom")
-    width, height = whole_numbers([right - left + 1, bottom - top + 1], 1, IMAGE_SIDE, "fov_video")
-    return width, height
+    return image_size([right - left + 1, bottom - top + 1], "fov_video")
 
 
 def _check_resolution(said: str | None, width: int, height: int) -> None:
@@ -137,11 +136,9 @@ def find_qualisys(folder: Path) -> list[Path]:
     return [file for name in ("*.qca.txt", "*.xml") for file in visible(folder.glob(name)) if holds_qualisys(file)]
 
 
+@by_content
 def holds_qualisys(file: Path) -> bool:
-    try:
-        data = content_of(file, _BYTES)
-    except CalibrationError:
-        return False
+    data = content_of(file, _BYTES)
     return b"<calibration" in data and b"<transform" in data and b"focalLengthU" in data
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import astuple, dataclass, replace
+from functools import wraps
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,11 @@ import numpy as np
 from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
-from mouselift.foreign import json_of, numbers, short
+from mouselift.foreign import json_of, numbers, short, whole_numbers
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import nearest_rotation
-from mouselift.limits import CALIBRATION_BYTES, limited_bytes
+from mouselift.limits import CALIBRATION_BYTES, IMAGE_SIDE, limited_bytes
 
 _EXACT_ROTATION = 1e-6  # what core accepts as it stands
 _ROUNDED_ROTATION = 1e-4  # a rotation written with five digits or fewer is not trusted
@@ -233,6 +234,36 @@ def json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CalibrationError(f"{path}: expected a JSON object, got {short(content)}")
     return content
+
+
+def by_content(holds: Callable[[Path], bool]) -> Callable[[Path], bool]:
+    """`RigFormat.holds` of a test that reads the file: one that cannot be read is none (its reader says why)."""
+
+    @wraps(holds)
+    def told(file: Path) -> bool:
+        try:
+            return holds(file)
+        except CalibrationError:
+            return False
+
+    return told
+
+
+def image_size(value: Any, name: str) -> tuple[int, int]:
+    """Width and height in pixels. ValueError for other numbers, or another count of them."""
+    size = whole_numbers(value, 1, IMAGE_SIDE, name)
+    if len(size) != 2:
+        raise ValueError(f"{name}: expected width and height, got {short(size)}")
+    return size[0], size[1]
+
+
+def unrolled(R: np.ndarray) -> np.ndarray:
+    """A rotation written as a Rodrigues vector of three numbers, as a matrix; any other as it is."""
+    if R.size != 3:
+        return R
+    import cv2  # readers of FaceLift's own files do without
+
+    return np.asarray(cv2.Rodrigues(R.ravel())[0])
 
 
 def no_variant(path: Path, rig_format: str, variant: str | None) -> None:

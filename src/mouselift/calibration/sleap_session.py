@@ -12,7 +12,7 @@ from typing import Any
 
 from mouselift.atomic import visible
 from mouselift.calibration.anipose import camera_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import json_of, short
 from mouselift.hdf5_file import array_of, is_group, member, opened
@@ -79,11 +79,9 @@ def find_sleap(folder: Path) -> list[Path]:
         return []
 
 
+@by_content
 def holds_sleap(file: Path) -> bool:
-    try:
-        return any(set(calibration) - {"metadata"} for calibration in _calibrations(file))
-    except CalibrationError:
-        return False
+    return any(set(calibration) - {"metadata"} for calibration in _calibrations(file))
 
 
 FORMAT = RigFormat(read_sleap, find_sleap, ("*.slp",), holds=holds_sleap)
