@@ -87,11 +87,8 @@ def judge(dataset: Path, weights: Path) -> tuple[dict[str, dict[str, float | Non
     """Figures of each individual, and artefacts in the mean."""
     found = ml.evaluate_reconstruction(dataset, None, EvaluateOptions(checkpoint=weights, views=INPUTS, size=SIZE))
     samples = {r.id: {name: r.mean(name, "held-out") for name in FIGURES} for r in found.records}
-    means: dict[str, float | None] = {}
-    for name in ("floaters", "needles"):
-        known = [v for r in found.records if r.artefacts and (v := getattr(r.artefacts, name)) is not None]
-        means[name] = sum(known) / len(known) if known else None
-    return samples, means
+    known = {name: mean.mean for name, mean in found.artefacts.items()}
+    return samples, {name: known.get(name) for name in ("floaters", "needles")}
 
 
 def main() -> None:

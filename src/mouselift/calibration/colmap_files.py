@@ -18,7 +18,7 @@ from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, short
 from mouselift.limits import SCENE_BYTES
 
-_MODELS = {  # the number in binary files: name, how many parameters
+MODELS = {  # the number in binary files: name, how many parameters
     0: ("SIMPLE_PINHOLE", 3),
     1: ("PINHOLE", 4),
     2: ("SIMPLE_RADIAL", 4),
@@ -183,9 +183,9 @@ def _binary_cameras(data: _Bytes) -> dict[int, Intrinsics]:
     out: dict[int, Intrinsics] = {}
     for _ in range(data.count(24)):
         camera, kind, width, height = data.take("IiQQ")
-        if kind not in _MODELS:
+        if kind not in MODELS:
             raise ValueError(f"camera {camera}: camera model number {kind} is not known here")
-        model, count = _MODELS[kind]
+        model, count = MODELS[kind]
         _add(out, camera, model, (width, height), data.take(f"{count}d"))
     return out
 
@@ -219,7 +219,7 @@ def _add(out: dict[int, Intrinsics], camera: int, model: str, size: tuple[int, i
     if camera in out:
         raise ValueError(f"camera {camera} stands twice")
     values = numbers(parameters, (None,), f"camera {camera}").tolist()
-    expected = dict(_MODELS.values()).get(model)
+    expected = dict(MODELS.values()).get(model)
     if expected is not None and len(values) != expected:
         raise ValueError(f"camera {camera}: {model} has {expected} parameters, got {len(values)}")
     out[camera] = Intrinsics(model, size, tuple(values))

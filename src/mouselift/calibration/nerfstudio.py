@@ -32,7 +32,7 @@ from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, short
 from mouselift.geometry.lens import Lens
 
-_OPENGL = np.diag([1.0, -1.0, -1.0, 1.0])  # camera axes: OpenGL's from OpenCV's
+OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])  # of a camera, OpenCV's turned into OpenGL's and back
 _PLAIN = (None, "SIMPLE_PINHOLE", "PINHOLE", "SIMPLE_RADIAL", "RADIAL", "OPENCV")
 _OTHER_LENSES = ("ftheta_p0", "latlong", "equirectangular", "orthographic")  # instant-ngp's words for them
 _COEFFICIENTS = ("k1", "k2", "k3", "k4", "p1", "p2")
@@ -116,7 +116,7 @@ def _camera(path: Path, name: str, values: Mapping[str, Any], undo: Matrix4, ass
     if "w" not in values or "h" not in values:
         raise ValueError("expected w and h, the image's size in pixels; add both to the file")
     width, height = image_size([values["w"], values["h"]], "w, h")
-    T = undo @ _matrix4(values.get("transform_matrix")) @ _OPENGL
+    T = undo @ _matrix4(values.get("transform_matrix")) @ OPENGL_AXES
     T[:3, :3] = mended_rotation(T[:3, :3] / np.cbrt(np.linalg.det(undo[:3, :3])))[0]
     R = T[:3, :3].T
     K = _intrinsics(values, width, height, assumed)

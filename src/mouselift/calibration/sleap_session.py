@@ -6,7 +6,9 @@ distortions, rotation (Rodrigues) and translation, world to camera, 0-based.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import json_of, short
 from mouselift.hdf5_file import array_of, is_group, member, opened
+from mouselift.limits import CALIBRATION_BYTES
 
 _WHAT = "SLEAP's sessions"
 _MOST = 1000  # sessions of one file
@@ -60,15 +63,23 @@ def _calibrations(path: Path) -> list[dict[str, Any]]:
         lines = member(root, "sessions_json")
         if lines is None or is_group(lines):
             raise CalibrationError(f"{path}: SLEAP's labels without a recording session; its calibration is elsewhere")
-        for line in array_of(lines, "sessions_json").ravel()[:_MOST]:
-            content = json_of(line)
-            calibration = content.get("calibration") if isinstance(content, dict) else None
+        for session in islice(sessions_in(lines), _MOST):
+            calibration = session.get("calibration")
             if not isinstance(calibration, dict):
-                raise ValueError(f"expected a session with its calibration, got {short(content)}")
+                raise ValueError(f"expected a session with its calibration, got {short(session)}")
             out.append(calibration)
     if not out:
         raise CalibrationError(f"{path}: SLEAP's labels without a recording session; its calibration is elsewhere")
     return out
+
+
+def sessions_in(lines: Any, most: int = CALIBRATION_BYTES) -> Iterator[dict[str, Any]]:
+    """Each of a file's dataset `sessions_json`, of at most so many bytes. ValueError where one is no JSON object."""
+    for line in array_of(lines, "sessions_json", most).ravel():
+        content = json_of(line)
+        if not isinstance(content, dict):
+            raise ValueError(f"expected a session with its calibration, got {short(content)}")
+        yield content
 
 
 def find_sleap(folder: Path) -> list[Path]:

@@ -63,6 +63,11 @@ def sample_order(name: str) -> tuple[bool, int, str]:
     return number is None, number or 0, name
 
 
+def has_lists(dataset: Path) -> bool:
+    """Whether it is a folder that says what is trained on and what validates."""
+    return dataset.is_dir() and all((dataset / name).is_file() for name in LISTS.values())
+
+
 def split_samples(dataset: Path, split: str) -> list[Path]:
     """The folders of split "train" or "val" of a prepared dataset (its folder)."""
     file = dataset / f"data_{split}.txt"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def rewrite_lists(dataset: Path, dry_run: bool = False) -> list[RewrittenList]:
     """Each list of the folder `dataset` names the samples in it; order and split stay.
 
     A line whose end fits no sample here stays where it names a folder elsewhere. DatasetError, and nothing is written:
-    no lists, a line that names nothing, or two
-    places, or two lines that name one sample. dry_run: only say what would change.
+    no lists, a line that names nothing or two places, or two lines that name one sample. dry_run: only say what would
+    change.
 
     Example:
         >>> rewrite_lists(Path("out/mouse7"), dry_run=True)  # doctest: +SKIP
@@ -38,10 +39,8 @@ def rewrite_lists(dataset: Path, dry_run: bool = False) -> list[RewrittenList]:
         raise DatasetError(f"{dataset}: expected a dataset's folder with {' or '.join(LISTS.values())}, found neither")
     new = {file: [(line, str(_place(file, number, line))) for number, line in lines_of(file)] for file in files}
     for file, lines in new.items():
-        places = [now for _, now in lines]
-        twice = (
-            next((place for place in places if places.count(place) > 1), None) if len({*places}) < len(lines) else None
-        )
+        places = Counter(now for _, now in lines)
+        twice = next((place for place, count in places.items() if count > 1), None)
         if twice is not None:
             raise DatasetError(f"{file}: two lines would name {twice}; delete one of them. Nothing was changed")
     out: list[RewrittenList] = []

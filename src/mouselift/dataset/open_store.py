@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mouselift.dataset.layout import LISTS, find_samples, split_samples
+from mouselift.dataset.layout import find_samples, has_lists, split_samples
 from mouselift.dataset.remote import RemoteBytes, remote_url
 from mouselift.dataset.shards import ByteSource, LocalBytes, ShardStore, is_shards
 from mouselift.dataset.store import FolderStore, SampleStore
@@ -28,7 +28,7 @@ def split_stores(dataset: Path) -> tuple[SampleStore, SampleStore] | None:
         if not ShardStore(source).has_splits:
             return None
         return ShardStore(source, "train"), ShardStore(source, "val")
-    if not dataset.is_dir() or not all((dataset / name).is_file() for name in LISTS.values()):
+    if not has_lists(dataset):
         return None
     return FolderStore(tuple(split_samples(dataset, "train"))), FolderStore(tuple(split_samples(dataset, "val")))
 

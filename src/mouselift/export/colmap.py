@@ -19,6 +19,7 @@ import struct
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from mouselift.calibration.colmap_files import MODELS
 from mouselift.export.options import ColmapForm, Ground
 from mouselift.export.scene import ExportScene, SceneView, lens_numbers, require
 from mouselift.export.scenes import SceneFormat
@@ -27,7 +28,7 @@ from mouselift.geometry.lens import BrownConrady, Fisheye
 from mouselift.view.scene import HullSurface
 
 MODEL = "sparse/0"
-MODEL_IDS = {"PINHOLE": 1, "OPENCV": 4, "OPENCV_FISHEYE": 5, "FULL_OPENCV": 6}
+_NUMBERS = {name: number for number, (name, _) in MODELS.items()}  # of the models, in binary files
 _NOT_KNOWN = -1.0  # COLMAP's own value for a point whose reprojection error was not computed
 
 
@@ -56,7 +57,7 @@ FORMAT = SceneFormat(
 
 def model_of(camera: Camera) -> tuple[str, list[float]]:
     """(COLMAP's name, its parameters). CalibrationError for a skew."""
-    require(camera, "COLMAP", ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"), "--lens undistort resamples without it")
+    require(camera, "COLMAP", ("k1", "k2", "p1", "p2", "k3", "k4", "k5", "k6"))
     numbers = [camera.fx, camera.fy, camera.cx, camera.cy]
     lens = list(lens_numbers(camera).values())
     if isinstance(camera.lens, Fisheye):
@@ -102,7 +103,7 @@ def _binary(views: tuple[SceneView, ...], names: list[str], hull: HullSurface | 
     cameras, images = [count], [count]
     for number, (view, name) in enumerate(zip(views, names, strict=True), start=1):
         model, parameters = model_of(view.camera)
-        cameras.append(struct.pack("<IiQQ", number, MODEL_IDS[model], view.camera.width, view.camera.height))
+        cameras.append(struct.pack("<IiQQ", number, _NUMBERS[model], view.camera.width, view.camera.height))
         cameras.append(struct.pack(f"<{len(parameters)}d", *parameters))
         pose = [*quaternion(view.camera), *view.camera.t_cam_world.tolist()]
         images.append(struct.pack("<I7dI", number, *pose, number) + name.encode() + b"\0" + struct.pack("<Q", 0))

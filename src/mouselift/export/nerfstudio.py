@@ -20,17 +20,16 @@ import msgspec
 import numpy as np
 
 from mouselift.array_types import Matrix4
+from mouselift.calibration.nerfstudio import OPENGL_AXES
 from mouselift.errors import CalibrationError
 from mouselift.export.options import Ground
-from mouselift.export.scene import ExportScene, lens_numbers, require
+from mouselift.export.scene import WAY_OUT, ExportScene, lens_numbers, require
 from mouselift.export.scenes import SceneFormat
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Fisheye, Pinhole
 from mouselift.view.scene import HullSurface
 
 TRANSFORMS, POINTS = "transforms.json", "points.ply"
-_OPENGL_OPENCV = np.diag([1.0, -1.0, -1.0, 1.0])
-_WAY_OUT = "--lens undistort resamples the images without it"
 
 
 def nerfstudio_files(scene: ExportScene, ground: Ground = "empty") -> dict[str, bytes]:
@@ -71,7 +70,7 @@ def T_world_opengl(camera: Camera) -> Matrix4:
     """Camera (OpenGL axes) to world."""
     T = np.eye(4)
     T[:3, :3], T[:3, 3] = camera.R_cam_world.T, camera.centre
-    return T @ _OPENGL_OPENCV
+    return T @ OPENGL_AXES
 
 
 def points_ply(hull: HullSurface) -> bytes:
@@ -92,11 +91,11 @@ _COLOURS = ("red", "green", "blue")
 def model_of(cameras: Sequence[Camera]) -> str:
     """The camera_model. CalibrationError for a camera that it cannot hold, and for cameras that need two."""
     for camera in cameras:
-        require(camera, "transforms.json", ("k1", "k2", "p1", "p2", "k3"), _WAY_OUT)
+        require(camera, "transforms.json", ("k1", "k2", "p1", "p2", "k3"))
     models = {"OPENCV_FISHEYE" if isinstance(camera.lens, Fisheye) else "OPENCV": camera.name for camera in cameras}
     if len(models) > 1:
         said = " and ".join(f"{model} ({name!r})" for model, name in models.items())
-        raise CalibrationError(f"transforms.json has one camera_model for all views, these need {said}; {_WAY_OUT}")
+        raise CalibrationError(f"transforms.json has one camera_model for all views, these need {said}; {WAY_OUT}")
     return next(iter(models))
 
 

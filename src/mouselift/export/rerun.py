@@ -27,7 +27,7 @@ from mouselift.atomic import check_outside, whole_file
 from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
-from mouselift.export.scene import ExportScene, require
+from mouselift.export.scene import WAY_OUT, ExportScene, require
 from mouselift.export.scenes import DESCRIPTION, Plan, SceneRecord, plan_of, summary_of
 from mouselift.gaussians.files import SH_DC, read_splats
 from mouselift.gaussians.splats import Splats
@@ -41,7 +41,6 @@ from mouselift.run_folder import RunFolder
 FILE = "scenes.rrd"
 WORLD, HULL, GAUSSIANS, CAMERAS = "world", "world/hull", "world/gaussians", "world/cameras"
 SAMPLE, FRAME, SECONDS = "sample", "frame", "seconds"  # time lines
-_WAY_OUT = "--lens undistort resamples the images without it"
 _RADIUS = 0.5  # of a hull's point, voxels: neighbours touch
 _LAID_OVER = 0.4  # opacity of masks on their images
 
@@ -100,9 +99,9 @@ FORMAT = Rerun()
 def check_cameras(cameras: Sequence[Camera]) -> None:
     """CalibrationError, by the camera's name, for a lens or a skew: Rerun's `Pinhole` has none."""
     for camera in cameras:
-        require(camera, "Rerun", (), _WAY_OUT)
+        require(camera, "Rerun", ())
         if isinstance(camera.lens, Fisheye):
-            raise CalibrationError(f"camera {camera.name!r}: Rerun cannot hold a fisheye lens; {_WAY_OUT}")
+            raise CalibrationError(f"camera {camera.name!r}: Rerun cannot hold a fisheye lens; {WAY_OUT}")
 
 
 def frames_of(plan: Plan) -> Mapping[int, int]:

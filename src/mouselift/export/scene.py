@@ -22,6 +22,8 @@ from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.png import encode_png
 from mouselift.view.scene import HullSurface, hull_of
 
+WAY_OUT = "--lens undistort resamples the images without it"  # of what a format cannot hold
+
 
 @dataclass(frozen=True, eq=False)
 class SceneView:
@@ -104,7 +106,7 @@ def lens_numbers(camera: Camera) -> dict[str, float]:
     return {key: float(getattr(lens, key)) for key in keys}
 
 
-def require(camera: Camera, format_name: str, holds: Sequence[str], way_out: str) -> None:
+def require(camera: Camera, format_name: str, holds: Sequence[str]) -> None:
     """CalibrationError, by the camera's name, where it has a skew, or a number of a lens that a format cannot hold.
 
     holds: of OpenCV's standard model.
@@ -115,4 +117,4 @@ def require(camera: Camera, format_name: str, holds: Sequence[str], way_out: str
     if lacking:
         numbers = {**lens_numbers(camera), "skew": camera.skew}
         said = ", ".join(f"{key} = {numbers[key]:g}" for key in lacking)
-        raise CalibrationError(f"camera {camera.name!r}: {format_name} cannot hold {said}; {way_out}")
+        raise CalibrationError(f"camera {camera.name!r}: {format_name} cannot hold {said}; {WAY_OUT}")

@@ -20,14 +20,14 @@ import msgspec
 
 from mouselift import __version__
 from mouselift.atomic import whole_file
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, lies_inside, split_samples
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, split_samples
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.dataset.sample import Sample, read_sample
 from mouselift.dataset.shards import SHARDS_FILE, ShardEntry, ShardIndex, ShardSample, member_name
 from mouselift.errors import DatasetError, UnreachableError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
-from mouselift.progress import Progress
+from mouselift.progress import Progress, counted, each
 from mouselift.run_folder import RunFolder
 
 _BLOCK = tarfile.BLOCKSIZE
@@ -72,14 +72,9 @@ class WebDataset:
             raise DatasetError(f"{source}: expected a dataset; {what_it_is(source)}")
         splits = dict(_splits(source))
         _check_names([folder for folders in splits.values() for folder in folders])
-        everything: list[_Planned] = []
-        total = sum(map(len, splits.values()))
-        groups: dict[str | None, list[_Planned]] = {}
-        for split, folders in splits.items():
-            for folder in folders:
-                everything.append(_planned(folder))
-                progress("checking samples", len(everything), total)
-            groups[split] = everything[-len(folders) :]
+        checked = counted(progress, "checking samples", 0, sum(map(len, splits.values())))
+        groups = {split: list(each(map(_planned, folders), checked)) for split, folders in splits.items()}
+        everything = [sample for samples in groups.values() for sample in samples]
         shards = [
             (split, shard) for split, samples in groups.items() for shard in _shards(samples, options.shard_mb * 10**6)
         ]
@@ -92,7 +87,7 @@ class WebDataset:
             for number, (split, samples) in enumerate(shards):
                 entries.append(_finished(out, number, samples, split) or _write(out, number, samples, split))
                 done += len(samples)
-                progress("exporting", done, total)
+                progress("exporting", done, len(everything))
             run.close({"version": __version__, "shards": msgspec.to_builtins(entries)})
         return ExportSummary(
             out=str(out),
@@ -109,7 +104,7 @@ FORMAT = WebDataset()
 
 def _splits(source: Path) -> Iterator[tuple[str | None, list[Path]]]:
     """By the lists where both are there; what no list names comes last, apart."""
-    if not source.is_dir() or not all((source / name).is_file() for name in LISTS.values()):
+    if not has_lists(source):
         yield None, find_samples(source)
         return
     listed: set[Path] = set()

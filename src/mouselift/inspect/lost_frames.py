@@ -23,9 +23,9 @@ def lost_frames(tracks: Sequence[CameraTracks]) -> Iterator[LostFrames]:
         media = images.media
         if isinstance(media, VideoInfo) and media.times is not None and not images.runs:
             gaps = time_gaps(media)
-            steps = np.diff(media.times)
-            missing = np.maximum(np.rint(steps[gaps] / np.median(steps)).astype(int) - 1, 1) if gaps.size else gaps
-            before = (gaps + 1 - images.shift).tolist()
             if gaps.size:
+                steps = np.diff(media.times)
+                missing = np.maximum(np.rint(steps[gaps] / np.median(steps)).astype(int) - 1, 1)
+                before = (gaps + 1 - images.shift).tolist()
                 stretches = tuple(zip(before, missing.tolist(), strict=True))
                 yield LostFrames(track.name, stretches, int(missing.sum()), kept_place=False)

@@ -9,13 +9,14 @@ The world and unit are those of the calibration. Needs h5py (extra `hdf5`).
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mouselift.calibration.sleap_session import sessions_in
 from mouselift.errors import CalibrationError, CaptureError
+from mouselift.foreign import json_of
 from mouselift.hdf5_file import array_of, member, opened
 from mouselift.keypoints.keypoints import Keypoints, in_order, numbered
 from mouselift.limits import MAT_BYTES
@@ -50,8 +51,8 @@ def _sessions(path: Path, file: Any) -> Keypoints:
         newer = " (its session_data is of format 2.8)" if "session_data" in file else ""
         raise CaptureError(f"{path}: expected tracks, or sessions with 3D points{newer}; export points3d.h5")
     found: dict[int, tuple[np.ndarray, float]] = {}
-    for text in array_of(sessions, "sessions_json", MAT_BYTES):
-        for group in json.loads(_text(text)).get("frame_group_dicts", []):
+    for session in sessions_in(sessions, MAT_BYTES):
+        for group in session.get("frame_group_dicts", []):
             placed = [each for each in group["instance_groups"] if each.get("points")]
             frame = int(group["frame_idx"])
             if len(placed) > 1 or (placed and frame in found):
@@ -71,7 +72,7 @@ def _sessions(path: Path, file: Any) -> Keypoints:
 def _skeleton(file: Any, count: int) -> tuple[str, ...] | None:
     """Names of the first skeleton's nodes; None where they are not told as expected."""
     try:
-        content = json.loads(_text(file["metadata"].attrs["json"]))
+        content = json_of(_text(file["metadata"].attrs["json"]))
         ids = [node["id"] for node in content["skeletons"][0]["nodes"]]
         names = tuple(str(content["nodes"][number]["name"]) for number in ids)
     except (KeyError, IndexError, TypeError, ValueError):

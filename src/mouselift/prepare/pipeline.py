@@ -6,7 +6,7 @@ then block after block (cut at key frames) read, plan, warp, write; then manifes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mouselift.capture.capture import Capture
@@ -60,8 +60,15 @@ def shared_zoom(
     """The zoom that all samples share, from the masks of the blocks; None where the framing has none."""
     if work.framing.zoom.scope != "dataset":
         return None
+    return smallest(wanted_zooms(work, blocks, runs_on, progress))
+
+
+def wanted_zooms(
+    work: Preparation, blocks: Sequence[Sequence[int]], runs_on: int | Engine, progress: Progress
+) -> Iterator[DatasetZoom]:
+    """Of every frame of the blocks that can be framed, from its masks."""
     read = counted(progress, "masks", 0, sum(map(len, blocks)))
-    return smallest(want for want in run_blocks(work.measuring(), blocks, runs_on, read) if want is not None)
+    return (want for want in run_blocks(work.measuring(), blocks, runs_on, read) if want is not None)
 
 
 def smallest(wanted: Iterable[DatasetZoom]) -> DatasetZoom:

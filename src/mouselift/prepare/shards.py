@@ -17,11 +17,11 @@ from mouselift.atomic import TEMPORARY, write_whole
 from mouselift.capture.capture import Capture
 from mouselift.errors import DatasetError, FramingError
 from mouselift.framing.framing import DatasetZoom
-from mouselift.parallel import Engine, run_blocks, worker_count
+from mouselift.parallel import Engine, worker_count
 from mouselift.prepare.options import PrepareOptions, Shard
-from mouselift.prepare.pipeline import run_preparation, smallest
+from mouselift.prepare.pipeline import run_preparation, smallest, wanted_zooms
 from mouselift.prepare.preparation import DESCRIPTION, Preparation, PrepareSummary
-from mouselift.progress import Progress, counted, silent
+from mouselift.progress import Progress, silent
 from mouselift.run_folder import LOCK
 
 _ZOOM = f"{TEMPORARY}zoom-"  # removed with all that is unfinished, when the dataset is complete
@@ -50,8 +50,7 @@ def measure_shard(
     if work.framing.zoom.scope != "dataset":
         raise FramingError("--measure: expected --scope dataset; other framings need no first pass")
     blocks = work.blocks(shard)
-    read = counted(progress, "masks", 0, sum(map(len, blocks)))
-    found = [z for z in run_blocks(work.measuring(), blocks, engine or worker_count(workers), read) if z is not None]
+    found = list(wanted_zooms(work, blocks, engine or worker_count(workers), progress))
     work.source.close()
     measured = _MeasuredZoom(_of(work), smallest(found) if found else None)
     write_whole(out / f"{_ZOOM}{shard.name}.json", msgspec.json.encode(measured), replace=True)

@@ -13,7 +13,7 @@ import msgspec
 import torch
 
 import mouselift
-from mouselift.dataset.layout import LISTS
+from mouselift.dataset.layout import LISTS, has_lists
 from mouselift.dataset.open_store import open_store, split_stores
 from mouselift.dataset.store import SampleStore
 from mouselift.errors import DatasetError
@@ -41,8 +41,7 @@ def split(dataset: Path) -> tuple[SampleStore, SampleStore]:
 def training_list(dataset: Path) -> Path:
     """The list of what is trained on, where a folder has both lists (they may name samples elsewhere); else the
     dataset."""
-    whole = dataset.is_dir() and all((dataset / name).is_file() for name in LISTS.values())
-    return dataset / LISTS["train"] if whole else dataset
+    return dataset / LISTS["train"] if has_lists(dataset) else dataset
 
 
 def identity(config: TrainConfig, train: SampleStore, val: SampleStore, processes: int) -> dict[str, object]:
