@@ -6,6 +6,7 @@ length costs little more than its encoding.
 
 from __future__ import annotations
 
+import argparse
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -50,6 +51,16 @@ def recording(frames: int, gop: int, noise: float = 0.0, crf: int = 20, instants
         encode(folder / "masks" / f"{camera.name}.mp4", [np.dstack([d.mask] * 3) for d in drawn], order, gop)
     write_rig(folder, rig.cameras)
     return folder
+
+
+def paired_arguments(parser: argparse.ArgumentParser) -> tuple[argparse.Namespace, Path]:
+    """(with how many rounds and which frames of it, the capture) of a benchmark that prepares one in turns."""
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--every", type=int, default=10)
+    parser.add_argument("--frames", type=int, default=300)
+    parser.add_argument("--capture", type=Path, help="in place of the benchmarks' recording")
+    arguments = parser.parse_args()
+    return arguments, arguments.capture or recording(arguments.frames, 30, 4.0, 17)
 
 
 def _bounce(k: int, n: int) -> int:

@@ -16,8 +16,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from recording import paired_arguments
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 
 _WITHOUT = """
 import os
@@ -42,14 +43,7 @@ def cpu_seconds(code: str, capture: Path, out: Path, every: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--every", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--capture", type=Path, help="in place of the benchmarks' recording")
-    arguments = parser.parse_args()
-    from recording import recording
-
-    capture = arguments.capture or recording(arguments.frames, 30, 4.0, 17)
+    arguments, capture = paired_arguments(parser)
     took: dict[str, list[float]] = {"with": [], "without": []}
     with tempfile.TemporaryDirectory() as folder:
         for n in range(arguments.rounds):

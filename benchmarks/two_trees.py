@@ -25,8 +25,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from recording import paired_arguments
+
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 
 
 def cpu_seconds(tree: Path, cache: Path, *arguments: str) -> tuple[float, str]:
@@ -82,14 +83,7 @@ def different_files(ours: Path, theirs: Path) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", type=Path, help="another checkout of this project")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--every", type=int, default=10)
-    parser.add_argument("--frames", type=int, default=300)
-    parser.add_argument("--capture", type=Path, help="in place of the benchmarks' recording")
-    arguments = parser.parse_args()
-    from recording import recording
-
-    capture = arguments.capture or recording(arguments.frames, 30, 4.0, 17)
+    arguments, capture = paired_arguments(parser)
     trees = {"this tree": HERE.parent, "the other": arguments.other.resolve()}
     took: dict[str, dict[str, list[float]]] = {verb: {name: [] for name in trees} for verb in ("prepare", "audit")}
     with tempfile.TemporaryDirectory() as folder:
