@@ -7,10 +7,13 @@ from mouselift.calibration.registry import load_rig as load_rig
 from mouselift.calibration.rig import Rig as Rig
 from mouselift.capture.capture import Capture as Capture
 from mouselift.capture.capture import load_capture as load_capture
+from mouselift.dataset.collection import Collection as Collection
 from mouselift.dataset.sample import Sample as Sample
 from mouselift.dataset.sample import load_sample as load_sample
 from mouselift.diagnosis.cause import Diagnosis as Diagnosis
 from mouselift.diagnosis.explain import diagnose as diagnose
+from mouselift.engines.dask import DaskEngine as DaskEngine
+from mouselift.engines.local import LocalEngine as LocalEngine
 from mouselift.findings import Finding as Finding
 from mouselift.framing.framing import Framing as Framing
 from mouselift.geometry.camera import Camera as Camera
@@ -20,9 +23,15 @@ from mouselift.inspect.options import InspectOptions as InspectOptions
 from mouselift.masks.options import MaskOptions as MaskOptions
 from mouselift.masks.segment_capture import MaskReport as MaskReport
 from mouselift.masks.segment_capture import segment_capture as segment_capture
+from mouselift.prepare.collection import gather_collection as gather_collection
+from mouselift.prepare.collection import prepare_collection as prepare_collection
 from mouselift.prepare.options import PrepareOptions as PrepareOptions
+from mouselift.prepare.options import Shard as Shard
 from mouselift.prepare.pipeline import prepare_dataset as prepare_dataset
 from mouselift.prepare.preparation import PrepareSummary as PrepareSummary
+from mouselift.prepare.shards import measure_shard as measure_shard
+from mouselift.prepare.shards import merge_shards as merge_shards
+from mouselift.prepare.shards import prepare_shard as prepare_shard
 from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
 from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
 from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction
@@ -48,8 +57,10 @@ __all__ = [
     "AuditOptions",
     "Camera",
     "Capture",
+    "Collection",
     "CompareOptions",
     "Comparison",
+    "DaskEngine",
     "DatasetAudit",
     "Diagnosis",
     "EvaluateOptions",
@@ -58,6 +69,7 @@ __all__ = [
     "Gaussians",
     "InspectOptions",
     "Inspection",
+    "LocalEngine",
     "MaskOptions",
     "MaskReport",
     "PrepareOptions",
@@ -69,6 +81,7 @@ __all__ = [
     "Rig",
     "Sample",
     "SampleReport",
+    "Shard",
     "TrainConfig",
     "TrainOptions",
     "TrainSummary",
@@ -78,11 +91,16 @@ __all__ = [
     "compare_framings",
     "diagnose",
     "evaluate_reconstruction",
+    "gather_collection",
     "inspect_capture",
     "load_capture",
     "load_rig",
     "load_sample",
+    "measure_shard",
+    "merge_shards",
+    "prepare_collection",
     "prepare_dataset",
+    "prepare_shard",
     "reconstruct_samples",
     "render_gaussians",
     "repair_dataset",

@@ -96,15 +96,14 @@ class Prepare:
 
     def _many(self, root: Path, shard: Shard | None) -> int:
         from mouselift.parallel import engine_at
-        from mouselift.prepare.collection import captures_given, gather_collection, prepare_collection
+        from mouselift.prepare.collection import gather_collection, prepare_collection
 
-        captures = captures_given(self.captures)
         if self.merge:
-            found = gather_collection(captures, root, self.options, split=self.split)
+            found = gather_collection(self.captures, root, self.options, split=self.split)
         else:
             with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
                 found = prepare_collection(
-                    captures, root, self.options, split=self.split, shard=shard, engine=engine, progress=progress
+                    self.captures, root, self.options, split=self.split, shard=shard, engine=engine, progress=progress
                 )
         if self.json:
             emit_json(found)

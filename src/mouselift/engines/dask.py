@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import pickle
@@ -17,14 +18,6 @@ from mouselift.engines.worker import digest_of, heard_by, run_unit
 from mouselift.errors import MissingExtraError, MouseliftError
 from mouselift.progress import Step, unheard
 
-try:
-    from distributed import Client, Future, KilledWorker, as_completed
-    from distributed.comm.core import CommClosedError
-except ImportError as missing:
-    raise MissingExtraError(
-        f"a Dask cluster needs dask.distributed ({missing}); install it with: pip install 'mouselift[dask]'"
-    ) from None
-
 LOG = logging.getLogger(__name__)
 
 _CONNECT = 20  # seconds: a scheduler that runs answers in one, also where 64 workers are starting
@@ -32,21 +25,31 @@ _AHEAD, _LEAST_AHEAD = 2, 32  # units a thread, and in all: an adaptive cluster 
 
 
 class DaskEngine:
-    """Runs units on the cluster whose scheduler is at `address`.
+    """Runs work on the cluster whose Dask scheduler is at `address`; extra `dask`.
 
     address: "host:8786", "tcp://host:8786", or the path of the file that `dask scheduler --scheduler-file` writes
-    (*.json). A unit whose worker is lost runs again on another one. Each job is a task of its own, which Dask makes
-    again too; data that are scattered would be lost with their worker. Workers have this version of mouselift, and see
-    captures and outputs under the same absolute paths.
+    (*.json). Workers have this version of mouselift, and see captures and outputs under the same absolute paths. A
+    block whose worker is lost runs again on another one. Within `with` it stays connected; it is for one thread.
+
+    Errors: MissingExtraError without dask.distributed; MouseliftError where no scheduler answers within 20 s or it
+    goes away, where a worker has another version, and where a block is lost with several workers, one after another.
 
     Example:
-        >>> with DaskEngine("head-node:8786") as engine:
-        ...     prepare_dataset(capture, Path("/data/out/mouse7"), engine=engine)
+        >>> with ml.DaskEngine("head-node:8786") as engine:
+        ...     summary = ml.prepare_dataset(capture, Path("/data/out/mouse7"), engine=engine)
     """
+
+    # Each job is a task of its own, which Dask makes again; data that are scattered are lost with their worker.
 
     def __init__(self, address: str) -> None:
         self.address = address
-        self._client: Client | None = None
+        try:
+            self._dask: Any = importlib.import_module("distributed")
+        except ImportError as missing:
+            raise MissingExtraError(
+                f"a Dask cluster needs dask.distributed ({missing}); install it with: pip install 'mouselift[dask]'"
+            ) from None
+        self._client: Any = None
 
     def __enter__(self) -> DaskEngine:
         self._connected()
@@ -60,8 +63,8 @@ class DaskEngine:
     def run(self, units: Iterable[Unit[Result]], hears: Step = unheard) -> Iterator[Result]:
         """As `Engine.run`; steps are heard when their unit is done."""
         client = self._connected()
-        finished = as_completed(loop=client.loop)
-        pending: set[Future] = set()
+        finished = self._dask.as_completed(loop=client.loop)
+        pending: set[Any] = set()  # futures
         last, digest, packed, todo, ahead = None, "", None, iter(units), self._ahead()
         try:
             while True:
@@ -88,35 +91,33 @@ class DaskEngine:
                 with suppress(Exception):  # what went wrong first is what is said
                     client.cancel(list(pending), force=True)
 
-    def _result(self, unit: Future) -> tuple[list[Any], int]:
+    def _result(self, unit: Any) -> tuple[list[Any], int]:
         try:
             return unit.result()
-        except KilledWorker as error:
+        except self._dask.KilledWorker as error:
             raise MouseliftError(
                 f"{self.address}: a block was tried on several workers, and each was lost: killed by the system if "
                 f"memory ran out (`dask worker --memory-limit`). Finished samples are kept. Dask says: {error}"
             ) from error
-        except (CommClosedError, OSError, CancelledError) as error:
+        except (OSError, CancelledError) as error:  # a closed connection is an OSError
             if unit.status == "error":  # of the job
                 raise
             raise self._gone(error) from error
 
     def _ahead(self) -> int:
-        assert self._client is not None
-        workers: Any = self._client.nthreads()  # address -> threads; its type has an awaitable besides
-        threads = sum(workers.values())
+        threads = sum(self._client.nthreads().values())
         if not threads:
             LOG.warning("%s: there is no worker yet; waiting for one", self.address)
         return max(_AHEAD * threads, _LEAST_AHEAD)
 
-    def _connected(self) -> Client:
+    def _connected(self) -> Any:
         if self._client is None:
             file = self.address.endswith(".json")
             if file and not Path(self.address).is_file():
                 raise MouseliftError(f"{self.address}: no such file; expected what `dask scheduler` wrote")
             where: dict[str, Any] = {"scheduler_file": self.address} if file else {"address": self.address}
             try:
-                self._client = Client(**where, timeout=_CONNECT, set_as_default=False, name="mouselift")
+                self._client = self._dask.Client(**where, timeout=_CONNECT, set_as_default=False, name="mouselift")
             except (OSError, ValueError) as error:
                 raise self._gone(error) from error
         return self._client

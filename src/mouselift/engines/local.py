@@ -30,12 +30,18 @@ _HEARD = 0.5  # seconds after which a worker's steps are heard at the latest
 
 
 class LocalEngine:
-    """`workers` processes; 0: one a core that this process may run on; 1: this process itself.
+    """Runs work in `workers` processes of this machine; 0: one a core that this process may run on; 1: this one.
+
+    Within `with` the processes live on from call to call; without it they end with each call. It is for one thread. A
+    script that uses more than one process guards its own start with `if __name__ == "__main__":`.
+
+    Errors: MouseliftError for a negative number, and where the system killed a process; finished samples stay.
 
     Example:
-        >>> with LocalEngine(4) as engine:
-        ...     for capture in captures:
-        ...         prepare_dataset(capture, Path("out") / capture.path.parent.name, engine=engine)
+        >>> with ml.LocalEngine(4) as engine:
+        ...     for name in ("mouse7", "mouse8"):
+        ...         capture = ml.load_capture(Path("recordings") / name)
+        ...         ml.prepare_dataset(capture, Path("out") / name, engine=engine)
     """
 
     def __init__(self, workers: int = 0) -> None:

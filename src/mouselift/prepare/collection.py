@@ -88,7 +88,7 @@ def names_of(captures: Sequence[Path]) -> dict[str, Path]:
 
 
 def prepare_collection(
-    captures: Sequence[Path],
+    captures: Sequence[str | Path],
     root: Path,
     options: PrepareOptions = PrepareOptions(),
     *,
@@ -100,16 +100,20 @@ def prepare_collection(
 ) -> Collection:
     """Makes or completes a dataset `root`/<capture> of every capture, and `root`/collection.json.
 
-    split: what validates. "recording": whole recordings; "folder": whole folders of recordings (an animal's, a day's);
-    "time": a part of each. shard: only every n-th capture, without collection.json (`gather_collection` writes it).
-    workers, engine: as `prepare_dataset`. A capture that cannot be prepared is a row with status "failed".
+    captures: folders with a capture.toml, patterns ("recordings/*"), text files that list captures one a line, or an
+    earlier `root`, whose captures are meant. split: what validates. "recording": whole recordings; "folder": whole
+    folders of recordings (an animal's, a day's); "time": a part of each. shard: only every n-th capture, without
+    collection.json (`gather_collection` writes it). workers, engine: as `prepare_dataset`.
+
+    A capture that cannot be prepared is a row with status "failed" and its error; the others go on. CaptureError where
+    no capture is found, or one is given twice.
 
     Example:
-        >>> found = prepare_collection(captures_given(["recordings/*"]), Path("out"), engine=DaskEngine("head:8786"))
+        >>> found = ml.prepare_collection(["recordings/*"], Path("out"), ml.PrepareOptions(every=5))
         >>> [(recording.name, recording.error) for recording in found.failed]
     """
     options.check()
-    named = names_of(captures)
+    named = names_of(captures_given(captures))
     mine = dict(list(named.items())[shard.index :: shard.count]) if shard is not None else named
     with ExitStack() as stack:
         runs_on = engine or stack.enter_context(LocalEngine(workers))
@@ -117,22 +121,33 @@ def prepare_collection(
         rows = many.run()
     if shard is not None:
         return Collection(split, rows)
-    return gather_collection(captures, root, options, split=split, failed={r.name: r for r in rows if r.error})
+    return _gathered(named, root, options, split, {row.name: row for row in rows if row.error})
 
 
 def gather_collection(
-    captures: Sequence[Path],
+    captures: Sequence[str | Path],
     root: Path,
     options: PrepareOptions = PrepareOptions(),
     *,
     split: SplitBy = "recording",
-    failed: Mapping[str, Recording] = {},
 ) -> Collection:
-    """`root`/collection.json, and lists over all recordings, of what was prepared. No sample is made.
+    """Writes `root`/collection.json, and lists over all recordings, of what is prepared there. No sample is made.
 
-    options: `val` is the share of the recordings that validate. failed: rows of those that failed just now.
+    captures, split: as `prepare_collection`. options: `val` is the share of the recordings that validate. A capture
+    whose dataset is missing or not finished is a row with status "failed". CaptureError as `prepare_collection`.
+
+    Example:
+        >>> for index in range(4):  # each in a job of its own
+        ...     ml.prepare_collection(["recordings/*"], Path("out"), shard=ml.Shard(index, 4))
+        >>> ml.gather_collection(["recordings/*"], Path("out")).failed
     """
-    named = names_of(captures)
+    return _gathered(names_of(captures_given(captures)), root, options, split, {})
+
+
+def _gathered(
+    named: Mapping[str, Path], root: Path, options: PrepareOptions, split: SplitBy, failed: Mapping[str, Recording]
+) -> Collection:
+    """failed: rows of those that failed just now, by name."""
     rows = [failed.get(name) or _row(name, path, root / name) for name, path in named.items()]
     there = [row for row in rows if row.status == "prepared"]
     groups = {row.name: str(_folder(named[row.name]).parent) if split == "folder" else row.name for row in there}

@@ -15,10 +15,14 @@ Interpolation = Literal["linear", "cubic", "quintic"]
 
 @dataclass(frozen=True)
 class Shard:
-    """One of `count` equal parts of a capture, or of a collection; `index` counts from 0."""
+    """One of `count` equal parts of a capture, or of a collection; `index` counts from 0. CaptureError for others."""
 
     index: int
     count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise CaptureError(f"shard: expected an index from 0 to count - 1, got {self.index} of {self.count}")
 
     @property
     def name(self) -> str:

@@ -45,7 +45,15 @@ def measure_shard(
     engine: Engine | None = None,
     progress: Progress = silent,
 ) -> int:
-    """The first pass over a shard's masks, for a zoom over the dataset; the number of frames. As `prepare_dataset`."""
+    """The first pass over a shard's masks, where one zoom is shared by the whole dataset; the number of frames read.
+
+    All shards measure before the first is prepared. FramingError for another scope; other errors and parameters as
+    `prepare_dataset`.
+
+    Example:
+        >>> options = ml.PrepareOptions(preset="canonical", scope="dataset")
+        >>> ml.measure_shard(capture, Path("out/mouse7"), options, ml.Shard(0, 4))
+    """
     work = Preparation(capture, out, options)
     if work.framing.zoom.scope != "dataset":
         raise FramingError("--measure: expected --scope dataset; other framings need no first pass")
@@ -67,12 +75,16 @@ def prepare_shard(
     engine: Engine | None = None,
     progress: Progress = silent,
 ) -> PrepareSummary:
-    """Makes the samples of one shard, while others make theirs. Errors as `prepare_dataset`.
+    """Makes the samples of one shard of a capture, while other jobs make theirs in the same folder.
+
+    All shards are given the same capture, options and count; `merge_shards` completes the dataset. DatasetError where
+    this shard is being made already, or the first pass (`measure_shard`) that the framing needs is missing; other
+    errors and parameters as `prepare_dataset`.
 
     Example:
         >>> for index in range(4):  # each in a job of its own
-        ...     prepare_shard(capture, Path("out/mouse7"), PrepareOptions(), Shard(index, 4))
-        >>> merge_shards(capture, Path("out/mouse7"), PrepareOptions())
+        ...     ml.prepare_shard(capture, Path("out/mouse7"), ml.PrepareOptions(), ml.Shard(index, 4))
+        >>> ml.merge_shards(capture, Path("out/mouse7"), ml.PrepareOptions())
     """
     work = Preparation(capture, out, options)
     with work.begun(_shared(work), shard):
@@ -83,7 +95,11 @@ def prepare_shard(
 def merge_shards(capture: Capture, out: Path, options: PrepareOptions) -> PrepareSummary:
     """Completes the dataset that shards filled: the bytes are those of a run alone. No sample is made.
 
-    DatasetError where samples are missing, with the shards that have not finished.
+    capture, out, options: those of the shards. DatasetError where samples are missing, with the shards that have not
+    finished, or a shard still writes.
+
+    Example:
+        >>> ml.merge_shards(capture, Path("out/mouse7"), ml.PrepareOptions()).kept
     """
     work = Preparation(capture, out, options)
     if not (out / DESCRIPTION).is_file():
