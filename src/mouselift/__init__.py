@@ -60,6 +60,7 @@ _HOMES = {
     "evaluate_reconstruction": "reconstruct.pipeline",
     "gather_collection": "prepare.collection",
     "inspect_capture": "inspect.inspect_capture",
+    "inspect_collection": "inspect.collection",
     "load_capture": "capture.capture",
     "load_rig": "calibration.registry",
     "load_sample": "dataset.sample",

@@ -17,6 +17,7 @@ from mouselift.engines.local import LocalEngine as LocalEngine
 from mouselift.findings import Finding as Finding
 from mouselift.framing.framing import Framing as Framing
 from mouselift.geometry.camera import Camera as Camera
+from mouselift.inspect.collection import inspect_collection as inspect_collection
 from mouselift.inspect.facts import Inspection as Inspection
 from mouselift.inspect.inspect_capture import inspect_capture as inspect_capture
 from mouselift.inspect.options import InspectOptions as InspectOptions
@@ -93,6 +94,7 @@ __all__ = [
     "evaluate_reconstruction",
     "gather_collection",
     "inspect_capture",
+    "inspect_collection",
     "load_capture",
     "load_rig",
     "load_sample",

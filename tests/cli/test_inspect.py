@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 import tyro
@@ -15,6 +16,7 @@ import tyro
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, write_capture_toml
 from mouselift.cli.console import EXIT_NO, EXIT_OK
 from mouselift.cli.inspect import Inspect
+from mouselift.dataset.collection import Collection, Recording
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.synthetic.capture import write_dannce_calibration
 from mouselift.synthetic.motion import Motion
@@ -127,3 +129,25 @@ def test_a_copied_calibration_is_refused_with_both_names(steady: Path) -> None:
             inspect(str(steady))
     finally:
         files[1].write_bytes(kept)
+
+
+def test_of_several_recordings_a_row_each(
+    steady: Path, late: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A collection's captures are those that its file names; one that cannot be read does not stop the others."""
+    rows = [Recording(path.name, str(path), "prepared") for path in (late, tmp_path / "gone")]
+    (tmp_path / "collection.json").write_bytes(msgspec.json.encode(Collection("recording", rows)))
+    words = ["--instants", "12", "--lag", "1"]
+    assert inspect(str(tmp_path), *words, "--out", str(tmp_path / "pages"), "--json") == EXIT_NO
+    found = {one["name"]: one for one in json.loads(capsys.readouterr().out)["recordings"]}
+    assert list(found) == [late.name, "gone"]
+    assert [f["code"] for f in found[late.name]["facts"]["findings"]] == ["camera-lags"]
+    assert found["gone"]["facts"] is None
+    assert "capture.toml" in found["gone"]["error"]
+    assert [path.parent.name for path in (tmp_path / "pages").glob("*/inspect.html")] == [late.name]
+    with pytest.raises(CaptureError, match="--force"):
+        inspect(str(tmp_path), "--out", str(tmp_path / "pages"))
+    assert inspect(str(steady), str(late), *words) == EXIT_NO
+    said = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in said if line[:1] in ([steady.name], [late.name])] == ["sound", "error"]
+    assert any("camera-lags" in line and "(Camera2)" in line for line in said)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from mouselift.capture.capture import load_capture
 from mouselift.cli.inspect import lost_words
+from mouselift.engines.engine import Unit
 from mouselift.errors import CaptureError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady
@@ -20,6 +23,7 @@ from mouselift.inspect.options import InspectOptions
 from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_findings
 from mouselift.inspect.sampled_frames import choose_frames
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, plane_normal
+from mouselift.progress import Step, unheard
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.rigs import Rig, markerless_rig
@@ -51,6 +55,25 @@ def test_a_sound_recording_has_no_findings(steady: Path, small_rig: Rig) -> None
         assert (mask.empty, mask.no_mask, mask.no_image, mask.instants) == (0, 0, 0, 12)
         assert mask.quality.coverage is not None
         assert mask.quality.coverage > 0.95
+
+
+class Elsewhere:
+    """An engine that packs its job anew for every block and takes the last block first."""
+
+    def __init__(self) -> None:
+        self.units = 0
+
+    def run(self, units: Iterable[Unit[Any]], hears: Step = unheard) -> Iterator[Any]:
+        for job, block in reversed(list(units)):
+            self.units += 1
+            yield from pickle.loads(pickle.dumps(job))(block)
+
+
+@pytest.mark.parametrize("lag", [1, 0])
+def test_facts_do_not_depend_on_where_masks_are_read(steady: Path, lag: int) -> None:
+    capture, options, elsewhere = load_capture(steady), InspectOptions(instants=10, lag=lag), Elsewhere()
+    assert inspect_capture(capture, options, engine=elsewhere) == inspect_capture(capture, options)
+    assert elsewhere.units == 2
 
 
 def test_the_path_is_the_animals(steady: Path) -> None:

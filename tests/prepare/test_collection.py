@@ -11,11 +11,11 @@ import pytest
 
 from mouselift.audit.dataset import audit_dataset
 from mouselift.capture.capture import load_capture
+from mouselift.capture.given import captures_given
 from mouselift.cli.app import run
 from mouselift.dataset.collection import read_collection
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.errors import CaptureError
-from mouselift.prepare.collection import captures_given
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 

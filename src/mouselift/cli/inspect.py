@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
+import tyro
+
 from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
-from mouselift.cli.flags import INLINE, CaptureFolder, Force, Json
+from mouselift.cli.flags import INLINE, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import CaptureError
 from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
+    from mouselift.inspect.collection import InspectedRecording
     from mouselift.inspect.facts import Inspection, KeypointFacts, LostFrames
 
 _COLOURS = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
@@ -26,30 +29,45 @@ class Inspect:
     """Say what a recording is: rig, frames, masks, lag between cameras, the subject's path; and what is wrong.
 
     Reads masks at about FRAMES instants spread over the recording, each with the neighbours that the search for lag
-    needs; nothing is changed. Without masks, the facts that need none. Exit code 1 when something is wrong. Example:
-    `mouselift inspect recordings/mouse7 --out inspected`
+    needs; nothing is changed. Without masks, the facts that need none. Of several recordings, a row each. Exit code 1
+    when something is wrong. Examples:
+    `mouselift inspect recordings/mouse7 --out inspected`; `mouselift inspect 'recordings/*'`
     """
 
-    capture: CaptureFolder
+    captures: Annotated[tyro.conf.Positional[tuple[Path, ...]], tyro.conf.arg(metavar="CAPTURE...")]
+    """A capture is a folder with a capture.toml (`mouselift init` writes one), or that file. Of several: their folders,
+    'patterns', text files that list captures, or the folder that `mouselift prepare --out` made of them."""
     out: Path | None = None
-    """Folder for a page with images (inspect.html, one file, opens offline); without it, text only."""
+    """Folder for a page with images (inspect.html, one file, opens offline), or for one a recording, each in a folder
+    of its name; without it, text only."""
     options: Annotated[InspectOptions, INLINE] = field(default_factory=InspectOptions)
+    workers: Workers = 1
+    engine: EngineAt = "local"
     force: Force = False
     json: Json = False
 
     def run(self) -> int:
-        page = None if self.out is None else self.out / PAGE
+        from mouselift.capture.given import is_one_capture
+
+        if len(self.captures) == 1 and is_one_capture(self.captures[0]):
+            return self._one(self.captures[0])
+        return self._many()
+
+    def _page(self, *name: str) -> Path | None:
+        page = None if self.out is None else self.out.joinpath(*name, PAGE)
         if page is not None and page.exists() and not self.force:
             raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
+        return page
+
+    def _one(self, capture: Path) -> int:
         from mouselift.capture.capture import load_capture
         from mouselift.inspect.inspect_capture import inspect_capture
+        from mouselift.parallel import engine_at
 
-        with progress_bar(self.json) as progress:
-            found = inspect_capture(load_capture(self.capture), self.options, progress=progress)
-        if page is not None:
-            from mouselift.report.inspect_page import write_inspect_page
-
-            write_inspect_page(found, page)
+        page = self._page()
+        with progress_bar(self.json) as progress, engine_at(self.engine, self._workers) as engine:
+            found = inspect_capture(load_capture(capture), self.options, engine=engine, progress=progress)
+        _write(found, page)
         if self.json:
             emit_json({**_plain(found), "page": None if page is None else str(page)})
         else:
@@ -57,6 +75,69 @@ class Inspect:
             if page is not None:
                 say(f"[bold]Page[/]: {page}")
         return EXIT_NO if found.failed else EXIT_OK
+
+    def _many(self) -> int:
+        from mouselift.capture.given import captures_given, names_of
+        from mouselift.inspect.collection import inspect_collection
+        from mouselift.parallel import engine_at
+
+        pages = {name: self._page(name) for name in names_of(captures_given(self.captures))}
+        told: list[dict[str, object]] = []
+        rows: list[list[str]] = []
+        failed = False
+        with progress_bar(self.json) as progress, engine_at(self.engine, self._workers) as engine:
+            for one in inspect_collection(self.captures, self.options, engine=engine, progress=progress):
+                failed = failed or one.failed
+                page = pages[one.name] if one.found is not None else None
+                if one.found is not None:
+                    _write(one.found, page)
+                if self.json:
+                    facts = {"facts": None if one.found is None else _plain(one.found)}
+                    error = None if one.error is None else str(one.error)
+                    where = None if page is None else str(page)
+                    told.append({"name": one.name, "capture": one.capture, "error": error, "page": where, **facts})
+                else:
+                    rows.append(_recording_row(one))
+        if self.json:
+            emit_json({"recordings": told})
+        else:
+            columns = ["recording", "state ", "cameras", "frames", "tangency px", "findings "]
+            table(f"{len(rows)} recordings", columns, rows)
+            say("All that is found in one, with what to do: `mouselift inspect` with that recording alone.")
+        return EXIT_NO if failed else EXIT_OK
+
+    @property
+    def _workers(self) -> int:
+        return self.workers if self.engine == "local" else 0  # a cluster has its own
+
+
+def _write(found: Inspection, page: Path | None) -> None:
+    if page is not None:
+        from mouselift.report.inspect_page import write_inspect_page
+
+        write_inspect_page(found, page)
+
+
+def _recording_row(one: InspectedRecording) -> list[str]:
+    """Errors first; what stops a recording stands in its row."""
+    found = one.found
+    if found is None:
+        return [one.name, "failed", "", "", "", str(one.error)]
+    order = {"error": 0, "warning": 1, "note": 2}
+    codes: dict[str, list[str]] = {}
+    for finding in sorted(found.findings, key=lambda finding: order[finding.severity]):
+        codes.setdefault(f"{finding.severity} {finding.code}", []).extend([finding.camera] if finding.camera else [])
+    said = [f"{code} ({', '.join(cameras)})" if cameras else code for code, cameras in codes.items()]
+    worst = min((order[finding.severity] for finding in found.findings), default=2)
+    mismatch = "" if found.agreement is None else f"{found.agreement.all_px:.2f}"
+    return [
+        one.name,
+        ("error", "warning", "sound")[worst],
+        str(len(found.cameras)),
+        str(found.frames),
+        mismatch,
+        "; ".join(said),
+    ]
 
 
 def _plain(found: Inspection) -> dict[str, object]:

@@ -29,7 +29,7 @@ _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
 
 
-class _Instant(NamedTuple):
+class MeasuredInstant(NamedTuple):
     """One instant, by camera."""
 
     states: tuple[str, ...]
@@ -39,36 +39,42 @@ class _Instant(NamedTuple):
     record: FrameRecord
 
 
+def measure_instant(
+    names: Sequence[str], outlines: FrameOutlines, frameset: FrameSet, position: SubjectPosition | None
+) -> MeasuredInstant:
+    """One instant. `position`: how far the hull of all masks around it fills each of them is measured, too."""
+    pixels = tangency_distances(outlines)
+    parts = [0 if view is None else view.parts for view in outlines.views]
+    areas = [None if view is None else round(view.outline.area, 1) for view in outlines.views]
+    return MeasuredInstant(outlines.states, parts, areas, pixels, _record(names, frameset, position, pixels))
+
+
+def _record(
+    names: Sequence[str], frameset: FrameSet, position: SubjectPosition | None, pixels: Float64[Array, "v v 2"]
+) -> FrameRecord:
+    """`masks.quality`'s record, with tangency measured on sub-pixel outlines in place of pixel corners."""
+    cameras = [view.camera for view in frameset.views]
+    carver = None
+    if position is not None:
+        half, small = _REACH * position.length, [half_camera(camera) for camera in cameras]
+        voxel = fine_voxel(small, position.centre)
+        carver = Carver(small, Volume(position.centre - half, position.centre + half, voxel))
+    known = {name: own[np.isfinite(own)].tolist() for name, own in zip(names, pixels, strict=True)}
+    tangency = {i: [round(value, 4) for value in known[camera.name]] for i, camera in enumerate(cameras)}
+    measured = measure(cameras, [view.mask for view in frameset.views], frameset.frame, carver, tangency)
+    by_name = {camera.name: record for camera, record in zip(cameras, measured.views, strict=True)}
+    return FrameRecord(frameset.frame, tuple(by_name.get(name, ViewRecord("no-image")) for name in names))
+
+
 class AgreementTally:
-    """Gathers instants one by one; memory: a few numbers an instant."""
+    """Gathers instants one by one, in order; memory: a few numbers an instant."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
-        self._instants: list[_Instant] = []
+        self._instants: list[MeasuredInstant] = []
 
-    def add(self, outlines: FrameOutlines, frameset: FrameSet, position: SubjectPosition | None) -> None:
-        """One instant. `position`: how far the hull of all masks around it fills each of them is measured, too."""
-        pixels = tangency_distances(outlines)
-        parts = [0 if view is None else view.parts for view in outlines.views]
-        areas = [None if view is None else round(view.outline.area, 1) for view in outlines.views]
-        record = self._record(frameset, position, pixels)
-        self._instants.append(_Instant(outlines.states, parts, areas, pixels, record))
-
-    def _record(
-        self, frameset: FrameSet, position: SubjectPosition | None, pixels: Float64[Array, "v v 2"]
-    ) -> FrameRecord:
-        """`masks.quality`'s record, with tangency measured on sub-pixel outlines in place of pixel corners."""
-        cameras = [view.camera for view in frameset.views]
-        carver = None
-        if position is not None:
-            half, small = _REACH * position.length, [half_camera(camera) for camera in cameras]
-            voxel = fine_voxel(small, position.centre)
-            carver = Carver(small, Volume(position.centre - half, position.centre + half, voxel))
-        known = {name: own[np.isfinite(own)].tolist() for name, own in zip(self.names, pixels, strict=True)}
-        tangency = {i: [round(value, 4) for value in known[camera.name]] for i, camera in enumerate(cameras)}
-        measured = measure(cameras, [view.mask for view in frameset.views], frameset.frame, carver, tangency)
-        by_name = {camera.name: record for camera, record in zip(cameras, measured.views, strict=True)}
-        return FrameRecord(frameset.frame, tuple(by_name.get(name, ViewRecord("no-image")) for name in self.names))
+    def add(self, instant: MeasuredInstant) -> None:
+        self._instants.append(instant)
 
     def masks(self) -> tuple[MaskFacts, ...]:
         """Per camera, over all instants added."""

@@ -1,9 +1,9 @@
-"""A capture in, its facts out: sampled, read once and in order, memory flat."""
+"""A capture in, its facts out: sampled, each frame read once, memory flat."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 
@@ -14,7 +14,13 @@ from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
-from mouselift.inspect.agreement import AgreementTally, agreement_findings, mask_findings
+from mouselift.inspect.agreement import (
+    AgreementTally,
+    MeasuredInstant,
+    agreement_findings,
+    mask_findings,
+    measure_instant,
+)
 from mouselift.inspect.facts import Inspection, LagFacts, triple
 from mouselift.inspect.keypoints import keypoint_facts, keypoint_findings
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
@@ -27,32 +33,41 @@ from mouselift.inspect.sampled_frames import (
     choose_frames,
     motion_a_frame,
     read_outlines,
+    runs_of,
 )
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, path_facts, subject_position, up_findings
-from mouselift.progress import Progress, silent
+from mouselift.media.images import FrameSet
+from mouselift.parallel import Engine, run_blocks, step, worker_count
+from mouselift.progress import Progress, counted, silent
 
 _HULL_EVERY = 5  # instants between two hulls
 _DEFAULTS = InspectOptions()
 
 
 def inspect_capture(
-    capture: Capture, options: InspectOptions = _DEFAULTS, *, progress: Progress = silent
+    capture: Capture,
+    options: InspectOptions = _DEFAULTS,
+    *,
+    workers: int = 1,
+    engine: Engine | None = None,
+    progress: Progress = silent,
 ) -> Inspection:
     """Facts and findings of a capture; nothing is changed.
 
-    Raises CalibrationError, VideoError or MaskError where the capture cannot be used.
+    workers: processes that read masks, 0 one a core; engine: where they are read, in their place; the result does not
+    depend on either. Raises CalibrationError, VideoError or MaskError where the capture cannot be used.
 
     Example:
-        found = inspect_capture(load_capture(Path("recordings/mouse7")))
-        print(found.failed, [str(finding) for finding in found.findings])
+        >>> found = ml.inspect_capture(ml.load_capture(Path("recordings/mouse7")))
+        >>> found.failed, [str(finding) for finding in found.findings]
     """
     with closing(open_source(capture)) as source:
-        return _inspect(capture, source, options, progress)
+        return _inspect(capture, source, options, engine or worker_count(workers), progress)
 
 
 @dataclass(eq=False)
 class _Gathered:
-    """What one pass over the sampled frames leaves behind."""
+    """What the sampled frames leave behind, in their order."""
 
     agreement: AgreementTally
     positions: list[SubjectPosition] = field(default_factory=list)
@@ -61,12 +76,16 @@ class _Gathered:
 
 
 def _inspect(
-    capture: Capture, source: CaptureSource | DatasetSource, options: InspectOptions, progress: Progress
+    capture: Capture,
+    source: CaptureSource | DatasetSource,
+    options: InspectOptions,
+    runs_on: int | Engine,
+    progress: Progress,
 ) -> Inspection:
     continuous = isinstance(source, CaptureSource)  # a dataset's samples have each their own world: nothing to follow
     lag = options.lag if continuous else 0
     chosen = choose_frames(masked_frames(source), options.instants, lag, capture.jumps)
-    gathered = _gather(source, chosen, progress)
+    gathered = _gather(source, chosen, runs_on, progress)
     recorded = _recorded(capture, source)
     cameras = [r.camera for r in recorded]
     centre = np.median([p.centre for p in gathered.positions], axis=0) if gathered.positions else common_view(cameras)
@@ -125,30 +144,67 @@ def _inspect(
     )
 
 
-def _gather(source: CaptureSource | DatasetSource, chosen: ChosenFrames, progress: Progress) -> _Gathered:
-    """One pass: a window of 2 reach + 1 frames is held, and its middle measured when it is an instant."""
+@dataclass(frozen=True, eq=False)
+class _ReadFrame:
+    """One frame that was read, and what was measured there if it is an instant."""
+
+    frame: int
+    position: SubjectPosition | None
+    instant: MeasuredInstant | None = None
+    motion: float | None = None  # pixels a frame
+    lags: np.ndarray | None = None  # the lag table of a moving instant
+
+
+@dataclass(frozen=True, eq=False)
+class _Job:
+    """Reads runs of consecutive frames. A window of 2 reach + 1 frames is held, its middle measured if an instant."""
+
+    source: CaptureSource | DatasetSource
+    reach: int
+    instants: dict[int, bool]  # frame -> whether a hull is carved there
+
+    def __call__(self, block: Sequence[int]) -> Iterator[_ReadFrame]:
+        size = 2 * self.reach + 1
+        window: deque[tuple[FrameOutlines, FrameSet, SubjectPosition | None]] = deque(maxlen=size)
+        for outlines, frameset in read_outlines(self.source.read(block, images=False), self.source.cameras):
+            if window and outlines.frame != window[-1][0].frame + 1:
+                window.clear()
+            window.append((outlines, frameset, subject_position(outlines)))
+            if len(window) == size and window[self.reach][0].frame in self.instants:
+                yield self._measured([seen for seen, _, _ in window], *window[self.reach])
+            yield _ReadFrame(outlines.frame, window[-1][2])
+            step()
+
+    def _measured(
+        self,
+        window: list[FrameOutlines],
+        outlines: FrameOutlines,
+        frameset: FrameSet,
+        position: SubjectPosition | None,
+    ) -> _ReadFrame:
+        carved = position if self.instants[outlines.frame] else None
+        instant = measure_instant(self.source.cameras, outlines, frameset, carved)
+        moved = motion_a_frame(window)
+        lags = lag_table(window) if moved is not None and moved >= MOVING_PX else None
+        return _ReadFrame(outlines.frame, None, instant, moved, lags)
+
+
+def _gather(
+    source: CaptureSource | DatasetSource, chosen: ChosenFrames, runs_on: int | Engine, progress: Progress
+) -> _Gathered:
     out = _Gathered(AgreementTally(source.cameras))
-    window: deque[FrameOutlines] = deque(maxlen=2 * chosen.reach + 1)
-    kept: deque = deque(maxlen=chosen.reach + 1)  # (frame set, position) from the window's middle on
-    instants = set(chosen.instants)
-    read = read_outlines(source.read(chosen.frames, images=False), source.cameras)
-    for count, (outlines, frameset) in enumerate(read, start=1):
-        if window and outlines.frame != window[-1].frame + 1:
-            window.clear()
-            kept.clear()
-        position = subject_position(outlines)
-        if position is not None:
-            out.positions.append(position)
-        window.append(outlines)
-        kept.append((frameset, position))
-        if len(window) == window.maxlen and (frame := window[chosen.reach].frame) in instants:
-            frames, where = kept[0]
-            carve = len(out.motions) % _HULL_EVERY == 0
-            out.agreement.add(window[chosen.reach], frames, where if carve else None)
-            moved = out.motions[frame] = motion_a_frame(list(window))
-            if moved is not None and moved >= MOVING_PX:
-                out.tables[frame] = lag_table(list(window))
-        progress("reading masks", count, len(chosen.frames))
+    instants = {frame: count % _HULL_EVERY == 0 for count, frame in enumerate(chosen.instants)}
+    heard = counted(progress, "reading masks", 0, len(chosen.frames))
+    found = run_blocks(_Job(source, chosen.reach, instants), runs_of(chosen), runs_on, heard)
+    for read in sorted(found, key=lambda read: read.frame):  # blocks come in any order
+        if read.position is not None:
+            out.positions.append(read.position)
+        if read.instant is None:
+            continue
+        out.agreement.add(read.instant)
+        out.motions[read.frame] = read.motion
+        if read.lags is not None:
+            out.tables[read.frame] = read.lags
     return out
 
 

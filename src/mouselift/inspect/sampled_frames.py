@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -49,6 +50,15 @@ def choose_frames(available: Sequence[int], count: int, reach: int, jumps: Colle
             return ChosenFrames(tuple(read), tuple(instants), reach)
     alone = tuple(evenly_spaced(numbers.tolist(), count))
     return ChosenFrames(alone, alone, 0)
+
+
+def runs_of(chosen: ChosenFrames) -> list[list[int]]:
+    """The frames, cut where no window of an instant lies across; frames that stand alone some at a time."""
+    edges = [at for at in range(1, len(chosen.frames)) if chosen.frames[at] != chosen.frames[at - 1] + 1]
+    if chosen.reach == 0:
+        edges = list(range(_PER_RUN, len(chosen.frames), _PER_RUN))
+    bounds = [0, *edges, len(chosen.frames)]
+    return [list(chosen.frames[low:high]) for low, high in pairwise(bounds) if high > low]
 
 
 def _with_neighbours(numbers: np.ndarray, reach: int, jumps: Collection[int]) -> np.ndarray:

@@ -6,7 +6,6 @@ What is wrong with one of them is told in its row, and the others go on.
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ import msgspec
 
 from mouselift.atomic import write_whole
 from mouselift.capture.capture import load_capture
-from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy, is_collection, read_collection
+from mouselift.capture.given import captures_given, folder_of, names_of
+from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy
 from mouselift.dataset.layout import LISTS
 from mouselift.engines.engine import Engine, Job, Unit
-from mouselift.errors import CaptureError, MouseliftError
+from mouselift.errors import MouseliftError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions, Shard
@@ -32,59 +32,6 @@ from mouselift.progress import Progress, silent
 from mouselift.run_folder import read_manifest
 
 LOG = logging.getLogger(__name__)
-
-CAPTURE_FILE = "capture.toml"
-
-
-def captures_given(words: Sequence[str | Path]) -> list[Path]:
-    """Captures by their folders or capture.toml, patterns ("data/*/mouse*"), lists (a text file, one a line, "#" begins
-    a comment), or a collection, whose captures are meant. CaptureError: nothing there, or the same one twice."""
-    found: list[Path] = []
-    for word in words:
-        path = Path(word)
-        if is_collection(path):
-            found += [Path(recording.capture) for recording in read_collection(path).recordings]
-        elif path.is_dir() or (path.is_file() and path.suffix == ".toml"):
-            found.append(path)
-        elif path.is_file():
-            lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-            found += [path.parent / line for line in lines if line]
-        else:
-            found += _matching(str(word))
-    where = [_folder(path) for path in found]
-    twice = sorted({str(path) for path in where if where.count(path) > 1}) if len(set(where)) < len(where) else []
-    if twice:
-        raise CaptureError(f"{twice[0]}: this capture is given more than once")
-    if not found:
-        raise CaptureError(f"{' '.join(map(str, words))}: expected captures, found none")
-    return found
-
-
-def _matching(pattern: str) -> list[Path]:
-    matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    captures = [path for path in matches if path.name == CAPTURE_FILE or (path / CAPTURE_FILE).is_file()]
-    if not captures:
-        raise CaptureError(
-            f"{pattern}: expected a capture, a list file or a pattern; {len(matches)} names match, none "
-            f"with a {CAPTURE_FILE}"
-        )
-    if len(captures) < len(matches):
-        LOG.warning("%s: %d matches hold no %s", pattern, len(matches) - len(captures), CAPTURE_FILE)
-    return captures
-
-
-def _folder(path: Path) -> Path:
-    return (path.parent if path.suffix == ".toml" else path).resolve()
-
-
-def names_of(captures: Sequence[Path]) -> dict[str, Path]:
-    """A folder name for each capture: its own folder's, with as many of those above as tell all of them apart."""
-    folders = [_folder(path).parts for path in captures]
-    for count in range(1, max(map(len, folders)) + 1):
-        names = ["_".join(part.strip("/\\") for part in parts[-count:]) for parts in folders]
-        if len(set(names)) == len(names):
-            return dict(zip(names, captures, strict=True))
-    raise CaptureError("expected captures in different folders")
 
 
 def prepare_collection(
@@ -150,7 +97,7 @@ def _gathered(
     """failed: rows of those that failed just now, by name."""
     rows = [failed.get(name) or _row(name, path, root / name) for name, path in named.items()]
     there = [row for row in rows if row.status == "prepared"]
-    groups = {row.name: str(_folder(named[row.name]).parent) if split == "folder" else row.name for row in there}
+    groups = {row.name: str(folder_of(named[row.name]).parent) if split == "folder" else row.name for row in there}
     roles = _roles(groups, options.val) if split != "time" else {}
     if split != "time" and options.val > 0 and len(set(groups.values())) < 2:
         LOG.warning("%s: one %s alone cannot be split, so a part in time validates", root, split)
@@ -206,12 +153,12 @@ class _Labelled:
             for records in self.job(block):
                 yield self.number, records
         except Exception as error:
-            yield self.number, _told(error)
+            yield self.number, as_error(error)
         yield self.number, None
 
 
-def _told(error: Exception) -> MouseliftError:
-    """A defect that one capture meets does not stop the others either."""
+def as_error(error: Exception) -> MouseliftError:
+    """What a row says of it. A defect that one capture meets does not stop the others either."""
     if isinstance(error, MouseliftError):
         return error
     LOG.info("unexpected error", exc_info=error)
@@ -286,7 +233,7 @@ class _Many:
                     held.enter_context(work.begun(zooms.get(name)))
                     blocks = work.todo()
                 except Exception as error:
-                    self._failed(name, _told(error))
+                    self._failed(name, as_error(error))
                     continue
                 self.open[number] = _Open(work, held.pop_all(), len(blocks))
             if not blocks:
