@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,8 @@ import pytest
 
 from mouselift.atomic import TEMPORARY, this_process
 from mouselift.errors import DatasetError, OutputError
-from mouselift.run_folder import JOURNAL, LOCK, MANIFEST, RunFolder, read_manifest
+from mouselift.run_folder import JOURNAL, LOCK, RunFolder
+from mouselift.run_lines import MANIFEST, LineIndex, as_lines, read_manifest
 
 
 class Line(msgspec.Struct):
@@ -293,3 +295,36 @@ def test_a_folder_that_is_removed_meanwhile_is_an_error(tmp_path: Path) -> None:
         remove_midway(root, root)
     with pytest.raises(OutputError, match="one: files that this run wrote are not there any more"):
         remove_midway(root, root / "one")
+
+
+class LongLine(msgspec.Struct):
+    id: str
+    text: str
+
+
+def test_memory_of_a_long_journal_is_a_few_bytes_a_sample(tmp_path: Path) -> None:
+    """Records of 5 kB: were they held, they would take 5 MB."""
+    one, many = RunFolder(tmp_path, {}, description="it.json", record=LongLine, verb="make"), 1_000
+    names = [f"sample_{k:06d}" for k in range(many)]
+    with one.locked():
+        one.open()
+        (tmp_path / JOURNAL).write_bytes(as_lines(LongLine(name, name * 384) for name in names))
+        tracemalloc.start()
+        assert sum(1 for _ in one.records()) == many
+        one.finish(one.read_back(names), {"all.txt": iter(names)}, {})
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peak < 300_000, "70 kB of 1,000 lines' places, and buffers"
+    assert [line.id for line in read_manifest(tmp_path, LongLine)] == names
+
+
+def test_the_last_line_of_a_sample_counts(tmp_path: Path) -> None:
+    first, second = tmp_path / MANIFEST, tmp_path / JOURNAL
+    first.write_bytes(b'{"id":"a","number":1}\n{"id":"b","number":1}\n')
+    second.write_bytes(b'{"id":"a","number":2}\nhalf a li\n{"id":"a","number":3}\n')
+    with LineIndex([first, second]) as index:
+        assert index.line("a") == b'{"id":"a","number":3}\n'
+        assert index.line("b") == b'{"id":"b","number":1}\n'
+        assert index.line("c") is None
+    with LineIndex([tmp_path / "none"]) as index:
+        assert index.line("a") is None

@@ -41,7 +41,7 @@ _HOMES = {
     "MaskOptions": "masks.options",
     "MaskReport": "masks.segment_capture",
     "PrepareOptions": "prepare.options",
-    "PrepareSummary": "prepare.preparation",
+    "PrepareSummary": "prepare.totals",
     "ReconstructOptions": "reconstruct.options",
     "RepairOptions": "repair.options",
     "RepairSummary": "repair.dataset",

@@ -29,10 +29,10 @@ from mouselift.prepare.collection import prepare_collection as prepare_collectio
 from mouselift.prepare.options import PrepareOptions as PrepareOptions
 from mouselift.prepare.options import Shard as Shard
 from mouselift.prepare.pipeline import prepare_dataset as prepare_dataset
-from mouselift.prepare.preparation import PrepareSummary as PrepareSummary
 from mouselift.prepare.shards import measure_shard as measure_shard
 from mouselift.prepare.shards import merge_shards as merge_shards
 from mouselift.prepare.shards import prepare_shard as prepare_shard
+from mouselift.prepare.totals import PrepareSummary as PrepareSummary
 from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
 from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
 from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction

@@ -117,10 +117,10 @@ def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def write_whole(path: Path, data: bytes, replace: bool = False) -> None:
-    """All of the bytes or no file; errors as `whole_file`."""
+def write_whole(path: Path, data: bytes | Iterable[bytes], replace: bool = False) -> None:
+    """All of the bytes, or pieces that need not be in memory together, or no file; errors as `whole_file`."""
     with whole_file(path, replace) as temporary, temporary.open("wb") as stream:
-        stream.write(data)
+        stream.writelines([data] if isinstance(data, bytes) else data)
         stream.flush()
         os.fsync(stream.fileno())  # a rename may reach the disk before the bytes do
 

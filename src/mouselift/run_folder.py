@@ -19,11 +19,11 @@ import os
 import shutil
 import time
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic
 
 import msgspec
 
@@ -40,11 +40,12 @@ from mouselift.atomic import (
     write_whole,
 )
 from mouselift.errors import DatasetError, OutputError
+from mouselift.run_lines import MANIFEST, LineIndex, R, SampleFiles, end_last_line, lines_of
 
 LOG = logging.getLogger(__name__)
 
 SCHEMA = 1
-MANIFEST, JOURNAL, LOCK = "manifest.jsonl", ".journal.jsonl", ".mouselift-lock"
+JOURNAL, LOCK = ".journal.jsonl", ".mouselift-lock"
 OURS = ".mouselift-"  # begins all names of ours that may be there before the description
 _JOURNALS = ".journal*.jsonl"
 _TRIES = 10  # to place a sample where other processes place the same one
@@ -52,43 +53,6 @@ _TRIES = 10  # to place a sample where other processes place the same one
 # Samples are synced together: 200 files of 80 kB took 0.6 s one by one and 0.025 s from 16 threads (ext4), since the
 # file system commits for all that wait. A killed run loses what it made in the last second or two.
 _SYNC_SECONDS, _SYNC_SAMPLES, _SYNC_THREADS = 2.0, 64, 16
-
-R = TypeVar("R", bound=msgspec.Struct)
-
-
-class _Files(msgspec.Struct):
-    """What a line says besides its record: (size, CRC-32) of each file of the sample."""
-
-    id: str = ""
-    files: dict[str, tuple[int, int]] = {}
-
-
-def read_manifest(root: Path, record: type[R]) -> list[R]:
-    """The records of a finished folder. DatasetError where there is no manifest, or a line is none."""
-    path = root / MANIFEST
-    try:
-        return [msgspec.json.decode(line, type=record) for line in path.read_bytes().splitlines()]
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; was the run finished?") from None
-    except msgspec.DecodeError as error:
-        raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None
-
-
-def whole_lines(path: Path, record: type[R]) -> Iterator[R]:
-    """The records of a file that grows line by line, none where there is no file.
-
-    The line that a killed run was writing is left out.
-    """
-    for line in path.read_bytes().splitlines() if path.exists() else []:
-        try:
-            yield msgspec.json.decode(line, type=record)
-        except msgspec.DecodeError:
-            continue
-
-
-def as_lines(records: Iterable[msgspec.Struct]) -> bytes:
-    """What `whole_lines` reads."""
-    return b"".join(msgspec.json.encode(record) + b"\n" for record in records)
 
 
 def file_digest(path: Path) -> str:
@@ -232,9 +196,12 @@ class RunFolder(Generic[R]):
         """
         self.sync()
         for path in (self.root / MANIFEST, *self._journals()):
-            for line in _lines(path):
+            for line in lines_of(path):
                 try:
-                    record, said = msgspec.json.decode(line, type=self._record), msgspec.json.decode(line, type=_Files)
+                    record, said = (
+                        msgspec.json.decode(line, type=self._record),
+                        msgspec.json.decode(line, type=SampleFiles),
+                    )
                 except msgspec.DecodeError:
                     continue  # the line that a killed run was writing
                 if wanted(record) and self._whole(record, said.files, contents=path.name != MANIFEST):
@@ -254,9 +221,7 @@ class RunFolder(Generic[R]):
         mine = Path(JOURNAL).stem + self._shard
         for journal in self._journals() if not self._shard else self.root.glob(f"{mine}[.-]*jsonl"):
             try:
-                if not journal.read_bytes().endswith(b"\n"):
-                    with journal.open("ab") as stream:
-                        stream.write(b"\n")
+                end_last_line(journal)
             except OSError as error:
                 raise _storage_error(journal, error) from error
 
@@ -349,28 +314,46 @@ class RunFolder(Generic[R]):
             raise _storage_error(self.root, error) from error
         self._synced_at = time.monotonic()
 
-    def finish(self, records: Sequence[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
-        """Manifest, lists (file name -> samples), and `close`. OutputError where a sample is not there any more."""
+    def read_back(self, samples: Iterable[str]) -> Iterator[R]:
+        """The records of samples that this run knows to be there, in that order, one in memory at a time."""
         self.sync()
-        said: dict[str, dict[str, tuple[int, int]]] = {}
-        for path in (self.root / MANIFEST, *self._journals()):
-            for line in _lines(path):
-                with suppress(msgspec.DecodeError):
-                    found = msgspec.json.decode(line, type=_Files)
-                    said[found.id] = found.files
-        lines: list[bytes] = []
-        for record in records:
-            sample = _id(record)
-            if sample not in said or not self._whole(record, said[sample], contents=False):
-                raise OutputError(
-                    f"{self.root / sample}: files that this run wrote are not there any more; was {self.root} changed "
-                    "or removed meanwhile? The same command makes again what is missing"
-                )
-            lines.append(_line(record, said[sample]))
-        self.write(MANIFEST, b"".join(lines))
+        with self._index() as index:
+            for sample in samples:
+                line = index.line(sample)
+                if line is None:
+                    raise OutputError(f"{self._gone(sample)}. {_GO_ON}")
+                yield msgspec.json.decode(line, type=self._record)
+
+    def finish(self, records: Iterable[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
+        """Manifest, lists (file name -> samples), and `close`. OutputError where a sample is not there any more.
+
+        `records`, which are gone through once, may come from `read_back`.
+        """
+        self.sync()
+        if not self.root.is_dir():  # writing would make it again
+            raise OutputError(f"{self._gone('')}. {_GO_ON}")
+        self._write(MANIFEST, self._manifest(records))
         for name, samples in lists.items():
-            self.write(name, "".join(f"{(self.root / sample).resolve()}\n" for sample in samples).encode())
+            self._write(name, (f"{(self.root / sample).resolve()}\n".encode() for sample in samples))
         self.close(summary)
+
+    def _manifest(self, records: Iterable[R]) -> Iterator[bytes]:
+        with self._index() as index:
+            for record in records:
+                line = index.line(_id(record))
+                files = {} if line is None else msgspec.json.decode(line, type=SampleFiles).files
+                if line is None or not self._whole(record, files, contents=False):
+                    raise OutputError(self._gone(_id(record)))
+                yield _line(record, files)
+
+    def _index(self) -> LineIndex:
+        return LineIndex([self.root / MANIFEST, *self._journals()])
+
+    def _gone(self, sample: str) -> str:
+        return (
+            f"{self.root / sample}: files that this run wrote are not there any more: {self.root} was changed or "
+            "removed meanwhile"
+        )
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """The complete description; then the journals go, and what is unfinished, unless somebody still writes it."""
@@ -383,8 +366,11 @@ class RunFolder(Generic[R]):
 
     def write(self, name: str, data: bytes) -> None:
         """One of the folder's own files, replaced whole."""
+        self._write(name, [data])
+
+    def _write(self, name: str, lines: Iterable[bytes]) -> None:
         with _going_on():
-            write_whole(self.root / name, data, replace=True)
+            write_whole(self.root / name, lines, replace=True)
 
     def _described(self, more: Mapping[str, Any]) -> bytes:
         value = {"schema": SCHEMA, "identity": self.identity, **more}
@@ -419,12 +405,6 @@ def _short(value: object) -> str:
 
 def _storage_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: {why_not_written(error)}. {_GO_ON}")
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    if path.exists():
-        with path.open("rb") as stream:
-            yield from stream
 
 
 def _id(record: msgspec.Struct) -> str:

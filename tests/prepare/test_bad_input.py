@@ -30,7 +30,7 @@ from mouselift.errors import (
 )
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
-from mouselift.prepare.preparation import PrepareSummary
+from mouselift.prepare.totals import PrepareSummary
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import demo_rig, markerless_rig, scaled_rig
 from other_rigs import cut_rig, undistorted_rig, unskewed_rig

@@ -24,7 +24,7 @@ from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
-from mouselift.prepare.preparation import PrepareSummary
+from mouselift.prepare.totals import PrepareSummary
 
 KEEP = PrepareOptions(on_cut="keep")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Collection, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
@@ -73,7 +73,7 @@ class Track:
         return [LOST if image == LOST else image + self.shift for image in images_at(self.runs, frames).tolist()]
 
     @property
-    def held(self) -> set[int]:
+    def held(self) -> Collection[int]:
         """The frames that the file holds."""
         if self.runs:
             inside = [f for frame, _, count in self.runs for f in range(frame, frame + count)]
@@ -81,7 +81,7 @@ class Track:
             present = range(self.media.frames) if isinstance(self.media, VideoInfo) else set(self.media.held)
             return {frame for frame, number in zip(inside, numbers, strict=True) if number in present}
         if isinstance(self.media, VideoInfo):
-            return set(range(-self.shift, self.end))
+            return range(-self.shift, self.end)
         return {number - self.shift for number in self.media.held}
 
 
@@ -354,8 +354,10 @@ def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
     """Frames for which every camera that has masks has one; empty where no camera has any."""
     if isinstance(source, DatasetSource):
         return list(source.frames)
-    sets = [track.masks.held for track in source.tracks if track.masks is not None]
-    if not sets:
-        return []
-    common = set(source.frames).intersection(*sets)
-    return sorted(common or set(source.frames).intersection(sets[0].union(*sets)))
+    tracks = [track.masks for track in source.tracks if track.masks is not None]
+    count = np.zeros(len(source.frames), dtype=np.int64)  # of cameras that have a mask of the frame
+    for track in tracks:
+        held = np.fromiter(track.held, dtype=np.int64)
+        count[held[(held >= 0) & (held < len(count))]] += 1
+    common = np.flatnonzero(count == len(tracks)) if tracks else count[:0]
+    return (common if common.size else np.flatnonzero(count)).tolist()

@@ -18,7 +18,7 @@ from mouselift.prepare.options import PrepareOptions, Shard
 
 if TYPE_CHECKING:
     from mouselift.dataset.collection import Collection
-    from mouselift.prepare.preparation import PrepareSummary
+    from mouselift.prepare.totals import PrepareSummary
 
 
 @dataclass

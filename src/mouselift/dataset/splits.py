@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 
@@ -13,13 +13,13 @@ _NEIGHBOUR_SHARE = 0.05  # of the validation samples: contiguous blocks without 
 
 
 def neighbour_finding(
-    train: Mapping[int, str], val: Mapping[int, str], step: int, frame_rate: float, more: str = ""
+    train: Collection[int], val: Mapping[int, str], step: int, frame_rate: float, more: str = ""
 ) -> Finding | None:
     """A finding where validation samples have a training sample within half a second; None where none has.
 
-    train, val: source frame -> sample. step: the least distance of two samples, in frames; where it is more than half a
-    second, nothing is near. frame_rate: frames per second, 0 where it is not known: then only direct neighbours count.
-    more: is said after it.
+    train: source frames. val: source frame -> sample. step: the least distance of two samples, in frames; where it is
+    more than half a second, nothing is near. frame_rate: frames per second, 0 where it is not known: then only direct
+    neighbours count. more: is said after it.
     """
     reach = NEIGHBOUR_SECONDS * frame_rate
     if not train or not val or (frame_rate > 0 and step > reach):

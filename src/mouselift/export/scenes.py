@@ -26,7 +26,8 @@ from mouselift.media.numbered_names import number_of
 from mouselift.parallel import run_blocks, step, worker_count
 from mouselift.prepare.sample import sample_id
 from mouselift.progress import Progress, counted, each
-from mouselift.run_folder import MANIFEST, RunFolder
+from mouselift.run_folder import RunFolder
+from mouselift.run_lines import MANIFEST
 from mouselift.sampling import evenly_spaced
 
 DESCRIPTION = "export.json"

@@ -7,10 +7,13 @@ a reader knows, wherever a seek has landed, which packet it got, and that it is 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import itertools
+from array import array
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
+from weakref import WeakValueDictionary
 
 import av
 import numpy as np
@@ -20,7 +23,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from mouselift.array_types import Array, Int64
+from mouselift.array_types import Array, Int32, Int64
 from mouselift.errors import UnreachableError, VideoError
 from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.access_points import Packets
@@ -30,17 +33,21 @@ from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
 DECODER = {"max_pixels": str(IMAGE_PIXELS)}  # to FFmpeg's decoders: the size may change in the stream
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
 BROKEN_OFF = (FFmpegError, IndexError)  # of demultiplexing; IndexError: PyAV, where damage looks like a new stream
+_NO_TIME = -(2**63)  # FFmpeg's own mark of a packet without a time stamp
 _FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
 
 
 @dataclass(frozen=True, eq=False)
 class PacketTable:
-    """Every packet, hidden ones too, in the order of the file, which is that of decoding."""
+    """Every packet, hidden ones too, in the order of the file, which is that of decoding.
+
+    It stays for as long as the recording is read, so arrays that say the same are one, over all cameras.
+    """
 
     stamps: Int64[Array, " p"]  # presentation times
-    sizes: Int64[Array, " p"]  # bytes
-    ranks: Int64[Array, " p"]  # place in the order of presentation, hidden packets counted: names a packet
-    images: Int64[Array, " n"]  # ascending ranks of the packets that show images: image number -> rank
+    sizes: Int32[Array, " p"]  # bytes
+    ranks: Int32[Array, " p"]  # place in the order of presentation, hidden packets counted: names a packet
+    images: Int32[Array, " n"]  # ascending ranks of the packets that show images: image number -> rank
     starts: Int64[Array, " k"]  # packets at which decoding can start: the k-th for images from the k-th key on
     droppable: bool  # images that nobody refers to can be left out
 
@@ -222,11 +229,11 @@ class _Seen:
     """The packets of a stream, as demultiplexing gave them."""
 
     first: Packet[VideoStream] | None = None
-    times: list[int | None] = field(default_factory=list)
+    times: array[int] = field(default_factory=lambda: array("q"))  # _NO_TIME: not stamped
     # What is added to the times, so that a recorder's second start goes on where its first ended.
-    offsets: list[int] = field(default_factory=list)
-    sizes: list[int] = field(default_factory=list)
-    shown: list[bool] = field(default_factory=list)
+    offsets: array[int] = field(default_factory=lambda: array("q"))
+    sizes: array[int] = field(default_factory=lambda: array("i"))
+    shown: bytearray = field(default_factory=bytearray)
     starts: list[int] = field(default_factory=list)
     last_dts: int | None = None
     in_order: bool = False  # of presentation
@@ -247,14 +254,14 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
             if packet.is_keyframe and look.starts(data):
                 seen.starts.append(len(seen.times))
                 if seen.last_dts is not None and packet.pts is not None and packet.pts < seen.last_dts:
-                    shown = (t + add for t, add in zip(seen.times, seen.offsets, strict=True) if t is not None)
+                    shown = (t + add for t, add in zip(seen.times, seen.offsets, strict=True) if t != _NO_TIME)
                     offset = max(shown, default=0) + (packet.duration or 1) - packet.pts
             if seen.in_order and packet.pts is not None:
                 seen.in_order = latest is None or packet.pts > latest
                 latest = packet.pts
                 if seen.in_order and not look.backward:
                     look.note_order(data)
-            seen.times.append(packet.pts)
+            seen.times.append(_NO_TIME if packet.pts is None else packet.pts)
             seen.offsets.append(offset)
             seen.sizes.append(packet.size)
             seen.shown.append(look.shows(data) and not packet.is_discard)
@@ -279,7 +286,7 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     look = Packets(codec.canonical_name, context.extradata, codec.intra_only)
     seen = _demultiplexed(path, container, look)
     assert seen.first is not None  # or there would be no image
-    count, shown = len(seen.times), np.array(seen.shown)
+    count, shown = len(seen.times), np.frombuffer(seen.shown, dtype=bool)
     # An edit list may leave packets out altogether: those of the header's count are not all expected.
     listed = len(stream.index_entries) if stream.frames and "mp4" in container.format.name else stream.frames
     info = VideoInfo(
@@ -299,15 +306,14 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     # Where a container stores no order of presentation (AVI), FFmpeg takes that of decoding for it.
     avi = codec.canonical_name == "hevc" and container.format.name == "avi"
     unordered = seen.in_order and (look.backward or avi)
-    stamped = [t for t in seen.times if t is not None]
-    if len(stamped) < count or unordered:
+    stamps = np.array(seen.times, dtype=np.int64)
+    if (stamps == _NO_TIME).any() or unordered:
         return info, entry, seen.first
-    stamps = np.array(stamped, dtype=np.int64)
-    shown_at = stamps + np.array(seen.offsets, dtype=np.int64)
+    shown_at = stamps + np.frombuffer(seen.offsets, dtype=np.int64)
     order = np.argsort(shown_at, kind="stable")
-    ranks = np.empty_like(order)
+    ranks = np.empty(count, dtype=np.int32)
     ranks[order] = np.arange(count)
-    images = np.flatnonzero(shown[order])
+    images = np.flatnonzero(shown[order]).astype(np.int32)
     times = shown_at[order[images]]
     if (np.diff(times) == 0).any():  # two images of one time: their order is not known
         return info, entry, seen.first
@@ -315,8 +321,18 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
         times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
         images = images[: len(times)]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
-    table = PacketTable(stamps, np.array(seen.sizes, dtype=np.int64), ranks, images, starts, look.droppable)
-    return replace(info, frames=len(times), times=times, keys=keys, packets=table), entry, seen.first
+    sizes = np.array(seen.sizes, dtype=np.int32)
+    table = PacketTable(_one(stamps), _one(sizes), _one(ranks), _one(images), starts, look.droppable)
+    return replace(info, frames=len(times), times=_one(times), keys=keys, packets=table), entry, seen.first
+
+
+_arrays: WeakValueDictionary[bytes, Array] = WeakValueDictionary()
+
+
+def _one(values: Array) -> Array:
+    """The array of these numbers that an index holds already, where one does: videos of one rig are cut alike."""
+    values.setflags(write=False)
+    return _arrays.setdefault(values.dtype.char.encode() + hashlib.sha256(values.data).digest(), values)
 
 
 def _keys(starts: np.ndarray, ranks: np.ndarray, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

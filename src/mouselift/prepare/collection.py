@@ -26,10 +26,11 @@ from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.pipeline import shared_zoom
-from mouselift.prepare.preparation import Preparation, PrepareSummary
+from mouselift.prepare.preparation import Preparation
 from mouselift.prepare.sample import Record
+from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
-from mouselift.run_folder import read_manifest
+from mouselift.run_lines import read_manifest
 
 LOG = logging.getLogger(__name__)
 

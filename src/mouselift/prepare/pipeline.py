@@ -14,7 +14,8 @@ from mouselift.errors import FramingError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, run_blocks, worker_count
 from mouselift.prepare.options import PrepareOptions
-from mouselift.prepare.preparation import Preparation, PrepareSummary
+from mouselift.prepare.preparation import Preparation
+from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, counted, silent
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,21 @@ import msgspec
 import numpy as np
 
 from mouselift import __version__
+from mouselift.array_types import Array, Int64
 from mouselift.atomic import visible
 from mouselift.capture.capture import Capture
-from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.engines.engine import Job
 from mouselift.errors import DatasetError, FramingError, LensFoldError, UnreachableError
-from mouselift.findings import Finding
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
 from mouselift.parallel import step
 from mouselift.prepare.options import PrepareOptions, Shard
-from mouselift.prepare.sample import Record, Setting, make_sample, usable_views, verdict
-from mouselift.prepare.selection import assign_roles, gap_finding, select_frames, sparse_masks
+from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, sample_ids, usable_views, verdict
+from mouselift.prepare.selection import Role, assign_roles, gap_finding, select_frames, sparse_masks
+from mouselift.prepare.totals import PrepareSummary, Totals
 from mouselift.progress import each
 from mouselift.run_folder import RunFolder
 
@@ -39,21 +38,6 @@ Source = CaptureSource | DatasetSource
 
 DESCRIPTION = "dataset.json"
 _FINGERPRINT_BYTES = 1 << 20
-
-
-@dataclass(frozen=True)
-class PrepareSummary:
-    """What a run made, and what it left out and why."""
-
-    out: Path
-    frames: int  # selected
-    kept: int
-    made: int  # by this run; the others were there
-    dropped: dict[str, int]  # finding code -> samples
-    splits: dict[str, int]  # train, val, gap
-    findings: tuple[Finding, ...]  # about the recording as a whole
-    noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
-    scale: str = ""  # the subject's size and the cameras' distance in the declared unit, in words
 
 
 class Preparation:
@@ -84,19 +68,18 @@ class Preparation:
         """The folder is locked and open in here. shared: what the first pass found, where there is one."""
         identity = self.identity(shared)
         self._store = DatasetStore(self.out, identity, "" if shard is None else shard.name)
-        mine = self.blocks(shard)
+        among = None if shard is None else {frame for block in self.blocks(shard) for frame in block}
         with self._store.locked(), closing(self.source):
             self._store.open()
-            among = None if shard is None else {frame for block in mine for frame in block}
             self.known = self._store.known(among)
-            self.asked = [frame for block in mine for frame in block]
+            self.asked = self.frames if among is None else sorted(among)
             self.made = 0
             provenance = _provenance(identity)
             setting = Setting(
                 self.options, self.framing, self.source.cameras, self.up, shared, self.source.rate, provenance
             )
             self.job: Job[list[Record]] = _Job(self.source, setting, self._store)
-            done = sum(frame in self.known for frame in self.asked)
+            done = int(np.isin(self.asked, self.known).sum())
             LOG.info("%s: %d frames selected, %d of them finished before", self.out, len(self.asked), done)
             yield
 
@@ -107,30 +90,36 @@ class Preparation:
 
     def todo(self) -> list[list[int]]:
         """Blocks of what has still to be made."""
-        return self.source.blocks([frame for frame in self.asked if frame not in self.known])
+        return self.source.blocks(np.setdiff1d(self.asked, self.known).tolist())
 
     def take(self, records: Sequence[Record]) -> None:
-        """What the job said of some frames."""
+        """What the job said of some frames. The journal keeps it."""
         for record in records:
             LOG.debug("frame %d: %s, %s", record.frame, record.status, ", ".join(f.code for f in record.findings))
-        self.known.update({record.frame: record for record in records})
         self.made += len(records)
 
     def complete(self) -> PrepareSummary:
         """Splits, manifest, lists, description."""
-        kept = [record.frame for record in self.known.values() if record.status == "kept"]
-        roles = assign_roles(self.options, kept, self.source.rate)
-        records = {f: msgspec.structs.replace(r, split=roles.get(f)) for f, r in self.known.items()}
+        there = np.union1d(self.asked, self.known)  # a denser or another selection may have made more before
+        totals = self._totals(there)
+        roles = assign_roles(self.options, totals.kept, self.source.rate)
         said = [*self.source.findings, *self._sparse, *gap_finding(self.options, roles, self.source.rate)]
-        self._store.complete(records, _description(self.source, records, self.options))
-        return self._summary(records, said)
+        summary = totals.summary(self.out, self.asked, self.made, roles, said)
+        self._store.complete(there, roles, totals.description(self.source, roles, self.options))
+        return summary
 
     def stopped(self) -> PrepareSummary:
         """Of a part: nothing is completed, the samples have no splits yet."""
-        return self._summary(self.known, [*self.source.findings, *self._sparse])
+        totals = self._totals(np.asarray(self.asked, dtype=np.int64))
+        return totals.summary(self.out, self.asked, self.made, {}, [*self.source.findings, *self._sparse])
 
-    def _summary(self, records: dict[int, Record], said: list[Finding]) -> PrepareSummary:
-        return _summary(self.out, self.asked, records, self.made, said, _scale(self.capture, self.source, records))
+    def _totals(self, frames: Int64[Array, " f"]) -> Totals:
+        """Of the samples of these frames, all of which are there."""
+        totals = Totals(self.capture, self.source)
+        mine = np.isin(frames, self.asked).tolist()
+        for record, asked in zip(self._store.read_back(sample_ids(frames)), mine, strict=True):
+            totals.add(record, asked)
+        return totals
 
     def identity(self, shared: DatasetZoom | None) -> dict[str, Any]:
         """What two runs into one folder must agree in."""
@@ -223,78 +212,20 @@ def fingerprint(path: Path) -> str:
     return digest.hexdigest()[:16]
 
 
-def _scale(capture: Capture, source: Source, records: Mapping[int, Record]) -> Scale | None:
-    """Sizes by the plans of the samples that are kept; None of a dataset, whose samples are normalised, and of none."""
-    kept = [record for record in records.values() if record.status == "kept" and record.views]
-    if not isinstance(source, CaptureSource) or not kept:
-        return None
-    cameras = {track.name: track.camera for track in source.tracks}
-    distances: dict[str, list[float]] = {}
-    lengths: list[float] = []
-    for record in kept:
-        seen: list[float] = []
-        for view in record.views:
-            camera = cameras[view["camera"]]
-            distances.setdefault(camera.name, []).append(view["distance"])
-            if view["fill_before"] is not None:
-                side = view["fill_before"] * (camera.width * camera.height) ** 0.5
-                seen.append(side * view["distance"] / camera.focal)
-        lengths += [max(seen)] if seen else []
-    subject = float(np.median(lengths)) if lengths else None
-    return Scale(capture.unit, tuple(float(np.median(values)) for values in distances.values()), subject)
-
-
-def _summary(
-    out: Path,
-    frames: list[int],
-    records: dict[int, Record],
-    made: int,
-    findings: Sequence[Finding],
-    scale: Scale | None,
-) -> PrepareSummary:
-    mine = [records[frame] for frame in frames]
-    kept = [record for record in mine if record.status == "kept"]
-    return PrepareSummary(
-        out,
-        len(frames),
-        len(kept),
-        made,
-        dict(Counter(record.reason or "unknown" for record in mine if record.status == "dropped")),
-        dict(Counter(record.split or "none" for record in kept)),
-        (*findings, *(scale.findings() if scale is not None else ())),
-        dict(Counter(code for record in kept for code in {finding.code for finding in record.findings})),
-        scale.words if scale is not None else "",
-    )
-
-
-def _description(source: Source, records: dict[int, Record], options: PrepareOptions) -> dict[str, Any]:
-    """What dataset.json says once the dataset is complete. No clock and no path: the same run, the same bytes."""
-    kept = [record for record in records.values() if record.status == "kept"]
-    split = {"validation": options.val, "blocks": options.val_blocks, "gap": options.gap}
-    focal = np.array([view["focal"] for record in kept for view in record.views])
-    return {
-        "samples": len(kept),
-        "dropped": dict(sorted(Counter(r.reason or "" for r in records.values() if r.status == "dropped").items())),
-        "split": {"options": split, **dict(sorted(Counter(r.split or "" for r in kept).items()))},
-        "focal_px": {"min": float(focal.min()), "max": float(focal.max())} if focal.size else None,
-        "frame_rate": source.rate,
-        "findings": [msgspec.to_builtins(finding) for finding in source.findings],
-    }
-
-
 class DatasetStore(RunFolder[Record]):
     """One prepared dataset on disk."""
 
     def __init__(self, root: Path, identity: dict[str, Any], shard: str = "") -> None:
         super().__init__(root, identity, description=DESCRIPTION, record=Record, verb="prepare", shard=shard)
 
-    def known(self, among: Container[int] | None = None) -> dict[int, Record]:
-        """Records, by frame, of samples that need no work: dropped, or whole on disk. among: frames; None: all."""
-        return {
-            record.frame: msgspec.structs.replace(record, split=None)
+    def known(self, among: Container[int] | None = None) -> Int64[Array, " f"]:
+        """Frames, ascending, of samples that need no work: dropped, or whole on disk. among: frames; None: all."""
+        frames = (
+            record.frame
             for record in self.records(lambda record: among is None or record.frame in among)
             if record.status == "dropped" or (self.root / record.id / CAMERAS_FILE).is_file()
-        }
+        )
+        return np.unique(np.fromiter(frames, dtype=np.int64))
 
     def add(self, sample: str, files: dict[str, bytes]) -> None:
         """All files of a sample, whole or absent."""
@@ -303,8 +234,11 @@ class DatasetStore(RunFolder[Record]):
             for name, data in files.items():
                 (folder / name).write_bytes(data)
 
-    def complete(self, records: dict[int, Record], summary: dict[str, Any]) -> None:
-        """Manifest by frame, the lists of the splits, the description."""
-        ordered = [records[frame] for frame in sorted(records)]
-        lists = {name: [r.id for r in ordered if r.split == split] for split, name in LISTS.items()}
-        self.finish(ordered, lists, summary)
+    def complete(self, frames: Int64[Array, " f"], roles: Mapping[int, Role], summary: dict[str, Any]) -> None:
+        """Manifest by frame, the lists of the splits, the description. roles: of the frames that were kept."""
+        records = (
+            msgspec.structs.replace(record, split=roles.get(record.frame))
+            for record in self.read_back(sample_ids(frames))
+        )
+        by_role = ((name, [f for f in sorted(roles) if roles[f] == split]) for split, name in LISTS.items())
+        self.finish(records, {name: map(sample_id, chosen) for name, chosen in by_role}, summary)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ import cv2
 import msgspec
 import numpy as np
 
-from mouselift.array_types import Levels, Vector3
+from mouselift.array_types import Array, Int64, Levels, Vector3
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import FramingError, LensFoldError, MaskError
@@ -92,6 +92,10 @@ def subject_mask(mask: Levels, speck: float) -> SubjectMask | None:
 
 def sample_id(frame: int) -> str:
     return f"sample_{frame:06d}"
+
+
+def sample_ids(frames: Int64[Array, " f"]) -> Iterator[str]:
+    return (sample_id(int(frame)) for frame in frames)
 
 
 def usable_views(

@@ -23,7 +23,7 @@ def select_frames(options: PrepareOptions, available: Sequence[int]) -> list[int
 
     CaptureError where a named one does not exist, or nothing is left.
     """
-    present = sorted(set(available))
+    present = available if isinstance(available, range) else sorted(set(available))
     if not present:
         raise CaptureError("the recording has no frames")
     if options.frames:
@@ -37,7 +37,8 @@ def select_frames(options: PrepareOptions, available: Sequence[int]) -> list[int
     inside = [frame for frame in present if options.start <= frame < stop]
     dense = present[-1] - present[0] + 1 == len(present)
     chosen = [f for f in inside if (f - options.start) % options.every == 0] if dense else inside[:: options.every]
-    chosen = [frame for frame in chosen if frame not in set(options.jumps)]
+    jumps = set(options.jumps)
+    chosen = [frame for frame in chosen if frame not in jumps]
     if not chosen:
         raise CaptureError(
             f"the selection is empty: --every {options.every} --start {options.start} --stop {options.stop} of frames "
@@ -63,7 +64,7 @@ def mask_flags(masked: Sequence[int], frames: Sequence[int]) -> str:
 
 def sparse_masks(masked: Sequence[int], frames: Sequence[int]) -> list[Finding]:
     """Says how to select the frames that have masks, where `frames`, the selected ones, are others besides."""
-    chosen = sorted(set(frames).intersection(masked))
+    chosen: list[int] = np.intersect1d(frames, masked).tolist()
     flags = mask_flags(chosen, frames)
     if not flags:
         return []
@@ -103,7 +104,8 @@ def gap_finding(options: PrepareOptions, roles: Mapping[int, Role], rate: float)
     frames = sorted(roles)
     if len(frames) < 2:
         return []
-    train, val = ({f: sample_id(f) for f in frames if roles[f] == role} for role in ("train", "val"))
+    train = [frame for frame in frames if roles[frame] == "train"]
+    val = {frame: sample_id(frame) for frame in frames if roles[frame] == "val"}
     why = (
         "the gap was given"
         if options.gap is not None

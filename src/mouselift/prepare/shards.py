@@ -20,7 +20,8 @@ from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, worker_count
 from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.pipeline import run_preparation, smallest, wanted_zooms
-from mouselift.prepare.preparation import DESCRIPTION, Preparation, PrepareSummary
+from mouselift.prepare.preparation import DESCRIPTION, Preparation
+from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
 from mouselift.run_folder import LOCK
 

@@ -26,14 +26,14 @@ from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
 from mouselift.media.png import read_png
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
-from mouselift.prepare.preparation import PrepareSummary
 from mouselift.prepare.sample import Record
 from mouselift.prepare.selection import select_frames
+from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, renamed, silent
 from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
-from mouselift.run_folder import read_manifest
+from mouselift.run_lines import read_manifest
 
 _TILE = 168
 _DEFAULT = "per-sample"  # why: docs/guides/per-view-or-per-sample.md

@@ -24,6 +24,7 @@ from mouselift.media.png import encode_png
 from mouselift.parallel import run_blocks, worker_count
 from mouselift.prepare.preparation import DatasetStore
 from mouselift.prepare.sample import Record, sample_id
+from mouselift.prepare.selection import Role
 from mouselift.progress import Progress, silent
 from mouselift.synthetic.body import Pose
 from mouselift.synthetic.cutout import Cutout, CutoutRenderer
@@ -139,19 +140,19 @@ def write_samples(
     store = DatasetStore(out, _identity(options, instants))
     with store.locked():
         store.open()
-        known = store.known()
+        known = set(store.known().tolist())
         blocks = [[s * instants + k for k in range(instants) if s * instants + k not in known] for s in seeds]
         blocks = [block for block in blocks if block]
         total, made = len(seeds) * instants, 0
         missing = sum(map(len, blocks))
         for block in run_blocks(_Job(options, instants, store), blocks, worker_count(workers)):
-            known.update({record.frame: record for record in block})
             made += len(block)
             progress("samples", total - missing + made, total)
         held = range(HELD_OUT.start * instants, HELD_OUT.stop * instants)
-        records = {f: msgspec.structs.replace(r, split="val" if f in held else "train") for f, r in known.items()}
-        store.complete(records, {"samples": len(records)})
-    return SamplesSummary(out, len(known), made)
+        numbers = sorted({*known, *(number for block in blocks for number in block)})
+        roles: dict[int, Role] = {number: "val" if number in held else "train" for number in numbers}
+        store.complete(np.array(numbers), roles, {"samples": len(numbers)})
+    return SamplesSummary(out, len(numbers), made)
 
 
 def draw_sample(options: SampleOptions, seed: int, instant: int, subject: Subject | None = None) -> DrawnSample:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from mouselift.atomic import write_whole
-from mouselift.run_folder import as_lines, whole_lines
+from mouselift.run_lines import as_lines, whole_lines
 
 DESCRIPTION, LOG = "train.json", "log.jsonl"
 PICTURES = "validation"  # folder in the run's
