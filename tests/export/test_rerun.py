@@ -64,7 +64,7 @@ def test_a_dataset_reads_back_where_its_marks_are(marked_dataset: Path, tmp_path
     cloud = splats(20)
     for number in (3, 7):
         write_ply(tmp_path / f"cloud/sample_{number:06d}.ply", cloud)
-    options = ExportOptions(reconstructed=tmp_path / "cloud")
+    options = ExportOptions(gaussians=tmp_path / "cloud")
     summary = export(marked_dataset, tmp_path / "out", "rerun", options, workers=1)
     assert (summary.samples, summary.refused, summary.files) == (2, 0, 1)
     file = tmp_path / "out" / "scenes.rrd"
@@ -89,6 +89,20 @@ def test_a_dataset_reads_back_where_its_marks_are(marked_dataset: Path, tmp_path
     made = file.stat().st_mtime_ns
     assert export(marked_dataset, tmp_path / "out", "rerun", options, workers=1) == summary
     assert file.stat().st_mtime_ns == made
+
+
+def test_an_activated_file_is_read_as_it_is_told_to_be(marked_dataset: Path, tmp_path: Path) -> None:
+    cloud = splats(20)
+    opacities, lengths = 1 / (1 + np.exp(-cloud.opacities)), np.exp(cloud.scales)
+    write_ply(tmp_path / "one.ply", replace(cloud, opacities=opacities, scales=lengths))
+    sample, told = marked_dataset / "sample_000007", ExportOptions(gaussians=tmp_path / "one.ply")
+    with pytest.raises(DatasetError, match=r"no scene.*--activated both"):
+        export(sample, tmp_path / "a", "rerun", told, workers=1)
+    export(sample, tmp_path / "b", "rerun", replace(told, activated="both"), workers=1)
+    sizes = read(tmp_path / "b" / "scenes.rrd", "frame")["/world/gaussians"]["Points3D:radii"][7]
+    assert np.abs(np.array(sizes) - np.exp(cloud.scales.mean(axis=1))).max() < 1e-6
+    with pytest.raises(DatasetError, match="one file, but 2 samples"):
+        export(marked_dataset, tmp_path / "c", "rerun", told, workers=1)
 
 
 def test_cameras_are_right_to_float32_and_what_an_instant_lacks_is_cleared(tmp_path: Path) -> None:
@@ -120,14 +134,14 @@ def test_what_it_cannot_hold_is_refused(
     with pytest.raises(CalibrationError, match="Rerun cannot hold skew"):
         export(small_capture, tmp_path / "a", "rerun", ExportOptions(lens="keep"), workers=1)
     with pytest.raises(DatasetError, match="world of the dataset's samples"):
-        export(small_capture, tmp_path / "a", "rerun", ExportOptions(reconstructed=tmp_path), workers=1)
+        export(small_capture, tmp_path / "a", "rerun", ExportOptions(gaussians=tmp_path), workers=1)
     source = tmp_path / "in"
     shutil.copytree(marked_dataset, source)
     (source / "sample_000003" / "opencv_cameras.json").write_text("{")
     summary = export(source, tmp_path / "b", "rerun", workers=1)
     assert (summary.samples, summary.refused) == (1, 1)
-    with pytest.raises(DatasetError, match=r"no scene.*--reconstructed: sample sample_000007: expected one of"):
-        export(source / "sample_000007", tmp_path / "c", "rerun", ExportOptions(reconstructed=tmp_path), workers=1)
+    with pytest.raises(DatasetError, match=r"no scene.*--gaussians: sample sample_000007: expected one of"):
+        export(source / "sample_000007", tmp_path / "c", "rerun", ExportOptions(gaussians=tmp_path), workers=1)
     assert not (tmp_path / "c" / "scenes.rrd").exists()
     monkeypatch.setitem(sys.modules, "rerun", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'mouselift\[rerun\]'"):

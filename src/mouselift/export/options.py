@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from mouselift.gaussians.activated import Activated
+
 FormatName = Literal["webdataset", "nerfstudio", "colmap", "facelift", "rerun"]
 Ground = Literal["empty", "ignored"]
 LensChoice = Literal["undistort", "keep"]
@@ -30,6 +32,9 @@ class ExportOptions:
     keep: images as they are; a lens that the format cannot hold is refused."""
     colmap_form: ColmapForm = "binary"
     """colmap: .bin or .txt."""
-    reconstructed: Path | None = None
-    """rerun, of a dataset: folder with a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
-    <sample>.splat for each sample; shown as points."""
+    gaussians: Path | None = None
+    """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
+    <sample>.splat of every sample; or one such file for one sample. For rerun, of a dataset: shown as points."""
+    activated: Activated | None = None
+    """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
+    logits and logarithms; by default none, and a file in which they look so is refused."""

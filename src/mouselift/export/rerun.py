@@ -58,15 +58,20 @@ class Rerun:
         check_outside(out, source if source.is_dir() else source.parent)
         options = replace(options, ground="ignored")  # masks lie beside the images: nothing is cut away
         plan = plan_of(source, options, check_cameras)
-        if options.reconstructed is not None and plan.capture is not None:
+        if options.gaussians is not None and plan.capture is not None:
             raise DatasetError(
-                f"{source}: --reconstructed: expected a dataset, got a recording: Gaussians are in the world of the "
+                f"{source}: --gaussians: expected a dataset, got a recording: Gaussians are in the world of the "
                 "dataset's samples, not in the recording's"
             )
         chosen = {"frames": options.frames, "instants": options.instants, "lens": options.lens}
         told = {"source": str(source.resolve()), "format": "rerun", **chosen, "version": __version__}
-        if options.reconstructed is not None:
-            told["gaussians"] = str(options.reconstructed.resolve())
+        if options.gaussians is not None:
+            if options.gaussians.is_file() and len(plan.names) > 1:
+                raise DatasetError(
+                    f"{options.gaussians}: --gaussians: one file, but {len(plan.names)} samples; expected a folder "
+                    "with one each"
+                )
+            told |= {"gaussians": str(options.gaussians.resolve()), "activated": options.activated}
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
         with store.locked():
             store.open()
@@ -220,9 +225,7 @@ class _Job:
         try:
             scene = scene_of()
             check_cameras([view.camera for view in scene.views])
-            splats = (
-                None if self.options.reconstructed is None else read_splats(_file_of(self.options.reconstructed, name))
-            )
+            splats = self._splats(name)
         except MouseliftError as error:
             return _Made(key, SceneRecord(name, None, "refused", reason=str(error)))
         points = 0 if scene.hull is None else len(scene.hull.points)
@@ -231,14 +234,20 @@ class _Job:
             key, SceneRecord(name, scene.frame, "written", len(scene.views), points, notes=notes), scene, splats
         )
 
+    def _splats(self, sample: str) -> Splats | None:
+        path = self.options.gaussians
+        return None if path is None else read_splats(_file_of(path, sample), self.options.activated)
+
 
 def _file_of(folder: Path, sample: str) -> Path:
+    if folder.is_file():
+        return folder
     names = (f"{sample}/gaussians.ply", f"{sample}.ply", f"{sample}.splat")
     found = [folder / name for name in names if (folder / name).is_file()]
     if len(found) != 1:
         said = " and ".join(path.name for path in found) or "none"
         raise DatasetError(
-            f"{folder}: --reconstructed: sample {sample}: expected one of {', '.join(names)}, got {said}"
+            f"{folder}: --gaussians: sample {sample}: expected one of {', '.join(names)}, got {said}"
         )
     return found[0]
 

@@ -73,7 +73,9 @@ class SceneFormat:
         """source: a dataset, or a capture with masks."""
         check_outside(out, source if source.is_dir() else source.parent)
         plan = plan_of(source, options, self.check, self.resampled)
-        chosen = {key: value for key, value in asdict(options).items() if key not in ("shard_mb", "reconstructed")}
+        chosen = {
+            key: value for key, value in asdict(options).items() if key not in ("shard_mb", "gaussians", "activated")
+        }
         told = {"source": str(source.resolve()), "format": self.name, **chosen, "version": __version__}
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
         with store.locked():

@@ -180,8 +180,9 @@ class EvaluateOptions:
     """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
     out before the fit, put back where its view is drawn and scored, and reported."""
     gaussians: Path | None = None
-    """Instead: a folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
-    <sample>.splat of every sample, in the world of its cameras; or one such file for one sample."""
+    """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
+    <sample>.splat of every sample, in the world of its cameras; or one such file for one sample. In place of a
+    network."""
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""
