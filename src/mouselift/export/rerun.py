@@ -246,9 +246,7 @@ def _file_of(folder: Path, sample: str) -> Path:
     found = [folder / name for name in names if (folder / name).is_file()]
     if len(found) != 1:
         said = " and ".join(path.name for path in found) or "none"
-        raise DatasetError(
-            f"{folder}: --gaussians: sample {sample}: expected one of {', '.join(names)}, got {said}"
-        )
+        raise DatasetError(f"{folder}: --gaussians: sample {sample}: expected one of {', '.join(names)}, got {said}")
     return found[0]
 
 
