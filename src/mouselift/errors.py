@@ -15,6 +15,10 @@ class MouseliftError(Exception):
     """Base of all errors that are meant for the user."""
 
 
+class OptionError(MouseliftError):
+    """A number or a path that a function or a command was given is none that it takes."""
+
+
 class CalibrationError(MouseliftError):
     """A rig file or a camera in it is missing, malformed, ambiguous or impossible."""
 
@@ -29,6 +33,17 @@ class CaptureError(MouseliftError):
 
 class VideoError(MouseliftError):
     """A video or image sequence cannot be read as promised: truncated, short, or of another size."""
+
+
+def check_name(path: str) -> None:
+    """OptionError for a path that no record of ours can hold: records are UTF-8, lists have a path a line."""
+    why = ""
+    if any("\ud800" <= letter <= "\udfff" for letter in path):
+        why = "its name is no UTF-8"
+    elif any(letter in "\0\n\r" for letter in path):
+        why = "its name holds a line break or a zero byte"
+    if why:
+        raise OptionError(f"{path!a}: {why}, so that no list of files can name it; rename it, or the folder it is in")
 
 
 _REMEDIES = {

@@ -17,7 +17,7 @@ from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
 from mouselift.dataset.sample import Sample
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, OptionError
 
 TIMES = (0.5, 0.9, 1.5)
 
@@ -211,8 +211,8 @@ def test_one_pose_for_all_fails_in_words_without_nan(copy: Path) -> None:
 def test_every_and_limit(dataset: Path) -> None:
     assert audit_dataset(dataset, AuditOptions(every=2)).ids == ["sample_000050", "sample_000150"]
     assert audit_dataset(dataset, AuditOptions(samples=2)).ids == ["sample_000050", "sample_000150"]
-    with pytest.raises(DatasetError, match="at least 1"):
-        audit_dataset(dataset, AuditOptions(every=0))
+    with pytest.raises(OptionError, match="--every: expected 1 to"):
+        AuditOptions(every=0)
 
 
 def test_cameras_in_another_order(copy: Path) -> None:

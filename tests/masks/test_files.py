@@ -79,7 +79,7 @@ def test_pngs_carry_the_frame_number(tmp_path: Path):
     ],
 )
 def test_impossible_options_are_refused(wrong, said):
-    with pytest.raises(MaskError, match=said):
+    with pytest.raises(MouseliftError, match=said):
         MaskOptions(**wrong)
 
 

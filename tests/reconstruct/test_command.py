@@ -238,8 +238,7 @@ def no_images_end(folder: Path) -> None:
         (no_images_end, [], r"sample_3.*cam_001\.png"),
         (None, ["--size", 50], r"sample_3: .*divisible by 8, got 50 x 50 .*--size 48"),
         (None, ["--views", "cam0", "top"], r"sample_3: expected the view top; the sample has cam0, cam1, cam2"),
-        (None, ["--background", "300", "0", "0"], "background: expected three levels"),
-        (None, ["--threads", "0"], "--threads: expected at least 1"),
+        (None, ["--background", "300", "0", "0"], "--background: expected 0 to 255, got 300"),
         (None, ["--device", "tpu"], "expected cpu or cuda"),
     ],
 )

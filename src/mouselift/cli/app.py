@@ -9,20 +9,22 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, is_dataclass, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from functools import reduce
 from importlib import import_module
 from operator import or_
+from pathlib import Path
 from types import ModuleType
 from typing import Annotated, Any, Protocol, cast, get_type_hints, runtime_checkable
 
 import tyro
 
 from mouselift import __version__
-from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, say
+from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Styled, bold, emit, say
 from mouselift.cli.flags import INLINE
 from mouselift.cli.logs import Logs, logging_to
-from mouselift.errors import MouseliftError, OutputError, why_not
+from mouselift.errors import MouseliftError, OutputError, check_name, why_not
+from mouselift.ranges import check_ranges
 
 LOG = logging.getLogger(__name__)
 
@@ -139,8 +141,8 @@ def _completion(given: Sequence[str]) -> int:
         if stop.code:
             raise
     # The shell would offer every word of a description's later lines.
-    for line in script.getvalue().splitlines():
-        sys.stdout.write((line.replace("\\n", " ") if line.startswith("COMPLETION_SPEC") else line) + "\n")
+    lines = script.getvalue().splitlines()
+    emit("".join((line.replace("\\n", " ") if line.startswith("COMPLETION_SPEC") else line) + "\n" for line in lines))
     return EXIT_OK
 
 
@@ -165,6 +167,8 @@ def parsed(verb: str, rest: Sequence[str]) -> Call:
     one = make_dataclass(cls.__name__, [logs], bases=(cls,), namespace={"__doc__": cls.__doc__})
     with _defaults_trusted():
         found: Any = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+    check_ranges(found)
+    _check_paths(found)
     return Call(found, found.logs)
 
 
@@ -184,6 +188,17 @@ def _defaults_trusted() -> Iterator[None]:
         del sys.modules["typeguard"]
 
 
+def _check_paths(given: Any) -> None:
+    """Of a verb and its options: OptionError for what no record or list of ours can name, before any work."""
+    for field_ in fields(given):
+        value = getattr(given, field_.name)
+        if is_dataclass(value):
+            _check_paths(value)
+        for path in value if isinstance(value, tuple) else (value,):
+            if isinstance(path, Path):
+                check_name(os.path.abspath(path))
+
+
 def _carried_out(call: Call, given: list[str]) -> int:
     LOG.info("mouselift %s: %s", __version__, " ".join(given))
     try:
@@ -191,9 +206,6 @@ def _carried_out(call: Call, given: list[str]) -> int:
     except MouseliftError as error:
         LOG.debug("stopped by an error", exc_info=True)
         code = _said(error)
-    except BrokenPipeError:  # the reader (head, less) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # so that the last flush does not fail too
-        code = EXIT_ERROR
     except OSError as error:  # of a path that no reader or writer has a better word for
         LOG.debug("stopped by an error", exc_info=True)
         code = _said(OutputError(f"{error.filename or 'a file'}: {why_not(error)}"))
@@ -211,43 +223,37 @@ def _carried_out(call: Call, given: list[str]) -> int:
 
 def _said(error: Exception) -> int:
     """Errors for the user have no use for the class's name; a defect's report has."""
-    from rich.markup import escape
-
     head = "Error" if isinstance(error, MouseliftError) else type(error).__name__
-    say(f"[bold red]{head}:[/] {escape(str(error))}", error=True)
+    say(Styled(f"{head}:", "bold red"), f" {error}", error=True)
     return EXIT_ERROR
 
 
 def _wrong_usage(what: str, word: str, among: Iterable[str], verb: str = "") -> int:
-    from rich.markup import escape
-
     near = difflib.get_close_matches(word, among, n=2, cutoff=0.6)
-    hint = f"did you mean [bold]{' or '.join(near)}[/]?" if near else ""
     said = f"`mouselift{verb} --help` lists the {'options' if verb else 'commands'}"
-    say(f"[bold red]Error:[/] {escape(what)}; {hint or said}", error=True)
+    hint = ("did you mean ", bold(" or ".join(near)), "?") if near else (said,)
+    say(Styled("Error:", "bold red"), f" {what}; ", *hint, error=True)
     return EXIT_ERROR
 
 
 def _help() -> None:
     """The first level: a line a verb, in the order of the work."""
-    lines = [
-        "[bold]mouselift[/] turns multi-camera animal recordings into 3D samples whose cameras match their pixels.",
-        "",
-        "[bold]Usage:[/] mouselift [bold]COMMAND[/] ...    (mouselift COMMAND --help: its options)",
-    ]
+    say(bold("mouselift"), " turns multi-camera animal recordings into 3D samples whose cameras match their pixels.")
+    say()
+    say(bold("Usage:"), " mouselift ", bold("COMMAND"), " ...    (mouselift COMMAND --help: its options)")
     for title, verbs in GROUPS.items():
-        lines += ["", f"[bold]{title}[/]", *(f"  [bold]{verb:<13}[/]{words}" for verb, words in verbs.items())]
-    lines += [
-        "",
-        "[bold]With every command[/]",
-        "  [bold]-v[/], [bold]-q[/]           say more (-vv: all), or only results and errors",
-        "  [bold]--log-file[/] FILE  write all of it, with times, to a file",
-        "  [bold]--version[/]        print the version",
-        "",
-        "[bold]Begin with[/]",
-        "  mouselift demo                      needs no data",
-        "  mouselift init recordings/mouse7    your recording; commands name the next",
-        "",
-        "Exit codes: 0 done, 1 the answer is no, 2 error, 130 interrupted.",
-    ]
-    say("\n".join(lines))
+        say()
+        say(bold(title))
+        for verb, words in verbs.items():
+            say("  ", bold(f"{verb:<13}"), words)
+    say()
+    say(bold("With every command"))
+    say("  ", bold("-v"), ", ", bold("-q"), "           say more (-vv: all), or only results and errors")
+    say("  ", bold("--log-file"), " FILE  write all of it, with times, to a file")
+    say("  ", bold("--version"), "        print the version")
+    say()
+    say(bold("Begin with"))
+    say("  mouselift demo                      needs no data")
+    say("  mouselift init recordings/mouse7    your recording; commands name the next")
+    say()
+    say("Exit codes: 0 done, 1 the answer is no, 2 error, 130 interrupted.")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from mouselift.audit.options import AuditOptions
-from mouselift.cli.console import EXIT_NO, EXIT_OK, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit, say, table
 from mouselift.cli.flags import INLINE, Dataset, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.findings import CODES
@@ -22,11 +21,11 @@ _SHOWN = 3  # messages a code
 _NAMED = 6  # samples a message
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 # Black on a colour can be read on light and dark grounds; yellow and green words cannot.
-_MARK = {"error": "[bold red]error[/]", "warning": "[black on yellow]warning[/]", "note": "[bold]note[/]"}
+_MARK = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 _VERDICT = {
-    "pass": "[bold black on green]PASS[/]",
-    "fail": "[bold white on red]FAIL[/]",
-    "unknown": "[bold black on yellow]UNKNOWN[/]",
+    "pass": "bold black on green",
+    "fail": "bold white on red",
+    "unknown": "bold black on yellow",
 }
 
 
@@ -62,7 +61,7 @@ class Audit:
         if self.out is not None:
             write_whole(self.out, encoded, self.force)
         if self.json:
-            sys.stdout.write(encoded.decode())  # one line: a number a line would take four times the memory
+            emit(encoded.decode())  # one line: a number a line would take four times the memory
         else:
             show(audit)
         return EXIT_OK if audit.verdict == "pass" else EXIT_NO
@@ -70,8 +69,8 @@ class Audit:
 
 def show(audit: DatasetAudit) -> None:
     """The verdict first, then the numbers, then the findings: errors first, each message once, with its samples."""
-    say(_VERDICT[audit.verdict])
-    say(audit.sentence, markup=False)
+    say(Styled(audit.verdict.upper(), _VERDICT[audit.verdict]))
+    say(audit.sentence)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
     about: list[tuple[Severity, int, list[Finding], str]] = []  # severity, samples, findings, in words
@@ -95,13 +94,14 @@ def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> Non
     )  # of samples the worst comes first; what is said of all may stand in any order
     facts += _range("worst" if samples else "value", [finding.value for finding in told])
     facts += _range("limit", [finding.limit for finding in told])
-    say(f"\n{_MARK[severity]} [bold]{first.code}[/]{': ' if facts else ''}{', '.join(facts)}")
+    say()
+    say(Styled(severity, _MARK[severity]), " ", bold(first.code), (": " if facts else "") + ", ".join(facts))
     if severity != "note":
         for message, names in _messages(found):
-            say(f"{names}{message}", markup=False, indent=2)
+            say(f"{names}{message}", indent=2)
     advice = first.advice or (CODES[first.code].sentence if severity == "note" else "")
     if advice:
-        say(advice, markup=False, indent=2)
+        say(advice, indent=2)
 
 
 def _range(name: str, values: Sequence[float | None]) -> list[str]:

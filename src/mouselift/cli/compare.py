@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import CompareOptions
@@ -57,7 +57,7 @@ def show(result: Comparison) -> None:
             _number(way.tangency_px, ".2f"),
             _number(way.coverage, ".3f"),
             str(way.clipped),
-            f"[{colours[way.verdict]}]{way.verdict}[/]",
+            Styled(way.verdict, colours[way.verdict]),
         ]
         for way in result.ways
     ]
@@ -78,10 +78,10 @@ def show(result: Comparison) -> None:
     columns = ["framing", "area ratio", "smallest px", "focal ratio", "centre px", "directions", "nearest"]
     say()
     table("What does the model see?", columns, seen)
-    say(f"""
-Ratios: largest / smallest view of a sample. Centre: principal point off the
-middle. Directions, nearest: distance of the rays to the profile `{result.profile}`.
-Images: [bold]{Path(result.page).resolve()}[/]""")
+    say()
+    say("Ratios: largest / smallest view of a sample. Centre: principal point off the")
+    say(f"middle. Directions, nearest: distance of the rays to the profile `{result.profile}`.")
+    say("Images: ", bold(Path(result.page).resolve()))
 
 
 def _number(value: float | None, form: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say, table
 from mouselift.cli.flags import Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 
@@ -40,8 +40,8 @@ class Demo:
                     f"{r.iou_mean:.4f}",
                     f"{r.iou_worst:.4f}",
                     f"{r.tangency_px:.2f}",
-                    "[green]exact[/]" if r.exact else "[red]cameras do not match[/]",
-                    {"pass": "[green]pass[/]", "fail": "[red]fail[/]"}.get(r.verdict, r.verdict),
+                    Styled("exact", "green") if r.exact else Styled("cameras do not match", "red"),
+                    Styled(r.verdict, {"pass": "green", "fail": "red"}.get(r.verdict, "")),
                 ]
                 for r in result.presets
             ]
@@ -50,10 +50,10 @@ class Demo:
             made = result.reconstruction
             if made is not None:
                 scores = f"foreground PSNR {made.foreground_psnr:.1f} dB, IoU {made.iou:.2f}"
-                say(f"In 3D from {made.inputs} views: [bold]{(self.out / made.page).resolve()}[/]")
+                say(f"In 3D from {made.inputs} views: ", bold((self.out / made.page).resolve()))
                 say(f"The view that was not given, {made.held_out}: {scores}.")
             else:
-                say("With torch (pip install '.\\[train]') the demo ends with a mouse in 3D.")
-            say(f"Open [bold]{result.page.resolve()}[/]")
+                say("With torch (pip install '.[train]') the demo ends with a mouse in 3D.")
+            say("Open ", bold(result.page.resolve()))
         exact = all((r.exact and r.verdict == "pass") != (r.preset == "legacy") for r in result.presets)
         return EXIT_OK if exact else EXIT_NO

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mouselift.cli.console import EXIT_ERROR, EXIT_OK, emit_json, say, size, table
+from mouselift.cli.console import EXIT_ERROR, EXIT_OK, bold, emit, emit_json, printable, say, size, table
 from mouselift.cli.flags import Json
 from mouselift.errors import MouseliftError
 
@@ -54,12 +54,14 @@ def show(uses: list[DiskUse]) -> None:
     table(f"{total} in caches and environments; {size(left)} free at {at}", ["size", "owner ", "what ", "path "], rows)
     if any(use.unreadable for use in uses):
         say("+: at least; some folders cannot be read")
-    say("\n[bold]What frees it[/] (--apply asks about each)" if any(use.command for use in uses) else "")
+    say()
+    if any(use.command for use in uses):
+        say(bold("What frees it"), " (--apply asks about each)")
     for use in uses:
         if use.command:
-            say(f"{words(use)}    # {size(use.size)}{use.note and ', ' + use.note}", markup=False, indent=2)
+            say(f"{words(use)}    # {size(use.size)}{use.note and ', ' + use.note}", indent=2)
         elif use.note:
-            say(f"{use.path}: {use.note}", markup=False, indent=2)
+            say(f"{use.path}: {use.note}", indent=2)
 
 
 def words(use: DiskUse) -> str:
@@ -75,18 +77,19 @@ def ask(uses: list[DiskUse]) -> int:
     for use in uses:
         if not use.command:
             continue
-        say(f"\n{words(use)}", markup=False)
-        sys.stdout.write(f"Free {use.path} ({size(use.size)})? [y/N] ")
-        sys.stdout.flush()
+        say()
+        say(words(use))
+        emit(printable(f"Free {use.path} ({size(use.size)})? [y/N] "))
         answer = sys.stdin.readline()
         if answer.strip().lower() not in ("y", "yes"):
             continue
         try:
             gained = free(use)
-            say(f"{size(gained)} freed" if gained > 0 else f"{use.path} takes as much as before", markup=False)
+            say(f"{size(gained)} freed" if gained > 0 else f"{use.path} takes as much as before")
             freed += gained
         except MouseliftError as error:
-            say(f"Error: {error}", error=True, markup=False)
+            say(f"Error: {error}", error=True)
             code = EXIT_ERROR
-    say(f"\nTogether {size(freed)} freed." if freed > 0 else "\nNothing was freed.")
+    say()
+    say(f"Together {size(freed)} freed." if freed > 0 else "Nothing was freed.")
     return code

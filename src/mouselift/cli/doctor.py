@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from mouselift import __version__
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, emit_json, table
 from mouselift.cli.flags import Json
 
 _CORE = (
@@ -66,8 +66,12 @@ class Doctor:
         if self.json:
             emit_json(checks)
         else:
-            colour = {"ok": "ok", "missing": "[bold red]missing[/]", "note": "[bold]note[/]"}
-            table(f"mouselift {__version__}", ["", "", ""], [[c.what, colour[c.state], c.detail] for c in checks])
+            colour = {"ok": "", "missing": "bold red", "note": "bold"}
+            table(
+                f"mouselift {__version__}",
+                ["", "", ""],
+                [[c.what, Styled(c.state, colour[c.state]), c.detail] for c in checks],
+            )
         return EXIT_NO if any(check.state == "missing" for check in checks) else EXIT_OK
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mouselift.cli.console import EXIT_OK, emit_json, say, table
+from mouselift.cli.console import EXIT_OK, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, Dataset, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.cli.reconstruct import tell, tell_box, tell_fit, use_threads
@@ -61,14 +61,14 @@ class Evaluate:
             return EXIT_OK
         show(result)
         if page is not None:
-            say(f"[bold]Page[/]: {page}")
+            say(bold("Page"), f": {page}")
         return EXIT_OK
 
     def _announce(self, plan: Plan, found: Estimate | None) -> None:
         from mouselift.reconstruct.record import counted
 
         drawn = f"{plan.rounds:,} set{'' if plan.rounds == 1 else 's'} of Gaussians"
-        say(f"{counted(len(plan.tasks), 'sample')}, {drawn}; {plan.rule.words}.", error=True, markup=False)
+        say(f"{counted(len(plan.tasks), 'sample')}, {drawn}; {plan.rule.words}.", error=True)
         if self.options.boxed:
             tell_box()
         if found is not None:
@@ -79,7 +79,7 @@ class Evaluate:
             return
         asked = self.options.hold_out or self.options.views
         known = "" if asked else " Files do not say which views they were made from: all are counted as input views."
-        say(f"Gaussians from {self.options.gaussians}.{known}", error=True, markup=False)
+        say(f"Gaussians from {self.options.gaussians}.{known}", error=True)
 
 
 def show(result: Evaluation) -> None:
@@ -87,7 +87,7 @@ def show(result: Evaluation) -> None:
     from mouselift.reconstruct.record import WORDS, artefact_rows, counted, figure_rows, rows, shown_figures, words_of
 
     said = f"{counted(result.samples, 'sample')}, {counted(result.images, 'image')}"
-    say(f"{result.dataset}: {said}; {result.held_out}", markup=False)
+    say(f"{result.dataset}: {said}; {result.held_out}")
     table("Mean over samples ± standard error", ["", *map(words_of, result.means)], figure_rows(result.means))
     if len(result.by_view) > len(result.means):
         figures = shown_figures(result.by_view)
@@ -100,5 +100,4 @@ def show(result: Evaluation) -> None:
         say(
             f"{result.without_mask} of {result.images} images have no mask (not one transparent pixel): they count "
             "in the whole-image figures only.",
-            markup=False,
         )

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, size
+from mouselift.cli.console import EXIT_NO, EXIT_OK, bold, emit_json, say, size
 from mouselift.cli.flags import Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.export.options import ExportOptions, FormatName
@@ -45,7 +45,7 @@ class Export:
         if self.json:
             emit_json(asdict(done))
             return EXIT_NO if done.refused else EXIT_OK
-        say(f"{done.samples} samples in {done.files} files, {size(done.bytes)}: [bold]{done.out}[/]")
+        say(f"{done.samples} samples in {done.files} files, {size(done.bytes)}: ", bold(done.out))
         for note in done.notes:
-            say(note, markup=False)
+            say(note)
         return EXIT_NO if done.refused else EXIT_OK

@@ -9,8 +9,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from mouselift.cli.console import EXIT_OK, emit_json, say
+from mouselift.cli.console import EXIT_OK, bold, emit_json, say
 from mouselift.cli.flags import Force, Json
+from mouselift.ranges import OptionalFrame
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Init:
     """Where cameras number their images differently: equal numbers show one instant (common), or first images (own)."""
     times: Literal["common", "own", "ignore"] | None = None
     """Where times of images leave it open: one clock timed all cameras (common), each has its own (own), no use."""
-    chunk: int | None = None
+    chunk: OptionalFrame = None
     """First frame of the chunk to take, where cameras wrote several files."""
     force: Force = False
     json: Json = False
@@ -81,20 +82,20 @@ class Init:
             return EXIT_OK
         for title, lines in (("Found", found.found), ("Assumed", found.assumed), ("Not used", found.left)):
             if lines:
-                say(f"[bold]{title}[/]")
+                say(bold(title))
                 for line in lines:
-                    say(f"  {line}", markup=False)
+                    say(f"  {line}")
         for line in capture.evidence:
             if line.startswith("WARNING"):
-                say(line, markup=False)
-        say(f"[bold]Wrote[/] {target}")
+                say(line)
+        say(bold("Wrote"), f" {target}")
         place = target.parent
         if capture.dataset is not None:
             given = shlex.quote(str(self.folder))
             say(f"Next: mouselift audit {given}    (it is a dataset already: do its cameras match its pixels?)")
             say(f"Or: mouselift prepare {shlex.quote(str(place))} OUT    (to frame its samples anew)")
         elif missing:
-            say(f"Next: mouselift mask {place}    (no masks for {', '.join(missing)})")
+            say(f"Next: mouselift mask {shlex.quote(str(place))}    (no masks for {', '.join(missing)})")
         else:
-            say(f"Next: mouselift prepare {place} OUT")
+            say(f"Next: mouselift prepare {shlex.quote(str(place))} OUT")
         return EXIT_OK

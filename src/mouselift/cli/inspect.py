@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import CaptureError
@@ -73,7 +73,7 @@ class Inspect:
         else:
             show(found)
             if page is not None:
-                say(f"[bold]Page[/]: {page}")
+                say(bold("Page"), f": {page}")
         return EXIT_NO if found.failed else EXIT_OK
 
     def _many(self) -> int:
@@ -151,30 +151,30 @@ def show(found: Inspection) -> None:
     judged = f", {len(found.instants)} instants judged ({found.read} read)" if found.instants else ""
     rate = f" at {found.rate:.4g}/s" if found.rate else ""
     head = f"{len(found.cameras)} cameras ({found.rig_format}), {found.frames} frames{rate}, {length}{judged}"
-    say(f"{found.capture}: {head}", markup=False)
+    say(f"{found.capture}: {head}")
     table(
         "Rig (distance from the subject, elevation/azimuth, nearest camera)",
         _rig_columns(found),
         _rig_rows(found),
     )
     for lost in found.lost:
-        say(f"Lost: {lost_words(lost)}", markup=False)
+        say(f"Lost: {lost_words(lost)}")
     if found.scale:
-        say(f"Scale: {found.scale}", markup=False)
+        say(f"Scale: {found.scale}")
     if found.masks:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
     if found.keypoints is not None and found.keypoints.share is not None:
-        say(f"Keypoints: {keypoint_words(found.keypoints)}", markup=False)
-    say(f"Lag: {found.lag_said}", markup=False)
+        say(f"Keypoints: {keypoint_words(found.keypoints)}")
+    say(f"Lag: {found.lag_said}")
     if found.path is not None:
-        say(f"Path: {path_words(found)}", markup=False)
+        say(f"Path: {path_words(found)}")
     for finding in found.findings:
-        say(f"[{_COLOURS[finding.severity]}]{finding.severity}[/] [{finding.code}]".replace(" [", " \\["))
-        say(f"  {finding.message}", markup=False)
+        say(Styled(finding.severity, _COLOURS[finding.severity]), f" [{finding.code}]")
+        say(f"  {finding.message}")
     if not any(finding.severity != "note" for finding in found.findings):
-        say("[bold green]Nothing wrong was found.[/]")
-    say(found.next, markup=False)
+        say(Styled("Nothing wrong was found.", "bold green"))
+    say(found.next)
 
 
 def keypoint_words(facts: KeypointFacts) -> str:

@@ -36,16 +36,15 @@ class Lists:
             return EXIT_OK
         for each in found:
             if not each.changed:
-                say(f"{each.file}: {each.samples} samples, all where it says; nothing to change", markup=False)
+                say(f"{each.file}: {each.samples} samples, all where it says; nothing to change")
                 continue
             verb = "would change" if self.dry_run else "changed"
-            say(f"{each.file}: {each.changed} of {each.samples} lines {verb}, the first:", markup=False)
-            say(f"{each.before} -> {each.after}", markup=False, indent=2)
+            say(f"{each.file}: {each.changed} of {each.samples} lines {verb}, the first:")
+            say(f"{each.before} -> {each.after}", indent=2)
             if each.still_there:
                 say(
                     f"{each.still_there} of the folders that it named are still there: this dataset is a copy of them, "
                     "and its list names its own samples",
-                    markup=False,
                     indent=2,
                 )
         return EXIT_OK

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import QUIET
+from mouselift.cli.console import QUIET, printable
 from mouselift.errors import OutputError
 
 
@@ -33,19 +33,26 @@ class Logs:
         return (logging.WARNING, logging.INFO, logging.DEBUG)[min(self.verbose, 2)]
 
 
+class _OneLine(logging.Formatter):
+    """Names in a message cannot move the terminal's cursor or begin a line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        return printable(super().formatMessage(record))
+
+
 @contextmanager
 def logging_to(logs: Logs) -> Iterator[None]:
     """The package's logger writes to stderr and the file inside this. OutputError where the file cannot be written."""
     logger = logging.getLogger("mouselift")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setFormatter(logging.Formatter("%(name)s: %(message)s"))
+    handlers[0].setFormatter(_OneLine("%(name)s: %(message)s"))
     handlers[0].setLevel(logs.level)
     if logs.log_file is not None:
         try:
-            handlers.append(logging.FileHandler(logs.log_file, encoding="utf-8"))
+            handlers.append(logging.FileHandler(logs.log_file, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise OutputError(f"--log-file {logs.log_file}: cannot be written ({error.strerror})") from None
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
+        handlers[1].setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))
     before, quiet = logger.level, QUIET.set(logs.quiet)
     logger.setLevel(logging.DEBUG if logs.log_file is not None else logs.level)
     for handler in handlers:

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, CaptureFolder, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
+from mouselift.ranges import Rows
 
 if TYPE_CHECKING:
     from mouselift.capture.capture import Capture
@@ -34,15 +35,13 @@ class Mask:
     """Folder for the masks (default: masks/ beside capture.toml)."""
     options: Annotated[MaskOptions, INLINE] = field(default_factory=MaskOptions)
     force: Force = False
-    rows: int = 12
+    rows: Rows = 12
     """Rows of the contact sheet."""
     workers: Workers = 0
     engine: EngineAt = "local"
     json: Json = False
 
     def run(self) -> int:
-        from rich.markup import escape
-
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.segment_capture import segment_capture
@@ -61,8 +60,8 @@ class Mask:
         else:
             show(report)
             flags = self.options.flags()
-            say(f"Look at [bold]{escape(str(sheet))}[/]")
-            say(f"Then: mouselift prepare {shlex.quote(str(self.capture))} OUT{flags and ' ' + flags}", markup=False)
+            say("Look at ", bold(sheet))
+            say(f"Then: mouselift prepare {shlex.quote(str(self.capture))} OUT{flags and ' ' + flags}")
             if flags:
                 say("(only those frames have masks)")
         return EXIT_OK if len(report.empty) < report.frames else EXIT_NO
@@ -95,9 +94,9 @@ def show(report: MaskReport) -> None:
     ]
     columns = ["camera", "frames", "empty", "cut", "centroid px", "tangency px", "hull", "verdict "]
     table("Agreement of the views (medians, source pixels)", columns, rows)
-    say(f"Floor: {report.floor}", markup=False)
+    say(f"Floor: {report.floor}")
     for finding in report.findings:
-        say(finding, markup=False)
+        say(finding)
 
 
 def _px(value: float | None) -> str:

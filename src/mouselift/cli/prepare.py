@@ -115,14 +115,14 @@ class Prepare:
 def show(summary: PrepareSummary) -> None:
     """The summary for a person."""
     for finding in summary.findings:
-        say(f"{finding.severity}: {finding.message}", markup=False)
+        say(f"{finding.severity}: {finding.message}")
     rows = [["samples kept", str(summary.kept), f"{summary.made} frames worked on by this run"]]
     rows += [[f"  {split}", str(count), ""] for split, count in sorted(summary.splits.items())]
     rows += [[f"dropped: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.dropped.items())]
     rows += [[f"noticed: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.noticed.items())]
     table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", " "], rows)
     if summary.scale:
-        say(f"Scale: {summary.scale}", markup=False)
+        say(f"Scale: {summary.scale}")
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)
 

@@ -41,5 +41,5 @@ class Profile:
             return EXIT_OK
         rows = [[key, *(f"{value:.4g}" for value in values)] for key, values in sorted(profile.cameras.items())]
         table(f"Profile {profile.name}: {profile.views} views", ["", "5 %", "median", "95 %"], rows)
-        say(f"Next: mouselift audit DATASET --profile {self.out}", markup=False)
+        say(f"Next: mouselift audit DATASET --profile {self.out}")
         return EXIT_OK

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mouselift.cli.console import QUIET
+from mouselift.cli.console import QUIET, console_on, printable, say
 from mouselift.progress import Pace, Progress
 
 if TYPE_CHECKING:
@@ -39,38 +39,37 @@ def progress_bar(quiet: bool = False, clock: Callable[[], float] = time.monotoni
     if quiet or QUIET.get():  # without rich, which takes a tenth of a second to load
         yield note
         return
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
+    console = console_on(error=True)
     show = _bars if console.is_terminal else _lines
-    with show(console, paces, clock) as say:
+    with show(console, paces, clock) as tell:
 
         def advance(stage: str, done: int, total: int) -> None:
             note(stage, done, total)
-            say(stage, done, total)
+            tell(stage, done, total)
 
         yield advance
 
 
 @contextmanager
-def _lines(console: Console, paces: dict[str, Pace], clock: Callable[[], float]) -> Iterator[Progress]:
+def _lines(_: Console, paces: dict[str, Pace], clock: Callable[[], float]) -> Iterator[Progress]:
     """A line at the end of each stage, and one a minute before."""
     said: dict[str, float] = {}  # when; infinity: that it is finished
 
-    def say(stage: str, done: int, total: int) -> None:
+    def tell(stage: str, done: int, total: int) -> None:
         now, pace = clock(), paces[stage]
         if done == total:
             if said.get(stage) != float("inf"):
                 said[stage] = float("inf")
                 took = _took(pace, now, total)
-                console.print(f"{stage}: {done} of {total}, {took}", markup=False)
+                say(f"{stage}: {done} of {total}, {took}", error=True)
         elif now - said.setdefault(stage, now) >= _LINE_EVERY:
             said[stage] = now
             left = pace.left(now, total)
             rest = "" if left is None else f", {clock_words(left)} left"
-            console.print(f"{stage}: {done} of {total}, {clock_words(now - pace.began)} elapsed{rest}", markup=False)
+            so_far = clock_words(now - pace.began)
+            say(f"{stage}: {done} of {total}, {so_far} elapsed{rest}", error=True)
 
-    yield say
+    yield tell
 
 
 @contextmanager
@@ -83,23 +82,25 @@ def _bars(console: Console, paces: dict[str, Pace], clock: Callable[[], float]) 
         """Of one stage: what it took, or has taken so far and will still take. No colours: they fail on some ground."""
 
         def render(self, task: Task) -> Text:
-            return Text(_times(paces[task.description], task, clock()))
+            return Text(_times(named[task.description], task, clock()))
 
     columns = [
-        bars.TextColumn("[bold]{task.description}"),
+        bars.TextColumn("{task.description}", style="bold", markup=False),
         bars.BarColumn(bar_width=None),
         bars.TextColumn("{task.completed:.0f}/{task.total:.0f}", justify="right"),
         Times(table_column=Column(no_wrap=True)),  # the bar gives way
     ]
     tasks: dict[str, bars.TaskID] = {}
+    named: dict[str, Pace] = {}  # by what is shown
     with bars.Progress(*columns, console=console, refresh_per_second=4) as bar:
 
-        def say(stage: str, done: int, total: int) -> None:
+        def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
-                tasks[stage] = bar.add_task(stage, total=total, completed=done)
+                named[printable(stage)] = paces[stage]
+                tasks[stage] = bar.add_task(printable(stage), total=total, completed=done)
             bar.update(tasks[stage], completed=done, total=total)
 
-        yield say
+        yield tell
 
 
 def _times(pace: Pace, task: Task, now: float) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_OK, duration, emit_json, say, size, table
+from mouselift.cli.console import EXIT_OK, bold, duration, emit_json, say, size, table
 from mouselift.cli.flags import INLINE, EngineAt, Json, Threads, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
@@ -84,17 +84,15 @@ class Reconstruct:
         if out.suffix.lower() != ".ply":
             there = len(done.records) - done.made
             made = "1 sample" if done.made == 1 else f"{done.made} samples"
-            say(f"{made} made" + (f", {there} found whole and left" if there else "") + f", in [bold]{out}[/]")
-            say(f"Open [bold]{(out / done.records[0].id / 'index.html').resolve()}[/]")
+            say(f"{made} made" + (f", {there} found whole and left" if there else "") + ", in ", bold(out))
+            say("Open ", bold((out / done.records[0].id / "index.html").resolve()))
         return EXIT_OK
 
 
 def use_threads(count: int | None) -> None:
-    """Torch's threads; None: its own choice. DatasetError below one."""
+    """Torch's threads; None: its own choice."""
     import torch
 
-    if count is not None and count < 1:
-        raise DatasetError(f"--threads: expected at least 1, got {count}")
     if count is not None:
         torch.set_num_threads(count)
 
@@ -105,7 +103,6 @@ def tell_box() -> None:
         f"No --checkpoint: the small network that comes with mouselift. It learned from synthetic mice and rats at "
         f"{BOX_SIZE} px; what it is worth: docs/guides/box.md",
         error=True,
-        markup=False,
     )
 
 
@@ -122,7 +119,7 @@ def tell(found: Estimate, disk: bool) -> None:
         f"memory: about {size(found.bytes)}{free} ({found.where}){written}",
         f"time: about {duration(found.seconds)} for the network{each}; drawing comes on top",
     ):
-        say(line, error=True, markup=False)
+        say(line, error=True)
 
 
 def tell_fit(plan: Plan, steps: int) -> None:
@@ -130,7 +127,7 @@ def tell_fit(plan: Plan, steps: int) -> None:
     from mouselift.reconstruct.record import counted
 
     fits, side = counted(plan.rounds, "fit"), max(task.side for task in plan.tasks)
-    say(f"{fits} of {steps} steps, without a network, views of {side} x {side} pixels", error=True, markup=False)
+    say(f"{fits} of {steps} steps, without a network, views of {side} x {side} pixels", error=True)
 
 
 def show(records: list[SampleRecord]) -> None:

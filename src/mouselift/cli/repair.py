@@ -61,11 +61,11 @@ def show(summary: RepairSummary) -> None:
     rows += [[f"cause: {code}", str(count), ""] for code, count in sorted(summary.causes.items())]
     table(f"{summary.out}: {summary.samples} samples", ["", "samples", " "], rows)
     if summary.pooled:
-        say(f"All samples: {summary.pooled}", markup=False)
+        say(f"All samples: {summary.pooled}")
     for said, count in sorted(summary.rig.items(), key=lambda item: -item[1])[:_SAID]:
-        say(f"Rig, {count} samples: {said}", markup=False)
+        say(f"Rig, {count} samples: {said}")
     for refusal in summary.refusals:
-        say(refusal, markup=False)
+        say(refusal)
 
 
 def _change(summary: RepairSummary) -> str:

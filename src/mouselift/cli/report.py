@@ -8,7 +8,7 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say
+from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say
 from mouselift.cli.flags import INLINE, Dataset, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.report.options import ReportOptions
@@ -49,7 +49,7 @@ class Report:
             if self.json:
                 emit_json({"page": str(self.page)})
             else:
-                say(f"Open [bold]{self.page.resolve()}[/]")
+                say("Open ", bold(self.page.resolve()))
             return EXIT_OK
         with progress_bar(self.json) as progress:
             if self.audit is not None:
@@ -62,7 +62,7 @@ class Report:
             emit_json(summary)
         else:
             colour = {"pass": "green", "fail": "red", "unknown": "yellow"}[summary.verdict]
-            say(f"[bold {colour}]{summary.verdict.upper()}[/]")
-            say(summary.sentence, markup=False)
-            say(f"Open [bold]{summary.page.resolve()}[/] ({summary.bytes / 1e6:.1f} MB)")
+            say(Styled(summary.verdict.upper(), f"bold {colour}"))
+            say(summary.sentence)
+            say("Open ", bold(summary.page.resolve()), f" ({summary.bytes / 1e6:.1f} MB)")
         return EXIT_OK if summary.verdict == "pass" else EXIT_NO

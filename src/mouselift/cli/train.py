@@ -8,10 +8,11 @@ from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import EXIT_NO, EXIT_OK, emit_json, say, size, table
+from mouselift.cli.console import EXIT_NO, EXIT_OK, bold, emit_json, say, size, table
 from mouselift.cli.flags import INLINE, Json, Threads
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import DatasetError
+from mouselift.ranges import Range
 from mouselift.train.options import RecipeName, TrainOptions
 
 
@@ -40,7 +41,7 @@ class Train:
     """Train even where the audit says that cameras and pixels do not match."""
     dry_run: bool = False
     """Nothing is done: say what a step needs of memory, by what holds it. Needs no dataset, and no card."""
-    card: float = 12.0
+    card: Annotated[float, Range(0.1, 100_000.0)] = 12.0
     """GB of the card that --dry-run compares with."""
     threads: Threads = None
     json: Json = False
@@ -66,11 +67,11 @@ class Train:
             emit_json(asdict(done))
             return EXIT_OK
         for text in done.warnings:
-            say(text, error=True, markup=False)
+            say(text, error=True)
         say(f"{done.updates} updates" + (f", {done.skipped} of them skipped (not finite)" if done.skipped else ""))
         if done.best_psnr is not None:
             say(f"held-out views, foreground PSNR of the best weights: {done.best_psnr:.2f} dB")
-        say(f"Weights in [bold]{self.out / 'last.safetensors'}[/]; score them with: mouselift evaluate", markup=True)
+        say("Weights in ", bold(self.out / "last.safetensors"), "; score them with: mouselift evaluate")
         return EXIT_OK
 
     def _dry_run(self) -> int:
@@ -99,5 +100,5 @@ class Train:
         if config.network.mask_margin is not None:
             say("counted with a subject that touches every patch; patches without it take no memory")
         for text in helps:
-            say(f"would fit: {text}", markup=False)
+            say(f"would fit: {text}")
         return EXIT_OK if fits else EXIT_NO

@@ -12,6 +12,7 @@ import tyro
 
 from mouselift.cli.console import EXIT_OK, say
 from mouselift.errors import DatasetError
+from mouselift.ranges import PORTS
 from mouselift.reconstruct.options import Activated
 
 _NOT_ALONE = (
@@ -43,7 +44,7 @@ class View:
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0: every network that this machine is in. Other than the default, everyone there who
     has the printed address can read the scene, and what is sent is not encrypted; a tunnel (`ssh -L`) is safer."""
-    port: int = 8080
+    port: Annotated[int, PORTS] = 8080
     """Port; 0: any free one."""
     open: bool = False
     """Open the address in this machine's browser."""
@@ -60,9 +61,9 @@ class View:
             )
         with SplatView(*own, self.activated) if splats else LiveView(*own) as live:
             try:
-                say(f"Open {live.address}  (Ctrl-C ends it)", markup=False)
+                say(f"Open {live.address}  (Ctrl-C ends it)")
                 if not is_loopback(self.host):
-                    say(_NOT_ALONE.format(self.host), error=True, markup=False)
+                    say(_NOT_ALONE.format(self.host), error=True)
                 if self.open:
                     webbrowser.open(live.address)
                 while True:

@@ -22,6 +22,7 @@ from mouselift.engines.engine import Job, Result, Unit
 from mouselift.engines.worker import digest_of, hear_by, heard_by, run_unit, settle
 from mouselift.errors import MouseliftError
 from mouselift.progress import Step, unheard
+from mouselift.ranges import PROCESSES, Range
 
 LOG = logging.getLogger(__name__)
 
@@ -90,9 +91,8 @@ class LocalEngine:
 
 
 def worker_count(asked: int) -> int:
-    """Processes to use: as many as asked for; 0: one a core that this process may run on."""
-    if asked < 0:
-        raise MouseliftError(f"workers: expected 0 (one a core) or more, got {asked}")
+    """Processes to use: as many as asked for; 0: one a core that this process may run on. OptionError out of range."""
+    Range(0, PROCESSES).check("workers", asked)
     available = getattr(os, "sched_getaffinity", None)  # Linux: a container or a scheduler may allow fewer
     return asked or (len(available(0)) if available is not None else os.cpu_count() or 1)
 

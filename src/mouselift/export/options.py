@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from mouselift.ranges import Count, Frames, Range, Ranged
 
 from mouselift.gaussians.activated import Activated
 
@@ -15,14 +17,14 @@ ColmapForm = Literal["binary", "text"]
 
 
 @dataclass(frozen=True)
-class ExportOptions:
-    """What a format is asked for; each field names the formats that it is for."""
+class ExportOptions(Ranged):
+    """What a format is asked for; each field names the formats that it is for. OptionError for numbers out of range."""
 
-    shard_mb: int = 256
+    shard_mb: Annotated[int, Range(1, 1_000_000)] = 256
     """webdataset: at most so many MB (10^6 bytes) a tar file, but never less than one sample."""
-    frames: tuple[int, ...] = ()
+    frames: Frames = ()
     """Exactly these frames, of a recording or of a dataset's samples: --frames 786 1103. Not for webdataset."""
-    instants: int = 10
+    instants: Count = 10
     """How many instants, evenly spaced over the frames that have masks: of a recording, without --frames."""
     ground: Ground = "empty"
     """nerfstudio, colmap: what trainers learn around the subject. empty: images carry alpha, so that nothing is there.

@@ -66,8 +66,6 @@ class WebDataset:
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:
         """source: a dataset. DatasetError names the first sample that is not whole, before anything is written."""
-        if options.shard_mb < 1:
-            raise DatasetError(f"export: shard_mb: expected at least 1, got {options.shard_mb}")
         if (source / "capture.toml").is_file():
             raise DatasetError(f"{source}: expected a dataset; {what_it_is(source)}")
         splits = dict(_splits(source))

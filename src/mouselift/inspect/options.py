@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from mouselift.errors import CaptureError
+from mouselift.ranges import Instants, Range, Ranged
 
 
 @dataclass(frozen=True)
-class InspectOptions:
-    """How much of a recording is looked at."""
+class InspectOptions(Ranged):
+    """How much of a recording is looked at. OptionError for numbers out of range."""
 
-    instants: int = 60
+    instants: Instants = 60
     """How many instants, spread over the recording; with neighbours, about so many are measured."""
-    lag: int = 5
+    lag: Annotated[int, Range(0, 10_000)] = 5
     """Try frame offsets from -LAG to +LAG between cameras; 0: do not."""
-
-    def __post_init__(self) -> None:
-        if self.instants < 2 or self.lag < 0:
-            raise CaptureError(
-                f"inspect: expected at least 2 instants and a lag of at least 0, got {self.instants} and {self.lag}"
-            )

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Annotated
 
 from mouselift.errors import MaskError
+from mouselift.ranges import Count, Frame, OptionalFrame, Range, Ranged
 
 _MOST_SAMPLES = 255
 
 
 @dataclass(frozen=True)
-class MaskOptions:
-    """Defaults suit a recording of any length with one moving subject and static cameras."""
+class MaskOptions(Ranged):
+    """Defaults suit a recording of any length with one moving subject and static cameras.
 
-    every: int = 1
+    OptionError for numbers out of range, MaskError for no frames.
+    """
+
+    every: Count = 1
     """Take every n-th frame; masks are then PNGs named by frame number instead of videos."""
-    start: int = 0
+    start: Frame = 0
     """First frame."""
-    stop: int | None = None
+    stop: OptionalFrame = None
     """One past the last frame."""
-    learn_from: int = 48
+    learn_from: Annotated[int, Range(8, _MOST_SAMPLES)] = 48
     """Images a camera from which background, floor and colours are learned."""
 
     def flags(self) -> str:
@@ -30,9 +35,6 @@ class MaskOptions:
         return " ".join(flags)
 
     def __post_init__(self) -> None:
-        if self.every < 1:
-            raise MaskError(f"every: expected at least 1, got {self.every}")
-        if self.start < 0 or (self.stop is not None and self.stop <= self.start):
-            raise MaskError(f"expected 0 <= start < stop, got start {self.start}, stop {self.stop}")
-        if not 8 <= self.learn_from <= _MOST_SAMPLES:
-            raise MaskError(f"learn_from: expected 8 to {_MOST_SAMPLES}, got {self.learn_from}")
+        super().__post_init__()
+        if self.stop is not None and self.stop <= self.start:
+            raise MaskError(f"expected start < stop, got start {self.start}, stop {self.stop}")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from mouselift.errors import DatasetError, ModelError
+from mouselift.ranges import MaskMargin, OptionalCount, OptionalSide, Range, Ranged, Steps
 
 Precision = Literal["float32", "bfloat16"]
 Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
 Method = Literal["network", "fit"]
 FilterName = Literal["none", "facelift", "facelift-gradio", "facelift-training"]  # of gaussians.filters.FILTERS
-Levels3 = tuple[int, int, int]  # red, green, blue, 0..255
+Levels3 = Annotated[tuple[int, int, int], Range(0, 255)]  # red, green, blue, 0..255
 
 STEPS = 100  # of a fit: `benchmarks/fit.py` prints what fewer and more reach
 MIN_VIEWS = 4  # of a sample, for a view to be held out unasked: three are the fewest worth reconstructing from
@@ -93,7 +94,7 @@ class HoldOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructOptions:
+class ReconstructOptions(Ranged):
     """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist or numbers out of range."""
 
     checkpoint: Path | None = None
@@ -101,23 +102,23 @@ class ReconstructOptions:
     comes with it, which learned from synthetic mice and rats at 128 px."""
     method: Method = "network"
     """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
-    steps: int = STEPS
+    steps: Steps = STEPS
     """Of the fit."""
-    refine: int = 0
+    refine: Steps = 0
     """Steps by which a network's Gaussians are fitted further to the views that went in."""
     camera_colours: bool = False
     """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
     out before the fit, put back where its view is drawn and scored, and reported."""
     views: tuple[str, ...] = ()
     """Views that go in, by name; the others are held out and scored apart. All by default."""
-    size: int | None = None
+    size: OptionalSide = None
     """Pixels a side, to which images are resized with their cameras; 256 is a tenth of the work of 512."""
     filter: FilterName = "none"
     """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
     colour_bytes: bool = False
     """Write red, green, blue as bytes into the .ply, as FaceLift does, for programs that show plain points. Readers
     that expect floats only (gsply, the viewer of the 3DGS reference) then read wrong numbers."""
-    turntable: int = 60
+    turntable: Steps = 60
     """Frames of one turn; 0: no film."""
     background: Levels3 = (255, 255, 255)
     """RGB levels behind the subject, in what the network sees and in what is drawn."""
@@ -125,19 +126,17 @@ class ReconstructOptions:
     """Precision of the network's linear layers; bfloat16 halves their memory."""
     device: str | None = None
     """cpu, cuda or cuda:1; CUDA where there is one, by default."""
-    mask_margin: int | None = None
+    mask_margin: MaskMargin = None
     """Only patches within so many pixels of the subject's mask enter the network, only such pixels become Gaussians: a
     tenth of the time and less. By default what the network was trained with; FaceLift's was with all of them."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.filter not in get_args(FilterName):
             raise ModelError(f"filter: expected one of {', '.join(get_args(FilterName))}, got {self.filter!r}")
         _check_method(self, self.checkpoint is not None)
         if self.boxed and self.size is None:
             object.__setattr__(self, "size", BOX_SIZE)
-        if self.turntable < 0:
-            raise ModelError(f"turntable: expected a number of frames, 0 for none, got {self.turntable}")
-        _check(self.size, self.background, self.mask_margin)
 
     @property
     def boxed(self) -> bool:
@@ -160,7 +159,7 @@ class ReconstructOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions:
+class EvaluateOptions(Ranged):
     """What `evaluate_reconstruction` is asked for: a checkpoint or files of Gaussians, and what is held out.
 
     ModelError where both `checkpoint` and `gaussians` are given; DatasetError where options contradict one another
@@ -172,9 +171,9 @@ class EvaluateOptions:
     comes with it, which learned from synthetic mice and rats at 128 px."""
     method: Method = "network"
     """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
-    steps: int = STEPS
+    steps: Steps = STEPS
     """Of the fit."""
-    refine: int = 0
+    refine: Steps = 0
     """Steps by which a network's Gaussians are fitted further to the views that went in."""
     camera_colours: bool = False
     """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
@@ -192,7 +191,7 @@ class EvaluateOptions:
     """Views that go in, by name, instead of --hold-out; all others are held out."""
     rotate: bool = False
     """Instead: hold each view out in turn, one reconstruction each."""
-    size: int | None = None
+    size: OptionalSide = None
     """Pixels a side, to which images are resized with their cameras; 256 needs a quarter of the memory of 512."""
     background: Levels3 = (255, 255, 255)
     """RGB levels behind the subject, in what goes in, in what is drawn and in what it is compared with."""
@@ -200,15 +199,16 @@ class EvaluateOptions:
     """Precision of the network's linear layers."""
     device: str | None = None
     """cpu, cuda, cuda:1; default: CUDA where there is one."""
-    mask_margin: int | None = None
+    mask_margin: MaskMargin = None
     """Only patches within so many pixels of the subject's mask enter the network, only such pixels become Gaussians: a
     tenth of the time and less. By default what the network was trained with; FaceLift's was with all of them."""
-    samples: int | None = None
+    samples: OptionalCount = None
     """At most this many samples, spread over the dataset."""
     lpips: Path | None = None
     """Weights of LPIPS with VGG16 (a state dict, .pt or .safetensors): adds LPIPS to the figures."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.checkpoint is not None and self.gaussians is not None:
             raise ModelError("expected --checkpoint FILE, or --gaussians FOLDER with files that are there already")
         if self.gaussians is not None and (self.method == "fit" or self.refine):
@@ -223,7 +223,6 @@ class EvaluateOptions:
         if self.mask_margin is not None and self.gaussians is not None:
             raise DatasetError("--mask-margin says what enters a network; expected --checkpoint with it")
         HoldOut(self.hold_out, self.views, self.rotate)
-        _check(self.size, self.background, self.mask_margin)
 
     @property
     def boxed(self) -> bool:
@@ -245,8 +244,6 @@ def _check_method(options: ReconstructOptions | EvaluateOptions, given: bool) ->
     fits = options.method == "fit"
     if fits and (given or options.refine or options.mask_margin is not None):
         raise ModelError("--method fit uses no network; expected it without --checkpoint, --refine and --mask-margin")
-    if options.steps < 0 or options.refine < 0:
-        raise ModelError(f"steps and refine: expected at least 0, got {options.steps} and {options.refine}")
     if options.camera_colours and not (fits or options.refine):
         raise ModelError("--camera-colours belongs to a fit; expected --method fit or --refine with it")
 
@@ -255,12 +252,3 @@ def colour_of(levels: Levels3) -> tuple[float, float, float]:
     """RGB levels as red, green, blue in 0..1."""
     red, green, blue = (level / 255 for level in levels)
     return red, green, blue
-
-
-def _check(size: int | None, background: Levels3, mask_margin: int | None) -> None:
-    if mask_margin is not None and mask_margin < 0:
-        raise ModelError(f"mask_margin: expected a number of pixels of at least 0, got {mask_margin}")
-    if size is not None and size < 1:
-        raise ModelError(f"size: expected a positive number of pixels, got {size}")
-    if not all(0 <= level <= 255 for level in background):
-        raise DatasetError(f"--background: expected three levels 0..255, got {background}")

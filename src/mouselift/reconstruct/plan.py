@@ -100,8 +100,6 @@ def make_plan(
     DatasetError names the sample: unusable, not square, without a view that the rule names; or named as another one.
     """
     folders = sample_folders([samples] if isinstance(samples, Path) else samples)
-    if most is not None and most < 1:
-        raise DatasetError(f"samples: expected at least one, got {most}")
     folders = evenly_spaced(folders, most or len(folders))
     tasks = []
     progress("samples checked", 0, len(folders))

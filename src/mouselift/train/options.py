@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
+
+from mouselift.ranges import PROCESSES, OptionalCount, OptionalFrame, OptionalSide, Range, Ranged
 
 RecipeName = Literal["tiny_cpu", "box", "rtx3060", "full", "cluster"]
 TrainPrecision = Literal["float32", "bfloat16", "float16"]
@@ -13,24 +15,27 @@ TrackerName = Literal["tensorboard", "wandb"]  # of train.trackers
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainOptions:
-    """Fields of the recipe to change; what is not given stays as the recipe says."""
+class TrainOptions(Ranged):
+    """Fields of the recipe to change; what is not given stays as the recipe says.
+
+    OptionError for numbers out of range.
+    """
 
     checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift; where training begins."""
     optimiser: OptimiserName | None = None
     """adamw8bit keeps AdamW's two means in 8 bits (bitsandbytes): 2 bytes a weight that trains in place of 8."""
-    updates: int | None = None
+    updates: OptionalCount = None
     """Steps of the optimiser."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float | None, Range(1e-12, 1e3)] = None
     """Of the optimiser, after the warm-up."""
-    batch: int | None = None
+    batch: OptionalCount = None
     """Samples at a time; in each process, where torchrun started several."""
-    accumulate: int | None = None
+    accumulate: OptionalCount = None
     """Batches whose gradients make one update."""
-    size: int | None = None
+    size: OptionalSide = None
     """Pixels a side, to which images are resized with their cameras; 256 needs a quarter of the memory of 512."""
-    inputs: int | None = None
+    inputs: Annotated[int | None, Range(1, 1 << 10)] = None
     """Views that go in, drawn anew for each sample."""
     input_views: tuple[str, ...] = ()
     """Instead: the views that go in, by name, the same in every sample."""
@@ -44,11 +49,11 @@ class TrainOptions:
     """Each of several processes keeps a part of every weight only (FSDP2); else each keeps all."""
     device: str | None = None
     """cpu, cuda or cuda:1; CUDA where there is one, by default."""
-    readers: int | None = None
+    readers: Annotated[int | None, Range(0, PROCESSES)] = None
     """Processes that read samples ahead; 0: none."""
-    validate_every: int | None = None
+    validate_every: OptionalFrame = None
     """Updates between two validations on views that were held out; 0: never."""
-    keep_every: int | None = None
+    keep_every: OptionalFrame = None
     """Updates between two sets of weights that are kept beside the last and the best; 0: none."""
     facelift_file: bool | None = None
     """At the end also write last_facelift.pt, which FaceLift's own loader takes: the network and, from the checkpoint,
@@ -56,7 +61,7 @@ class TrainOptions:
     log_to: tuple[TrackerName, ...] = ()
     """Also follow the run with tensorboard or wandb (WANDB_MODE=offline: on this machine alone); the log's own lines
     stay."""
-    seed: int | None = None
+    seed: Annotated[int | None, Range(0, (1 << 63) - 1)] = None
     """Of the first weights, the order of samples and the choice of views."""
 
     @property

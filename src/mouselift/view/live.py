@@ -29,6 +29,7 @@ from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
+from mouselift.ranges import PORTS
 from mouselift.reconstruct.record import CAMERAS, SPLATS
 from mouselift.view.gate import Gate, check_host
 from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
@@ -36,7 +37,6 @@ from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
 _BLUE = (10, 132, 255)
 _ROOT = "/sample"
-_LAST_PORT = 65535  # 16 bits in TCP
 
 
 class Served(contextlib.AbstractContextManager["Served"]):
@@ -288,8 +288,7 @@ def _cameras_for(file: Path, sample: str | None) -> Path | None:
 
 def free_port(host: str, port: int) -> int:
     """`port` where nobody listens on it; any free one for 0. MouseliftError where it is taken: no other instead."""
-    if not 0 <= port <= _LAST_PORT:
-        raise MouseliftError(f"--port {port}: expected 0 (any free one) to {_LAST_PORT}")
+    PORTS.check("port", port)
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
