@@ -15,7 +15,7 @@ import torch
 
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.cli.evaluate import Evaluate
-from mouselift.errors import CheckpointError, DatasetError, ModelError
+from mouselift.errors import CheckpointError, DatasetError, ModelError, OptionError
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import encode_png
 from mouselift.models.gslrm import config as network_config
@@ -148,10 +148,10 @@ def test_more_views_than_memory(dataset: Path, checkpoint: Path, monkeypatch: py
 
 
 def test_options_out_of_range(dataset: Path, checkpoint: Path) -> None:
-    refused(DatasetError, "three levels 0..255, got", dataset, checkpoint, background=(0, 0, 300))
+    refused(OptionError, "--background: expected 0 to 255, got 300", dataset, checkpoint, background=(0, 0, 300))
     refused(DatasetError, "one of --hold-out, --views", dataset, checkpoint, hold_out=("c1",), views=("c2",))
     refused(CheckpointError, "no such checkpoint", dataset, checkpoint, lpips=Path("none.pt"))
-    refused(ModelError, "mask_margin: expected .* at least 0, got -1", dataset, checkpoint, mask_margin=-1)
+    refused(OptionError, "--mask-margin: expected 0 to .*, got -1", dataset, checkpoint, mask_margin=-1)
 
 
 def test_a_second_run_is_refused_where_it_differs(dataset: Path, checkpoint: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mouselift.capture.capture import load_capture
-from mouselift.errors import CaptureError, DatasetError, MaskError
+from mouselift.errors import CaptureError, DatasetError, MaskError, OptionError
 from mouselift.media.images import FrameSet
 from mouselift.prepare import preparation
 from mouselift.prepare.options import PrepareOptions, Shard
@@ -85,6 +85,8 @@ TASK = {f"SLURM_ARRAY_TASK_{name}": value for name, value in zip(("ID", "COUNT",
         ("slurm", TASK, Shard(2, 8)),
         ("8/8", {}, "I from 0 to N - 1"),
         ("3", TASK, "I from 0"),
+        ("3/" + "9" * 5000, {}, "I from 0"),
+        ("3/4000002", {}, "--shard: expected 1 to 4,000,001"),
         ("slurm", {}, "is not set"),
         ("slurm", TASK | {"SLURM_ARRAY_TASK_MIN": "1", "SLURM_ARRAY_TASK_MAX": "8"}, "from 0 without gaps"),
     ],
@@ -93,5 +95,5 @@ def test_parts_by_name(text: str, environment: Mapping[str, str], expected: Shar
     if isinstance(expected, Shard):
         assert Shard.parse(text, environment) == expected
     else:
-        with pytest.raises(CaptureError, match=expected):
+        with pytest.raises((CaptureError, OptionError), match=expected):
             Shard.parse(text, environment)

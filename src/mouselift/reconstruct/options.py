@@ -95,7 +95,8 @@ class HoldOut:
 
 @dataclass(frozen=True, kw_only=True)
 class ReconstructOptions(Ranged):
-    """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist or numbers out of range."""
+    """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist,
+    OptionError for numbers out of range."""
 
     checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift. Default: the small network that
