@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mouselift.ranges import Count, Frames, Range, Ranged
-
 from mouselift.gaussians.activated import Activated
+from mouselift.ranges import Count, Frames, Range, Ranged
 
 FormatName = Literal["webdataset", "nerfstudio", "colmap", "facelift", "rerun"]
 Ground = Literal["empty", "ignored"]
