@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.array_types import Vector3, frozen
-from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
 from mouselift.capture.mask_files import Masks, open_masks
@@ -99,6 +98,10 @@ def load_capture(path: Path) -> Capture:
     assert spec.rig_format is not None
     if not spec.rig_file.exists():
         raise CaptureError(f"{file}: [rig] file: no such file or folder: {spec.rig_file}")
+    from mouselift.calibration.registry import (
+        load_rig,
+    )  # all formats: an eighth of a second that workers need not spend
+
     rig = load_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
     _bind(file, spec, rig)
     cameras: list[CaptureCamera] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,10 +31,10 @@ def captures_given(words: Sequence[str | Path]) -> list[Path]:
             found += [path.parent / line for line in lines if line]
         else:
             found += _matching(str(word))
-    where = [folder_of(path) for path in found]
-    twice = sorted({str(path) for path in where if where.count(path) > 1}) if len(set(where)) < len(where) else []
-    if twice:
-        raise CaptureError(f"{twice[0]}: this capture is given more than once")
+    counts = Counter(folder_of(path) for path in found)
+    twice = min((path for path, count in counts.items() if count > 1), default=None)
+    if twice is not None:
+        raise CaptureError(f"{twice}: this capture is given more than once")
     if not found:
         raise CaptureError(f"{' '.join(map(str, words))}: expected captures, found none")
     return found

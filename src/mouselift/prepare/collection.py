@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from mouselift.atomic import write_whole
+from mouselift.atomic import whole_file, write_whole
 from mouselift.capture.capture import load_capture
 from mouselift.capture.given import captures_given, folder_of, names_of
 from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy
@@ -65,7 +66,7 @@ def prepare_collection(
     mine = dict(list(named.items())[shard.index :: shard.count]) if shard is not None else named
     with ExitStack() as stack:
         runs_on = engine or stack.enter_context(LocalEngine(workers))
-        many = _Many(mine, root, options, runs_on, progress)
+        many = ManyCaptures(mine, root, options, runs_on, progress)
         rows = many.run()
     if shard is not None:
         return Collection(split, rows)
@@ -104,17 +105,28 @@ def _gathered(
         LOG.warning("%s: one %s alone cannot be split, so a part in time validates", root, split)
         split, roles = "time", {}
     rows = [msgspec.structs.replace(row, role=roles.get(row.name)) for row in rows]
-    lists: dict[str, list[str]] = {name: [] for name in LISTS}
-    for row in there:
-        for record in read_manifest(root / row.name, Record):
-            role = roles.get(row.name) or record.split
-            if record.status == "kept" and role in lists:
-                lists[role].append(f"{(root / row.name / record.id).resolve()}\n")
-    for role, samples in lists.items():
-        write_whole(root / LISTS[role], "".join(samples).encode(), replace=True)
+    _write_lists(root, there, roles)
     made = Collection(split, rows)
     write_whole(root / COLLECTION, msgspec.json.format(msgspec.json.encode(made), indent=1) + b"\n", replace=True)
     return made
+
+
+def _write_lists(root: Path, there: Sequence[Recording], roles: Mapping[str, str]) -> None:
+    """A recording at a time: samples are too many to hold."""
+    with ExitStack() as held:
+        files = {
+            role: held.enter_context(held.enter_context(whole_file(root / name, replace=True)).open("wb"))
+            for role, name in LISTS.items()
+        }
+        for row in there:
+            dataset = (root / row.name).resolve()
+            for record in read_manifest(dataset, Record):
+                role = roles.get(row.name) or record.split
+                if record.status == "kept" and role in files:
+                    files[role].write(f"{dataset / record.id}\n".encode())
+        for stream in files.values():
+            stream.flush()
+            os.fsync(stream.fileno())  # a rename may reach the disk before the bytes do
 
 
 def _row(name: str, capture: Path, dataset: Path) -> Recording:
@@ -168,6 +180,7 @@ def as_error(error: Exception) -> MouseliftError:
 
 @dataclass(eq=False)
 class _Open:
+    name: str
     work: Preparation
     held: ExitStack  # its folder's lock
     left: int  # blocks
@@ -179,7 +192,7 @@ def _opened(capture: Path, out: Path, options: PrepareOptions) -> Preparation:
 
 
 @dataclass(eq=False)
-class _Many:
+class ManyCaptures:
     """The captures of one command on their way."""
 
     named: Mapping[str, Path]
@@ -236,7 +249,7 @@ class _Many:
                 except Exception as error:
                     self._failed(name, as_error(error))
                     continue
-                self.open[number] = _Open(work, held.pop_all(), len(blocks))
+                self.open[number] = _Open(name, work, held.pop_all(), len(blocks))
             if not blocks:
                 self._finish(number)
                 continue
@@ -245,14 +258,14 @@ class _Many:
                 yield job, block
 
     def _finish(self, number: int) -> None:
-        one, name = self.open.pop(number), list(self.named)[number]
+        one = self.open.pop(number)
         try:
             with one.held:
                 if one.error is not None:
                     raise one.error
-                self._prepared(name, one.work.complete())
+                self._prepared(one.name, one.work.complete())
         except MouseliftError as error:
-            self._failed(name, error)
+            self._failed(one.name, error)
 
     def _prepared(self, name: str, summary: PrepareSummary) -> None:
         told = str(self.named[name].absolute())

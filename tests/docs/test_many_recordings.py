@@ -1,0 +1,98 @@
+"""The commands of the page about many recordings run, at small size, and all ways end in the same dataset."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mouselift.capture.capture_toml import write_capture_toml
+from mouselift.capture.discovery import discover
+from mouselift.cli.app import run
+from mouselift.synthetic.capture import CaptureSpec, write_capture
+from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+
+PAGE = (Path(__file__).resolve().parents[2] / "docs/guides/many-recordings.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+PARTS = 2  # in place of the page's 8 or 16
+DATASET = "out/mouse7"
+
+
+def command_lines(*languages: str) -> list[str]:
+    """What is given to a shell in blocks of these languages, in order."""
+    texts = [text for language, text in BLOCKS if language in languages]
+    return [line for text in texts for line in re.findall(r"^mouselift .*|(?<=\")mouselift [^\"]*", text, re.MULTILINE)]
+
+
+def give(line: str, part: int = 0) -> None:
+    """One command, at small size and in this process; what the workflow fills in is filled in."""
+    line = line.replace("$params.capture", "recordings/mouse7").replace("$params.out", DATASET)
+    line = re.sub(r"\{wildcards\.n\}|\$n\b", str(part), line)
+    line = re.sub(r"--shard \d+/\d+", f"--shard {part}/{PARTS}", line)
+    line = re.sub(r"--workers \S+|\$\{task\.cpus\}|--engine dask://\S+", "", line)
+    small = ["--size", "64", "--on-cut", "keep", "--interpolation", "linear", "--workers", "1", "--json"]
+    words = shlex.split(line)[1:]
+    assert (
+        run([*words, *(small if "prepare" in words and "--help" not in words else ["--instants", "2", "--json"])]) == 0
+    )
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two recordings of four blocks, prepared by the first command of the page."""
+    folder = tmp_path_factory.mktemp("many")
+    first = folder / "recordings/mouse7"
+    write_capture(first, CaptureSpec(frames=4, rig=scaled_rig(markerless_rig(), 0.25), fps=2.0, gop=1, supersample=1))
+    write_capture_toml(first / "capture.toml", discover(first).spec)
+    shutil.copytree(first, folder / "recordings/mouse8")
+    return folder
+
+
+@pytest.fixture
+def alone(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The files of mouse7 as one process makes them; the test begins without them."""
+    monkeypatch.chdir(made)
+    whole = made / "alone"
+    if not whole.exists():
+        give(f"mouselift prepare recordings/mouse7 {DATASET}")
+        shutil.move(made / "out", whole)
+    shutil.rmtree("out", ignore_errors=True)
+    return files_of(whole / "mouse7")
+
+
+def test_commands_of_a_shell(made: Path, alone: dict[str, bytes]) -> None:
+    """One command, parts by hand and a cluster (tests/prepare/test_engines.py has a real one), the lot in parts."""
+    for line in command_lines(""):
+        for part in range(PARTS if "--shard" in line else 1):
+            give(line, part)
+        if "--merge" in line or "--out" in line:
+            assert files_of(made / DATASET) == alone or "--shard" in line, line
+
+
+def test_a_job_array(made: Path, alone: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
+    (script,) = [text for language, text in BLOCKS if language == "bash"]
+    assert re.search(r"--array=0-\d+", script)
+    for name, value in {"COUNT": PARTS, "MIN": 0, "MAX": PARTS - 1}.items():
+        monkeypatch.setenv(f"SLURM_ARRAY_TASK_{name}", str(value))
+    (line,) = command_lines("bash")
+    for part in range(PARTS):
+        monkeypatch.setenv("SLURM_ARRAY_TASK_ID", str(part))
+        give(line)
+    give(f"mouselift prepare recordings/mouse7 {DATASET} --merge")
+    assert files_of(made / DATASET) == alone
+
+
+@pytest.mark.parametrize("language", ["snakemake", "groovy"])
+def test_rules_of_workflows(language: str, made: Path, alone: dict[str, bytes]) -> None:
+    part, merge = command_lines(language)
+    for number in reversed(range(PARTS)):
+        give(part, number)
+    give(merge)
+    assert files_of(made / DATASET) == alone
