@@ -105,7 +105,8 @@ CODES: dict[str, Code] = {
         "too few)",
         "An error: the camera's calibration belongs to another camera or day, or it was moved: calibrate again. The "
         "audit's guide says what two and three cameras can show."),
-    "tangency-unknown": Code(_AUDIT, _W, "too few tangent planes can be compared, or the subject is too small",
+    "tangency-unknown": Code(_AUDIT, _W,
+        "too few tangent planes can be compared, the subject is too small, or masks are too rough",
         "Views whose subject is cut, or that look along their baseline, say nothing: more views are needed."),
     "view-not-compared": Code(_AUDIT, _W,
         "a view has no tangent plane in common with any other: nothing says that its camera is right",

@@ -123,10 +123,12 @@ class Geometry:
 
     @property
     def judged(self) -> bool:
-        """Cameras and silhouettes could be compared. Not so where they are far apart and masks could be the reason."""
+        """Cameras and silhouettes could be compared. Not so where masks are too rough, or where they are far apart and
+        masks could be the reason.
+        """
         blamed = any(finding.code == "tangency" for finding in self.findings)
         quiet = self.check.by_opened or not self.tangency.rms_px > MOST_RMS_PX
-        return self.check.judged and (blamed or quiet)
+        return self.check.judged and not self.check.too_rough and (blamed or quiet)
 
 
 def compare_views(sample: Sample, hull: bool = False) -> Geometry:

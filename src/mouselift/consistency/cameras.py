@@ -8,12 +8,14 @@ from functools import cache
 
 import numpy as np
 
+from mouselift.consistency.hidden_fault import hidden_fault_px
 from mouselift.consistency.hypotheses import (
     MIN_PLANES,
     OPENED_SHARE,
     ROUGH_PX,
     FaultHypothesis,
     choose_hypothesis,
+    sigma_px,
 )
 from mouselift.consistency.opened_silhouettes import OpenedTangency
 from mouselift.consistency.sensor_cut import without_cuts
@@ -26,6 +28,9 @@ from mouselift.geometry.tangent_planes import Tangency, tangency
 MOST_RMS_PX = 3.0  # residual RMS that masks can make; above it cameras are wrong, whatever explains it
 _TINY_PX = 20.0  # square root of the smallest subject's area; below it, no disagreement blames a camera
 _CERTAIN = 2.0  # times a score's limit
+# Of the half breadth. By its meaning: a camera whose image could be off by a quarter of the trunk unseen was not
+# compared, and nothing is said of it.
+_MOST_HIDDEN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +41,17 @@ class CameraCheck:
     tangency: Tangency
     hypothesis: FaultHypothesis
     findings: tuple[Finding, ...]
+    hidden_px: float | None = None  # by which one camera's image may be off unseen, where masks are rough
 
     @property
     def judged(self) -> bool:
         """There were enough tangent planes: no finding means agreement."""
         return self.hypothesis.kind != "unknown"
+
+    @property
+    def too_rough(self) -> bool:
+        """Masks let so large a fault of one camera pass that nothing is known of the cameras."""
+        return self.judged and any(finding.code == "tangency-unknown" for finding in self.findings)
 
     @property
     def faulty(self) -> bool:
@@ -96,9 +107,18 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
         findings.append(_disagreement(sample, found, hypothesis))
     else:
         findings += _not_compared(sample, found)
+    hidden = limit = None
     if (hypothesis.masks is not None and hypothesis.masks.found) or hypothesis.noise_px > ROUGH_PX:
-        findings.append(_rough(sample, hypothesis))
-    return CameraCheck(kept, found, hypothesis, tuple(findings))
+        if not blamed and hypothesis.kind != "unknown":
+            coarse = opened()
+            hidden = hidden_fault_px(coarse.planes)
+            if hypothesis.opened_share is None:
+                hidden = min(hidden, hidden_fault_px(found.planes, sigma_px(found.planes, kept)))
+            limit = _MOST_HIDDEN * coarse.silhouettes.breadth_px
+        findings.append(_rough(sample, hypothesis, hidden))
+        if hidden is not None and limit is not None and hidden > limit:
+            findings.append(_too_rough(sample, hidden, limit))
+    return CameraCheck(kept, found, hypothesis, tuple(findings), hidden)
 
 
 def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
@@ -107,9 +127,9 @@ def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
     hypothesis = replace(
         check.hypothesis, kind="several", view=None, score=score, limit=limit, masks=None, opened_share=None
     )
-    others = [finding for finding in check.findings if finding.code != "masks-rough"]
+    others = [finding for finding in check.findings if finding.code not in ("masks-rough", "tangency-unknown")]
     found = _disagreement(sample, check.tangency, hypothesis)
-    return replace(check, hypothesis=hypothesis, findings=(*others, found))
+    return replace(check, hypothesis=hypothesis, findings=(*others, found), hidden_px=None)
 
 
 def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
@@ -140,6 +160,16 @@ def _tiny(sample: Sample, smallest: float) -> Finding:
     return sample.finding("tangency-unknown", text, value=smallest, limit=_TINY_PX, advice=advice)
 
 
+def _too_rough(sample: Sample, hidden_px: float, limit_px: float) -> Finding:
+    text = (
+        f"masks are too rough to compare cameras with: one whose image is off by {_far(hidden_px)} would not show "
+        f"(expected at most {limit_px:.1f} px, a quarter of the trunk's breadth)"
+    )
+    advice = "Audit more samples of these cameras together, better masks, or images of a higher resolution."
+    value = hidden_px if np.isfinite(hidden_px) else None
+    return sample.finding("tangency-unknown", text, value=value, limit=limit_px, advice=advice)
+
+
 def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) -> Finding:
     rms = f"tangency {found.rms_px:.2f} px RMS"
     name, value, limit = None, hypothesis.score, hypothesis.limit
@@ -165,10 +195,10 @@ def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) 
     return sample.finding("tangency", text, severity=severity, camera=name, value=float(value), limit=float(limit))
 
 
-def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
+def _rough(sample: Sample, hypothesis: FaultHypothesis, hidden_px: float | None) -> Finding:
     masks, name = hypothesis.masks, None
     if hypothesis.opened_share is not None:
-        return _rough_everywhere(sample, hypothesis, hypothesis.opened_share)
+        return _rough_everywhere(sample, hypothesis, hypothesis.opened_share, hidden_px)
     parts = [f"outlines disagree by {hypothesis.noise_px:.2f} px in a way that no camera explains"]
     if masks is not None and masks.fat_view is not None:
         name = sample.views[masks.fat_view].name
@@ -176,18 +206,27 @@ def _rough(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
     for view in masks.short_views if masks is not None else ():
         name = sample.views[view].name
         parts.append(f"the mask of {name} lacks a part that other views see (a tail?)")
-    text = f"rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen"
+    text = f"rough masks: {'; '.join(parts)}; small faults of cameras cannot be seen{_unseen(hidden_px)}"
     severity = "note" if masks is None else "warning"
     return sample.finding(
         "masks-rough", text, severity=severity, camera=name, value=hypothesis.noise_px, limit=ROUGH_PX
     )
 
 
-def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float) -> Finding:
+def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float, hidden_px: float | None) -> Finding:
     text = (
         f"rough masks: outlines disagree in all views; without their thin parts (tail, ears, paws) they "
-        f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): the cameras "
-        "match to that and no finer"
+        f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): all cameras "
+        f"together match to that and no finer{_unseen(hidden_px)}"
     )
     advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
     return sample.finding("masks-rough", text, value=share, limit=OPENED_SHARE, advice=advice)
+
+
+def _unseen(hidden_px: float | None) -> str:
+    """A mean over all planes says too little of one camera."""
+    return "" if hidden_px is None else f" (one camera alone: its image may be off by {_far(hidden_px)})"
+
+
+def _far(hidden_px: float) -> str:
+    return f"{hidden_px:.1f} px" if np.isfinite(hidden_px) else "any number of pixels"

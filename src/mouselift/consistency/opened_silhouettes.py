@@ -107,7 +107,12 @@ def rough_everywhere(
     if spare_residuals < _SPARE_RESIDUALS or float(np.mean(np.abs(z) < _AGREE)) > _AGREE_SHARE:
         return False
     noise_px = float(np.sqrt(np.sum(left_px**2) / spare_residuals))
-    return noise_px > MASK_NOISE_PX and least_stretched(planes) > _STRETCHED
+    return noise_px > MASK_NOISE_PX and not stretched(planes)
+
+
+def stretched(planes: TangentPlanes) -> bool:
+    """Whether one stretch or zoom of all images explains the residuals."""
+    return least_stretched(planes) <= _STRETCHED
 
 
 def least_stretched(planes: TangentPlanes) -> float:
