@@ -19,7 +19,8 @@ class Export:
     """Write a dataset or a recording as other tools take it; the source stays as it is.
 
     FORMAT webdataset: tar files of whole samples with an index beside each, for the webdataset library and for
-    `mouselift train`, which then opens a few files in place of many thousands. nerfstudio, colmap: a scene a sample for
+    `mouselift train`, which then opens a few files in place of many thousands; OUT may be s3://bucket/folder or
+    gs://bucket/folder. nerfstudio, colmap: a scene a sample for
     trainers of Gaussians, with cameras, images, masks and points of the hull, of a dataset or of a recording. facelift:
     the layout of the released trainer. rerun: one recording for Rerun's viewer, with Gaussians where --gaussians
     says where they are; needs `pip install 'mouselift[rerun]'`. An interrupted export goes on when the same command is

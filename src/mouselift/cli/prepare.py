@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -18,6 +18,7 @@ from mouselift.prepare.options import PrepareOptions, Shard
 
 if TYPE_CHECKING:
     from mouselift.dataset.collection import Collection
+    from mouselift.export.registry import ExportSummary
     from mouselift.prepare.totals import PrepareSummary
 
 
@@ -45,6 +46,9 @@ class Prepare:
     """With --shard and --scope dataset: the first pass, which all shards make before the second."""
     merge: bool = False
     """Complete what all shards have made: the bytes of a run alone."""
+    remote: str | None = None
+    """Send the finished dataset as shards to a folder on a server, s3://bucket/folder or gs://bucket/folder: what
+    `mouselift export --format webdataset` makes, and nothing else."""
     workers: Workers = 0
     engine: EngineAt = "local"
     json: Json = False
@@ -57,6 +61,11 @@ class Prepare:
             raise CaptureError(
                 "--measure is the first pass of one shard of one capture: expected --shard I/N beside it"
             )
+        if self.remote is not None and (self.out is not None or shard is not None):
+            raise CaptureError(
+                "--remote sends one finished dataset: with --shard, give it to --merge; with --out, give "
+                "`mouselift export DATASET URL --format webdataset` for each recording"
+            )
         if self.out is not None:
             return self._many(self.out, shard)
         if len(self.captures) != 2:
@@ -66,11 +75,19 @@ class Prepare:
         return self._one(*self.captures, shard)
 
     def _one(self, path: Path, out: Path, shard: Shard | None) -> int:
+        import msgspec
+
         from mouselift.capture.capture import load_capture
+        from mouselift.dataset.remote import remote_url
+        from mouselift.export.upload import writable
         from mouselift.parallel import engine_at
         from mouselift.prepare.pipeline import prepare_dataset
         from mouselift.prepare.shards import measure_shard, merge_shards, prepare_shard
 
+        if remote_url(out) is not None:
+            raise CaptureError(f"{remote_url(out)}: expected a folder on this machine; --remote says where shards go")
+        if self.remote is not None:
+            writable(self.remote)  # before hours of work
         capture = load_capture(path)
         with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
             if self.merge:
@@ -86,13 +103,22 @@ class Prepare:
                 return EXIT_OK
             else:
                 summary = prepare_shard(capture, out, self.options, shard, engine=engine, progress=progress)
+        sent = self._sent(out, self.remote) if self.remote is not None and summary.kept else None
         if self.json:
-            emit_json(summary)
+            emit_json(summary if sent is None else msgspec.to_builtins(summary) | {"remote": asdict(sent)})
         elif shard is None:
             show(summary)
+            for note in () if sent is None else sent.notes:
+                say(note, markup=False)
         else:
             say(f"part {shard.name}: {summary.kept} of {summary.frames} frames kept; when all are made: --merge")
         return EXIT_OK if summary.kept or shard is not None else EXIT_NO
+
+    def _sent(self, dataset: Path, url: str) -> ExportSummary:
+        from mouselift.export.registry import export
+
+        with progress_bar(self.json) as progress:
+            return export(dataset, Path(url), "webdataset", progress=progress)
 
     def _many(self, root: Path, shard: Shard | None) -> int:
         from mouselift.parallel import engine_at

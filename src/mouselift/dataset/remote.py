@@ -1,4 +1,6 @@
-"""Shards on a server: S3, Google Cloud Storage or HTTP, read by ranges of bytes. Needs obstore (extra `remote`).
+"""Shards on a server: S3, Google Cloud Storage or HTTP, read by ranges of bytes; S3 and Google's are written too.
+
+Needs obstore (extra `remote`).
 
 Credentials and endpoints come from the variables that those services' own tools read (AWS_ACCESS_KEY_ID,
 AWS_ENDPOINT_URL, GOOGLE_APPLICATION_CREDENTIALS ...). An answer that breaks off is asked for again, after a pause that
@@ -16,7 +18,8 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from mouselift.atomic import write_whole
 from mouselift.errors import DatasetError, MissingExtraError
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
     from obstore.store import ObjectStore
 
 LOG = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 _URL = re.compile(r"(s3|gs|https?):/{1,2}(?=[^/])")  # a Path keeps one slash of two
 _TRIES = 6
@@ -49,8 +54,13 @@ class RemoteBytes:
     """`ByteSource` over a server's folder. Each process has its own connections."""
 
     def __init__(self, url: str) -> None:
+        if "@" in urlsplit(url).netloc:  # it would be printed, and stand in files
+            raise DatasetError(
+                "an address with a name or password before its host (@): credentials come from the environment "
+                "(AWS_..., GOOGLE_...)"
+            )
         if find_spec("obstore") is None:
-            raise MissingExtraError(f"{url}: reading from a server needs obstore: pip install 'mouselift[remote]'")
+            raise MissingExtraError(f"{url}: a server's folder needs obstore: pip install 'mouselift[remote]'")
         self.url = url
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,7 +107,51 @@ class RemoteBytes:
 
         return self._retried(file, asked)
 
-    def _retried(self, file: str, work: Callable[[], bytes]) -> bytes:
+    def found(self, file: str) -> bytes | None:
+        """Its content; None where it is not there."""
+        import obstore
+
+        def asked() -> bytes | None:
+            try:
+                return bytes(obstore.get(self._store, file).bytes())
+            except FileNotFoundError:
+                return None
+
+        return self._retried(file, asked)
+
+    def size(self, file: str) -> int | None:
+        """In bytes; None where it is not there."""
+        import obstore
+
+        def asked() -> int | None:
+            try:
+                return int(obstore.head(self._store, file)["size"])
+            except FileNotFoundError:
+                return None
+
+        return self._retried(file, asked)
+
+    def send(self, file: str, content: bytes | Path) -> None:
+        """Replaced whole, or left as it was."""
+        import obstore
+
+        self._retried(file, lambda: obstore.put(self._store, file, content), missing="there is no such bucket")
+
+    def remove(self, file: str) -> None:
+        """Whether it is there or not."""
+        import obstore
+
+        def asked() -> None:
+            try:
+                obstore.delete(self._store, file)
+            except FileNotFoundError:
+                return
+
+        self._retried(file, asked)
+
+    def _retried(
+        self, file: str, work: Callable[[], T], missing: str = "not on the server; is it a folder of shards?"
+    ) -> T:
         """DatasetError where it is not there, not allowed, or fails `_TRIES` times."""
         from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 
@@ -105,7 +159,7 @@ class RemoteBytes:
             try:
                 return work()
             except FileNotFoundError:
-                raise DatasetError(f"{self.url}/{file}: not on the server; is it a folder of shards?") from None
+                raise DatasetError(f"{self.url}/{file}: {missing}") from None
             except (PermissionDeniedError, UnauthenticatedError) as error:
                 raise DatasetError(
                     f"{self.url}/{file}: the server does not allow it ({_short(error)}); credentials come from the "
@@ -128,5 +182,6 @@ def _plain_endpoint() -> bool:
 
 
 def _short(error: Exception) -> str:
-    lines = str(error).splitlines()
+    """Without the server's own text, in which some repeat the key that was given."""
+    lines = str(error).partition("<")[0].splitlines()
     return lines[0][:200] if lines else type(error).__name__

@@ -8,6 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from mouselift.dataset.remote import remote_url
+from mouselift.errors import DatasetError
 from mouselift.export.options import ExportOptions, FormatName
 from mouselift.progress import Progress, silent
 
@@ -66,7 +68,7 @@ def export(
     workers: int = 0,
     progress: Progress = silent,
 ) -> ExportSummary:
-    """A dataset or a capture as another tool takes it, in the new folder `out`.
+    """A dataset or a capture as another tool takes it, in the new folder `out`; shards also at s3:// and gs://.
 
     workers: processes, 0: one a core, where a format has use for them. The same call goes on where a run was stopped.
     DatasetError, OutputError: what came does not fit, or `out` holds something else.
@@ -75,4 +77,7 @@ def export(
         >>> export(Path("out/mouse7"), Path("shards/mouse7"), "webdataset").samples  # doctest: +SKIP
         1152
     """
+    url = remote_url(out)
+    if url is not None and format != "webdataset":
+        raise DatasetError(f"{url}: only --format webdataset writes to a server; expected a new folder")
     return format_named(format).export(source, out, options, progress, workers)

@@ -12,6 +12,7 @@ import tarfile
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -22,11 +23,13 @@ from mouselift import __version__
 from mouselift.atomic import whole_file
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, split_samples
 from mouselift.dataset.mistaken import what_it_is
+from mouselift.dataset.remote import remote_url
 from mouselift.dataset.sample import Sample, read_sample
 from mouselift.dataset.shards import SHARDS_FILE, ShardEntry, ShardIndex, ShardSample, member_name
 from mouselift.errors import DatasetError, UnreachableError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
+from mouselift.export.upload import Upload, upload_to
 from mouselift.progress import Progress, counted, each
 from mouselift.run_folder import RunFolder
 
@@ -58,7 +61,7 @@ class _Planned:
 
 
 class WebDataset:
-    """The format."""
+    """The format. `out` may be an address on a server (s3://, gs://)."""
 
     makes = "tar files of whole samples (shard-000000.tar ...), an index beside each, and shards.json"
 
@@ -77,23 +80,34 @@ class WebDataset:
             (split, shard) for split, samples in groups.items() for shard in _shards(samples, options.shard_mb * 10**6)
         ]
         identity = {"format": "webdataset", "shard_mb": options.shard_mb, "samples": _digest(everything)}
-        run = RunFolder(out, identity, description=SHARDS_FILE, record=_NoRecord, verb="export")
-        with run.locked():
-            run.open()
-            entries: list[ShardEntry] = []
-            done = 0
-            for number, (split, samples) in enumerate(shards):
-                entries.append(_finished(out, number, samples, split) or _write(out, number, samples, split))
-                done += len(samples)
-                progress("exporting", done, len(everything))
-            run.close({"version": __version__, "shards": msgspec.to_builtins(entries)})
+        url = remote_url(out)
+        with nullcontext() if url is None else upload_to(url) as upload:
+            folder = out if upload is None else upload.folder
+            run = RunFolder(folder, identity, description=SHARDS_FILE, record=_NoRecord, verb="export")
+            with run.locked():
+                run.open()
+                if upload is not None:
+                    upload.begin()
+                entries: list[ShardEntry] = []
+                done = 0
+                for number, (split, samples) in enumerate(shards):
+                    entry = _finished(folder, number, samples, split) or _write(folder, number, samples, split)
+                    if upload is not None:
+                        upload.take(entry)
+                    entries.append(entry)
+                    done += len(samples)
+                    progress("exporting", done, len(everything))
+                run.close({"version": __version__, "shards": msgspec.to_builtins(entries)})
+            if upload is not None:
+                upload.end()
+        where = url or str(out)
         return ExportSummary(
-            out=str(out),
+            out=where,
             format="webdataset",
             samples=done,
             files=2 * len(shards) + 1,
             bytes=sum(entry.bytes for entry in entries),
-            notes=tuple(_notes(out, entries)),
+            notes=(*_notes(where, entries), *_sent(upload)),
         )
 
 
@@ -258,7 +272,12 @@ def _padding(size: int) -> int:
     return -size % _BLOCK
 
 
-def _notes(out: Path, entries: Sequence[ShardEntry]) -> Iterator[str]:
+def _sent(upload: Upload | None) -> Iterator[str]:
+    if upload is not None:
+        yield f"{upload.sent} of {upload.sent + upload.kept} shards were sent; the others were there already"
+
+
+def _notes(out: str, entries: Sequence[ShardEntry]) -> Iterator[str]:
     """The shards of each split, as webdataset and shells spell a range."""
     for split in dict.fromkeys(entry.split for entry in entries):
         numbers = [k for k, entry in enumerate(entries) if entry.split == split]

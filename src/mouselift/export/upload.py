@@ -1,0 +1,103 @@
+"""A folder of shards on a server, filled a shard at a time: a reader never takes a half-written set for a whole one.
+
+`shards.json` says that the set is complete, and is written last; while shards are on their way it says that the set is
+not. A shard is there when its index is, which follows its tar and is removed before that tar is replaced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from mouselift.dataset.remote import RemoteBytes
+from mouselift.dataset.shards import SHARDS_FILE, ShardEntry
+from mouselift.errors import DatasetError
+
+_WRITTEN = ("s3://", "gs://")
+
+
+class _Description(msgspec.Struct):
+    """shards.json, as far as it says whose the folder is."""
+
+    identity: msgspec.Raw
+    complete: bool = False
+
+
+@dataclass
+class Upload:
+    """Shards made one at a time in `folder` on this machine, and sent. sent, kept: how many were, and were there."""
+
+    server: RemoteBytes
+    folder: Path
+    sent: int = 0
+    kept: int = 0
+
+    def begin(self) -> None:
+        """DatasetError where the server's folder holds another export. Nothing is changed there yet."""
+        self._unfinished = (self.folder / SHARDS_FILE).read_bytes()
+        self._there = self.server.found(SHARDS_FILE)
+        if self._there is None:
+            return
+        where = f"{self.server.where}/{SHARDS_FILE}"
+        try:
+            theirs = msgspec.json.decode(self._there, type=_Description)
+        except msgspec.DecodeError as error:
+            raise DatasetError(f"{where}: was not written by `mouselift export` ({error}); use a new address") from None
+        mine = msgspec.json.decode(self._unfinished, type=_Description)
+        if msgspec.json.decode(theirs.identity) != msgspec.json.decode(mine.identity):
+            raise DatasetError(
+                f"{where}: holds another export: other samples, or another size of shards. Use a new address, or the "
+                "same dataset and options. Nothing was changed"
+            )
+
+    def take(self, shard: ShardEntry) -> None:
+        """Send a shard that the server lacks, as its index and its tar's size say; its tar leaves this machine."""
+        tar, index = self.folder / shard.tar, (self.folder / shard.index).read_bytes()
+        theirs = self.server.found(shard.index)
+        if theirs == index and self.server.size(shard.tar) == shard.bytes:
+            self.kept += 1
+        else:
+            self._say(self._unfinished)
+            if theirs is not None:
+                self.server.remove(shard.index)
+            self.server.send(shard.tar, tar)
+            there = self.server.size(shard.tar)
+            if there != shard.bytes:
+                raise DatasetError(
+                    f"{self.server.where}/{shard.tar}: sent {shard.bytes} bytes, {there} are there; give the same "
+                    "command again, once"
+                )
+            self.server.send(shard.index, index)
+            self.sent += 1
+        tar.unlink()
+
+    def end(self) -> None:
+        """The set is complete."""
+        self._say((self.folder / SHARDS_FILE).read_bytes())
+
+    def _say(self, description: bytes) -> None:
+        if self._there != description:
+            self.server.send(SHARDS_FILE, description)
+            self._there = description
+
+
+@contextmanager
+def upload_to(url: str) -> Iterator[Upload]:
+    """DatasetError where it cannot be written or reached."""
+    server = writable(url)
+    with TemporaryDirectory(prefix="mouselift-shards-") as folder:
+        yield Upload(server, Path(folder))
+
+
+def writable(url: str) -> RemoteBytes:
+    """The server's folder, which answered. DatasetError where it is no place to write to, or does not answer."""
+    if not url.startswith(_WRITTEN):
+        raise DatasetError(f"{url}: expected an address to write to: s3://bucket/folder or gs://bucket/folder")
+    server = RemoteBytes(url)
+    server.size(SHARDS_FILE)
+    return server
