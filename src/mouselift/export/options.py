@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
-from mouselift.gaussians.activated import Activated
 from mouselift.ranges import Count, Frames, Range, Ranged
 
+Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
 FormatName = Literal["webdataset", "nerfstudio", "colmap", "facelift", "rerun"]
 Ground = Literal["empty", "ignored"]
 LensChoice = Literal["undistort", "keep"]
