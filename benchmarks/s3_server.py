@@ -35,7 +35,7 @@ from mouselift.export.registry import export
 from mouselift.models.gslrm.config import from_scratch
 from mouselift.train.config import tiny_cpu
 from mouselift.train.loop import train_model
-from mouselift.train.optimiser import Optimiser
+from mouselift.train.optimiser import Optimiser, Step
 
 URL = Path("s3://lab/balls")
 
@@ -114,7 +114,8 @@ def compare(work: Path, port: int) -> None:
     print(f"after {kills} killed uploads: {done.notes[-1]}; equal to the local export: {same}", flush=True)
 
     proxy.least, proxy.most, proxy.cuts = 1_000, 300_000, 0  # a sample is 40 kB
-    local, there = (MultiViewDataset((split_stores(path) or ())[0]) for path in (work / "shards", URL))
+    pair = [split_stores(path) for path in (work / "shards", URL)]
+    local, there = (MultiViewDataset(stores[0]) for stores in pair if stores is not None)
     assert local.order(1) == there.order(1)
     began = time.monotonic()
     pairs = [(local.sample(at, turn), there.sample(at, turn)) for turn in range(5) for at in local.order(turn)]
@@ -127,7 +128,7 @@ def compare(work: Path, port: int) -> None:
     train_model(config, dataset, work / "whole", checked=False)
     real, steps = Optimiser.step, iter([True] * 3)
 
-    def stopping(self: Optimiser, update: int) -> object:
+    def stopping(self: Optimiser, update: int) -> Step:
         if not next(steps, False):
             raise KeyboardInterrupt
         return real(self, update)

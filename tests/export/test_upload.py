@@ -124,6 +124,17 @@ def test_another_export_is_left_alone(dataset: Path, server: Server, tmp_path: P
     assert server.held() == before
 
 
+def test_prepare_sends_what_it_made(
+    small_capture: Path, server: Server, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert Prepare((small_capture, out), remote=str(URL), workers=1, json=True).run() == 0
+    assert json.loads(capsys.readouterr().out)["remote"]["out"] == "s3://lab/mouse7"
+    assert server.held() == local(out, tmp_path / "shards")
+    assert Prepare((small_capture, out), remote=str(URL), workers=1).run() == 0
+    assert "0 of 1 shards were sent" in capsys.readouterr().out
+
+
 def test_addresses_that_are_refused(dataset: Path, server: Server) -> None:
     with pytest.raises(DatasetError, match="expected an address to write to"):
         export(dataset, Path("https://example.org/x"), "webdataset")

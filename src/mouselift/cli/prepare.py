@@ -105,11 +105,13 @@ class Prepare:
                 summary = prepare_shard(capture, out, self.options, shard, engine=engine, progress=progress)
         sent = self._sent(out, self.remote) if self.remote is not None and summary.kept else None
         if self.json:
-            emit_json(summary if sent is None else msgspec.to_builtins(summary) | {"remote": asdict(sent)})
+            emit_json(
+                summary if sent is None else msgspec.to_builtins(summary, enc_hook=str) | {"remote": asdict(sent)}
+            )
         elif shard is None:
             show(summary)
             for note in () if sent is None else sent.notes:
-                say(note, markup=False)
+                say(note)
         else:
             say(f"part {shard.name}: {summary.kept} of {summary.frames} frames kept; when all are made: --merge")
         return EXIT_OK if summary.kept or shard is not None else EXIT_NO

@@ -37,12 +37,21 @@ _PAUSE = 0.2  # seconds after the first failure, then twice as long: 6.2 in all,
 
 
 def remote_url(path: Path | str) -> str | None:
-    """The address that a path is; None where it is none, or such a folder exists."""
+    """The address that a path is; None where it is none, or such a folder exists.
+
+    DatasetError where it holds a name or password: it would be printed, and stand in files.
+    """
     text = str(path)
     found = _URL.match(text)
     if found is None or Path(text).exists():
         return None
-    return f"{found[1]}://{text[found.end() :].rstrip('/')}"
+    url = f"{found[1]}://{text[found.end() :].rstrip('/')}"
+    if "@" in urlsplit(url).netloc:
+        raise DatasetError(
+            "an address with a name or password before its host (@): credentials come from the environment (AWS_..., "
+            "GOOGLE_...)"
+        )
+    return url
 
 
 def index_cache() -> Path:
@@ -54,11 +63,6 @@ class RemoteBytes:
     """`ByteSource` over a server's folder. Each process has its own connections."""
 
     def __init__(self, url: str) -> None:
-        if "@" in urlsplit(url).netloc:  # it would be printed, and stand in files
-            raise DatasetError(
-                "an address with a name or password before its host (@): credentials come from the environment "
-                "(AWS_..., GOOGLE_...)"
-            )
         if find_spec("obstore") is None:
             raise MissingExtraError(f"{url}: a server's folder needs obstore: pip install 'mouselift[remote]'")
         self.url = url

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from mouselift.dataset.remote import RemoteBytes
+from mouselift.dataset.remote import RemoteBytes, remote_url
 from mouselift.dataset.shards import SHARDS_FILE, ShardEntry
 from mouselift.errors import DatasetError
 
@@ -96,8 +96,9 @@ def upload_to(url: str) -> Iterator[Upload]:
 
 def writable(url: str) -> RemoteBytes:
     """The server's folder, which answered. DatasetError where it is no place to write to, or does not answer."""
-    if not url.startswith(_WRITTEN):
+    address = remote_url(url)
+    if address is None or not address.startswith(_WRITTEN):
         raise DatasetError(f"{url}: expected an address to write to: s3://bucket/folder or gs://bucket/folder")
-    server = RemoteBytes(url)
+    server = RemoteBytes(address)
     server.size(SHARDS_FILE)
     return server
