@@ -1,5 +1,7 @@
 """Are datasets the same wherever their blocks run? Local, four shards and a merge, and a Dask cluster on this machine
 with a worker and the client killed in the middle; with the CPU time of each: `python benchmarks/engines.py WORK`.
+
+`--many N`: N small captures in one command, by one process and by a pool of two, in turns: what the pool costs.
 """
 
 from __future__ import annotations
@@ -56,6 +58,25 @@ def recordings(work: Path, count: int, frames: int) -> list[Path]:
             write_capture(folder, CaptureSpec(frames=frames, rig=rig, fps=4.0, gop=4, seed=k, supersample=1))
             write_capture_toml(folder / "capture.toml", discover(folder).spec)
     return found
+
+
+def many(work: Path, count: int, frames: int, size: int, rounds: int) -> None:
+    """Captures of one recording's bytes: what is compared is the engine."""
+    (first,) = recordings(work, 1, frames)
+    captures = [work / "many" / f"mouse{k}" for k in range(count)]
+    for folder in captures:
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(first, folder)
+    spent: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(rounds):
+        for workers in spent:
+            out = work / f"many{workers}"
+            shutil.rmtree(out, ignore_errors=True)
+            options = ["--size", size, "--on-cut", "keep", "--json", "--workers", workers]
+            spent[workers].append(timed(mouselift("prepare", *captures, "--out", out, *options)))
+    alone, pool = (sorted(values)[rounds // 2] for values in spent.values())
+    print(f"{count} captures of {frames} frames at {size} px, medians of {rounds}: one process {alone:.1f} CPU s,")
+    print(f"  a pool of two {pool:.1f}: {pool / alone:.2f} times; all: {spent}")
 
 
 def started(command: list[str]) -> subprocess.Popen[bytes]:
@@ -136,5 +157,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--many", type=int, help="captures")
+    parser.add_argument("--size", type=int, default=512, help="with --many")
+    parser.add_argument("--rounds", type=int, default=3, help="with --many")
     given = parser.parse_args()
-    compare(given.work, given.frames)
+    if given.many is None:
+        compare(given.work, given.frames)
+    else:
+        many(given.work, given.many, given.frames, given.size, given.rounds)

@@ -24,6 +24,7 @@ from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
 from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
 from mouselift.media.png import read_png
+from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.prepare.sample import Record
@@ -144,14 +145,15 @@ def compare_framings(
     frames = _frames(capture, options)
     results: list[WayResult] = []
     sheets: dict[str, str] = {}
-    for way in chosen:
-        folder, stage = out / way.name, renamed(progress, way.name)
-        framed = replace(way.options, frames=frames, val=0.0, on_cut="keep")
-        made = prepare_dataset(capture, folder, framed, workers=workers, progress=stage)
-        wanted = AuditOptions(hull=True, profile=options.profile)
-        audit = audit_dataset(folder, wanted, workers=workers, progress=renamed(progress, f"audit {way.name}"))
-        results.append(_result(way, folder, made, audit))
-        sheets[way.name] = image_uri(_sheet(folder))
+    with LocalEngine(workers) as engine:
+        for way in chosen:
+            folder, stage = out / way.name, renamed(progress, way.name)
+            framed = replace(way.options, frames=frames, val=0.0, on_cut="keep")
+            made = prepare_dataset(capture, folder, framed, engine=engine, progress=stage)
+            wanted = AuditOptions(hull=True, profile=options.profile)
+            audit = audit_dataset(folder, wanted, engine=engine, progress=renamed(progress, f"audit {way.name}"))
+            results.append(_result(way, folder, made, audit))
+            sheets[way.name] = image_uri(_sheet(folder))
     page = out / "compare.html"
     found = Comparison(
         str(capture.path), str(out), list(frames), profile, results, str(page), *recommendation(results, profile)

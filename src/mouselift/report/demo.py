@@ -22,6 +22,7 @@ from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
 from mouselift.media.png import read_png
+from mouselift.parallel import Engine, LocalEngine
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.progress import Progress, renamed
@@ -96,12 +97,13 @@ def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
     capture = load_capture(capture_folder)
     results: list[PresetResult] = []
     sheets: dict[str, str] = {}
-    for name in PRESETS:
-        dataset = out / name
-        options = PrepareOptions(preset=name, on_cut="keep")  # pyright: ignore[reportArgumentType]
-        prepare_dataset(capture, dataset, options, workers=workers, progress=renamed(progress, name))
-        results.append(_result(name, dataset, truth, workers, progress))
-        sheets[name] = image_uri(_sheet(dataset, truth))
+    with LocalEngine(workers) as engine:
+        for name in PRESETS:
+            dataset = out / name
+            options = PrepareOptions(preset=name, on_cut="keep")  # pyright: ignore[reportArgumentType]
+            prepare_dataset(capture, dataset, options, engine=engine, progress=renamed(progress, name))
+            results.append(_result(name, dataset, truth, engine, progress))
+            sheets[name] = image_uri(_sheet(dataset, truth))
     page, made = out / "index.html", _reconstruction(out, progress)
     render_page(
         "demo.html.j2",
@@ -160,9 +162,9 @@ def _capture(folder: Path, progress: Progress) -> Truth:
     return Truth.load(folder)
 
 
-def _result(name: str, dataset: Path, truth: Truth, workers: int, progress: Progress) -> PresetResult:
+def _result(name: str, dataset: Path, truth: Truth, engine: Engine, progress: Progress) -> PresetResult:
     ious = list(view_ious(dataset, truth, supersample=3))
-    audit = audit_dataset(dataset, workers=workers, progress=renamed(progress, f"audit {name}"))
+    audit = audit_dataset(dataset, engine=engine, progress=renamed(progress, f"audit {name}"))
     page = dataset.with_name(f"{name}.html")
     write_report(dataset, page, audit, ReportOptions(rows=4), force=True)
     numbers = ("tangency_px", "size_spread", "focal_spread")
