@@ -14,11 +14,13 @@ views", and nothing else.
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -179,7 +181,15 @@ def views_table(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
     cases = (None,) if options.only_exact else (None, *_SMALL)
     count = len(scenes(options.scenes, options.seed, options.workers))
     task = partial(answers_of_scene, seed=options.seed, draws=options.draws, cases=cases)
-    got = [answered for scene in pool.map(task, range(count)) for answered in scene]
+    kept = options.out.read_text().splitlines() if options.out is not None and options.out.exists() else []
+    done = {int(line.partition(" ")[0]): line.partition(" ")[2] for line in kept}
+    left = [index for index in range(count) if index not in done]
+    for index, scene in zip(left, pool.map(task, left), strict=True):
+        done[index] = json.dumps([asdict(answered) for answered in scene])  # NaN stays
+        if options.out is not None:
+            with options.out.open("a") as file:
+                file.write(f"{index} {done[index]}\n")
+    got = [ViewsAnswer(**answered) for line in done.values() for answered in json.loads(line)]
     print(f"\nviews: {count} scenes, seed {options.seed}; false alarms, and found / named in per cent")
     print("| views | exact samples | judged | false alarms | largest score / limit: view, all, several |", end="")
     print("".join(f" {case} |" for case in cases[1:]))
@@ -198,7 +208,7 @@ def views_table(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
         print(flush=True)
     for subject in SUBJECTS:
         exact = [a for a in got if a.subject == subject and a.case is None]
-        parts = (np.array([a.shares for a in exact if a.views == views]).max(axis=0) for views in VIEWS)
+        parts = (np.array([a.shares for a in exact if a.views == views]).max(axis=0, initial=0.0) for views in VIEWS)
         worst = ", ".join(" ".join(f"{share:.2f}" for share in part) for part in parts)
         print(f"{subject}: {sum(a.found for a in exact)} of {len(exact)} false alarms; {worst}")
 
@@ -221,6 +231,7 @@ def main() -> None:
     parser.add_argument("--views", action="store_true", help="false alarms and small faults by the number of views")
     parser.add_argument("--scenes", type=int, default=200, help="with --views")
     parser.add_argument("--draws", type=int, default=5, help="with --views: samples a scene and number up to 12 views")
+    parser.add_argument("--out", type=Path, help="with --views: scenes that are answered there are not judged again")
     options = parser.parse_args()
     start = time.monotonic()
     if options.views:

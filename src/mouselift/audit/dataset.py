@@ -14,7 +14,7 @@ from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.pooled import MOST_SAMPLES, fineness, is_inconclusive, pooled_findings, settled
+from mouselift.audit.pooled import is_inconclusive, settled
 from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
@@ -28,12 +28,12 @@ from mouselift.audit.result import (
     DatasetAudit,
     SampleReport,
 )
+from mouselift.audit.rigs import Rigs, causes_by_recording, pooled_samples
 from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.verdict import in_words, verdict
-from mouselift.consistency.pooled_tangency import PooledTangency, pool
 from mouselift.consistency.sample_planes import SamplePlanes
-from mouselift.dataset.layout import find_samples
+from mouselift.dataset.layout import find_samples, sample_names
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
@@ -66,6 +66,7 @@ _Done = tuple[int, SampleReport, Likeness, SamplePlanes | None]
 @dataclass(frozen=True, eq=False)
 class _Job:
     folders: tuple[Path, ...]
+    names: tuple[str, ...]  # of the samples
     hull: bool
     pooled: frozenset[int]  # samples whose planes are pooled
 
@@ -74,7 +75,7 @@ class _Job:
         rays = RayStatistics.empty()
         done: list[_Done] = []
         for index in each(block, step):
-            sample = load_sample(self.folders[index])
+            sample = load_sample(self.folders[index], name=self.names[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
             report, seen = audit_views(sample, self.hull)
             planes = None
@@ -108,15 +109,18 @@ def audit_dataset(
     """
     profile = profile or load_profile(options.profile)
     trainer = {} if options.trainer is None else read_trainer(options.trainer)
-    folders = find_samples(path)[:: options.every]
+    every = find_samples(path)
+    name_of = dict(zip(every, sample_names(every), strict=True))
+    folders = every[:: options.every]
     folders = folders if options.samples is None else evenly_spaced(folders, options.samples)
     collected = Collected(len(folders))
     blocks = [list(range(at, min(at + _BLOCK, len(folders)))) for at in range(0, len(folders), _BLOCK)]
-    asked = frozenset(evenly_spaced(range(len(folders)), MOST_SAMPLES))
+    asked = pooled_samples(folders)
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
-    job, heard = _Job(tuple(folders), options.hull, asked), counted(progress, "samples", 0, len(folders))
+    job = _Job(tuple(folders), tuple(name_of[folder] for folder in folders), options.hull, asked)
+    heard = counted(progress, "samples", 0, len(folders))
     for samples, rays in run_blocks(job, blocks, engine or worker_count(workers), heard):
         for index, report, like, own in samples:
             if own is not None:
@@ -128,32 +132,34 @@ def audit_dataset(
         parts[samples[0][0]] = rays
     for first in sorted(parts):
         collected.rays = collected.rays.merged(parts[first])
-    together = pool([planes[index] for index in sorted(asked)])
-    rig = planes[0].rig if planes else None
+    rigs = Rigs.pooled(planes, asked, folders)
     few: list[int] = []  # samples without a verdict of their own, which have one together
+    blamed: list[int] = []  # those of them whose cameras are wrong
     for index, report, like in inconclusive:
-        own = planes[index]
+        own, together = planes[index], rigs.of_sample(index)
         if together is not None and together.enough and own.few and report.verdict == "unknown":
-            few += [index] * (own.cameras == together.names)
-        elif together is not None and together.right and together.settles and rig is not None and own.rig == rig:
+            few.append(index)
+            blamed += [index] * (together.blame is not None)
+        elif together is not None and together.right and together.settles and own.rig is not None:
             report = settled(report, together)
         collected.add(index, report, like)
     collected.settle()
     repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
     looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
-    causes = find_causes([folders[k] for k in sorted(looked_behind)], progress, folders)
-    if together is not None and together.blame is not None and few and not causes:
-        causes = voted_causes([folders[k] for k in few])
+    causes = causes_by_recording(looked_behind, folders, lambda some, own: find_causes(some, progress, own))
+    if blamed and not causes:
+        causes = causes_by_recording(blamed, folders, lambda some, _: voted_causes(some))
     explained = any(cause.code != "unexplained" for cause in causes)
-    pooled = pooled_findings(together, explained) if together is not None else []
-    if not explained and any(finding.camera for finding in pooled):
+    pooled = rigs.findings(explained)
+    one_rig = len(rigs.labels) < 2
+    if one_rig and not explained and any(finding.camera for finding in pooled):
         causes = []  # that nothing explains the samples: one camera does
-    if explained and collected.disagreeing:  # samples that fail alone, and a cause that says why
+    if one_rig and explained and collected.disagreeing:  # samples that fail alone, and a cause that says why
         pooled = [finding for finding in pooled if finding.severity != "error"]
     found = [*pooled, *repeated, *premultiplied_findings(folders)]
     if options.trainer is not None:
         found += trainer_findings(options.trainer, trainer, collected.fewest_views())
-    return _summed_up(path, collected, profile, options.hull, causes, found, together, len(few))
+    return _summed_up(path, collected, profile, options.hull, causes, found, rigs, len(few))
 
 
 def _summed_up(
@@ -163,7 +169,7 @@ def _summed_up(
     hull: bool,
     causes: list[Cause],
     found: Sequence[Finding],
-    together: PooledTangency | None,
+    rigs: Rigs,
     compared: int,  # samples without a verdict of their own that have one together
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
@@ -171,7 +177,7 @@ def _summed_up(
     whole += duplicate_samples(collected.ids, collected.likenesses)
     described = _described(path)
     whole += _unfinished(path, described, collected.count)
-    lists, broken = read_splits(path)
+    lists, broken = read_splits(path, depth=1 + max((name.count("/") for name in collected.ids), default=0))
     whole += [
         *broken,
         *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
@@ -181,9 +187,8 @@ def _summed_up(
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
-    rough = together is not None and together.right and (together.settles or "masks-rough" in counts)
-    if answer == "pass" and together is not None and rough and not compared:
-        sentence += f" All samples together: {fineness(together)}; masks allow no finer."
+    if answer == "pass" and not compared and (rigs.settles or "masks-rough" in counts):
+        sentence += rigs.fineness()
     return DatasetAudit(
         schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
         verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,

@@ -86,10 +86,11 @@ def nearest_likeness(
     return distance, place
 
 
-def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
+def read_splits(dataset: Path, depth: int = 1) -> tuple[dict[str, list[str]], list[Finding]]:
     """({"train": names of sample folders, "val": ...}, findings) from the dataset's lists; empty where there are none.
 
-    Only the last part of each line's path is used: a dataset that was moved keeps its lists' meaning.
+    Only the last `depth` parts of each line's path are used, as many as names of samples have: a dataset that was moved
+    keeps its lists' meaning.
     """
     names: dict[str, list[str]] = {}
     found: list[Finding] = []
@@ -104,7 +105,7 @@ def read_splits(dataset: Path) -> tuple[dict[str, list[str]], list[Finding]]:
         except (UnicodeDecodeError, OSError) as error:
             found.append(Finding.of("bad-list", f"{file}: expected one sample folder a line, got: {error}"))
             continue
-        names[split] = [Path(line).name for line in lines]
+        names[split] = ["/".join(Path(line).parts[-depth:]) for line in lines]
         missing = [line for line in lines if not (dataset / line).is_dir()]  # an absolute line stays absolute
         if missing:
             text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {missing[0]}"

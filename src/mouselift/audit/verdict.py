@@ -9,6 +9,7 @@ from mouselift.diagnosis.cause import Cause
 from mouselift.findings import Finding
 
 _CAUSES = 2  # told in the sentence; all of them are in the result
+_RIGS = 3  # whose samples speak together in the sentence; all of them are in the findings
 _MOSTLY = 0.5  # a majority: fewer samples that were compared do not speak for those that were not
 
 
@@ -35,8 +36,8 @@ def in_words(
 ) -> str:
     """One or two sentences: what the verdict is, of how many samples, and why."""
     aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
-    together = next((finding for finding in whole if finding.code == "tangency-pooled"), None)
-    if answer == "pass" and together is not None:
+    together = [finding for finding in whole if finding.code == "tangency-pooled"]
+    if answer == "pass" and together:
         return _pooled(together, samples, unknown)
     if answer == "pass":
         judged = samples - unknown
@@ -76,11 +77,13 @@ def in_words(
     return f"{which}{' '.join(why)}{aside}"
 
 
-def _pooled(together: Finding, samples: int, unknown: int) -> str:
+def _pooled(together: Sequence[Finding], samples: int, unknown: int) -> str:
     """Of samples that have too few views for a verdict one by one."""
     alone = f"The cameras match the pixels in all {samples - unknown} samples that could be judged alone. "
-    message = together.message[0].upper() + together.message[1:]
-    return f"{alone if unknown < samples else ''}{message}."
+    messages = [f"{one.message[0].upper()}{one.message[1:]}." for one in together[:_RIGS]]
+    if len(together) > _RIGS:
+        messages.append(f"So for {len(together) - _RIGS} more rigs, see the findings.")
+    return f"{alone if unknown < samples else ''}{' '.join(messages)}"
 
 
 def _cause(cause: Cause) -> str:

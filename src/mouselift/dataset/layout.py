@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -55,6 +56,15 @@ def find_samples(path: Path) -> list[Path]:
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
     return sorted(found, key=lambda folder: sample_order(folder.name))
+
+
+def sample_names(folders: Sequence[Path]) -> list[str]:
+    """What tells samples apart: the folder's name, and where several recordings have samples, `recording/sample`."""
+    parents = {folder.parent.absolute() for folder in folders}
+    if len(parents) < 2:
+        return [folder.name for folder in folders]
+    common = os.path.commonpath(parents)
+    return [folder.absolute().relative_to(common).as_posix() for folder in folders]
 
 
 def sample_order(name: str) -> tuple[bool, int, str]:

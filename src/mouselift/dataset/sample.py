@@ -151,13 +151,14 @@ def _png_size(file: Path) -> tuple[int, int] | None:
     return int(width), int(height)
 
 
-def load_sample(folder: Path, colours: bool = False) -> Sample:
+def load_sample(folder: Path, colours: bool = False, *, name: str | None = None) -> Sample:
     """Reads one sample folder, of any tool. What is wrong with its files is in `Sample.findings`; nothing is raised.
 
     Views whose camera cannot exist are left out; those without a usable silhouette give their camera to
-    `Sample.unseen`. colours: keep the images' colours in `View.colours` (slower by a decode a view).
+    `Sample.unseen`. colours: keep the images' colours in `View.colours` (slower by a decode a view). name: of the
+    sample, in place of the folder's (`layout.sample_names`).
     """
-    name, file = folder.name, folder / CAMERAS_FILE
+    name, file = name or folder.name, folder / CAMERAS_FILE
     try:
         content = read_sample_file(file)
     except CalibrationError as error:

@@ -16,7 +16,7 @@ from mouselift.audit.profile import Profile, load_profile, usable_cameras
 from mouselift.audit.result import VERDICTS, DatasetAudit
 from mouselift.consistency.cameras import MOST_RMS_PX
 from mouselift.consistency.hull_coverage import COVERAGE
-from mouselift.dataset.layout import find_samples
+from mouselift.dataset.layout import find_samples, sample_names
 from mouselift.dataset.sample import View, load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
@@ -172,7 +172,8 @@ def write_report(
 
 def _folders(dataset: Path, audit: DatasetAudit) -> dict[str, Path]:
     """Sample id -> folder. DatasetError where the audit names samples that the dataset does not have."""
-    folders = {folder.name: folder for folder in find_samples(dataset)}
+    found = find_samples(dataset)
+    folders = dict(zip(sample_names(found), found, strict=True))
     lost = [sample for sample in audit.ids if sample not in folders]
     if lost:
         raise DatasetError(
