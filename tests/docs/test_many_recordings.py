@@ -12,8 +12,9 @@ import pytest
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
+from mouselift.dataset.collection import read_collection
 from mouselift.synthetic.capture import CaptureSpec, write_capture
-from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
 
 PAGE = (Path(__file__).resolve().parents[2] / "docs/guides/many-recordings.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w*)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
@@ -27,17 +28,18 @@ def command_lines(*languages: str) -> list[str]:
     return [line for text in texts for line in re.findall(r"^mouselift .*|(?<=\")mouselift [^\"]*", text, re.MULTILINE)]
 
 
-def give(line: str, part: int = 0) -> None:
-    """One command, at small size and in this process; what the workflow fills in is filled in."""
+def filled(line: str, part: int = 0) -> str:
+    """The command with what a workflow fills in; number of parts, processes and cluster are those of a small test."""
     line = line.replace("$params.capture", "recordings/mouse7").replace("$params.out", DATASET)
     line = re.sub(r"\{wildcards\.n\}|\$n\b", str(part), line)
     line = re.sub(r"--shard \d+/\d+", f"--shard {part}/{PARTS}", line)
-    line = re.sub(r"--workers \S+|\$\{task\.cpus\}|--engine dask://\S+", "", line)
+    return re.sub(r" --workers \S+| \$\{task\.cpus\}| --engine dask://\S+", "", line)
+
+
+def give(line: str, part: int = 0) -> None:
+    """One command, at small size and in this process."""
     small = ["--size", "64", "--on-cut", "keep", "--interpolation", "linear", "--workers", "1", "--json"]
-    words = shlex.split(line)[1:]
-    assert (
-        run([*words, *(small if "prepare" in words and "--help" not in words else ["--instants", "2", "--json"])]) == 0
-    )
+    assert run([*shlex.split(filled(line, part))[1:], *small]) == 0
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -46,10 +48,12 @@ def files_of(folder: Path) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two recordings of four blocks, prepared by the first command of the page."""
+    """Two recordings of three blocks."""
     folder = tmp_path_factory.mktemp("many")
     first = folder / "recordings/mouse7"
-    write_capture(first, CaptureSpec(frames=4, rig=scaled_rig(markerless_rig(), 0.25), fps=2.0, gop=1, supersample=1))
+    rig = scaled_rig(markerless_rig(), 0.25)
+    rig = Rig(rig.cameras[:3], rig.arena)
+    write_capture(first, CaptureSpec(frames=3, rig=rig, fps=2.0, gop=1, supersample=1))
     write_capture_toml(first / "capture.toml", discover(first).spec)
     shutil.copytree(first, folder / "recordings/mouse8")
     return folder
@@ -68,12 +72,26 @@ def alone(made: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
 
 
 def test_commands_of_a_shell(made: Path, alone: dict[str, bytes]) -> None:
-    """One command, parts by hand and a cluster (tests/prepare/test_engines.py has a real one), the lot in parts."""
-    for line in command_lines(""):
-        for part in range(PARTS if "--shard" in line else 1):
-            give(line, part)
-        if "--merge" in line or "--out" in line:
-            assert files_of(made / DATASET) == alone or "--shard" in line, line
+    """One command, then parts by hand; a cluster is in tests/prepare/test_engines.py."""
+    whole, part, merge = dict.fromkeys(filled(line) for line in command_lines(""))
+    give(whole)
+    assert files_of(made / DATASET) == alone
+    shutil.rmtree("out")
+    for number in range(PARTS):
+        give(part, number)
+    give(merge)
+    assert files_of(made / DATASET) == alone
+
+
+def test_a_collection_in_parts(made: Path, alone: dict[str, bytes]) -> None:
+    """Commands within a sentence. Until they are merged there is no collection."""
+    part, merge = re.findall(r"`(mouselift prepare 'recordings/\*'[^`]*)`", PAGE)
+    for number in range(PARTS):
+        give(part, number)
+        assert not (made / "out/collection.json").exists()
+    give(merge)
+    assert [one.status for one in read_collection(made / "out").recordings] == ["prepared", "prepared"]
+    assert files_of(made / DATASET) == alone
 
 
 def test_a_job_array(made: Path, alone: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,9 +108,8 @@ def test_a_job_array(made: Path, alone: dict[str, bytes], monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("language", ["snakemake", "groovy"])
-def test_rules_of_workflows(language: str, made: Path, alone: dict[str, bytes]) -> None:
+def test_rules_of_workflows(language: str) -> None:
+    """They give the commands that `test_commands_of_a_shell` runs. By hand, Snakemake 9.27 ran its rules."""
+    known = {filled(line, part) for line in command_lines("") for part in range(PARTS)}
     part, merge = command_lines(language)
-    for number in reversed(range(PARTS)):
-        give(part, number)
-    give(merge)
-    assert files_of(made / DATASET) == alone
+    assert {*(filled(part, number) for number in range(PARTS)), filled(merge)} <= known
