@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 
@@ -100,7 +103,8 @@ def _inspect(
     agreement = gathered.agreement.facts()
     keypoints = keypoint_facts(capture, source, options.instants, progress)
     given = [r.frame_offset for r in recorded]
-    lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag)
+    advice = _LagAdvice(capture.path.parent, source.frames)
+    lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag, advice)
     distances = tuple(fact.distance for fact in facts) if centre is not None and continuous else ()
     scale = Scale(capture.unit, distances, None if path is None else path.length)
     findings = [
@@ -208,8 +212,40 @@ def _gather(
     return out
 
 
+_STRETCH = 300  # frames: 3 s and more of the rates in use; an animal that walks does so longer
+
+
+@dataclass(frozen=True)
+class _LagAdvice:
+    """Commands that would let lag be measured, for this capture."""
+
+    folder: Path
+    frames: Sequence[int]
+
+    @property
+    def _name(self) -> str:
+        return shlex.quote(str(self.folder))
+
+    def more_masks(self, positions: Sequence[SubjectPosition]) -> str:
+        """A stretch in which the animal moves: where it gets farthest a frame between two instants with masks."""
+        ways = [
+            (float(np.linalg.norm(b.centre - a.centre)) / (b.frame - a.frame), (a.frame + b.frame) // 2)
+            for a, b in pairwise(positions)
+            if b.frame > a.frame
+        ]
+        last = self.frames[-1] + 1
+        middle = max(ways)[1] if ways else self.frames[0]
+        start = max(min(middle - _STRETCH // 2, last - _STRETCH), self.frames[0])
+        where = "It moves most in this stretch, as far as masks tell" if ways else "Choose one in which it moves"
+        stretch = f"--start {start} --stop {min(start + _STRETCH, last)}"
+        return f"{where}: mouselift mask {self._name} {stretch} --out FOLDER --force."
+
+    def more_instants(self, had: int) -> str:
+        return f"mouselift inspect {self._name} --instants {3 * had}."
+
+
 def _lags(
-    gathered: _Gathered, chosen: ChosenFrames, given: Sequence[int], continuous: bool, lag: int
+    gathered: _Gathered, chosen: ChosenFrames, given: Sequence[int], continuous: bool, lag: int, advice: _LagAdvice
 ) -> tuple[tuple[LagFacts, ...], str, list[Finding]]:
     """(per camera, in words, findings)."""
     if not continuous:
@@ -220,15 +256,16 @@ def _lags(
         return (), "Not measured: --lag 0.", []
     if chosen.reach == 0:
         said = (
-            f"Not measured: it needs masks of {2 * lag + 1} consecutive frames, and there are none. A stretch in which "
-            "the animal moves is enough: mouselift mask CAPTURE --start 0 --stop 300 --out FOLDER --force."
+            f"Not measured: it needs masks of {2 * lag + 1} consecutive frames, and there are none. "
+            f"{advice.more_masks(gathered.positions)}"
         )
         return (), said, []
     moving = len(gathered.tables)
     if moving < MIN_INSTANTS:
         said = (
             f"Undecided: the outline moves by {MOVING_PX} px a frame or more at {moving} of {len(gathered.motions)} "
-            f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More of them: --instants."
+            f"instants, {MIN_INSTANTS} are needed; while the animal rests, lag says nothing. More of them: "
+            f"{advice.more_instants(len(gathered.motions))}"
         )
         return (), said, []
     tables = np.stack(list(gathered.tables.values()))

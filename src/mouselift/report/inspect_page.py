@@ -12,16 +12,20 @@ from mouselift import __version__
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
-from mouselift.inspect.facts import CameraFacts, Inspection, LagFacts
+from mouselift.inspect.facts import Inspection, LagFacts
 from mouselift.report.charts import Axis, Chart, Values, legend, number, over_frames, series_style, value_axis
 from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page
 from mouselift.report.sheet import GREY, contact_sheet, tile_of_source
+from mouselift.report.tangent_sheet import GAP_LIMIT_PX
 from mouselift.sampling import evenly_spaced
 
 _TILE = 190
 _ROWS = 3  # instants on the contact sheet
 _WIDTH, _HEIGHT = 520, 430
 _CAMERA = 16.0  # length of a camera's sign, chart units
+_LONGEST = 14  # letters of a name
+_LETTER, _LINE = 7.2, 14.0  # width of a letter, height of a line, at most: the browser's test measures them
+_TRIED = 12  # half lines up and down
 _ROOM = 0.16  # of the extent, kept free around it for names
 
 Flat = Float64[Array, "n 2"]
@@ -51,6 +55,7 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         path_chart=_path_plan(found) if found.path is not None else "",
         residual_chart=residuals,
         area_chart=areas,
+        confirmed=confirmed(found),
         legend=legend([camera.name for camera in found.cameras]),
         lags={fact.camera: fact for fact in found.lag},
     )
@@ -62,6 +67,37 @@ def _sentence(found: Inspection) -> str:
     if not said:
         return "Nothing wrong was found." if found.instants else "Nothing wrong was found in what needs no masks."
     return f"Found: {', '.join(said)}."
+
+
+def confirmed(found: Inspection) -> list[str]:
+    """What the outlines confirm, and what nothing compared: a line each."""
+    said: list[str] = []
+    apart = {finding.camera for finding in found.findings if finding.code == "views-disagree"}
+    if found.agreement is None:
+        said.append("Calibration: not compared; that needs masks.")
+    else:
+        near = [name for name, px in found.agreement.camera_px.items() if px is not None and px < GAP_LIMIT_PX]
+        near = [name for name in near if name not in apart and None not in apart]
+        if near:
+            said.append(
+                f"Calibration, confirmed by the outlines for {', '.join(near)}: half of their tangent planes miss by "
+                f"less than {GAP_LIMIT_PX:g} px of the source over {len(found.instants)} instants."
+            )
+        others = [name for name in found.agreement.camera_px if name not in near]
+        if others:
+            said.append(f"Calibration, not confirmed for {', '.join(others)}: masks or cameras are off by more.")
+    for words, late in (("in step", False), ("late or early", True)):
+        names = [fact.camera for fact in found.lag if fact.best is not None and bool(fact.best) == late]
+        if names:
+            said.append(f"Time, {words} by the outlines: {', '.join(names)}.")
+    open_ = [
+        camera.name
+        for camera in found.cameras
+        if camera.name not in {f.camera for f in found.lag if f.best is not None}
+    ]
+    if open_:
+        said.append(f"Time, not confirmed for {', '.join(open_)}.")
+    return said
 
 
 def _facts(found: Inspection) -> list[Fact]:
@@ -176,10 +212,14 @@ def _rig(found: Inspection, x: Vector3, y: Vector3, y_label: str, title: str, fl
     if floor is not None:
         chart.across(along.at(floor), "limit")
         chart.text(chart.x_range[1], along.at(floor) - 5, "floor", "end", "note")
-    taken: list[tuple[float, float]] = []
-    for camera, (a, b) in named:
-        looks = np.array(camera.looks)
-        _camera(chart, camera, (across.at(a), along.at(b)), np.array([looks @ x, -(looks @ y)]), taken)
+    spots = [(across.at(a), along.at(b)) for _, (a, b) in named]
+    ways = [np.array([looks @ x, -(looks @ y)]) for looks in (np.array(camera.looks) for camera in found.cameras)]
+    for spot, way in zip(spots, ways, strict=True):
+        _camera(chart, spot, way)
+    named_at = [camera.name for camera in found.cameras]
+    for name, place in zip(named_at, name_places(chart, named_at, spots, ways), strict=True):
+        if place is not None:
+            chart.text(*place, name[:_LONGEST], "middle", "value")
     for a, b in walked.tolist():
         chart.mark("circle", across.at(a), along.at(b), 2, "dot")
     if not len(walked):
@@ -193,26 +233,52 @@ def _flat(points: Sequence[Sequence[float]], x: Vector3, y: Vector3) -> Flat:
     return np.stack([at @ x, at @ y], axis=1)
 
 
-def _camera(
-    chart: Chart, camera: CameraFacts, at: tuple[float, float], looks: np.ndarray, taken: list[tuple[float, float]]
-) -> None:
-    """A triangle that opens where the camera looks; its name behind it, clear of the names in `taken`."""
-    length = float(np.linalg.norm(looks))  # below 1 where it looks into the page
-    way = looks / length if length > 1e-6 else np.array([0.0, 1.0])
+def _camera(chart: Chart, at: tuple[float, float], looks: np.ndarray) -> None:
+    """A triangle that opens where the camera looks."""
+    way, length = _unit(looks)
     side = np.array([-way[1], way[0]])
     tip = np.array(at)
     ends = [tip + _CAMERA * max(length, 0.25) * way + sign * 0.5 * _CAMERA * side for sign in (1, -1)]
     points = " ".join(f"{p[0]:.1f},{p[1]:.1f}" for p in (tip, *ends))
     chart.parts.append(f'<polygon class="camera" points="{points}"/>')
-    name = camera.name[:14]
-    half = 3.6 * len(name)  # of its width, about
-    x, y = (float(v) for v in tip - way * (8 + 0.8 * half * abs(way[0])))
-    low, high = chart.x_range
-    x, y = min(max(x, low + half), high - half), y + 4
-    while any(abs(y - b) < 14 and abs(x - a) < 2 * half for a, b in taken):
-        y += 14 if way[1] <= 0 else -14
-    taken.append((x, y))
-    chart.text(x, y, name, "middle", "value")
+
+
+def _unit(looks: np.ndarray) -> tuple[np.ndarray, float]:
+    """(direction, length); below 1 where it looks into the page."""
+    length = float(np.linalg.norm(looks))
+    return (looks / length if length > 1e-6 else np.array([0.0, 1.0])), length
+
+
+def name_places(
+    chart: Chart, names: Sequence[str], spots: Sequence[tuple[float, float]], looks: Sequence[np.ndarray]
+) -> list[tuple[float, float] | None]:
+    """The middle of each name's base line: behind its camera, else above or below, clear of names and of cameras.
+
+    None where no such place is in the chart; the table below it has that camera all the same.
+    """
+    taken = [(x, y, 0.6 * _CAMERA, 0.6 * _CAMERA) for x, y in spots]  # middle, half width, half height
+    (left, right), (bottom, top) = chart.x_range, chart.y_range
+    out: list[tuple[float, float] | None] = []
+    for name, tip, look in zip(names, spots, looks, strict=True):
+        way, _ = _unit(look)
+        half = _LETTER / 2 * len(name[:_LONGEST]) + 2
+        x, y = (float(v) for v in np.array(tip) - way * (_CAMERA + half * abs(way[0])))
+        x = min(max(x, left + half), right - half)
+        rows = sorted(range(-_TRIED, _TRIED + 1), key=lambda k: (abs(k), k * way[1] > 0))
+        free = (
+            (x, y + 0.5 * _LINE * k)
+            for k in rows
+            if top + _LINE / 2 <= y + 0.5 * _LINE * k <= bottom - _LINE / 2
+            and all(
+                abs(x - a) >= half + wide or abs(y + 0.5 * _LINE * k - b) >= _LINE / 2 + high
+                for a, b, wide, high in taken
+            )
+        )
+        place = next(free, None)
+        if place is not None:
+            taken.append((*place, half, _LINE / 2))
+        out.append(None if place is None else (place[0], place[1] + 4))
+    return out
 
 
 def _path_plan(found: Inspection) -> Markup:

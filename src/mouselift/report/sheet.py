@@ -13,7 +13,8 @@ from mouselift.atomic import write_whole
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.media.images import Image
+from mouselift.masks.quality import measure, rounded_median
+from mouselift.media.images import FrameSet, Image
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
 
@@ -79,7 +80,10 @@ def contact_sheet(
 def mask_sheet(
     capture: Capture, path: Path, rows: int, tile: int = 200, seed: int | None = None, progress: Progress = silent
 ) -> Path:
-    """`rows` frames that have masks, evenly spread (or drawn at random with `seed`), all cameras; a PNG at `path`."""
+    """`rows` frames that have masks, evenly spread (or drawn at random with `seed`), all cameras; a PNG at `path`.
+
+    On each view, its outline mismatch: the median distance of its tangent points from the other views' planes.
+    """
     source = CaptureSource(capture)
     frames = masked_frames(source)
     if seed is None:
@@ -88,7 +92,7 @@ def mask_sheet(
         at = np.sort(np.random.default_rng(seed).choice(len(frames), min(rows, len(frames)), replace=False))
         chosen = [frames[int(i)] for i in at]
     tiles = [
-        [tile_of_source(view.image, view.mask, tile) for view in frameset.views if view.image is not None]
+        _row(frameset, source.cameras, tile)
         for frameset in each(source.read(chosen), counted(progress, "contact sheet", 0, len(chosen)))
     ]
     source.close()
@@ -96,6 +100,20 @@ def mask_sheet(
     _, data = cv2.imencode(".png", sheet[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     write_whole(path, data.tobytes(), replace=True)
     return path
+
+
+def _row(frameset: FrameSet, names: Sequence[str], side: int) -> list[Tile]:
+    """A tile a camera, in their order; grey where it has no image."""
+    views = [view for view in frameset.views if view.image is not None]
+    found = measure([view.camera for view in views], [view.mask for view in views], frameset.frame, None)
+    row = dict.fromkeys(names, np.full((side, side, 3), GREY, np.uint8))
+    for view, record in zip(views, found.views, strict=True):
+        assert view.image is not None
+        row[view.camera.name] = tile = tile_of_source(view.image, view.mask, side)
+        if record.state == "ok":
+            off = rounded_median(record.tangency_px)
+            caption(tile, "not compared" if off is None else f"{off:.1f} px off", (6, 14), OUTLINE)
+    return list(row.values())
 
 
 def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
