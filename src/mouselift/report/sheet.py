@@ -112,7 +112,9 @@ def _row(frameset: FrameSet, names: Sequence[str], side: int) -> list[Tile]:
         row[view.camera.name] = tile = tile_of_source(view.image, view.mask, side)
         if record.state == "ok":
             off = rounded_median(record.tangency_px)
-            caption(tile, "not compared" if off is None else f"{off:.1f} px off", (6, 14), OUTLINE)
+            said = "not compared" if off is None else f"{off:.1f} px off"
+            tile[: _LABEL_HEIGHT - 4, : 8 * len(said)] = PAPER
+            caption(tile, said, (4, 13), INK)
     return list(row.values())
 
 
