@@ -1,10 +1,11 @@
 """Kills every verb that fills a folder before each of its changes on disk, and at random moments; then runs it again.
 
-    python benchmarks/kill_everywhere.py [--verbs prepare mask ...] [--random 200] [--results FILE.json]
+    python benchmarks/kill_everywhere.py [--verbs prepare mask ...] [--points 40] [--random 200] [--results FILE.json]
 
 The second run must end well and leave the bytes of a run that nothing disturbed. A tiny recording (72 x 64 px) and one
-process that forks for each run keep a point below a second. Files that two undisturbed runs write differently (times in
-a log) are compared by name alone, and counted under `timed`. Random moments are for `prepare` and `mask`, a half each.
+process that forks for each run keep a point short. --points: at most so many of each verb, evenly spaced over all, both
+ends included. Files that two undisturbed runs write differently (times in a log) are compared by name alone, and
+counted under `timed`. Random moments are for `prepare` and `mask`, a half each, or for the one of them that is named.
 Exit code 1 where a point failed.
 """
 
@@ -27,11 +28,12 @@ from pathlib import Path
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
 from kill_points import KillPoint
-from mouselift.atomic import TEMPORARY
 from mouselift.cli.app import run
 from mouselift.run_folder import LOCK
+from mouselift.sampling import evenly_spaced
 
 VERBS = ("prepare", "mask", "repair", "reconstruct", "evaluate", "compare", "train", "report")
+_KILLED = {"prepare", "mask"}  # at random moments too
 _LOADED = (
     "prepare.pipeline", "prepare.preparation", "masks.segment_capture", "repair.dataset", "reconstruct.pipeline",
     "report.compare", "report.dataset_page", "report.reconstruction_page", "report.evaluation_page", "train.loop",
@@ -44,7 +46,8 @@ class Outcome:
     """Of one verb. failures: point -> what was wrong."""
 
     verb: str
-    points: int = 0
+    points: int = 0  # changes on disk of one run
+    tried: int = 0  # of them
     kinds: dict[str, int] = field(default_factory=dict)
     timed: list[str] = field(default_factory=list)
     random: int = 0
@@ -54,19 +57,20 @@ class Outcome:
 
 def arguments(verb: str, root: Path) -> list[str]:
     """The command line; all that it reads and writes lies in `root`."""
-    capture, dataset, out = str(root / "mouse"), str(root / "dataset"), str(root / "out")
+    capture, out = str(root / "mouse"), str(root / "out")
+    short, split = str(root / "one"), str(root / "split")
     one = ["--workers", "1", "-q"]
     fit = ["--method", "fit", "--steps", "1", "--size", "16", *one]
     framed = ["--size", "32", "--on-cut", "keep", "--frames", "0", "1", "2"]
     return {
         "prepare": ["prepare", capture, out, *framed, *one],
         "mask": ["mask", capture, "--out", out, "--force", *one],
-        "repair": ["repair", dataset, out, *one],
-        "reconstruct": ["reconstruct", dataset, out, "--turntable", "2", *fit],
-        "evaluate": ["evaluate", dataset, "--out", out, *fit],
-        "compare": ["compare", capture, out, "--size", "32", "--frames", "0", "1", "--presets", "per-view", *one],
-        "train": ["train", "tiny_cpu", dataset, out, "--updates", "2", "--size", "16", "--unchecked", "-q"],
-        "report": ["report", dataset, str(root / "out/page.html"), "--force", "--rows", "1", *one],
+        "repair": ["repair", short, out, *one],
+        "reconstruct": ["reconstruct", short, out, "--turntable", "2", *fit],
+        "evaluate": ["evaluate", short, "--out", out, *fit],
+        "compare": ["compare", capture, out, "--size", "32", "--frames", "0", "--presets", "per-view", *one],
+        "train": ["train", "tiny_cpu", split, out, "--updates", "2", "--size", "16", "--unchecked", "-q"],
+        "report": ["report", short, str(root / "out/page.html"), "--force", "--rows", "1", *one],
     }[verb]
 
 
@@ -92,11 +96,11 @@ def forked(work: Callable[[], int], log: Path, after: float | None = None) -> tu
 
 
 def content(root: Path, place: Path) -> dict[str, bytes]:
-    """Bytes by name; folders' own paths are taken out of them. A page's unfinished file is no part of it."""
+    """Bytes by name; folders' own paths are taken out of them."""
     return {
         path.relative_to(root).as_posix(): path.read_bytes().replace(os.fsencode(place), b"ROOT")
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != LOCK and not (path.suffix == ".html" and path.name.startswith(TEMPORARY))
+        if path.is_file() and path.name != LOCK
     }
 
 
@@ -177,16 +181,21 @@ def make_input(folder: Path) -> int:
     from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 
     capture = folder / "mouse"
-    write_capture(capture, CaptureSpec(frames=3, rig=scaled_rig(markerless_rig(), 1 / 16), fps=2.0, seed=3))
+    write_capture(capture, CaptureSpec(frames=8, rig=scaled_rig(markerless_rig(), 1 / 16), fps=2.0, seed=3))
     write_capture_toml(capture / "capture.toml", discover(capture).spec)
-    return run([*arguments("prepare", folder)[:2], str(folder / "dataset"), *arguments("prepare", folder)[3:]])
+    given = [*arguments("prepare", folder)[:2], "--size", "32", "--on-cut", "keep", "--workers", "1", "-q"]
+    one = run([*given[:2], str(folder / "one"), *given[2:], "--frames", "0"])
+    return one or run(
+        [*given[:2], str(folder / "split"), *given[2:], "--frames", "0", "7", "--val", "0.5", "--gap", "0"]
+    )
 
 
-def tried(verb: str, given: Path, work: Path, moments: int) -> Outcome:
+def tried(verb: str, given: Path, work: Path, points: int, moments: int) -> Outcome:
     begun = time.perf_counter()
     trial = Trial(verb, given, work)
-    for number in range(1, trial.outcome.points + 1):
+    for number in evenly_spaced(range(1, trial.outcome.points + 1), points or trial.outcome.points):
         trial.at_point(number)
+        trial.outcome.tried += 1
     draw = random.Random(verb)
     for _ in range(moments):
         trial.at_random(draw.uniform(0.0, trial.seconds))
@@ -197,6 +206,7 @@ def tried(verb: str, given: Path, work: Path, moments: int) -> Outcome:
 def main(given: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--verbs", nargs="+", default=list(VERBS), choices=VERBS)
+    parser.add_argument("--points", type=int, default=0, help="at most so many of each verb; 0: all")
     parser.add_argument("--random", type=int, default=0, help="moments, half for prepare, half for mask")
     parser.add_argument("--results", type=Path)
     asked = parser.parse_args(given)
@@ -208,13 +218,13 @@ def main(given: Sequence[str] | None = None) -> int:
         if (code := forked(lambda: make_input(work / "given"), work / "log")[0]) != 0:
             raise SystemExit(f"no input: {code}\n{(work / 'log').read_text()}")
         for verb in asked.verbs:
-            moments = asked.random // 2 if verb in ("prepare", "mask") else 0
-            outcomes.append(tried(verb, work / "given", work, moments))
+            moments = asked.random // len(_KILLED & {*asked.verbs}) if verb in _KILLED else 0
+            outcomes.append(tried(verb, work / "given", work, asked.points, moments))
             done = outcomes[-1]
             kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(Counter(done.kinds).items()))
             print(
-                f"{verb}: {done.points} points ({kinds}), {done.random} moments, {len(done.failures)} failed, "
-                f"{done.seconds:.0f} s; by name alone: {', '.join(done.timed) or 'none'}",
+                f"{verb}: {done.tried} of {done.points} points ({kinds}), {done.random} moments, "
+                f"{len(done.failures)} failed, {done.seconds:.0f} s; by name alone: {', '.join(done.timed) or 'none'}",
                 flush=True,
             )
             if asked.results:

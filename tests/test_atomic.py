@@ -110,3 +110,20 @@ def fail_twice(path: Path) -> None:
 def _made(folder: Path) -> Path:
     folder.mkdir()
     return folder
+
+
+def test_what_a_killed_run_left_of_a_file_goes(tmp_path: Path) -> None:
+    child = os.fork()
+    if child == 0:
+        with whole_file(tmp_path / "page.html"):
+            os._exit(0)  # as a kill: nothing is cleaned up
+    os.waitpid(child, 0)
+    (left,) = (path.name for path in tmp_path.iterdir())
+    (tmp_path / left.replace("page.html", "other.html")).touch()
+    alive = left.replace(f"~{child}~", f"~{os.getppid()}~")
+    (tmp_path / alive).touch()
+    with whole_file(tmp_path / "page.html", replace=True) as first:
+        write_whole(tmp_path / "page.html", b"by another thread")
+        assert first.exists()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"page.html", alive, left.replace("page.html", "other.html")}

@@ -16,7 +16,8 @@ from pathlib import Path
 from mouselift.errors import OutputError, why_not
 
 TEMPORARY = ".mouselift-writing-"  # begins the hidden names that hold what is not finished
-_LONGEST = 200  # bytes of a name that are kept in a hidden one: 255 are allowed
+_LONGEST = 160  # bytes of a name that are kept in a hidden one: 255 are allowed
+_writing: set[str] = set()  # hidden names that this process writes to
 _ABANDONED = 3600.0  # seconds: what another machine began earlier is nobody's; a sample is written in less than one
 
 
@@ -33,7 +34,11 @@ def this_process() -> tuple[str, int]:
 def hidden_by_us(path: Path) -> Path:
     """As `hidden`, for a folder that another process may make at the same time: the name says who, and is new."""
     host, process = this_process()
-    return path.with_name(f"{TEMPORARY}~{host}~{process}~{secrets.token_hex(4)}~{path.name}")
+    return path.with_name(f"{TEMPORARY}~{host}~{process}~{secrets.token_hex(4)}~{_end(path)}")
+
+
+def _end(path: Path) -> str:
+    return path.name.encode(errors="surrogateescape")[-_LONGEST:].decode(errors="ignore")
 
 
 def is_abandoned(path: Path) -> bool:
@@ -93,15 +98,16 @@ def check_outside(path: Path, folder: Path) -> None:
 def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
     """A new hidden file to write to: it becomes `path` when the block ends well, and is removed when it does not.
 
-    Its name is drawn by chance, so it is nobody's, and ends as `path` does. Folders are made. OutputError where `path`
-    is a folder, is taken (without `replace`), or cannot be written.
+    Its name is drawn by chance, so it is nobody's, and ends as `path` does. Folders are made; what a killed run left of
+    `path` goes. OutputError where `path` is a folder, is taken (without `replace`), or cannot be written.
     """
     _check_free(path, replace)
-    end = path.name.encode(errors="surrogateescape")[-_LONGEST:].decode(errors="ignore")
-    temporary = path.with_name(f"{TEMPORARY}{secrets.token_hex(8)}-{end}")
+    temporary = hidden_by_us(path)
     made = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _remove_abandoned(path)
+        _writing.add(temporary.name)
         create_new(temporary)
         made = True
         yield temporary
@@ -115,6 +121,17 @@ def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
         if made:
             with suppress(OSError):  # what went wrong first is what is said
                 temporary.unlink(missing_ok=True)
+        _writing.discard(temporary.name)
+
+
+def _remove_abandoned(path: Path) -> None:
+    """Hidden files of `whole_file` for `path` to which nobody writes any more."""
+    names = [name for name in os.listdir(path.parent) if name.startswith(f"{TEMPORARY}~")]
+    for name in names:
+        old = path.with_name(name)
+        if name.endswith(f"~{_end(path)}") and name not in _writing and is_abandoned(old):
+            with suppress(OSError):
+                old.unlink()
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes], replace: bool = False) -> None:

@@ -98,9 +98,9 @@ class LineIndex:
                     places.append(start * len(paths) + number)
                 start += len(line)
         self._step = len(paths)
-        unsorted = np.array(keys, dtype=np.int64)
+        unsorted = np.frombuffer(keys, dtype=np.int64)
         order = np.argsort(unsorted, kind="stable")  # of one sample's lines the last stays the last
-        self._keys, self._places = unsorted[order], np.array(places, dtype=np.int64)[order]
+        self._keys, self._places = unsorted[order], np.frombuffer(places, dtype=np.int64)[order]
 
     def __enter__(self) -> LineIndex:
         return self

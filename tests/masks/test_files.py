@@ -247,6 +247,12 @@ def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
         segment_capture(capture, out, MaskOptions(every=3))
     with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\). Name another folder \(--out\)"):
         segment_capture(capture, out, MaskOptions(every=2, learn_from=30))
+    image = capture.cameras[0].images / "0007.png"
+    data = image.read_bytes()
+    image.write_bytes(data[:-1] + b"?")  # another one of the same size
+    with pytest.raises(DatasetError, match="cameras, videos, up or floor"):
+        segment_capture(capture, out, MaskOptions(every=2))
+    image.write_bytes(data)
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DatasetError, match="not empty"):
         segment_capture(capture, tmp_path, MaskOptions(every=2))

@@ -83,6 +83,10 @@ def test_an_interrupted_run_goes_on(dataset: Path, tmp_path: Path) -> None:
     repair_dataset(dataset, again, workers=1)
     assert (again / "manifest.jsonl").read_bytes() == (whole / "manifest.jsonl").read_bytes()
     assert not (again / ".journal.jsonl").exists()
+    image = sorted((dataset / "000001/images").iterdir())[2]
+    image.write_bytes(image.read_bytes()[:-1] + b"?")  # of the same size
+    with pytest.raises(DatasetError, match=r"000001: changed since .* \(1 of 3 samples did\)"):
+        repair_dataset(dataset, again, workers=1)
 
 
 def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:

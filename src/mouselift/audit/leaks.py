@@ -147,7 +147,7 @@ def _neighbours(
     if len(known) < 2 or len(set(known)) < len(known):
         return []
     theirs, mine = ({f: ids[i] for i in part if (f := frames[i]) is not None} for part in (train, val))
-    found = neighbour_finding(theirs, mine, int(np.diff(known).min()), frame_rate)
+    found = neighbour_finding(np.array(list(theirs)), mine, int(np.diff(known).min()), frame_rate)
     return [] if found is None else [found]
 
 

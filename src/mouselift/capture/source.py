@@ -68,9 +68,14 @@ class Track:
 
     def numbers(self, frames: Sequence[int]) -> list[int]:
         """The number in the file of each frame; `LOST` where the camera has no image of it."""
+        return self.placed(np.asarray(frames, dtype=np.int64)).tolist()
+
+    def placed(self, frames: Int64[Array, " f"]) -> Int64[Array, " f"]:
+        """As `numbers`, of many frames."""
         if not self.runs:
-            return [frame + self.shift for frame in frames]
-        return [LOST if image == LOST else image + self.shift for image in images_at(self.runs, frames).tolist()]
+            return frames + self.shift
+        images = images_at(self.runs, frames)
+        return np.where(images == LOST, LOST, images + self.shift)
 
     @property
     def held(self) -> Collection[int]:
@@ -146,16 +151,16 @@ class CaptureSource:
             found += [track.images.path, *([track.masks.path] if track.masks else [])]
         return tuple(found)
 
-    def blocks(self, frames: Sequence[int]) -> list[list[int]]:
-        first, numbers = self.tracks[0].images, np.asarray(frames, dtype=np.int64)
+    def blocks(self, frames: Sequence[int] | Int64[Array, " f"]) -> list[Sequence[int]]:
+        first, numbers = self.tracks[0].images, np.fromiter(frames, dtype=np.int64)
         if isinstance(first.media, VideoInfo):
             # A lost frame is read with the images before it.
-            images = np.maximum.accumulate(np.asarray(first.numbers(frames), dtype=np.int64))
+            images = np.maximum.accumulate(first.placed(numbers))
             group = np.searchsorted(first.media.keys, images, side="right")
         else:
             group = np.arange(len(numbers)) // _IMAGES_PER_BLOCK
         edges = np.flatnonzero(np.diff(group)) + 1
-        return [part.tolist() for part in np.split(numbers, edges) if part.size]
+        return [_block(part) for part in np.split(numbers, edges) if part.size]
 
     def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
         nothing = repeat(None)
@@ -191,6 +196,12 @@ class CaptureSource:
                 yield None if found is None else track.masks.values.levels(found)
             except MaskError as error:
                 raise MaskError(f"camera {track.name}, frame {frame}: mask {track.masks.path}: {error}") from None
+
+
+def _block(frames: Int64[Array, " f"]) -> Sequence[int]:
+    """A range, which takes no memory, where they follow one another."""
+    first, last = int(frames[0]), int(frames[-1])
+    return range(first, last + 1) if last - first + 1 == len(frames) else frames.tolist()
 
 
 def _image(found: VideoImage | Array | None) -> Image | None:
@@ -350,14 +361,15 @@ def open_source(capture: Capture) -> CaptureSource | DatasetSource:
     return CaptureSource(capture) if capture.dataset is None else DatasetSource(capture.dataset)
 
 
-def masked_frames(source: CaptureSource | DatasetSource) -> list[int]:
+def masked_frames(source: CaptureSource | DatasetSource) -> Sequence[int]:
     """Frames for which every camera that has masks has one; empty where no camera has any."""
     if isinstance(source, DatasetSource):
-        return list(source.frames)
+        return source.frames
     tracks = [track.masks for track in source.tracks if track.masks is not None]
     count = np.zeros(len(source.frames), dtype=np.int64)  # of cameras that have a mask of the frame
     for track in tracks:
         held = np.fromiter(track.held, dtype=np.int64)
         count[held[(held >= 0) & (held < len(count))]] += 1
     common = np.flatnonzero(count == len(tracks)) if tracks else count[:0]
-    return (common if common.size else np.flatnonzero(count)).tolist()
+    found = common if common.size else np.flatnonzero(count)
+    return source.frames if len(found) == len(source.frames) else found.tolist()

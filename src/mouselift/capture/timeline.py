@@ -26,7 +26,7 @@ def runs_of(frames: Int64[Array, " n"]) -> Runs:
     return tuple((int(kept[s]), int(images[s]), int(c)) for s, c in zip(starts, counts, strict=True))
 
 
-def images_at(runs: Runs, frames: Sequence[int]) -> Int64[Array, " f"]:
+def images_at(runs: Runs, frames: Sequence[int] | Int64[Array, " f"]) -> Int64[Array, " f"]:
     """The image of each frame; `LOST` where there is none."""
     wanted = np.asarray(frames, dtype=np.int64)
     table = np.array(runs, dtype=np.int64).reshape(-1, 3)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from mouselift.array_types import Array, Int64
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
 from mouselift.errors import DatasetError, MouseliftError
@@ -57,8 +58,9 @@ class DatasetSource:
         """What tells this dataset from another: its folder or list file."""
         return (self.path,)
 
-    def blocks(self, frames: Sequence[int]) -> list[list[int]]:
-        return [list(frames[i : i + _SAMPLES_PER_BLOCK]) for i in range(0, len(frames), _SAMPLES_PER_BLOCK)]
+    def blocks(self, frames: Sequence[int] | Int64[Array, " f"]) -> list[Sequence[int]]:
+        numbers = [int(frame) for frame in frames]
+        return [numbers[i : i + _SAMPLES_PER_BLOCK] for i in range(0, len(numbers), _SAMPLES_PER_BLOCK)]
 
     def read(self, frames: Sequence[int], images: bool = True) -> Iterator[FrameSet]:
         """As `FrameSource.read`. An image that cannot be decoded is None, and `where` says why."""

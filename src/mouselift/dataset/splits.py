@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 
+from mouselift.array_types import Array, Int64
 from mouselift.findings import Finding
 
 NEIGHBOUR_SECONDS = 0.5  # animals at rest move little in less
@@ -13,7 +14,7 @@ _NEIGHBOUR_SHARE = 0.05  # of the validation samples: contiguous blocks without 
 
 
 def neighbour_finding(
-    train: Collection[int], val: Mapping[int, str], step: int, frame_rate: float, more: str = ""
+    train: Int64[Array, " t"], val: Mapping[int, str], step: int, frame_rate: float, more: str = ""
 ) -> Finding | None:
     """A finding where validation samples have a training sample within half a second; None where none has.
 
@@ -22,11 +23,14 @@ def neighbour_finding(
     neighbours count. more: is said after it.
     """
     reach = NEIGHBOUR_SECONDS * frame_rate
-    if not train or not val or (frame_rate > 0 and step > reach):
+    if not len(train) or not val or (frame_rate > 0 and step > reach):
         return None
     within = max(step, round(reach))
-    theirs = np.array(sorted(train))
-    near = [sample for frame, sample in val.items() if int(np.abs(theirs - frame).min()) <= within]
+    theirs, mine = np.sort(train), np.array(list(val))
+    after = np.searchsorted(theirs, mine)  # the nearest is the one there or the one before
+    ahead, behind = theirs[np.minimum(after, len(theirs) - 1)] - mine, mine - theirs[np.maximum(after - 1, 0)]
+    near_ones = np.minimum(np.abs(ahead), np.abs(behind)) <= within
+    near = [sample for sample, is_near in zip(val.values(), near_ones, strict=True) if is_near]
     if not near:
         return None
     text = f"{len(near)} of {len(val)} validation samples lie within {within} frames of a training sample, the first: "

@@ -104,7 +104,7 @@ class Plan:
     """What is to be made. A key is a dataset's sample by its place, or a capture's frame."""
 
     names: Mapping[int, str]
-    blocks: list[list[int]]
+    blocks: Sequence[Sequence[int]]
     folders: Mapping[int, Path]  # of a dataset
     capture: CaptureSource | None
     lists: Mapping[str, list[str]]

@@ -27,6 +27,7 @@ from mouselift.capture.capture import MASK_JOB, Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
+from mouselift.fingerprint import fingerprint
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.options import MaskOptions
@@ -144,6 +145,7 @@ def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> 
         c = track.camera
         digest.update(repr((track.name, c.width, c.height, c.K.tolist(), c.T_cam_world.tolist(), c.lens)).encode())
         digest.update(repr((track.images.path.name, track.images.end, track.images.shift, *track.images.runs)).encode())
+        digest.update(fingerprint(track.images.path).encode())
     digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
     return {
         "cameras": list(source.cameras),

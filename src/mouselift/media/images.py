@@ -83,7 +83,7 @@ class FrameSource(Protocol):
         """Frames per second; 0 where it is not known."""
         ...
 
-    def blocks(self, frames: Sequence[int]) -> list[list[int]]:
+    def blocks(self, frames: Sequence[int]) -> list[Sequence[int]]:
         """`frames` (ascending) cut into runs that can be read apart at no extra decoding (at key frames)."""
         ...
 

@@ -39,7 +39,7 @@ class VideoReader:
         self._first = 0  # packet at which decoding started
         table = info.packets
         if table is not None:  # views whose elements are plain numbers: they are asked for with every packet
-            self._stamps, self._sizes, self._ranks = table.stamps.data, table.sizes.data, table.ranks.data
+            self._stamps, self._sizes, self._leads = table.stamps.data, table.sizes.data, table.leads.data
         self._starts = frozenset([0] if table is None else table.starts.tolist())
         self._wanted: frozenset[int] = frozenset()  # ranks
         self._skipped: set[int] = set()  # ranks of images that may not have been decoded
@@ -80,7 +80,7 @@ class VideoReader:
             frames = [*packet.decode(), *context.decode(None)]
         except (_Astray, FFmpegError):
             return None
-        shown = self._ranks[place] == table.images[key] and len(frames) == 1 and not frames[0].is_corrupt
+        shown = place + self._leads[place] == table.images[key] and len(frames) == 1 and not frames[0].is_corrupt
         return VideoImage(frames[0], self.info.orientation) if shown else None
 
     def _image(self, frame: int) -> VideoImage | None:
@@ -151,7 +151,7 @@ class VideoReader:
         """(place in the file, packet) from the packet `first` on, the last one empty: each one the packet that was
         indexed. By seeking, or, where that has led astray, by skipping from the start."""
         table, count = self.info.packets, self.info.packet_count
-        target = self._stamps[first] if self._seekable and first > 0 and table is not None else None
+        target = self._stamp(first) if self._seekable and first > 0 and table is not None else None
         container = self._container if target is not None and self._container is not None else self._open()
         place: int | None = 0
         if target is not None:
@@ -190,19 +190,22 @@ class VideoReader:
                 self.info.path, f"reads differently from when it was indexed, from image {place} of {count} on"
             )
 
+    def _stamp(self, place: int) -> int:
+        return self._stamps[place + self._leads[place]]
+
     def _is(self, packet: Packet[VideoStream], place: int) -> bool:
         if place >= self.info.packet_count:
             return False
         if self.info.packets is None:
             return True
-        return packet.size == self._sizes[place] and packet.pts == self._stamps[place]
+        return packet.size == self._sizes[place] and packet.pts == self._stamp(place)
 
     def _decode(self, packets: Iterator[tuple[int, Packet[VideoStream]]]) -> Iterator[VideoFrame]:
         table, began = self.info.packets, False
         for place, packet in packets:
             rank: int | None = None
             if packet.size:
-                rank = place if table is None else self._ranks[place]
+                rank = place if table is None else place + self._leads[place]
                 packet.pts = rank
                 if table is not None and table.droppable:
                     # An image that nobody refers to and nobody wants need not be decoded: the others stay exact.
@@ -237,7 +240,7 @@ class VideoReader:
                 continue
             if decoded.pts is None:
                 continue
-            if first and decoded.pts == self._ranks[first] and not decoded.key_frame:
+            if first and decoded.pts == first + self._leads[first] and not decoded.key_frame:
                 raise _NotAStart
             number = table.number(decoded.pts)
             # Before the access point: left-overs of an open group of images.

@@ -44,12 +44,16 @@ class PacketTable:
     It stays for as long as the recording is read, so arrays that say the same are one, over all cameras.
     """
 
-    stamps: Int64[Array, " p"]  # presentation times
-    sizes: Int32[Array, " p"]  # bytes
-    ranks: Int32[Array, " p"]  # place in the order of presentation, hidden packets counted: names a packet
+    stamps: Int64[Array, " p"]  # presentation times, by rank
+    sizes: Array  # bytes
+    leads: Array  # rank - place in the file. The rank is the place in the order of presentation, hidden packets counted
     images: Int32[Array, " n"]  # ascending ranks of the packets that show images: image number -> rank
     starts: Int64[Array, " k"]  # packets at which decoding can start: the k-th for images from the k-th key on
     droppable: bool  # images that nobody refers to can be left out
+
+    def rank(self, place: int) -> int:
+        """It names a packet."""
+        return place + int(self.leads[place])
 
     def number(self, rank: int) -> int | None:
         """Of the image that a packet shows; None where it is hidden, or beyond what can be read."""
@@ -137,7 +141,7 @@ def _first_alone(path: Path, info: VideoInfo, entry: int, packet: Packet[VideoSt
     None where nothing comes of it. The container stays at its end.
     """
     table = info.packets
-    if table is None or entry or table.ranks[0] or table.images[0]:
+    if table is None or entry or table.rank(0) or table.images[0]:
         return None
     packet.pts = 0
     with contextlib.suppress(FFmpegError):
@@ -161,8 +165,8 @@ def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
         container.streams.video[0].codec_context.options = DECODER
         packets = container.demux(container.streams.video[0])
         for place, packet in enumerate(itertools.islice(packets, _FIRST_PACKETS)):
-            if table is not None and packet.size and place < len(table.ranks):
-                packet.pts = int(table.ranks[place])
+            if table is not None and packet.size and place < len(table.leads):
+                packet.pts = table.rank(place)
             try:
                 frames = packet.decode()
             except FFmpegError:
@@ -321,9 +325,15 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
         times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
         images = images[: len(times)]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
-    sizes = np.array(seen.sizes, dtype=np.int32)
-    table = PacketTable(_one(stamps), _one(sizes), _one(ranks), _one(images), starts, look.droppable)
+    leads, sizes = _narrow(ranks - np.arange(count)), _narrow(np.frombuffer(seen.sizes, dtype=np.int32))
+    table = PacketTable(_one(stamps[order]), _one(sizes), _one(leads), _one(images), starts, look.droppable)
     return replace(info, frames=len(times), times=_one(times), keys=keys, packets=table), entry, seen.first
+
+
+def _narrow(values: Array) -> Array:
+    """The same integers in as few bytes each as they need."""
+    least, most = int(values.min()), int(values.max())
+    return values.astype(np.min_scalar_type(min(least, -1 - most) if least < 0 else most))
 
 
 _arrays: WeakValueDictionary[bytes, Array] = WeakValueDictionary()

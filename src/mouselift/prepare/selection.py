@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 
+from mouselift.array_types import Array, Int64
 from mouselift.dataset.splits import NEIGHBOUR_SECONDS, neighbour_finding
 from mouselift.errors import CaptureError
 from mouselift.findings import Finding
@@ -15,13 +16,14 @@ from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.sample import sample_id
 
 Role = Literal["train", "val", "gap"]
+ROLES: tuple[Role, ...] = ("train", "val", "gap")
 _FALLBACK_GAP_FRAMES = 10  # for sources that have no frame rate
 
 
-def select_frames(options: PrepareOptions, available: Sequence[int]) -> list[int]:
+def select_frames(options: PrepareOptions, available: Sequence[int]) -> Sequence[int]:
     """The selected ones of the available frames, ascending; those at which the recording jumps only where named.
 
-    CaptureError where a named one does not exist, or nothing is left.
+    A range where they are evenly spaced in one. CaptureError where a named one does not exist, or nothing is left.
     """
     present = available if isinstance(available, range) else sorted(set(available))
     if not present:
@@ -34,11 +36,14 @@ def select_frames(options: PrepareOptions, available: Sequence[int]) -> list[int
             )
         return sorted(set(options.frames))
     stop = present[-1] + 1 if options.stop is None else options.stop
-    inside = [frame for frame in present if options.start <= frame < stop]
-    dense = present[-1] - present[0] + 1 == len(present)
-    chosen = [f for f in inside if (f - options.start) % options.every == 0] if dense else inside[:: options.every]
-    jumps = set(options.jumps)
-    chosen = [frame for frame in chosen if frame not in jumps]
+    if present[-1] - present[0] + 1 == len(present):
+        first = max(options.start, present[0])
+        first += -(first - options.start) % options.every
+        chosen = range(first, min(stop, present[-1] + 1), options.every)
+    else:
+        chosen = [frame for frame in present if options.start <= frame < stop][:: options.every]
+    jumps = {frame for frame in options.jumps if frame in chosen}
+    chosen = [frame for frame in chosen if frame not in jumps] if jumps else chosen
     if not chosen:
         raise CaptureError(
             f"the selection is empty: --every {options.every} --start {options.start} --stop {options.stop} of frames "
@@ -64,7 +69,9 @@ def mask_flags(masked: Sequence[int], frames: Sequence[int]) -> str:
 
 def sparse_masks(masked: Sequence[int], frames: Sequence[int]) -> list[Finding]:
     """Says how to select the frames that have masks, where `frames`, the selected ones, are others besides."""
-    chosen: list[int] = np.intersect1d(frames, masked).tolist()
+    if isinstance(frames, range) and frames == masked:
+        return []
+    chosen: list[int] = np.intersect1d(np.fromiter(frames, np.int64), np.fromiter(masked, np.int64)).tolist()
     flags = mask_flags(chosen, frames)
     if not flags:
         return []
@@ -75,44 +82,66 @@ def sparse_masks(masked: Sequence[int], frames: Sequence[int]) -> list[Finding]:
     return [Finding.of("masks-sparse", text)]
 
 
-def assign_roles(options: PrepareOptions, frames: Sequence[int], rate: float = 0.0) -> dict[int, Role]:
-    """A role for each sample, which its source frame names.
+class Roles(Mapping[int, Role]):
+    """A role for each sample, which its source frame names: nine bytes each."""
 
-    Validation is cut out of the recording in `val_blocks` contiguous runs, with a gap on either side: `gap` source
-    frames; None: half a second, at most a quarter of a validation run. A jump is a gap of its own.
+    def __init__(self, frames: Int64[Array, " f"], codes: Array) -> None:
+        """frames: ascending. codes: places in `ROLES`."""
+        self.frames, self._codes = frames, codes
+
+    def __getitem__(self, frame: int) -> Role:
+        place = int(np.searchsorted(self.frames, frame))
+        if place == len(self.frames) or self.frames[place] != frame:
+            raise KeyError(frame)
+        return ROLES[self._codes[place]]
+
+    def __iter__(self) -> Iterator[int]:
+        return map(int, self.frames)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def of(self, role: Role) -> Int64[Array, " r"]:
+        """The frames that have it, ascending."""
+        return self.frames[self._codes == ROLES.index(role)]
+
+
+def assign_roles(options: PrepareOptions, frames: Sequence[int], rate: float = 0.0) -> Roles:
+    """Validation is cut out of the recording in `val_blocks` contiguous runs, with a gap on either side.
+
+    The gap is `gap` source frames; None: half a second, at most a quarter of a validation run. A jump is a gap too.
     """
-    numbers = sorted(frames)
-    roles: dict[int, Role] = dict.fromkeys(numbers, "train")
-    for first, last in _validation_runs(options, len(numbers)):
-        low, high = numbers[first], numbers[last - 1]
+    numbers = np.sort(np.fromiter(frames, dtype=np.int64))
+    jumps_before = np.searchsorted(np.sort(np.asarray(options.jumps, dtype=np.int64)), numbers, side="right")
+    train, val, gap_code = (ROLES.index(role) for role in ("train", "val", "gap"))
+    codes = np.full(len(numbers), train, dtype=np.int8)
+    for first, end in _validation_runs(options, len(numbers)):
+        low, high = int(numbers[first]), int(numbers[end - 1])
         want = round(NEIGHBOUR_SECONDS * rate) if rate > 0 else _FALLBACK_GAP_FRAMES
         gap = options.gap if options.gap is not None else min(want, (high - low + 1) // 4)
-        roles.update(dict.fromkeys(numbers[first:last], "val"))
+        codes[first:end] = val
         # What is cut away comes off the training side, so that validation keeps its share.
-        for frame in numbers:
-            edge = low if frame < low else high
-            if roles[frame] == "train" and abs(edge - frame) <= gap and not _jump_between(options.jumps, frame, edge):
-                roles[frame] = "gap"
-    return roles
+        edge = np.where(numbers < low, first, end - 1)  # places
+        near = (np.abs(numbers[edge] - numbers) <= gap) & (jumps_before[edge] == jumps_before)
+        codes[near & (codes == train)] = gap_code
+    return Roles(numbers, codes)
 
 
-def gap_finding(options: PrepareOptions, roles: Mapping[int, Role], rate: float) -> list[Finding]:
+def gap_finding(options: PrepareOptions, roles: Roles, rate: float) -> list[Finding]:
     """Said where validation is nearer to training than half a second: the recording is too short, or `gap` says so.
 
     The same that an audit of the dataset says.
     """
-    frames = sorted(roles)
-    if len(frames) < 2:
+    if len(roles) < 2:
         return []
-    train = [frame for frame in frames if roles[frame] == "train"]
-    val = {frame: sample_id(frame) for frame in frames if roles[frame] == "val"}
+    val = {frame: sample_id(frame) for frame in roles.of("val").tolist()}
     why = (
         "the gap was given"
         if options.gap is not None
         else "a longer gap would be more than a quarter of a validation run"
     )
     more = f" ({why}; fewer and longer runs: --val-blocks 1)"
-    found = neighbour_finding(train, val, int(np.diff(frames).min()), rate, more)
+    found = neighbour_finding(roles.of("train"), val, int(np.diff(roles.frames).min()), rate, more)
     return [] if found is None else [found]
 
 
@@ -125,8 +154,3 @@ def _validation_runs(options: PrepareOptions, count: int) -> list[tuple[int, int
     edges = np.round(np.linspace(0, count, blocks + 1)).astype(int)
     sizes = np.diff(np.round(np.linspace(0, total, blocks + 1)).astype(int))
     return [(int(end - size), int(end)) for (_, end), size in zip(pairwise(edges), sizes, strict=True)]
-
-
-def _jump_between(jumps: Sequence[int], a: int, b: int) -> bool:
-    low, high = min(a, b), max(a, b)
-    return any(low < jump <= high for jump in jumps)

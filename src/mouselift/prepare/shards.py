@@ -128,7 +128,7 @@ def _whose(work: Preparation, missing: set[int]) -> str:
 
 
 def _of(work: Preparation) -> str:
-    said = work.identity(None), work.frames
+    said = work.identity(None), list(work.frames)
     return hashlib.sha256(msgspec.json.encode(said, order="sorted")).hexdigest()
 
 

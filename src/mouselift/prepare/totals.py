@@ -53,8 +53,8 @@ class Totals:
         self._dropped, self._mine_dropped = Counter[str](), Counter[str]()
         self._noticed = Counter[str]()
         self._focal: tuple[float, float] | None = None
-        self._distances: dict[str, array[float]] = {}
-        self._lengths = array("d")
+        self._distances: dict[str, array[float]] = {}  # medians of them are said in three digits
+        self._lengths = array("f")
 
     def add(self, record: Record, mine: bool) -> None:
         if record.status == "dropped":
@@ -78,7 +78,7 @@ class Totals:
         seen: list[float] = []
         for view in record.views:
             camera = self._cameras[view["camera"]]
-            self._distances.setdefault(camera.name, array("d")).append(view["distance"])
+            self._distances.setdefault(camera.name, array("f")).append(view["distance"])
             if view["fill_before"] is not None:
                 side = view["fill_before"] * (camera.width * camera.height) ** 0.5
                 seen.append(side * view["distance"] / camera.focal)
@@ -93,13 +93,13 @@ class Totals:
         return Scale(self._unit, tuple(float(np.median(values)) for values in self._distances.values()), subject)
 
     def summary(
-        self, out: Path, frames: Sequence[int], made: int, roles: Mapping[int, Role], findings: Sequence[Finding]
+        self, out: Path, frames: int, made: int, roles: Mapping[int, Role], findings: Sequence[Finding]
     ) -> PrepareSummary:
-        """Of the samples of this run's selection, `frames`, of which it made `made`."""
+        """Of this run's selection of so many frames, of which it made `made`."""
         scale = self.scale()
         return PrepareSummary(
             out,
-            len(frames),
+            frames,
             len(self._mine_kept),
             made,
             dict(self._mine_dropped),

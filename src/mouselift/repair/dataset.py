@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -24,6 +24,7 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
+from mouselift.fingerprint import sample_fingerprint
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.repair.options import Pool, RepairOptions
@@ -73,6 +74,7 @@ class RepairRecord(msgspec.Struct):
     ambiguous_with: list[str] = []
     decided_by: str = ""
     rig: str = ""  # what the rig said, where one was given
+    read: str = ""  # fingerprint of the sample that it was made from
 
 
 def repair_dataset(
@@ -108,6 +110,7 @@ def repair_dataset(
     with store.locked():
         store.open()
         known = {record.id: record for record in store.records() if (out / record.id).is_dir()}  # whole on disk
+        _check_unchanged(folders, known, out)
         todo = [folder for folder in folders if folder.name not in known]
         shared = pooled_diagnosis(folders, progress) if options.pool == "camera" and todo else None
         blocks = [list(range(i, min(i + _PER_BLOCK, len(todo)))) for i in range(0, len(todo), _PER_BLOCK)]
@@ -164,7 +167,8 @@ class _Job:
 
     def __call__(self, block: Sequence[int]) -> Iterator[RepairRecord]:
         for index in each(block, step):
-            yield self._repair(self.folders[index])
+            read = sample_fingerprint(self.folders[index])
+            yield msgspec.structs.replace(self._repair(self.folders[index]), read=read)
 
     def _repair(self, folder: Path) -> RepairRecord:
         try:
@@ -206,6 +210,7 @@ def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes
     own = content.get("mouselift")
     own = dict(own) if isinstance(own, dict) else {}
     record = msgspec.to_builtins(_record(str(content.get("id", "")), found))
+    del record["read"]  # said by the manifest
     entry = {"version": __version__, "pool": pool, **record, "original": original}
     if "repair" in own:
         entry["earlier"] = own["repair"]
@@ -222,6 +227,17 @@ def _record(name: str, found: Repaired) -> RepairRecord:
         None if gauge is None else gauge.zoom, None if gauge is None else gauge.shift,
         list(cause.ambiguous_with), cause.decided_by, found.rig,
     )  # fmt: skip
+
+
+def _check_unchanged(folders: Sequence[Path], known: Mapping[str, RepairRecord], out: Path) -> None:
+    """DatasetError where a sample is another one than `out` was made from. Samples may be added."""
+    made = [(folder, record) for folder in folders if (record := known.get(folder.name)) is not None]
+    changed = [folder for folder, record in made if record.read and record.read != sample_fingerprint(folder)]
+    if changed:
+        raise DatasetError(
+            f"{changed[0]}: changed since `mouselift repair` wrote {out} ({len(changed)} of {len(made)} samples did). "
+            "Use a new folder. Nothing was changed"
+        )
 
 
 def _check(dataset: Path, out: Path, folders: Sequence[Path]) -> None:
