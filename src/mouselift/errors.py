@@ -10,9 +10,15 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_LONGEST = 3000  # characters of a message: it may quote a line of a file, which may be its whole content
+
 
 class MouseliftError(Exception):
     """Base of all errors that are meant for the user."""
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST * 2 // 3]} ... {text[-_LONGEST // 4 :]}"
 
 
 class OptionError(MouseliftError):

@@ -142,6 +142,8 @@ CODES: dict[str, Code] = {
         "The model reaches 1.8: scale or move the world."),
     # opencv_cameras.json
     "bad-file": Code(_AUDIT, _E, "`opencv_cameras.json` cannot be read", "Write the file again, or remove the folder."),
+    "bad-record": Code(_AUDIT, _W, "mouselift's own record in `opencv_cameras.json` is not as `prepare` writes it",
+        "What it says of cut views is left aside; prepare the sample again if it was edited by hand."),
     "missing-key": Code(_AUDIT, _E, "an entry of `opencv_cameras.json` lacks a key",
         "Write the key with its value for this image; nothing is guessed."),
     "not-finite": Code(_AUDIT, _E, "an entry holds NaN, infinity or no number",

@@ -5,24 +5,60 @@ Nested too deeply, a key twice (readers differ in which one they take), numbers 
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import tomllib
 from collections.abc import Hashable
-from typing import Any
+from typing import Any, TypeVar
 from xml.etree import ElementTree
 
+import msgspec
 import numpy as np
 
 from mouselift.limits import LARGEST_NUMBER
 
 Shape = tuple[int | None, ...]  # None: any length
+T = TypeVar("T")
 
 
 def json_of(data: bytes | str) -> Any:
     """ValueError: no JSON, nested too deeply, or an object that names a key twice."""
     text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
     return _shallow(lambda: json.loads(text, object_pairs_hook=_once, parse_int=_whole))
+
+
+def json_as(data: bytes | str, kind: type[T]) -> T:
+    """JSON of a known type, by msgspec. ValueError: no JSON, or of another type."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise ValueError(short_text(error)) from None
+
+
+def npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """(shape, whether in Fortran's order, type) of an array in NumPy's format, from an open file. ValueError: none."""
+    try:
+        version = np.lib.format.read_magic(stream)
+        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = read(stream)
+    except Exception as error:  # the header is Python: parsing it raises nearly anything
+        raise ValueError(f"no array of NumPy's: {short_text(error)}") from None
+    if not all(0 <= length < 1 << 40 for length in shape) or math.prod(shape) * dtype.itemsize >= 1 << 50:
+        raise ValueError(f"no array of NumPy's: shape {short(shape)} of {dtype}")
+    return shape, bool(fortran), dtype
+
+
+def npy_numbers(data: bytes) -> np.ndarray:
+    """The array of numbers in a .npy file. ValueError: none, of another type, or cut short."""
+    stream = io.BytesIO(data)
+    shape, fortran, dtype = npy_header(stream)
+    if dtype.kind not in "biuf" or not dtype.itemsize:
+        raise ValueError(f"expected numbers, got an array of {short_text(dtype)}")
+    start, count = stream.tell(), math.prod(shape)
+    if len(data) - start < count * dtype.itemsize:
+        raise ValueError(f"the file ends early: its header says shape {short(shape)} of {dtype}")
+    return np.frombuffer(data, dtype, count, start).reshape(shape, order="F" if fortran else "C")
 
 
 def toml_of(data: bytes) -> dict[str, Any]:
@@ -70,18 +106,18 @@ def xml_of(data: bytes) -> ElementTree.Element:
         raise ValueError(f"not valid XML: {error}") from None
 
 
-def numbers(value: Any, shape: Shape | None = None, name: str = "") -> np.ndarray:
+def numbers(value: Any, shape: Shape | None = None, name: str = "", most: float = LARGEST_NUMBER) -> np.ndarray:
     """float64 of (nested) numbers or an array. ValueError: other values, not finite, too large, another shape.
 
     name: of the value, for the message.
     """
     try:
-        return _numbers(value, shape)
+        return _numbers(value, shape, most)
     except ValueError as error:
         raise ValueError(f"{name}: {error}" if name else str(error)) from None
 
 
-def _numbers(value: Any, shape: Shape | None) -> np.ndarray:
+def _numbers(value: Any, shape: Shape | None, most: float) -> np.ndarray:
     try:
         array = np.asarray(value)
         if array.dtype.kind == "O":  # whole numbers beyond 64 bits, or lists of several lengths
@@ -97,8 +133,8 @@ def _numbers(value: Any, shape: Shape | None) -> np.ndarray:
         raise ValueError(f"expected shape {shape}, got {out.shape}")
     if not np.isfinite(out).all():
         raise ValueError(f"expected finite numbers, holds NaN or infinity: {short(out.tolist())}")
-    if not (np.abs(out) <= LARGEST_NUMBER).all():
-        raise ValueError(f"expected numbers up to {LARGEST_NUMBER:g}, got {short(out.tolist())}")
+    if not (np.abs(out) <= most).all():
+        raise ValueError(f"expected numbers up to {most:g}, got {short(out.tolist())}")
     return out
 
 
@@ -117,6 +153,15 @@ def short(value: Any, most: int = 80) -> str:
         text = repr(value)
     except (RecursionError, ValueError):  # ValueError: a whole number of more than 4,300 digits
         text = "what is too deep or too long to show"
+    return _cut(text, most)
+
+
+def short_text(value: object, most: int = 200) -> str:
+    """Of an error or a type that may quote a whole file; the first line."""
+    return _cut(str(value).split("\n")[0], most) or type(value).__name__
+
+
+def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 

@@ -1,25 +1,48 @@
 """HDF5 files of others: what they hold is read only from the file itself, with its size checked before.
 
 A dataset can say any size, and can point into other files of the machine (links, external and virtual storage): both
-are refused. Needs h5py, the extra `hdf5`.
+are refused. The library itself runs for ever on some damaged files and dies of others, so a process of its own reads
+the whole file first. Needs h5py, the extra `hdf5`.
 """
 
 from __future__ import annotations
 
 import importlib
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mouselift.errors import CalibrationError, MissingExtraError
-from mouselift.limits import CALIBRATION_BYTES, first_bytes
+from mouselift.errors import CalibrationError, MissingExtraError, MouseliftError
+from mouselift.foreign import short_text
+from mouselift.limits import CALIBRATION_BYTES, MAT_BYTES, first_bytes
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BLOCKS = (0, 512)  # where it begins: MATLAB writes 512 bytes of its own before it
+_CPU_SECONDS = 4  # and one for each 100 MB: reading takes a tenth of that
+_WALL_SECONDS = 600  # where the machine has other work
+_READ_ALL = """
+import contextlib, sys
+with contextlib.suppress(ImportError):
+    import resource
+    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]),) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+import h5py
+def read(name, item):
+    with contextlib.suppress(Exception):
+        list(item.attrs.items())
+        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+            if item.nbytes <= int(sys.argv[2]):
+                item[()]
+with contextlib.suppress(Exception), h5py.File(sys.argv[1], "r") as root:
+    root.visititems(read)
+"""
 
 
 def h5py_for(path: Path, what: str, instead: str = "") -> Any:
@@ -39,16 +62,37 @@ def is_hdf5(path: Path) -> bool:
 
 
 @contextmanager
-def opened(path: Path, what: str) -> Iterator[Any]:
-    """The file's root group. CalibrationError: no HDF5, damaged, or what is read in it is not as expected."""
+def opened(path: Path, what: str, error: type[MouseliftError] = CalibrationError, instead: str = "") -> Iterator[Any]:
+    """The file's root group. `error`: no HDF5, damaged, or what is read in it is not as expected.
+
+    instead: for the message where h5py is not installed, as `h5py_for`.
+    """
     if not is_hdf5(path):
-        raise CalibrationError(f"{path}: expected an HDF5 file with {what}")
-    library = h5py_for(path, what)
+        raise error(f"{path}: expected an HDF5 file with {what}")
+    library = h5py_for(path, what, instead)
+    state = path.stat()
+    if not _survived(path, state.st_size, state.st_mtime_ns):
+        raise error(f"{path}: is damaged: the HDF5 library does not come to its end; copy or export it again")
     try:
         with library.File(path, "r") as root:
             yield root
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        raise CalibrationError(f"{path}: cannot be read as {what}: {error}") from None
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as found:
+        raise error(f"{path}: cannot be read as {what}: {short_text(found)}") from None
+
+
+@lru_cache(maxsize=64)
+def _survived(path: Path, size: int, _changed: int) -> bool:
+    """Whether a process that reads all of the file ends by itself. What it cannot read is the caller's to say."""
+    seconds = _CPU_SECONDS + size // 100_000_000
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _READ_ALL, str(path), str(MAT_BYTES), str(seconds)],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            timeout=_WALL_SECONDS, check=False,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return False
+    return done.returncode == 0
 
 
 def member(group: Any, name: str) -> Any:
@@ -66,12 +110,17 @@ def is_group(value: Any) -> bool:
     return isinstance(value, importlib.import_module("h5py").Group)
 
 
+def check_inside(dataset: Any, name: str) -> None:
+    """ValueError for a dataset whose content lies in other files."""
+    if dataset.external or dataset.is_virtual:
+        raise ValueError(f"{name} lies in another file")
+
+
 def array_of(dataset: Any, name: str, most: int = CALIBRATION_BYTES) -> np.ndarray:
     """A dataset's content. ValueError: it is none, has more than `most` bytes, or lies elsewhere."""
     if dataset is None or is_group(dataset):
         raise ValueError(f"expected a dataset {name}")
-    if dataset.external or dataset.is_virtual:
-        raise ValueError(f"{name} lies in another file")
+    check_inside(dataset, name)
     item = max(dataset.dtype.itemsize, 1)
     chunk = math.prod(dataset.chunks or (0,))
     if dataset.shape is None or max(dataset.size, chunk) * item > most:

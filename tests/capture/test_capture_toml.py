@@ -98,11 +98,20 @@ def test_the_folder_or_the_file_is_meant(file: Path, tmp_path: Path) -> None:
         ('name = "CameraR"', 'name = "CameraL"', r"expected every name once, got CameraL"),
         ("[[camera]]", "[camera]", r"not valid TOML|expected tables \[\[camera\]\]"),
         ("[rig]", "[rig", "not valid TOML"),
+        ("[rig]", f"x = {'[' * 2000}\n[rig]", "not valid TOML: .*nested too deeply"),
+        ("jumps = [100, 50]", f"jumps = [{10**30}]", "jumps: expected a list of frame numbers"),
+        ("frame_offset = -2", f"frame_offset = -{10**12}", "frame_offset: expected a whole number up to 2,147,483,648"),
+        ('up = "+z"', f"floor = {10**400}", "floor: expected a finite number up to 1e.12"),
+        ("videos/CameraL.mp4", "~nouser/x", "'CameraL': video: expected a path, .*nobody here has the name behind ~"),
+        ("videos/CameraL.mp4", "a\\u0000b", "video: expected a path, .*zero byte"),
+        ("videos/CameraL.mp4", "a" * 300, "video: expected a path, .*name is too long"),
+        ("videos/CameraL.mp4", "loop/x", "video: expected a path, .*links lead in a circle"),
         ("jumps = [100, 50]", 'dataset = "d"', r"dataset: a dataset brings its own cameras"),
     ],
 )
 def test_errors_name_file_table_and_key(old: str, new: str, message: str, file: Path) -> None:
     assert old in TOML
+    (file.parent / "loop").symlink_to(file.parent / "loop")
     file.write_text(TOML.replace(old, new))
     with pytest.raises(CaptureError, match=message) as caught:
         read_spec(file)

@@ -138,6 +138,22 @@ def test_own_record_says_what_the_sensor_cut(folder: Path) -> None:
     assert [view.cut for view in loaded.views] == [False, False, True, False, False, False]
 
 
+@pytest.mark.parametrize("views", [3, [1], [{"camera": ["a"], "cut": True}], {"a": 1}])
+def test_a_record_of_another_kind_is_a_finding(views: object, folder: Path) -> None:
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    file.write_text(json.dumps({**content, "mouselift": {"record": {"views": views}}}))
+    loaded = load_sample(folder)
+    assert codes(loaded) == ["bad-record"]
+    assert {view.cut for view in loaded.views} == {None}
+
+
+def test_colours_that_are_cut_short_are_a_finding(folder: Path) -> None:
+    file = sorted((folder / "images").iterdir())[0]
+    file.write_bytes(file.read_bytes()[:-40])
+    assert "bad-image" in codes(load_sample(folder, colours=True))
+
+
 def test_foreign_content_under_our_key(folder: Path) -> None:
     file = folder / "opencv_cameras.json"
     file.write_text(json.dumps({**json.loads(file.read_bytes()), "mouselift": [1]}))

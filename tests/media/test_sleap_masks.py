@@ -72,7 +72,7 @@ def test_what_is_no_mask(tmp_path: Path) -> None:
     with pytest.raises(MaskError, match="keypoints make no masks"):
         open_sleap(labels(tmp_path / "l.slp", []), lambda video: True)
     (tmp_path / "x.slp").write_bytes(b"\x89HDF")
-    with pytest.raises(MaskError, match="cannot be read as SLEAP's labels"):
+    with pytest.raises(MaskError, match="expected an HDF5 file with SLEAP's labels"):
         open_sleap(tmp_path / "x.slp", lambda video: True)
 
 

@@ -33,16 +33,24 @@ def _camera(index: int, bent: bool, name: str) -> Camera:
     return Camera.from_matrices(K, R, -R @ centre, SIZE, lens, name)
 
 
-@pytest.fixture
-def truth() -> list[Camera]:
+def bent_cameras() -> list[Camera]:
     """Four cameras, millimetres, +Z up, with lens and skew; 640x480."""
     return [_camera(i, True, f"Camera{i + 1}") for i in range(4)]
 
 
-@pytest.fixture
-def straight() -> list[Camera]:
+def straight_cameras() -> list[Camera]:
     """The same without lens and skew, named "0" .. "3"."""
     return [_camera(i, False, str(i)) for i in range(4)]
+
+
+@pytest.fixture
+def truth() -> list[Camera]:
+    return bent_cameras()
+
+
+@pytest.fixture
+def straight() -> list[Camera]:
+    return straight_cameras()
 
 
 @pytest.fixture

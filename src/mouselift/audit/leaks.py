@@ -15,9 +15,10 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Levels, UInt8
-from mouselift.dataset.layout import LISTS
+from mouselift.dataset.layout import LISTS, is_folder
 from mouselift.dataset.splits import neighbour_finding
 from mouselift.findings import Finding
+from mouselift.foreign import short_text
 
 CELLS = 8  # a side
 ALIKE = 2.0  # levels of 255, root mean square over all cells: below it two samples show one pose
@@ -106,9 +107,10 @@ def read_splits(dataset: Path, depth: int = 1) -> tuple[dict[str, list[str]], li
             found.append(Finding.of("bad-list", f"{file}: expected one sample folder a line, got: {error}"))
             continue
         names[split] = ["/".join(Path(line).parts[-depth:]) for line in lines]
-        missing = [line for line in lines if not (dataset / line).is_dir()]  # an absolute line stays absolute
+        missing = [line for line in lines if not is_folder(dataset / line)]  # an absolute line stays absolute
         if missing:
-            text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {missing[0]}"
+            first = short_text(missing[0])
+            text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {first}"
             found.append(Finding.of("stale-list", text, value=float(len(missing)), limit=0.0))
     return names, found
 

@@ -17,7 +17,10 @@ from tomlkit.exceptions import TOMLKitError
 
 from mouselift.atomic import write_whole
 from mouselift.capture.timeline import Runs
-from mouselift.errors import CaptureError
+from mouselift.errors import CaptureError, why_not
+from mouselift.foreign import short, toml_of
+from mouselift.limits import CALIBRATION_BYTES, LARGEST_NUMBER, limited_bytes
+from mouselift.ranges import FRAMES
 
 FORMAT = 1
 FILE_NAME = "capture.toml"
@@ -91,7 +94,12 @@ def capture_file(path: Path) -> Path:
 
 def read_spec(file: Path) -> CaptureSpec:
     """A capture.toml, checked key by key. CaptureError names file, table and key."""
-    content = _document(file).unwrap()
+    try:
+        content = toml_of(limited_bytes(file, CALIBRATION_BYTES))
+    except OSError as error:
+        raise CaptureError(f"{file}: cannot be read: {why_not(error)}") from None
+    except ValueError as error:
+        raise CaptureError(f"{file}: not valid TOML: {error}") from None
     top = _Table(file, "", content, _TOP_KEYS)
     version = top.integer("format", required=True)
     if version != FORMAT:
@@ -183,11 +191,10 @@ def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:
 
 
 def _document(file: Path) -> tomlkit.TOMLDocument:
+    """To be edited: with its comments. CaptureError for what only this parser does not take."""
     try:
         return tomlkit.parse(file.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise CaptureError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except (TOMLKitError, UnicodeDecodeError) as error:
+    except (TOMLKitError, ValueError) as error:
         raise CaptureError(f"{file}: not valid TOML: {error}") from None
 
 
@@ -232,7 +239,7 @@ class _Table:
                 raise CaptureError(f"{self.where}: unknown key {key!r}; {hint}")
 
     def _wrong(self, key: str, expected: str) -> CaptureError:
-        return CaptureError(f"{self.where}: {key}: expected {expected}, got {self.content.get(key)!r}")
+        return CaptureError(f"{self.where}: {key}: expected {expected}, got {short(self.content.get(key))}")
 
     def _get(self, key: str, kinds: type | tuple[type, ...], expected: str, required: bool) -> Any:
         value = self.content.get(key)
@@ -263,15 +270,31 @@ class _Table:
 
     def path(self, key: str, required: bool = False) -> Path | None:
         value = self.text(key, required)
-        return None if value is None else (self.file.parent / Path(value).expanduser()).resolve()
+        if value is None:
+            return None
+        try:
+            found = (self.file.parent / Path(value).expanduser()).resolve()
+            found.exists()  # asks the system whether there can be such a name
+        except RuntimeError:  # of Python, for both
+            why = "its links lead in a circle, or nobody here has the name behind ~; write the path from the root"
+        except OSError as error:
+            why = why_not(error)
+        except ValueError:
+            why = "it holds a zero byte; write the path again"
+        else:
+            return found
+        raise CaptureError(f"{self.where}: {key}: expected a path, got {short(value)}: {why}")
 
     def integer(self, key: str, required: bool = False) -> int | None:
-        return self._get(key, int, "a whole number", required)
+        value = self._get(key, int, "a whole number", required)
+        if value is not None and abs(value) > FRAMES:
+            raise self._wrong(key, f"a whole number up to {FRAMES:,}")
+        return value
 
     def number(self, key: str) -> float | None:
         value = self._get(key, (int, float), "a number", False)
-        if value is not None and not abs(value) < float("inf"):
-            raise self._wrong(key, "a finite number")
+        if value is not None and not abs(value) <= LARGEST_NUMBER:
+            raise self._wrong(key, f"a finite number up to {LARGEST_NUMBER:g}")
         return None if value is None else float(value)
 
     def value(self, key: str) -> int | str | None:
@@ -289,7 +312,7 @@ class _Table:
         if isinstance(value, str):
             found = _AXES.get(value.lower())
         else:
-            found = self.items("up", expected, lambda v: type(v) in (int, float) and abs(v) < float("inf"), 3)
+            found = self.items("up", expected, lambda v: type(v) in (int, float) and abs(v) <= LARGEST_NUMBER, 3)
         if value is None:
             return None
         if found is None or not any(found):
@@ -303,7 +326,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _is_count(value: Any) -> bool:
-    return type(value) is int and value >= 0
+    return type(value) is int and 0 <= value <= FRAMES
 
 
 def _is_run(value: Any) -> bool:

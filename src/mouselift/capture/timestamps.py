@@ -17,6 +17,8 @@ from mouselift.array_types import Array, Float64
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.capture.camera_names import CameraNames
 from mouselift.errors import CalibrationError, CaptureError
+from mouselift.foreign import npy_numbers, numbers, short, short_text
+from mouselift.limits import SCENE_BYTES, limited_bytes
 from mouselift.media.video_index import VideoInfo
 
 SUFFIXES = (".npy", ".csv", ".txt", ".mat", ".tsv")  # in this order, where a camera has the same times in several
@@ -28,6 +30,7 @@ _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNIT = re.compile(
     r"(?<![a-z])(ns|nanosec\w*|us|µs|microsec\w*|ms|msec|millisec\w*|s|sec|secs|seconds?)(?![a-z])", re.I
 )
+_LARGEST_TIME = 1e19  # nanoseconds since 1970 are 1.8e18
 _RATES = (1.0, 1000.0)  # images a second, where the files do not say: one factor of 1000, so one unit fits
 
 
@@ -65,7 +68,7 @@ def read_times(path: Path) -> Times:
     """CaptureError where the file holds no list of times."""
     try:
         if path.suffix.lower() == ".npy":
-            return _columns(path, np.load(path, allow_pickle=False), [])
+            return _columns(path, npy_numbers(limited_bytes(path, SCENE_BYTES)), [])
         if path.suffix.lower() == ".mat":
             return _mat(path)
         return _text(path)
@@ -95,11 +98,12 @@ def _row(path: Path, name: str, values: object) -> Float64[Array, " n"]:
     row = found.astype(np.float64).ravel()
     if not np.isfinite(row).all():
         raise CaptureError(f"{path}: {name}: number {int(np.argmin(np.isfinite(row)))} (from 0) is not finite")
-    return row
+    return numbers(row, name=name, most=_LARGEST_TIME)
 
 
 def _text(path: Path) -> Times:
-    lines = [line for line in path.read_text(encoding="utf-8-sig").splitlines() if line.strip()]
+    text = limited_bytes(path, SCENE_BYTES).decode("utf-8-sig")
+    lines = [line for line in text.splitlines() if line.strip()]
     rows = [re.split(r"[,;\t]\s*|\s+", line.strip().strip(",;")) for line in lines]
     header: list[str] = []
     if rows and not _is_number(rows[0][0]) and not _is_number(rows[0][-1]):
@@ -108,7 +112,8 @@ def _text(path: Path) -> Times:
         rows = rows[1:]
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]) or not all(map(_is_number, row)):
-            raise CaptureError(f"{path}: line {index + 1 + bool(header)}: expected numbers only, got {lines[index]!r}")
+            where = f"{path}: line {index + 1 + bool(header)}"
+            raise CaptureError(f"{where}: expected numbers only, got {short(lines[index])}")
     return _columns(path, np.array(rows, dtype=np.float64), header)
 
 
@@ -121,7 +126,7 @@ def _is_number(text: str) -> bool:
 
 def _columns(path: Path, values: np.ndarray, header: list[str]) -> Times:
     """Which column holds times: by its name; of two without names, the other counts images."""
-    table = np.asarray(values, dtype=np.float64)
+    table = numbers(values, most=_LARGEST_TIME)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or not table.size:
         raise CaptureError(f"{path}: expected one time for each image, got an array of shape {values.shape}")
@@ -132,7 +137,7 @@ def _columns(path: Path, values: np.ndarray, header: list[str]) -> Times:
         counted = [i for i, name in enumerate(header) if i not in timed and _COUNT.search(name)]
         timed = [0] if not timed and len(header) == 1 else timed
         if len(timed) != 1:
-            raise CaptureError(f"{path}: expected one column of times, got columns {', '.join(header)}")
+            raise CaptureError(f"{path}: expected one column of times, got columns {short_text(', '.join(header))}")
         unit = _UNIT.search(header[timed[0]].replace("_", " "))
         return Times(
             path, table[:, timed[0]], _short(unit[1]) if unit else None, table[:, counted[0]] if counted else None
@@ -167,7 +172,7 @@ def seconds(name: str, times: Times, rate: float) -> tuple[Float64[Array, " n"],
     written at another rate.
     """
     step = float(np.median(np.diff(times.values))) if len(times.values) > 1 else 0.0
-    if step <= 0:
+    if not step * min(_UNITS.values()) > 0:  # nor by less than a double can say
         raise CaptureError(f"camera {name}: {times.path}: times do not increase")
     if times.unit is not None:
         return times.values * _UNITS[times.unit], times.unit

@@ -8,6 +8,8 @@ from typing import Literal
 import msgspec
 
 from mouselift.errors import DatasetError
+from mouselift.foreign import json_as
+from mouselift.limits import JSON_BYTES, limited_bytes
 
 COLLECTION = "collection.json"
 SCHEMA = 1
@@ -48,10 +50,10 @@ def read_collection(root: Path) -> Collection:
     """DatasetError where `root` is no collection."""
     file = root / COLLECTION
     try:
-        return msgspec.json.decode(file.read_bytes(), type=Collection)
+        return json_as(limited_bytes(file, JSON_BYTES), Collection)
     except OSError as error:
         raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise DatasetError(f"{file}: expected what `mouselift prepare ... --out` writes, got: {error}") from None
 
 

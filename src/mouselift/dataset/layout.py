@@ -36,6 +36,14 @@ def is_file(path: Path) -> bool:
         return False
 
 
+def is_folder(path: Path) -> bool:
+    """As `is_file`."""
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def find_samples(path: Path) -> list[Path]:
     """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -31,6 +31,7 @@ from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
+from mouselift.foreign import short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.decoding import SIGNATURE
@@ -166,13 +167,15 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
         return Sample(name, (), number_of(name), folder, findings=(broken,))
     record, preset = _own_record(content)
     frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
-    cut = {v.get("camera"): v.get("cut") for v in record.get("views", []) if isinstance(v, dict)}
     findings: list[Finding] = []
+    cut = _known_cuts(record)
+    if cut is None:
+        text = f"{file}: mouselift.record.views: expected cameras by name, got {short(record['views'])}"
+        findings.append(Finding.of("bad-record", text, sample=name))
     views: list[View] = []
     for entry in _usable_entries(name, file, content, findings):
         view = _load_view(name, folder, entry, findings, colours)
-        known = cut.get(entry.camera.name)
-        views.append(replace(view, cut=known) if isinstance(known, bool) else view)
+        views.append(replace(view, cut=(cut or {}).get(entry.camera.name)))
     findings += same_cameras(name, [view.camera for view in views])
     seen = tuple(view for view in views if view.alpha.size)
     findings += _same_images(name, seen)
@@ -191,6 +194,14 @@ def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:
         return {}, None
     preset = content.mouselift.provenance.get("preset") if content.mouselift.repair is None else None
     return content.mouselift.record, preset if isinstance(preset, str) else None
+
+
+def _known_cuts(record: Mapping[str, Any]) -> dict[str, bool] | None:
+    """Whether the sensor cut the subject, by camera; None where the record is not as `prepare` writes it."""
+    views = record.get("views", [])
+    if not isinstance(views, list) or not all(isinstance(v, dict) and isinstance(v.get("camera"), str) for v in views):
+        return None
+    return {v["camera"]: v["cut"] for v in views if isinstance(v.get("cut"), bool)}
 
 
 def _assumed(name: str, content: SampleFile) -> Iterator[Finding]:
@@ -255,6 +266,11 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
         text = f"is {image.width}x{image.height}, its camera says w = {camera.width}, h = {camera.height}"
         note("size-mismatch", text)
         camera = replace(camera, width=image.width, height=image.height)
+    try:
+        alpha, shown = _silhouette(image, path, note), read_colours(path) if colours else None
+    except DatasetError as error:  # its header is whole, its colours are not
+        note("bad-image", str(error).removeprefix(f"{path}: "))
+        return replace(blank, camera=camera)
     if image.width != image.height:
         note("not-square", f"{image.width}x{image.height}")
     if image.alpha is not None and image.mode != "RGBA":
@@ -263,10 +279,9 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
         note("alpha-not-read", f"{text}it gets 3 channels without a mask, and {ground} for ground")
     if not image.orientation.as_stored:
         note("orientation-tag", f"EXIF says {image.orientation.words}; stored pixels are what loaders and audit see")
-    alpha = _silhouette(image, path, note)
     if alpha is None:
         return replace(blank, camera=camera)
-    return View(camera.name, camera, alpha, read_colours(path) if colours else None, None, path, image.digest)
+    return View(camera.name, camera, alpha, shown, None, path, image.digest)
 
 
 def _image_path(folder: Path, file_path: str) -> tuple[Path, str]:

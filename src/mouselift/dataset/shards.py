@@ -31,6 +31,7 @@ from mouselift.dataset.layout import CAMERAS_FILE, sample_order
 from mouselift.dataset.sample import Sample, View, read_views
 from mouselift.dataset.store import SampleFacts
 from mouselift.errors import DatasetError, why_not
+from mouselift.foreign import json_as
 from mouselift.media.numbered_names import number_of
 
 SHARDS_FILE = "shards.json"
@@ -322,8 +323,8 @@ class _NamedIndex(msgspec.Struct):
 
 def _decoded(source: ByteSource, file: str, data: bytes, kind: type[T]) -> T:
     try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return json_as(data, kind)
+    except ValueError as error:
         raise DatasetError(f"{source.where}/{file}: expected what `mouselift export` writes, got: {error}") from None
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.errors import CaptureError
+from mouselift.foreign import short_text
 from mouselift.keypoints.keypoints import Keypoints, in_order
 from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 
@@ -27,14 +28,13 @@ def read_anipose(path: Path, rate: float) -> Keypoints:
         text = limited_bytes(path, 16 * CALIBRATION_BYTES).decode("utf-8-sig")
         header, *rows = list(csv.reader(io.StringIO(text)))
     except (OSError, ValueError, csv.Error) as error:
-        raise CaptureError(f"{path}: expected anipose's CSV of 3D points, got: {error}") from None
+        raise CaptureError(f"{path}: expected anipose's CSV of 3D points, got: {short_text(error)}") from None
     names = [
         column[:-2] for column in header if column.endswith("_x") and {f"{column[:-2]}_{a}" for a in _AXES} <= {*header}
     ]
     if not names or "fnum" not in header:
-        raise CaptureError(
-            f"{path}: expected anipose's columns NAME_x, NAME_y, NAME_z and fnum, got {', '.join(header[:6])} ..."
-        )
+        got = short_text(", ".join(header[:6]))
+        raise CaptureError(f"{path}: expected anipose's columns NAME_x, NAME_y, NAME_z and fnum, got {got} ...")
     if len(set(header)) < len(header):
         raise CaptureError(f"{path}: two columns have one name")
     table = np.full((len(rows), len(header)), np.nan)
@@ -44,14 +44,15 @@ def read_anipose(path: Path, rate: float) -> Keypoints:
         try:
             table[number] = [float(value) if value else np.nan for value in row]
         except ValueError as error:
-            raise CaptureError(f"{path}: line {number + 2}: {error}") from None
+            raise CaptureError(f"{path}: line {number + 2}: {short_text(error)}") from None
     column = {name: table[:, place] for place, name in enumerate(header)}
     points = np.stack([np.stack([column[f"{name}_{a}"] for a in _AXES], axis=1) for name in names], axis=1)
     notes: tuple[str, ...] = ()
     if {*_TURN, *_CENTRE} <= {*header}:
         M = np.stack([column[key] for key in _TURN], axis=1).reshape(-1, 3, 3)
         c = np.stack([column[key] for key in _CENTRE], axis=1)
-        if len(M) and (np.abs(M @ M.transpose(0, 2, 1) - np.eye(3)).max() > 1e-3 or not np.isfinite(c).all()):
+        whole = np.isfinite(M).all() and np.isfinite(c).all()
+        if not whole or np.abs(M @ M.transpose(0, 2, 1) - np.eye(3)).max(initial=0) > 1e-3:
             raise CaptureError(f"{path}: M_00 .. M_22: expected a rotation in each row")
         if np.abs(M - np.eye(3)).max(initial=0) > 1e-9 or np.abs(c).max(initial=0) > 1e-9:
             points = (points + c[:, None]) @ np.linalg.inv(M.transpose(0, 2, 1))

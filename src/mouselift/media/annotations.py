@@ -11,6 +11,7 @@ import numpy as np
 
 from mouselift.array_types import Array
 from mouselift.errors import MaskError
+from mouselift.foreign import short_text
 from mouselift.media.mask_stack import MaskStack, choose_object
 
 Draw = Callable[[Any, int, int], Array]  # a shape's content, height, width -> [h, w] bool; ValueError
@@ -54,7 +55,8 @@ class _Shapes:
             try:
                 out |= self.draw(shape, image.height, image.width)
             except (ValueError, TypeError, KeyError) as error:
-                raise MaskError(f"{self.path}: {image.name}: segmentation cannot be read: {error}") from None
+                words = f"{self.path}: {image.name}: segmentation cannot be read: {short_text(error)}"
+                raise MaskError(words) from None
         return np.where(out, np.uint8(255), np.uint8(0))
 
 

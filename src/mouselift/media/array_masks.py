@@ -15,8 +15,8 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
-import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,12 +24,15 @@ from typing import Any
 import numpy as np
 
 from mouselift.array_types import Array
-from mouselift.errors import CaptureError, MaskError, UnreachableError
+from mouselift.errors import CaptureError, MaskError, MouseliftError, UnreachableError
+from mouselift.foreign import npy_header, short, short_text
+from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.mask_stack import MaskStack, choose_object
 from mouselift.media.numbered_names import numbers_of
 
 ARRAY_SUFFIXES = (".npy", ".npz")
 _SKIPPED_AT_ONCE = 1 << 20  # bytes
+_FRAME_VALUES = 4 * IMAGE_PIXELS  # objects and pixels
 _CHANNELS = 4  # a last axis no longer than this is colour, no width
 _SAVE = "np.savez_compressed(FILE, masks=masks) with masks [T, h, w] of bool or uint8"
 
@@ -70,7 +73,8 @@ class _Frames:
         if not 0 <= place < self.header.shape[0]:
             return None
         where = f"{self.path}: frame {number}"
-        with UnreachableError.reading(self.path):
+        said = f"{where}: array {self.header.name or self.path.name}"
+        with UnreachableError.reading(self.path), _undamaged(said):
             frame = self._mapped()[place] if self.header.file_start is not None else self._streamed(place, where)
         return _as_mask(where, frame if self.index is None else frame[self.index])
 
@@ -83,17 +87,14 @@ class _Frames:
     def _streamed(self, place: int, where: str) -> Array:
         """The frame at `place`; the stream goes on from the last one, or starts again for an earlier one."""
         size = math.prod(self.header.shape[1:]) * self.header.dtype.itemsize
-        try:
-            if self._open is None or self._open[1] > place:
-                self._close()
-                with zipfile.ZipFile(self.path) as file:  # the stream keeps it open
-                    self._open = [file.open(self.header.name), 0]
-                _take(self._open[0], self.header.start)
-            stream, now = self._open
-            _take(stream, (place - now) * size)
-            data = stream.read(size)
-        except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-            raise MaskError(f"{where}: array {self.header.name}: damaged ({error}); save the masks again") from None
+        if self._open is None or self._open[1] > place:
+            self._close()
+            with zipfile.ZipFile(self.path) as file:  # the stream keeps it open
+                self._open = [file.open(self.header.name), 0]
+            _take(self._open[0], self.header.start)
+        stream, now = self._open
+        _take(stream, (place - now) * size)
+        data = stream.read(size)
         if len(data) < size:
             raise MaskError(f"{where}: array {self.header.name}: the file ends early; save the masks again")
         self._open[1] = place + 1
@@ -121,13 +122,10 @@ class _Members:
         if name is None:
             return None
         where = f"{self.path}: array {name}"
-        with UnreachableError.reading(self.path):
-            try:
-                self._open = self._open or zipfile.ZipFile(self.path)
-                with self._open.open(name) as stream:
-                    frame = np.lib.format.read_array(stream, allow_pickle=False)
-            except (zipfile.BadZipFile, zlib.error, EOFError, ValueError) as error:
-                raise MaskError(f"{where}: damaged ({error}); save the masks again") from None
+        with UnreachableError.reading(self.path), _undamaged(where):
+            self._open = self._open or zipfile.ZipFile(self.path)
+            with self._open.open(name) as stream:
+                frame = np.lib.format.read_array(stream, allow_pickle=False)
         frame = frame.reshape(-1, *frame.shape[-2:])
         return _as_mask(where, frame[self.index or 0])
 
@@ -225,8 +223,9 @@ def _told_numbers(path: Path, headers: Sequence[_Header], count: int) -> tuple[_
     found: list[tuple[_Header, list[int]]] = []
     for header in headers:
         if header.shape == (count,) and header.dtype.kind in "iu" and "frame" in _key(header).lower():
-            with UnreachableError.reading(path), zipfile.ZipFile(path) as file, file.open(header.name) as stream:
-                numbers = np.lib.format.read_array(stream, allow_pickle=False).tolist()
+            where = f"{path}: array {_key(header)}"
+            with UnreachableError.reading(path), _undamaged(where), zipfile.ZipFile(path) as file:
+                numbers = np.lib.format.read_array(file.open(header.name), allow_pickle=False).tolist()
             if numbers == sorted(set(numbers)) and numbers[0] >= 0:
                 found.append((header, numbers))
     if len(found) > 1 and any(numbers != found[0][1] for _, numbers in found):
@@ -246,6 +245,12 @@ def _index(path: Path, objects: int, chosen: int | str | None) -> tuple[int | No
 def _size(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
     if shape[-1] <= _CHANNELS or not all(shape):
         raise MaskError(f"{path}: expected masks [T, h, w], got shape {list(shape)}: move the last axis, or drop it")
+    try:
+        check_image_size(shape[-1], shape[-2])
+        if math.prod(shape[:-2]) * shape[-1] * shape[-2] > _FRAME_VALUES * shape[0]:
+            raise ValueError(f"a frame of more than {_FRAME_VALUES:,} values")
+    except ValueError as error:
+        raise MaskError(f"{path}: shape {short(list(shape))}: {error}") from None
     return shape[-2], shape[-1]
 
 
@@ -279,33 +284,45 @@ def _headers(path: Path) -> list[_Header]:
         f"{path}: holds pickled objects, which may run code when they are read; in the program that made them, save "
         "arrays: np.savez_compressed(FILE, **{str(frame): mask for frame, mask in masks.items()})"
     )
-    try:
+    found: list[_Header] = []
+    held: list[int] = []  # bytes of each
+    with _undamaged(f"{path}: cannot be read as NumPy's {path.suffix}"):
         if path.suffix.lower() == ".npy":
             with path.open("rb") as stream:
-                header = _header("", stream, 0)
-            if header.dtype.hasobject:
-                raise MaskError(pickled)
-            end = (header.file_start or 0) + math.prod(header.shape) * header.dtype.itemsize
-            if path.stat().st_size < end:
-                raise MaskError(f"{path}: holds {path.stat().st_size} bytes, its header says {end}; save it again")
-            return [header]
-        with zipfile.ZipFile(path) as file, path.open("rb") as raw:
-            members = [m for m in file.infolist() if m.filename.endswith(".npy")]
-            found: list[_Header] = []
-            for member in members:
-                with file.open(member) as stream:
-                    found.append(_header(member.filename, stream, _start_of(raw, member)))
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, SyntaxError) as error:
-        raise MaskError(f"{path}: cannot be read as NumPy's {path.suffix}: {error}") from None
+                found.append(_header("", stream, 0))
+            held.append(path.stat().st_size)
+        else:
+            with zipfile.ZipFile(path) as file, path.open("rb") as raw:
+                for member in file.infolist():
+                    if member.filename.endswith(".npy"):
+                        with file.open(member) as stream:
+                            found.append(_header(member.filename, stream, _start_of(raw, member)))
+                        held.append(member.file_size)
     if any(header.dtype.hasobject for header in found):
         raise MaskError(pickled)
+    names = [header.name for header in found]
+    if len(set(names)) < len(names):
+        raise MaskError(f"{path}: holds two arrays of one name; save it again")
+    for header, size in zip(found, held, strict=True):
+        end = header.start + math.prod(header.shape) * header.dtype.itemsize
+        if size < end:
+            raise MaskError(f"{path}: {_key(header) or 'it'} holds {size} bytes, its header says {end}; save it again")
     return found
 
 
+@contextmanager
+def _undamaged(where: str) -> Iterator[None]:
+    """MaskError for what NumPy and zipfile raise of damaged files: nearly anything."""
+    try:
+        yield
+    except (MouseliftError, OSError):
+        raise
+    except Exception as error:
+        raise MaskError(f"{where}: damaged ({short_text(error)}); save the masks again") from None
+
+
 def _header(name: str, stream: Any, file_start: int | None) -> _Header:
-    version = np.lib.format.read_magic(stream)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(stream)
+    shape, fortran, dtype = npy_header(stream)
     start = stream.tell()
     return _Header(name, shape, dtype, fortran, start, None if file_start is None else file_start + start)
 

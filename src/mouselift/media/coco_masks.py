@@ -6,7 +6,6 @@ mask: tools list images that nobody annotated in the same way as empty ones. The
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
@@ -17,6 +16,8 @@ import numpy as np
 
 from mouselift.array_types import Array
 from mouselift.errors import CaptureError, MaskError, UnreachableError
+from mouselift.foreign import json_of, short, short_text, whole_numbers
+from mouselift.limits import JSON_BYTES, check_image_size, limited_bytes
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.numbered_names import numbers_of
@@ -67,14 +68,15 @@ def read_coco(path: Path) -> tuple[AnnotatedImage, ...]:
 
 @lru_cache(maxsize=8)
 def _read(path: Path, _changed: int, _size: int) -> tuple[AnnotatedImage, ...]:
-    with UnreachableError.reading(path):
-        text = path.read_bytes()
     try:
-        content = json.loads(text.decode("utf-8-sig"))
+        with UnreachableError.reading(path):
+            text = limited_bytes(path, JSON_BYTES)
+        content = json_of(text)
         listed, marks = content["images"], content["annotations"]
         categories = {c["id"]: str(c["name"]) for c in content.get("categories", [])}
-    except (ValueError, KeyError, TypeError) as error:
-        raise MaskError(f"{path}: expected COCO's JSON with images, annotations, categories: {error!r}") from None
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        words = f"{path}: expected COCO's JSON with images, annotations, categories: {short(error)}"
+        raise MaskError(words) from None
     shapes: dict[Any, list[Shape]] = {}
     try:
         for mark in marks:
@@ -82,12 +84,18 @@ def _read(path: Path, _changed: int, _size: int) -> tuple[AnnotatedImage, ...]:
                 category = categories.get(mark["category_id"], str(mark["category_id"]))
                 shape = Shape(category, _track(mark), mark["segmentation"])
                 shapes.setdefault(mark["image_id"], []).append(shape)
-        return tuple(
-            AnnotatedImage(str(i["file_name"]), int(i["width"]), int(i["height"]), tuple(shapes.get(i["id"], ())))
-            for i in listed
-        )
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise MaskError(f"{path}: an image or annotation of this COCO file lacks {error}") from None
+        return tuple(_image(image, shapes) for image in listed)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise MaskError(f"{path}: an image or annotation of this COCO file lacks {short_text(error)}") from None
+    except ValueError as error:
+        raise MaskError(f"{path}: an image of this COCO file: {error}") from None
+
+
+def _image(entry: Mapping[str, Any], shapes: Mapping[Any, list[Shape]]) -> AnnotatedImage:
+    """ValueError for a size that no image has."""
+    width, height = whole_numbers([entry["width"], entry["height"]], name="width, height")
+    check_image_size(width, height)
+    return AnnotatedImage(str(entry["file_name"]), width, height, tuple(shapes.get(entry["id"], ())))
 
 
 def _track(mark: Mapping[str, Any]) -> str | None:

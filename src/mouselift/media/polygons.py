@@ -12,12 +12,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from mouselift.array_types import Array, Bool, Int64
+from mouselift.foreign import numbers
+
+_RUN_BITS = 40  # a run and its difference to another one: no image has 2^39 pixels
 
 
 def filled(polygon: Sequence[int | float], height: int, width: int) -> Bool[Array, "h w"]:
     """polygon: x0, y0, x1, y1, ... from the image's top-left corner. ValueError for less than a triangle."""
-    flat = np.asarray(polygon, dtype=np.float64)
-    if flat.ndim != 1 or len(flat) < 6 or len(flat) % 2 or not np.isfinite(flat).all():
+    flat = numbers(polygon, (None,))
+    if len(flat) < 6 or len(flat) % 2:
         raise ValueError(f"expected x0, y0, x1, y1, ... of three corners or more, got {len(flat)} numbers")
     corners = flat.reshape(-1, 2)
     crossed = np.zeros((height, width + 1), dtype=np.int64)  # edges left of a pixel's centre begin at it
@@ -32,8 +35,8 @@ def filled(polygon: Sequence[int | float], height: int, width: int) -> Bool[Arra
 
 def from_runs(counts: Sequence[int] | str, height: int, width: int) -> Bool[Array, "h w"]:
     """Lengths of runs of 0 and 1 in turn, down the columns; as numbers, or as COCO's text. ValueError: not the size."""
-    runs = decoded_runs(counts) if isinstance(counts, str) else np.asarray(counts, dtype=np.int64)
-    if runs.ndim != 1 or (runs < 0).any() or int(runs.sum()) != height * width:
+    runs = decoded_runs(counts) if isinstance(counts, str) else numbers(counts, (None,)).astype(np.int64)
+    if (runs < 0).any() or int(runs.sum()) != height * width:
         raise ValueError(f"expected runs of {height * width} pixels ({height} x {width}), got {int(runs.sum())}")
     values = np.arange(len(runs)) % 2 == 1
     return np.repeat(values, runs).reshape(width, height).T
@@ -52,6 +55,8 @@ def decoded_runs(text: str) -> Int64[Array, " n"]:
             raise ValueError(f"run lengths hold the character {character!r}")
         value |= (bits & 31) << shift
         shift += 5
+        if shift > _RUN_BITS:
+            raise ValueError("a run length is longer than any image")
         if bits & 32:
             continue
         if bits & 16:  # the sign of the last five

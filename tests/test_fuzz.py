@@ -1,0 +1,77 @@
+"""Damaged files end in the project's errors: a few of each kind here, thousands by `benchmarks/fuzz.py`."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+import fuzz_run
+from fuzz_readers import Reader, readers
+from fuzz_run import Result, Seed, fuzz
+from mouselift.errors import DatasetError
+
+COUNT = 8
+# One of each decoder that costs little: YAML is slow, HDF5 starts a process a file, checkpoints need torch.
+NAMES = (
+    *("COLMAP text", "COLMAP binary", "nerfstudio", "OpenCV xml", "Caliscope", "DANNCE", "MAMMAL", "FaceLift"),
+    *("capture.toml", "COCO masks", "masks npy", "masks npz", "masks npz of frames", "times csv", "times npy"),
+    *("keypoints csv", "sample", "lists", "collection.json", "ply text", "ply", "splat"),
+)
+FEW = {name: readers()[name] for name in NAMES}
+
+
+def last(seed: Seed, count: int) -> Result:
+    *_, out = fuzz(seed, 0, count)
+    return out
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_no_reader_ends_in_a_raw_traceback(name: str, tmp_path: Path) -> None:
+    found = last(Seed(name, FEW[name], 1, tmp_path), COUNT)
+    assert found.failures == []
+    assert found.accepted + found.refused == found.inputs == COUNT
+
+
+def test_whatever_goes_wrong_is_named_with_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fuzz_run, "SECONDS", 0.2)
+    monkeypatch.setattr(fuzz_run, "MEMORY_MB", 40)
+    calls = tmp_path / "calls"
+
+    def read(path: Path) -> None:
+        with calls.open("a") as file:
+            file.write(".")
+        match calls.stat().st_size - 2:  # the first call is for the whole file
+            case 1:
+                raise DatasetError("no")
+            case 2:
+                raise KeyError("x")
+            case 3:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            case 4:
+                while True:
+                    pass
+            case 5:
+                bytearray(60_000_000)
+
+    def write(folder: Path) -> Path:
+        (folder / "a.txt").write_text("a")
+        return folder / "a.txt"
+
+    (tmp_path / "seed").mkdir()
+    found = last(Seed("any", Reader(write, read), 1, tmp_path / "seed"), 7)
+    assert (found.inputs, found.accepted, found.refused) == (7, 3, 1)
+    said = ["KeyError: 'x' at .*", "the process died: SIGSEGV", "more than 0.2 s", ".* MB"]
+    assert [number for number, _ in found.failures] == [2, 3, 4, 5]
+    for (_, words), pattern in zip(found.failures, said, strict=True):
+        assert re.match(pattern, words)
+
+
+def test_equal_numbers_give_equal_inputs(tmp_path: Path) -> None:
+    seeds = [Seed("FaceLift", FEW["FaceLift"], 5, tmp_path / name) for name in "ab" if not (tmp_path / name).mkdir()]
+    one, two = ([seed.mutated(number)[1] for number in range(30)] for seed in seeds)
+    assert one == two
+    assert len(set(one)) > 25
