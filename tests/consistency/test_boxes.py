@@ -76,11 +76,11 @@ def test_a_right_box_is_whole_and_every_view_is_compared(body: str, tilted: bool
 
 @pytest.mark.parametrize("degrees", [60.0, 90.0])
 @pytest.mark.parametrize("body", BODIES)
-def test_a_wrong_camera_of_a_box_is_blamed(body: str, degrees: float, request: pytest.FixtureRequest) -> None:
-    if (body, degrees) == ("brick", 60.0):
-        request.applymarker(pytest.mark.xfail(reason="taken for a mask that lacks parts: planes of a brick are few"))
+def test_a_wrong_camera_of_a_box_is_blamed(body: str, degrees: float) -> None:
+    """Or is unknown, never right: of one brick, one mask that is both 8.8 px too fat and short explains as much."""
     for seed in range(2):
-        assert compare_views(turned(box_sample(body, seed), 2, degrees)).check.faulty
+        seen = compare_views(turned(box_sample(body, seed), 2, degrees))
+        assert seen.check.faulty or ((body, degrees, seed) == ("brick", 60.0, 1) and not seen.judged)
 
 
 @pytest.mark.parametrize("tilted", [True, False])
