@@ -63,7 +63,9 @@ def _own_rigs() -> dict[str, Reader]:
             lambda f: write.label3d(f / "label3d_dannce.mat", bent, _POINTS.reshape(20, 3)), _rig("dannce")
         ),
         "MAMMAL": Reader(lambda f: write.mammal(f / "new_cam.pkl", straight), _rig("mammal")),
-        "anipose": Reader(lambda f: write.anipose(f / "calibration.toml", bent), _rig("anipose")),
+        "anipose": Reader(
+            lambda f: write.anipose(f / "calibration.toml", bent, "", "[metadata]\nerror = 0.5\n"), _rig("anipose")
+        ),
         "JARVIS": Reader(lambda f: write.jarvis(f, straight), _rig("jarvis")),
         "FaceLift": Reader(_sample_cameras, _rig("facelift")),
     }

@@ -17,6 +17,7 @@ from mouselift.calibration.anipose_project import crops_near, toml_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers
+from mouselift.limits import LARGEST_NUMBER
 from mouselift.geometry.camera import ZERO_BASED
 
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -33,7 +34,7 @@ def read_anipose(path: Path, variant: str | None = None) -> Rig:
     cameras = tuple(camera_of(path, key, table, crops) for key, table in tables.items())
     evidence = [*_said(crops, config, {camera.name for camera in cameras})]
     error = content.get("metadata", {}).get("error") if isinstance(content.get("metadata"), dict) else None
-    if isinstance(error, (int, float)):
+    if isinstance(error, (int, float)) and abs(error) <= LARGEST_NUMBER:
         evidence.append(f"{path.name}: its own reprojection error is {error:.3g} px")
     return Rig(path, "anipose", cameras, tuple(evidence))
 
