@@ -17,8 +17,8 @@ from mouselift.calibration.anipose_project import crops_near, toml_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, no_variant, opencv_lens, shifted
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers
-from mouselift.limits import LARGEST_NUMBER
 from mouselift.geometry.camera import ZERO_BASED
+from mouselift.limits import LARGEST_NUMBER
 
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
 
