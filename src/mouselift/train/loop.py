@@ -28,7 +28,7 @@ from mouselift.train.facelift_file import FACELIFT, write_facelift_file
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
 from mouselift.train.identity import identity, note_start, split, training_list
-from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log
+from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log, read_log
 from mouselift.train.losses import Losses
 from mouselift.train.memory import check_card
 from mouselift.train.optimiser import Optimiser, freeze
@@ -38,7 +38,7 @@ from mouselift.train.ranks import Ranks, started, whole
 from mouselift.train.samples import batches_from
 from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
 from mouselift.train.trackers import Tracker, trackers
-from mouselift.train.validate import Validation, validate
+from mouselift.train.validate import validate
 from mouselift.train.views import held_out, training_views, validation_views
 
 LOG = logging.getLogger(__name__)
@@ -135,7 +135,6 @@ class _Run:
     watch: Watch
     warnings: list[str]
     trackers: list[Tracker]
-    last: Validation | None = None
 
     @classmethod
     def begin(
@@ -236,12 +235,13 @@ class _Run:
 
     def summary(self, out: Path) -> TrainSummary:
         best = self.state.best_psnr
+        validations = [line for line in read_log(self.folder) if line.kind == "validation"]  # earlier starts' too
         return TrainSummary(
             out=str(out),
             updates=self.state.update,
             skipped=self.optimiser.skipped,
             best_psnr=best if math.isfinite(best) else None,
-            last_psnr=None if self.last is None else self.last.psnr,
+            last_psnr=validations[-1].psnr if validations else None,
             warnings=self.warnings,
         )
 
@@ -266,7 +266,7 @@ class _Run:
             shown = picture if self.ranks.first else None
             found = validate(self.model, self.renderer, self.validation, self.device, shown)
             self.ranks.shard_again(self.model)
-        found = self.last = self.ranks.from_first(lambda: found)
+        found = self.ranks.from_first(lambda: found)
         line = LogLine(update=self.state.update, kind="validation", psnr=found.psnr, iou=found.iou, views=found.views)
         line.seconds = round(time.perf_counter() - begun, 4)
         if self.ranks.first:
