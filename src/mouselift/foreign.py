@@ -181,5 +181,5 @@ def _whole(digits: str) -> int | float:
 def _shallow(load: Any) -> Any:
     try:
         return load()
-    except RecursionError:
+    except (RecursionError, MemoryError):
         raise ValueError("nested too deeply") from None

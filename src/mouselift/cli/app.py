@@ -23,7 +23,7 @@ from mouselift import __version__
 from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Styled, bold, emit, say
 from mouselift.cli.flags import INLINE
 from mouselift.cli.logs import Logs, logging_to
-from mouselift.errors import MouseliftError, OutputError, check_name, why_not
+from mouselift.errors import MouseliftError, OptionError, OutputError, check_name, why_not
 from mouselift.ranges import check_ranges
 
 LOG = logging.getLogger(__name__)
@@ -197,6 +197,10 @@ def _check_paths(given: Any) -> None:
         for path in value if isinstance(value, tuple) else (value,):
             if isinstance(path, Path):
                 check_name(os.path.abspath(path))
+                try:
+                    path.resolve()
+                except RuntimeError:  # of Python below 3.13
+                    raise OptionError(f"{path}: its links lead in a circle; remove the link") from None
 
 
 def _carried_out(call: Call, given: list[str]) -> int:
