@@ -100,7 +100,7 @@ def _one_of(where: str, nodes: Mapping[str, Any], names: tuple[str, ...], what: 
 def _size(nodes: Mapping[str, Any]) -> tuple[int, int] | None:
     for width, height in _SIZES:
         if width in nodes and height in nodes:
-            values = [float(nodes[key]) for key in (width, height)]  # text in XML
+            values = [float(v) if isinstance(v := nodes[key], str) else v for key in (width, height)]  # text in XML
             return image_size(values, f"{width}, {height}")
     return None
 
