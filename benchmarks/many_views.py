@@ -83,6 +83,16 @@ def some_views(scene: Sample, views: int, draw: int) -> Sample:
     return replace(scene, id=f"{scene.id}-{views}-{draw}", views=tuple(scene.views[k] for k in chosen))
 
 
+def mouse_on_domes(views: int, seed: int) -> Sample:
+    """The mouse at 512 px before as many cameras as are asked for: domes of 64, one after the other."""
+    mesh = _subject("mouse", np.random.default_rng([seed, 0x6D6F7573]))
+    domes = (np.random.default_rng([seed, k, 0x646F6D65]) for k in range(-(-views // CAMERAS)))
+    cameras = [camera for rng in domes for camera in _rig("dome", 512, rng)]
+    spread = [cameras[k] for k in np.linspace(0, len(cameras) - 1, views).round().astype(int).tolist()]
+    named = [replace(camera, name=f"cam_{k:03d}") for k, camera in enumerate(spread)]
+    return Sample("mouse", tuple(View(c.name, c, render_silhouette(mesh, c, _SUPERSAMPLE)) for c in named))
+
+
 def _make(index: int, seed: int) -> None:
     rng = np.random.default_rng([index, seed, 0x76696577])
     mesh = _subject(SUBJECTS[index % len(SUBJECTS)], rng)

@@ -10,9 +10,13 @@ import pytest
 
 import faults
 from faults import FAULTS
+from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
+from mouselift.diagnosis import explain
+from mouselift.diagnosis.causes import readings
 from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose
+from mouselift.diagnosis.fit import fits, lowest
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays
 
@@ -124,7 +128,7 @@ def test_one_view_scaled_has_its_value(exact_postures: tuple[Sample, ...]) -> No
     assert cause is not None
     assert (cause.code, cause.views) == ("view-scale", (exact_postures[0].names[3],))
     assert cause.values[f"{cause.views[0]}.scale"] == pytest.approx(1.42, rel=0.003)
-    assert "view 3" in cause.sentence
+    assert f"view {cause.views[0]}" in cause.sentence
     assert "1.42" in cause.sentence
 
 
@@ -170,3 +174,41 @@ def test_samples_that_share_a_transform_are_fitted_together(exact_postures: tupl
 def test_samples_of_other_cameras_do_not_mix(exact_postures: tuple[Sample, ...]) -> None:
     with pytest.raises(DatasetError, match="same cameras"):
         diagnose([exact_postures[0], replace(exact_postures[1], views=exact_postures[1].views[:5])])
+
+
+def test_of_many_views_the_worst_are_looked_at(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five of six views: the faulty one is among them, and the sentence says how many there were."""
+    monkeypatch.setattr(explain, "MOST_VIEWS", 5)
+    sample = exact_postures[0]
+    for view in range(6):
+        found = diagnose(faults.view_scale(sample, np.random.default_rng(0), scale=1.42, view=view).sample)
+        assert found.cause is not None
+        assert (found.cause.code, found.cause.views) == ("view-scale", (sample.names[view],))
+        assert found.cause.sentence.startswith("5 of 6 views looked at: ")
+        assert found.undone is None  # it would be the four views' cameras
+    assert diagnose(sample).cause is None
+
+
+def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample, ...]) -> None:
+    """The lowest is the lowest, and hardly any other was counted."""
+    problem = [explain.problem_of(faults.swapped_views(exact_postures[0], np.random.default_rng(4)).sample)]
+    found = fits(list(readings(problem[0][0])), problem)
+    best, score = lowest(found)
+    counted = sum("measurements" in f.residual.__dict__ for f in found)
+    assert counted < len(found) / 4
+    assert all(f.least_score <= f.score + 1e-9 for f in found)
+    assert (best, score) == min(((f, f.score) for f in found), key=lambda each: each[1])
+
+
+def test_a_zoom_of_all_views_is_not_put_down_to_masks(exact_postures: tuple[Sample, ...]) -> None:
+    """3 % leave less than a pixel, which rough masks would explain; but one number makes exact masks agree."""
+    for zoom, right in ((1.0, True), (1.03, False)):
+        views = [replace(v, camera=replace(v.camera, fx=zoom * v.camera.fx, fy=zoom * v.camera.fy))
+                 for v in exact_postures[0].views]  # fmt: skip
+        sample = replace(exact_postures[0], views=tuple(views))
+        check = check_sample(sample)
+        assert check.tangency.rms_px < explain.LARGE_PX
+        rough = replace(check, findings=(sample.finding("masks-rough", "as an audit of many views says"),))
+        assert explain.in_order(sample, rough) is right

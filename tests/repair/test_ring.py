@@ -15,7 +15,7 @@ from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.diagnosis.source_camera import improbability, other_sizes
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.camera_arrays import CameraArrays, touched_points
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, touched_points
 from mouselift.repair.sample import repair_sample
 
 
@@ -69,12 +69,24 @@ def test_scales_of_all_views_are_refused(cut: Sample) -> None:
         assert found.cameras == tuple(view.camera for view in spoiled.views)
 
 
+def _errors_at_once(cameras: CameraArrays, outlines: ConvexOutlines) -> np.ndarray:
+    """J S J^T over all touched points of all views: what `shared_errors` adds up view by view."""
+    corners, slope = touched_points(cameras, outlines)
+    view, along = corners.pair.ravel(), slope.reshape(-1, 2)
+    point = outlines.points[view, corners.at.ravel()]
+    apart = ((point[:, None] - point[None]) ** 2).sum(axis=2)
+    both = np.where(view[:, None] == view[None], np.exp(-apart / (2 * 2.0**2)), 0.0) * (along @ along.T)
+    rows = len(corners.pair)
+    return both.reshape(rows, 2, rows, 2).sum(axis=(1, 3))
+
+
 def test_planes_through_one_corner_are_few_measurements(cut: Sample) -> None:
     """With intrinsics of twice the size, all planes touch the head's top."""
     cameras, outlines = problem_of(cut, check_sample(cut))
     true = shared_errors(cameras, outlines)
     wrong = shared_errors(replace(cameras, focal=2 * cameras.focal, principal=2 * cameras.principal), outlines)
     rows = [int((np.diag(errors) > 0).sum()) for errors in (true, wrong)]
+    np.testing.assert_allclose(true, _errors_at_once(cameras, outlines), atol=1e-12)
     assert measurements(true) > 0.8 * rows[0]
     assert measurements(wrong) < 0.6 * rows[1]
 

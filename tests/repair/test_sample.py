@@ -127,6 +127,18 @@ def test_two_views_are_too_few(exact_postures: tuple[Sample, ...]) -> None:
     assert "at least 3" in found.reason
 
 
+def test_more_views_than_are_fitted_together_are_refused(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the cause that some of them show; cameras in order are told to be so."""
+    for module in ("mouselift.diagnosis.explain", "mouselift.repair.sample"):
+        monkeypatch.setattr(f"{module}.MOST_VIEWS", 5)
+    assert repair_sample(exact_postures[0]).status == "good"
+    found = repair_sample(faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.42, view=3).sample)
+    assert found.status == "refused"
+    assert "without fx, fy; nothing was changed: 6 views; at most 5 are fitted together" in found.reason
+
+
 def test_views_from_one_side_are_refused(exact_postures: tuple[Sample, ...]) -> None:
     cameras, outlines = problem_of(exact_postures[0], check_sample(exact_postures[0]))
     one = cameras.take([0] * 6)

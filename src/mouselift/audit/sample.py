@@ -23,7 +23,7 @@ from mouselift.audit.verdict import verdict
 from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
 from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample, load_sample
-from mouselift.diagnosis.explain import in_order, problem_of
+from mouselift.diagnosis.explain import in_order
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
 from mouselift.geometry.tangent_planes import Tangency
@@ -135,7 +135,7 @@ def compare_views(sample: Sample, hull: bool = False) -> Geometry:
     """Cameras against silhouettes. A sample without views is not judged, and no finding is added: others said why."""
     raw = [_outline(view.alpha) for view in sample.views]
     check = check_cameras(sample, raw)
-    if check.hypothesis.kind == "masks" and not in_order(*problem_of(sample, check), check):
+    if check.hypothesis.kind == "masks" and not in_order(sample, check):
         check = blame_cameras(sample, check)
     findings = list(check.findings) if sample.views else []
     coverage = None

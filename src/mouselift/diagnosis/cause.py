@@ -82,7 +82,7 @@ def label_of(found: Fit, names: tuple[str, ...]) -> str:
 def _who(views: tuple[int, ...], names: tuple[str, ...]) -> str:
     if len(views) == len(names):
         return "all views"
-    return ", ".join(f"view {i} ({names[i]})" for i in views)
+    return ", ".join(f"view {names[i]}" for i in views)
 
 
 def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> str:
@@ -101,7 +101,7 @@ def _sentence(found: Fit, names: tuple[str, ...], values: dict[str, float]) -> s
         return f"{who}: {sentence}{detail}{middle}" if who else sentence
     first = names[found.candidate.views[0]]
     if len(found.candidate.views) == 2 and code.startswith("view-"):
-        return "; ".join(f"view {i} ({names[i]}): pixels {_one(names[i], values)}" for i in found.candidate.views)
+        return "; ".join(f"view {names[i]}: pixels {_one(names[i], values)}" for i in found.candidate.views)
     what = VALUE_SENTENCES[code.split("-", 1)[1]]
     return f"{who}: " + what.format(v=_one(first, values))
 

@@ -24,7 +24,7 @@ from mouselift.consistency.cameras import compared_outlines
 from mouselift.consistency.opened_silhouettes import open_silhouettes
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.cause import Cause, finite, in_general
-from mouselift.diagnosis.explain import diagnose, problem_of
+from mouselift.diagnosis.explain import diagnose, few_views, problem_of
 from mouselift.diagnosis.source_camera import source_swaps
 from mouselift.diagnosis.vote import MIN_SAMPLES, winning_vote
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, sampson_residuals
@@ -101,6 +101,7 @@ def voted_causes(folders: Sequence[Path]) -> list[Cause]:
     samples = _alike(folders)
     if not samples:
         return []
+    samples = few_views(samples)
     vote = winning_vote([problem_of(s) for s in samples], list(source_swaps(samples[0])))
     if vote is None:
         return []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from mouselift.array_types import Array, Float64
+from mouselift.array_types import Array, Bool, Float64
 from mouselift.diagnosis.candidate import Candidate, change_of
 from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.diagnosis.least_squares import NOISE_PX, Solution
@@ -19,7 +20,20 @@ _MISSING_PX = 4.0  # a missing row counts as a residual of this size
 _LIMIT_PX = 60.0  # larger residuals count as this
 
 
-@dataclass(frozen=True)
+class _Worth:
+    """The measurements that residuals are worth (`independence`), counted when they are first asked for."""
+
+    def __init__(
+        self, corrected: Sequence[CameraArrays], outlines: Sequence[ConvexOutlines], known: Sequence[Bool[Array, " r"]]
+    ) -> None:
+        self._of = list(zip(corrected, outlines, known, strict=True))
+
+    @cached_property
+    def value(self) -> float:
+        return sum(measurements(shared_errors(cameras, o)[use][:, use]) for cameras, o, use in self._of)
+
+
+@dataclass(frozen=True, eq=False)
 class FitResidual:
     """Tangency residuals under some cameras, over all samples."""
 
@@ -27,21 +41,32 @@ class FitResidual:
     typical_px: float  # 1.48 times the median: sigma, outliers aside
     loss: float  # mean robust loss a row, px^2, missing rows included
     rows: int  # residuals, and missing rows
-    measurements: float  # that the rows are worth (`independence`), missing ones included; counted where loss is small
     known: int  # residuals that there are
     clipped: int  # rows that the image's border takes away: no candidate's doing
     total: float  # robust loss of the known residuals, px^2
-    independent: float  # measurements that the known residuals are worth
+    worth: _Worth | None = None  # of the known residuals
+
+    @cached_property
+    def measurements(self) -> float:
+        """That the rows are worth, missing ones included: at most `rows`. Counted where the loss is small."""
+        if self.worth is None or not self.counted:
+            return float(self.rows)
+        return max(self.worth.value + self.rows - self.known, 1.0)
+
+    @property
+    def counted(self) -> bool:
+        """Whether measurements are counted: above, fewer of them would make the score better, not worse.
+
+        Missing rows only add to a loss that is counted (`_MISSING_PX`).
+        """
+        return self.loss + NOISE_PX**2 < 1
 
     def against(self, possible: int) -> FitResidual:
         """The same where other cameras give `possible` rows: the ones that are missing here count against these."""
         missing = max(possible - self.clipped - self.known, 0)
         rows = max(self.known + missing, 1)
-        if not self.known:
-            return replace(self, rows=rows, measurements=float(rows))
-        loss = float((self.total + missing * _robust(_MISSING_PX)) / rows)
-        worth = max(self.independent + missing, 1.0) if _counted(loss) else float(rows)
-        return replace(self, loss=loss, rows=rows, measurements=worth)
+        loss = float((self.total + missing * _robust(_MISSING_PX)) / rows) if self.known else self.loss
+        return replace(self, rows=rows, loss=loss)
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,9 +88,34 @@ class Fit:
     @property
     def score(self) -> float:
         """Like BIC: n log(loss + floor) + k log n + 2 log(options), n measurements. Smaller is better."""
-        count = self.residual.measurements
+        return self._score(self.residual.measurements)
+
+    @property
+    def least_score(self) -> float:
+        """What the score is at least, before measurements are counted: it is concave in their number, 1 to `rows`."""
+        rows = float(self.residual.rows)
+        return min(self._score(1.0), self._score(rows)) if self.residual.counted else self._score(rows)
+
+    def _score(self, count: float) -> float:
         fixed = self.candidate.parameters * float(np.log(max(count, 2.0))) + 2 * float(np.log(self.candidate.options))
         return count * float(np.log(self.residual.loss + NOISE_PX**2)) + fixed
+
+
+def lowest(found: Sequence[Fit], extra: Sequence[float] | None = None) -> tuple[Fit, float]:
+    """(the fit of the smallest score, the first of several; that score), counted only where that may decide.
+
+    extra: added to the scores.
+    """
+    more = [0.0] * len(found) if extra is None else extra
+    least = [f.least_score + e for f, e in zip(found, more, strict=True)]
+    best, at = float("inf"), len(found)
+    for n in sorted(range(len(found)), key=least.__getitem__):
+        if least[n] > best:
+            break
+        score = found[n].score + more[n]
+        if score < best or (score == best and n < at):
+            best, at = score, n
+    return found[at], best
 
 
 def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
@@ -166,22 +216,11 @@ def _summed(
     r = np.concatenate([each[use] for (each, _), use in zip(parts, known, strict=True)])
     clipped, inf = sum(lost for _, lost in parts), float("inf")
     if not len(r):
-        return FitResidual(inf, inf, float(_robust(inf)), 1, 1.0, 0, clipped, 0.0, 0.0)
-    total, count = float(_robust(r).sum()), float(len(r))
-    loss = total / len(r)
-    if _counted(loss):
-        errors = [shared_errors(*each) for each in zip(corrected, outlines, strict=True)]
-        count = sum(measurements(each[use][:, use]) for each, use in zip(errors, known, strict=True))
+        return FitResidual(inf, inf, float(_robust(inf)), 1, 0, clipped, 0.0)
+    total = float(_robust(r).sum())
     rms, typical = float(np.sqrt((r**2).mean())), float(1.4826 * np.median(np.abs(r)))
-    return FitResidual(rms, typical, loss, len(r), max(count, 1.0), len(r), clipped, total, count)
-
-
-def _counted(loss: float) -> bool:
-    """Whether measurements are counted: above, fewer of them would make the score better, not worse.
-
-    Missing rows only add to a loss that is counted (`_MISSING_PX`).
-    """
-    return loss + NOISE_PX**2 < 1
+    worth = _Worth(corrected, outlines, known)
+    return FitResidual(rms, typical, total / len(r), len(r), len(r), clipped, total, worth)
 
 
 def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:

@@ -27,13 +27,14 @@ def shared_errors(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Ar
     their distance within a view and 0 between views. The diagonal is 1, or 0 where a row says nothing.
     """
     corners, slope = touched_points(cameras, outlines)
-    view, along = corners.pair.ravel(), slope.reshape(-1, 2)
-    point = outlines.points[view, corners.at.ravel()]
-    apart = ((point[:, None] - point[None]) ** 2).sum(axis=2)
-    alike = np.where(view[:, None] == view[None], np.exp(-apart / (2 * _REACH_PX**2)), 0.0)
-    both = alike * (along @ along.T)
     rows = len(corners.pair)
-    return both.reshape(rows, 2, rows, 2).sum(axis=(1, 3))
+    out = np.zeros((rows, rows))
+    for view in range(len(outlines)):
+        own, side = np.nonzero(corners.pair == view)
+        point, along = outlines.points[view, corners.at[own, side]], slope[own, side]
+        apart = ((point[:, None] - point[None]) ** 2).sum(axis=2)
+        out[own[:, None], own] += np.exp(-apart / (2 * _REACH_PX**2)) * (along @ along.T)
+    return out
 
 
 def measurements(errors: Float64[Array, "r r"]) -> float:

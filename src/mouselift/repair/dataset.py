@@ -22,7 +22,7 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
-from mouselift.diagnosis.explain import explain, in_order, problem_of
+from mouselift.diagnosis.explain import MOST_VIEWS, explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.fingerprint import sample_fingerprint
 from mouselift.parallel import Engine, run_blocks, step, worker_count
@@ -134,11 +134,10 @@ def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
     for k, folder in enumerate(folders):
         sample = load_sample(folder)
         progress("looking for faulty samples", k + 1, len(folders))
-        if len(sample.views) < 3:
+        if not 3 <= len(sample.views) <= MOST_VIEWS:
             continue
         check = check_sample(sample)
-        each = problem_of(sample, check)
-        if in_order(*each, check):
+        if in_order(sample, check):
             continue
         if names and sample.names != names:
             raise DatasetError(
@@ -146,7 +145,7 @@ def pooled_diagnosis(folders: Sequence[Path], progress: Progress) -> Diagnosis:
                 "camera needs the same cameras in all samples: use --pool sample"
             )
         names = sample.names
-        problem.append(each)
+        problem.append(problem_of(sample, check))
     if not problem:
         return Diagnosis((), None)
     progress("finding the common cause", 0, 1)

@@ -14,7 +14,7 @@ from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.determined import undetermined
-from mouselift.diagnosis.explain import LARGE_PX, REDUNDANT, explain, in_order, problem_of
+from mouselift.diagnosis.explain import LARGE_PX, MOST_VIEWS, REDUNDANT, diagnose, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
@@ -66,13 +66,18 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     arrays, outlines = problem_of(sample, check)
     at_first = fit_residual([arrays], [outlines])
     before = finite(at_first.rms_px)
-    if in_order(arrays, outlines, check):
+    if in_order(sample, check):
         said = "" if rig is None else _compared(rig, sample.names, arrays)
         text = "in order: cameras and silhouettes agree"
         return Repaired("good", cameras, None, text, before, before, rig=said)
     hindrance = unobservable(arrays, outlines)
     if hindrance is not None:
         return Repaired("refused", cameras, None, hindrance, before, None)
+    if len(cameras) > MOST_VIEWS:
+        cause = diagnose(sample).cause
+        text = f"{len(cameras)} views; at most {MOST_VIEWS} are fitted together"
+        text = text if cause is None else f"{cause.sentence}; nothing was changed: {text}"
+        return Repaired("refused", cameras, cause, text, before, None)
     found = explain([(arrays, outlines)], sample.names) if shared is None else shared
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
