@@ -89,6 +89,18 @@ def test_an_interrupted_run_goes_on(dataset: Path, tmp_path: Path) -> None:
         repair_dataset(dataset, again, workers=1)
 
 
+def test_a_dataset_goes_by_contents_and_not_by_place(dataset: Path, tmp_path: Path) -> None:
+    out, moved, other = tmp_path / "new", tmp_path / "elsewhere" / "old", tmp_path / "other"
+    first = repair_dataset(dataset / "000000", out, workers=1)
+    moved.parent.mkdir()
+    dataset.rename(moved)
+    assert repair_dataset(moved / "000000", out, workers=1).good == first.good == 1
+    (moved / "000001").rename(other)
+    with pytest.raises(DatasetError, match=r"new/000000: was made from a sample that is not .* \(1 of 1 are not\)"):
+        repair_dataset(other, out, workers=1)
+    assert not (out / "other").exists()
+
+
 def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
@@ -100,7 +112,7 @@ def test_nothing_is_overwritten(dataset: Path, tmp_path: Path) -> None:
         repair_dataset(dataset, dataset / "out")
     repair_dataset(dataset / "000000", tmp_path / "one", workers=1)
     with pytest.raises(DatasetError, match="another run of `mouselift repair`"):
-        repair_dataset(dataset, tmp_path / "one", workers=1)
+        repair_dataset(dataset, tmp_path / "one", RepairOptions(pool="camera"), workers=1)
 
 
 def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:

@@ -103,7 +103,8 @@ def repair_dataset(
         raise DatasetError("repair: a rig fixes the gauge of single samples; expected --pool sample with --rig")
     folders = find_samples(dataset)
     _check(dataset, out, folders)
-    identity: dict[str, Any] = {"dataset": str(dataset.resolve()), "pool": options.pool, "version": __version__}
+    # What was read goes by contents, sample by sample: a dataset that was moved is the same one.
+    identity: dict[str, Any] = {"pool": options.pool, "version": __version__}
     if rig is not None:
         identity["rig"] = _identity(rig)
     store = RunFolder(out, identity, description=DESCRIPTION, record=RepairRecord, verb="repair")
@@ -229,7 +230,13 @@ def _record(name: str, found: Repaired) -> RepairRecord:
 
 
 def _check_unchanged(folders: Sequence[Path], known: Mapping[str, RepairRecord], out: Path) -> None:
-    """DatasetError where a sample is another one than `out` was made from. Samples may be added."""
+    """DatasetError where a sample is another one than `out` was made from, or is gone. Samples may be added."""
+    gone = sorted(known.keys() - {folder.name for folder in folders})
+    if gone:
+        raise DatasetError(
+            f"{out / gone[0]}: was made from a sample that is not in the dataset now ({len(gone)} of {len(known)} are "
+            "not). Use a new folder for another dataset. Nothing was changed"
+        )
     made = [(folder, record) for folder in folders if (record := known.get(folder.name)) is not None]
     changed = [folder for folder, record in made if record.read and record.read != sample_fingerprint(folder)]
     if changed:
