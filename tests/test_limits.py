@@ -25,6 +25,7 @@ from mouselift.foreign import json_of, numbers, toml_of, whole_numbers, yaml_of
 from mouselift.limits import IMAGE_SIDE, check_image_size, limited_bytes
 from mouselift.media.images import read_image, read_values
 from mouselift.media.png import read_alpha, read_png
+from mouselift.media.polygons import filled
 
 MATRIX = """%YAML:1.0
 ---
@@ -208,3 +209,25 @@ def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     assert limited_bytes(tmp_path / "b", 5) == b"12345"
     with pytest.raises(ValueError, match="at most 4 bytes, got 5"):
         limited_bytes(tmp_path / "b", 4)
+
+
+@pytest.mark.parametrize(("fault", "words"), [(RecursionError, "nested too deeply"), (MemoryError, "more memory than")])
+def test_what_a_parser_cannot_hold_is_said_as_what_it_is(
+    fault: type[Exception], words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("mouselift.foreign.json.loads", fails)
+    with pytest.raises(ValueError, match=words):
+        json_of(b"{}")
+
+
+def test_a_polygon_takes_little_more_than_its_mask() -> None:
+    """A COCO file of a few hundred bytes may say the largest image there is."""
+    tracemalloc.start()
+    mask = filled([100, 100, 900, 100, 500, 900], 1000, 1000)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert mask.sum() == 320_000
+    assert peak < 3 * mask.nbytes

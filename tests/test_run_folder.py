@@ -328,3 +328,30 @@ def test_the_last_line_of_a_sample_counts(tmp_path: Path) -> None:
         assert index.line("c") is None
     with LineIndex([tmp_path / "none"]) as index:
         assert index.line("a") is None
+
+
+DEEP = b'{"id": "one", "number": 3, "more": ' + b"[" * 20_000 + b"\n"
+
+
+def test_a_damaged_line_of_a_journal_is_left_out_and_a_damaged_description_refused(tmp_path: Path) -> None:
+    root = tmp_path / "out"
+    one = store(root)
+    with one.locked():
+        one.open()
+        fill(one, "one")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    named = [str(outside), "../outside", "/", "", ".", "a" * 300, "a\0"]
+    with (root / JOURNAL).open("ab") as journal:
+        journal.write(DEEP + b'{"id": "\xff", "number": "\xff"}\n' + as_lines(Line(name, 1) for name in named))
+    assert [line.id for line in store(root).records()] == ["one"]
+    assert [line.id for line in store(root).read_back(["one"])] == ["one"]
+    (root / JOURNAL).write_bytes((root / JOURNAL).read_bytes() + b'{"id": "one", "number": "x"}\n')
+    with pytest.raises(OutputError, match="the record of one was changed meanwhile"):
+        list(store(root).read_back(["one"]))
+    (root / MANIFEST).write_bytes(DEEP)
+    with pytest.raises(DatasetError, match="expected one record a line"):
+        read_manifest(root, Line)
+    (root / "it.json").write_bytes(DEEP)
+    with pytest.raises(DatasetError, match="was not written by `mouselift make`"):
+        store(root).open()

@@ -24,12 +24,16 @@ T = TypeVar("T")
 
 def json_of(data: bytes | str) -> Any:
     """ValueError: no JSON, nested too deeply, or an object that names a key twice."""
-    text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
-    return _shallow(lambda: json.loads(text, object_pairs_hook=_once, parse_int=_whole))
+
+    def load() -> Any:
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
+
+    return _shallow(load)
 
 
 def json_as(data: bytes | str, kind: type[T]) -> T:
-    """JSON of a known type, by msgspec. ValueError: no JSON, or of another type."""
+    """JSON of a known type, by msgspec. ValueError: no JSON, of another type, or nested too deeply."""
     try:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -181,5 +185,7 @@ def _whole(digits: str) -> int | float:
 def _shallow(load: Any) -> Any:
     try:
         return load()
-    except (RecursionError, MemoryError):
+    except RecursionError:
         raise ValueError("nested too deeply") from None
+    except MemoryError:  # below the limits on bytes: values take several times their text
+        raise ValueError("takes more memory than this machine gives; split the file, or use a larger machine") from None

@@ -25,13 +25,20 @@ from mouselift.limits import CALIBRATION_BYTES, MAT_BYTES, first_bytes
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
 _BLOCKS = (0, 512)  # where it begins: MATLAB writes 512 bytes of its own before it
-_CPU_SECONDS = 4  # and one for each 100 MB: reading takes a tenth of that
+
+# CPU seconds up to the next dataset: Python and h5py start in 0.35 s, so a machine may be ten times slower. And for
+# each dataset one second for so many bytes unpacked: gzip in blocks of 64 bytes came at 10 MB/s, in those of usual
+# size at 130 (noise) to 500 (masks); how small a file is on the disk says nothing. A slow disk costs no CPU.
+_CPU_SECONDS, _BYTES_A_SECOND = 4.0, 10e6
 _WALL_SECONDS = 600  # where the machine has other work
 _READ_ALL = """
-import contextlib, sys
+import contextlib, signal, sys
+def may_take(seconds):
+    with contextlib.suppress(AttributeError):  # Windows has no such timer
+        signal.setitimer(signal.ITIMER_PROF, float(sys.argv[3]) + seconds)
+may_take(0)
 with contextlib.suppress(ImportError):
     import resource
-    resource.setrlimit(resource.RLIMIT_CPU, (int(sys.argv[3]),) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import h5py
 def read(name, item):
@@ -39,7 +46,9 @@ def read(name, item):
         list(item.attrs.items())
         if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
             if item.nbytes <= int(sys.argv[2]):
+                may_take(item.nbytes / float(sys.argv[4]))
                 item[()]
+    may_take(0)
 with contextlib.suppress(Exception), h5py.File(sys.argv[1], "r") as root:
     root.visititems(read)
 """
@@ -81,12 +90,11 @@ def opened(path: Path, what: str, error: type[MouseliftError] = CalibrationError
 
 
 @lru_cache(maxsize=64)
-def _survived(path: Path, size: int, _changed: int) -> bool:
+def _survived(path: Path, _size: int, _changed: int) -> bool:
     """Whether a process that reads all of the file ends by itself. What it cannot read is the caller's to say."""
-    seconds = _CPU_SECONDS + size // 100_000_000
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _READ_ALL, str(path), str(MAT_BYTES), str(seconds)],
+            [sys.executable, "-c", _READ_ALL, str(path), str(MAT_BYTES), str(_CPU_SECONDS), str(_BYTES_A_SECOND)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=_WALL_SECONDS, check=False,
         )  # fmt: skip

@@ -20,6 +20,7 @@ MAT_BYTES = 1024 * MEGABYTE
 MAT_UNPACKED_BYTES = 512 * MEGABYTE  # all variables of one file; labels and frame numbers of an hour take 20 MB
 MAT_DEPTH = 16  # structs and cells in one another; Label3D's files have 3
 PICKLE_VALUES = 20_000_000  # with what is shared counted as often as it is used
+PATH_CHARACTERS = 4096  # of a path: what Linux takes; a list of other content may have lines of megabytes
 IMAGE_SIDE = (1 << 16) - 1  # pixels: what JPEG can say
 IMAGE_PIXELS = 1 << 27  # 134 million: a 12k camera has 80; four channels of 8 bits then take 0.5 GB
 LARGEST_NUMBER = 1e12  # of a calibration, in its unit: a million kilometres of millimetres

@@ -40,6 +40,7 @@ from mouselift.atomic import (
     write_whole,
 )
 from mouselift.errors import DatasetError, OutputError
+from mouselift.foreign import json_as
 from mouselift.run_lines import MANIFEST, LineIndex, R, SampleFiles, end_last_line, lines_of
 
 LOG = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class RunFolder(Generic[R]):
             found = msgspec.json.decode(self._description.read_bytes())["identity"]
         except OSError as error:
             raise DatasetError(f"{self._description}: cannot be read: {error.strerror or error}") from None
-        except (msgspec.DecodeError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise DatasetError(
                 f"{self._description}: was not written by `mouselift {self._verb}` ({error}); use a new folder"
             ) from None
@@ -198,11 +199,8 @@ class RunFolder(Generic[R]):
         for path in (self.root / MANIFEST, *self._journals()):
             for line in lines_of(path):
                 try:
-                    record, said = (
-                        msgspec.json.decode(line, type=self._record),
-                        msgspec.json.decode(line, type=SampleFiles),
-                    )
-                except msgspec.DecodeError:
+                    record, said = json_as(line, self._record), json_as(line, SampleFiles)
+                except ValueError:
                     continue  # the line that a killed run was writing
                 if wanted(record) and self._whole(record, said.files, contents=path.name != MANIFEST):
                     yield record
@@ -235,14 +233,16 @@ class RunFolder(Generic[R]):
         }
 
     def _whole(self, record: R, said: Mapping[str, tuple[int, int]], contents: bool) -> bool:
-        there = self.files(record)
+        if not _names_a_sample(_id(record)):
+            return False
         try:
+            there = self.files(record)
             return there.keys() == said.keys() and all(
                 there[name].stat().st_size == size
                 and (not contents or zlib.crc32(there[name].read_bytes()) == checksum)
                 for name, (size, checksum) in said.items()
             )
-        except OSError:
+        except OSError:  # a name that is too long as well
             return False
 
     @contextmanager
@@ -322,7 +322,10 @@ class RunFolder(Generic[R]):
                 line = index.line(sample)
                 if line is None:
                     raise OutputError(f"{self._gone(sample)}. {_GO_ON}")
-                yield msgspec.json.decode(line, type=self._record)
+                try:
+                    yield json_as(line, self._record)
+                except ValueError as error:
+                    raise OutputError(f"{self.root}: the record of {sample} was changed meanwhile: {error}") from None
 
     def finish(self, records: Iterable[R], lists: Mapping[str, Iterable[str]], summary: Mapping[str, Any]) -> None:
         """Manifest, lists (file name -> samples), and `close`. OutputError where a sample is not there any more.
@@ -405,6 +408,12 @@ def _short(value: object) -> str:
 
 def _storage_error(path: Path, error: OSError) -> OutputError:
     return OutputError(f"{path}: {why_not_written(error)}. {_GO_ON}")
+
+
+def _names_a_sample(name: str) -> bool:
+    """Whether it leads to a folder below the run's own: a damaged line may say anything, `/` as well."""
+    parts = Path(name).parts
+    return bool(parts) and ".." not in parts and not Path(name).is_absolute() and "\0" not in name
 
 
 def _id(record: msgspec.Struct) -> str:

@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 
 from mouselift.errors import DatasetError
+from mouselift.foreign import json_as
 
 MANIFEST = "manifest.jsonl"
 
@@ -38,10 +39,10 @@ def read_manifest(root: Path, record: type[R]) -> list[R]:
     """The records of a finished folder. DatasetError where there is no manifest, or a line is none."""
     path = root / MANIFEST
     try:
-        return [msgspec.json.decode(line, type=record) for line in lines_of(path, needed=True)]
+        return [json_as(line, record) for line in lines_of(path, needed=True)]
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; was the run finished?") from None
-    except msgspec.DecodeError as error:
+    except ValueError as error:
         raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None
 
 
@@ -51,8 +52,8 @@ def whole_lines(path: Path, record: type[R]) -> Iterator[R]:
     The line that a killed run was writing is left out.
     """
     for line in lines_of(path):
-        with suppress(msgspec.DecodeError):
-            yield msgspec.json.decode(line, type=record)
+        with suppress(ValueError):
+            yield json_as(line, record)
 
 
 def lines_of(path: Path, needed: bool = False) -> Iterator[bytes]:
@@ -93,8 +94,8 @@ class LineIndex:
         for number, stream in enumerate(self._streams):
             start = 0
             for line in stream:
-                with suppress(msgspec.DecodeError):
-                    keys.append(hash(msgspec.json.decode(line, type=_Id).id))
+                with suppress(ValueError):
+                    keys.append(hash(json_as(line, _Id).id))
                     places.append(start * len(paths) + number)
                 start += len(line)
         self._step = len(paths)
@@ -119,6 +120,6 @@ class LineIndex:
             start, number = divmod(place, self._step)
             self._streams[number].seek(start)
             line = self._streams[number].readline()
-            if msgspec.json.decode(line, type=_Id).id == sample:  # two names may have one hash
+            if json_as(line, _Id).id == sample:  # two names may have one hash
                 return line
         return None

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.calibration.facelift import FATAL, check_frame, same_cameras
+from mouselift.calibration.image_names import image_names
 from mouselift.geometry.camera import Camera
 
 NAN = float("nan")
@@ -96,3 +97,10 @@ def test_same_cameras_are_found_and_near_ones_not() -> None:
     assert same_cameras("s", [camera(), camera(dx=1e-3, name="b")]) == []
     assert same_cameras("s", [camera(), camera(focal=70.01, name="b")]) == []  # two views of one place: legal
     assert same_cameras("s", [camera()]) == []
+    many = same_cameras("s", [camera(dx=1.0), *(camera(name=f"c{k}") for k in range(200))])
+    assert [f.camera for f in many] == [f"c{k}" for k in range(1, 200)], "one a view, not one a pair"
+
+
+def test_names_of_images_that_are_no_names() -> None:
+    assert image_names(["/", "/"]) == ["/", "/"]
+    assert image_names(["a/b.png", "a/b.jpg", "b.png"]) == ["a/b", "a/b", "b"]

@@ -13,10 +13,12 @@ import pytest
 from scipy.io import savemat
 
 from mat73 import save73
+from mouselift import hdf5_file
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.calibration.registry import load_rig, rigs_in
 from mouselift.capture.rig_search import find_rig
 from mouselift.errors import CalibrationError, MissingExtraError
+from mouselift.hdf5_file import opened
 from rig_standins import label3d, pose_splatter, random_rig, sleap
 
 NAMES = ("Camera1", "Camera2", "Camera3")
@@ -168,3 +170,22 @@ def test_without_h5py_a_search_finds_none_and_a_named_file_says_what_is_missing(
     assert rigs_in(tmp_path) == []
     with pytest.raises(MissingExtraError, match=r"mouselift\[hdf5\]"):
         load_rig(path)
+
+
+def test_the_time_that_a_file_may_take_grows_with_what_its_datasets_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of zeros 20 MB take 20 kB on the disk: a limit by the size of the file would refuse good ones."""
+
+    def read(name: str) -> None:
+        with h5py.File(tmp_path / name, "w") as file:
+            file.create_dataset("a", (20_000_000,), "u1", data=np.zeros(20_000_000, "u1"), compression="gzip")
+        with opened(tmp_path / name, "numbers"):
+            pass
+
+    monkeypatch.setattr(hdf5_file, "_CPU_SECONDS", 1.0)
+    read("good.h5")
+    monkeypatch.setattr(hdf5_file, "_BYTES_A_SECOND", 1e12)
+    monkeypatch.setattr(hdf5_file, "_CPU_SECONDS", 0.001)
+    with pytest.raises(CalibrationError, match="does not come to its end"):
+        read("slow.h5")

@@ -79,3 +79,12 @@ def test_two_places_are_an_error(moved: Path) -> None:
     for work in (lambda: rewrite_lists(moved), lambda: listed_samples(moved / "data_train.txt")):
         with pytest.raises(DatasetError, match="its end fits"):
             work()
+
+
+@pytest.mark.parametrize("line", ["- " * 400, "../" * 3000, "a\0b"])
+def test_a_line_that_no_path_can_be_is_refused_in_few_words(line: str, tmp_path: Path) -> None:
+    (tmp_path / "data_train.txt").write_text(line + "\n")
+    for read in (lambda: listed_samples(tmp_path / "data_train.txt"), lambda: rewrite_lists(tmp_path)):
+        with pytest.raises(DatasetError, match="line 1") as caught:
+            read()
+        assert len(str(caught.value)) < 1500

@@ -260,6 +260,118 @@ def _read_splits(folder: Path) -> object:
     return read_splits(folder)
 
 
+def _dataset(folder: Path) -> Path:
+    """Two samples, and what `prepare` says of them in dataset.json."""
+    from ball_samples import write
+
+    samples = [write(folder / f"sample_{k:06d}", k, 16) for k in range(2)]
+    told = {"schema": 1, "identity": {"config": {"size": 16}}, "complete": False, "frame_rate": 100.0}
+    (folder / "dataset.json").write_text(json.dumps(told))
+    for name, sample in zip(("train", "val"), samples, strict=True):
+        (folder / f"data_{name}.txt").write_text(f"{sample.name}\n")
+    return folder
+
+
+def _audit(folder: Path) -> object:
+    from mouselift.audit.dataset import audit_dataset
+    from mouselift.dataset.mistaken import what_it_is
+
+    what_it_is(folder)
+    return audit_dataset(folder, workers=1)
+
+
+def _lists_of_dataset(folder: Path) -> Path:
+    made = _dataset(folder)
+    (made / "data_train.txt").write_text(f"sample_000000\n/elsewhere/{folder.name}/sample_000001\n")
+    return made
+
+
+def _split_samples(folder: Path) -> object:
+    from mouselift.dataset.layout import find_samples, split_samples
+    from mouselift.dataset.lists import rewrite_lists
+
+    with contextlib.suppress(MouseliftError):
+        rewrite_lists(folder, dry_run=True)
+    return split_samples(folder, "train"), find_samples(folder / "data_train.txt")
+
+
+def _run_folder(folder: Path) -> Any:
+    from mouselift.prepare.sample import Record
+    from mouselift.run_folder import RunFolder
+
+    return RunFolder(folder, {"config": {"size": 16}}, description="dataset.json", record=Record, verb="prepare")
+
+
+def _run(folder: Path) -> Path:
+    """A run that was stopped: description, manifest of an earlier end, journal, lock."""
+    from mouselift.prepare.sample import Record
+    from mouselift.run_lines import MANIFEST
+
+    run = _run_folder(folder)
+    with run.locked():
+        run.open()
+        for k in range(3):
+            record = Record(f"sample_{k:06d}", k, "kept", 0.1 * k, centre=(0.0, 1.0, 2.0), views=[{"camera": "a"}])
+            with run.writing(record.id) as inside:
+                (inside / "data.bin").write_bytes(bytes(8))
+            run.log([record])
+    (journal,) = folder.glob(".journal*")
+    (folder / MANIFEST).write_bytes(journal.read_bytes())
+    return folder
+
+
+def _go_on(folder: Path) -> object:
+    """What every verb that fills a folder does with it when the command is given again."""
+    from mouselift.prepare.sample import Record
+    from mouselift.run_lines import read_manifest
+
+    with contextlib.suppress(MouseliftError):
+        read_manifest(folder, Record)
+    run = _run_folder(folder)
+    run.open()
+    return list(run.read_back([record.id for record in run.records()]))
+
+
+def _train_log(folder: Path) -> Path:
+    from mouselift.train.log import DESCRIPTION, LogLine, append_log
+
+    (folder / DESCRIPTION).write_text("{}")
+    for k in range(4):
+        append_log(folder, LogLine(update=k + 1, loss=0.5, parts={"l2": 0.5}, views={"a": 0.1}, seconds=0.2))
+    return folder
+
+
+def _read_log(folder: Path) -> object:
+    from mouselift.train.log import read_log
+
+    return [line.merit for line in read_log(folder)]
+
+
+def _video(suffix: str) -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        from mouselift.media.encode import VideoWriter
+
+        file = folder / f"a{suffix}"
+        with VideoWriter(file, (32, 16), 25.0, gop=4, crf=30) as out:
+            for k in range(10):
+                out.write(np.full((16, 32, 3), 20 * k, dtype=np.uint8))
+        return file
+
+    return write
+
+
+def _probe(path: Path) -> object:
+    from mouselift.media.video import VideoReader
+    from mouselift.media.video_index import probe
+
+    info = probe(path)
+    reader = VideoReader(info)
+    try:
+        return [number for number, _ in reader.read(range(min(info.frames, 3)))]
+    finally:
+        reader.close()
+
+
 def _splats(kind: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         from mouselift.gaussians.splats import Splats
@@ -342,6 +454,12 @@ def readers() -> dict[str, Reader]:
         "sample": Reader(_sample, _load_sample, kept=()),
         "lists": Reader(_lists, _read_splits, kept=(".png", ".json")),
         "collection.json": Reader(_collection, _read_collection),
+        "dataset.json": Reader(_dataset, _audit, kept=(".png", "opencv_cameras.json", ".txt")),
+        "data_train.txt": Reader(_lists_of_dataset, _split_samples, kept=(".png", ".json", "data_val.txt")),
+        "journals": Reader(_run, _go_on, kept=(".bin", "-lock")),
+        "train log": Reader(_train_log, _read_log, kept=("train.json",)),
+        "video mp4": Reader(_video(".mp4"), _probe),
+        "video mkv": Reader(_video(".mkv"), _probe),
         "ply text": Reader(_splats("ascii"), _read_splats),
         "ply": Reader(_splats("binary_little_endian"), _read_splats),
         "splat": Reader(_splats("splat"), _read_splats),

@@ -31,6 +31,7 @@ TEXTS = (
     *("\\n", "nan", "1e400", "cam1", "%s", "\U0001f42d", "0" * 5000, "$x", "C:\\\\x", "/"),
 )
 DEEP = 20_000  # parsers that recurse stop far before
+LARGEST = 4_000_000  # bytes of a changed file: what then takes long or much memory is the reader, not the size
 WORDS = (
     *(b"null", b"true", b"[]", b"{}", b"[[]]", b"[null]", b"-", b"[1, [2, 3]]", b'{"x": 1}', b"1979-05-27", b"0x7f"),
     *(b"[" * DEEP, b"[" * DEEP + b"]" * DEEP, b'{"a":' * DEEP, b"- " * 2000, b"*a", b"!!python/object:os.system x"),
@@ -41,8 +42,14 @@ WORDS = (
 def mutated(data: bytes, dice: random.Random, name: str = "") -> bytes:
     """One to three changes. name: of the file; its suffix and the bytes say which kinds of structure there are."""
     for _ in range(dice.choice((1, 1, 1, 2, 3))):
-        data = dice.choice(_fitting(data, Path(name).suffix.lower()))(data, dice)
+        new = dice.choice(_fitting(data, Path(name).suffix.lower()))(data, dice)
+        data = new if len(new) <= max(LARGEST, len(data)) else data
     return data
+
+
+def _times(count: int, size: int) -> int:
+    """How often what has `size` bytes may stand: as often as asked, within LARGEST."""
+    return max(min(count, LARGEST // max(size, 1)), 1)
 
 
 def _fitting(data: bytes, suffix: str) -> list[Mutation]:
@@ -144,7 +151,7 @@ def lines(data: bytes, dice: random.Random) -> bytes:
     elif kind == 2:
         rows[at], rows[to] = rows[to], rows[at]
     elif kind == 3:
-        rows[at:at] = rows[at : at + 1] * dice.choice((10, 3000))
+        rows[at:at] = rows[at : at + 1] * _times(dice.choice((10, 3000)), len(rows[at]) + 1)
     else:
         words = rows[at].split(b" ")
         words[dice.randrange(len(words))] = dice.choice((*NUMBERS, *WORDS, b"", b"\xff"))
@@ -178,7 +185,8 @@ def json_value(data: bytes, dice: random.Random) -> bytes:
     if kind == 0:
         del parent[key]
     elif kind == 1:
-        parent[key:key] = parent[key : key + 1] * dice.choice((1, 1, 2, 1000))
+        one = parent[key : key + 1]
+        parent[key:key] = one * _times(dice.choice((1, 1, 2, 1000)), len(_json(type(parent)(one))))
     elif kind == 2 and isinstance(parent, _Pairs):
         parent[key] = (dice.choice(TEXTS), parent[key][1])
     else:

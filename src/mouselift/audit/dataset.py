@@ -38,6 +38,7 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
+from mouselift.foreign import json_as
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
@@ -212,8 +213,8 @@ def _described(path: Path) -> _Description:
     if not path.is_dir() or not file.is_file():
         return _Description()
     try:
-        return msgspec.json.decode(file.read_bytes(), type=_Description)
-    except msgspec.DecodeError:
+        return json_as(file.read_bytes(), _Description)
+    except ValueError:
         return _Description()
 
 

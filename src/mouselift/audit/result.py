@@ -138,7 +138,7 @@ def read_audit(path: Path) -> DatasetAudit:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
         audit = msgspec.json.decode(data, type=DatasetAudit, dec_hook=_from_json)
-    except (msgspec.DecodeError, ValueError) as error:
+    except (ValueError, RecursionError) as error:
         raise DatasetError(
             f"{path}: expected what `mouselift audit DATASET --out FILE` writes, got: {error}; run the audit again"
         ) from None

@@ -15,4 +15,4 @@ def image_names(files: Sequence[str]) -> list[str]:
     ):
         if len(set(names)) == len(paths) and all(names):
             return names
-    return [str(path.with_suffix("")) for path in paths]
+    return [str(path.parent / path.stem) for path in paths]

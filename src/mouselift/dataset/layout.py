@@ -12,6 +12,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 from mouselift.dataset.collection import datasets_of, is_collection
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.errors import DatasetError
+from mouselift.foreign import short_text
+from mouselift.limits import PATH_CHARACTERS
 from mouselift.media.numbered_names import number_of
 
 LOG = logging.getLogger(__name__)
@@ -109,7 +111,7 @@ def listed_samples(file: Path) -> list[Path]:
         if folder in found:
             raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
         found[folder] = number
-        if not (file.parent / line).is_dir():
+        if not is_folder(file.parent / line):
             moved.append((line, folder))
     if not found:
         raise DatasetError(f"{file}: expected one sample folder a line, found none; is the split empty?")
@@ -123,12 +125,19 @@ def listed_samples(file: Path) -> list[Path]:
 
 
 def lines_of(file: Path) -> list[tuple[int, str]]:
-    """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it cannot be read."""
+    """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it cannot be read, or a line is
+    too long for a path."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
-    return [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    out = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
+    for number, line in out:
+        if len(line) > PATH_CHARACTERS:
+            raise DatasetError(
+                f"{file}: line {number}: expected a sample's folder, got {len(line):,} characters: {short_text(line)}"
+            )
+    return out
 
 
 def sample_here(file: Path, number: int, line: str) -> Path | None:
@@ -136,9 +145,12 @@ def sample_here(file: Path, number: int, line: str) -> Path | None:
     flavour = PureWindowsPath if "\\" in line else PurePosixPath
     parts = [part for part in flavour(line).parts if part not in (".", "..")]
     ends = [file.parent.joinpath(*parts[k:]) for k in range(1 if flavour(line).anchor else 0, len(parts))]
-    there = list(dict.fromkeys(path.resolve() for path in ends if (path / CAMERAS_FILE).is_file()))
+    there = list(dict.fromkeys(path.resolve() for path in ends if is_file(path / CAMERAS_FILE)))
     if len(there) > 1:
-        raise DatasetError(f"{file}: line {number}: {line}: its end fits {there[0]} and {there[1]}; delete one of them")
+        raise DatasetError(
+            f"{file}: line {number}: {short_text(line, 600)}: its end fits {there[0]} and {there[1]}; "
+            "delete one of them"
+        )
     return there[0] if there else None
 
 
@@ -150,12 +162,12 @@ def _warn(text: str) -> None:
 
 def _located(file: Path, number: int, line: str) -> Path:
     as_written = file.parent / line  # an absolute line stays as it is
-    if as_written.is_dir():
+    if is_folder(as_written):
         return as_written.resolve()
     here = sample_here(file, number, line)
     if here is not None:
         return here
     raise DatasetError(
-        f"{file}: line {number}: expected a sample's folder, got {line}, which is not there, nor is its end in "
-        f"{file.parent}; was the sample deleted, or the list moved without its samples?"
+        f"{file}: line {number}: expected a sample's folder, got {short_text(line, 600)}, which is not there, "
+        f"nor is its end in {file.parent}; was the sample deleted, or the list moved without its samples?"
     )

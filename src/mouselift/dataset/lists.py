@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mouselift.atomic import write_whole
-from mouselift.dataset.layout import LISTS, lines_of, sample_here
+from mouselift.dataset.layout import LISTS, is_folder, lines_of, sample_here
 from mouselift.errors import DatasetError
+from mouselift.foreign import short_text
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,7 @@ def rewrite_lists(dataset: Path, dry_run: bool = False) -> list[RewrittenList]:
     out: list[RewrittenList] = []
     for file, lines in new.items():
         changed = [(old, now) for old, now in lines if old != now]
-        still = sum((file.parent / old).is_dir() and (file.parent / old).resolve() != Path(now) for old, now in changed)
+        still = sum(is_folder(file.parent / old) and (file.parent / old).resolve() != Path(now) for old, now in changed)
         before, after = changed[0] if changed else ("", "")
         out.append(RewrittenList(file.name, len(lines), len(changed), before, after, still))
         if changed and not dry_run:
@@ -59,9 +60,9 @@ def _place(file: Path, number: int, line: str) -> Path:
     if here is not None:
         return here
     elsewhere = file.parent / line
-    if elsewhere.is_dir():
+    if is_folder(elsewhere):
         return elsewhere.resolve()
     raise DatasetError(
-        f"{file}: line {number}: {line} is not there, nor is a sample of that name in {file.parent}. Nothing was "
-        "changed: bring the sample back, or delete the line"
+        f"{file}: line {number}: {short_text(line, 600)} is not there, nor is a sample of that name in "
+        f"{file.parent}. Nothing was changed: bring the sample back, or delete the line"
     )

@@ -44,7 +44,7 @@ def what_it_is(path: Path) -> str:
 def _without_samples(path: Path) -> str:
     try:
         complete = bool(json.loads((path / "dataset.json").read_bytes())["complete"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         complete = True
     if complete:
         return "its preparation kept no sample: manifest.jsonl holds the reason for each frame"

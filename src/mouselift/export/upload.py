@@ -17,6 +17,7 @@ import msgspec
 from mouselift.dataset.remote import RemoteBytes, remote_url
 from mouselift.dataset.shards import SHARDS_FILE, ShardEntry
 from mouselift.errors import DatasetError
+from mouselift.foreign import json_as, json_of
 
 _WRITTEN = ("s3://", "gs://")
 
@@ -45,11 +46,12 @@ class Upload:
             return
         where = f"{self.server.where}/{SHARDS_FILE}"
         try:
-            theirs = msgspec.json.decode(self._there, type=_Description)
-        except msgspec.DecodeError as error:
+            theirs = json_as(self._there, _Description)
+            their_identity = json_of(bytes(theirs.identity))
+        except ValueError as error:
             raise DatasetError(f"{where}: was not written by `mouselift export` ({error}); use a new address") from None
         mine = msgspec.json.decode(self._unfinished, type=_Description)
-        if msgspec.json.decode(theirs.identity) != msgspec.json.decode(mine.identity):
+        if their_identity != json_of(bytes(mine.identity)):
             raise DatasetError(
                 f"{where}: holds another export: other samples, or another size of shards. Use a new address, or the "
                 "same dataset and options. Nothing was changed"

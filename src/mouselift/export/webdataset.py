@@ -195,7 +195,7 @@ def _finished(out: Path, number: int, samples: Sequence[_Planned], split: str | 
         index = msgspec.json.decode(data, type=ShardIndex)
         whole = (out / tar).stat().st_size == index.bytes
         since = (out / name).stat().st_mtime
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError, RecursionError):
         return None
     held = [(sample.name, tuple((file, said[1]) for file, said in sample.files.items())) for sample in index.samples]
     same = held == [(sample.folder.name, sample.files) for sample in samples]

@@ -110,7 +110,7 @@ class SamplePlan:
                 ViewPlan(_to_camera(v.source), _to_camera(v.target), **_as_they_are(v, _VIEW)) for v in record.views
             ]
             return cls(record.framing, record.centre, record.centre_rms_px, record.world, tuple(views))
-        except (msgspec.MsgspecError, MouseliftError, ValueError) as error:
+        except (MouseliftError, ValueError, RecursionError) as error:
             raise DatasetError(f"sample plan: expected the JSON that mouselift writes, got: {error}") from None
 
 
@@ -135,7 +135,7 @@ class PlannedCameras:
             if record.schema != SCHEMA or record.legacy:
                 raise ValueError(f"schema {record.schema}, legacy {record.legacy}")
             return cls._of(record)
-        except (msgspec.MsgspecError, ValueError) as error:
+        except (ValueError, RecursionError) as error:
             text = f"sample plan: expected the JSON that mouselift writes, with exact cameras, got: {error}"
             raise DatasetError(text) from None
 

@@ -28,6 +28,7 @@ from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.fingerprint import fingerprint
+from mouselift.foreign import json_as
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.options import MaskOptions
@@ -102,7 +103,13 @@ def segment_capture(
         folder.open()
         if (out / _REPORT).exists():
             folder.close({})  # a run may have been killed right before
-            return msgspec.json.decode((out / _REPORT).read_bytes(), type=MaskReport)
+            try:
+                return json_as((out / _REPORT).read_bytes(), MaskReport)
+            except ValueError as error:
+                raise MaskError(
+                    f"{out / _REPORT}: is not what `mouselift mask` writes ({error}); delete it and give the same "
+                    "command again"
+                ) from None
         work = folder.work
         samples = evenly_spaced(source.frames, options.learn_from)
         backgrounds = _backgrounds(capture, work, samples, runs_on, progress)

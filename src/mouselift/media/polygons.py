@@ -23,14 +23,14 @@ def filled(polygon: Sequence[int | float], height: int, width: int) -> Bool[Arra
     if len(flat) < 6 or len(flat) % 2:
         raise ValueError(f"expected x0, y0, x1, y1, ... of three corners or more, got {len(flat)} numbers")
     corners = flat.reshape(-1, 2)
-    crossed = np.zeros((height, width + 1), dtype=np.int64)  # edges left of a pixel's centre begin at it
+    odd = np.zeros((height, width + 1), dtype=bool)  # number of edges that begin at it, left of a pixel's centre
     for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         low, high = sorted((y0, y1))
         rows = np.arange(max(int(np.ceil(low - 0.5)), 0), min(int(np.ceil(high - 0.5)), height))
         if rows.size:
             x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
-            crossed[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)] += 1
-    return np.cumsum(crossed[:, :width], axis=1) % 2 == 1
+            odd[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)] ^= True
+    return np.logical_xor.accumulate(odd[:, :width], axis=1)
 
 
 def from_runs(counts: Sequence[int] | str, height: int, width: int) -> Bool[Array, "h w"]:

@@ -16,6 +16,7 @@ import msgspec
 from mouselift.atomic import TEMPORARY, write_whole
 from mouselift.capture.capture import Capture
 from mouselift.errors import DatasetError, FramingError
+from mouselift.foreign import json_as
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, worker_count
 from mouselift.prepare.options import PrepareOptions, Shard
@@ -146,7 +147,15 @@ def _shared(work: Preparation) -> DatasetZoom | None:
             f"{work.out}: a zoom over the dataset needs a first pass by all shards; there so far: {there}. Give the "
             "same command with --measure for each shard, and then this one"
         )
-    found = [msgspec.json.decode((work.out / name).read_bytes(), type=_MeasuredZoom) for name in whole]
+    found: list[_MeasuredZoom] = []
+    for name in whole:
+        try:
+            found.append(json_as((work.out / name).read_bytes(), _MeasuredZoom))
+        except ValueError as error:
+            raise DatasetError(
+                f"{work.out / name}: is not what --measure writes ({error}); delete it, and give the command with "
+                "--measure again for that shard"
+            ) from None
     if any(part.of != _of(work) for part in found):
         raise DatasetError(
             f"{work.out}: the first pass was made with other frames, options or sources; give the command with "
