@@ -31,7 +31,7 @@ from mouselift.synthetic.samples import SampleOptions, write_samples
 from mouselift.train.config import TrainConfig, tiny_cpu
 
 EXTRA = tuple(f"extra{k}" for k in range(6))
-FIRST = 100  # updates after which weights are judged too
+STAGES = (100, 500)  # updates after which weights are judged too
 FIGURES = ("foreground_psnr", "foreground_ssim", "iou")
 CONTROL = "from scratch"  # arm per-sample without pretraining
 
@@ -58,7 +58,7 @@ def recipe(name: str, updates: int, seed: int) -> TrainConfig:
     """Three to five of the six views in, all six compared."""
     return replace(
         tiny_cpu(), network=network(name), updates=updates, seed=seed, inputs=5, fewest_inputs=3, batch=4, size=SIZE,
-        hold_out=("none",), augment=None, validate_every=0, keep_every=FIRST, readers=0, ema=0.99, save_minutes=2.0,
+        hold_out=("none",), augment=None, validate_every=0, keep_every=STAGES[0], readers=0, ema=0.99, save_minutes=2.0,
     )  # fmt: skip
 
 
@@ -139,8 +139,8 @@ def main() -> None:
                 with progress_bar() as progress:
                     ml.train_model(config, data, out, checked=False, progress=progress)
                 sys.stdout.write(f"{name}, {arm}, seed {seed}: {time.process_time() - spent:.0f} CPU s\n")
-                if args.updates > FIRST:
-                    judged(name, arm, seed, FIRST, out / f"update_{FIRST:06d}.safetensors")
+                for stage in (stage for stage in STAGES if stage < args.updates):
+                    judged(name, arm, seed, stage, out / f"update_{stage:06d}.safetensors")
                 judged(name, arm, seed, args.updates, out / "last.safetensors")
                 judged(name, arm, seed, args.updates, out / "last.safetensors", "other")
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 from arms import ARMS
-from run import CONTROL, FIRST, Result
+from run import CONTROL, Result
 from scipy import stats
 
 BASE = "per-sample"
@@ -43,7 +43,8 @@ class Found:
 
     def __init__(self, results: Sequence[Result]) -> None:
         self._results = results
-        self.updates = max(r.updates for r in results)
+        self.stages = sorted({r.updates for r in results})
+        self.updates = self.stages[-1]
 
     def each(self, network: str, arm: str, updates: int, figure: str, rig: str = "own") -> np.ndarray | None:
         """[individuals] means over seeds; None where nothing was run. A figure that is undefined counts as none."""
@@ -75,11 +76,12 @@ def difference(found: Found, network: str, arm: str, figure: str) -> Estimate | 
 
 
 def table(found: Found, network: str) -> str:
-    heads = ["arm", "zero-shot", f"{FIRST} updates", f"{found.updates} updates", "dB from per-sample",
-             "IoU from per-sample", "another rig", "outside the hull, %", "needles, %"]  # fmt: skip
+    stages = [f"{updates:,} updates" if updates else "zero-shot" for updates in found.stages]
+    heads = ["arm", *stages, "dB from per-sample", "IoU from per-sample", "another rig", "outside the hull, %",
+             "needles, %"]  # fmt: skip
     lines = [heads, ["---"] * len(heads)]
     for arm in ROWS:
-        row = [f"`{arm}`", *(cell(found, network, arm, n) for n in (0, FIRST, found.updates))]
+        row = [f"`{arm}`", *(cell(found, network, arm, n) for n in found.stages)]
         for figure, places in (("foreground_psnr", 2), ("iou", 3)):
             change = difference(found, network, arm, figure)
             row.append("-" if change is None else f"{change.mean:+.{places}f} ± {change.half:.{places}f}")

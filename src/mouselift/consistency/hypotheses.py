@@ -47,8 +47,10 @@ _THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
 # A plane belongs to a tip that would touch it if it were so much longer: same scenes; with 0.5 one more alarm.
 _TIP_REACH_PX = 1.0
 # Residuals up to which they may be its loss; beyond, a mask lacks a part. Same scenes: 1.99; seed 11: 3.1, the end of a
-# tail in one view of a mouse of 39 px.
-_TIP_LOSS_PX = 4.0
+# tail in one view of a mouse of 39 px. Only a needle loses so much: the half level cuts a right angle by a third of a
+# pixel.
+_TIP_LOSS_PX, _NEEDLE_LOSS_PX = 2.0, 4.0
+_NEEDLE = 0.7  # sharpness of a right angle; corners of boxes have up to 0.64, ends of tails 0.76 to 1
 _BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
@@ -234,8 +236,9 @@ def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: in
     off = points[ends, None] - points[None]
     near = np.hypot(off[..., 0], off[..., 1]) < _TIP_RADIUS_PX
     near |= (off * outward).sum(axis=2) > -_TIP_REACH_PX
-    groups = [row[own] for own in np.unique(near, axis=0) if own.sum() > 1]
-    return [group for group in groups if np.abs(planes.residual[group]).max() < _TIP_LOSS_PX]
+    groups = [own for own in np.unique(near, axis=0) if own.sum() > 1]
+    most = [_NEEDLE_LOSS_PX if sharp[row, place][own].max() > _NEEDLE else _TIP_LOSS_PX for own in groups]
+    return [row[own] for own, px in zip(groups, most, strict=True) if np.abs(planes.residual[row[own]]).max() < px]
 
 
 def _of_residuals(planes: TangentPlanes, point_px: Float64[Array, "m 2"]) -> Float64[Array, " m"]:
