@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import re
@@ -59,7 +60,7 @@ def test_whatever_goes_wrong_is_named_with_its_input(tmp_path: Path, monkeypatch
                 while True:
                     pass
             case 5:
-                bytearray(60_000_000)
+                mmap.mmap(-1, 60_000_000).write(bytes(60_000_000))  # pages of its own: malloc may have freed ones
 
     def write(folder: Path) -> Path:
         (folder / "a.txt").write_text("a")
