@@ -60,7 +60,9 @@ def test_whatever_goes_wrong_is_named_with_its_input(tmp_path: Path, monkeypatch
                 while True:
                     pass
             case 5:
-                mmap.mmap(-1, 60_000_000).write(bytes(60_000_000))  # pages of its own: malloc may have freed ones
+                pages = mmap.mmap(-1, 60_000_000)  # of its own: a pool's process keeps what malloc freed
+                for at in range(0, len(pages), mmap.PAGESIZE):
+                    pages[at] = 1
 
     def write(folder: Path) -> Path:
         (folder / "a.txt").write_text("a")
