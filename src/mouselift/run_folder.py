@@ -233,7 +233,7 @@ class RunFolder(Generic[R]):
         }
 
     def _whole(self, record: R, said: Mapping[str, tuple[int, int]], contents: bool) -> bool:
-        if not _names_a_sample(_id(record)):
+        if hasattr(record, "id") and not _names_a_sample(_id(record)):
             return False
         try:
             there = self.files(record)
