@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 
 from mouselift.errors import OutputError, why_not
@@ -126,12 +127,17 @@ def whole_file(path: Path, replace: bool = False) -> Iterator[Path]:
 
 def _remove_abandoned(path: Path) -> None:
     """Hidden files of `whole_file` for `path` to which nobody writes any more."""
-    names = [name for name in os.listdir(path.parent) if name.startswith(f"{TEMPORARY}~")]
-    for name in names:
+    for name in _unfinished(str(path.parent), os.getpid()):
         old = path.with_name(name)
         if name.endswith(f"~{_end(path)}") and name not in _writing and is_abandoned(old):
             with suppress(OSError):
                 old.unlink()
+
+
+@lru_cache(maxsize=64)
+def _unfinished(folder: str, _process: int) -> tuple[str, ...]:
+    """Hidden names when this process first wrote to the folder: listed for each file, time would grow with its square."""
+    return tuple(name for name in os.listdir(folder) if name.startswith(f"{TEMPORARY}~"))
 
 
 def write_whole(path: Path, data: bytes | Iterable[bytes], replace: bool = False) -> None:

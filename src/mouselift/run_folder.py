@@ -224,8 +224,15 @@ class RunFolder(Generic[R]):
                 raise _storage_error(journal, error) from error
 
     def files(self, record: R) -> dict[str, Path]:
-        """The files of a record's sample by their names in the journal; links are not followed."""
-        folder = self.root / _id(record)
+        """The files of a record's sample by their names in the journal; links are not followed.
+
+        OSError where the record's id leads elsewhere than into this folder: a damaged line may say anything, `/` as
+        well.
+        """
+        name = _id(record)
+        if not _names_a_sample(name):
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), name)
+        folder = self.root / name
         return {
             path.relative_to(folder).as_posix(): path
             for path in sorted(folder.rglob("*"))
@@ -233,8 +240,6 @@ class RunFolder(Generic[R]):
         }
 
     def _whole(self, record: R, said: Mapping[str, tuple[int, int]], contents: bool) -> bool:
-        if hasattr(record, "id") and not _names_a_sample(_id(record)):
-            return False
         try:
             there = self.files(record)
             return there.keys() == said.keys() and all(
@@ -411,7 +416,7 @@ def _storage_error(path: Path, error: OSError) -> OutputError:
 
 
 def _names_a_sample(name: str) -> bool:
-    """Whether it leads to a folder below the run's own: a damaged line may say anything, `/` as well."""
+    """Whether it leads to a folder below the run's own."""
     parts = Path(name).parts
     return bool(parts) and ".." not in parts and not Path(name).is_absolute() and "\0" not in name
 

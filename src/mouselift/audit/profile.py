@@ -17,7 +17,7 @@ from mouselift.audit.placement import viewpoints
 from mouselift.calibration.facelift import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CalibrationError, DatasetError
-from mouselift.foreign import numbers
+from mouselift.foreign import json_as, numbers
 from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
@@ -117,13 +117,13 @@ def load_profile(which: str | Path) -> Profile:
         return facelift()
     path = Path(which)
     try:
-        profile = msgspec.json.decode(limited_bytes(path, CALIBRATION_BYTES), type=Profile)
+        profile = json_as(limited_bytes(path, CALIBRATION_BYTES), Profile)
     except OSError as error:
         raise DatasetError(
             f"--profile {which}: expected `facelift` or a file that `mouselift profile` wrote; it cannot be read: "
             f"{error.strerror or error}"
         ) from None
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DatasetError(
             f"{path}: is no profile ({error}); `mouselift profile DATASET OUT.json` writes one"
         ) from None

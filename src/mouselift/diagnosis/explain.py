@@ -66,8 +66,13 @@ def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     DatasetError for no samples, and where they have different cameras.
     """
     given = [samples] if isinstance(samples, Sample) else list(samples)
+    common_names(given)  # refused before the checks, which take longer
+    return diagnose_checked(given, [check_sample(sample) for sample in given])
+
+
+def diagnose_checked(given: Sequence[Sample], checks: Sequence[CameraCheck]) -> Diagnosis:
+    """`diagnose` of samples whose checks are known: with many views they take seconds."""
     names = common_names(given)
-    checks = [check_sample(sample) for sample in given]
     if len(names) > MOST_VIEWS:
         found = diagnose(few_views(given, checks))
         where = f"{MOST_VIEWS} of {len(names)} views looked at: "

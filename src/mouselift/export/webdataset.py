@@ -30,6 +30,7 @@ from mouselift.errors import DatasetError, UnreachableError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
 from mouselift.export.upload import Upload, upload_to
+from mouselift.foreign import json_as
 from mouselift.progress import Progress, counted, each
 from mouselift.run_folder import RunFolder
 
@@ -192,10 +193,10 @@ def _finished(out: Path, number: int, samples: Sequence[_Planned], split: str | 
     tar, name = _names(number)
     try:
         data = (out / name).read_bytes()
-        index = msgspec.json.decode(data, type=ShardIndex)
+        index = json_as(data, ShardIndex)
         whole = (out / tar).stat().st_size == index.bytes
         since = (out / name).stat().st_mtime
-    except (OSError, ValueError, RecursionError):
+    except (OSError, ValueError):
         return None
     held = [(sample.name, tuple((file, said[1]) for file, said in sample.files.items())) for sample in index.samples]
     same = held == [(sample.folder.name, sample.files) for sample in samples]

@@ -14,6 +14,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Matrix4, Vector3
 from mouselift.errors import DatasetError, MouseliftError
+from mouselift.foreign import json_as
 from mouselift.framing.framing import Framing
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
@@ -131,11 +132,11 @@ class PlannedCameras:
     def from_json(cls, text: bytes | str) -> PlannedCameras:
         """DatasetError where the text is no plan, or that of a `legacy` sample, whose cameras are not the pixels'."""
         try:
-            record = msgspec.json.decode(text, type=_Numbers)
+            record = json_as(text, _Numbers)
             if record.schema != SCHEMA or record.legacy:
                 raise ValueError(f"schema {record.schema}, legacy {record.legacy}")
             return cls._of(record)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             text = f"sample plan: expected the JSON that mouselift writes, with exact cameras, got: {error}"
             raise DatasetError(text) from None
 

@@ -14,7 +14,7 @@ from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.determined import undetermined
-from mouselift.diagnosis.explain import LARGE_PX, MOST_VIEWS, REDUNDANT, diagnose, explain, in_order, problem_of
+from mouselift.diagnosis.explain import LARGE_PX, MOST_VIEWS, REDUNDANT, diagnose_checked, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
@@ -74,7 +74,7 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     if hindrance is not None:
         return Repaired("refused", cameras, None, hindrance, before, None)
     if len(cameras) > MOST_VIEWS:
-        cause = diagnose(sample).cause
+        cause = diagnose_checked([sample], [check]).cause
         text = f"{len(cameras)} views; at most {MOST_VIEWS} are fitted together"
         text = text if cause is None else f"{cause.sentence}; nothing was changed: {text}"
         return Repaired("refused", cameras, cause, text, before, None)

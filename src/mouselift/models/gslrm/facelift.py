@@ -18,6 +18,7 @@ from torch import Tensor
 
 from mouselift.atomic import whole_file
 from mouselift.errors import CheckpointError
+from mouselift.foreign import json_as
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
 
@@ -90,8 +91,8 @@ def _read_safetensors(path: Path) -> tuple[State, GSLRMConfig | None]:
             f"short ({error}); copy or download it again"
         ) from None
     try:
-        return state, None if said is None else msgspec.json.decode(said, type=GSLRMConfig)
-    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        return state, None if said is None else json_as(said, GSLRMConfig)
+    except ValueError as error:
         raise CheckpointError(f"{path}: its metadata {_CONFIG_KEY} is no configuration: {error}") from None
 
 
