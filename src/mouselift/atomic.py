@@ -136,7 +136,7 @@ def _remove_abandoned(path: Path) -> None:
 
 @lru_cache(maxsize=64)
 def _unfinished(folder: str, _process: int) -> tuple[str, ...]:
-    """Hidden names when this process first wrote to the folder: listed for each file, time would grow with its square."""
+    """Hidden names when this process first wrote there: to list them for each file takes time as its square."""
     return tuple(name for name in os.listdir(folder) if name.startswith(f"{TEMPORARY}~"))
 
 
