@@ -173,6 +173,8 @@ CODES: dict[str, Code] = {
         "The model was trained on square pixels: resample if you can."),
     "same-camera": Code(_AUDIT, _E, "two views have one camera",
         "One entry is a copy of the other: write the right calibration for one of the two."),
+    "same-view": Code(_AUDIT, _E, "a view has an earlier one's camera and image: it is left out of all other checks",
+        "Remove the copies: loaders count each as a view, and none says anything new."),
     "same-name": Code(_AUDIT, _E, "two views have one name", "Give every view its own camera name and image."),
     "too-few-views": Code(("audit", "prepare"), _E, "fewer than two views remain",
         "One view alone says nothing about its camera."),

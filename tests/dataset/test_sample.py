@@ -115,6 +115,21 @@ def test_one_camera_or_image_twice(folder: Path) -> None:
     assert loaded.findings[1].camera == loaded.names[4]
 
 
+def test_copies_of_views_are_left_out_and_counted(folder: Path) -> None:
+    """200 views that were six took an audit 110 s; each pair of them shared tangent planes."""
+    before = load_sample(folder)
+
+    def repeat(frames: list[dict[str, Any]]) -> None:
+        frames += [{**frame, "camera": f"copy_{k}", "view_id": k + 6} for k, frame in enumerate(frames * 32)]
+
+    loaded = edited(folder, repeat)
+    assert codes(loaded) == ["same-view"]
+    assert "192 of 198 views" in loaded.findings[0].message
+    assert f"copy_0 (of {before.names[0]})" in loaded.findings[0].message
+    assert loaded.findings[0].camera == "copy_0"
+    assert loaded.names == before.names
+
+
 def test_names_and_order(folder: Path) -> None:
     def spoil(frames: list[dict[str, Any]]) -> None:
         frames[1]["camera"] = frames[0]["camera"]

@@ -11,7 +11,6 @@ import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import combinations
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Unpack
 
@@ -40,6 +39,7 @@ from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _OUTSIDE = "leads to {}, outside the sample's folder; it is not opened. Copy the image into the folder"
+_NAMED = 4  # copies of views that a message names
 _GROUNDS = {"white": 255, "black": 0}
 
 
@@ -176,6 +176,8 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     for entry in _usable_entries(name, file, content, findings):
         view = _load_view(name, folder, entry, findings, colours)
         views.append(replace(view, cut=(cut or {}).get(entry.camera.name)))
+    views, copies = _without_copies(name, views)
+    findings += copies
     findings += same_cameras(name, [view.camera for view in views])
     seen = tuple(view for view in views if view.alpha.size)
     findings += _same_images(name, seen)
@@ -233,7 +235,7 @@ def _usable_entries(name: str, file: Path, content: SampleFile, findings: list[F
         out.append(view)
     numbers = [view.view_id for view in out]
     if numbers != sorted(set(numbers)):
-        text = f"{file}: view_id: expected ascending numbers, each once, got {numbers}"
+        text = f"{file}: view_id: expected ascending numbers, each once, got {short(numbers)}"
         advice = "Loaders take views by their place: keep one order in all samples."
         findings.append(Finding.of("view-order", text, sample=name, advice=advice))
     return out
@@ -353,9 +355,37 @@ def mask_from_ground(colours: ImageRGB) -> tuple[str, Levels] | None:
     return None
 
 
+def _without_copies(sample: str, views: Sequence[View]) -> tuple[list[View], list[Finding]]:
+    """(each view once, what was left out): a view that has an earlier one's camera and image says nothing new.
+
+    Every tangent plane would count for each pair of copies, and causes would be searched in all of them.
+    """
+    first: dict[tuple[int, bytes], View] = {}
+    kept: list[View] = []
+    copies: list[tuple[str, str]] = []  # a copy, and what it copies
+    for view in views:
+        camera = view.camera
+        numbers = [*camera.T_cam_world.ravel(), camera.fx, camera.fy, camera.cx, camera.cy]
+        earlier = first.setdefault((view.digest, np.array(numbers).tobytes()), view) if view.alpha.size else view
+        if earlier is view:
+            kept.append(view)
+        else:
+            copies.append((view.name, earlier.name))
+    if not copies:
+        return kept, []
+    named = ", ".join(f"{copy} (of {earlier})" for copy, earlier in copies[:_NAMED])
+    more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    text = f"{sample}: {len(copies)} of {len(views)} views have an earlier one's camera and image, and are left out of "
+    text += f"all other checks: {named}{more}"
+    return kept, [Finding.of("same-view", text, camera=copies[0][0], sample=sample, value=float(len(copies)))]
+
+
 def _same_images(sample: str, views: Sequence[View]) -> list[Finding]:
+    """One finding a view, for the first that it equals."""
+    first: dict[int, str] = {}
+    text = "{} and {} have one and the same image"
     return [
-        Finding.of("same-image", f"{a.name} and {b.name} have one and the same image", camera=b.name, sample=sample)
-        for a, b in combinations(views, 2)
-        if a.digest == b.digest
+        Finding.of("same-image", text.format(earlier, view.name), camera=view.name, sample=sample)
+        for view in views
+        if (earlier := first.setdefault(view.digest, view.name)) != view.name
     ]
