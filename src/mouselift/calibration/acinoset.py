@@ -15,16 +15,12 @@ from mouselift.calibration.rig import (
     RigCamera,
     RigFormat,
     by_content,
-    image_size,
     json_object,
-    matrices,
     no_variant,
-    opencv_lens,
-    shifted,
+    opencv_camera,
 )
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short
-from mouselift.geometry.camera import ZERO_BASED
+from mouselift.foreign import short
 
 _KEYS = ("k", "d", "r", "t")
 
@@ -35,25 +31,16 @@ def read_acinoset(path: Path, variant: str | None = None) -> Rig:
     entries = content.get("cameras")
     if not isinstance(entries, list) or not entries:
         raise CalibrationError(f"{path}: expected cameras, a list, got {short(entries)}")
-    try:
-        size = image_size(content.get("camera_resolution"), "camera_resolution")
-    except ValueError as error:
-        raise CalibrationError(f"{path}: {error}") from None
+    size = ("camera_resolution", content.get("camera_resolution"))
     cameras = [_camera(path, f"cam{index + 1}", entry, size) for index, entry in enumerate(entries)]
     named = f"cameras are called cam1 to cam{len(cameras)} in the order of {path.name}, which names none"
     return Rig(path, "acinoset", tuple(cameras), (), (named,))
 
 
-def _camera(path: Path, name: str, entry: Any, size: tuple[int, int]) -> RigCamera:
-    where = f"camera {name!r} ({path})"
+def _camera(path: Path, name: str, entry: Any, size: tuple[str, Any]) -> RigCamera:
     if not isinstance(entry, dict) or not set(_KEYS) <= set(entry):
-        raise CalibrationError(f"{where}: expected {', '.join(_KEYS)}, got {short(entry)}")
-    try:
-        lens = opencv_lens(numbers(entry["d"], name="d").ravel().tolist(), fisheye=True)
-    except ValueError as error:
-        raise CalibrationError(f"{where}: {error}") from None
-    K, R, t = matrices(where, entry["k"], entry["r"], entry["t"])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
+        raise CalibrationError(f"camera {name!r} ({path}): expected {', '.join(_KEYS)}, got {short(entry)}")
+    return opencv_camera(path, name, entry["k"], entry["r"], entry["t"], ("d", entry["d"]), size, fisheye=True)
 
 
 def find_acinoset(folder: Path) -> list[Path]:

@@ -7,17 +7,14 @@ by `name`: the keys' order (cam_10 before cam_2) means nothing. The world is arb
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import cv2
-
 from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import crops_near, toml_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, no_variant, opencv_lens, shifted
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, no_variant, opencv_camera
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers
-from mouselift.geometry.camera import ZERO_BASED
 from mouselift.limits import LARGEST_NUMBER
 
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -48,21 +45,12 @@ def camera_of(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, .
     if missing:
         raise CalibrationError(f"{where}: expected {', '.join(_KEYS)}; missing {', '.join(missing)}")
     name = str(table["name"])
-    try:
-        size = image_size(table["size"], "size")
-        lens = opencv_lens(
-            numbers(table["distortions"], name="distortions").ravel().tolist(), bool(table.get("fisheye", False))
-        )
-        vector = numbers(table["rotation"], name="rotation").ravel()
-        if vector.shape != (3,):
-            raise ValueError(f"rotation: expected 3 finite numbers (Rodrigues), got {vector.tolist()}")
-    except ValueError as error:
-        raise CalibrationError(f"camera {name!r} ({where}): {error}") from None
-    K, R, t = matrices(f"camera {name!r} ({where})", table["matrix"], cv2.Rodrigues(vector)[0], table["translation"])
+    lens, size = ("distortions", table["distortions"]), ("size", table["size"])
+    pose, fisheye = (table["rotation"], table["translation"]), bool(table.get("fisheye"))
+    camera = opencv_camera(path, name, table["matrix"], *pose, lens, size, fisheye)
     crop = crops.get(name)
     offset = None if crop is None else (crop[0], crop[1])
-    crop_size = None if crop is None or len(crop) < 4 else (crop[2], crop[3])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size, offset, crop_size)
+    return replace(camera, crop_offset=offset, crop_size=None if crop is None or len(crop) < 4 else (crop[2], crop[3]))
 
 
 def _said(crops: Mapping[str, tuple[int, ...]], config: Path | None, names: Collection[str]) -> Iterator[str]:

@@ -16,16 +16,10 @@ from mouselift.calibration.rig import (
     RigCamera,
     RigFormat,
     by_content,
-    image_size,
-    matrices,
     no_variant,
-    opencv_lens,
-    shifted,
-    unrolled,
+    opencv_camera,
 )
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers
-from mouselift.geometry.camera import ZERO_BASED
 
 _KEYS = ("size", "matrix", "distortions")
 _POSE = ("rotation", "translation")
@@ -62,20 +56,13 @@ def _tables(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 
 def _camera(path: Path, name: str, table: dict[str, Any]) -> RigCamera:
-    where = f"camera {name!r} ({path})"
     missing = [key for key in _KEYS if key not in table]
     if missing:
-        raise CalibrationError(f"{where}: expected {', '.join((*_KEYS, *_POSE))}; missing {', '.join(missing)}")
-    try:
-        size = image_size(table["size"], "size")
-        lens = opencv_lens(
-            numbers(table["distortions"], name="distortions").ravel().tolist(), bool(table.get("fisheye"))
-        )
-        R = unrolled(numbers(table["rotation"], name="rotation"))
-    except ValueError as error:
-        raise CalibrationError(f"{where}: {error}") from None
-    K, R, t = matrices(where, table["matrix"], R, table["translation"])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
+        expected = ", ".join((*_KEYS, *_POSE))
+        raise CalibrationError(f"camera {name!r} ({path}): expected {expected}; missing {', '.join(missing)}")
+    lens, size = ("distortions", table["distortions"]), ("size", table["size"])
+    pose, fisheye = (table["rotation"], table["translation"]), bool(table.get("fisheye"))
+    return opencv_camera(path, name, table["matrix"], *pose, lens, size, fisheye)
 
 
 def find_caliscope(folder: Path) -> list[Path]:

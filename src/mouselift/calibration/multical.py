@@ -18,16 +18,12 @@ from mouselift.calibration.rig import (
     RigCamera,
     RigFormat,
     by_content,
-    image_size,
     json_object,
-    matrices,
     no_variant,
-    opencv_lens,
-    shifted,
+    opencv_camera,
 )
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, short
-from mouselift.geometry.camera import ZERO_BASED
 
 _MODELS = ("standard", "rational", "thin_prism", "tilted")  # all are OpenCV's one vector of coefficients
 _KEYS = ("K", "dist", "image_size")
@@ -80,13 +76,8 @@ def _camera(path: Path, name: str, entry: Any, pose: Mapping[str, Any]) -> RigCa
     model = entry.get("model", "standard")
     if model not in _MODELS:
         raise CalibrationError(f"{where}: lens model {model!r} is not supported; expected {', '.join(_MODELS)}")
-    try:
-        size = image_size(entry["image_size"], "image_size")
-        lens = opencv_lens(numbers(entry["dist"], name="dist").ravel().tolist())
-    except ValueError as error:
-        raise CalibrationError(f"{where}: {error}") from None
-    K, R, t = matrices(where, entry["K"], pose["R"], pose["T"])
-    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, lens, size)
+    lens, size = ("dist", entry["dist"]), ("image_size", entry["image_size"])
+    return opencv_camera(path, name, entry["K"], pose["R"], pose["T"], lens, size)
 
 
 def find_multical(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,8 @@ import numpy as np
 
 from mouselift.atomic import visible
 from mouselift.calibration.opencv_storage import SUFFIXES, is_storage, storage_of
-from mouselift.calibration.rig import Rig, RigCamera, RigFormat, image_size, matrices, opencv_lens, shifted, unrolled
+from mouselift.calibration.rig import Rig, RigCamera, RigFormat, opencv_camera, unrolled
 from mouselift.errors import CalibrationError
-from mouselift.geometry.camera import ZERO_BASED
 
 _K = ("camera_matrix", "cameraMatrix", "Camera_Matrix", "intrinsic_matrix", "Intrinsics", "K", "mtx")
 _LENS = (
@@ -78,15 +78,8 @@ def _camera(file: Path, name: str, nodes: Mapping[str, Any], variant: str | None
 def _rig_camera(
     file: Path, name: str, K: np.ndarray, lens: np.ndarray, pose: Pose, nodes: Mapping[str, Any]
 ) -> RigCamera:
-    where = f"camera {name!r} ({file})"
-    try:
-        fisheye = str(nodes.get("fisheye_model", 0)) not in ("0", "0.")
-        made = opencv_lens(lens.ravel().tolist(), fisheye)
-        size = _size(nodes)
-    except ValueError as error:
-        raise CalibrationError(f"{where}: {error}") from None
-    K, R, t = matrices(where, K, *pose)
-    return RigCamera(name, file, shifted(K, ZERO_BASED), R, t, made, size)
+    fisheye = str(nodes.get("fisheye_model", 0)) not in ("0", "0.")
+    return opencv_camera(file, name, K, *pose, ("lens coefficients", lens), _size(nodes), fisheye)
 
 
 def _one_of(where: str, nodes: Mapping[str, Any], names: tuple[str, ...], what: str) -> np.ndarray:
@@ -97,11 +90,14 @@ def _one_of(where: str, nodes: Mapping[str, Any], names: tuple[str, ...], what: 
     return nodes[found[0]]
 
 
-def _size(nodes: Mapping[str, Any]) -> tuple[int, int] | None:
+def _size(nodes: Mapping[str, Any]) -> tuple[str, Any] | None:
+    """Width and height, and what they are called."""
     for width, height in _SIZES:
         if width in nodes and height in nodes:
-            values = [float(v) if isinstance(v := nodes[key], str) else v for key in (width, height)]  # text in XML
-            return image_size(values, f"{width}, {height}")
+            values = [nodes[key] for key in (width, height)]
+            with suppress(ValueError):  # in XML numbers are text; text that is no number is refused as a size
+                values = [float(v) if isinstance(v, str) else v for v in values]
+            return f"{width}, {height}", values
     return None
 
 

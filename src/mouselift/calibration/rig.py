@@ -19,7 +19,7 @@ from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
 from mouselift.foreign import json_of, numbers, short, whole_numbers
-from mouselift.geometry.camera import Camera
+from mouselift.geometry.camera import ZERO_BASED, Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import nearest_rotation
 from mouselift.limits import CALIBRATION_BYTES, IMAGE_SIDE, limited_bytes
@@ -181,6 +181,34 @@ def opencv_lens(coefficients: Sequence[float], fisheye: bool = False) -> Lens:
             f"lens: expected 0, 4, 5 or 8 coefficients (k1 k2 p1 p2 [k3 [k4 k5 k6]]), got {len(values)}: {values}"
         )
     return BrownConrady(*values) if any(values) else Pinhole()
+
+
+def opencv_camera(
+    path: Path,
+    name: str,
+    K: Any,
+    R: Any,
+    t: Any,
+    lens: tuple[str, Any],
+    size: tuple[str, Any] | None,
+    fisheye: bool = False,
+) -> RigCamera:
+    """A camera as OpenCV's functions take it: 0-based, R (or Rodrigues' vector) and t from the world to the camera.
+
+    lens, size: what the file calls the coefficients and the width and height, and their values. CalibrationError names
+    the camera, the file and what was expected.
+    """
+    where = f"camera {name!r} ({path})"
+    try:
+        made = opencv_lens(numbers(lens[1], name=lens[0]).ravel().tolist(), fisheye)
+        pixels = None if size is None else image_size(size[1], size[0])
+        R = numbers(R, name="rotation")
+        if R.size not in (3, 9):
+            raise ValueError(f"rotation: expected 3 finite numbers (Rodrigues) or 3 x 3, got {short(R.tolist())}")
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {error}") from None
+    K, R, t = matrices(where, K, unrolled(R), t)
+    return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, made, pixels)
 
 
 def shifted(K: Matrix3, offset: float) -> Matrix3:
