@@ -143,7 +143,7 @@ CODES: dict[str, Code] = {
     # opencv_cameras.json
     "bad-file": Code(_AUDIT, _E, "`opencv_cameras.json` cannot be read", "Write the file again, or remove the folder."),
     "bad-record": Code(_AUDIT, _W, "mouselift's own record in `opencv_cameras.json` is not as `prepare` writes it",
-        "What it says of cut views is left aside; prepare the sample again if it was edited by hand."),
+        "What it says of cut views or keypoints is left aside; prepare the sample again if it was edited by hand."),
     "missing-key": Code(_AUDIT, _E, "an entry of `opencv_cameras.json` lacks a key",
         "Write the key with its value for this image; nothing is guessed."),
     "not-finite": Code(_AUDIT, _E, "an entry holds NaN, infinity or no number",
@@ -269,8 +269,10 @@ CODES: dict[str, Code] = {
     # a recording's views, times and path
     "views-disagree": Code(_INSPECT, _EW,
         "silhouettes and cameras contradict each other, with the camera where one is to blame"),
-    "keypoints-off-mask": Code(_INSPECT, _W,
-        "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them"),
+    "keypoints-off-mask": Code(("inspect", "audit"), _W,
+        "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them",
+        "One camera: its calibration, masks and time. One keypoint: its masks and labels. All: the file's frame "
+        "numbers, unit and calibration. Labels may be at fault, so no verdict depends on them."),
     "camera-lags": Code(_INSPECT, _E, "a camera shows an instant later, or earlier, than the others"),
     "lag-changes": Code(_INSPECT, _E, "a camera's lag changes on the way", "Cut the recording where frames were lost."),
     "lag-fraction": Code(_INSPECT, _N, "a camera lags by a fraction of a frame"),

@@ -15,8 +15,9 @@ from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
-from mouselift.inspect.keypoints import facts_of, keypoint_facts, keypoint_findings
+from mouselift.inspect.keypoints import keypoint_facts, keypoint_findings
 from mouselift.keypoints.keypoints import Keypoints, numbered
+from mouselift.keypoints.off_mask import facts_of
 from mouselift.keypoints.on_mask import OnMaskTally
 from mouselift.media.png import encode_png
 from mouselift.progress import silent
@@ -45,7 +46,7 @@ def findings(points: np.ndarray, shift: float = 0.0) -> list[Finding]:
     masks = [mask_of(camera, shift if k == 2 else 0.0) for k, camera in enumerate(CAMERAS)]
     for _ in range(FRAMES):
         tally.add(CAMERAS, masks, points)
-    return list(keypoint_findings(facts_of(keypoints, tally)))
+    return list(keypoint_findings(facts_of("a", keypoints.words, (), tally)))
 
 
 def test_init_names_the_file_and_inspect_reads_it(tmp_path: Path) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.audit.distribution import RayStatistics, distribution_findings, ray_distances
+from mouselift.audit.keypoints import LabelledRecordings, SampleTally, keypoint_sentence, recording_findings
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.pooled import is_inconclusive, settled
@@ -39,6 +41,7 @@ from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
 from mouselift.foreign import json_as
+from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
@@ -61,7 +64,7 @@ _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
 _QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
-_Done = tuple[int, SampleReport, Likeness, SamplePlanes | None]
+_Done = tuple[int, SampleReport, Likeness, SamplePlanes | None, SampleTally | None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +81,12 @@ class _Job:
         for index in each(block, step):
             sample = load_sample(self.folders[index], name=self.names[index])
             like = likeness([view.alpha for view in sample.views], [view.digest for view in sample.views])
-            report, seen = audit_views(sample, self.hull)
+            report, seen, keypoints = audit_views(sample, self.hull)
             planes = None
             if index in self.pooled or is_inconclusive(report):
                 planes = SamplePlanes.of(sample, seen.tangency.planes, seen.outlines)
                 planes = planes if index in self.pooled else planes.without_planes()
-            done.append((index, report, like, planes))
+            done.append((index, report, like, planes, keypoints))
             rays = rays.merged(RayStatistics.of(sample.cameras))
         yield done, rays
 
@@ -120,10 +123,12 @@ def audit_dataset(
     planes: dict[int, SamplePlanes] = {}
     parts: dict[int, RayStatistics] = {}  # by a block's first sample: sums of doubles depend on their order
     inconclusive: list[tuple[int, SampleReport, Likeness]] = []  # alone: the other samples may know better
+    labelled = LabelledRecordings()
     job = _Job(tuple(folders), tuple(name_of[folder] for folder in folders), options.hull, asked)
     heard = counted(progress, "samples", 0, len(folders))
     for samples, rays in run_blocks(job, blocks, engine or worker_count(workers), heard):
-        for index, report, like, own in samples:
+        for index, report, like, own, keypoints in samples:
+            labelled.add(folders[index].parent, index, keypoints)
             if own is not None:
                 planes[index] = own
             if is_inconclusive(report):
@@ -160,7 +165,10 @@ def audit_dataset(
     found = [*pooled, *repeated, *premultiplied_findings(folders)]
     if options.trainer is not None:
         found += trainer_findings(options.trainer, trainer, collected.fewest_views())
-    return _summed_up(path, collected, profile, options.hull, causes, found, rigs, len(few))
+    contradicted = collected.contradicted.items()
+    blames = Counter((folders[number].parent, camera) for camera, own in contradicted for number in own)
+    facts = labelled.facts()
+    return _summed_up(path, collected, profile, options.hull, causes, found, rigs, len(few), facts, blames)
 
 
 def _summed_up(
@@ -172,6 +180,8 @@ def _summed_up(
     found: Sequence[Finding],
     rigs: Rigs,
     compared: int,  # samples without a verdict of their own that have one together
+    keypoints: Mapping[Path, KeypointFacts],  # by recording
+    blamed: Mapping[tuple[Path, str], int],  # samples of a recording whose silhouettes blame a camera
 ) -> DatasetAudit:
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
@@ -184,12 +194,15 @@ def _summed_up(
         *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
     ]
     passed, failed, unknown = collected.verdict_counts()
+    contradicted = recording_findings(keypoints, blamed, failed > 0)
+    whole += contradicted
     answer = verdict(whole, (passed + compared) / max(passed + unknown, 1), failed)
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
     if answer == "pass" and not compared and (rigs.settles or "masks-rough" in counts):
         sentence += rigs.fineness()
+    sentence += keypoint_sentence(answer, keypoints, contradicted)
     return DatasetAudit(
         schema=SCHEMA, version=__version__, dataset=str(path), profile=profile.name,
         verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,
@@ -197,6 +210,7 @@ def _summed_up(
         pooled=camera_numbers(cameras, view_columns),
         quantiles=_quantiles({key: sample_columns[key] for key in SAMPLE_NUMBERS}, _QUANTILES),
         rays=rays, ids=collected.ids, sample_columns=sample_columns, view_columns=view_columns,
+        keypoints=list(keypoints.values()),
     )  # fmt: skip
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding, Severity
+from mouselift.keypoints.off_mask import KeypointFacts
 
 Verdict = Literal["pass", "fail", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unknown")  # a verdict's number in the columns is its place here
@@ -32,11 +33,13 @@ SAMPLE_NUMBERS = {
     "off_origin": "distance of the subject's centre from the world's origin",
     "extent": "largest coordinate of the subject along a world axis, in size",
     "depth": "largest distance of the subject from the point of its ray that lies nearest the origin",
+    "keypoints_on": "share of the recording's keypoints that lie on the alphas, where there are any",
     "border_views": "views whose subject reaches the image's border",
 }
 VIEW_NUMBERS = {
     "tangency_px": "RMS of the view's tangency residuals",
     "coverage": "share of the view's mask that the hull of all views covers",
+    "keypoints_on": "share of the recording's keypoints that lie on the view's alpha",
     "area_px": "area of the subject, sum of alpha / 255",
     "fx": "pixels",
     "fy": "pixels",
@@ -119,6 +122,7 @@ class DatasetAudit(msgspec.Struct):
     ids: list[str]
     sample_columns: dict[str, Column]
     view_columns: dict[str, Column]
+    keypoints: list[KeypointFacts] = []  # one a recording that has some
 
     @property
     def samples(self) -> int:

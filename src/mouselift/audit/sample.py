@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Levels
+from mouselift.audit.keypoints import SampleTally, compare_keypoints, keypoint_findings
 from mouselift.audit.placement import (
     Placement,
     Spread,
@@ -42,8 +43,8 @@ def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     return audit_views(load_sample(sample) if isinstance(sample, Path) else sample, hull)[0]
 
 
-def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Geometry]:
-    """(as `audit_sample`; what it was made from)."""
+def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Geometry, SampleTally | None]:
+    """(as `audit_sample`; what it was made from: silhouettes, and keypoints where the sample has some)."""
     findings = list(sample.findings)
     if sample.preset == "legacy":
         text = "its file says preset `legacy`: the cameras do not belong to the pixels, on purpose"
@@ -55,13 +56,20 @@ def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Geome
     apart = spread(own, seen.outlines) if own else None
     if apart is not None:
         findings += spread_findings(sample, apart)
+    keypoints = compare_keypoints(sample)
+    findings += keypoint_findings(sample, keypoints)
     count = len(sample.views) + len(sample.unseen)
     if count < 2 and not any(finding.severity == "error" for finding in findings):
         text = f"expected at least two views with a camera, got {count}"
         findings.append(sample.finding("too-few-views", text))
     answer = verdict(findings, compared=float(seen.judged))
     numbers = _sample_numbers(seen, place, apart)
-    return SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place)), seen
+    report = SampleReport(sample.id, sample.frame, findings, answer, numbers, _view_numbers(sample, seen, place))
+    if keypoints is not None:
+        report.numbers["keypoints_on"] = keypoints.tally.share()
+        for view in report.views:
+            view["keypoints_on"] = keypoints.tally.share(camera=str(view["camera"]))
+    return report, seen, keypoints
 
 
 def _sample_numbers(seen: Geometry, place: Placement, apart: Spread | None) -> dict[str, float | None]:

@@ -191,6 +191,7 @@ class _Provenance(msgspec.Struct):
     record: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
     repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
+    keypoints: Any = None  # of the recording, in the sample's world
     plan: msgspec.Raw = msgspec.Raw(b"")  # not decoded: the file's largest part
 
 

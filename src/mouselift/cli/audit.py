@@ -73,6 +73,8 @@ def show(audit: DatasetAudit) -> None:
     say(audit.sentence)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
+    for labelled in audit.keypoints:
+        say(f"Keypoints: {labelled.summary}")
     about: list[tuple[Severity, int, list[Finding], str]] = []  # severity, samples, findings, in words
     for code in dict.fromkeys(finding.code for finding in audit.findings):
         found = [finding for finding in audit.findings if finding.code == code]
@@ -138,8 +140,9 @@ _ROWS = {
     "principal_px": "principal point off the middle, px",
     "smallest_px": "smallest subject, px",
     "off_origin": "subject's centre off the origin",
+    "keypoints_on": "keypoints on the alphas, share",
 }
-_LOW_IS_BAD = ("coverage", "smallest_px")
+_LOW_IS_BAD = ("coverage", "smallest_px", "keypoints_on")
 
 
 def _numbers(audit: DatasetAudit) -> list[list[str]]:

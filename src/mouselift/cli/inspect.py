@@ -16,11 +16,10 @@ from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
     from mouselift.inspect.collection import InspectedRecording
-    from mouselift.inspect.facts import Inspection, KeypointFacts, LostFrames
+    from mouselift.inspect.facts import Inspection, LostFrames
 
 _COLOURS = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 PAGE = "inspect.html"
-_WORST = 6  # keypoints that are named
 _LISTED = 6  # stretches of lost images a camera; --json lists all
 
 
@@ -165,7 +164,7 @@ def show(found: Inspection) -> None:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
     if found.keypoints is not None and found.keypoints.share is not None:
-        say(f"Keypoints: {keypoint_words(found.keypoints)}")
+        say(f"Keypoints: {found.keypoints.summary}")
     say(f"Lag: {found.lag_said}")
     if found.path is not None:
         say(f"Path: {path_words(found)}")
@@ -175,17 +174,6 @@ def show(found: Inspection) -> None:
     if not any(finding.severity != "note" for finding in found.findings):
         say(Styled("Nothing wrong was found.", "bold green"))
     say(found.next)
-
-
-def keypoint_words(facts: KeypointFacts) -> str:
-    """How many lie on the masks, the worst first."""
-    cameras = ", ".join(f"{name} {share:.0%}" for name, share in facts.cameras.items())
-    names = ", ".join(f"{name} {share:.0%}" for name, share in list(facts.names.items())[:_WORST])
-    more = " ..." if len(facts.names) > _WORST else ""
-    return (
-        f"{facts.share:.0%} on the masks at {facts.instants} instants ({facts.words}). By camera, worst first: "
-        f"{cameras}. By keypoint: {names}{more}. {' '.join(facts.notes)}".rstrip()
-    )
 
 
 def path_words(found: Inspection) -> str:

@@ -33,6 +33,7 @@ from mouselift.findings import Details, Finding
 from mouselift.foreign import short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.media.decoding import SIGNATURE
 from mouselift.media.numbered_names import number_of
 from mouselift.media.png import AlphaImage, read_alpha, read_colours
@@ -74,6 +75,7 @@ class Sample:
     findings: tuple[Finding, ...] = ()  # about the files, by `load_sample`
     preset: str | None = None  # of mouselift's own record; None where `mouselift repair` has changed the cameras since
     plan: bytes = b""  # mouselift's own `SamplePlan` as JSON
+    keypoints: SampleKeypoints | None = None  # of the recording, where it had some at this instant
 
     @property
     def cameras(self) -> tuple[Camera, ...]:
@@ -98,7 +100,7 @@ def read_sample(folder: Path) -> Sample:
     file = folder / CAMERAS_FILE
     if not file.is_file():
         raise DatasetError(f"{folder}: expected a sample, a folder with {CAMERAS_FILE}, which is not there")
-    views = read_views(file)
+    views, content = _whole_views(file, None)
     for index, view in enumerate(views):
         where = f"{file}: frames[{index}]"
         image = folder / view.file_path
@@ -108,7 +110,17 @@ def read_sample(folder: Path) -> Sample:
             raise DatasetError(f"{where}: file_path: no such image: {image}")
         check_size(where, image, view.camera, _png_size(image))
     found = tuple(View(v.camera.name, v.camera, path=folder / v.file_path) for v in views)
-    return Sample(folder.name, found, number_of(folder.name), folder)
+    own = content.get("mouselift")
+    try:
+        keypoints = _keypoints(own.get("keypoints") if isinstance(own, dict) else None)
+    except ValueError as error:
+        raise DatasetError(f"{file}: mouselift.keypoints: {error}") from None
+    return Sample(folder.name, found, number_of(folder.name), folder, keypoints=keypoints)
+
+
+def _keypoints(record: Any) -> SampleKeypoints | None:
+    """ValueError where there is one that is not as `prepare` writes it."""
+    return None if record is None else SampleKeypoints.from_record(record)
 
 
 def read_views(file: Path, data: bytes | None = None) -> list[ViewEntry]:
@@ -116,8 +128,13 @@ def read_views(file: Path, data: bytes | None = None) -> list[ViewEntry]:
 
     DatasetError: malformed, a view twice, or an image that is not square.
     """
+    return _whole_views(file, data)[0]
+
+
+def _whole_views(file: Path, data: bytes | None) -> tuple[list[ViewEntry], dict[str, Any]]:
+    """(as `read_views`, the file's content)."""
     try:
-        views, _ = read_cameras_json(file, data)
+        views, content = read_cameras_json(file, data)
     except CalibrationError as error:
         raise DatasetError(str(error)) from None
     names = [view.camera.name for view in views]
@@ -130,7 +147,7 @@ def read_views(file: Path, data: bytes | None = None) -> list[ViewEntry]:
                 f"{file}: frames[{index}]: expected a square image (the model's loaders do), got w = "
                 f"{view.camera.width}, h = {view.camera.height}"
             )
-    return views
+    return views, content
 
 
 def check_size(where: str, image: Path, camera: Camera, size: tuple[int, int] | None) -> None:
@@ -172,6 +189,11 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     if cut is None:
         text = f"{file}: mouselift.record.views: expected cameras by name, got {short(record['views'])}"
         findings.append(Finding.of("bad-record", text, sample=name))
+    keypoints = None
+    try:
+        keypoints = _keypoints(content.mouselift.keypoints if content.mouselift else None)
+    except ValueError as error:
+        findings.append(Finding.of("bad-record", f"{file}: mouselift.keypoints: {error}", sample=name))
     views: list[View] = []
     for entry in _usable_entries(name, file, content, findings):
         view = _load_view(name, folder, entry, findings, colours)
@@ -188,7 +210,7 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
         findings.append(Finding.of("sizes-differ", text, sample=name))
     unseen = tuple(view.camera for view in views if not view.alpha.size)
     plan = bytes(content.mouselift.plan) if content.mouselift else b""
-    return Sample(name, seen, frame, folder, unseen, tuple(findings), preset, plan)
+    return Sample(name, seen, frame, folder, unseen, tuple(findings), preset, plan, keypoints)
 
 
 def _own_record(content: SampleFile) -> tuple[dict[str, Any], str | None]:

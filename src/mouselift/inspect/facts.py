@@ -9,6 +9,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.findings import Finding
+from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.masks.quality import CameraQuality
 
 Triple = tuple[float, float, float]
@@ -131,18 +132,6 @@ class PathFacts(msgspec.Struct, frozen=True):
     moving: float | None  # share of instants at which the outline moves
     normal: Triple | None  # of the plane the path lies in, towards the cameras; None where it is a line or a point
     height: tuple[float, float] | None  # 5th and 95th percentile along up, above the floor where it is known
-
-
-class KeypointFacts(msgspec.Struct, frozen=True):
-    """Keypoints of another tool against the masks: shares of those that lie on them, or next to them."""
-
-    file: str
-    words: str  # what the file holds
-    notes: tuple[str, ...]  # what was assumed on reading it
-    instants: int  # that were compared
-    share: float | None  # of all; None where no instant has both masks and keypoints
-    cameras: dict[str, float]  # worst first
-    names: dict[str, float]  # worst first
 
 
 class Inspection(msgspec.Struct, frozen=True):

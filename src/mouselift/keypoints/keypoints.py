@@ -1,14 +1,18 @@
-"""Keypoints of one animal over a recording, in the rig's world."""
+"""Keypoints of one animal: over a recording, in the rig's world; of one instant, in a sample's."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64, Points3
 from mouselift.errors import CaptureError
+from mouselift.foreign import numbers, short
+from mouselift.geometry.similarity import Similarity
 from mouselift.limits import LARGEST_NUMBER
 
 
@@ -51,6 +55,23 @@ class Keypoints:
         place = int(np.searchsorted(self.frames, frame))
         return self.points[place] if place < len(self.frames) and self.frames[place] == frame else None
 
+    def among(self, frames: Iterable[int]) -> Keypoints | None:
+        """Those of these frames; None where nothing was found in any of them."""
+        mine = np.isin(self.frames, np.fromiter(frames, dtype=np.int64))
+        if not np.isfinite(self.points[mine]).all(axis=2).any():
+            return None
+        sure = None if self.confidence is None else self.confidence[mine]
+        return replace(self, frames=self.frames[mine], points=self.points[mine], confidence=sure)
+
+    def of_sample(self, frame: int, world: Similarity) -> SampleKeypoints | None:
+        """The points of a frame in the world of its sample; None where the file has none."""
+        points = self.at(frame)
+        if points is None:
+            return None
+        return SampleKeypoints(
+            self.names, world.apply(points), f"{self.file.parent.name}/{self.file.name}", self.format
+        )
+
     @property
     def words(self) -> str:
         """One line."""
@@ -59,6 +80,46 @@ class Keypoints:
             f"{self.format}: {len(self.names)} keypoints at {len(self.frames)} frames "
             f"({self.frames[0]} to {self.frames[-1]}), {found:.0%} found"
         )
+
+
+@dataclass(frozen=True, eq=False)
+class SampleKeypoints:
+    """Keypoints of one instant, in the world of its sample."""
+
+    names: tuple[str, ...]  # each once
+    points: Points3  # sample world; NaN: not found
+    file: str  # in which they stand: its folder and name
+    format: str
+
+    def to_record(self) -> dict[str, Any]:
+        """As `opencv_cameras.json` holds it; null: not found."""
+        rows = [row if np.isfinite(row).all() else None for row in self.points]
+        points = {name: None if row is None else row.tolist() for name, row in zip(self.names, rows, strict=True)}
+        return {"file": self.file, "format": self.format, "points": points}
+
+    @classmethod
+    def from_record(cls, value: Any) -> SampleKeypoints:
+        """The inverse. ValueError where the value is no such record."""
+        points = value.get("points") if isinstance(value, dict) else None
+        if not isinstance(points, dict) or not points:
+            raise ValueError(f"expected points by name, got {short(value)}")
+        known = np.array([row is not None for row in points.values()])
+        places = np.full((len(points), 3), np.nan)
+        if known.any():
+            places[known] = numbers([row for row in points.values() if row is not None], (None, 3), "points")
+        return cls(tuple(points), places, str(value.get("file", "")), str(value.get("format", "")))
+
+
+def joined(by_frame: Mapping[int, SampleKeypoints]) -> Keypoints | None:
+    """Keypoints of many samples, each still in its own sample's world; None where nothing was found."""
+    names = tuple(dict.fromkeys(name for one in by_frame.values() for name in one.names))
+    points = np.full((len(by_frame), len(names), 3), np.nan)
+    for place, frame in enumerate(sorted(by_frame)):
+        points[place, [names.index(name) for name in by_frame[frame].names]] = by_frame[frame].points
+    if not np.isfinite(points).any():
+        return None
+    first = next(iter(by_frame.values()))
+    return Keypoints(Path(first.file), first.format, np.array(sorted(by_frame), dtype=np.int64), points, names, None)
 
 
 def in_order(

@@ -6,7 +6,7 @@ by another network.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -22,24 +22,52 @@ _LEAST_PX = 2.0
 
 
 class OnMaskTally:
-    """Counts, by camera and keypoint, over instants added one by one."""
+    """Counts, by camera and keypoint, over instants added one by one; and of what could not be compared."""
 
-    def __init__(self, cameras: Sequence[str], names: Sequence[str]) -> None:
+    def __init__(self, cameras: Iterable[str], names: Iterable[str]) -> None:
         self.cameras, self.names = tuple(cameras), tuple(names)
         self.seen: Int64[Array, "v k"] = np.zeros((len(self.cameras), len(self.names)), dtype=np.int64)
         self.on: Int64[Array, "v k"] = np.zeros_like(self.seen)
         self.instants = 0
+        self.lost = 0  # keypoints that the file has none for, one an instant
+        self.beyond = 0  # keypoints outside an image whose border cuts the subject, one a view
+        self.blank = 0  # views without a mask
 
     def add(self, cameras: Sequence[Camera], masks: Sequence[Levels | None], points: Points3) -> None:
         """One instant. A mask that is None or empty says nothing; cameras of other names are left aside."""
         self.instants += 1
+        known = int(np.isfinite(points).all(axis=1).sum())
+        self.lost += len(points) - known
         for camera, mask in zip(cameras, masks, strict=True):
-            if mask is None or camera.name not in self.cameras or (mask < HALF_LEVEL).all():
+            if camera.name not in self.cameras:
+                continue
+            if mask is None or (mask < HALF_LEVEL).all():
+                self.blank += 1
                 continue
             row = self.cameras.index(camera.name)
             counts, on = on_mask(camera, mask, points)
             self.seen[row] += counts
             self.on[row] += on
+            self.beyond += known - int(counts.sum())
+
+    def merged(self, other: OnMaskTally) -> OnMaskTally:
+        """The sum of both, with the cameras and keypoints of both."""
+        cameras = tuple(dict.fromkeys((*self.cameras, *other.cameras)))
+        names = tuple(dict.fromkeys((*self.names, *other.names)))
+        grown = OnMaskTally(cameras, names)
+        for part in (self, other):
+            at = np.ix_([cameras.index(camera) for camera in part.cameras], [names.index(name) for name in part.names])
+            grown.seen[at] += part.seen
+            grown.on[at] += part.on
+            for count in ("instants", "lost", "beyond", "blank"):
+                setattr(grown, count, getattr(grown, count) + getattr(part, count))
+        return grown
+
+    def in_order_of(self, first: OnMaskTally) -> OnMaskTally:
+        """The same, in the order of `first`, others by name: what was merged in any order comes out alike."""
+        cameras, names = sorted(set(self.cameras)), sorted(set(self.names))
+        order = OnMaskTally(dict.fromkeys((*first.cameras, *cameras)), dict.fromkeys((*first.names, *names)))
+        return order.merged(self)
 
     def share(self, camera: str | None = None, name: str | None = None) -> float | None:
         """Of the keypoints that count, those on the mask; None of nothing."""
@@ -56,11 +84,17 @@ def on_mask(camera: Camera, mask: Levels, points: Points3) -> tuple[np.ndarray, 
     """
     known = np.asarray(np.isfinite(points).all(axis=1))
     pixels = camera.project(np.where(known[:, None], points, 0.0))
-    distance = outside_by(mask, pixels)
-    inside = np.asarray(mask >= HALF_LEVEL)
-    cut = bool(inside[0].any() or inside[-1].any() or inside[:, 0].any() or inside[:, -1].any())
-    counts = known & (np.isfinite(distance) | (not cut))
+    inside = (mask >= HALF_LEVEL).astype(np.uint8)
+    height, width = mask.shape
+    x, y, w, h = cv2.boundingRect(inside)
+    cut = x == 0 or y == 0 or x + w == width or y + h == height
+    with np.errstate(invalid="ignore"):
+        within = np.asarray(((pixels >= 0) & (pixels < [width, height])).all(axis=1))
+    counts = known & (within | (not cut))
     reach = max(_LEAST_PX, REACH * float(np.sqrt(inside.sum())))
+    pad = int(reach) + 2  # farther from the mask's box no point is on it
+    left, top = max(x - pad, 0), max(y - pad, 0)
+    distance = outside_by(mask[top : y + h + pad, left : x + w + pad], pixels - [left, top])
     return counts, counts & (np.nan_to_num(distance, nan=np.inf) <= reach)
 
 

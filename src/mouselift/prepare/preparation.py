@@ -22,10 +22,11 @@ from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.engines.engine import Job
-from mouselift.errors import DatasetError, FramingError, LensFoldError
+from mouselift.errors import CaptureError, DatasetError, FramingError, LensFoldError
 from mouselift.fingerprint import fingerprint, sample_fingerprint
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
+from mouselift.keypoints.keypoints import Keypoints, joined
 from mouselift.parallel import step
 from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, sample_ids, usable_views, verdict
@@ -60,6 +61,7 @@ class Preparation:
         self._sparse = [] if options.frames else sparse_masks(masked_frames(self.source), self.frames)
         for finding in self._sparse:  # now, not hours later
             LOG.warning("%s", finding.message)
+        self.keypoints = _keypoints(capture, self.source, self.frames)
         _give_back()
 
     def measuring(self) -> Job[DatasetZoom | None]:
@@ -79,8 +81,9 @@ class Preparation:
             self.made = 0
             provenance = _provenance(identity)
             setting = Setting(
-                self.options, self.framing, self.source.cameras, self.up, shared, self.source.rate, provenance
-            )
+                self.options, self.framing, self.source.cameras, self.up, shared, self.source.rate, provenance,
+                self.keypoints,
+            )  # fmt: skip
             self.job: Job[list[Record]] = _Job(self.source, setting, self._store)
             done = int(np.isin(self.asked, self.known).sum())
             LOG.info("%s: %d frames selected, %d of them finished before", self.out, len(self.asked), done)
@@ -195,9 +198,31 @@ def _identity(
         "shared_zoom": None if shared is None else msgspec.to_builtins(shared),
         "rig": {"format": capture.rig_format, "unit": capture.unit, "up": capture.require_up().tolist()},
         "cameras": list(source.cameras),
-        "sources": _sources(source),
+        "sources": _sources(source, [] if capture.keypoints is None else [capture.keypoints]),
         "version": __version__,
     }
+
+
+def _keypoints(capture: Capture, source: Source, frames: Sequence[int]) -> Keypoints | None:
+    """Of the frames that are selected, in the world of their cameras; None where there are none, which is said.
+
+    A dataset's samples bring their own.
+    """
+    if isinstance(source, DatasetSource):
+        mine = set(frames)
+        return joined({f: s.keypoints for f, s in source.samples.items() if f in mine and s.keypoints is not None})
+    if capture.keypoints is None:
+        return None
+    from mouselift.keypoints.registry import load_keypoints  # all readers: workers need none of them
+
+    try:
+        found = load_keypoints(capture.keypoints, source.rate)
+    except CaptureError as error:
+        raise CaptureError(f"{error}. Without `keypoints` in {capture.path} samples are made without them") from None
+    chosen = found.among(frames)
+    if chosen is None:
+        LOG.warning("%s: none of the %d selected frames has keypoints (%s)", found.file, len(frames), found.words)
+    return chosen
 
 
 def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
@@ -207,8 +232,8 @@ def _provenance(identity: dict[str, Any]) -> dict[str, Any]:
     return {**{key: identity[key] for key in keep}, "unit": identity["rig"]["unit"], "sources": sources}
 
 
-def _sources(source: Source) -> dict[str, str]:
-    found = {f"{path.parent.name}/{path.name}": fingerprint(path) for path in source.files}
+def _sources(source: Source, others: Sequence[Path]) -> dict[str, str]:
+    found = {f"{path.parent.name}/{path.name}": fingerprint(path) for path in (*source.files, *others)}
     if isinstance(source, DatasetSource):
         parts = [sample_fingerprint(sample.folder) for sample in source.samples.values() if sample.folder is not None]
         found["samples"] = hashlib.sha256("".join(parts).encode()).hexdigest()[:16]

@@ -19,6 +19,7 @@ from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
+from mouselift.keypoints.keypoints import Keypoints
 from mouselift.media.images import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
 from mouselift.prepare.options import PrepareOptions
@@ -54,6 +55,7 @@ class Setting:
     shared: DatasetZoom | None  # for a zoom over the dataset
     rate: float  # frames per second; 0 where it is not known
     provenance: dict[str, Any]  # goes into every sample's file
+    keypoints: Keypoints | None = None  # in the world of the frames' cameras
 
 
 @dataclass(frozen=True, eq=False)
@@ -185,6 +187,9 @@ def make_sample(frameset: FrameSet, setting: Setting) -> tuple[Record, dict[str,
         findings=findings,
     )
     extra = {"provenance": setting.provenance, "record": record, "plan": msgspec.Raw(plan.to_json())}
+    keypoints = None if setting.keypoints is None else setting.keypoints.of_sample(frame, plan.world)
+    if keypoints is not None:
+        extra["keypoints"] = keypoints.to_record()
     return record, {**files, CAMERAS_FILE: sample_json(record.id, entries, extra)}
 
 
