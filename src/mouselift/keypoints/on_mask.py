@@ -41,7 +41,7 @@ class OnMaskTally:
         for camera, mask in zip(cameras, masks, strict=True):
             if camera.name not in self.cameras:
                 continue
-            if mask is None or (mask < HALF_LEVEL).all():
+            if mask is None or mask.max(initial=0) < HALF_LEVEL:
                 self.blank += 1
                 continue
             row = self.cameras.index(camera.name)
@@ -84,14 +84,14 @@ def on_mask(camera: Camera, mask: Levels, points: Points3) -> tuple[np.ndarray, 
     """
     known = np.asarray(np.isfinite(points).all(axis=1))
     pixels = camera.project(np.where(known[:, None], points, 0.0))
-    inside = (mask >= HALF_LEVEL).astype(np.uint8)
+    inside = cv2.threshold(mask, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
     height, width = mask.shape
     x, y, w, h = cv2.boundingRect(inside)
     cut = x == 0 or y == 0 or x + w == width or y + h == height
     with np.errstate(invalid="ignore"):
         within = np.asarray(((pixels >= 0) & (pixels < [width, height])).all(axis=1))
     counts = known & (within | (not cut))
-    reach = max(_LEAST_PX, REACH * float(np.sqrt(inside.sum())))
+    reach = max(_LEAST_PX, REACH * float(np.sqrt(cv2.countNonZero(inside))))
     pad = int(reach) + 2  # farther from the mask's box no point is on it
     left, top = max(x - pad, 0), max(y - pad, 0)
     distance = outside_by(mask[top : y + h + pad, left : x + w + pad], pixels - [left, top])

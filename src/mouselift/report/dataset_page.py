@@ -24,6 +24,7 @@ from mouselift.findings import Finding, Severity
 from mouselift.progress import Progress, silent
 from mouselift.report.charts import Values, bars, by_view, histogram, legend, over_frames
 from mouselift.report.conclusion import conclusion
+from mouselift.report.keypoint_sheet import keypoint_sheets, keypoint_table
 from mouselift.report.options import ReportOptions
 from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page, scene_json
 from mouselift.report.sheet import Tile, contact_sheet, tile_of_sample
@@ -148,6 +149,8 @@ def write_report(
         page,
         audit=audit,
         conclusion=conclusion(audit),
+        keypoint_tables=[keypoint_table(facts) for facts in audit.keypoints],
+        keypoint_sheets=keypoint_sheets(audit, folders) if audit.keypoints else [],
         name=Path(audit.dataset).name or audit.dataset,
         facts=_facts(audit),
         causes=[words for cause in audit.causes[:_MOST_CAUSES] if (words := _cause_words(cause, audit))],

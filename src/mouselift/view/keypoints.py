@@ -1,0 +1,60 @@
+"""A sample's keypoints as points of its scene: their places and names, and whether they lie on the alphas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mouselift.array_types import Vector3
+from mouselift.dataset.sample import Sample, View
+from mouselift.keypoints.keypoints import SampleKeypoints
+from mouselift.keypoints.on_mask import on_mask
+
+Laid = Literal["on", "off", "unknown"]
+
+
+@dataclass(frozen=True, eq=False)
+class ScenePoint:
+    """One keypoint."""
+
+    name: str
+    point: Vector3  # world
+    off: tuple[str, ...]  # cameras on whose alphas it does not lie
+    compared: int  # cameras whose alphas can say
+
+    @property
+    def state(self) -> Laid:
+        """off: of at least one camera."""
+        if self.off:
+            return "off"
+        return "on" if self.compared else "unknown"
+
+
+def laid_on(view: View, keypoints: SampleKeypoints) -> list[Laid]:
+    """Whether each keypoint lies on a view's alpha; nothing is known of a view whose subject the sensor cut."""
+    if view.cut or not view.alpha.size:
+        return ["unknown"] * len(keypoints.names)
+    counts, on = on_mask(view.camera, view.alpha, keypoints.points)
+    return ["on" if o else "off" if c else "unknown" for c, o in zip(counts.tolist(), on.tolist(), strict=True)]
+
+
+def scene_points(sample: Sample) -> tuple[ScenePoint, ...]:
+    """The keypoints that were found; none where the sample has none."""
+    own = sample.keypoints
+    if own is None:
+        return ()
+    states = [laid_on(view, own) for view in sample.views]
+    return tuple(
+        ScenePoint(name, own.points[k], *_off(sample.views, [row[k] for row in states]))
+        for k, name in enumerate(own.names)
+        if np.isfinite(own.points[k]).all()
+    )
+
+
+def _off(views: Sequence[View], states: Sequence[Laid]) -> tuple[tuple[str, ...], int]:
+    """(cameras off whose alphas a keypoint lies, how many can say)."""
+    off = tuple(view.name for view, state in zip(views, states, strict=True) if state == "off")
+    return off, sum(state != "unknown" for state in states)
