@@ -9,7 +9,7 @@ import io
 import json
 import math
 import tomllib
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 from xml.etree import ElementTree
 
@@ -32,10 +32,13 @@ def json_of(data: bytes | str) -> Any:
     return _shallow(load)
 
 
-def json_as(data: bytes | str, kind: type[T]) -> T:
-    """JSON of a known type, by msgspec. ValueError: no JSON, of another type, or nested too deeply."""
+def json_as(data: bytes | str, kind: type[T], other: Callable[[type, Any], Any] | None = None) -> T:
+    """JSON of a known type, by msgspec. ValueError: no JSON, of another type, or nested too deeply.
+
+    other: (type, what was read) -> a value of a type that msgspec does not know.
+    """
     try:
-        return msgspec.json.decode(data, type=kind)
+        return msgspec.json.decode(data, type=kind, dec_hook=other)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(short_text(error)) from None
 

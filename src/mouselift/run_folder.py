@@ -134,10 +134,10 @@ class RunFolder(Generic[R]):
 
     def _check(self) -> None:
         try:
-            found = msgspec.json.decode(self._description.read_bytes())["identity"]
+            found = json_as(self._description.read_bytes(), dict)["identity"]
         except OSError as error:
             raise DatasetError(f"{self._description}: cannot be read: {error.strerror or error}") from None
-        except (ValueError, KeyError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError) as error:
             raise DatasetError(
                 f"{self._description}: was not written by `mouselift {self._verb}` ({error}); use a new folder"
             ) from None
@@ -349,8 +349,11 @@ class RunFolder(Generic[R]):
         with self._index() as index:
             for record in records:
                 line = index.line(_id(record))
-                files = {} if line is None else msgspec.json.decode(line, type=SampleFiles).files
-                if line is None or not self._whole(record, files, contents=False):
+                try:
+                    files = None if line is None else json_as(line, SampleFiles).files
+                except ValueError:  # damaged since it was written
+                    files = None
+                if files is None or not self._whole(record, files, contents=False):
                     raise OutputError(self._gone(_id(record)))
                 yield _line(record, files)
 

@@ -101,6 +101,29 @@ def test_json_comes_back(exact_audit: DatasetAudit, tmp_path: Path) -> None:
         read_audit(path)
 
 
+@pytest.mark.parametrize(
+    ("key", "change", "words"),
+    [
+        ("extent", lambda column: None, "no column extent"),
+        ("coverage", lambda column: column[1:], "column coverage: expected [0-9]+ numbers, got [0-9]+"),
+        ("verdict", lambda column: [7, *column[1:]], "column verdict: expected whole numbers from 0 to 2"),
+        ("extent", lambda column: ["1.5", *column[1:]], "expected numbers"),
+        ("extent", lambda column: [1e300, *column[1:]], "expected numbers up to"),
+        ("extent", lambda column: [[number] for number in column], "shape"),
+    ],
+)
+def test_columns_that_no_audit_writes(
+    exact_audit: DatasetAudit, tmp_path: Path, key: str, change: Callable[[list[float]], object], words: str
+) -> None:
+    content = json.loads(encode_audit(exact_audit))
+    column = change(content["sample_columns"].pop(key))
+    content["sample_columns"] |= {} if column is None else {key: column}
+    path = tmp_path / "audit.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(DatasetError, match=words):
+        read_audit(path)
+
+
 FAULTS: dict[str, Callable[[list[dict]], object]] = {
     "half a pixel, all views": lambda fs: [f.update(cx=f["cx"] + 0.5, cy=f["cy"] + 0.5) for f in fs],
     "one view scaled by one per cent": lambda fs: fs[2].update(fx=fs[2]["fx"] * 1.01, fy=fs[2]["fy"] * 1.01),

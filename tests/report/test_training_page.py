@@ -59,3 +59,32 @@ def test_a_run_without_an_update_is_refused(folder: Path, tmp_path: Path) -> Non
     (folder / "log.jsonl").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"no update was made yet"):
         write_training_page(folder, tmp_path / "run.html")
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        b"",
+        b"{}",
+        b"[" * 100_000,
+        b'{"identity": {"config": {"recipe": 1, "updates": 4, "hold_out": []}, "dataset": {}}}',
+        b'{"identity": {"config": {"recipe": "r", "updates": "4", "hold_out": []}, "dataset": {}}}',
+        b'{"identity": {"config": {"recipe": "r", "updates": 4, "hold_out": [2]}, "dataset": {}}}',
+        b'{"identity": {"config": {"recipe": "r", "updates": 4, "hold_out": []}, "dataset": {"train": 9}}}',
+    ],
+)
+def test_a_damaged_description_is_an_error_with_a_way_out(folder: Path, tmp_path: Path, damaged: bytes) -> None:
+    (folder / "train.json").write_bytes(damaged)
+    with pytest.raises(DatasetError, match=r"train\.json: expected what `mouselift train` writes, .*train again"):
+        write_training_page(folder, tmp_path / "run.html")
+    assert not (tmp_path / "run.html").exists()
+
+
+def test_numbers_and_pictures_that_no_run_writes(folder: Path, tmp_path: Path) -> None:
+    """Losses at the end of a double, an update that is none, a picture of the user's."""
+    (folder / "validation/update_best.jpg").write_bytes(b"x")
+    append_log(folder, LogLine(update=41, loss=1e308, parts={"l2": 1e308}, views={"left": 1e308, "right": 1e-308}))
+    with (folder / "log.jsonl").open("ab") as file:
+        file.write(b'{"update": 1' + b"0" * 400 + b"}\n")
+    write_training_page(folder, tmp_path / "run.html")
+    assert (tmp_path / "run.html").read_text(encoding="utf-8").count("data:image/jpeg") == 2

@@ -335,16 +335,39 @@ def _go_on(folder: Path) -> object:
 def _train_log(folder: Path) -> Path:
     from mouselift.train.log import DESCRIPTION, LogLine, append_log
 
-    (folder / DESCRIPTION).write_text("{}")
+    config = {"recipe": "tiny_cpu", "updates": 4, "hold_out": ["top"], "losses": {"l2": 1.0}}
+    dataset = {"train": {"samples": 9, "sha256": "x"}, "val": {"samples": 1, "sha256": "y"}}
+    said = {"identity": {"config": config, "dataset": dataset}, "complete": True, "summary": {"warnings": ["slow"]}}
+    (folder / DESCRIPTION).write_text(json.dumps(said))
     for k in range(4):
         append_log(folder, LogLine(update=k + 1, loss=0.5, parts={"l2": 0.5}, views={"a": 0.1}, seconds=0.2))
     return folder
 
 
 def _read_log(folder: Path) -> object:
+    from mouselift.report.training_page import write_training_page
     from mouselift.train.log import read_log
 
+    write_training_page(folder, folder / "page.html")  # replaced if there
     return [line.merit for line in read_log(folder)]
+
+
+def _audit_of(folder: Path) -> Path:
+    from ball_samples import write
+    from mouselift.audit.dataset import audit_dataset
+    from mouselift.audit.result import encode_audit
+
+    write(folder / "dataset/sample_000001", 3, 16)
+    file = folder / "audit.json"
+    file.write_bytes(encode_audit(audit_dataset(folder / "dataset")))
+    return file
+
+
+def _report_of(file: Path) -> object:
+    from mouselift.audit.result import read_audit
+    from mouselift.report.dataset_page import write_report
+
+    return write_report(file.parent / "dataset", file.with_name("page.html"), read_audit(file), force=True)
 
 
 def _video(suffix: str) -> Callable[[Path], Path]:
@@ -457,7 +480,8 @@ def readers() -> dict[str, Reader]:
         "dataset.json": Reader(_dataset, _audit, kept=(".png", "opencv_cameras.json", ".txt")),
         "data_train.txt": Reader(_lists_of_dataset, _split_samples, kept=(".png", ".json", "data_val.txt")),
         "journals": Reader(_run, _go_on, kept=(".bin", "-lock")),
-        "train log": Reader(_train_log, _read_log, kept=("train.json",)),
+        "train log": Reader(_train_log, _read_log),
+        "audit json": Reader(_audit_of, _report_of, kept=(".png", "opencv_cameras.json")),
         "video mp4": Reader(_video(".mp4"), _probe),
         "video mkv": Reader(_video(".mkv"), _probe),
         "ply text": Reader(_splats("ascii"), _read_splats),

@@ -14,12 +14,14 @@ import numpy as np
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
 from mouselift.findings import Finding, Severity
+from mouselift.foreign import json_as, numbers
 from mouselift.keypoints.off_mask import KeypointFacts
 
 Verdict = Literal["pass", "fail", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unknown")  # a verdict's number in the columns is its place here
 
 SCHEMA = 1
+_MOST = float(np.finfo(np.float32).max)
 Column = np.ndarray  # float32, one number a sample or a view; NaN: not known
 
 SAMPLE_NUMBERS = {
@@ -141,14 +143,37 @@ def read_audit(path: Path) -> DatasetAudit:
     except OSError as error:
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
     try:
-        audit = msgspec.json.decode(data, type=DatasetAudit, dec_hook=_from_json)
-    except (ValueError, RecursionError) as error:
+        audit = json_as(data, DatasetAudit, _from_json)
+        if audit.schema == SCHEMA:
+            _check_columns(audit)
+    except ValueError as error:
         raise DatasetError(
             f"{path}: expected what `mouselift audit DATASET --out FILE` writes, got: {error}; run the audit again"
         ) from None
     if audit.schema != SCHEMA:
         raise DatasetError(f"{path}: expected schema {SCHEMA}, got {audit.schema}; run the audit again")
     return audit
+
+
+def _check_columns(audit: DatasetAudit) -> None:
+    """ValueError where a column is missing or of another length, or a number in it is the place of nothing."""
+    views = len(audit.view_columns.get("sample", ()))
+    for columns, wanted, rows in (
+        (audit.sample_columns, {*SAMPLE_NUMBERS, "frame", "verdict"}, audit.samples),
+        (audit.view_columns, {*VIEW_NUMBERS, "sample", "camera"}, views),
+    ):
+        if lost := sorted(wanted - columns.keys()):
+            raise ValueError(f"no column {', '.join(lost)}")
+        if wrong := sorted(key for key in wanted if len(columns[key]) != rows):
+            raise ValueError(f"column {wrong[0]}: expected {rows} numbers, got {len(columns[wrong[0]])}")
+    places = (
+        ("verdict", audit.sample_columns["verdict"], len(VERDICTS)),
+        ("sample", audit.view_columns["sample"], audit.samples),
+        ("camera", audit.view_columns["camera"], len(audit.cameras)),
+    )
+    for key, column, count in places:
+        if not np.isin(column, np.arange(count)).all():
+            raise ValueError(f"column {key}: expected whole numbers from 0 to {count - 1}")
 
 
 def _to_json(value: Any) -> Any:
@@ -160,5 +185,7 @@ def _to_json(value: Any) -> Any:
 
 def _from_json(kind: Any, value: Any) -> Any:
     if kind is np.ndarray:
-        return np.array([np.nan if number is None else number for number in value], dtype=np.float32)
+        known = numbers([0.0 if number is None else number for number in value], (None,), most=_MOST)
+        known[[number is None for number in value]] = np.nan
+        return known.astype(np.float32)
     raise NotImplementedError(f"no value of {kind} from JSON")

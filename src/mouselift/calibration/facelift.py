@@ -19,7 +19,7 @@ from mouselift.array_types import Matrix4
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.findings import Finding
-from mouselift.foreign import json_of, short
+from mouselift.foreign import json_as, json_of, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.limits import LARGEST_NUMBER
@@ -76,8 +76,8 @@ def _read_frames(
     """
     data = content_of(path) if data is None else data
     try:
-        content = msgspec.json.decode(data, type=wanted)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        content = json_as(data, wanted)
+    except ValueError:
         try:
             content = json_of(data)
         except ValueError as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from itertools import islice
 from pathlib import Path
+
+from mouselift.foreign import json_as
 
 _CAMERAS_FILE = "opencv_cameras.json"
 _VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"}  # the commonest: only a hint follows
@@ -43,8 +44,8 @@ def what_it_is(path: Path) -> str:
 
 def _without_samples(path: Path) -> str:
     try:
-        complete = bool(json.loads((path / "dataset.json").read_bytes())["complete"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        complete = bool(json_as((path / "dataset.json").read_bytes(), dict)["complete"])
+    except (OSError, ValueError, KeyError):
         complete = True
     if complete:
         return "its preparation kept no sample: manifest.jsonl holds the reason for each frame"

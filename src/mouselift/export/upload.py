@@ -50,7 +50,7 @@ class Upload:
             their_identity = json_of(bytes(theirs.identity))
         except ValueError as error:
             raise DatasetError(f"{where}: was not written by `mouselift export` ({error}); use a new address") from None
-        mine = msgspec.json.decode(self._unfinished, type=_Description)
+        mine = json_as(self._unfinished, _Description)
         if their_identity != json_of(bytes(mine.identity)):
             raise DatasetError(
                 f"{where}: holds another export: other samples, or another size of shards. Use a new address, or the "

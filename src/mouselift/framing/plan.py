@@ -104,14 +104,14 @@ class SamplePlan:
     def from_json(cls, text: bytes | str) -> SamplePlan:
         """The inverse of `to_json`. DatasetError where the text is no plan."""
         try:
-            record = msgspec.json.decode(text, type=_Sample, dec_hook=_array)
+            record = json_as(text, _Sample, _array)
             if record.schema != SCHEMA:
                 raise ValueError(f"expected schema {SCHEMA}, got {record.schema}: written by another mouselift version")
             views = [
                 ViewPlan(_to_camera(v.source), _to_camera(v.target), **_as_they_are(v, _VIEW)) for v in record.views
             ]
             return cls(record.framing, record.centre, record.centre_rms_px, record.world, tuple(views))
-        except (MouseliftError, ValueError, RecursionError) as error:
+        except (MouseliftError, ValueError) as error:
             raise DatasetError(f"sample plan: expected the JSON that mouselift writes, got: {error}") from None
 
 

@@ -28,6 +28,7 @@ SHAPES = ("circle", "square", "diamond", "triangle", "cross", "ring")
 _DOTS = 160  # a camera: the extremes always, the rest evenly by rank
 _BINS = 240  # along the frames: beyond this many samples a line shows medians of runs
 _BARS = 44  # of a histogram
+_DECADES = 300  # damaged files state more, up to what a double cannot hold
 _LOG_FROM = 20.0  # largest / median from which a logarithmic axis is easier to read
 
 
@@ -51,8 +52,10 @@ class Axis:
     def ticks(self, wanted: int = 5) -> list[float]:
         """Round numbers inside the limits."""
         if self.log:
-            decades = range(int(np.floor(np.log10(self.low))), int(np.ceil(np.log10(self.high))) + 1)
+            first, last = int(np.floor(np.log10(self.low))), int(np.ceil(np.log10(self.high)))
+            decades = range(max(first, -_DECADES), min(last, _DECADES) + 1)
             steps = (1, 2, 5) if len(decades) < 4 else (1,)
+            decades = decades[:: max(1, len(decades) // (2 * wanted))]
             return [m * 10.0**d for d in decades for m in steps if self.low <= m * 10.0**d <= self.high * (1 + 1e-9)]
         step = _round_step((self.high - self.low) / wanted)
         step = max(1.0, 5.0 if step == 2.5 else step) if self.whole else step

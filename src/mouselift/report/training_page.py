@@ -15,6 +15,8 @@ from markupsafe import Markup
 
 from mouselift import __version__
 from mouselift.errors import DatasetError
+from mouselift.foreign import json_as
+from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 from mouselift.report.charts import legend, over_frames
 from mouselift.report.page import Fact, data_uri, render_page
 from mouselift.sampling import evenly_spaced
@@ -35,27 +37,74 @@ def write_training_page(run: Path, page: Path) -> None:
     validations = [line for line in lines if line.kind == "validation"]
     if not updates:
         raise DatasetError(f"{run}: no update was made yet; is `mouselift train` still at the audit?")
-    description = msgspec.json.decode((run / DESCRIPTION).read_bytes())
-    config = description["identity"]["config"]
-    pictures = evenly_spaced(sorted((run / PICTURES).glob("update_*.jpg")), _SHOWN)
+    said, config, every = _read_description(run / DESCRIPTION)
     render_page(
         "training.html.j2",
         page,
         name=run.name,
         version=__version__,
-        lead=_lead(updates, validations, config, bool(description.get("complete"))),
+        lead=_lead(updates, validations, config, said.complete),
         facts=_facts(updates, validations),
         charts=_charts(updates, validations),
-        pictures=[(int(p.stem.removeprefix("update_")), data_uri(p.read_bytes(), "image/jpeg")) for p in pictures],
-        held_out=", ".join(config["hold_out"]),
-        warnings=description.get("summary", {}).get("warnings", []),
-        config=[(key, _short(value)) for key, value in sorted(config.items())],
-        dataset=[(key, f"{value['samples']:,} samples") for key, value in description["identity"]["dataset"].items()],
+        pictures=_pictures(run / PICTURES),
+        held_out=", ".join(config.hold_out),
+        warnings=said.summary.warnings,
+        config=[(key, _short(value)) for key, value in sorted(every.items())],
+        dataset=[(key, f"{part.samples:,} samples") for key, part in said.identity.dataset.items()],
     )
 
 
-def _lead(updates: Sequence[LogLine], validations: Sequence[LogLine], config: dict[str, Any], complete: bool) -> str:
-    done = f"{updates[-1].update:,} of {config['updates']:,} updates of recipe {config['recipe']}"
+class _Config(msgspec.Struct):
+    """What the page says in words; the others it lists."""
+
+    recipe: str
+    updates: int
+    hold_out: list[str]
+
+
+class _Samples(msgspec.Struct):
+    samples: int
+
+
+class _Identity(msgspec.Struct):
+    config: msgspec.Raw
+    dataset: dict[str, _Samples]
+
+
+class _Summary(msgspec.Struct):
+    warnings: list[str] = []
+
+
+class _Description(msgspec.Struct):
+    """Of train.json, what the page needs."""
+
+    identity: _Identity
+    complete: bool = False
+    summary: _Summary = msgspec.field(default_factory=_Summary)
+
+
+def _read_description(file: Path) -> tuple[_Description, _Config, dict[str, Any]]:
+    """(the whole, what is said of the config in words, all of the config). DatasetError where it is damaged."""
+    try:
+        said = json_as(limited_bytes(file, CALIBRATION_BYTES), _Description)
+        config = bytes(said.identity.config)
+        return said, json_as(config, _Config), json_as(config, dict)
+    except OSError as error:
+        raise DatasetError(f"{file}: cannot be read: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DatasetError(
+            f"{file}: expected what `mouselift train` writes, got: {error}; train again, in a new folder"
+        ) from None
+
+
+def _pictures(folder: Path) -> list[tuple[int, str]]:
+    """(update, picture), a few spread over the run. Files of other names are the user's."""
+    found = {int(p.stem[7:]): p for p in folder.glob("update_*.jpg") if p.stem[7:].isdecimal()}
+    return [(k, data_uri(found[k].read_bytes(), "image/jpeg")) for k in evenly_spaced(sorted(found), _SHOWN)]
+
+
+def _lead(updates: Sequence[LogLine], validations: Sequence[LogLine], config: _Config, complete: bool) -> str:
+    done = f"{updates[-1].update:,} of {config.updates:,} updates of recipe {config.recipe}"
     state = "finished" if complete else "not finished: the same command goes on"
     scored = " Nothing was validated." if not validations else ""
     return f"{done}, {state}.{scored}"

@@ -17,6 +17,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import CaptureError
+from mouselift.foreign import json_as
 from mouselift.framing.plan import SamplePlan
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
@@ -29,6 +30,14 @@ from mouselift.synthetic.raster import render_silhouette
 
 FOLDER = "truth"
 _LENSES: dict[str, type[Lens]] = {"pinhole": Pinhole, "opencv": BrownConrady, "fisheye": Fisheye}
+
+
+class _Facts(msgspec.Struct):
+    """Of capture.json, what `Truth` needs."""
+
+    frames: int
+    fps: float
+    lag: dict[int, int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,15 +55,19 @@ class Truth:
         """From a capture's folder. CaptureError where there is none."""
         inner = folder / FOLDER
         try:
-            cameras = json.loads((inner / "cameras.json").read_text(encoding="utf-8"))
-            facts = json.loads((inner / "capture.json").read_text(encoding="utf-8"))
+            stated = json_as((inner / "cameras.json").read_bytes(), list)
+            facts = json_as((inner / "capture.json").read_bytes(), _Facts)
+            cameras = tuple(map(_camera_from_json, stated))
         except FileNotFoundError as error:
             raise CaptureError(
                 f"{folder}: expected the truth of a synthetic capture, but {error.filename} is missing; "
                 "write one with mouselift.synthetic.capture.write_capture"
             ) from None
-        lag = {int(view): int(frames) for view, frames in facts["lag"].items()}
-        return cls(inner, tuple(map(_camera_from_json, cameras)), facts["frames"], float(facts["fps"]), lag)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise CaptureError(
+                f"{inner}: is not what mouselift.synthetic.capture writes ({error}); write it anew"
+            ) from None
+        return cls(inner, cameras, facts.frames, facts.fps, facts.lag)
 
     @cached_property
     def topology(self) -> Topology:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -17,7 +18,7 @@ PICTURES = "validation"  # folder in the run's
 class LogLine(msgspec.Struct, omit_defaults=True, kw_only=True):
     """One update, or one validation."""
 
-    update: int  # finished, so from 1
+    update: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]  # finished, so from 1
     kind: str = "update"
     loss: float | None = None  # weighted
     parts: dict[str, float] = {}  # unweighted
