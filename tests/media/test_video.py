@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mouselift.errors import VideoError
-from mouselift.media.video import VideoReader
+from mouselift.media.video import Trust, VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo, probe
 
@@ -170,6 +170,29 @@ def test_jumping_decodes_less(make_video: MakeVideo, number_of: NumberOf, monkey
     assert starts == [0, 24, 96] or starts == [0, 24, 48, 96]
 
 
+def test_after_the_last_image_before_a_jump_nothing_is_decoded(
+    make_video: MakeVideo, number_of: NumberOf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The decoder gives what it holds; a guess that the next image is beyond an access point may be wrong."""
+    info = probe(make_video(count=COUNT, **KINDS["h264 with B frames"]))
+    given: list[int] = []
+    submit = Trust.submit
+    monkeypatch.setattr(Trust, "submit", lambda self, rank, *how: (given.append(rank), submit(self, rank, *how))[1])
+    blocks, reader = [[0, 8, 16], [24, 32, 40], [48, 56, 64]], VideoReader(info)
+    for block in blocks:
+        check(read(info, block, reader), block, number_of)
+    assert reader._drained
+    fewer = len(given)
+    for block in ([68], [69, 70], [71]):
+        check(read(info, block, reader), block, number_of)
+    given.clear()
+    monkeypatch.setattr(VideoReader, "_nothing_follows", lambda *_: False)
+    for block in blocks:
+        check(read(info, block, reader), block, number_of)
+    assert len(given) > fewer
+    reader.close()
+
+
 def test_facts(make_video: MakeVideo) -> None:
     info = probe(make_video(count=COUNT, **KINDS["h264 with B frames"]))
     assert (info.width, info.height, info.frames, info.promised, info.rate) == (96, 64, COUNT, COUNT, 100.0)
@@ -261,7 +284,8 @@ def test_damage_loses_images_but_shows_no_wrong_ones(
     assert lost[-1] < first_key + 48  # after the next key frame all is well again
     # Asked for a few only, forwards and backwards, on one reader: the same answers.
     reader = VideoReader(broken)
-    for wanted in (range(1, COUNT, 9), [70], [50], [30, 31], range(44, 90)):
+    blocks = [range(first, first + 24, 8) for first in range(0, COUNT - 24, 24)]  # the last image of each by draining
+    for wanted in (range(1, COUNT, 9), [70], [50], [30, 31], range(44, 90), *blocks):
         some = read(broken, wanted, reader)
         assert wrong_pixels(some, clean) == []
         assert {n for n, p in some.items() if p is None} <= set(lost)

@@ -139,6 +139,10 @@ def test_any_subset_is_what_a_plain_read_gives(case: tuple[str, VideoInfo]) -> N
     edges = [*info.keys.tolist(), COUNT]
     for start, end in itertools.pairwise(edges):  # the blocks of workers
         assert wrong(info, list(range(start, end)), VideoReader(info)) == []
+    for step in (4, 7, 10):  # a worker's own, and those of cameras whose access points are others
+        for shift in (0, 3):
+            kept = [list(range(a + shift, min(b + shift, COUNT), step)) for a, b in itertools.pairwise(edges)]
+            assert [wrong(info, block, shared) for block in kept if block] == [[] for block in kept if block]
     shared.close()
 
 
