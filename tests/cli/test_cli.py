@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from mouselift.capture.source import CaptureSource
 from mouselift.cli.app import run
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
@@ -66,13 +67,32 @@ def test_options_that_contradict_are_words_too(verb: str, capsys: pytest.Capture
 def test_nothing_kept_is_code_one(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Exit code 1: it ran, and the answer is no."""
     run(["init", str(folder), "--out", str(tmp_path)])
-    toml = tmp_path / "capture.toml"
-    toml.write_text("\n".join(line for line in toml.read_text().splitlines() if not line.startswith("mask")))
+    without_masks(tmp_path / "capture.toml", cameras=1)
     capsys.readouterr()
     assert run(["prepare", str(tmp_path), str(tmp_path / "out"), "--workers", "1"]) == 1
     words = capsys.readouterr().out
     assert "missing-mask" in words
     assert "mouselift mask" in words
+
+
+def test_prepare_without_any_masks_reads_nothing(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And leaves no folder that a run with masks would be refused in."""
+    run(["init", str(folder), "--out", str(tmp_path)])
+    without_masks(tmp_path / "capture.toml")
+    capsys.readouterr()
+    monkeypatch.setattr(CaptureSource, "read", None)
+    assert run(["prepare", str(tmp_path), str(tmp_path / "out"), "--workers", "1"]) == 2
+    assert f"mouselift mask {tmp_path}" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def without_masks(toml: Path, cameras: int = 99) -> None:
+    """The lines of the first `cameras` masks taken out."""
+    lines = toml.read_text().splitlines()
+    named = [line for line in lines if line.startswith("mask")][:cameras]
+    toml.write_text("\n".join(line for line in lines if line not in named))
 
 
 def test_wrong_option_gets_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import logging
+import shlex
 import sys
 from collections.abc import Container, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -22,7 +23,7 @@ from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.engines.engine import Job
-from mouselift.errors import CaptureError, DatasetError, FramingError, LensFoldError
+from mouselift.errors import CaptureError, DatasetError, FramingError, LensFoldError, MaskError
 from mouselift.fingerprint import fingerprint, sample_fingerprint
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
@@ -54,6 +55,7 @@ class Preparation:
         self.up = capture.require_up()
         _give_back()
         self.source: Source = open_source(capture)
+        _require_masks(capture, self.source)
         if capture.dataset is not None and out.resolve() == capture.dataset.resolve():
             raise DatasetError(f"{out}: is the input dataset itself; expected another folder for the output")
         self.options = replace(options, jumps=(*options.jumps, *capture.jumps))
@@ -174,6 +176,15 @@ class _WantJob:
                 yield wanted_zoom(self.framing, [v.camera for v in views], silhouettes, frameset.frame)
             except (FramingError, LensFoldError):
                 yield None
+
+
+def _require_masks(capture: Capture, source: Source) -> None:
+    """MaskError where no camera has any: all of the recording would be decoded, and every frame of it dropped."""
+    if isinstance(source, CaptureSource) and all(track.masks is None for track in source.tracks):
+        raise MaskError(
+            f"{capture.path}: no camera has masks, so no frame can become a sample; `mouselift mask "
+            f"{shlex.quote(str(capture.path.parent))}` makes them, or name masks in capture.toml"
+        )
 
 
 def _give_back() -> None:
