@@ -93,7 +93,8 @@ def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | s
     reader = VideoReader(media)
     each = (reader.glimpse(n) or next(reader.read([n]))[1] for n in _places(media))
     frames = [frame for frame in each if frame is not None]
-    lumas, images = [frame.luma() for frame in frames], [_lit_part(frame) for frame in frames]
+    lumas = [frame.luma() for frame in frames]
+    images = [_lit_part(frame, luma) for frame, luma in zip(frames, lumas, strict=True)]
     reader.close()
     used = sum((np.bincount(_cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
     if np.count_nonzero(used[1:]) <= _FEW and not _coloured(images):
@@ -206,14 +207,13 @@ def _cropped(image: Array) -> Array:
     return image[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1] if w else image[:0, :0]
 
 
-def _lit_part(image: VideoImage) -> ImageRGB:
+def _lit_part(image: VideoImage, luma: Levels) -> UInt8[Array, "rows columns 3"]:
     """Colours of the part of a frame outside which every channel is below _COLOURED: subjects are small."""
     if image.frame.format.name not in ("yuv420p", "yuvj420p"):
         return image.rgb()
     colours = [plane(image.frame, k) for k in (1, 2)]
     if min(int(c.min()) for c in colours) < 128 - _GREY or max(int(c.max()) for c in colours) > 128 + _GREY:
         return image.rgb()
-    luma = image.luma()
     rows, columns = (np.flatnonzero(luma.max(axis=axis) > _DARK) for axis in (1, 0))
     if not rows.size:
         return image.rgb((0, 0, 1, 1))
