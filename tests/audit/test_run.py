@@ -8,14 +8,17 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from file_faults import premultiplied_alpha
-from mouselift.audit.dataset import WORST, audit_dataset
+from mouselift.audit.dataset import WORST, audit_dataset, repeated_findings
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
+from mouselift.audit.unfinished import frame_rate
+from mouselift.dataset.collection import COLLECTION, Collection, Recording
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError, OptionError
 
@@ -266,6 +269,34 @@ def test_progress_and_worst_stay_small(dataset: Path, tmp_path: Path) -> None:
     assert audit.counts["bad-focal"].findings == 6 * (WORST + 15)
     assert audit.counts["bad-focal"].samples == WORST + 15
     assert len(audit.counts["bad-focal"].worst) == WORST
+
+
+def test_of_a_collection_every_recording_is_asked_whether_it_is_finished(copy: Path, tmp_path: Path) -> None:
+    """Its record is not one of a dataset: a recording's is, and collection.json says which ones failed."""
+    root = tmp_path / "root"
+    shutil.move(copy, root / "one")
+    (root / "one/dataset.json").write_text('{"complete": false, "frame_rate": 25.0}')
+    recordings = [Recording("one", "/captures/one", "prepared", 2, 2), Recording("two", "/captures/two", "failed")]
+    (root / COLLECTION).write_bytes(msgspec.json.encode(Collection("recording", recordings)))
+    audit = audit_dataset(root, AuditOptions(samples=1), workers=1)
+    said = [finding.message for finding in audit.findings if finding.code == "unfinished"]
+    assert len(said) == 2
+    assert f"{root / 'one/dataset.json'}: the preparation was not finished" in said[0]
+    assert "1 recordings failed" in said[1]
+    assert said[1].endswith("two")
+    assert frame_rate(root) == 25.0
+
+
+def test_a_camera_is_blamed_over_the_samples_of_its_rig_only() -> None:
+    """Cameras of one name in two recordings are two cameras: two samples of each do not make four."""
+    ids = [f"{name}/sample_{k}" for name in ("one", "two") for k in range(8)]
+    members = [("one", range(8)), ("two", range(8, 16))]
+    assert repeated_findings({"top": [0, 1, 8, 9]}, ids, members) == ([], [])
+    found, behind = repeated_findings({"top": [0, 1, 8, 9, 10], "left": [2]}, ids, members)
+    assert behind == [8, 9, 10]
+    assert [finding.camera for finding in found] == ["top"]
+    assert found[0].message.startswith("two: 3 of 8 samples")
+    assert len(repeated_findings({"top": [0, 1, 8, 9]}, ids, [("", range(16))])[0]) == 1
 
 
 @pytest.mark.parametrize(

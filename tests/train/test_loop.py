@@ -256,6 +256,15 @@ def test_cameras_that_do_not_match_are_refused(config: Make, large_dataset: Path
     assert train_model(config(updates=1), large_dataset, tmp_path / "right").updates == 1
 
 
+def test_an_unfinished_dataset_is_said_to_be_one(
+    config: Make, dataset: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    own = Path(shutil.copytree(dataset, tmp_path / "balls"))
+    (own / "dataset.json").write_text('{"complete": false}')
+    train_model(config(updates=1), own, tmp_path / "run", checked=False)
+    assert "the preparation was not finished" in caplog.text
+
+
 def test_what_does_not_fit_is_refused_by_name(config: Make, dataset: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.safetensors"
     save_gslrm(GSLRM(tiny()), other)

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from mouselift import __version__
@@ -33,6 +32,7 @@ from mouselift.audit.result import (
 from mouselift.audit.rigs import Rigs, causes_by_recording, pooled_samples
 from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
+from mouselift.audit.unfinished import frame_rate, unfinished
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.layout import find_samples, sample_names
@@ -40,7 +40,6 @@ from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
-from mouselift.foreign import json_as
 from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
@@ -150,8 +149,11 @@ def audit_dataset(
             report = settled(report, together)
         collected.add(index, report, like)
     collected.settle()
-    repeated = repeated_findings(collected.contradicted, collected.ids, collected.verdict_counts()[1])
-    looked_behind = collected.contradicted[repeated[0].camera or ""] if repeated else collected.disagreeing
+    repeated = []
+    looked_behind = collected.disagreeing
+    if not collected.verdict_counts()[1]:  # else samples fail by themselves
+        repeated, behind = repeated_findings(collected.contradicted, collected.ids, rigs.members(folders))
+        looked_behind = behind or looked_behind
     causes = causes_by_recording(looked_behind, folders, lambda some, own: find_causes(some, progress, own))
     if blamed and not causes:
         causes = causes_by_recording(blamed, folders, lambda some, _: voted_causes(some))
@@ -186,12 +188,11 @@ def _summed_up(
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
-    described = _described(path)
-    whole += _unfinished(path, described, collected.count)
+    whole += unfinished(path)
     lists, broken = read_splits(path, depth=1 + max((name.count("/") for name in collected.ids), default=0))
     whole += [
         *broken,
-        *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
+        *split_findings(lists, collected.ids, collected.frames, collected.likenesses, frame_rate(path)),
     ]
     passed, failed, unknown = collected.verdict_counts()
     contradicted = recording_findings(keypoints, blamed, failed > 0)
@@ -212,31 +213,6 @@ def _summed_up(
         rays=rays, ids=collected.ids, sample_columns=sample_columns, view_columns=view_columns,
         keypoints=list(keypoints.values()),
     )  # fmt: skip
-
-
-class _Description(msgspec.Struct):
-    """Of mouselift's own dataset.json."""
-
-    frame_rate: float = 0.0  # frames per second; 0: not known
-    complete: bool = True
-
-
-def _described(path: Path) -> _Description:
-    """What the dataset's own file says; nothing where there is none, or it is another tool's."""
-    file = path / "dataset.json"
-    if not path.is_dir() or not file.is_file():
-        return _Description()
-    try:
-        return json_as(file.read_bytes(), _Description)
-    except ValueError:
-        return _Description()
-
-
-def _unfinished(path: Path, described: _Description, samples: int) -> list[Finding]:
-    if described.complete:
-        return []
-    text = f"{path / 'dataset.json'}: the preparation was not finished; {samples} samples are there, perhaps not all"
-    return [Finding.of("unfinished", text)]
 
 
 @dataclass(eq=False)
@@ -362,22 +338,32 @@ def order_findings(orders: dict[tuple[str, ...], int], ids: Sequence[str]) -> li
     return []
 
 
-def repeated_findings(contradicted: dict[str, list[int]], ids: Sequence[str], failed: int) -> list[Finding]:
-    """An error where many samples, each barely above the limit, blame the same camera: noise does not repeat itself.
+def repeated_findings(
+    contradicted: Mapping[str, Sequence[int]], ids: Sequence[str], members: Sequence[tuple[str, Sequence[int]]]
+) -> tuple[list[Finding], list[int]]:
+    """(errors, the samples behind them): many samples of a rig, each barely above the limit, blame the same camera.
 
-    Nothing where samples fail anyway (`failed`): they say it themselves.
+    Noise does not repeat itself. A camera's name says nothing beyond its rig. contradicted: camera -> samples; members:
+    (what a rig is called, all its samples).
     """
-    if failed or not contradicted:
-        return []
-    camera = max(contradicted, key=lambda name: len(contradicted[name]))
-    samples = sorted(contradicted[camera])
-    share = len(samples) / len(ids)
-    if len(samples) < _REPEATED or share < _REPEATED_SHARE:
-        return []
-    who, sample = f"the camera of {camera}" if camera else "the cameras together", ids[samples[0]]
-    text = f"{len(samples)} of {len(ids)} samples, each barely above the limit, blame {who}; the first: {sample}"
-    limit = _REPEATED_SHARE
-    return [Finding.of("tangency-repeated", text, camera=camera or None, sample=sample, value=share, limit=limit)]
+    found: list[Finding] = []
+    behind: list[int] = []
+    for label, own in members:
+        blamed = {camera: sorted(set(some) & set(own)) for camera, some in contradicted.items()}
+        camera = max(blamed, key=lambda name: len(blamed[name]), default="")
+        samples = blamed.get(camera, [])
+        share = len(samples) / max(len(own), 1)
+        if len(samples) < _REPEATED or share < _REPEATED_SHARE:
+            continue
+        who, sample = f"the camera of {camera}" if camera else "the cameras together", ids[samples[0]]
+        text = f"{label}: " if label else ""
+        text += f"{len(samples)} of {len(own)} samples, each barely above the limit, blame {who}; the first: {sample}"
+        limit = _REPEATED_SHARE
+        found.append(
+            Finding.of("tangency-repeated", text, camera=camera or None, sample=sample, value=share, limit=limit)
+        )
+        behind += samples
+    return found, sorted(behind)
 
 
 def _number(value: float | str | None) -> float:

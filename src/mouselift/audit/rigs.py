@@ -71,6 +71,17 @@ class Rigs:
         """None where its rig's samples say nothing."""
         return self.together.get(self.of[number])
 
+    def members(self, folders: Sequence[Path]) -> list[tuple[str, list[int]]]:
+        """(what a rig is called, "" where there is one; numbers of all its samples). Where no sample of a recording
+        has a known rig, the recording stands for one.
+        """
+        found: dict[RigKey | Path, list[int]] = {}
+        for folder, own in recordings(folders).items():
+            key = next((self.of[number] for number in own if number in self.of), folder)
+            found.setdefault(key, []).extend(own)
+        alone = len(found) == 1
+        return [("" if alone else _label([folders[number].parent for number in own]), own) for own in found.values()]
+
     def findings(self, explained: bool) -> list[Finding]:
         """Of all rigs, each message beginning with its recordings where there are several."""
         found: list[Finding] = []

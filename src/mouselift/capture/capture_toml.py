@@ -17,13 +17,13 @@ from tomlkit.exceptions import TOMLKitError
 
 from mouselift.atomic import write_whole
 from mouselift.capture.timeline import Runs
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.errors import CaptureError, why_not
 from mouselift.foreign import short, toml_of
 from mouselift.limits import CALIBRATION_BYTES, LARGEST_NUMBER, limited_bytes
 from mouselift.ranges import FRAMES
 
 FORMAT = 1
-FILE_NAME = "capture.toml"
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
 _TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "keypoints", "dataset", "rig", "camera")
 NUMBERINGS = ("common", "own")
@@ -84,10 +84,10 @@ class CaptureSpec:
 
 def capture_file(path: Path) -> Path:
     """The capture.toml meant by `path`: that file, or the folder that holds it."""
-    file = path / FILE_NAME if path.is_dir() else path
+    file = path / CAPTURE_FILE if path.is_dir() else path
     if not file.is_file():
         raise CaptureError(
-            f"{path}: expected a folder that holds {FILE_NAME}, or that file; `mouselift init FOLDER` writes one"
+            f"{path}: expected a folder that holds {CAPTURE_FILE}, or that file; `mouselift init FOLDER` writes one"
         )
     return file.resolve()
 

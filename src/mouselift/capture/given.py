@@ -8,8 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mouselift.capture.capture_toml import FILE_NAME
-from mouselift.dataset.collection import is_collection, read_collection
+from mouselift.dataset.collection import CAPTURE_FILE, is_collection, read_collection
 from mouselift.errors import CaptureError
 
 LOG = logging.getLogger(__name__)
@@ -46,14 +45,14 @@ def is_one_capture(path: Path) -> bool:
 
 def _matching(pattern: str) -> list[Path]:
     matches = [Path(match) for match in sorted(glob.glob(pattern, recursive=True))]
-    captures = [path for path in matches if path.name == FILE_NAME or (path / FILE_NAME).is_file()]
+    captures = [path for path in matches if path.name == CAPTURE_FILE or (path / CAPTURE_FILE).is_file()]
     if not captures:
         raise CaptureError(
             f"{pattern}: expected a capture, a list file or a pattern; {len(matches)} names match, none "
-            f"with a {FILE_NAME}"
+            f"with a {CAPTURE_FILE}"
         )
     if len(captures) < len(matches):
-        LOG.warning("%s: %d matches hold no %s", pattern, len(matches) - len(captures), FILE_NAME)
+        LOG.warning("%s: %d matches hold no %s", pattern, len(matches) - len(captures), CAPTURE_FILE)
     return captures
 
 

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mouselift.capture.camera_names import CameraNames
-from mouselift.capture.capture_toml import FILE_NAME
 from mouselift.capture.recordings import MASK_FOLDER, PREPARED, SHOWN, Recording
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.errors import CaptureError
 
 _MOST_FILES = 5000  # of a folder that is counted; a larger one is told by that number
@@ -77,7 +77,7 @@ def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[P
     with os.scandir(folder) as entries:
         listed = sorted(Path(entry) for entry in entries if not _EVERYWHERE.match(entry.name))
     for path in listed:
-        if path.resolve() in told or path.name == FILE_NAME:
+        if path.resolve() in told or path.name == CAPTURE_FILE:
             continue
         if not path.is_dir():
             if not _mentioned(path.name, said):

@@ -49,6 +49,7 @@ class Init:
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import write_capture_toml
         from mouselift.capture.discovery import discover
+        from mouselift.dataset.collection import CAPTURE_FILE
 
         found = discover(
             self.folder,
@@ -61,7 +62,7 @@ class Init:
             numbering=self.numbering,
             times=self.times,
         )
-        target = (self.out or self.folder) / "capture.toml"
+        target = (self.out or self.folder) / CAPTURE_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
         write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
         capture = load_capture(target)

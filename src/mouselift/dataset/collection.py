@@ -12,6 +12,7 @@ from mouselift.foreign import json_as
 from mouselift.limits import JSON_BYTES, limited_bytes
 
 COLLECTION = "collection.json"
+CAPTURE_FILE = "capture.toml"  # of a recording
 SCHEMA = 1
 
 SplitBy = Literal["recording", "folder", "time"]

@@ -6,6 +6,7 @@ import shlex
 from itertools import islice
 from pathlib import Path
 
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.foreign import json_as
 
 _CAMERAS_FILE = "opencv_cameras.json"
@@ -17,7 +18,7 @@ _LOOKED_AT = 2000  # files: a folder of millions is not walked through for a hin
 def what_it_is(path: Path) -> str:
     """In words, with the command or the folder that is probably meant. `path` is a folder without samples."""
     quoted = shlex.quote(str(path))
-    if (path / "capture.toml").is_file():
+    if (path / CAPTURE_FILE).is_file():
         return (
             f"this is a capture, a recording: `mouselift prepare {quoted} OUT` makes a dataset of it, "
             f"`mouselift inspect {quoted}` checks the recording itself"

@@ -13,8 +13,8 @@ import msgspec
 from mouselift import __version__
 from mouselift.atomic import check_outside
 from mouselift.capture.capture import load_capture
-from mouselift.capture.capture_toml import FILE_NAME
 from mouselift.capture.source import CaptureSource, masked_frames
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import LISTS, find_samples, listed_samples
 from mouselift.errors import CaptureError, DatasetError, MouseliftError
 from mouselift.export.capture_scene import scene_of_frame
@@ -123,7 +123,7 @@ class Plan:
 
 def plan_of(source: Path, options: ExportOptions, check: CheckCameras, resampled: bool = True) -> Plan:
     """What an export of `source` is to make. Errors as `SceneFormat`'s; check, resampled: as its fields."""
-    if source.suffix == ".toml" or (source / FILE_NAME).is_file():
+    if source.suffix == ".toml" or (source / CAPTURE_FILE).is_file():
         capture = load_capture(source)
         if capture.dataset is None:
             return _of_capture(CaptureSource(capture), options, check, resampled)

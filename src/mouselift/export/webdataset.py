@@ -21,6 +21,7 @@ import msgspec
 
 from mouselift import __version__
 from mouselift.atomic import whole_file
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, split_samples
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.dataset.remote import remote_url
@@ -70,7 +71,7 @@ class WebDataset:
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:
         """source: a dataset. DatasetError names the first sample that is not whole, before anything is written."""
-        if (source / "capture.toml").is_file():
+        if (source / CAPTURE_FILE).is_file():
             raise DatasetError(f"{source}: expected a dataset; {what_it_is(source)}")
         splits = dict(_splits(source))
         _check_names([folder for folders in splits.values() for folder in folders])

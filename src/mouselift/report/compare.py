@@ -19,6 +19,7 @@ from mouselift.audit.result import DatasetAudit, Verdict
 from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
 from mouselift.capture.source import masked_frames, open_source
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import FramingError, MaskError
@@ -115,7 +116,7 @@ def _custom(text: str, size: int) -> Way:
 
 def source_of(path: Path) -> Capture:
     """A capture, or a dataset in FaceLift's format that takes the place of one (its world has +z up)."""
-    if (path.is_file() and path.suffix == ".toml") or (path / "capture.toml").is_file() or not path.exists():
+    if (path.is_file() and path.suffix == ".toml") or (path / CAPTURE_FILE).is_file() or not path.exists():
         return load_capture(path)
     if (
         path.is_dir()

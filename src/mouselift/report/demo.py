@@ -18,6 +18,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.capture.source import CaptureSource
+from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.framing.framing import PRESETS
@@ -151,14 +152,14 @@ def _reconstruction(out: Path, progress: Progress) -> Reconstruction | None:
 
 def _capture(folder: Path, progress: Progress) -> Truth:
     """Rendered under another name and renamed, so that a stopped demo leaves no half recording."""
-    if not (folder / "capture.toml").is_file():
+    if not (folder / CAPTURE_FILE).is_file():
         writing = hidden(folder)
         if writing.exists():
             shutil.rmtree(writing)
         write_capture(writing, SPEC, progress)
         writing.rename(folder)
         found = discover(folder)
-        write_capture_toml(folder / "capture.toml", found.spec, comments=found.comments)
+        write_capture_toml(folder / CAPTURE_FILE, found.spec, comments=found.comments)
     return Truth.load(folder)
 
 

@@ -1,0 +1,65 @@
+"""What mouselift's own records beside the samples say: was the preparation finished, and at what frame rate?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from mouselift.dataset.collection import COLLECTION, is_collection, read_collection
+from mouselift.findings import Finding
+from mouselift.foreign import json_as
+
+_FILE = "dataset.json"
+_NAMED = 4  # recordings that a message names
+
+
+class _Description(msgspec.Struct):
+    """Of dataset.json."""
+
+    frame_rate: float = 0.0  # frames per second; 0: not known
+    complete: bool = True
+
+
+def frame_rate(path: Path) -> float:
+    """Of the source, frames per second; 0 where it is not known, or recordings of a collection differ in it."""
+    rates = {_described(dataset).frame_rate for dataset in _datasets(path)}
+    return rates.pop() if len(rates) == 1 else 0.0
+
+
+def unfinished(path: Path) -> list[Finding]:
+    """A finding each where datasets were not finished, and where recordings of a collection failed.
+
+    path: a dataset, or a collection. Nothing of a list of samples, and of datasets of other tools.
+    """
+    found: list[Finding] = []
+    stopped = [dataset for dataset in _datasets(path) if not _described(dataset).complete]
+    if stopped:
+        said = "the preparation was" if len(stopped) == 1 else f"{len(stopped)} preparations were"
+        where = _listed([str(dataset / _FILE) for dataset in stopped])
+        found.append(Finding.of("unfinished", f"{where}: {said} not finished; perhaps not all samples are there"))
+    failed = read_collection(path).failed if is_collection(path) else []
+    if failed:
+        text = f"{path / COLLECTION}: {len(failed)} recordings failed, and none of their samples are among these: "
+        found.append(Finding.of("unfinished", text + _listed([recording.name for recording in failed])))
+    return found
+
+
+def _datasets(path: Path) -> list[Path]:
+    if not is_collection(path):
+        return [path] if path.is_dir() else []
+    return [path / recording.name for recording in read_collection(path).recordings if recording.status == "prepared"]
+
+
+def _described(dataset: Path) -> _Description:
+    """Nothing where there is no such file, or it is another tool's."""
+    file = dataset / _FILE
+    try:
+        return json_as(file.read_bytes(), _Description) if file.is_file() else _Description()
+    except ValueError:
+        return _Description()
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
