@@ -6,8 +6,8 @@ The second run must end well and leave the bytes of a run that nothing disturbed
 finds no subject in it, and has three cameras at 360 x 288 px) and one process that forks for each run keep a point
 short. --points: at most so many of each verb, evenly spaced over all, both ends included. Files that two undisturbed
 runs write differently (times in a log), or that are known to hold times, are compared by name alone, and counted under
-`timed`. Random moments are for `prepare` and `mask`, a half each, or for the one of them that is named. Exit code 1 where
-a point failed.
+`timed`. Random moments are for `prepare` and `mask`, a half each, or for the one of them that is named. Exit code 1
+where a point failed.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ VERBS = ("prepare", "mask", "repair", "reconstruct", "evaluate", "compare", "tra
 _KILLED = {"prepare", "mask"}  # at random moments too
 _HOLD_TIMES = {  # of each verb's folder: seconds, rounded, so that two runs may state the same ones by chance
     "evaluate": ("out/index.html", "out/manifest.jsonl"),
+    "reconstruct": ("out/manifest.jsonl", "out/sample_000000/index.html", "out/sample_000000/metrics.json"),
 }
 _LOADED = (
     "prepare.pipeline", "prepare.preparation", "masks.segment_capture", "repair.dataset", "reconstruct.pipeline",
