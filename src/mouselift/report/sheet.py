@@ -22,12 +22,14 @@ Tile = UInt8[Array, "tile tile 3"]
 
 PAPER = (250, 250, 248)
 INK = (40, 44, 52)
-FAINT = (150, 154, 160)
+FAINT = (96, 100, 108)
 GREY = 226  # behind a subject, and around an image that does not fill its tile
 OUTLINE = (255, 196, 0)  # amber: stands out on black fur, white walls and green floors alike
 _CONTEXT = 1.7  # side of the shown region / longest side of the mask
 _MIN_REGION = 96  # source pixels
 _LABEL_HEIGHT, _ROW_LABEL_WIDTH, _GAP = 22, 74, 4
+_FONT, _FONT_SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
+_OFF = "px off: how far the outline's tangent points lie from the other views' planes (median, source pixels)"
 
 
 def tile_of_sample(rgba: ImageRGBA, side: int) -> Tile:
@@ -58,21 +60,24 @@ def tile_of_source(image: Image, mask: Levels | None, side: int) -> Tile:
 
 
 def contact_sheet(
-    rows: Sequence[Sequence[Tile]], row_labels: Sequence[str], column_labels: Sequence[str]
+    rows: Sequence[Sequence[Tile]], row_labels: Sequence[str], column_labels: Sequence[str], note: str = ""
 ) -> UInt8[Array, "h w 3"]:
-    """Square tiles of one size in a grid, with labels. A row may be shorter than the others."""
+    """Square tiles of one size in a grid, with labels, and a note below. A row may be shorter than the others."""
     side = rows[0][0].shape[0]
     columns = max(len(row) for row in rows)
     top = _LABEL_HEIGHT + _GAP
-    width = _ROW_LABEL_WIDTH + columns * (side + _GAP) + _GAP
-    sheet = np.full((top + len(rows) * (side + _GAP) + _GAP, width, 3), PAPER, np.uint8)
+    labels = max([_ROW_LABEL_WIDTH, *(_width(label) + 12 for label in row_labels)])
+    width = max(labels + columns * (side + _GAP) + _GAP, _width(note) + 12)
+    bottom = top + len(rows) * (side + _GAP) + _GAP
+    sheet = np.full((bottom + (_LABEL_HEIGHT if note else 0), width, 3), PAPER, np.uint8)
+    caption(sheet, note, (6, bottom + _LABEL_HEIGHT - 8), INK)
     for column, label in enumerate(column_labels[:columns]):
-        caption(sheet, label, (_ROW_LABEL_WIDTH + column * (side + _GAP) + 3, top - 8), INK)
+        caption(sheet, label, (labels + column * (side + _GAP) + 3, top - 8), INK)
     for index, (row, label) in enumerate(zip(rows, row_labels, strict=True)):
         y = top + index * (side + _GAP)
         caption(sheet, label, (6, y + side // 2), FAINT)
         for column, tile in enumerate(row):
-            x = _ROW_LABEL_WIDTH + column * (side + _GAP)
+            x = labels + column * (side + _GAP)
             sheet[y : y + side, x : x + side] = tile
     return sheet
 
@@ -96,7 +101,7 @@ def mask_sheet(
         for frameset in each(source.read(chosen), counted(progress, "contact sheet", 0, len(chosen)))
     ]
     source.close()
-    sheet = contact_sheet(tiles, [str(frame) for frame in chosen], list(source.cameras))
+    sheet = contact_sheet(tiles, [f"frame {frame}" for frame in chosen], list(source.cameras), _OFF)
     _, data = cv2.imencode(".png", sheet[:, :, ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     write_whole(path, data.tobytes(), replace=True)
     return path
@@ -113,13 +118,18 @@ def _row(frameset: FrameSet, names: Sequence[str], side: int) -> list[Tile]:
         if record.state == "ok":
             off = rounded_median(record.tangency_px)
             said = "not compared" if off is None else f"{off:.1f} px off"
-            tile[: _LABEL_HEIGHT - 4, : 8 * len(said)] = PAPER
+            tile[: _LABEL_HEIGHT - 4, : _width(said) + 8] = PAPER
             caption(tile, said, (4, 13), INK)
     return list(row.values())
 
 
 def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(image, text, at, cv2.FONT_HERSHEY_SIMPLEX, 0.42, colour, 1, cv2.LINE_AA)
+    cv2.putText(image, text, at, _FONT, _FONT_SIZE, colour, 1, cv2.LINE_AA)
+
+
+def _width(text: str) -> int:
+    """Of a caption, pixels."""
+    return cv2.getTextSize(text, _FONT, _FONT_SIZE, 1)[0][0]
 
 
 def outline_on(tile: Tile, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
