@@ -40,7 +40,7 @@ CODES: dict[str, set[str | None]] = {
     "legacy": {"each-scale-shift"},
     "one_intrinsics_for_all": {"one-intrinsics"},
     "wrong_intrinsics_all": {"all-scale", "all-focal"},
-    "anisotropic": {"all-anisotropic"},
+    "anisotropic": {"all-anisotropic", "fy-from-height"},  # the same cameras where principal points are in the middle
     "k_transposed": {"k-transposed"},
     "image_size_wrong": {"all-size"},
     "normalised_intrinsics": {"normalised-intrinsics"},

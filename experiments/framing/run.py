@@ -1,6 +1,6 @@
 """The question that the project began with, answered by training: how should the views of an instant be framed?
 
-    python experiments/framing/run.py FOLDER [--updates 500] [--seeds 3] [--networks plain hull] [--threads 1]
+    python experiments/framing/run.py FOLDER [--updates 500] [--seeds 3] [--networks plain hull] [--arms ARM...]
 
 One command, which goes on where it was: a small GS-LRM learns procedural objects before FaceLift's published cameras
 (50 degrees, distance 2.7, axes through the origin); then, from those weights, mice before a rig of six cameras, in
@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=500)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--networks", nargs="+", choices=["plain", "hull"], default=["plain", "hull"])
+    parser.add_argument("--arms", nargs="+", choices=[*ARMS, CONTROL], default=[*ARMS, CONTROL], help="to train")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
     args = parser.parse_args()
@@ -127,10 +128,10 @@ def main() -> None:
 
     for name in args.networks:
         begun = pretrained(folder, name, args.pretraining, args.objects, args.workers)
-        for arm in ARMS:
+        for arm in (arm for arm in args.arms if arm != CONTROL):
             judged(name, arm, 0, 0, begun)
         for seed in range(args.seeds):
-            for arm in (*ARMS, CONTROL):
+            for arm in args.arms:
                 out = folder / "runs" / name / arm.replace(" ", "_").replace(",", "") / str(seed)
                 start = untrained(folder, name, seed) if arm == CONTROL else begun
                 config = replace(recipe(name, args.updates, seed), checkpoint=start)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
@@ -257,26 +258,32 @@ class _Residuals:
         negative = np.where(outer, planes.first, planes.second)
         return cls(planes.residual / sigma_px, sigma_px, positive, negative, planes.views)
 
+    @cached_property
+    def stray(self) -> Float64[Array, " m"]:
+        """`lost_density` in a view that lacks no part."""
+        return self.lost_density(_STRAY_SHARE)
+
+    @cached_property
+    def lost(self) -> Float64[Array, " m"]:
+        """`lost_density` in a view that lacks a part."""
+        return self.lost_density(_LACKING_SHARE)
+
+    def lost_density(self, share: float) -> Float64[Array, " m"]:
+        """Log density of a lost plane's residual, in units of `z`, less that of a normal deviate's peak."""
+        return np.log(share / _RANGE_PX * self.sigma_px * np.sqrt(2 * np.pi))
+
 
 def _likelihoods(residuals: _Residuals, z: Float64[Array, "n m"]) -> tuple[Float64[Array, " n"], Float64[Array, " n"]]:
     """(log-likelihood at the best noise, that noise) of n explanations that leave the residuals z."""
-    total, noise = np.full(len(z), -np.inf), np.ones(len(z))
-    lacks = _short_view(residuals, z)
-    slot = (np.arange(len(z))[:, None] * residuals.views + lacks).ravel()
-    stray, lost = _lost_density(residuals, _STRAY_SHARE), _lost_density(residuals, _LACKING_SHARE)
-    for sigma in _NOISES:
-        fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
-        alone, together = np.maximum(fine, stray), np.maximum(fine, lost)
-        saved = np.bincount(slot, (together - alone).ravel(), len(z) * residuals.views).reshape(len(z), residuals.views)
-        here = alone.sum(axis=1) + np.maximum(saved - _LACKING_COST, 0.0).sum(axis=1)
-        better = here > total
-        total, noise = np.where(better, here, total), np.where(better, sigma, noise)
-    return total, noise
-
-
-def _lost_density(residuals: _Residuals, share: float) -> Float64[Array, " m"]:
-    """Log density of a lost plane's residual, in units of `_Residuals.z`, less that of a normal deviate's peak."""
-    return np.log(share / _RANGE_PX * residuals.sigma_px * np.sqrt(2 * np.pi))
+    noises, count = _NOISES[:, None, None], (len(_NOISES), len(z), residuals.views)
+    fine = -0.5 * z**2 / noises**2 - np.log(noises)
+    alone, together = np.maximum(fine, residuals.stray), np.maximum(fine, residuals.lost)
+    own = np.arange(count[0] * count[1]).reshape(-1, count[1], 1)  # a row of each noise and explanation
+    slot = (own * residuals.views + _short_view(residuals, z)).ravel()
+    saved = np.bincount(slot, (together - alone).ravel(), own.size * residuals.views).reshape(count)
+    found = alone.sum(axis=2) + np.maximum(saved - _LACKING_COST, 0.0).sum(axis=2)
+    best = found.argmax(axis=0)
+    return found[best, np.arange(len(z))], _NOISES[best]
 
 
 def _likeliest(residuals: _Residuals, columns: Float64[Array, "m p"], starts: Float64[Array, "n p"]) -> _Model:
@@ -307,11 +314,10 @@ def _short_view(residuals: _Residuals, z: Float64[Array, "*n m"]) -> Int64[Array
 def _lost_planes(residuals: _Residuals, z: Float64[Array, " m"], sigma: float) -> tuple[np.ndarray, list[int]]:
     """(whether each plane is lost, the views that lack parts)."""
     fine = -0.5 * (z / sigma) ** 2 - np.log(sigma)
-    stray, lost = _lost_density(residuals, _STRAY_SHARE), _lost_density(residuals, _LACKING_SHARE)
     lacks = _short_view(residuals, z)
-    saved = np.bincount(lacks, np.maximum(fine, lost) - np.maximum(fine, stray), residuals.views)
+    saved = np.bincount(lacks, np.maximum(fine, residuals.lost) - np.maximum(fine, residuals.stray), residuals.views)
     lacking = [int(k) for k in np.flatnonzero(saved > _LACKING_COST)]
-    return np.asarray(np.where(np.isin(lacks, lacking), lost, stray) > fine), lacking
+    return np.asarray(np.where(np.isin(lacks, lacking), residuals.lost, residuals.stray) > fine), lacking
 
 
 def _starts(columns: Float64[Array, "m p"], z: Float64[Array, " m"]) -> Float64[Array, "n p"]:
@@ -342,7 +348,5 @@ def _without_a_view(residuals: _Residuals) -> tuple[float, int]:
             lacking_if_positive=residuals.lacking_if_positive[~own],
             lacking_if_negative=residuals.lacking_if_negative[~own],
         )  # fmt: skip
-        found.append(
-            (float(_likelihoods(rest, rest.z[None])[0][0]) + float(_lost_density(residuals, 0.5)[own].sum()), k)
-        )
+        found.append((float(_likelihoods(rest, rest.z[None])[0][0]) + float(residuals.lost_density(0.5)[own].sum()), k))
     return max(found)

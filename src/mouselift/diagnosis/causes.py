@@ -83,7 +83,7 @@ CAUSES: dict[str, CauseKind] = {
     "all-principal": CauseKind("the images were resized with fx, fy, and cx, cy were left as they were"),
     "fov-side": CauseKind("the field of view was taken for that of the image's other side, so fx, fy are off alike"),
     "fy-from-height": CauseKind(
-        "fx and fy differ as the image's sides do, and pixels are square (each was computed from its own side)"
+        "fx and fy differ, and pixels are square: each was computed from its own side of the image, or it was stretched"
     ),
     "normalised-intrinsics": CauseKind("intrinsics are in units of the image's width"),
     "lens-left": CauseKind(
@@ -204,10 +204,14 @@ def _other_units(cameras: CameraArrays) -> Iterator[Candidate]:
 def _square(cameras: CameraArrays) -> Iterator[Candidate]:
     """One focal length for both axes, where the file states two."""
     everyone = tuple(range(len(cameras)))
-    if (np.abs(cameras.focal[:, 0] / cameras.focal[:, 1] - 1) > 1e-3).all():
+    ratio = cameras.focal[:, 0] / cameras.focal[:, 1]
+    if (np.abs(ratio - 1) > 1e-3).all():
+        wide = float(np.exp(np.abs(np.log(np.median(ratio)))))
+        known = [words for words, aspect in _ASPECTS.items() if abs(wide / aspect - 1) < 5e-3]
+        like = f" (they differ as the sides of a {known[0]} image do)" if known else ""
         for axis, name in enumerate(("fx", "fy")):
             change = partial(square_pixels, axis, everyone)
-            yield Candidate("fy-from-height", everyone, apply=change, options=2, detail=f"{name} fits both axes")
+            yield Candidate("fy-from-height", everyone, apply=change, options=2, detail=f"{name} fits both axes{like}")
 
 
 def _other_sides(cameras: CameraArrays) -> Iterator[Candidate]:

@@ -30,6 +30,9 @@ _FEW_VALUES = 2  # with so few, a cause fits only what it explains
 _EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
 _BLAMED = 3  # views without which the others agree best: they may be faulty alone or in pairs
 _MOST_SHARE = 0.25  # of the typical residual: so little of it is left where one number makes most planes agree
+# Coarse fits that leave up to so many times what would explain the outlines are finished. Where fine ones did explain
+# them, the best coarse one left 0.99 of that at most, elsewhere 1.03 and more: `benchmarks/alike_fits.py`, 432 samples.
+_NEAR = 2.0
 LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried with other readings of the cameras
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
@@ -137,8 +140,10 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
     if not large and not check.rough:
         return True
     problem = [(cameras, outlines)]
-    alike = fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem)
-    most = min(_EXPLAINED_PX, _MOST_SHARE * fit_residual([cameras], [outlines]).typical_px)
+    most = most_typical_px(cameras, outlines)
+    coarse = fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem, quick=True)
+    near = [f for f in coarse if f.residual.typical_px <= _NEAR * most or f.rms_px <= _NEAR * _EXPLAINED_PX]
+    alike = fits((f.candidate for f in near), problem)
     if any(f.residual.typical_px <= most for f in alike):
         return False
     if not large:
@@ -147,6 +152,11 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
     explained = masks is not None and masks.noise_px <= ROUGH_PX
     tried = (*_discrete(cameras), *(() if explained else causes.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *fits(tried, problem)))
+
+
+def most_typical_px(cameras: CameraArrays, outlines: ConvexOutlines) -> float:
+    """Typical residual, pixels, that one number for all views leaves at most where it explains the outlines."""
+    return min(_EXPLAINED_PX, _MOST_SHARE * fit_residual([cameras], [outlines]).typical_px)
 
 
 def _lens_explains(problem: Problem) -> bool:

@@ -17,7 +17,7 @@ _ARRIVED_PX = 0.3  # a search that leaves less than this has found the minimum, 
 _PLACED_PX = 0.08  # the same for views that all lost scale and shift: wrong minima come near, with so many unknowns
 _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to fine
 _PLAIN_PX = (np.inf, ROBUST_PX)
-_FAR = (-0.7, -0.35, 0.35, 0.7)  # starts of a single value: a factor of two each way, on rings with cut subjects
+_FAR = (-0.7, -0.525, -0.35, -0.175, 0.175, 0.35, 0.525, 0.7)  # of a single value: a factor of two each way
 _QUICK_STEPS, _QUICK_DECREASE = 15, 1e-2
 _SEARCH_MISSING_PX = 0.5  # a missing row counts as this between starts of one candidate, in the fit's own robust loss
 
@@ -39,11 +39,14 @@ def search(
     at = [n for n in open_above(_ARRIVED_PX) if candidates[n].start is not None]
     for n, found in zip(at, batch.descend(at, [_guess(candidates[n], applied[n]) for n in at], _PLAIN_PX), strict=True):
         best[n] = min(best[n], found, key=_cost)
-    # Far away, planes touch few other corners.
+    # Far away, planes touch few other corners: of one value, the likeliest of some is a second start.
     at = [n for n in open_above(_ARRIVED_PX) if candidates[n].parameters == 1]
-    far = batch.descend([n for n in at for _ in _FAR], [np.array([value]) for _ in at for value in _FAR], _PLAIN_PX)
-    for k, n in enumerate(at):
-        best[n] = min([best[n], *far[k * len(_FAR) : (k + 1) * len(_FAR)]], key=_cost_with_missing)
+    tried = [np.array([value]) for _ in at for value in _FAR]
+    seen = batch.descend([n for n in at for _ in _FAR], tried, (ROBUST_PX,), steps=0)
+    parts = [seen[k * len(_FAR) : (k + 1) * len(_FAR)] for k in range(len(at))]
+    far = batch.descend(at, [min(part, key=_cost_with_missing).x for part in parts], _PLAIN_PX)
+    for n, found in zip(at, far, strict=True):
+        best[n] = min(best[n], found, key=_cost_with_missing)
     if quick:
         return best
     at = open_above(_ARRIVED_PX)  # parts that masks lack, perhaps: outliers from the start
@@ -109,13 +112,17 @@ class _Batch:
         starts: Sequence[np.ndarray],
         scales: tuple[float, ...],
         means: Sequence[np.ndarray] | None = None,
+        steps: int | None = None,
     ) -> list[Solution]:
-        """A search of candidate which[n] from starts[n], through the scales of the robust loss; means of the prior."""
+        """A search of candidate which[n] from starts[n], through the scales of the robust loss; means of the prior.
+
+        steps: at most, of each scale; 0 leaves the starts as they are.
+        """
         if not which:
             return []
         candidates, x = np.array(which), self._padded(starts)
         mean = np.zeros_like(x) if means is None else self._padded(means)
-        steps, least = (_QUICK_STEPS, _QUICK_DECREASE) if self.quick else (STEPS, LEAST_DECREASE)
+        most, least = (_QUICK_STEPS, _QUICK_DECREASE) if self.quick else (STEPS, LEAST_DECREASE)
 
         def evaluate(x: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             parts = [np.s_[k : k + AT_ONCE] for k in range(0, len(at), AT_ONCE)]
@@ -124,7 +131,9 @@ class _Batch:
 
         found: list[Solution] = []
         for scale in scales:
-            found = minimise_many(evaluate, x, self.prior[candidates], mean, scale, steps, least)
+            found = minimise_many(
+                evaluate, x, self.prior[candidates], mean, scale, most if steps is None else steps, least
+            )
             x = np.array([each.x for each in found])
         return [each.first(self.sizes[n]) for n, each in zip(which, found, strict=True)]
 
