@@ -282,7 +282,7 @@ def test_of_a_collection_every_recording_is_asked_whether_it_is_finished(copy: P
     said = [finding.message for finding in audit.findings if finding.code == "unfinished"]
     assert len(said) == 2
     assert f"{root / 'one/dataset.json'}: the preparation was not finished" in said[0]
-    assert "1 recordings failed" in said[1]
+    assert "recordings that failed (1)" in said[1]
     assert said[1].endswith("two")
     assert frame_rate(root) == 25.0
 

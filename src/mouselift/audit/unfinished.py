@@ -40,8 +40,9 @@ def unfinished(path: Path) -> list[Finding]:
         found.append(Finding.of("unfinished", f"{where}: {said} not finished; perhaps not all samples are there"))
     failed = read_collection(path).failed if is_collection(path) else []
     if failed:
-        text = f"{path / COLLECTION}: {len(failed)} recordings failed, and none of their samples are among these: "
-        found.append(Finding.of("unfinished", text + _listed([recording.name for recording in failed])))
+        names = _listed([recording.name for recording in failed])
+        text = f"{path / COLLECTION}: recordings that failed ({len(failed)}), whose samples are not here: {names}"
+        found.append(Finding.of("unfinished", text))
     return found
 
 

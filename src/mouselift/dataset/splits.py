@@ -33,7 +33,8 @@ def neighbour_finding(
     near = [sample for sample, is_near in zip(val.values(), near_ones, strict=True) if is_near]
     if not near:
         return None
-    text = f"{len(near)} of {len(val)} validation samples lie within {within} frames of a training sample, the first: "
+    apart = "a frame" if within == 1 else f"{within} frames"
+    text = f"{len(near)} of {len(val)} validation samples lie within {apart} of a training sample, the first: "
     share = len(near) / len(val)
     severity = "warning" if share > _NEIGHBOUR_SHARE else "note"
     return Finding.of(
