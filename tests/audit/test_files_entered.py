@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -34,11 +35,22 @@ def entered() -> Iterator[set[str]]:
 
 
 def test_a_sample_passes_through_at_most_twelve_files(exact: Sample) -> None:
-    audit_sample(exact)  # what is cached is made
+    plain = replace(exact, keypoints=None)
+    audit_sample(plain)  # what is cached is made
     with entered() as files:
-        report = audit_sample(exact)
+        report = audit_sample(plain)
     assert report.verdict == "pass"
     assert len(files) <= 12, sorted(files)
+
+
+def test_keypoints_add_three_at_most(exact: Sample) -> None:
+    assert exact.keypoints is not None
+    with entered() as plain:
+        audit_sample(replace(exact, keypoints=None))
+    with entered() as labelled:
+        audit_sample(exact)
+    assert plain <= labelled
+    assert len(labelled - plain) <= 3, sorted(labelled - plain)
 
 
 def test_the_hull_adds_one_or_two(make_exact: Callable[..., Sample]) -> None:

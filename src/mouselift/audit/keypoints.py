@@ -47,7 +47,7 @@ def compare_keypoints(sample: Sample) -> SampleTally | None:
     return SampleTally(told.file, told.format, tally)
 
 
-def keypoint_findings(sample: Sample, found: SampleTally | None) -> list[Finding]:
+def few_on_alpha(sample: Sample, found: SampleTally | None) -> list[Finding]:
     """A warning where hardly any of one sample's keypoints lie on its alphas."""
     share = None if found is None else found.tally.share()
     if share is None or share >= SAMPLE_LEAST:

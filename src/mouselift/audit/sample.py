@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Levels
-from mouselift.audit.keypoints import SampleTally, compare_keypoints, keypoint_findings
+from mouselift.audit.keypoints import SampleTally, compare_keypoints, few_on_alpha
 from mouselift.audit.placement import (
     Placement,
     Spread,
@@ -56,8 +56,10 @@ def audit_views(sample: Sample, hull: bool = False) -> tuple[SampleReport, Geome
     apart = spread(own, seen.outlines) if own else None
     if apart is not None:
         findings += spread_findings(sample, apart)
-    keypoints = compare_keypoints(sample)
-    findings += keypoint_findings(sample, keypoints)
+    keypoints = None
+    if sample.keypoints is not None:
+        keypoints = compare_keypoints(sample)
+        findings += few_on_alpha(sample, keypoints)
     count = len(sample.views) + len(sample.unseen)
     if count < 2 and not any(finding.severity == "error" for finding in findings):
         text = f"expected at least two views with a camera, got {count}"
