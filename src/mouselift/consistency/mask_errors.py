@@ -17,14 +17,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import combinations
 
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64
 from mouselift.consistency.opened_silhouettes import MASK_NOISE_PX, OpenedTangency
 from mouselift.geometry.tangent_planes import TangentPlanes
-from mouselift.sampling import evenly_spaced
+from mouselift.sampling import some_combinations
 
 AskOpened = Callable[[], OpenedTangency]  # opening silhouettes takes 12 ms a sample: only where it decides
 
@@ -325,10 +324,10 @@ def _starts(columns: Float64[Array, "m p"], z: Float64[Array, " m"]) -> Float64[
     p = columns.shape[1]
     if p == 0:
         return np.zeros((1, 0))
-    rows = np.flatnonzero(np.abs(columns).sum(axis=1) > 0).tolist()
+    rows = np.flatnonzero(np.abs(columns).sum(axis=1) > 0)
     plain = np.linalg.lstsq(columns, z, rcond=None)[0]
     most = max(min(_STARTS, _START_PLANES // len(z)), _FEWEST_STARTS)
-    chosen = np.array(evenly_spaced(list(combinations(rows, p)), most), dtype=np.intp).reshape(-1, p)
+    chosen = rows[np.array(some_combinations(len(rows), p, most), dtype=np.intp).reshape(-1, p)]
     if len(chosen) == 0:
         return np.stack([plain, np.zeros(p)])
     A, b = columns[chosen], z[chosen]
