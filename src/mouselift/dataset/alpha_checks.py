@@ -33,14 +33,14 @@ def premultiplied(colours: ImageRGB, alpha: Levels) -> bool | None:
 
     A subject before black, matted without taking the ground out of its edge, looks the same and does the same harm.
     """
-    level = colours.max(axis=2)
     soft = (alpha >= _SOFT[0]) & (alpha <= _SOFT[1])
     firm = alpha >= 224
     beside = firm & (cv2.erode(firm.astype(np.uint8), _CROSS) == 0)  # the firm pixels at the edge
     if int(soft.sum()) < _LEAST_PIXELS or int(beside.sum()) < _LEAST_PIXELS:
         return None
-    edge = float(np.median(level[beside]))
+    edge = float(np.median(colours[beside].max(axis=1)))
     if edge < _LEAST_LEVEL:
         return None
-    never_above = float((level[soft] <= alpha[soft] + 1).mean())
-    return never_above > 0.99 and float(np.median(level[soft])) < _DIMMED * edge
+    level = colours[soft].max(axis=1)
+    never_above = float((level <= alpha[soft] + 1).mean())
+    return never_above > 0.99 and float(np.median(level)) < _DIMMED * edge
