@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +14,7 @@ import numpy as np
 import pytest
 from av.video.stream import VideoStream
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
@@ -26,6 +28,12 @@ from mouselift.synthetic.rigs import markerless_rig
 from other_rigs import undistorted_rig, unskewed_rig
 
 pytest_plugins = ["exact_samples", "rig_files"]  # fixtures that several folders share
+
+# A process of tests has a core to itself, and matrices here are small: waiting for BLAS threads was a sixth of the CPU
+# time of tests/consistency. The variables are for libraries that are loaded later, and for processes that tests start.
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")
+threadpool_limits(1)
+cv2.setNumThreads(1)
 
 # The same examples on every run and machine: a red test is a defect, never bad luck.
 settings.register_profile(

@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,13 @@ def difference_scale(most: float, colour: tuple[int, int, int]) -> DifferenceSca
 
 def render_page(template: str, path: Path, **values: Any) -> None:
     """Fill a template of this package and write it, atomically."""
+    text = _templates().get_template(template).render(**values)
+    write_whole(path, text.encode(), replace=True)
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    """One for the process: it keeps what it compiled, half a second for a dataset's page."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mouselift.report"),
         autoescape=True,
@@ -62,8 +70,7 @@ def render_page(template: str, path: Path, **values: Any) -> None:
         lstrip_blocks=True,
     )
     environment.filters["code"] = with_code
-    text = environment.get_template(template).render(**values)
-    write_whole(path, text.encode(), replace=True)
+    return environment
 
 
 def with_code(text: str) -> Markup:

@@ -340,5 +340,6 @@ class GSLRM(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
+    # On "meta" there are no numbers to draw, and torch would load its compiler, two seconds, to draw none.
+    if isinstance(module, nn.Linear) and not module.weight.is_meta:
         nn.init.normal_(module.weight, std=_INIT_STD)
