@@ -87,7 +87,7 @@ def drawn_sample(options: SampleOptions, number: int) -> Sample:
 
 def judged(exact: Sample, injected: Injected) -> dict[str, Any]:
     """What the audit of one sample says, and how far the fault moved the outline of its view."""
-    report, seen = audit_views(injected.sample)
+    report, seen, _ = audit_views(injected.sample)
     check, hypothesis = seen.check, seen.check.hypothesis
     single = len(injected.views) == 1
     named = hypothesis.view == injected.views[0] if single else hypothesis.kind != "view"

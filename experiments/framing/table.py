@@ -80,7 +80,7 @@ def table(found: Found, network: str) -> str:
     heads = ["arm", *stages, "dB from per-sample", "IoU from per-sample", "another rig", "outside the hull, %",
              "needles, %"]  # fmt: skip
     lines = [heads, ["---"] * len(heads)]
-    for arm in ROWS:
+    for arm in (arm for arm in ROWS if found.each(network, arm, found.updates, "iou") is not None):
         row = [f"`{arm}`", *(cell(found, network, arm, n) for n in found.stages)]
         for figure, places in (("foreground_psnr", 2), ("iou", 3)):
             change = difference(found, network, arm, figure)

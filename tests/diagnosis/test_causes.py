@@ -9,6 +9,7 @@ from mouselift.diagnosis.causes import (
     CAUSES,
     VALUE_SENTENCES,
     all_views_alike,
+    each_scale,
     each_view,
     half_pixels,
     moved_centre,
@@ -29,7 +30,13 @@ def test_causes_with_values_have_a_sentence_for_them() -> None:
 def test_every_candidate_is_registered_and_leaves_the_cameras_finite(exact_postures: tuple[Sample, ...]) -> None:
     cameras = CameraArrays.of([view.camera for view in exact_postures[0].views])
     views = len(cameras)
-    found = [*readings(cameras), *half_pixels(cameras), *all_views_alike(cameras), *each_view(cameras)]
+    found = [
+        *readings(cameras),
+        *half_pixels(cameras),
+        *all_views_alike(cameras),
+        *each_scale(cameras),
+        *each_view(cameras),
+    ]
     found += [*moved_centres(cameras), *one_view(views, 2), *moved_centre(views, 2), *two_views(cameras, [0, 3])]
     assert len(found) > 100
     for candidate in found:

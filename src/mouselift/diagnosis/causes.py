@@ -313,11 +313,16 @@ def all_views_alike(cameras: CameraArrays) -> Iterator[Candidate]:
     )
 
 
-def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
-    """Every view's image was stretched, or stretched and shifted, in its own way."""
+def each_scale(cameras: CameraArrays) -> Iterator[Candidate]:
+    """Every view's image was scaled in its own way: as many values as `moved_centres`, which may come near it."""
     everyone = tuple(range(len(cameras)))
     yield _fitted("each-scale", everyone, (SCALE,), "principal")
     yield _fitted("each-scale", everyone, (SCALE,))
+
+
+def each_view(cameras: CameraArrays) -> Iterator[Candidate]:
+    """Every view's image was shifted, or scaled and shifted, in its own way."""
+    everyone = tuple(range(len(cameras)))
     yield replace(_fitted("each-shift", everyone, (SHIFT_X, SHIFT_Y)), starts=_shifts_to_one_point)
     yield replace(_fitted("each-scale-shift", everyone, (SCALE, SHIFT_X, SHIFT_Y)), starts=starts_from_positions)
 

@@ -294,7 +294,7 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     cameras = problem[0][0]
     left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.residual.loss)
     blamed = [f.candidate.views[0] for f in left_out[:_BLAMED]]
-    simple = [*causes.all_views_alike(cameras), *causes.moved_centres(cameras)]
+    simple = [*causes.all_views_alike(cameras), *causes.moved_centres(cameras), *causes.each_scale(cameras)]
     for view in blamed[:2]:
         simple += [*causes.one_view(len(cameras), view), *causes.moved_centre(len(cameras), view)]
     coarse = fits(simple, problem, possible, quick=True)

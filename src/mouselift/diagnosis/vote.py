@@ -15,7 +15,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.causes import copies, each_view, readings
+from mouselift.diagnosis.causes import copies, each_scale, each_view, readings
 from mouselift.diagnosis.fit import in_front, undo
 from mouselift.diagnosis.search import Problem
 from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, sampson_residuals
@@ -124,7 +124,7 @@ def _one_intrinsics(problem: Problem) -> Iterator[Candidate]:
     """Where every sample states the same intrinsics for all its views: each view's own, guessed from its silhouette."""
     numbers = [np.concatenate([cameras.focal, cameras.principal], axis=1) for cameras, _ in problem]
     if max(float(np.ptp(rows, axis=0).max()) for rows in numbers) < 1e-6:
-        for candidate in each_view(problem[0][0]):
+        for candidate in (*each_scale(problem[0][0]), *each_view(problem[0][0])):
             if candidate.start is not None:
                 yield replace(candidate, code="one-intrinsics")
 
