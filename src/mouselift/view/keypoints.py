@@ -14,6 +14,8 @@ from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.keypoints.on_mask import on_mask
 
 Laid = Literal["on", "off", "unknown"]
+_MOST_NAMED = 6  # in a note
+_MOST_CAMERAS = 3  # of a keypoint in a note
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +33,25 @@ class ScenePoint:
         if self.off:
             return "off"
         return "on" if self.compared else "unknown"
+
+
+def keypoint_note(points: Sequence[ScenePoint]) -> str:
+    """What the colours say, in one sentence or two; "" of no points."""
+    if not points:
+        return ""
+    compared = [point for point in points if point.compared]
+    if not compared:
+        return f"Keypoints: {len(points)}, grey: the subject is cut in all views, so nothing is known."
+    off = [point for point in compared if point.off]
+    said = f"Keypoints: {len(compared) - len(off)} of {len(compared)} lie on every alpha (green)."
+    named = "; ".join(f"{point.name} off {_some(point.off, _MOST_CAMERAS)}" for point in off[:_MOST_NAMED])
+    more = f"; and {len(off) - _MOST_NAMED} more" if len(off) > _MOST_NAMED else ""
+    return f"{said} Red: {named}{more}." if off else said
+
+
+def _some(names: Sequence[str], most: int) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return f"{', '.join(names[:most])}{more}"
 
 
 def laid_on(view: View, keypoints: SampleKeypoints) -> list[Laid]:

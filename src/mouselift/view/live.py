@@ -32,11 +32,14 @@ from mouselift.media.png import read_png
 from mouselift.ranges import PORTS
 from mouselift.reconstruct.record import CAMERAS, SPLATS
 from mouselift.view.gate import Gate, check_host
+from mouselift.view.keypoints import keypoint_note
 from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
 from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
 _BLUE = (10, 132, 255)
 _ROOT = "/sample"
+_KEYPOINT_COLOURS = {"on": (31, 160, 92), "off": (232, 17, 45), "unknown": (139, 143, 150)}
+_BALL = 0.008  # radius of a keypoint's ball, in a scene's radii
 
 
 class Served(contextlib.AbstractContextManager["Served"]):
@@ -103,6 +106,8 @@ class LiveView(Served):
     def __init__(self, path: Path, host: str = "127.0.0.1", port: int = 8080, sample: str | None = None) -> None:
         self.folders = find_samples(path)
         first = index_of(path, [folder.name for folder in self.folders], sample)
+        self._boxes: dict[str, Any] = {}
+        self._drawn: dict[str, Any] = {}
         super().__init__(len(self.folders), first, host, port)
 
     def show(self, index: int) -> None:
@@ -111,11 +116,28 @@ class LiveView(Served):
         sample = load_sample(folder, colours=True)
         self.clear()
         if not sample.views:
+            self._switches({})
             self.words.content = text(folder.name, ["None of its views can be shown; `mouselift audit` says why."])
             return
         scene = scene_of(sample)
-        draw(self.server.scene, scene)
-        self.words.content = text(scene.title, [f"{index + 1} of {len(self.folders)}", scene.note])
+        self._switches(draw(self.server.scene, scene))
+        said = filter(None, (scene.note, keypoint_note(scene.keypoints)))
+        self.words.content = text(scene.title, [f"{index + 1} of {len(self.folders)}", *said])
+
+    def _switches(self, drawn: dict[str, Any]) -> None:
+        """A box for each part that can be hidden; it keeps its state from sample to sample."""
+        self._drawn = drawn
+        for part in drawn:
+            if part not in self._boxes:
+                self._boxes[part] = self.server.gui.add_checkbox(part, True)
+                self._boxes[part].on_update(lambda event, part=part: self._hide_or_show(part))
+        for part, box in self._boxes.items():
+            box.visible = part in drawn
+            self._hide_or_show(part)
+
+    def _hide_or_show(self, part: str) -> None:
+        if part in self._drawn:
+            self._drawn[part].visible = self._boxes[part].value
 
 
 @dataclass(frozen=True)
@@ -180,13 +202,14 @@ def _sentence(note: str) -> str:
     return f"{note[0].upper()}{note[1:]}."
 
 
-def draw(api: Any, scene: Scene) -> None:
-    """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates."""
+def draw(api: Any, scene: Scene) -> dict[str, Any]:
+    """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates. Those that can be hidden, by name."""
+    parts: dict[str, Any] = {}
     origin = scene.local(np.zeros((1, 3)))[0]
     api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
     api.add_grid(f"{_ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
     if scene.hull is not None:
-        api.add_point_cloud(
+        parts["hull"] = api.add_point_cloud(
             f"{_ROOT}/hull",
             points=scene.local(scene.hull.points).astype(np.float32),
             colors=scene.hull.colours,
@@ -195,6 +218,23 @@ def draw(api: Any, scene: Scene) -> None:
         )
     for index, camera in enumerate(scene.cameras):
         _draw_camera(api, scene, camera, index)
+    if scene.keypoints:
+        parts["keypoints"] = _draw_keypoints(api, scene)
+    return parts
+
+
+def _draw_keypoints(api: Any, scene: Scene) -> Any:
+    """Balls with names, below one node that hides all."""
+    name = f"{_ROOT}/keypoints"
+    whole = api.add_frame(name, show_axes=False)
+    for index, keypoint in enumerate(scene.keypoints):
+        place = scene.local(keypoint.point[None])[0]
+        colour = _KEYPOINT_COLOURS[keypoint.state]
+        api.add_icosphere(f"{name}/{index}", _BALL, colour, subdivisions=2, position=place, cast_shadow=False)
+        api.add_label(
+            f"{name}/{index} name", keypoint.name, position=place, font_screen_scale=0.8, anchor="bottom-left"
+        )
+    return whole
 
 
 def _draw_camera(api: Any, scene: Scene, camera: SceneCamera, index: int) -> None:

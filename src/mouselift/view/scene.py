@@ -19,6 +19,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Outline, outline_of
 from mouselift.geometry.triangulation import triangulate
 from mouselift.geometry.visual_hull import VisualHull, carve
+from mouselift.view.keypoints import ScenePoint, scene_points
 
 GROUND = 226  # grey behind the subject
 IMAGE_SIDE = 192
@@ -74,6 +75,7 @@ class Scene:
     centre: Vector3  # what an orbit turns about
     radius: float  # of everything, about `centre`
     note: str  # one sentence: what the hull is, or why there is none
+    keypoints: tuple[ScenePoint, ...] = ()  # of the recording, those that were found
 
     def local(self, points: Points3) -> Points3:
         """World points about `centre`, in units of `radius`: what is drawn, whatever the world's unit."""
@@ -88,7 +90,8 @@ def scene_of(sample: Sample) -> Scene:
     hull, note = _hull(sample.views, outlines, centre, problem)
     distances = [float(np.linalg.norm(camera.centre - centre)) for camera in cameras]
     images = [on_ground(colours_or_grey(view), view.alpha, IMAGE_SIDE) for view in sample.views]
-    return Scene(sample.id, placed_cameras(cameras, images, distances), hull, centre, max(distances), note)
+    placed = placed_cameras(cameras, images, distances)
+    return Scene(sample.id, placed, hull, centre, max(distances), note, scene_points(sample))
 
 
 def placed_cameras(
