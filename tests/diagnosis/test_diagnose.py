@@ -15,7 +15,7 @@ from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import explain
 from mouselift.diagnosis.causes import readings
 from mouselift.diagnosis.changes import turned
-from mouselift.diagnosis.explain import diagnose
+from mouselift.diagnosis.explain import diagnose, few_views
 from mouselift.diagnosis.fit import fits, lowest
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays
@@ -189,6 +189,17 @@ def test_of_many_views_the_worst_are_looked_at(
         assert found.cause.sentence.startswith("5 of 6 views looked at: ")
         assert found.undone is None  # it would be the four views' cameras
     assert diagnose(sample).cause is None
+
+
+def test_of_many_views_a_copied_calibration_is_looked_at_with_its_copy(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explain, "MOST_VIEWS", 5)
+    for copied in range(6):
+        for original in ((copied + 1) % 6, (copied + 3) % 6):
+            fault = faults.copied_calibration(exact_postures[0], np.random.default_rng(0), pair=(copied, original))
+            few = few_views([fault.sample], [check_sample(fault.sample)])[0]
+            assert {fault.sample.names[original], fault.sample.names[copied]} <= set(few.names)
 
 
 def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample, ...]) -> None:

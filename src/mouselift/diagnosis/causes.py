@@ -273,12 +273,10 @@ def one_pose(cameras: CameraArrays) -> bool:
 def copies(cameras: CameraArrays) -> list[tuple[int, int]]:
     """Pairs of views whose poses are the same to a thousandth of the rig's radius: one is a copy of the other."""
     radius = float(np.linalg.norm(cameras.centre - cameras.centre.mean(axis=0), axis=1).max())
-    return [
-        (a, b)
-        for a, b in combinations(range(len(cameras)), 2)
-        if np.linalg.norm(cameras.centre[a] - cameras.centre[b]) < 1e-3 * max(radius, 1e-300)
-        and np.abs(cameras.R_cam_world[a] - cameras.R_cam_world[b]).max() < 1e-2
-    ]
+    apart = np.linalg.norm(cameras.centre[:, None] - cameras.centre, axis=2)
+    turned = np.abs(cameras.R_cam_world[:, None] - cameras.R_cam_world).max(axis=(2, 3))
+    same = (apart < 1e-3 * max(radius, 1e-300)) & (turned < 1e-2)
+    return [(a, b) for a, b in np.argwhere(np.triu(same, 1)).tolist()]
 
 
 def half_pixels(cameras: CameraArrays) -> Iterator[Candidate]:

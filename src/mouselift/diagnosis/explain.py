@@ -90,15 +90,20 @@ def diagnose_checked(given: Sequence[Sample], checks: Sequence[CameraCheck]) -> 
 def few_views(samples: Sequence[Sample], checks: Sequence[CameraCheck] = ()) -> list[Sample]:
     """The samples with at most `MOST_VIEWS` views, the same of each, spread evenly.
 
-    checks: of the samples; with them a quarter of the views are those that are off most.
+    Views whose poses are copies of one another are among them. checks: of the samples; with them a quarter of the views
+    are those that are off most.
     """
     views = len(samples[0].views)
     if views <= MOST_VIEWS:
         return list(samples)
     off = np.nan_to_num([check.tangency.view_rms_px for check in checks] or [[0.0] * views], nan=0.0).max(axis=0)
     worst = [view for view in np.argsort(-off, kind="stable")[: MOST_VIEWS // 4].tolist() if off[view] > 0]
-    others = [view for view in range(views) if view not in worst]
-    chosen = sorted([*worst, *evenly_spaced(others, MOST_VIEWS - len(worst))])
+    copied = [
+        view for pair in causes.copies(CameraArrays.of([view.camera for view in samples[0].views])) for view in pair
+    ]
+    known = sorted({*worst, *copied[: MOST_VIEWS // 2]})
+    others = [view for view in range(views) if view not in known]
+    chosen = sorted([*known, *evenly_spaced(others, MOST_VIEWS - len(known))])
     return [replace(sample, views=tuple(sample.views[view] for view in chosen)) for sample in samples]
 
 
