@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from mouselift.geometry.camera import Camera
+from mouselift.keypoints.off_mask import facts_of
 from mouselift.keypoints.on_mask import REACH, OnMaskTally, on_mask
 
 T = np.eye(4)
@@ -41,3 +44,17 @@ def test_shares_by_camera_and_by_name() -> None:
     assert tally.share() == 0.5
     assert tally.instants == 2
     assert OnMaskTally(["a"], ("nose",)).share() is None
+
+
+def test_the_points_of_a_whole_surface_are_counted_soon() -> None:
+    """A mesh's corners as keypoints: looking each name up in a list took 20 s for 30,000."""
+    names = [f"corner {k}" for k in range(30_000)]
+    tally = OnMaskTally(["a", "b"], names)
+    tally.seen += 2
+    tally.on += 1
+    began = time.process_time()
+    both = tally.merged(tally).in_order_of(tally)
+    facts = facts_of("a.csv", "anipose", (), both)
+    assert time.process_time() - began < 8  # 0.3 s
+    assert facts.names.keys() == set(names)
+    assert facts.share == 0.5

@@ -26,6 +26,8 @@ class OnMaskTally:
 
     def __init__(self, cameras: Iterable[str], names: Iterable[str]) -> None:
         self.cameras, self.names = tuple(cameras), tuple(names)
+        self._row = {camera: place for place, camera in enumerate(self.cameras)}
+        self._column = {name: place for place, name in enumerate(self.names)}
         self.seen: Int64[Array, "v k"] = np.zeros((len(self.cameras), len(self.names)), dtype=np.int64)
         self.on: Int64[Array, "v k"] = np.zeros_like(self.seen)
         self.instants = 0
@@ -39,12 +41,12 @@ class OnMaskTally:
         known = int(np.isfinite(points).all(axis=1).sum())
         self.lost += len(points) - known
         for camera, mask in zip(cameras, masks, strict=True):
-            if camera.name not in self.cameras:
+            row = self._row.get(camera.name)
+            if row is None:
                 continue
             if mask is None or mask.max(initial=0) < HALF_LEVEL:
                 self.blank += 1
                 continue
-            row = self.cameras.index(camera.name)
             counts, on = on_mask(camera, mask, points)
             self.seen[row] += counts
             self.on[row] += on
@@ -56,7 +58,7 @@ class OnMaskTally:
         names = tuple(dict.fromkeys((*self.names, *other.names)))
         grown = OnMaskTally(cameras, names)
         for part in (self, other):
-            at = np.ix_([cameras.index(camera) for camera in part.cameras], [names.index(name) for name in part.names])
+            at = np.ix_([grown._row[camera] for camera in part.cameras], [grown._column[name] for name in part.names])
             grown.seen[at] += part.seen
             grown.on[at] += part.on
             for count in ("instants", "lost", "beyond", "blank"):
@@ -71,10 +73,10 @@ class OnMaskTally:
 
     def share(self, camera: str | None = None, name: str | None = None) -> float | None:
         """Of the keypoints that count, those on the mask; None of nothing."""
-        rows = slice(None) if camera is None else [self.cameras.index(camera)]
-        columns = slice(None) if name is None else [self.names.index(name)]
-        seen = int(self.seen[rows][:, columns].sum())
-        return int(self.on[rows][:, columns].sum()) / seen if seen else None
+        rows = slice(None) if camera is None else self._row[camera]
+        columns = slice(None) if name is None else self._column[name]
+        seen = int(self.seen[rows, columns].sum())
+        return int(self.on[rows, columns].sum()) / seen if seen else None
 
 
 def on_mask(camera: Camera, mask: Levels, points: Points3) -> tuple[np.ndarray, np.ndarray]:
