@@ -163,6 +163,23 @@ def test_a_record_of_another_kind_is_a_finding(views: object, folder: Path) -> N
     assert {view.cut for view in loaded.views} == {None}
 
 
+@pytest.mark.parametrize(
+    ("value", "found"), [("NaN", []), ("Infinity", []), ('"\\ud800"', ["bad-record"]), ("1" + "0" * 40, [])]
+)
+def test_other_json_does_not_take_the_record_away_without_a_word(folder: Path, value: str, found: list[str]) -> None:
+    """Cut views and keypoints went with it."""
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    content["mouselift"] = {"record": {"views": [{"camera": content["frames"][0]["camera"], "cut": True}]}, "note": 0}
+    file.write_text(json.dumps(content).replace('"note": 0', f'"note": {value}'))
+    loaded = load_sample(folder)
+    assert codes(loaded) == found
+    assert loaded.views[0].cut is (None if found else True)
+    del content["mouselift"]  # another tool's file: nothing of ours is lost
+    file.write_text(json.dumps(content | {"note": 0}).replace('"note": 0', f'"note": {value}'))
+    assert codes(load_sample(folder)) == []
+
+
 def test_colours_that_are_cut_short_are_a_finding(folder: Path) -> None:
     file = sorted((folder / "images").iterdir())[0]
     file.write_bytes(file.read_bytes()[:-40])

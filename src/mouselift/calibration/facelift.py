@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import msgspec
 import numpy as np
@@ -193,6 +193,13 @@ class _Provenance(msgspec.Struct):
     repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
     keypoints: Any = None  # of the recording, in the sample's world
     plan: msgspec.Raw = msgspec.Raw(b"")  # not decoded: the file's largest part
+    unread: ClassVar[bool] = False
+
+
+class _Unread(_Provenance):
+    """Something stands there, and cannot be read."""
+
+    unread: ClassVar[bool] = True
 
 
 class SampleFile(msgspec.Struct):
@@ -205,7 +212,17 @@ class SampleFile(msgspec.Struct):
 def read_sample_file(file: Path) -> SampleFile:
     """CalibrationError where the file is missing, is no JSON object, or lists no frames; entries are not checked."""
     frames, content = _read_frames(file, SampleFile)
-    return content if isinstance(content, SampleFile) else SampleFile(frames)
+    return content if isinstance(content, SampleFile) else SampleFile(frames, _own(content.get("mouselift")))
+
+
+def _own(content: Any) -> _Provenance | None:
+    """mouselift's part of a file that is other JSON elsewhere: of a NaN in it is known as little as of null."""
+    if not isinstance(content, dict):
+        return None
+    try:
+        return json_as(msgspec.json.encode(content), _Provenance)
+    except (ValueError, OverflowError):  # text that is no UTF-8, integers beyond 64 bits
+        return _Unread()
 
 
 def check_frame(sample: str, file: Path, index: int, frame: Any) -> tuple[ViewEntry | None, list[Finding]]:

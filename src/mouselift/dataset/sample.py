@@ -185,6 +185,9 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     record, preset = _own_record(content)
     frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
     findings: list[Finding] = []
+    if content.mouselift is not None and content.mouselift.unread:
+        text = f"{file}: mouselift: not as mouselift writes it (text that is no UTF-8?); nothing of it is read"
+        findings.append(Finding.of("bad-record", text, sample=name))
     cut = _known_cuts(record)
     if cut is None:
         text = f"{file}: mouselift.record.views: expected cameras by name, got {short(record['views'])}"
