@@ -133,6 +133,9 @@ def test_labels_alone_change_no_verdict_and_are_doubted(audited: Callable[..., D
     assert "another calibration, world, unit or frame numbering, or the cameras" in finding.message
     assert "keypoints-off-mask" in audit.sentence
     assert audit.counts["keypoints-off-mask"].samples == 5
+    shares = [found.value or 0.0 for found in audit.counts["keypoints-off-mask"].worst]
+    assert shares == sorted(shares)  # of a least share the lowest is the worst
+    assert shares[0] < shares[-1]
 
 
 def test_keypoints_of_another_frame(samples: list[Sample]) -> None:

@@ -299,10 +299,14 @@ class Collected:
 
 
 def _rank(finding: Finding) -> tuple[int, float, str]:
-    """The worst first (by severity, then by how far beyond the limit); by name where they are equally bad."""
+    """The worst first (by severity, then by how far beyond the limit); by name where they are equally bad.
+
+    A limit that values must not fall below (shares, coverages, counts of planes) is passed to the other side.
+    """
     ratio = 1.0
     if finding.value is not None and finding.limit is not None:
-        ratio = abs(finding.value) / abs(finding.limit) if finding.limit else abs(finding.value)
+        value, limit = abs(finding.value), abs(finding.limit)
+        ratio = max(value / limit, limit / value if value else np.inf) if limit else value
     return -_GRAVITY[finding.severity], -ratio if np.isfinite(ratio) else -np.inf, finding.sample or ""
 
 
