@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mouselift.audit.dataset import audit_dataset
+from mouselift.audit.dataset import Collected, audit_dataset
 from mouselift.audit.keypoints import LabelledRecordings, compare_keypoints, recording_findings
-from mouselift.audit.result import DatasetAudit, encode_audit, read_audit
+from mouselift.audit.leaks import Likeness
+from mouselift.audit.result import DatasetAudit, SampleReport, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
@@ -133,9 +134,6 @@ def test_labels_alone_change_no_verdict_and_are_doubted(audited: Callable[..., D
     assert "another calibration, world, unit or frame numbering, or the cameras" in finding.message
     assert "keypoints-off-mask" in audit.sentence
     assert audit.counts["keypoints-off-mask"].samples == 5
-    shares = [found.value or 0.0 for found in audit.counts["keypoints-off-mask"].worst]
-    assert shares == sorted(shares)  # of a least share the lowest is the worst
-    assert shares[0] < shares[-1]
 
 
 def test_keypoints_of_another_frame(samples: list[Sample]) -> None:
@@ -240,3 +238,12 @@ def test_a_record_is_read_back(make_exact: Make) -> None:
     for wrong in (3, {}, {"points": []}, {"points": {}}, {"points": {"a": [1, 2]}}, {"points": {"a": [1, 2, "x"]}}):
         with pytest.raises(ValueError, match="expected"):
             SampleKeypoints.from_record(wrong)
+
+
+def test_of_a_least_share_the_lowest_is_the_worst() -> None:
+    shares, collected = [0.3, 0.0, 0.1], Collected(3)
+    for number, share in enumerate(shares):
+        finding = Finding.of("keypoints-off-mask", "few", sample=f"{number}", value=share, limit=0.35)
+        report = SampleReport(f"{number}", number, [finding], "pass", {}, [])
+        collected.add(number, report, Likeness((), np.zeros(0, dtype=np.uint8)))
+    assert [found.value for found in collected.counts["keypoints-off-mask"].worst] == sorted(shares)
