@@ -242,6 +242,8 @@ def test_samples_come_in_runs_and_never_across_a_jump() -> None:
     assert len(sparse.instants) == 60
     assert choose_frames(range(4), 60, 5).instants == (0, 1, 2, 3)
     assert len(choose_frames(range(30), 60, 5).instants) == 20
+    assert choose_frames(range(19), 60, 5, fewest=10).instants == tuple(range(19))
+    assert choose_frames(range(20), 60, 5, fewest=10).instants == tuple(range(5, 15))
 
 
 @pytest.mark.parametrize(

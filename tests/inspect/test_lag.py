@@ -64,12 +64,20 @@ def test_a_resting_animal_decides_nothing(record: Callable[..., Path]) -> None:
 
 def test_masks_of_every_third_frame_cannot_decide(record: Callable[..., Path]) -> None:
     found = inspect_capture(
-        load_capture(record([0.6 + k / 25 for k in range(12)], every=3)), InspectOptions(instants=12, lag=2)
+        load_capture(record([0.6 + k / 25 for k in range(12)], every=3)), InspectOptions(instants=12, lag=1)
     )
     assert found.lag == ()
     assert found.instants == (0, 3, 6, 9)
-    assert "masks of 5 consecutive frames" in found.lag_said
+    assert "masks of 3 consecutive frames" in found.lag_said
     assert "mouselift mask" in found.lag_said
+
+
+def test_a_recording_too_short_for_lag_is_looked_at_whole(record: Callable[..., Path]) -> None:
+    """With the neighbours that lag needs, two of its twelve instants would be left, and no path to speak of."""
+    found = inspect_capture(load_capture(record([0.6 + k / 25 for k in range(12)])), InspectOptions())
+    assert found.instants == tuple(range(12))
+    assert found.lag == ()
+    assert found.lag_said == "Not measured: it needs 20 frames, the recording has 12."
 
 
 def test_no_lag_asked_for(steady: Path) -> None:

@@ -87,7 +87,7 @@ def _inspect(
 ) -> Inspection:
     continuous = isinstance(source, CaptureSource)  # a dataset's samples have each their own world: nothing to follow
     lag = options.lag if continuous else 0
-    chosen = choose_frames(masked_frames(source), options.instants, lag, capture.jumps)
+    chosen = choose_frames(masked_frames(source), options.instants, lag, capture.jumps, MIN_INSTANTS)
     gathered = _gather(source, chosen, runs_on, progress)
     recorded = _recorded(capture, source)
     cameras = [r.camera for r in recorded]
@@ -255,9 +255,12 @@ def _lags(
     if lag == 0:
         return (), "Not measured: --lag 0.", []
     if chosen.reach == 0:
+        needed = 2 * lag + MIN_INSTANTS
+        if len(advice.frames) < needed:
+            return (), f"Not measured: it needs {needed} frames, the recording has {len(advice.frames)}.", []
         said = (
-            f"Not measured: it needs masks of {2 * lag + 1} consecutive frames, and there are none. "
-            f"{advice.more_masks(gathered.positions)}"
+            f"Not measured: it needs {MIN_INSTANTS} instants with masks of {2 * lag + 1} consecutive frames, and there "
+            f"are not so many. {advice.more_masks(gathered.positions)}"
         )
         return (), said, []
     moving = len(gathered.tables)

@@ -35,16 +35,19 @@ class ChosenFrames:
     reach: int  # neighbours that were read on either side of every instant; 0: there are none
 
 
-def choose_frames(available: Sequence[int], count: int, reach: int, jumps: Collection[int] = ()) -> ChosenFrames:
+def choose_frames(
+    available: Sequence[int], count: int, reach: int, jumps: Collection[int] = (), fewest: int = 1
+) -> ChosenFrames:
     """About `count` instants over the `available` frames (ascending).
 
-    Where the recording has them, every instant comes with `reach` consecutive frames on both sides (for lag), none
-    of them across a jump (`jumps`: the first frames after it). Else reach is 0 and the instants stand alone.
+    Where the recording has `fewest` of them, every instant comes with `reach` consecutive frames on both sides (for
+    lag), none of them across a jump (`jumps`: the first frames after it). Else reach is 0 and the instants stand alone:
+    with neighbours, only the middle of a short recording would be looked at.
     """
     numbers = np.asarray(available, dtype=np.int64)
     if reach > 0:
         whole = _with_neighbours(numbers, reach, jumps)
-        if whole.size:
+        if whole.size >= min(fewest, count):
             instants = _runs(whole, count)
             read = sorted({frame for at in instants for frame in range(at - reach, at + reach + 1)})
             return ChosenFrames(tuple(read), tuple(instants), reach)

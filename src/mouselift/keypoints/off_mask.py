@@ -43,9 +43,9 @@ class KeypointFacts(msgspec.Struct, frozen=True):
             return " ".join(filter(None, ("nothing could be compared.", self.not_compared)))
         cameras = ", ".join(f"{name} {share:.0%}" for name, share in self.cameras.items())
         names = ", ".join(f"{name} {share:.0%}" for name, share in list(self.names.items())[:_NAMED])
-        more = " ..." if len(self.names) > _NAMED else ""
+        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
         said = (
-            f"{self.share:.0%} on the masks at {self.instants:,} instants ({self.words}).",
+            f"{self.share:.0%} on the masks at {_some(self.instants, 'instant', '{}')} ({self.words}).",
             f"By camera, worst first: {cameras}. By keypoint: {names}{more}.",
             *self.notes,
             self.not_compared,
