@@ -101,3 +101,14 @@ def test_paths_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to("loop")
     assert lies_inside(tmp_path, tmp_path / "loop")
     assert not is_file(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("named", ["images/" + "a" * 300, "images/a\0b"])
+def test_an_image_at_a_path_that_is_none_is_refused(named: str, sample: Path) -> None:
+    file = sample / CAMERAS_FILE
+    content = json.loads(file.read_bytes())
+    content["frames"][1]["file_path"] = named
+    file.write_text(json.dumps(content))
+    assert {finding.severity for finding in load_sample(sample).findings} >= {"error"}
+    with pytest.raises(DatasetError, match=r"frames\[1\]: file_path"):
+        read_sample(sample)

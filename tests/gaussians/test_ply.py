@@ -97,6 +97,7 @@ def test_no_splats_at_all(tmp_path: Path) -> None:
         (b"element vertex 7", b"element vertex 8", "cut short"),
         (b"element vertex 7", b"element vertex 6", r"the header \(6 of vertex\), got 248 bytes more; .* text mode"),
         (b"element vertex 7", b"element vertex many", "element vertex COUNT"),
+        (b"element vertex 7", b"element vertex " + b"7" * 5000, "element vertex COUNT.*7\\.\\.\\."),
         (b"element vertex 7", b"element point 7", "expected an element `vertex`, got point"),
         (b"ply\nformat", b"ply\nproperty float x\nformat", "below an element; got `property float x`"),
         (b"property float opacity", b"property float density", "lack opacity"),

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.errors import DatasetError
+from mouselift.media.decoding import decoded
 from mouselift.media.png import decode_png, encode_png, read_png
 
 
@@ -116,3 +117,11 @@ def test_damage_is_refused(tmp_path: Path) -> None:
         read_png(tmp_path / "gone.png")
     with pytest.raises(DatasetError, match="broken: expected a PNG file"):
         decode_png(bytes(flipped), "broken")
+
+
+def test_a_chunk_longer_than_its_file_is_no_image() -> None:
+    """OpenCV makes room for what it says, up to 2 GB."""
+    data = bytearray(encode_png(np.full((16, 16, 4), 200, np.uint8)))
+    assert decoded(bytes(data)) is not None
+    struct.pack_into(">I", data, data.index(b"IDAT") - 4, 0x71300112)
+    assert decoded(bytes(data)) is None

@@ -106,7 +106,7 @@ def read_sample(folder: Path) -> Sample:
         image = folder / view.file_path
         if not lies_inside(folder, image):
             raise DatasetError(f"{where}: file_path {view.file_path!r}: {_OUTSIDE.format(image)}")
-        if not image.is_file():
+        if not is_file(image):
             raise DatasetError(f"{where}: file_path: no such image: {image}")
         check_size(where, image, view.camera, _png_size(image))
     found = tuple(View(v.camera.name, v.camera, path=folder / v.file_path) for v in views)
@@ -320,7 +320,8 @@ def _image_path(folder: Path, file_path: str) -> tuple[Path, str]:
     path = Path(f"{folder}/{file_path}")
     parts = PureWindowsPath(file_path).parts if "\\" in file_path else PurePosixPath(file_path).parts
     if not lies_inside(folder, path):
-        return path, f"file_path {file_path!r}: {_OUTSIDE.format(os.path.realpath(path))}"
+        end = file_path if "\0" in file_path else os.path.realpath(path)  # which takes no NUL
+        return path, f"file_path {file_path!r}: {_OUTSIDE.format(end)}"
     if is_file(path):
         return path, ""
     tried = [folder.joinpath(*parts[k:]) for k in range(len(parts)) if not PurePath(parts[k]).is_absolute()]

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.errors import DatasetError
+from mouselift.foreign import short_text
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -22,6 +23,7 @@ _TYPES = {
     "double": "f8", "float64": "f8",
 }  # fmt: skip
 _ORDERS = {"ascii": "=", "binary_little_endian": "<", "binary_big_endian": ">"}
+_MOST_DIGITS = 15  # of a count: Python refuses to read 4,300
 _LONGEST_HEADER = 1 << 20  # comments may hold whole JSON documents
 _POINTER = b"version https://git-lfs"
 
@@ -109,8 +111,9 @@ def _elements(lines: list[list[str]], path: Path) -> tuple[Element, ...]:
     found: list[tuple[str, int, list[Property]]] = []
     for line in lines:
         if line[:1] == ["element"]:
-            if len(line) != 3 or not line[2].isdigit():
-                raise DatasetError(f"{path}: expected `element {' '.join(line[1:2])} COUNT`, got `{' '.join(line)}`")
+            if len(line) != 3 or not line[2].isdigit() or len(line[2]) > _MOST_DIGITS:
+                name, got = short_text(" ".join(line[1:2])), short_text(" ".join(line))
+                raise DatasetError(f"{path}: expected `element {name} COUNT`, got `{got}`")
             found.append((line[1], int(line[2]), []))
         elif line[:1] == ["property"]:
             own = _property(line)

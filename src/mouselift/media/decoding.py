@@ -76,10 +76,15 @@ def decoded_upright(data: bytes, as_stored: bool = False) -> Array | None:
 
 
 def _without_extras(data: bytes) -> bytes:
-    """A PNG less the chunks that no pixel depends on: libpng complains on the terminal about Blender's EXIF."""
+    """A PNG less the chunks that no pixel depends on: libpng complains on the terminal about Blender's EXIF.
+
+    Nothing of a file whose chunks say that they are longer than it is: OpenCV would make room for 2 GB.
+    """
     parts, at, extras = [SIGNATURE], len(SIGNATURE), False
     while at + 12 <= len(data):
         end = at + 12 + struct.unpack_from(">I", data, at)[0]
+        if end > len(data):
+            return b""
         if data[at + 4 : at + 8] in _PIXEL_CHUNKS:
             parts.append(data[at:end])
         else:
