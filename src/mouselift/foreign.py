@@ -9,7 +9,7 @@ import io
 import json
 import math
 import tomllib
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, TypeVar
 from xml.etree import ElementTree
 
@@ -166,6 +166,11 @@ def short(value: Any, most: int = 80) -> str:
 def short_text(value: object, most: int = 200) -> str:
     """Of an error or a type that may quote a whole file; the first line."""
     return _cut(str(value).split("\n")[0], most) or type(value).__name__
+
+
+def first_few(names: Sequence[str], most: int) -> str:
+    """For a message: "a, b and 3 more"."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
 def _cut(text: str, most: int) -> str:

@@ -8,7 +8,7 @@ import msgspec
 
 from mouselift.dataset.collection import COLLECTION, is_collection, read_collection
 from mouselift.findings import Finding
-from mouselift.foreign import json_as
+from mouselift.foreign import first_few, json_as
 
 _FILE = "dataset.json"
 _NAMED = 4  # recordings that a message names
@@ -36,11 +36,11 @@ def unfinished(path: Path) -> list[Finding]:
     stopped = [dataset for dataset in _datasets(path) if not _described(dataset).complete]
     if stopped:
         said = "the preparation was" if len(stopped) == 1 else f"{len(stopped)} preparations were"
-        where = _listed([str(dataset / _FILE) for dataset in stopped])
+        where = first_few([str(dataset / _FILE) for dataset in stopped], _NAMED)
         found.append(Finding.of("unfinished", f"{where}: {said} not finished; perhaps not all samples are there"))
     failed = read_collection(path).failed if is_collection(path) else []
     if failed:
-        names = _listed([recording.name for recording in failed])
+        names = first_few([recording.name for recording in failed], _NAMED)
         text = f"{path / COLLECTION}: recordings that failed ({len(failed)}), whose samples are not here: {names}"
         found.append(Finding.of("unfinished", text))
     return found
@@ -59,8 +59,3 @@ def _described(dataset: Path) -> _Description:
         return json_as(file.read_bytes(), _Description) if file.is_file() else _Description()
     except ValueError:
         return _Description()
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more

@@ -12,6 +12,7 @@ from mouselift.capture.camera_names import CameraNames
 from mouselift.capture.recordings import MASK_FOLDER, PREPARED, SHOWN, Recording
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.errors import CaptureError
+from mouselift.foreign import first_few
 
 _MOST_FILES = 5000  # of a folder that is counted; a larger one is told by that number
 _EVERYWHERE = re.compile(r"\.|(readme|licen[cs]e|changelog|thumbs\.db|desktop\.ini)", re.IGNORECASE)  # not told of
@@ -55,8 +56,7 @@ def unknown_files(names: CameraNames, used: Collection[Path], said: Sequence[str
             others.append(shown)
     lines = masks[:SHOWN] + ([f"and {len(masks) - SHOWN} more among masks"] if len(masks) > SHOWN else [])
     if others:
-        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-        lines.append(f"{', '.join(others[:SHOWN])}{more}: not what init looks for")
+        lines.append(f"{first_few(others, SHOWN)}: not what init looks for")
     return lines
 
 

@@ -120,7 +120,7 @@ def pool(samples: Sequence[SamplePlanes]) -> PooledTangency | None:
     size, source = float(np.nanmedian([s.size_px for s in known])), all(sample.source for sample in known)
     test, some = _test(planes) if few else None, len(known) >= _LEAST_SAMPLES
     tested = test is not None and bool(np.isfinite(test.limit))
-    rough = planes.rough(total)
+    rough = some and planes.rough(total)
     blamed, repeats = _blamed(planes, FLOOR_PX if tested else LEAST_PX, rough) if some else (None, True)
     if test is not None and tested:
         # Sharper than single cameras' medians: it says whether a camera is wrong, those which.

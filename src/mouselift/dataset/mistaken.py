@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 from mouselift.dataset.collection import CAPTURE_FILE
-from mouselift.foreign import json_as
+from mouselift.foreign import first_few, json_as
 
 _CAMERAS_FILE = "opencv_cameras.json"
 _VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"}  # the commonest: only a hint follows
@@ -29,9 +29,8 @@ def what_it_is(path: Path) -> str:
         return _without_samples(path)
     datasets = sorted({file.parent.parent for file in islice(path.glob(f"[!.]*/[!.]*/{_CAMERAS_FILE}"), _LOOKED_AT)})
     if datasets:
-        more = f" and {len(datasets) - _SHOWN} more" if len(datasets) > _SHOWN else ""
-        names = ", ".join(str(folder) for folder in datasets[:_SHOWN])
-        return f"this folder holds datasets ({names}{more}): give one of them"
+        names = first_few([str(folder) for folder in datasets], _SHOWN)
+        return f"this folder holds datasets ({names}): give one of them"
     if (path / "masks.json").is_file():
         return f"these are masks of a recording: `mouselift prepare {shlex.quote(str(path.parent))} OUT` uses them"
     if (path / "images").is_dir():

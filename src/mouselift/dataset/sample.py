@@ -30,7 +30,7 @@ from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
-from mouselift.foreign import short
+from mouselift.foreign import first_few, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import SampleKeypoints
@@ -399,10 +399,9 @@ def _without_copies(sample: str, views: Sequence[View]) -> tuple[list[View], lis
             copies.append((view.name, earlier.name))
     if not copies:
         return kept, []
-    named = ", ".join(f"{copy} (of {earlier})" for copy, earlier in copies[:_NAMED])
-    more = f" and {len(copies) - _NAMED} more" if len(copies) > _NAMED else ""
+    named = first_few([f"{copy} (of {earlier})" for copy, earlier in copies], _NAMED)
     text = f"{sample}: {len(copies)} of {len(views)} views have an earlier one's camera and image, and are left out of "
-    text += f"all other checks: {named}{more}"
+    text += f"all other checks: {named}"
     return kept, [Finding.of("same-view", text, camera=copies[0][0], sample=sample, value=float(len(copies)))]
 
 

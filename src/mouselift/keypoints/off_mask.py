@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from mouselift.foreign import first_few
 from mouselift.keypoints.on_mask import OnMaskTally
 
 # From `python benchmarks/keypoints_on_mask.py 3` (docs/guides/inspect.md). Labels off by up to 4 mm an axis: with masks
@@ -42,11 +43,10 @@ class KeypointFacts(msgspec.Struct, frozen=True):
         if self.share is None:
             return " ".join(filter(None, ("nothing could be compared.", self.not_compared)))
         cameras = ", ".join(f"{name} {share:.0%}" for name, share in self.cameras.items())
-        names = ", ".join(f"{name} {share:.0%}" for name, share in list(self.names.items())[:_NAMED])
-        more = f" and {len(self.names) - _NAMED} more" if len(self.names) > _NAMED else ""
+        names = first_few([f"{name} {share:.0%}" for name, share in self.names.items()], _NAMED)
         said = (
             f"{self.share:.0%} on the masks at {_some(self.instants, 'instant', '{}')} ({self.words}).",
-            f"By camera, worst first: {cameras}. By keypoint: {names}{more}.",
+            f"By camera, worst first: {cameras}. By keypoint: {names}.",
             *self.notes,
             self.not_compared,
         )

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from mouselift.array_types import Array
 from mouselift.errors import MaskError
+from mouselift.foreign import first_few
 from mouselift.media.images import NumberedImages
 from mouselift.media.orientation import UPRIGHT, Orientation
 
@@ -61,7 +62,7 @@ def choose_object(
 
     MaskError where the chosen one is not there.
     """
-    shown = ", ".join(objects[:8]) + (f" and {len(objects) - 8} more" if len(objects) > 8 else "")
+    shown = first_few(objects, 8)
     if chosen is not None:
         if str(chosen) not in objects:
             raise MaskError(f"{path}: mask_object = {chosen!r} is not among its {kind}: {shown}")

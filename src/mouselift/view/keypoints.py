@@ -10,6 +10,7 @@ import numpy as np
 
 from mouselift.array_types import Vector3
 from mouselift.dataset.sample import Sample, View
+from mouselift.foreign import first_few
 from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.keypoints.on_mask import on_mask
 
@@ -44,14 +45,9 @@ def keypoint_note(points: Sequence[ScenePoint]) -> str:
         return f"Keypoints: {len(points)}, grey: the subject is cut in all views, so nothing is known."
     off = [point for point in compared if point.off]
     said = f"Keypoints: {len(compared) - len(off)} of {len(compared)} lie on every alpha (green)."
-    named = "; ".join(f"{point.name} off {_some(point.off, _MOST_CAMERAS)}" for point in off[:_MOST_NAMED])
+    named = "; ".join(f"{point.name} off {first_few(point.off, _MOST_CAMERAS)}" for point in off[:_MOST_NAMED])
     more = f"; and {len(off) - _MOST_NAMED} more" if len(off) > _MOST_NAMED else ""
     return f"{said} Red: {named}{more}." if off else said
-
-
-def _some(names: Sequence[str], most: int) -> str:
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return f"{', '.join(names[:most])}{more}"
 
 
 def laid_on(view: View, keypoints: SampleKeypoints) -> list[Laid]:
