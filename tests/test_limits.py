@@ -21,7 +21,7 @@ from mouselift.calibration.dannce_files import load_mat
 from mouselift.calibration.jarvis import read_jarvis
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError, DatasetError, VideoError
-from mouselift.foreign import json_of, numbers, toml_of, whole_numbers, yaml_of
+from mouselift.foreign import doubles, json_of, numbers, toml_of, whole_numbers, yaml_of
 from mouselift.limits import IMAGE_SIDE, check_image_size, limited_bytes
 from mouselift.media.images import read_image, read_values
 from mouselift.media.png import read_alpha, read_png
@@ -91,7 +91,8 @@ def test_the_limit_of_images_says_what_it_is() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cols", "last"), [("-1", "1.0"), ("2", "1.0"), ("99999999999", "1.0"), ("3", "x"), ("3", ".nan")]
+    ("cols", "last"),
+    [("-1", "1.0"), ("2", "1.0"), ("true", "1.0"), ("99999999999", "1.0"), ("3", "x"), ("3", ".nan"), ("3", "true")],
 )
 def test_matrices_whose_sizes_lie_are_refused(cols: str, last: str, tmp_path: Path) -> None:
     (tmp_path / "Camera_A.yaml").write_text(MATRIX.format(cols=3, last="1.0"))
@@ -178,9 +179,13 @@ def test_pickles_that_ask_for_memory_are_refused(data: bytes, tmp_path: Path) ->
 def test_numbers_of_other_programs() -> None:
     assert numbers([[1, 2.5]], (1, 2)).tolist() == [[1.0, 2.5]]
     assert whole_numbers([640, 480.0], 1, IMAGE_SIDE) == [640, 480]
-    for value in ([10**400], [float("inf")], ["1"], [[1], [1, 2]], None, [True], {"a": 1}, [1e13], [None]):
+    for value in ([10**400], [float("inf")], ["1"], [[1], [1, 2]], None, [True], {"a": 1}, [1e13], [None], [True, 1]):
         with pytest.raises(ValueError, match="expected"):
             numbers(value)
+    for value in ([[1, 2], (3, False)], [1.0, "2"], ["1", None], np.array([True]), "[" * 10_000):
+        with pytest.raises(ValueError, match="expected numbers, got"):
+            doubles(value)
+    assert np.isnan(doubles([[1, None]])[0, 1])
     with pytest.raises(ValueError, match=r"shape \(3, None\)"):
         numbers([1.0], (3, None))
     with pytest.raises(ValueError, match="size: expected whole numbers from 1"):

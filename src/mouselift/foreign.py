@@ -125,15 +125,7 @@ def numbers(value: Any, shape: Shape | None = None, name: str = "", most: float 
 
 
 def _numbers(value: Any, shape: Shape | None, most: float) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind == "O":  # whole numbers beyond 64 bits, or lists of several lengths
-            array = np.asarray(value, dtype=np.float64)
-        if array.dtype.kind not in "iuf":
-            raise ValueError(f"expected numbers, got {short(value)}")
-        out = array.astype(np.float64)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
-        raise ValueError(str(error) if "expected" in str(error) else f"expected numbers: {error}") from None
+    out = doubles(value)
     if shape is not None and (
         out.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, out.shape, strict=True))
     ):
@@ -143,6 +135,37 @@ def _numbers(value: Any, shape: Shape | None, most: float) -> np.ndarray:
     if not (np.abs(out) <= most).all():
         raise ValueError(f"expected numbers up to {most:g}, got {short(out.tolist())}")
     return out
+
+
+def doubles(value: Any) -> np.ndarray:
+    """float64 of (nested) numbers or an array; null becomes NaN. ValueError for text, true and false, which NumPy
+    takes for numbers, and for lists of several lengths."""
+    try:
+        if _holds(value, (bool, np.bool_, str, bytes)):
+            raise ValueError(f"expected numbers, got {short(value)}")
+        array = np.asarray(value)
+        if array.dtype.kind == "O":  # null, whole numbers beyond 64 bits, or lists of several lengths
+            array = np.asarray(value, dtype=np.float64)
+        if array.dtype.kind not in "iuf":
+            raise ValueError(f"expected numbers, got {short(value)}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise ValueError(str(error) if "expected" in str(error) else f"expected numbers: {error}") from None
+
+
+def _holds(value: Any, kinds: tuple[type, ...]) -> bool:
+    """Whether nested lists hold a value of these types."""
+    if not isinstance(value, (list, tuple)):
+        return isinstance(value, kinds)
+    found = set(map(type, value))
+    return any(issubclass(each, kinds) for each in found) or (
+        any(issubclass(each, (list, tuple)) for each in found) and any(_holds(each, kinds) for each in value)
+    )
+
+
+def is_whole(value: Any) -> bool:
+    """A whole number. True and false are none, though Python counts them as 1 and 0."""
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def whole_numbers(value: Any, least: int = 0, most: int = 1 << 31, name: str = "") -> list[int]:

@@ -44,6 +44,8 @@ CASES: dict[str, tuple[dict[str, Any], str]] = {
     "K that disagrees by half a pixel": ({"K": [[70, 0, 32.5], [0, 70, 30.5], [0, 0, 1]]}, "k-shape"),
     "3 x 4": ({"w2c": pose(lambda T: T[:3])}, "pose-shape"),
     "pose transposed": ({"w2c": pose(lambda T: T.T)}, "pose-shape"),
+    "text for a number": ({"w2c": [[str(v) for v in row] for row in frame()["w2c"]]}, "pose-shape"),
+    "true for 1": ({"w2c": [*frame()["w2c"][:3], [0, 0, 0, True]]}, "pose-shape"),
     "words": ({"w2c": "identity"}, "pose-shape"),
     "mirrored": ({"w2c": pose(lambda T: np.diag([-1.0, 1, 1, 1]) @ T)}, "mirrored"),
     "scaled by 1 %": ({"w2c": pose(lambda T: np.diag([1.01, 1.01, 1.01, 1]) @ T)}, "not-rotation"),

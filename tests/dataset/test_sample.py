@@ -17,6 +17,7 @@ from mouselift.data.decode import read_cutout
 from mouselift.dataset.alpha_checks import premultiplied
 from mouselift.dataset.sample import Sample, load_sample, mask_from_ground
 from mouselift.geometry.outlines import outline_of
+from mouselift.media.numbered_names import number_of
 
 Edit = Callable[[list[dict[str, Any]]], object]
 
@@ -151,6 +152,9 @@ def test_own_record_says_what_the_sensor_cut(folder: Path) -> None:
     assert loaded.preset == "per-view"
     assert loaded.frame == 7
     assert [view.cut for view in loaded.views] == [False, False, True, False, False, False]
+    content["mouselift"]["record"]["frame"] = True  # which is 1 to Python
+    file.write_text(json.dumps(content))
+    assert load_sample(folder).frame == number_of(folder.name)
 
 
 @pytest.mark.parametrize("views", [3, [1], [{"camera": ["a"], "cut": True}], {"a": 1}])

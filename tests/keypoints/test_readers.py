@@ -108,6 +108,11 @@ def test_sleap(tmp_path: Path) -> None:
     assert found.names == NAMES
     assert np.array_equal(found.points[found.frames == 9][0], POINTS[0])
     assert np.isnan(found.points[2, 2]).all()
+    for change in ({"frame_idx": True}, {"frame_idx": 2.7}, {"instance_groups": [{"points": [["1", "2", "3"]] * 5}]}):
+        with h5py.File(project, "w") as h5:
+            h5["sessions_json"] = [json.dumps({"frame_group_dicts": [groups[0] | change]})]
+        with pytest.raises(CaptureError, match=r"expected (whole )?numbers"):
+            load_keypoints(project, 0.0)
 
 
 def test_what_is_wrong_is_said(tmp_path: Path) -> None:

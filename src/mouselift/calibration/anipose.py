@@ -15,6 +15,7 @@ from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import crops_near, toml_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, no_variant, opencv_camera
 from mouselift.errors import CalibrationError
+from mouselift.foreign import short
 from mouselift.limits import LARGEST_NUMBER
 
 _KEYS = ("name", "size", "matrix", "distortions", "rotation", "translation")
@@ -31,7 +32,7 @@ def read_anipose(path: Path, variant: str | None = None) -> Rig:
     cameras = tuple(camera_of(path, key, table, crops) for key, table in tables.items())
     evidence = [*_said(crops, config, {camera.name for camera in cameras})]
     error = content.get("metadata", {}).get("error") if isinstance(content.get("metadata"), dict) else None
-    if isinstance(error, (int, float)) and abs(error) <= LARGEST_NUMBER:
+    if isinstance(error, (int, float)) and not isinstance(error, bool) and abs(error) <= LARGEST_NUMBER:
         evidence.append(f"{path.name}: its own reprojection error is {error:.3g} px")
     return Rig(path, "anipose", cameras, tuple(evidence))
 
@@ -40,7 +41,7 @@ def camera_of(path: Path, key: str, table: Any, crops: Mapping[str, tuple[int, .
     """The camera of one table; `crops` by camera: x, y[, width, height]. CalibrationError names file and table."""
     where = f"{path}: [{key}]"
     if not isinstance(table, dict):
-        raise CalibrationError(f"{where}: expected a table with {', '.join(_KEYS)}, got {table!r}")
+        raise CalibrationError(f"{where}: expected a table with {', '.join(_KEYS)}, got {short(table)}")
     missing = [name for name in _KEYS if name not in table]
     if missing:
         raise CalibrationError(f"{where}: expected {', '.join(_KEYS)}; missing {', '.join(missing)}")

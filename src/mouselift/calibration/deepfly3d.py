@@ -16,7 +16,7 @@ from mouselift.atomic import visible
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, matrices, opencv_lens, shifted, unrolled
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
-from mouselift.foreign import numbers, short, whole_numbers
+from mouselift.foreign import is_whole, numbers, short, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED
 from mouselift.geometry.lens import BrownConrady
 
@@ -60,7 +60,7 @@ def _cameras_in(content: Any) -> dict[int, dict[str, Any]]:
     return {
         int(key): entry
         for key, entry in content.items()
-        if isinstance(key, (int, np.integer)) and isinstance(entry, dict) and set(_KEYS) <= set(entry)
+        if (is_whole(key) or isinstance(key, np.integer)) and isinstance(entry, dict) and set(_KEYS) <= set(entry)
     }
 
 

@@ -19,7 +19,7 @@ from mouselift.array_types import Matrix4
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, mended_rotation, no_variant
 from mouselift.errors import CalibrationError
 from mouselift.findings import Finding
-from mouselift.foreign import json_as, json_of, short
+from mouselift.foreign import doubles, is_whole, json_as, json_of, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
 from mouselift.limits import LARGEST_NUMBER
@@ -144,7 +144,7 @@ def _view_of_frame(path: Path, index: int, frame: Any) -> ViewEntry:
         raise CalibrationError(f"camera {name!r} ({path}): {error}") from None
     camera = Camera(int(frame["w"]), int(frame["h"]), fx, fy, cx, cy, T, name=name)
     view_id = frame.get("view_id", index)
-    return ViewEntry(camera, file_path, view_id if isinstance(view_id, int) else index)
+    return ViewEntry(camera, file_path, view_id if is_whole(view_id) else index)
 
 
 def _name_of_frame(index: int, frame: Any) -> str:
@@ -181,8 +181,8 @@ def _is_finite(value: Any) -> bool:
 def _matrix(value: Any) -> np.ndarray:
     """Rows of numbers as doubles, infinite beyond any calibration's; empty where they are something else."""
     try:
-        out = np.array(value, dtype=np.float64)
-    except (TypeError, ValueError, OverflowError):
+        out = doubles(value)
+    except ValueError:
         return np.empty(0)
     return np.where(np.abs(out) > LARGEST_NUMBER, np.inf, out)
 

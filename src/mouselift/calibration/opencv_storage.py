@@ -13,7 +13,7 @@ import numpy as np
 
 from mouselift.calibration.rig import content_of
 from mouselift.errors import CalibrationError
-from mouselift.foreign import json_of, numbers, short, xml_of, yaml_of
+from mouselift.foreign import is_whole, json_of, numbers, short, xml_of, yaml_of
 from mouselift.limits import YAML_BYTES, first_bytes
 
 _LARGEST = 64  # rows or columns; the lens has up to 14 numbers
@@ -51,7 +51,7 @@ def storage_of(path: Path) -> dict[str, Any]:
 def matrix_of(name: str, node: dict[str, Any]) -> np.ndarray:
     """rows x cols of one channel of numbers. ValueError where the sizes do not say what `data` holds."""
     rows, columns, data = node.get("rows"), node.get("cols"), node.get("data")
-    if not isinstance(rows, int) or not isinstance(columns, int) or not isinstance(data, list):
+    if not is_whole(rows) or not is_whole(columns) or not isinstance(data, list):
         raise ValueError(f"{name}: expected rows, cols and a list of data, got {short(node)}")
     if not (0 <= rows <= _LARGEST and 0 <= columns <= _LARGEST) or len(data) != rows * columns:
         raise ValueError(f"{name}: {rows} rows and {columns} cols with {len(data)} numbers")

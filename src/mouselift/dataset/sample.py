@@ -30,7 +30,7 @@ from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
-from mouselift.foreign import first_few, short
+from mouselift.foreign import first_few, is_whole, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import SampleKeypoints
@@ -183,7 +183,7 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
         broken = Finding.of("bad-file", str(error), sample=name)
         return Sample(name, (), number_of(name), folder, findings=(broken,))
     record, preset = _own_record(content)
-    frame = record.get("frame") if isinstance(record.get("frame"), int) else number_of(name)
+    frame = record.get("frame") if is_whole(record.get("frame")) else number_of(name)
     findings: list[Finding] = []
     if content.mouselift is not None and content.mouselift.unread:
         text = f"{file}: mouselift: not as mouselift writes it (text that is no UTF-8?); nothing of it is read"

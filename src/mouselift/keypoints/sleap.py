@@ -16,7 +16,7 @@ import numpy as np
 
 from mouselift.calibration.sleap_session import sessions_in
 from mouselift.errors import CalibrationError, CaptureError
-from mouselift.foreign import json_of
+from mouselift.foreign import doubles, json_of, whole_numbers
 from mouselift.hdf5_file import array_of, is_group, member, opened
 from mouselift.keypoints.keypoints import Keypoints, in_order, numbered
 from mouselift.limits import MAT_BYTES
@@ -54,12 +54,12 @@ def _sessions(path: Path, file: Any) -> Keypoints:
     for session in sessions_in(sessions, MAT_BYTES):
         for group in session.get("frame_group_dicts", []):
             placed = [each for each in group["instance_groups"] if each.get("points")]
-            frame = int(group["frame_idx"])
+            (frame,) = whole_numbers([group["frame_idx"]], name="frame_idx")
             if len(placed) > 1 or (placed and frame in found):
                 raise CaptureError(f"{path}: frame {frame}: holds several animals or sessions; expected one")
             if placed:
                 rows = [[np.nan if v is None else v for v in row or (None,) * 3] for row in placed[0]["points"]]
-                found[frame] = np.array(rows, dtype=np.float64).reshape(-1, 3), float(placed[0].get("score") or np.nan)
+                found[frame] = doubles(rows).reshape(-1, 3), float(doubles(placed[0].get("score") or np.nan))
     if not found:
         raise CaptureError(f"{path}: its sessions hold no 3D points; triangulate them, or export points3d.h5")
     frames = np.array(sorted(found), dtype=np.int64)
