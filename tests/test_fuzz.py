@@ -1,4 +1,4 @@
-"""Damaged files end in the project's errors: five of each of 24 readers here, thousands by `benchmarks/fuzz.py`."""
+"""Damaged files end in the project's errors: five of each of 26 readers here, thousands by `benchmarks/fuzz.py`."""
 
 from __future__ import annotations
 
@@ -15,16 +15,18 @@ import fuzz_run
 import mutations
 from fuzz_readers import Reader, readers
 from fuzz_run import Result, Seed, fuzz
+from mat73 import save73
+from mouselift import hdf5_file
 from mouselift.errors import DatasetError
 from mutations import mutated
 
 COUNT = 5
-# One of each decoder that costs little: YAML is slow, HDF5 starts a process a file, checkpoints need torch.
+# One of each decoder; checkpoints need torch.
 NAMES = (
     *("COLMAP text", "COLMAP binary", "nerfstudio", "OpenCV xml", "Caliscope", "DANNCE", "MAMMAL"),
     *("capture.toml", "COCO masks", "masks npy", "masks npz", "masks npz of frames", "times csv", "times npy"),
     *("keypoints csv", "sample", "lists", "collection.json", "ply text", "ply", "splat"),
-    *("data_train.txt", "journals", "train log", "video mp4"),
+    *("data_train.txt", "journals", "train log", "video mp4", "OpenCV yaml", "keypoints h5"),
 )
 FEW = {name: readers()[name] for name in NAMES}
 
@@ -39,6 +41,16 @@ def test_no_reader_ends_in_a_raw_traceback(name: str, tmp_path: Path) -> None:
     found = last(Seed(name, FEW[name], 1, tmp_path), COUNT)
     assert found.failures == []
     assert found.accepted + found.refused == found.inputs == COUNT
+
+
+@pytest.mark.parametrize(
+    ("program", "well"), [("", True), ("1 / 0", False), ("import os; os.kill(os.getpid(), 9)", False), (None, True)]
+)
+def test_the_guard_of_hdf5_judges_alike_forked_and_started(program: str | None, well: bool, tmp_path: Path) -> None:
+    save73(tmp_path / "a.mat", {"a": 1.0})
+    arguments = [str(tmp_path / "a.mat"), "1000", "4", "1e6"]
+    code = hdf5_file._READ_ALL if program is None else program
+    assert fuzz_run._forked(code, arguments) == hdf5_file._ends_well(code, arguments) == well
 
 
 def test_whatever_goes_wrong_is_named_with_its_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

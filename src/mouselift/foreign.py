@@ -10,7 +10,7 @@ import json
 import math
 import tomllib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 from xml.etree import ElementTree
 
 import msgspec
@@ -163,7 +163,7 @@ def _holds(value: Any, kinds: tuple[type, ...]) -> bool:
     )
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: Any) -> TypeGuard[int]:
     """A whole number. True and false are none, though Python counts them as 1 and 0."""
     return isinstance(value, int) and not isinstance(value, bool)
 

@@ -92,9 +92,14 @@ def opened(path: Path, what: str, error: type[MouseliftError] = CalibrationError
 @lru_cache(maxsize=64)
 def _survived(path: Path, _size: int, _changed: int) -> bool:
     """Whether a process that reads all of the file ends by itself. What it cannot read is the caller's to say."""
+    return _ends_well(_READ_ALL, [str(path), str(MAT_BYTES), str(_CPU_SECONDS), str(_BYTES_A_SECOND)])
+
+
+def _ends_well(program: str, arguments: list[str]) -> bool:
+    """Whether a new Python ends by itself, without an error. The fuzzer forks instead (tests/shared/fuzz_run.py)."""
     try:
         done = subprocess.run(
-            [sys.executable, "-c", _READ_ALL, str(path), str(MAT_BYTES), str(_CPU_SECONDS), str(_BYTES_A_SECOND)],
+            [sys.executable, "-c", program, *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             timeout=_WALL_SECONDS, check=False,
         )  # fmt: skip
