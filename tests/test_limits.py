@@ -201,7 +201,15 @@ def test_texts_of_other_programs() -> None:
     for data in (b"a = 1\na = 2", b"a = " + b"[" * 5000, b"\xff"):
         with pytest.raises(ValueError):  # noqa: PT011  the words are those of the library
             toml_of(data)
-    for text in ("a: 1\na: 2", "[" * 3000, "!!python/object:os.system 1", "a: &x [*x]\n b"):
+    assert yaml_of("[" * 64 + "]" * 64)
+    for text in (
+        "a: 1\na: 2",
+        "[" * 65 + "]" * 65,
+        "- " * 3000,
+        "[" * 3000,
+        "!!python/object:os.system 1",
+        "a: &x [*x]\n b",
+    ):
         with pytest.raises(ValueError, match=r"YAML|twice|deeply"):
             yaml_of(text)
 

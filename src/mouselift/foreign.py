@@ -20,6 +20,7 @@ from mouselift.limits import LARGEST_NUMBER
 
 Shape = tuple[int | None, ...]  # None: any length
 T = TypeVar("T")
+_YAML_DEPTH = 64  # brackets in one another; matrices and lists of names have 2
 
 
 def json_of(data: bytes | str) -> Any:
@@ -83,6 +84,11 @@ def yaml_of(text: str) -> Any:
             if len({str(key) for key in keys}) < len(keys):
                 raise ValueError(f"line {node.start_mark.line + 1}: a key stands twice")
             return super().construct_mapping(node, deep)
+
+        def fetch_flow_collection_start(self, TokenClass: Any) -> None:
+            if self.flow_level >= _YAML_DEPTH:  # PyYAML looks at every open bracket at each token: 0.6 s of "[[[..."
+                raise RecursionError
+            super().fetch_flow_collection_start(TokenClass)
 
     def matrix(loader: Loader, node: Any) -> dict[Hashable, Any]:
         return loader.construct_mapping(node, deep=True)

@@ -85,6 +85,21 @@ def test_files_of_opencv_that_say_too_little_or_too_much(tmp_path: Path) -> None
     refused(bomb, "with a DTD", kind="opencv")
 
 
+def test_files_of_opencv_that_are_left_out_are_said(tmp_path: Path) -> None:
+    """A damaged file in the folder was a camera fewer, without a word."""
+    opencv_files(".yml", "rvec", "tvec")(tmp_path, random_rig(("left", "right", "top")))
+    text = (tmp_path / "top.yml").read_text()
+    (tmp_path / "top.yml").write_text(text.replace("rvec", "other"))
+    (tmp_path / "right.yml").write_text(text.replace("rows: 3", "rows: true"))
+    rig = load_rig(tmp_path)
+    assert rig.names == ("left",)
+    (line,) = rig.evidence
+    for words in ("left out: ", "right.yml: not a readable file of OpenCV", "top.yml: intrinsics without a pose"):
+        assert words in line
+    (tmp_path / "left.yml").unlink()
+    refused(tmp_path, r"and a pose, found none, left out: .*right\.yml: not a readable", kind="opencv")
+
+
 def test_ccalibs_omnidirectional_cameras_are_refused(tmp_path: Path) -> None:
     path = edit("OpenCV ccalib", tmp_path, lambda text: text.replace("<nCameras>", "<xi_1>1.5</xi_1><nCameras>"))
     refused(path, "xi_1: the omnidirectional model is not supported", "world-to-camera")

@@ -12,7 +12,7 @@ and is asked for.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from mouselift.atomic import visible
 from mouselift.calibration.opencv_storage import SUFFIXES, is_storage, storage_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, opencv_camera, unrolled
 from mouselift.errors import CalibrationError
+from mouselift.foreign import first_few
 
 _K = ("camera_matrix", "cameraMatrix", "Camera_Matrix", "intrinsic_matrix", "Intrinsics", "K", "mtx")
 _LENS = (
@@ -39,6 +40,7 @@ _UNKNOWN_4X4 = ("extrinsic_matrix", "extrinsics", "extrinsicMatrix", "pose", "ca
 _SIZES = (("image_width", "image_height"), ("image_Width", "image_Height"), ("width", "height"))
 _DIRECTIONS = ("world-to-camera", "camera-to-world")
 _NUMBERED = re.compile(r"^camera_matrix_(\w+)$")
+_NAMED = 4  # files that a line names
 _STEREO = ("M1", "D1", "M2", "D2")
 
 Pose = tuple[np.ndarray, np.ndarray]
@@ -48,20 +50,20 @@ def read_opencv(path: Path, variant: str | None = None) -> Rig:
     """Rig of a folder of such files, or of one of them. `variant`: the direction of poses, where names do not say."""
     if variant not in (None, *_DIRECTIONS):
         raise CalibrationError(f"{path}: variant {variant!r} is unknown; expected one of {', '.join(_DIRECTIONS)}")
-    files = _files(path) if path.is_dir() else [path]
-    if not files:
+    whole, said = _folder(path) if path.is_dir() else ({path: storage_of(path)}, ())
+    if not whole:
+        found = ", ".join(("none", *said))
         raise CalibrationError(
-            f"{path}: expected files of OpenCV's FileStorage with {', '.join(_K[:3])} ..., found none"
+            f"{path}: expected files of OpenCV's FileStorage with {', '.join(_K[:3])} ... and a pose, found {found}"
         )
-    whole = {file: storage_of(file) for file in files}
-    if len(files) == 1:
-        nodes = whole[files[0]]
+    if len(whole) == 1:
+        ((file, nodes),) = whole.items()
         if set(_STEREO) <= set(nodes):
-            return _stereo(files[0], nodes)
+            return _stereo(file, nodes, said)
         if any(_NUMBERED.match(name) for name in nodes):
-            return _numbered(files[0], nodes, variant)
+            return _numbered(file, nodes, variant, said)
     cameras = [_camera(file, file.stem, nodes, variant) for file, nodes in whole.items()]
-    return Rig(path, "opencv", tuple(cameras), _said(variant))
+    return Rig(path, "opencv", tuple(cameras), (*_said(variant), *said))
 
 
 def _said(variant: str | None) -> tuple[str, ...]:
@@ -147,7 +149,7 @@ def _parts(where: str, nodes: Mapping[str, Any], pair: tuple[str, str]) -> Pose:
     return R, t
 
 
-def _stereo(file: Path, nodes: Mapping[str, Any]) -> Rig:
+def _stereo(file: Path, nodes: Mapping[str, Any], said: tuple[str, ...]) -> Rig:
     """R and T may lie in extrinsics.* beside. The world is the first camera's."""
     for beside in [None, *(p for p in visible(file.parent.glob("extrinsics.*")) if p != file and is_storage(p))]:
         found = nodes if beside is None else storage_of(beside)
@@ -163,10 +165,10 @@ def _stereo(file: Path, nodes: Mapping[str, Any]) -> Rig:
         _rig_camera(file, name, nodes[f"M{i}"], nodes[f"D{i}"], pose, nodes)
         for i, name, pose in ((1, "left", first), (2, "right", second))
     ]
-    return Rig(file, "opencv", tuple(cameras), (), ("M1 is the camera called left, M2 the one called right",))
+    return Rig(file, "opencv", tuple(cameras), said, ("M1 is the camera called left, M2 the one called right",))
 
 
-def _numbered(file: Path, nodes: Mapping[str, Any], variant: str | None) -> Rig:
+def _numbered(file: Path, nodes: Mapping[str, Any], variant: str | None, said: tuple[str, ...]) -> Rig:
     cameras: list[RigCamera] = []
     for name in nodes:
         if (match := _NUMBERED.match(name)) is None:
@@ -180,19 +182,31 @@ def _numbered(file: Path, nodes: Mapping[str, Any], variant: str | None) -> Rig:
         lens = _one_of(where, nodes, (f"camera_distortion_{index}", f"distortion_coefficients_{index}"), "a lens")
         renamed = {"camera_pose": nodes.get(f"camera_pose_{index}")}
         cameras.append(_rig_camera(file, f"camera{index}", nodes[name], lens, _pose(where, renamed, variant), nodes))
-    return Rig(file, "opencv", tuple(cameras), _said(variant))
+    return Rig(file, "opencv", tuple(cameras), (*_said(variant), *said))
 
 
-def _files(folder: Path) -> list[Path]:
-    """Files of the folder with intrinsics and a pose; JARVIS's and EasyMocap's carry other names."""
-    return [file for file in visible(folder.iterdir()) if is_storage(file) and _has(file, pose=True)]
+def _folder(folder: Path) -> tuple[dict[Path, dict[str, Any]], tuple[str, ...]]:
+    """(nodes of each file with intrinsics and a pose, what was left out, in a line); JARVIS's and EasyMocap's files
+    carry other names."""
+    found: dict[Path, dict[str, Any]] = {}
+    left_out: list[str] = []
+    for file in visible(folder.iterdir()):
+        if not is_storage(file):
+            continue
+        try:
+            nodes = storage_of(file)
+        except CalibrationError as error:
+            left_out.append(str(error))
+            continue
+        if _is_camera(nodes, pose=True):
+            found[file] = nodes
+        elif _is_camera(nodes, pose=False):
+            left_out.append(f"{file}: intrinsics without a pose")
+    return found, (f"left out: {first_few(left_out, _NAMED)}",) if left_out else ()
 
 
-def _has(file: Path, pose: bool) -> bool:
-    try:
-        names = set(storage_of(file))
-    except CalibrationError:
-        return not pose  # its reader says what is wrong with it
+def _is_camera(nodes: Collection[str], pose: bool) -> bool:
+    names = set(nodes)
     if "intrinsicMatrix" in names:
         return False  # JARVIS
     if set(_STEREO) <= names or any(_NUMBERED.match(name) for name in names):
@@ -203,12 +217,16 @@ def _has(file: Path, pose: bool) -> bool:
 
 def find_opencv(folder: Path) -> list[Path]:
     """The folder of a file a camera, or the one file with all."""
-    files = _files(folder)
-    return files if len(files) == 1 else [folder] if files else []
+    files, left_out = _folder(folder)
+    return list(files) if len(files) == 1 and not left_out else [folder] if files else []
 
 
 def holds_opencv(file: Path) -> bool:
-    return is_storage(file) and _has(file, pose=False)
+    """Also where it cannot be read: its reader says what is wrong with it."""
+    try:
+        return is_storage(file) and _is_camera(storage_of(file), pose=False)
+    except CalibrationError:
+        return True
 
 
 FORMAT = RigFormat(read_opencv, find_opencv, tuple(f"*{suffix}" for suffix in SUFFIXES), holds=holds_opencv)
