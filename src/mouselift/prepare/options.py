@@ -50,8 +50,9 @@ class Shard:
         index, count, low, high = map(int, found)
         if (low, high) != (0, count - 1):
             raise CaptureError(
-                f"--shard slurm: expected an array from 0 without gaps (--array=0-{count - 1}), got {count} tasks from "
-                f"{low} to {high}; say which part it is: --shard {index}/N"
+                f"--shard slurm: expected an array from 0 without gaps (as --array=0-15), got {count} tasks from {low} "
+                f"to {high}. To make up for a part, give the whole array again: what is made stays; or say which "
+                f"part it is of how many: --shard {index}/N"
             )
         return cls(index, count)
 
