@@ -214,6 +214,28 @@ def test_texts_of_other_programs() -> None:
             yaml_of(text)
 
 
+def test_text_that_cannot_be_written_is_shown_as_its_escape() -> None:
+    """Half of a character of 32 bits; OpenCV's putText ended the process on it, and no JSON could hold it."""
+    for text, shown in (
+        (r'["\ud800"]', r"\ud800"),
+        (r'["\uDC00\ud83d\udc2d\uD83D"]', "\\uDC00\U0001f42d\\uD83D"),
+        (r'["\\ud800\\\udfff"]', r"\ud800\\udfff"),
+        ('["\ud800\u00e4"]', "\\ud800\u00e4"),
+    ):
+        assert json_of(text) == [shown]
+    assert json_of(rb'{"\ud800": 1}') == {r"\ud800": 1}
+    assert yaml_of(r'{"\ud800": ["x\ud83d"]}') == {r"\ud800": [r"x\ud83d"]}
+    with pytest.raises(ValueError, match="Unterminated"):
+        json_of(r'"\ud800')
+
+
+def test_a_key_that_stands_twice_among_many_is_found_at_once() -> None:
+    """Each was counted for itself."""
+    keys = [f'"{k}": 1' for k in range(50_000)]
+    with pytest.raises(ValueError, match="the key '49999' stands twice"):
+        json_of("{" + ", ".join([*keys, keys[-1]]) + "}")
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.toml")
     with pytest.raises(ValueError, match="pipe"):

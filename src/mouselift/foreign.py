@@ -8,8 +8,10 @@ from __future__ import annotations
 import io
 import json
 import math
+import re
 import tomllib
-from collections.abc import Callable, Hashable, Sequence
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Any, TypeGuard, TypeVar
 from xml.etree import ElementTree
 
@@ -20,17 +22,29 @@ from mouselift.limits import LARGEST_NUMBER
 
 Shape = tuple[int | None, ...]  # None: any length
 T = TypeVar("T")
+_JSON_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 _YAML_DEPTH = 64  # brackets in one another; matrices and lists of names have 2
 
 
 def json_of(data: bytes | str) -> Any:
-    """ValueError: no JSON, nested too deeply, or an object that names a key twice."""
+    """ValueError: no JSON, nested too deeply, or an object that names a key twice. Text is `writable`."""
 
     def load() -> Any:
-        text = data.decode("utf-8-sig") if isinstance(data, bytes) else data
+        text = data.decode("utf-8-sig") if isinstance(data, bytes) else writable(data)
+        if r"\ud" in text or r"\uD" in text:
+            text = _JSON_ESCAPE.sub(lambda found: "\\" + found[0] if found["half"] else found[0], text)
         return json.loads(text, object_pairs_hook=_once, parse_int=_whole)
 
     return _shallow(load)
+
+
+def writable(text: str) -> str:
+    """Text that can be written as UTF-8. Half of a character of 32 bits, as escapes of JSON and YAML and names of files
+    can hold, is shown as `\\ud800`: no file can hold it, and OpenCV's putText ends the process."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def json_as(data: bytes | str, kind: type[T], other: Callable[[type, Any], Any] | None = None) -> T:
@@ -84,6 +98,10 @@ def yaml_of(text: str) -> Any:
             if len({str(key) for key in keys}) < len(keys):
                 raise ValueError(f"line {node.start_mark.line + 1}: a key stands twice")
             return super().construct_mapping(node, deep)
+
+        def construct_scalar(self, node: Any) -> Any:
+            value = super().construct_scalar(node)
+            return writable(value) if isinstance(value, str) else value
 
         def fetch_flow_collection_start(self, TokenClass: Any) -> None:
             if self.flow_level >= _YAML_DEPTH:  # PyYAML looks at every open bracket at each token: 0.6 s of "[[[..."
@@ -206,11 +224,15 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else text[: most - 3] + "..."
 
 
+def repeated(names: Iterable[T]) -> list[T]:
+    """Those that stand there more than once, each once."""
+    return [name for name, count in Counter(names).items() if count > 1]
+
+
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"the key {next(name for name in names if names.count(name) > 1)!r} stands twice")
+        raise ValueError(f"the key {short(repeated(name for name, _ in pairs)[0])} stands twice")
     return found
 
 

@@ -1,8 +1,8 @@
 """HDF5 files of others: what they hold is read only from the file itself, with its size checked before.
 
 A dataset can say any size, and can point into other files of the machine (links, external and virtual storage): both
-are refused. The library itself runs for ever on some damaged files and dies of others, so a process of its own reads
-the whole file first. Needs h5py, the extra `hdf5`.
+are refused. The library itself runs for ever on some damaged files, dies of others or fills the memory, so a process of
+its own reads the whole file first. Needs h5py, the extra `hdf5`.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ _BLOCKS = (0, 512)  # where it begins: MATLAB writes 512 bytes of its own before
 # CPU seconds up to the next dataset: Python and h5py start in 0.35 s, so a machine may be ten times slower. And for
 # each dataset one second for so many bytes unpacked: gzip in blocks of 64 bytes came at 10 MB/s, in those of usual
 # size at 130 (noise) to 500 (masks); how small a file is on the disk says nothing. A slow disk costs no CPU.
+# Memory: text of any length is not packed, so it is no longer than the file; a damaged length took 1.2 GB.
 _CPU_SECONDS, _BYTES_A_SECOND = 4.0, 10e6
 _WALL_SECONDS = 600  # where the machine has other work
 _READ_ALL = """
-import contextlib, signal, sys
+import contextlib, os, signal, sys
 def may_take(seconds):
     with contextlib.suppress(AttributeError):  # Windows has no such timer
         signal.setitimer(signal.ITIMER_PROF, float(sys.argv[3]) + seconds)
@@ -41,13 +42,22 @@ with contextlib.suppress(ImportError):
     import resource
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import h5py
+def peak():  # bytes; 0 where the system does not say
+    with contextlib.suppress(OSError), open("/proc/self/status") as lines:
+        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    return 0
+most = peak() + 2 * os.path.getsize(sys.argv[1]) + (64 << 20)
 def read(name, item):
+    held = 0
     with contextlib.suppress(Exception):
         list(item.attrs.items())
         if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
             if item.nbytes <= int(sys.argv[2]):
                 may_take(item.nbytes / float(sys.argv[4]))
+                held = 10 * item.nbytes  # values that are objects of Python
                 item[()]
+    if peak() > most + held:
+        sys.exit(1)
     may_take(0)
 with contextlib.suppress(Exception), h5py.File(sys.argv[1], "r") as root:
     root.visititems(read)
@@ -81,7 +91,7 @@ def opened(path: Path, what: str, error: type[MouseliftError] = CalibrationError
     library = h5py_for(path, what, instead)
     state = path.stat()
     if not _survived(path, state.st_size, state.st_mtime_ns):
-        raise error(f"{path}: is damaged: the HDF5 library does not come to its end; copy or export it again")
+        raise error(f"{path}: is damaged: the HDF5 library does not end or fills the memory; copy or export it again")
     try:
         with library.File(path, "r") as root:
             yield root

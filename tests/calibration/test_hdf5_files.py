@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,16 @@ def test_what_reaches_out_of_the_file_or_says_too_much_is_refused(tmp_path: Path
         load_rig(inner, "pose-splatter")
 
 
+def test_a_length_that_no_file_can_fill(tmp_path: Path) -> None:
+    """The library makes room for text as long as a reference to it says: 1.2 GB for a file of 6 kB."""
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["names"] = ["eleven text"] * 3
+    data = (tmp_path / "a.h5").read_bytes()
+    (tmp_path / "a.h5").write_bytes(data.replace(struct.pack("<I", 11), struct.pack("<I", 1 << 29), 1))
+    with pytest.raises(CalibrationError, match="fills the memory"), opened(tmp_path / "a.h5", "names"):
+        pass
+
+
 def test_cells_that_hold_themselves(tmp_path: Path) -> None:
     """A cell of references to itself would be a tree without end."""
     file = save73(tmp_path / "a.mat", {"c": ["x", "y"]})
@@ -187,5 +198,5 @@ def test_the_time_that_a_file_may_take_grows_with_what_its_datasets_hold(
     read("good.h5")
     monkeypatch.setattr(hdf5_file, "_BYTES_A_SECOND", 1e12)
     monkeypatch.setattr(hdf5_file, "_CPU_SECONDS", 0.001)
-    with pytest.raises(CalibrationError, match="does not come to its end"):
+    with pytest.raises(CalibrationError, match="does not end or fills"):
         read("slow.h5")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
 import os
 import subprocess
@@ -12,11 +13,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from ball_samples import write
 from mouselift.cli import progress_bar
 from mouselift.cli.app import run
 from mouselift.cli.console import bold, printable, say, table
 from mouselift.cli.logs import Logs, logging_to
+from mouselift.dataset.layout import find_samples
 from mouselift.errors import OptionError, check_name
+from rig_files import Writers, bent_cameras
 
 HOSTILE = "[bold]x[/red]\x1b[31m\nError: \u202eevil\udcff"
 SHOWN = "[bold]x[/red]\\x1b[31m\\nError: \\u202eevil\\xff"
@@ -70,6 +74,26 @@ def test_paths_that_no_list_can_name_are_refused_before_any_work(
     assert not list(tmp_path.iterdir())
     with pytest.raises(OptionError):
         check_name(f"/a/{name}")
+
+
+def test_names_within_folders_that_no_list_can_hold(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Those that are used are refused, others shown."""
+    cameras, files = bent_cameras()[:2], Writers()
+    files.anipose(tmp_path / "calibration.toml", cameras)
+    for name in (cameras[0].name, cameras[1].name, "x"):
+        files.images(tmp_path / name, 2, (640, 480))
+    (tmp_path / "x").rename(tmp_path / "\udcff\nother = 1")  # OpenCV ends the process where such a path is written to
+    assert run(["init", str(tmp_path), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["not_used"] == ["\\udcff\nother = 1: carries no camera's name"]
+    assert "# Not used: \\udcff other = 1: carries" in (tmp_path / "capture.toml").read_text()
+    (tmp_path / "\udcff").mkdir()
+    for camera in cameras:
+        (tmp_path / camera.name).rename(tmp_path / "\udcff" / camera.name)
+    assert run(["init", str(tmp_path), "--force"]) == 2
+    assert "its name is no UTF-8" in capsys.readouterr().err
+    write(tmp_path / "dataset/a", 1, 16).rename(tmp_path / "dataset/a\udcff")
+    with pytest.raises(OptionError, match="no UTF-8"):
+        find_samples(tmp_path / "dataset")
 
 
 def test_a_command_goes_on_to_its_answer_without_a_reader(tmp_path: Path) -> None:

@@ -167,9 +167,7 @@ def test_a_record_of_another_kind_is_a_finding(views: object, folder: Path) -> N
     assert {view.cut for view in loaded.views} == {None}
 
 
-@pytest.mark.parametrize(
-    ("value", "found"), [("NaN", []), ("Infinity", []), ('"\\ud800"', ["bad-record"]), ("1" + "0" * 40, [])]
-)
+@pytest.mark.parametrize(("value", "found"), [("NaN", []), ("Infinity", []), ('"\\ud800"', []), ("1" + "0" * 40, [])])
 def test_other_json_does_not_take_the_record_away_without_a_word(folder: Path, value: str, found: list[str]) -> None:
     """Cut views and keypoints went with it."""
     file = folder / "opencv_cameras.json"

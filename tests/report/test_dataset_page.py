@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -13,7 +14,7 @@ import pytest
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import facelift
-from mouselift.audit.result import CodeCount, DatasetAudit
+from mouselift.audit.result import CodeCount, DatasetAudit, encode_audit
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError, OutputError
@@ -21,6 +22,7 @@ from mouselift.findings import Finding
 from mouselift.report.conclusion import conclusion
 from mouselift.report.dataset_page import along_samples, drawn_large, drawn_small, per_camera, write_report
 from mouselift.report.options import ReportOptions
+from mouselift.report.sheet import caption
 from mouselift.report.tangent_sheet import tangent_sheet
 
 MOST_BYTES = 10_000_000
@@ -155,6 +157,21 @@ def test_inset_shows_the_gap(dataset: Path) -> None:
         assert x <= point[0] <= x + side
         assert y <= point[1] <= y + side
     assert crossing.inset.zoom == pytest.approx(crossing.inset.side / side, abs=0.06)
+
+
+def test_names_that_no_utf_8_can_hold(dataset: Path, tmp_path: Path) -> None:
+    """The page's images of all views ended the process, in OpenCV's putText."""
+    copy = shutil.copytree(next(path for path in dataset.iterdir() if path.is_dir()), tmp_path / "data/sample_000001")
+    file = copy / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    content["frames"][0]["camera"] = "a\ud800"
+    file.write_text(json.dumps(content))
+    audit = audit_dataset(tmp_path / "data", workers=1)
+    assert r"a\ud800" in audit.cameras
+    (tmp_path / "audit.json").write_bytes(encode_audit(audit))
+    write_report(tmp_path / "data", tmp_path / "page.html", audit)
+    assert r"a\ud800" in (tmp_path / "page.html").read_text()
+    caption(np.zeros((16, 16, 3), np.uint8), "a\ud800", (0, 9), (0, 0, 0))
 
 
 def test_never_overwrites_unasked(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:

@@ -221,7 +221,7 @@ def _own(content: Any) -> _Provenance | None:
         return None
     try:
         return json_as(msgspec.json.encode(content), _Provenance)
-    except (ValueError, OverflowError):  # text that is no UTF-8, integers beyond 64 bits
+    except (ValueError, OverflowError):  # other values than mouselift writes, integers beyond 64 bits
         return _Unread()
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from mouselift.array_types import Matrix3, Vector3, frozen
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.errors import CalibrationError
-from mouselift.foreign import json_of, numbers, short, whole_numbers
+from mouselift.foreign import first_few, json_of, numbers, repeated, short, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED, Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
 from mouselift.geometry.similarity import nearest_rotation
@@ -92,9 +92,9 @@ class Rig:
 
     def __post_init__(self) -> None:
         names = [camera.name for camera in self.cameras]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(repeated(names))
         if twice:
-            raise CalibrationError(f"{self.file}: expected one camera a name, got several called {', '.join(twice)}")
+            raise CalibrationError(f"{self.file}: expected one camera a name, got several called {first_few(twice, 4)}")
         notes = tuple(note for camera in self.cameras for note in camera.notes)
         object.__setattr__(self, "evidence", (*self.evidence, *notes))
 

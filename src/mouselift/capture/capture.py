@@ -15,6 +15,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_fil
 from mouselift.capture.mask_files import Masks, open_masks
 from mouselift.capture.timeline import Runs
 from mouselift.errors import CaptureError
+from mouselift.foreign import first_few, repeated
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo, probe
@@ -130,9 +131,9 @@ def _bind(file: Path, spec: CaptureSpec, rig: Rig) -> None:
                 f"{', '.join(rig.names)}; set rig_name where the names differ"
             )
     bound = list(wanted.values())
-    twice = sorted({name for name in bound if bound.count(name) > 1})
+    twice = sorted(repeated(bound))
     if twice:
-        raise CaptureError(f"{file}: rig_name: cameras {', '.join(twice)} of the rig are bound more than once")
+        raise CaptureError(f"{file}: rig_name: cameras {first_few(twice, 4)} of the rig are bound more than once")
     free = [name for name in rig.names if name not in bound]
     if free:
         raise CaptureError(

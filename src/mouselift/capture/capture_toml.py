@@ -18,8 +18,8 @@ from tomlkit.exceptions import TOMLKitError
 from mouselift.atomic import write_whole
 from mouselift.capture.timeline import Runs
 from mouselift.dataset.collection import CAPTURE_FILE
-from mouselift.errors import CaptureError, why_not
-from mouselift.foreign import short, toml_of
+from mouselift.errors import CaptureError, check_name, why_not
+from mouselift.foreign import first_few, repeated, short, toml_of, writable
 from mouselift.limits import CALIBRATION_BYTES, LARGEST_NUMBER, limited_bytes
 from mouselift.ranges import FRAMES
 
@@ -117,9 +117,11 @@ def read_spec(file: Path) -> CaptureSpec:
         raise CaptureError(f"{file}: camera: expected tables [[camera]] (two brackets), one a camera")
     cameras = tuple(_camera(file, index, table) for index, table in enumerate(tables))
     names = [camera.name for camera in cameras]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(repeated(names))
     if twice:
-        raise CaptureError(f"{file}: [[camera]] name: expected every name once, got {', '.join(twice)} more than once")
+        raise CaptureError(
+            f"{file}: [[camera]] name: expected every name once, got {first_few(twice, 4)} more than once"
+        )
     if dataset is not None and ("rig" in content or cameras):
         raise CaptureError(f"{file}: dataset: a dataset brings its own cameras; expected no [rig] and no [[camera]]")
     if dataset is None and "rig" not in content:
@@ -153,7 +155,7 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
         raise CaptureError(f"{file}: exists already and is kept as it is; use --force to overwrite it")
     document = tomlkit.document()
     for line in comments:
-        document.add(tomlkit.comment(line))
+        document.add(tomlkit.comment(writable(" ".join(line.splitlines()))))  # names of files hold anything
     if comments:
         document.add(tomlkit.nl())
     document.update(
@@ -352,7 +354,11 @@ def _without_defaults(file: Path, value: CaptureSpec | CameraEntry, keys: Sequen
 
 
 def _written(file: Path, target: Path) -> str:
-    """`target` as it is written into `file`: relative unless the two share nothing but the root."""
+    """`target` as it is written into `file`: relative unless the two share nothing but the root.
+
+    OptionError for a name that no list of files can hold.
+    """
+    check_name(str(target))
     folder, target = file.parent.resolve(), target.resolve()
     common = os.path.commonpath([folder, target]) if folder.drive == target.drive else ""
     if not common or common == folder.anchor:

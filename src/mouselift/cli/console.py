@@ -5,6 +5,7 @@ Names of folders, cameras, files come from others: all that is said is text, nev
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -137,7 +138,13 @@ def emit_json(value: Any) -> None:
     """A result for a program: one JSON document on stdout, nothing else there."""
     import msgspec
 
-    emit(msgspec.json.format(msgspec.json.encode(value, enc_hook=str), indent=2).decode() + "\n")
+    try:
+        data = msgspec.json.encode(value, enc_hook=str)
+    except UnicodeEncodeError:  # of files whose names are no UTF-8
+        from mouselift.foreign import json_of
+
+        data = msgspec.json.encode(json_of(json.dumps(msgspec.to_builtins(value, enc_hook=str))))
+    emit(msgspec.json.format(data, indent=2).decode() + "\n")
 
 
 def emit(text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mouselift.dataset.collection import datasets_of, is_collection
 from mouselift.dataset.mistaken import what_it_is
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, check_name
 from mouselift.foreign import short_text
 from mouselift.limits import PATH_CHARACTERS
 from mouselift.media.numbered_names import number_of
@@ -64,7 +64,7 @@ def find_samples(path: Path) -> list[Path]:
     """Sample folders of a dataset: those in the folder `path`, that folder itself, or those that a list file names.
 
     Of a collection (`prepare --out`): those of its recordings, one after the other. DatasetError: nothing there, or a
-    list that `listed_samples` refuses.
+    list that `listed_samples` refuses. OptionError: a folder's name that no list can hold.
     """
     if path.is_file() and path.suffix == ".toml":
         raise DatasetError(f"{path}: expected a folder of samples, or a list file; {what_it_is(path.parent)}")
@@ -79,6 +79,8 @@ def find_samples(path: Path) -> list[Path]:
     found = [file.parent for file in path.glob(f"*/{CAMERAS_FILE}") if not file.parent.name.startswith(".")]
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
+    for folder in found:
+        check_name(folder.name)
     return sorted(found, key=lambda folder: sample_order(folder.name))
 
 

@@ -30,7 +30,7 @@ from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
-from mouselift.foreign import first_few, is_whole, short
+from mouselift.foreign import first_few, is_whole, repeated, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import SampleKeypoints
@@ -40,7 +40,7 @@ from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _OUTSIDE = "leads to {}, outside the sample's folder; it is not opened. Copy the image into the folder"
-_NAMED = 4  # copies of views that a message names
+_NAMED = 4  # views that a message names
 _GROUNDS = {"white": 255, "black": 0}
 
 
@@ -138,9 +138,9 @@ def _whole_views(file: Path, data: bytes | None) -> tuple[list[ViewEntry], dict[
     except CalibrationError as error:
         raise DatasetError(str(error)) from None
     names = [view.camera.name for view in views]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = sorted(repeated(names))
     if twice:
-        raise DatasetError(f"{file}: expected every view once, got {', '.join(twice)} more than once")
+        raise DatasetError(f"{file}: expected every view once, got {first_few(twice, _NAMED)} more than once")
     for index, view in enumerate(views):
         if view.camera.width != view.camera.height:
             raise DatasetError(
@@ -186,7 +186,7 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     frame = record.get("frame") if is_whole(record.get("frame")) else number_of(name)
     findings: list[Finding] = []
     if content.mouselift is not None and content.mouselift.unread:
-        text = f"{file}: mouselift: not as mouselift writes it (text that is no UTF-8?); nothing of it is read"
+        text = f"{file}: mouselift: not as mouselift writes it; nothing of it is read"
         findings.append(Finding.of("bad-record", text, sample=name))
     cut = _known_cuts(record)
     if cut is None:

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.errors import DatasetError
-from mouselift.foreign import short_text
+from mouselift.foreign import repeated, short_text
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -127,9 +127,8 @@ def _elements(lines: list[list[str]], path: Path) -> tuple[Element, ...]:
         ("element", [name for name, _, _ in found]),
         *((f"{element}'s property", [each.name for each in properties]) for element, _, properties in found),
     ):
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise DatasetError(f"{path}: the header is malformed: {kind} {twice} is given twice")
+        if twice := repeated(names):
+            raise DatasetError(f"{path}: the header is malformed: {kind} {twice[0]} is given twice")
     return tuple(Element(name, count, tuple(properties)) for name, count, properties in found)
 
 

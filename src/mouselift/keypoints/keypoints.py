@@ -11,9 +11,11 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64, Points3
 from mouselift.errors import CaptureError
-from mouselift.foreign import numbers, short
+from mouselift.foreign import first_few, numbers, repeated, short
 from mouselift.geometry.similarity import Similarity
 from mouselift.limits import LARGEST_NUMBER
+
+_NAMED = 4  # keypoints that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +40,7 @@ class Keypoints:
         if self.confidence is not None and self.confidence.shape != (instants, count):
             raise self._wrong(f"a confidence for {instants} frames and {count} names", str(self.confidence.shape))
         if len(set(self.names)) < count:
-            twice = sorted({name for name in self.names if self.names.count(name) > 1})
-            raise self._wrong("every name once", f"{', '.join(twice)} more than once")
+            raise self._wrong("every name once", f"{first_few(sorted(repeated(self.names)), _NAMED)} more than once")
         if instants and (self.frames[0] < 0 or (np.diff(self.frames) <= 0).any()):
             raise self._wrong("frame numbers from 0, each once", f"{self.frames[:5].tolist()} ...")
         if not np.isfinite(self.points).any():

@@ -12,6 +12,7 @@ from mouselift.array_types import Array, ImageRGBA, Levels, UInt8
 from mouselift.atomic import write_whole
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames
+from mouselift.foreign import writable
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.masks.quality import measure, rounded_median
 from mouselift.media.images import FrameSet, Image
@@ -124,12 +125,12 @@ def _row(frameset: FrameSet, names: Sequence[str], side: int) -> list[Tile]:
 
 
 def caption(image: Array, text: str, at: tuple[int, int], colour: tuple[int, int, int]) -> None:
-    cv2.putText(image, text, at, _FONT, _FONT_SIZE, colour, 1, cv2.LINE_AA)
+    cv2.putText(image, writable(text), at, _FONT, _FONT_SIZE, colour, 1, cv2.LINE_AA)
 
 
 def _width(text: str) -> int:
     """Of a caption, pixels."""
-    return cv2.getTextSize(text, _FONT, _FONT_SIZE, 1)[0][0]
+    return cv2.getTextSize(writable(text), _FONT, _FONT_SIZE, 1)[0][0]
 
 
 def outline_on(tile: Tile, levels: Levels, colour: tuple[int, int, int] = OUTLINE) -> None:
