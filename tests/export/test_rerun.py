@@ -20,6 +20,7 @@ from mouselift.export.options import ExportOptions
 from mouselift.export.registry import export
 from mouselift.gaussians.files import write_ply
 from mouselift.gaussians.splats import SH_DC, Splats
+from mouselift.keypoints.keypoints import SampleKeypoints
 
 pytest.importorskip("rerun", reason="rerun-sdk (700 MB) is in no test group: pip install '.[rerun]'")
 RrdReader: Any = importlib.import_module("rerun.chunk").RrdReader
@@ -106,8 +107,9 @@ def test_an_activated_file_is_read_as_it_is_told_to_be(marked_dataset: Path, tmp
 
 
 def test_cameras_are_right_to_float32_and_what_an_instant_lacks_is_cleared(tmp_path: Path) -> None:
-    scene = scene_with(LENSES["pinhole"])
-    fewer = replace(scene, views=scene.views[:2], hull=None)
+    own = SampleKeypoints(("nose", "tail"), np.array([MARKS[0], [np.nan] * 3]), "pose.csv", "anipose")
+    scene = replace(scene_with(LENSES["pinhole"]), keypoints=own)
+    fewer = replace(scene, views=scene.views[:2], hull=None, keypoints=None)
     with writer.recorded(tmp_path / "a.rrd", "a") as recording:
         film = writer.Film(recording, [10, 11], {10: 10, 11: 11}, 50.0)
         film.add(10, scene)
@@ -119,7 +121,9 @@ def test_cameras_are_right_to_float32_and_what_an_instant_lacks_is_cleared(tmp_p
         assert np.abs(projected(rows[f"/world/cameras/{stem}"], 10, MARKS) - wanted).max() < 1e-4
     assert len(rows["/world/hull"]["Points3D:positions"][10]) == 3
     cleared = {path for path, columns in rows.items() if 11 in columns.get("Clear:is_recursive", {})}
-    assert cleared == {"/world/hull", f"/world/cameras/{scene.files[2]}"}
+    assert np.allclose(rows["/world/keypoints"]["Points3D:positions"][10], MARKS[:1], atol=1e-6)
+    assert rows["/world/keypoints"]["Points3D:labels"][10] == ["nose"]
+    assert cleared == {"/world/hull", "/world/keypoints", f"/world/cameras/{scene.files[2]}"}
     seconds = read(tmp_path / "a.rrd", "seconds")["/world/hull"]["Points3D:positions"]
     assert [float(np.timedelta64(time, "ns") / np.timedelta64(1, "s")) for time in seconds] == [0.2]
 

@@ -13,7 +13,9 @@ from marked_scenes import MARKS, decoded, measured, painted_rgb
 from mouselift.calibration.facelift import read_cameras_json
 from mouselift.calibration.registry import load_rig
 from mouselift.capture.capture import load_capture
-from mouselift.dataset.layout import find_samples, split_samples
+from mouselift.dataset.layout import LISTS, find_samples, split_samples
+from mouselift.dataset.sample import read_sample
+from mouselift.dataset.shards import LocalBytes, ShardStore
 from mouselift.errors import CalibrationError, CaptureError, DatasetError, MouseliftError
 from mouselift.export.capture_scene import undistorted
 from mouselift.export.colmap import colmap_files
@@ -21,6 +23,7 @@ from mouselift.export.nerfstudio import nerfstudio_files
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import export
 from mouselift.export.scene import ExportScene
+from mouselift.export.scenes import plan_of
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Pinhole
 from mouselift.media.images import ArrayImage
@@ -114,3 +117,47 @@ def test_our_own_readers_give_the_cameras_back(scenes: dict[str, ExportScene], l
             assert np.abs(read.T_cam_world - view.camera.T_cam_world).max() < 1e-9
             assert np.abs(read.K - view.camera.K).max() < 1e-9
             assert np.abs(read.project(MARKS) - view.camera.project(MARKS)).max() < 1e-9
+
+
+def test_keypoints_go_with_the_sample_or_are_said_to_be_left_out(marked_dataset: Path, tmp_path: Path) -> None:
+    """In the scene's world, which no export moves; one point was not found."""
+    source = tmp_path / "in"
+    shutil.copytree(marked_dataset, source)
+    record = {"file": "mouse/pose.csv", "format": "anipose"}
+    record |= {"points": {"nose": MARKS[0].tolist(), "tail": None, "hip": MARKS[1].tolist()}}
+    cameras = source / "sample_000003/opencv_cameras.json"
+    cameras.write_text(json.dumps(json.loads(cameras.read_text()) | {"mouselift": {"keypoints": record}}))
+    assert export(source, tmp_path / "facelift", "facelift", workers=1).notes == ()
+    own = [read_sample(folder).keypoints for folder in find_samples(tmp_path / "facelift")]
+    assert own[1] is None
+    assert own[0] is not None
+    assert own[0].to_record() == record
+    for name in ("nerfstudio", "colmap"):
+        note = export(source, tmp_path / name, name, workers=1).notes[0]
+        assert note.startswith("keypoints of 1 sample left out"), name
+        assert export(marked_dataset, tmp_path / f"{name} without", name, workers=1).notes == ()
+    for name in LISTS.values():
+        (source / name).unlink()  # of the dataset that was copied
+    export(source, tmp_path / "shards", "webdataset")
+    folder = ShardStore(LocalBytes(tmp_path / "shards")).unpack(0, tmp_path)
+    assert (folder / "opencv_cameras.json").read_bytes() == cameras.read_bytes()
+
+
+def test_keypoints_of_a_recording(small_capture: Path, tmp_path: Path) -> None:
+    """They stay in its rig's world, as its cameras do."""
+    recording = tmp_path / "ball"
+    shutil.copytree(small_capture, recording)
+    (recording / "pose.csv").write_text("nose_x,nose_y,nose_z,fnum\n1,2,3,1\n")
+    toml = recording / "capture.toml"
+    toml.write_text(f'keypoints = "pose.csv"\n{toml.read_text()}')
+    options = ExportOptions(lens="undistort")
+    plan = plan_of(recording, options, lambda cameras: None, keypoints=True)
+    scenes = {key: scene() for key, scene in plan.scenes(plan.blocks[0], options, hull=False)}
+    assert scenes[0].keypoints is None
+    assert scenes[1].keypoints is not None
+    assert scenes[1].keypoints.points.tolist() == [[1.0, 2.0, 3.0]]
+    (recording / "pose.csv").write_text("a,b\n1,2\n")
+    note = export(recording, tmp_path / "out", "nerfstudio", options, workers=1).notes[0]
+    assert "pose.csv left out: nerfstudio has no place" in note
+    with pytest.raises(CaptureError, match="Without `keypoints` in"):
+        plan_of(recording, options, lambda cameras: None, keypoints=True)

@@ -10,7 +10,7 @@ import pytest
 
 import faults
 from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
-from mouselift.dataset.sample import Sample
+from mouselift.dataset.sample import Sample, load_sample
 from mouselift.errors import DatasetError
 from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset
@@ -126,6 +126,33 @@ def test_a_shared_transform_is_applied_to_every_sample(tmp_path: Path, exact_pos
     for number, sample in enumerate(exact_postures):
         views, _ = read_cameras_json(tmp_path / "new" / f"{number:06d}" / "opencv_cameras.json")
         assert views[5].camera.fx == pytest.approx(sample.views[5].camera.fx, rel=0.003)
+
+
+def test_keypoints_stay_where_the_world_does(tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:
+    """Poses that were exchanged are put back in the world of the keypoints; distances, up to a factor of their own."""
+    root, out, rng = tmp_path / "old", tmp_path / "new", np.random.default_rng(0)
+    good, own = exact_postures[0], {"file": "pose.csv", "format": "anipose", "points": {"nose": [0.1, 0.2, 0.3]}}
+    spoiled = {
+        "000000": good,
+        "000001": faults.swapped_views(good, rng, views=(1, 4)).sample,
+        "000002": faults.view_scale(good, rng, scale=0.8, view=5).sample,
+        "000003": faults.centre_moved(good, rng).sample,
+    }
+    for name, sample in spoiled.items():
+        write(root, sample, name)
+        file = root / name / "opencv_cameras.json"
+        file.write_text(json.dumps(json.loads(file.read_bytes()) | {"mouselift": {"keypoints": own}}))
+    summary = repair_dataset(root, out, workers=1)
+    assert (summary.repaired, summary.keypoints_left_out) == (3, 1)
+    told = {name: json.loads((out / name / "opencv_cameras.json").read_bytes())["mouselift"] for name in spoiled}
+    assert [told[name].get("keypoints") for name in spoiled] == [own, own, own, None]
+    assert told["000003"]["repair"]["cause"] == "each-distance"
+    assert told["000003"]["repair"]["original_keypoints"] == own
+    seen = load_sample(out / "000001")
+    assert seen.keypoints is not None
+    for repaired, true in zip(seen.views, (0, 4, 2, 3, 1, 5), strict=True):
+        pixels = good.views[true].camera.project(seen.keypoints.points)
+        assert np.allclose(repaired.camera.project(seen.keypoints.points), pixels, atol=1e-6)
 
 
 def test_a_rig_has_its_say_in_every_sample(dataset: Path, tmp_path: Path, exact_postures: tuple[Sample, ...]) -> None:

@@ -64,6 +64,11 @@ def show(summary: RepairSummary) -> None:
         say(f"All samples: {summary.pooled}")
     for said, count in sorted(summary.rig.items(), key=lambda item: -item[1])[:_SAID]:
         say(f"Rig, {count} samples: {said}")
+    if summary.keypoints_left_out:
+        say(
+            f"Keypoints left out of {summary.keypoints_left_out} samples: all of their cameras were moved, so their "
+            "world has another scale than the recording's now"
+        )
     for refusal in summary.refusals:
         say(refusal)
 

@@ -12,13 +12,16 @@ from mouselift.export.scene import ExportScene, SceneView
 from mouselift.geometry.camera import Camera, Reframe
 from mouselift.geometry.lens import Pinhole
 from mouselift.geometry.outlines import outline_of
+from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.media.images import FrameSet, Image
 from mouselift.prepare.resample import resample_into, source_map
 from mouselift.prepare.sample import sample_id
 from mouselift.view.scene import hull_of
 
 
-def scene_of_frame(frameset: FrameSet, lens: LensChoice, ground: Ground) -> ExportScene:
+def scene_of_frame(
+    frameset: FrameSet, lens: LensChoice, ground: Ground, keypoints: SampleKeypoints | None = None
+) -> ExportScene:
     """The scene of one instant, in the recording's world and unit. DatasetError where fewer than two views are left.
 
     Views without an image or a mask are left out, and `notes` says so. The hull is carved from the images as they are.
@@ -43,9 +46,8 @@ def scene_of_frame(frameset: FrameSet, lens: LensChoice, ground: Ground) -> Expo
     if len(views) < 2:
         raise DatasetError(f"frame {frameset.frame}: {len(views)} views can be used: {'; '.join(notes)}")
     hull, words = hull_of(seen)
-    return ExportScene(
-        sample_id(frameset.frame), frameset.frame, tuple(views), hull, (*notes, *([] if hull else [words]))
-    )
+    notes += [] if hull else [words]
+    return ExportScene(sample_id(frameset.frame), frameset.frame, tuple(views), hull, tuple(notes), keypoints)
 
 
 def undistorted(camera: Camera, image: Image, mask: Levels, ground: Ground) -> tuple[SceneView, float]:

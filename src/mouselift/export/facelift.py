@@ -7,6 +7,7 @@ become straight alpha; images lie where the trainer looks. Images must be square
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from mouselift import __version__
 from mouselift.calibration.facelift import ViewEntry, sample_json
@@ -27,7 +28,10 @@ def facelift_files(scene: ExportScene) -> dict[str, bytes]:
         path = f"images/cam_{number:03d}.png"
         entries.append(ViewEntry(view.camera, path, number))
         files[path] = view.image_png("empty")
-    files[CAMERAS_FILE] = sample_json(scene.name, entries, {"export": {"version": __version__}})
+    own: dict[str, Any] = {"export": {"version": __version__}}
+    if scene.keypoints is not None:
+        own["keypoints"] = scene.keypoints.to_record()
+    files[CAMERAS_FILE] = sample_json(scene.name, entries, own)
     return files
 
 
@@ -49,4 +53,5 @@ FORMAT = SceneFormat(
     hull=False,
     resampled=False,
     lists=True,
+    keypoints=True,
 )

@@ -1,4 +1,4 @@
-"""One recording for Rerun's viewer: cameras, images, masks, hull and Gaussians of all samples on a time line.
+"""One recording for Rerun's viewer: cameras, images, masks, hull, keypoints, Gaussians of all samples on a time line.
 
 From Rerun's API pages and tracker (looked up 2026-11):
 
@@ -28,7 +28,7 @@ from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, 
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
 from mouselift.export.scene import WAY_OUT, ExportScene, require
-from mouselift.export.scenes import DESCRIPTION, Plan, SceneRecord, plan_of, summary_of
+from mouselift.export.scenes import DESCRIPTION, Plan, SceneRecord, keypoints_found, plan_of, summary_of
 from mouselift.gaussians.files import SH_DC, read_splats
 from mouselift.gaussians.splats import Splats
 from mouselift.geometry.camera import Camera
@@ -39,16 +39,17 @@ from mouselift.progress import Progress, counted
 from mouselift.run_folder import RunFolder
 
 FILE = "scenes.rrd"
-WORLD, HULL, GAUSSIANS, CAMERAS = "world", "world/hull", "world/gaussians", "world/cameras"
+HULL, GAUSSIANS, KEYPOINTS, CAMERAS = "world/hull", "world/gaussians", "world/keypoints", "world/cameras"
 SAMPLE, FRAME, SECONDS = "sample", "frame", "seconds"  # time lines
 _RADIUS = 0.5  # of a hull's point, voxels: neighbours touch
 _LAID_OVER = 0.4  # opacity of masks on their images
+_KEYPOINT = (255, 190, 0), 5.0  # colour; radius on the screen, Rerun's points
 
 
 class Rerun:
     """The format. The file is written whole: a run that was stopped begins anew, a finished one stays."""
 
-    makes = f"{FILE}: cameras, images, masks, hull and Gaussians on time lines, for Rerun's viewer"
+    makes = f"{FILE}: cameras, images, masks, hull, keypoints and Gaussians on time lines, for Rerun's viewer"
 
     def export(
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
@@ -57,7 +58,7 @@ class Rerun:
         _module()
         check_outside(out, source if source.is_dir() else source.parent)
         options = replace(options, ground="ignored")  # masks lie beside the images: nothing is cut away
-        plan = plan_of(source, options, check_cameras)
+        plan = plan_of(source, options, check_cameras, keypoints=True)
         if options.gaussians is not None and plan.capture is not None:
             raise DatasetError(
                 f"{source}: --gaussians: expected a dataset, got a recording: Gaussians are in the world of the "
@@ -167,6 +168,12 @@ class Film:
             shown.add(HULL)
             hull = scene.hull
             self._to.log(HULL, rr.Points3D(hull.points, colors=hull.colours, radii=_RADIUS * hull.voxel))
+        own = None if scene.keypoints is None else scene.keypoints.found
+        if own is not None and own.names:
+            shown.add(KEYPOINTS)
+            colour, radius = _KEYPOINT
+            drawn = rr.Points3D(own.points, colors=colour, radii=rr.Radius.ui_points(radius), labels=own.names)
+            self._to.log(KEYPOINTS, drawn)
         if splats is not None:
             shown.add(GAUSSIANS)
             radii = np.exp(splats.scales.mean(axis=1))
@@ -231,7 +238,10 @@ class _Job:
         points = 0 if scene.hull is None else len(scene.hull.points)
         notes = [*scene.notes, *(() if splats is None else splats.notes)]
         return _Made(
-            key, SceneRecord(name, scene.frame, "written", len(scene.views), points, notes=notes), scene, splats
+            key,
+            SceneRecord(name, scene.frame, "written", len(scene.views), points, keypoints_found(scene), notes=notes),
+            scene,
+            splats,
         )
 
     def _splats(self, sample: str) -> Splats | None:

@@ -19,6 +19,7 @@ from mouselift.export.options import Ground
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Pinhole
 from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.media.png import encode_png
 from mouselift.view.scene import HullSurface, hull_of
 
@@ -61,6 +62,7 @@ class ExportScene:
     views: tuple[SceneView, ...]
     hull: HullSurface | None
     notes: tuple[str, ...]
+    keypoints: SampleKeypoints | None = None  # in the scene's world
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -94,7 +96,8 @@ def scene_of_sample(folder: Path, hull: bool = True) -> ExportScene:
         views.append(SceneView(view.name, view.camera, view.colours, view.alpha))
     without = [f"{camera.name}: no usable silhouette, left out" for camera in sample.unseen]
     missing = [words] if words and surface is None else []
-    return ExportScene(sample.id, sample.frame, tuple(views), surface, (*said, *without, *missing))
+    notes = (*said, *without, *missing)
+    return ExportScene(sample.id, sample.frame, tuple(views), surface, notes, sample.keypoints)
 
 
 def lens_numbers(camera: Camera) -> dict[str, float]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 from mouselift import __version__
 from mouselift.atomic import check_outside
@@ -22,8 +23,11 @@ from mouselift.export.options import ExportOptions, FormatName
 from mouselift.export.registry import FORMATS, ExportSummary
 from mouselift.export.scene import ExportScene, scene_of_sample
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.similarity import Similarity
+from mouselift.keypoints.keypoints import Keypoints
 from mouselift.media.numbered_names import number_of
 from mouselift.parallel import run_blocks, step, worker_count
+from mouselift.prepare.preparation import keypoints_of
 from mouselift.prepare.sample import sample_id
 from mouselift.progress import Progress, counted, each
 from mouselift.run_folder import RunFolder
@@ -31,6 +35,7 @@ from mouselift.run_lines import MANIFEST
 from mouselift.sampling import evenly_spaced
 
 DESCRIPTION = "export.json"
+_RIG_WORLD = Similarity(1.0, np.eye(3), np.zeros(3))  # scenes of a capture stay in it
 _PER_BLOCK = 4
 CheckCameras = Callable[[Sequence[Camera]], object]
 _SAID = 5  # notes, and refusals, in the summary; all are in the manifest
@@ -44,6 +49,7 @@ class SceneRecord(msgspec.Struct):
     status: str = "written"  # or "refused"
     views: int = 0
     points: int = 0  # of the hull; 0: it has none
+    keypoints: int = 0  # that were found, whether or not the format holds them
     count: int = 0  # of files (`files` is the run folder's own)
     size: int = 0  # bytes
     notes: list[str] = []
@@ -66,13 +72,14 @@ class SceneFormat:
     hull: bool = True  # it holds points
     resampled: bool = True  # --lens undistort makes any camera fit
     lists: bool = False  # of the splits
+    keypoints: bool = False  # it holds them
 
     def export(
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:
         """source: a dataset, or a capture with masks."""
         check_outside(out, source if source.is_dir() else source.parent)
-        plan = plan_of(source, options, self.check, self.resampled)
+        plan = plan_of(source, options, self.check, self.resampled, self.keypoints)
         chosen = {
             key: value for key, value in asdict(options).items() if key not in ("shard_mb", "gaussians", "activated")
         }
@@ -90,7 +97,8 @@ class SceneFormat:
                 store.log([record])
                 known[record.id] = record
             records = [known[plan.names[key]] for block in plan.blocks for key in block]
-            summary = summary_of(out, self.name, records, self.hull)
+            left_out = () if self.keypoints else keypoints_left_out(plan, records, self.name)
+            summary = summary_of(out, self.name, records, self.hull, left_out)
             if not summary.samples:
                 raise DatasetError(f"{source}: no scene could be written; the first: {records[0].reason}")
             kept = {record.id for record in records if record.status == "written"}
@@ -108,6 +116,7 @@ class Plan:
     folders: Mapping[int, Path]  # of a dataset
     capture: CaptureSource | None
     lists: Mapping[str, list[str]]
+    keypoints: Keypoints | None = None  # of a capture, where they are asked for
 
     def scenes(
         self, block: Sequence[int], options: ExportOptions, hull: bool
@@ -118,15 +127,20 @@ class Plan:
                 yield key, partial(scene_of_sample, self.folders[key], hull)
             return
         for frameset in each(self.capture.read(block), step):
-            yield frameset.frame, partial(scene_of_frame, frameset, options.lens, options.ground)
+            own = None if self.keypoints is None else self.keypoints.of_sample(frameset.frame, _RIG_WORLD)
+            yield frameset.frame, partial(scene_of_frame, frameset, options.lens, options.ground, own)
 
 
-def plan_of(source: Path, options: ExportOptions, check: CheckCameras, resampled: bool = True) -> Plan:
-    """What an export of `source` is to make. Errors as `SceneFormat`'s; check, resampled: as its fields."""
+def plan_of(
+    source: Path, options: ExportOptions, check: CheckCameras, resampled: bool = True, keypoints: bool = False
+) -> Plan:
+    """What an export of `source` is to make. Errors as `SceneFormat`'s; check, resampled, keypoints: as its fields."""
     if source.suffix == ".toml" or (source / CAPTURE_FILE).is_file():
         capture = load_capture(source)
         if capture.dataset is None:
-            return _of_capture(CaptureSource(capture), options, check, resampled)
+            frames = CaptureSource(capture)
+            plan = _of_capture(frames, options, check, resampled)
+            return replace(plan, keypoints=keypoints_of(capture, frames.rate)) if keypoints else plan
         source = capture.dataset
     folders = find_samples(source)
     if options.frames:
@@ -199,18 +213,35 @@ class _Job:
                 (folder / path).write_bytes(data)
         points = 0 if scene.hull is None else len(scene.hull.points)
         return SceneRecord(
-            name, scene.frame, "written", len(scene.views), points, len(files), sum(map(len, files.values())),
-            list(scene.notes),
+            name, scene.frame, "written", len(scene.views), points, keypoints_found(scene), len(files),
+            sum(map(len, files.values())), list(scene.notes),
         )  # fmt: skip
 
 
-def summary_of(out: Path, name: FormatName, records: Sequence[SceneRecord], hull: bool) -> ExportSummary:
-    """What came of the scenes. hull: the format holds points."""
+def keypoints_left_out(plan: Plan, records: Sequence[SceneRecord], name: FormatName) -> list[str]:
+    """A note where the source has keypoints, for a format that holds none."""
+    count = sum(record.keypoints > 0 for record in records)
+    whose = f"keypoints of {count} sample{'s' if count > 1 else ''}" if count else ""
+    if plan.capture is not None and plan.capture.capture.keypoints is not None:
+        whose = f"keypoints of {plan.capture.capture.keypoints}"
+    return [f"{whose} left out: {name} has no place for them; facelift and rerun have"] if whose else []
+
+
+def keypoints_found(scene: ExportScene) -> int:
+    """How many of its keypoints were found."""
+    return 0 if scene.keypoints is None else len(scene.keypoints.found.names)
+
+
+def summary_of(
+    out: Path, name: FormatName, records: Sequence[SceneRecord], hull: bool, left_out: Sequence[str] = ()
+) -> ExportSummary:
+    """What came of the scenes. hull: the format holds points. left_out: notes that come first."""
     written = [record for record in records if record.status == "written"]
     refused = [f"refused: {record.id}: {record.reason}" for record in records if record.status == "refused"]
     notes = [f"{record.id}: {note}" for record in written for note in record.notes]
     empty = sum(not record.points for record in written) if hull else 0
-    said = [f"{empty} scenes have no hull, so no points to start from"] if empty else []
+    said = [*left_out]
+    said += [f"{empty} scenes have no hull, so no points to start from"] if empty else []
     for lines in (refused, notes):
         said += lines[:_SAID] + ([f"and {len(lines) - _SAID} more: {out / MANIFEST}"] if len(lines) > _SAID else [])
     return ExportSummary(

@@ -92,6 +92,12 @@ class SampleKeypoints:
     file: str  # in which they stand: its folder and name
     format: str
 
+    @property
+    def found(self) -> SampleKeypoints:
+        """Without those that were not found."""
+        places = [k for k, point in enumerate(self.points) if np.isfinite(point).all()]
+        return replace(self, names=tuple(self.names[k] for k in places), points=self.points[places])
+
     def to_record(self) -> dict[str, Any]:
         """As `opencv_cameras.json` holds it; null: not found."""
         rows = [row if np.isfinite(row).all() else None for row in self.points]

@@ -222,18 +222,23 @@ def _keypoints(capture: Capture, source: Source, frames: Sequence[int]) -> Keypo
     if isinstance(source, DatasetSource):
         mine = set(frames)
         return joined({f: s.keypoints for f, s in source.samples.items() if f in mine and s.keypoints is not None})
+    found = keypoints_of(capture, source.rate)
+    chosen = None if found is None else found.among(frames)
+    if found is not None and chosen is None:
+        LOG.warning("%s: none of the %d selected frames has keypoints (%s)", found.file, len(frames), found.words)
+    return chosen
+
+
+def keypoints_of(capture: Capture, rate: float) -> Keypoints | None:
+    """What a capture names, in its rig's world. CaptureError, with the way out, where it cannot be read."""
     if capture.keypoints is None:
         return None
     from mouselift.keypoints.registry import load_keypoints  # all readers: workers need none of them
 
     try:
-        found = load_keypoints(capture.keypoints, source.rate)
+        return load_keypoints(capture.keypoints, rate)
     except CaptureError as error:
         raise CaptureError(f"{error}. Without `keypoints` in {capture.path} samples are made without them") from None
-    chosen = found.among(frames)
-    if chosen is None:
-        LOG.warning("%s: none of the %d selected frames has keypoints (%s)", found.file, len(frames), found.words)
-    return chosen
 
 
 def _provenance(identity: dict[str, Any]) -> dict[str, Any]:

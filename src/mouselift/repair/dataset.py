@@ -55,6 +55,7 @@ class RepairSummary(msgspec.Struct):
     pooled: str | None  # the shared cause, in words
     refusals: list[str]  # the first few, with their reasons
     rig: dict[str, int] = {}  # what the rig said, where one was given, and of how many samples
+    keypoints_left_out: int = 0  # samples whose cameras are in a world of another scale now, and had keypoints
 
 
 class RepairRecord(msgspec.Struct):
@@ -74,6 +75,7 @@ class RepairRecord(msgspec.Struct):
     ambiguous_with: list[str] = []
     decided_by: str = ""
     rig: str = ""  # what the rig said, where one was given
+    keypoints_left_out: bool = False  # the world's scale is not that of the keypoints any more
     read: str = ""  # fingerprint of the sample that it was made from
 
 
@@ -183,7 +185,7 @@ class _Job:
             found = Repaired("refused", found.cameras, found.cause, lost, found.residual_before_px, None)
         data = repaired_json(content, found, self.pool) if found.status == "repaired" else None
         self._copy(folder, data)
-        return _record(folder.name, found)
+        return _record(folder.name, found, sample.keypoints is not None)
 
     def _copy(self, source: Path, cameras_json: bytes | None) -> None:
         """The sample folder, its cameras replaced where given: whole or absent."""
@@ -209,16 +211,19 @@ def repaired_json(content: dict[str, Any], found: Repaired, pool: Pool) -> bytes
     changed = [{**frame, **camera_numbers(camera)} for frame, camera in zip(frames, found.cameras, strict=True)]
     own = content.get("mouselift")
     own = dict(own) if isinstance(own, dict) else {}
-    record = msgspec.to_builtins(_record(str(content.get("id", "")), found))
+    record = msgspec.to_builtins(_record(str(content.get("id", "")), found, "keypoints" in own))
     del record["read"]  # said by the manifest
     entry = {"version": __version__, "pool": pool, **record, "original": original}
+    if record["keypoints_left_out"]:
+        entry["original_keypoints"] = own.pop("keypoints")
     if "repair" in own:
         entry["earlier"] = own["repair"]
     whole = {**content, "frames": changed, "mouselift": {**own, "repair": entry}}
     return msgspec.json.format(msgspec.json.encode(whole), indent=1) + b"\n"
 
 
-def _record(name: str, found: Repaired) -> RepairRecord:
+def _record(name: str, found: Repaired, keypoints: bool) -> RepairRecord:
+    """keypoints: the sample had some."""
     cause = found.cause or Cause("", "", (), {})
     gauge = found.gauge
     return RepairRecord(
@@ -226,6 +231,7 @@ def _record(name: str, found: Repaired) -> RepairRecord:
         found.residual_before_px, found.residual_after_px,
         None if gauge is None else gauge.zoom, None if gauge is None else gauge.shift,
         list(cause.ambiguous_with), cause.decided_by, found.rig,
+        keypoints and found.status == "repaired" and found.world_lost,
     )  # fmt: skip
 
 
@@ -280,6 +286,7 @@ def _summary(dataset: Path, out: Path, records: Sequence[RepairRecord], shared: 
         _median([record.residual_before_px for record in done]), _median([record.residual_after_px for record in done]),
         None if shared is None else shared.sentence, refusals[:5],
         dict(Counter(record.rig for record in records if record.rig)),
+        sum(record.keypoints_left_out for record in records),
     )  # fmt: skip
 
 

@@ -26,6 +26,7 @@ Status = Literal["good", "repaired", "refused"]
 _MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no longer go with poses
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
 _FEW_VALUES = 3  # fitted to one sample whose masks are spoiled
+_HOLD_SCALE = 2  # centres that did not move: the distance between two is a length of the world
 MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
 MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject
 
@@ -50,6 +51,7 @@ class Repaired:
     residual_after_px: float | None
     gauge: Gauge | None = None
     rig: str = ""  # what the rig said, where one was given: matches, what it fixed, what stays open, warnings
+    world_lost: bool = False  # the cameras are right among themselves, in a world of another scale than before
 
 
 def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | None = None) -> Repaired:
@@ -118,7 +120,15 @@ def _applied(
             "the sample stays as it was"
         )
         return Repaired("refused", cameras, cause, text, before, after, rig=said)
-    return Repaired("repaired", repaired, cause, "", before, after, gauge, said)
+    lost = undone.candidate.basis is not None and _scale_is_open(arrays, corrected)
+    return Repaired("repaired", repaired, cause, "", before, after, gauge, said, lost)
+
+
+def _scale_is_open(before: CameraArrays, after: CameraArrays) -> bool:
+    """Whether fewer than two centres stayed where they were: silhouettes do not say at which scale all others moved."""
+    moved = np.linalg.norm(after.centre - before.centre, axis=1)
+    reach = np.linalg.norm(before.centre - before.centre.mean(axis=0), axis=1).max()
+    return int((moved <= 1e-9 * reach).sum()) < _HOLD_SCALE
 
 
 def _unless_uncertain(sample: Sample, made: Repaired, cause: Cause, parameters: int) -> Repaired:
