@@ -91,6 +91,20 @@ def test_a_finding_takes_what_the_registry_says() -> None:
         Finding.of("missing-mask", "text", severity="error")
 
 
+@pytest.mark.parametrize(
+    ("message", "sentence"),
+    [
+        ("the outlines of 3 samples disagree", "The outlines of 3 samples disagree."),
+        ("camE: its masks are late", "camE: its masks are late."),
+        ("top looks scaled", "top looks scaled."),  # the camera's own name
+        ("/r/pose.csv: 20% lie on the masks", "/r/pose.csv: 20% lie on the masks."),
+        ("sample_000003: its images have no alpha", "sample_000003: its images have no alpha."),
+    ],
+)
+def test_a_sentence_begins_with_a_capital_but_for_names(message: str, sentence: str) -> None:
+    assert Finding.of("tangency", message, camera="top").as_sentence == sentence
+
+
 def test_entries_are_whole() -> None:
     for code, known in CODES.items():
         assert _CODE.fullmatch(code)

@@ -64,6 +64,13 @@ class Finding:
             value=details.get("value"), limit=details.get("limit"), advice=known.advice if advice is None else advice,
         )  # fmt: skip
 
+    @property
+    def as_sentence(self) -> str:
+        """The message with a full stop, and a capital unless a name stands first."""
+        first = self.message.split(" ", 1)[0]
+        named = not (first.isalpha() and first.islower()) or first in (self.camera, self.sample)
+        return f"{self.message if named else self.message[0].upper() + self.message[1:]}."
+
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"
 
@@ -273,6 +280,8 @@ CODES: dict[str, Code] = {
         "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them",
         "One camera: its calibration, masks and time. One keypoint: its masks and labels. All: the file's frame "
         "numbers, unit and calibration. Labels may be at fault, so no verdict depends on them."),
+    "keypoints-lag": Code(_INSPECT, _W, "keypoints of another tool are those of frames before or after the masks'",
+        "Compare the file's first frame number with the recording's, and set `keypoints_offset` in `capture.toml`."),
     "camera-lags": Code(_INSPECT, _E, "a camera shows an instant later, or earlier, than the others"),
     "lag-changes": Code(_INSPECT, _E, "a camera's lag changes on the way", "Cut the recording where frames were lost."),
     "lag-fraction": Code(_INSPECT, _N, "a camera lags by a fraction of a frame"),

@@ -74,6 +74,12 @@ def test_the_folder_or_the_file_is_meant(file: Path, tmp_path: Path) -> None:
         ("format = 1", "format = 2", r"format: expected 1, got 2"),
         ("format = 1", "", r"key 'format' is missing"),
         ('unit = "mm"', 'unit = "inch"', r"unit: expected one of um, mm"),
+        (
+            'unit = "mm"',
+            'unit = "mm"\nkeypoints_offset = 2',
+            r"keypoints_offset: expected keypoints = \.\.\. beside it",
+        ),
+        ('unit = "mm"', 'unit = "mm"\nkeypoints_offset = 0.5', r"keypoints_offset: expected a whole number"),
         ('unit = "mm"', "unit = 3", r"unit: expected a text, got 3"),
         ('up = "+z"', 'up = "z"', r'up: expected "\+z"'),
         ('up = "+z"', "up = [0, 0, 0]", r"up: expected .*not all zero"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -87,7 +88,9 @@ def test_fail_is_one_with_cause_and_sample(dataset: Path, tmp_path: Path, capsys
 
 def test_legacy_fails(capture: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert Audit(prepared(capture, tmp_path / "legacy", "legacy"), workers=1).run() == 1
-    assert "legacy" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "legacy" in said
+    assert re.search(r"tangency: .*worst [\d.]+ times the limit$", said, re.MULTILINE)  # a score has no unit
 
 
 def test_json_and_out(dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -59,6 +59,32 @@ def test_a_sample_holds_the_points_of_its_frame_in_its_own_world(copied: Path, t
     assert load_sample(tmp_path / "out/sample_000005").keypoints is None  # a frame without keypoints
 
 
+def test_an_offset_moves_the_files_frames(copied: Path, tmp_path: Path) -> None:
+    name_keypoints(copied, (2, 3))
+    run(copied, tmp_path / "straight")
+    toml = copied / "capture.toml"
+    toml.write_text(f"keypoints_offset = 1\n{toml.read_text()}")
+    with pytest.raises(DatasetError, match="keypoints_offset"):
+        run(copied, tmp_path / "straight")
+    run(copied, tmp_path / "moved")
+    first, moved = (load_sample(tmp_path / name / "sample_000002") for name in ("straight", "moved"))
+    assert first.keypoints is not None
+    assert moved.keypoints is not None
+    worlds = [_world(tmp_path / name / "sample_000002") for name in ("straight", "moved")]
+    assert worlds[0] == worlds[1]
+    truth = Truth.load(copied)
+    apart = np.linalg.norm(truth.keypoints(3)[:-1] - truth.keypoints(2)[:-1], axis=1)
+    scale = np.linalg.norm(first.keypoints.points[0] - first.keypoints.points[5]) / np.linalg.norm(
+        truth.keypoints(2)[0] - truth.keypoints(2)[5]
+    )
+    found = np.linalg.norm(moved.keypoints.points[:-1] - first.keypoints.points[:-1], axis=1)
+    assert np.allclose(found, scale * apart, rtol=1e-6)
+
+
+def _world(sample: Path) -> object:
+    return json.loads((sample / "opencv_cameras.json").read_bytes())["mouselift"]["plan"]["world"]
+
+
 def test_without_keypoints_nothing_is_written(copied: Path, tmp_path: Path) -> None:
     run(copied, tmp_path / "without")
     name_keypoints(copied, (9,))

@@ -72,7 +72,7 @@ def in_words(
         )
         why = [f"{counts[code].samples} x {code}" for code in gravest[:3]]
         why = [f"Found: {', '.join(why)}."] if why else []
-    why[:0] = [f"{finding.message}." for finding in whole if finding.severity == "error"]
+    why[:0] = [finding.as_sentence for finding in whole if finding.severity == "error"]
     which = "The sample fails. " if samples == 1 else f"{failed} of {samples} samples fail. " if failed else ""
     return f"{which}{' '.join(why)}{aside}"
 
@@ -80,7 +80,7 @@ def in_words(
 def _pooled(together: Sequence[Finding], samples: int, unknown: int) -> str:
     """Of samples that have too few views for a verdict one by one."""
     alone = f"The cameras match the pixels in all {samples - unknown} samples that could be judged alone. "
-    messages = [f"{one.message[0].upper()}{one.message[1:]}." for one in together[:_RIGS]]
+    messages = [one.as_sentence for one in together[:_RIGS]]
     if len(together) > _RIGS:
         messages.append(f"So for {len(together) - _RIGS} more rigs, see the findings.")
     return f"{alone if unknown < samples else ''}{' '.join(messages)}"

@@ -67,6 +67,7 @@ class Capture:
     evidence: tuple[str, ...]  # what was decided about ambiguous rig variants and what looked odd, in words
     numbering: str | None = None  # of image folders: `first_numbers`
     keypoints: Path | None = None  # a file that `load_keypoints` reads
+    keypoints_offset: int = 0
 
     def require_up(self) -> Vector3:
         """The up direction. CaptureError where the file does not say it."""
@@ -117,7 +118,7 @@ def load_capture(path: Path) -> Capture:
         LOG.info("%s: %s", file, line)
     if spec.keypoints is not None and not spec.keypoints.is_file():
         raise CaptureError(f"{file}: keypoints: no such file: {spec.keypoints}")
-    rig_told = spec.rig_file, spec.rig_format, evidence, spec.numbering, spec.keypoints
+    rig_told = spec.rig_file, spec.rig_format, evidence, spec.numbering, spec.keypoints, spec.keypoints_offset
     return Capture(file, spec.unit, up, tuple(cameras), spec.jumps, spec.floor, None, *rig_told)
 
 

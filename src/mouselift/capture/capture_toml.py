@@ -25,7 +25,19 @@ from mouselift.ranges import FRAMES
 
 FORMAT = 1
 UNITS = ("um", "mm", "cm", "m", "normalised", "unknown")
-_TOP_KEYS = ("format", "unit", "up", "floor", "jumps", "numbering", "keypoints", "dataset", "rig", "camera")
+_TOP_KEYS = (
+    "format",
+    "unit",
+    "up",
+    "floor",
+    "jumps",
+    "numbering",
+    "keypoints",
+    "keypoints_offset",
+    "dataset",
+    "rig",
+    "camera",
+)
 NUMBERINGS = ("common", "own")
 _RIG_KEYS = ("file", "format", "variant", "unused")
 _MEDIA_KEYS = (
@@ -80,6 +92,7 @@ class CaptureSpec:
     dataset: Path | None = None
     numbering: str | None = None  # of image folders: the same in all cameras, or each camera's own; None: not said
     keypoints: Path | None = None  # 3D points of the animal, by another tool
+    keypoints_offset: int = 0  # their file's frame number = frame on the common timeline + keypoints_offset
 
 
 def capture_file(path: Path) -> Path:
@@ -126,6 +139,9 @@ def read_spec(file: Path) -> CaptureSpec:
         raise CaptureError(f"{file}: dataset: a dataset brings its own cameras; expected no [rig] and no [[camera]]")
     if dataset is None and "rig" not in content:
         raise CaptureError(f"{file}: expected a table [rig] with file and format (or `dataset = ...`), found neither")
+    keypoints, keypoints_offset = top.path("keypoints"), top.integer("keypoints_offset") or 0
+    if keypoints_offset and keypoints is None:
+        raise CaptureError(f"{file}: keypoints_offset: expected keypoints = ... beside it, found none")
     rig = _Table(file, "[rig] ", content.get("rig", {}), _RIG_KEYS)
     if dataset is None and len(cameras) < 2:
         raise CaptureError(f"{file}: expected at least 2 tables [[camera]], found {len(cameras)}")
@@ -141,7 +157,8 @@ def read_spec(file: Path) -> CaptureSpec:
         jumps=tuple(sorted(set(top.items("jumps", "a list of frame numbers", _is_count) or ()))),
         dataset=dataset,
         numbering=numbering,
-        keypoints=top.path("keypoints"),
+        keypoints=keypoints,
+        keypoints_offset=keypoints_offset,
     )
 
 
@@ -159,7 +176,9 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
     if comments:
         document.add(tomlkit.nl())
     document.update(
-        _without_defaults(file, spec, ("unit", "up", "floor", "jumps", "numbering", "keypoints", "dataset"))
+        _without_defaults(
+            file, spec, ("unit", "up", "floor", "jumps", "numbering", "keypoints", "keypoints_offset", "dataset")
+        )
     )
     if spec.rig_file is not None:
         rig = {"file": _written(file, spec.rig_file), "format": spec.rig_format, "variant": spec.rig_variant}

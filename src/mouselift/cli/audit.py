@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
     from mouselift.findings import Finding, Severity
 
+_SCORES = ("tangency",)  # codes whose value is a score without a unit
 _SHOWN = 3  # messages a code
 _NAMED = 6  # samples a message
 _ORDER = {"error": 0, "warning": 1, "note": 2}
@@ -83,27 +84,32 @@ def show(audit: DatasetAudit) -> None:
         whole = len(audit.ids) == count.samples > 1
         samples = f"all {count.samples} samples" if whole else f"{count.samples} of {len(audit.ids)} samples"
         about.append((count.worst[0].severity, count.samples, list(count.worst), samples))
+    advised: set[str] = set()
     for severity, _, found, samples in sorted(about, key=lambda one: (_ORDER[one[0]], -one[1])):
-        _say_code(severity, found, samples)
+        _say_code(severity, found, samples, advised)
 
 
-def _say_code(severity: Severity, found: Sequence[Finding], samples: str) -> None:
-    """One code: how many samples and how far, what to do, then its messages."""
+def _say_code(severity: Severity, found: Sequence[Finding], samples: str, advised: set[str]) -> None:
+    """One code: how many samples and how far, its messages, then what to do where that was not said before."""
     first = found[0]
     facts = [samples] if samples else []
-    told = (
-        found[:1] if samples else found
-    )  # of samples the worst comes first; what is said of all may stand in any order
-    facts += _range("worst" if samples else "value", [finding.value for finding in told])
-    facts += _range("limit", [finding.limit for finding in told])
+    # Of samples the worst comes first; what is said of all may stand in any order.
+    told = found[:1] if samples else found
+    if first.code in _SCORES:
+        beyond = max((f.value / f.limit for f in told if f.value is not None and f.limit), default=None)
+        facts += [] if beyond is None else [f"worst {_short(beyond)} times the limit"]
+    else:
+        facts += _range("worst" if samples else "value", [finding.value for finding in told])
+        facts += _range("limit", [finding.limit for finding in told])
     say()
     say(Styled(severity, _MARK[severity]), " ", bold(first.code), (": " if facts else "") + ", ".join(facts))
     if severity != "note":
         for message, names in _messages(found):
             say(f"{names}{message}", indent=2)
     advice = first.advice or (CODES[first.code].sentence if severity == "note" else "")
-    if advice:
+    if advice and advice not in advised:
         say(advice, indent=2)
+        advised.add(advice)
 
 
 def _range(name: str, values: Sequence[float | None]) -> list[str]:

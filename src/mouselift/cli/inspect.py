@@ -164,7 +164,7 @@ def show(found: Inspection) -> None:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
     if found.keypoints is not None and found.keypoints.share is not None:
-        say(f"Keypoints: {found.keypoints.summary}")
+        say(f"Keypoints: {found.keypoints.summary} {found.keypoint_lag_said}")
     say(f"Lag: {found.lag_said}")
     if found.path is not None:
         say(f"Path: {path_words(found)}")

@@ -9,6 +9,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.findings import Finding
+from mouselift.keypoints.lag import KeypointLag
 from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.masks.quality import CameraQuality
 
@@ -160,6 +161,8 @@ class Inspection(msgspec.Struct, frozen=True):
     scale: str  # the subject's size and the cameras' distance in the declared unit, in words; empty where not known
     evidence: tuple[str, ...]  # what was decided about the rig on loading, in words
     keypoints: KeypointFacts | None  # None: capture.toml names none
+    keypoint_lag: KeypointLag | None  # None: none, or not tested, as keypoint_lag_said says
+    keypoint_lag_said: str
     findings: tuple[Finding, ...]
     next: str  # what to run
 

@@ -25,7 +25,12 @@ from mouselift.inspect.agreement import (
     measure_instant,
 )
 from mouselift.inspect.facts import Inspection, LagFacts, triple
-from mouselift.inspect.keypoints import keypoint_facts, keypoint_findings
+from mouselift.inspect.keypoints import (
+    keypoint_facts,
+    keypoint_findings,
+    keypoint_lag_findings,
+    keypoint_lag_words,
+)
 from mouselift.inspect.lag import MIN_INSTANTS, MOVING_PX, LagTables, lag_facts, lag_findings, lag_table
 from mouselift.inspect.lost_frames import lost_frames
 from mouselift.inspect.options import InspectOptions
@@ -101,7 +106,7 @@ def _inspect(
     )
     masks = gathered.agreement.masks() if chosen.instants else ()
     agreement = gathered.agreement.facts()
-    keypoints = keypoint_facts(capture, source, options.instants, progress)
+    keypoints, keypoint_lag = keypoint_facts(capture, source, options.instants, progress)
     given = [r.frame_offset for r in recorded]
     advice = _LagAdvice(capture.path.parent, source.frames)
     lags, lag_said, late = _lags(gathered, chosen, given, continuous, options.lag, advice)
@@ -115,6 +120,7 @@ def _inspect(
         *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
         *mask_findings(masks),
         *keypoint_findings(keypoints),
+        *keypoint_lag_findings(keypoints, keypoint_lag, capture.keypoints_offset),
         *(jump_findings(gathered.positions, source.rate) if continuous else ()),
         *(up_findings(cameras, capture.up, capture.floor, path) if continuous else ()),
     ]
@@ -143,6 +149,8 @@ def _inspect(
         scale=scale.words if distances else "",
         evidence=capture.evidence,
         keypoints=keypoints,
+        keypoint_lag=keypoint_lag,
+        keypoint_lag_said="" if keypoints is None else keypoint_lag_words(keypoints, keypoint_lag),
         findings=tuple(findings),
         next=_next(capture, chosen, any(f.severity == "error" for f in findings)),
     )

@@ -13,6 +13,7 @@ from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
+from mouselift.keypoints.lag import MIN_INSTANTS, REACH, KeypointLag, KeypointLagTally
 from mouselift.keypoints.off_mask import KeypointFacts, OffMask, facts_of, off_mask
 from mouselift.keypoints.on_mask import OnMaskTally
 from mouselift.keypoints.registry import load_keypoints
@@ -22,23 +23,50 @@ from mouselift.sampling import evenly_spaced
 
 def keypoint_facts(
     capture: Capture, source: CaptureSource | DatasetSource, instants: int, progress: Progress
-) -> KeypointFacts | None:
+) -> tuple[KeypointFacts | None, KeypointLag | None]:
     """At so many instants, evenly spaced over those with masks and keypoints; None where the capture names none.
 
-    CaptureError as `load_keypoints`.
+    The lag is None as well where too few instants have keypoints at the frames about them. CaptureError as
+    `load_keypoints`.
     """
     if capture.keypoints is None or isinstance(source, DatasetSource):
-        return None
-    keypoints = load_keypoints(capture.keypoints, source.rate)
+        return None, None
+    keypoints = load_keypoints(capture.keypoints, source.rate, capture.keypoints_offset)
     frames = sorted(set(masked_frames(source)).intersection(keypoints.frames.tolist()))
     frames = evenly_spaced(frames, instants)
-    tally = OnMaskTally(source.cameras, keypoints.names)
+    tally, lag = OnMaskTally(source.cameras, keypoints.names), KeypointLagTally(keypoints)
     for count, frameset in enumerate(source.read(frames, images=False), start=1):
         points = keypoints.at(frameset.frame)
         assert points is not None  # these frames were chosen by it
-        tally.add([view.camera for view in frameset.views], [view.mask for view in frameset.views], points)
+        cameras, masks = [view.camera for view in frameset.views], [view.mask for view in frameset.views]
+        tally.add(cameras, masks, points)
+        lag.add(frameset.frame, cameras, masks)
         progress("laying keypoints on masks", count, len(frames))
-    return facts_of(str(keypoints.file), keypoints.words, keypoints.notes, tally)
+    return facts_of(str(keypoints.file), keypoints.words, keypoints.notes, tally), lag.found()
+
+
+def keypoint_lag_words(facts: KeypointFacts, lag: KeypointLag | None) -> str:
+    """What is known of the keypoints' frame numbers; "" where nothing could be compared at all."""
+    if facts.share is None:
+        return ""
+    if lag is None:
+        return (
+            f"Their frame numbers were not tested: it needs {MIN_INSTANTS} instants with masks and with keypoints at "
+            f"the {REACH} frames before and after."
+        )
+    return f"Offsets of their frame numbers by -{REACH} .. +{REACH} tried at {lag.instants} instants: {lag.alike}."
+
+
+def keypoint_lag_findings(facts: KeypointFacts | None, lag: KeypointLag | None, given: int) -> Iterator[Finding]:
+    """Keypoints of other frames than the masks. given: the capture's `keypoints_offset`."""
+    if facts is None or lag is None or not lag.off:
+        return
+    text = (
+        f"{facts.file}: the masks of a frame show the keypoints of {abs(lag.best)} frame{'s' * (abs(lag.best) > 1)} "
+        f"{'later' if lag.best > 0 else 'earlier'} ({lag.alike}; {lag.instants} instants, {lag.sigmas:.1f} standard "
+        f"errors from 0): frames are numbered otherwise there, about keypoints_offset = {given + lag.best}"
+    )
+    yield Finding.of("keypoints-lag", text, value=float(lag.best), limit=0.0)
 
 
 def keypoint_findings(facts: KeypointFacts | None) -> Iterator[Finding]:

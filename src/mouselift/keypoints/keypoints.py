@@ -51,6 +51,18 @@ class Keypoints:
     def _wrong(self, expected: str, got: str) -> CaptureError:
         return CaptureError(f"{self.file}: keypoints: expected {expected}, got {got}")
 
+    def moved(self, offset: int) -> Keypoints:
+        """With `offset` taken off every frame's number; frames before the recording's first fall away."""
+        if offset == 0:
+            return self
+        kept = self.frames >= offset
+        if not kept.any():
+            raise self._wrong(f"frames from {offset} on (keypoints_offset)", f"{self.words}")
+        sure = None if self.confidence is None else self.confidence[kept]
+        note = f"frame n of the file is frame n {'-' if offset > 0 else '+'} {abs(offset)} of the recording"
+        frames, points, notes = self.frames[kept] - offset, self.points[kept], (*self.notes, note)
+        return replace(self, frames=frames, points=points, confidence=sure, notes=notes)
+
     def at(self, frame: int) -> Points3 | None:
         """The points of a frame; None where the file has none."""
         place = int(np.searchsorted(self.frames, frame))

@@ -23,8 +23,10 @@ _FOUND = ("**/save_data_AVG.mat", "**/points3d.h5", "**/pose-3d/*.csv")
 _DEEP = 4  # folders below the recording's
 
 
-def load_keypoints(path: Path, rate: float) -> Keypoints:
+def load_keypoints(path: Path, rate: float, offset: int = 0) -> Keypoints:
     """Keypoints of DANNCE, Label3D, SLEAP or anipose, by the file's suffix. rate: the recording's frames per second.
+
+    offset: the file's number of a frame less the recording's.
 
     Example:
         >>> load_keypoints(Path("recordings/mouse7/DANNCE/save_data_AVG.mat"), 100.0).words  # doctest: +SKIP
@@ -33,7 +35,7 @@ def load_keypoints(path: Path, rate: float) -> Keypoints:
         raise CaptureError(f"keypoints: no such file: {path}")
     if path.suffix.lower() not in READERS:
         raise CaptureError(f"{path}: keypoints: expected {', '.join(READERS)}, got {path.suffix or 'no suffix'}")
-    return READERS[path.suffix.lower()](path, rate)
+    return READERS[path.suffix.lower()](path, rate).moved(offset)
 
 
 def find_keypoints(folder: Path) -> list[Path]:

@@ -210,6 +210,7 @@ def _identity(
         "rig": {"format": capture.rig_format, "unit": capture.unit, "up": capture.require_up().tolist()},
         "cameras": list(source.cameras),
         "sources": _sources(source, [] if capture.keypoints is None else [capture.keypoints]),
+        **({"keypoints_offset": capture.keypoints_offset} if capture.keypoints_offset else {}),
         "version": __version__,
     }
 
@@ -236,7 +237,7 @@ def keypoints_of(capture: Capture, rate: float) -> Keypoints | None:
     from mouselift.keypoints.registry import load_keypoints  # all readers: workers need none of them
 
     try:
-        return load_keypoints(capture.keypoints, rate)
+        return load_keypoints(capture.keypoints, rate, capture.keypoints_offset)
     except CaptureError as error:
         raise CaptureError(f"{error}. Without `keypoints` in {capture.path} samples are made without them") from None
 

@@ -14,6 +14,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
 from mouselift.inspect.facts import Inspection, LagFacts
 from mouselift.report.charts import Axis, Chart, Values, legend, number, over_frames, series_style, value_axis
+from mouselift.report.keypoint_sheet import keypoint_table
 from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page
 from mouselift.report.sheet import GREY, contact_sheet, tile_of_source
 from mouselift.report.tangent_sheet import GAP_LIMIT_PX
@@ -58,6 +59,7 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         confirmed=confirmed(found),
         legend=legend([camera.name for camera in found.cameras]),
         lags={fact.camera: fact for fact in found.lag},
+        keypoints=None if found.keypoints is None or found.keypoints.share is None else keypoint_table(found.keypoints),
     )
 
 
