@@ -19,6 +19,8 @@ from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
 from mouselift.keypoints.keypoints import SampleKeypoints
+from mouselift.keypoints.off_mask import KeypointFacts
+from mouselift.keypoints.off_mask import off_mask as off_mask_of
 
 HERE = Path("recording")
 TIMES = (0.5, 1.2, 1.9, 2.6, 3.3)
@@ -238,6 +240,24 @@ def test_a_record_is_read_back(make_exact: Make) -> None:
     for wrong in (3, {}, {"points": []}, {"points": {}}, {"points": {"a": [1, 2]}}, {"points": {"a": [1, 2, "x"]}}):
         with pytest.raises(ValueError, match="expected"):
             SampleKeypoints.from_record(wrong)
+
+
+def test_names_that_no_file_can_hold_are_refused() -> None:
+    for name in ("a\ud800", "a" * 201):
+        with pytest.raises(ValueError, match="names that can be written"):
+            SampleKeypoints.from_record({"points": {name: [1.0, 2.0, 3.0]}})
+
+
+def test_many_keypoints_that_stand_out_are_told_together() -> None:
+    """Each had its finding, and looked at all others: 100,000 took hours."""
+    names = {f"low{k}": k / 1e7 for k in range(30_000)} | {f"p{k}": 0.9 for k in range(70_000)}
+    found = list(off_mask_of(KeypointFacts("a", "words", (), 9, 0.6, {"c": 0.6, "d": 0.6}, names)))
+    assert [one.name for one in found] == [f"low{k}" for k in range(20)]
+    assert (found[0].others, len(found[-1].names)) == (0.9, 29_980)
+    facts = {HERE: KeypointFacts("a", "words", (), 9, 0.6, {"c": 0.6, "d": 0.6}, names)}
+    assert recording_findings(facts, {}, fails=False)[-1].message.endswith("so it is of 29,980 more keypoints")
+    few = KeypointFacts("a", "words", (), 9, 0.6, {}, {"a": 0.0, "b": 0.5, "c": 0.7, "d": 0.9})
+    assert [(one.name, one.others) for one in off_mask_of(few)] == [("a", 0.7)]
 
 
 def test_of_a_least_share_the_lowest_is_the_worst() -> None:

@@ -15,7 +15,8 @@ import pytest
 from file_faults import FILE_FAULTS
 from mouselift.data.decode import read_cutout
 from mouselift.dataset.alpha_checks import premultiplied
-from mouselift.dataset.sample import Sample, load_sample, mask_from_ground
+from mouselift.dataset.sample import Sample, load_sample, mask_from_ground, read_sample
+from mouselift.errors import DatasetError
 from mouselift.geometry.outlines import outline_of
 from mouselift.media.numbered_names import number_of
 
@@ -129,6 +130,38 @@ def test_copies_of_views_are_left_out_and_counted(folder: Path) -> None:
     assert f"copy_0 (of {before.names[0]})" in loaded.findings[0].message
     assert loaded.findings[0].camera == "copy_0"
     assert loaded.names == before.names
+
+
+def test_a_copy_whose_camera_says_minus_zero(folder: Path) -> None:
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    one = content["frames"][0]
+    one["w2c"] = [[0.0 if abs(value) < 1e-12 else value for value in row] for row in one["w2c"]]
+    one["cx"] = 0.0
+    copy = one | {"camera": "copy", "view_id": 99, "cx": -0.0}
+    copy["w2c"] = [[-0.0 if value == 0 else value for value in row] for row in one["w2c"]]
+    file.write_text(json.dumps(content | {"frames": [*content["frames"], copy]}))
+    assert "same-view" in codes(load_sample(folder))
+
+
+def test_a_keypoint_whose_name_stands_twice(folder: Path) -> None:
+    """The last of both was taken, without a word."""
+    file = folder / "opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    content["mouselift"] = {"keypoints": {"file": "a", "format": "a", "points": {"nose": [1, 2, 3], "tail": None}}}
+    text = json.dumps(content)
+    file.write_text(text)
+    for sample in (load_sample(folder), read_sample(folder)):
+        assert sample.keypoints is not None
+        assert sample.keypoints.names == ("nose", "tail")
+    file.write_text(text.replace('"tail"', '"nose"'))
+    assert codes(load_sample(folder)) == ["bad-record"]
+    with pytest.raises(DatasetError, match=r"mouselift\.keypoints: the key 'nose' stands twice"):
+        read_sample(folder)
+    file.write_text(json.dumps(content | {"mouselift": {"record": 3}}))
+    assert codes(load_sample(folder)) == ["bad-record"]
+    with pytest.raises(DatasetError, match="mouselift: not as mouselift writes it"):
+        read_sample(folder)
 
 
 def test_names_and_order(folder: Path) -> None:

@@ -14,6 +14,7 @@ from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.sample import Sample
 from mouselift.keypoints.keypoints import SampleKeypoints
+from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.report.dataset_page import write_report
 from mouselift.report.keypoint_sheet import keypoint_sheet, keypoint_table
 
@@ -29,7 +30,7 @@ def labelled(sample: Sample, *points: tuple[float, float, float] | None) -> Samp
 def test_each_point_is_drawn_where_its_camera_sees_it(sample: Sample) -> None:
     sheet = keypoint_sheet(labelled(sample, INSIDE, BESIDE, FAR, None), "worst")
     assert sheet is not None
-    assert sheet.lost == ("p<3>",)
+    assert sheet.lost == "p<3>"
     assert [panel.name for panel in sheet.panels] == list(sample.names)
     for panel, view in zip(sheet.panels, sample.views, strict=True):
         assert [(mark.name, mark.state) for mark in panel.marks] == [("p<0>", "on"), ("p<1>", "off")]
@@ -46,6 +47,19 @@ def test_a_cut_view_is_not_compared(sample: Sample) -> None:
     assert sheet.panels[0].marks[0].state == "unknown"
     assert sheet.panels[0].words == "not compared: the subject is cut"
     assert keypoint_sheet(sample, "worst") is None
+
+
+def test_thousands_of_keypoints_keep_to_a_page(sample: Sample) -> None:
+    points = [*[INSIDE] * 1000, *[BESIDE] * 20, *[None] * 30]
+    sheet = keypoint_sheet(labelled(sample, *points), "worst")
+    assert sheet is not None
+    assert sheet.lost.endswith("p<1031> and 18 more")
+    panel = sheet.panels[0]
+    assert [mark.state for mark in panel.marks] == ["off"] * 20 + ["on"] * 280
+    assert panel.words.endswith("p<1011> and 8 more; 720 more are not drawn")
+    names = {f"p{k}": k / 1000 for k in range(1000)}
+    table = keypoint_table(KeypointFacts("a", "words", (), 9, 0.9, {"c": 0.9}, names, {"c": names}))
+    assert (len(table.rows), table.more) == (101, 900)
 
 
 @pytest.fixture(scope="module")

@@ -216,7 +216,9 @@ def _sample(folder: Path) -> Path:
     content = json.loads(file.read_bytes())
     views = [{"camera": frame["camera"], "cut": False} for frame in content["frames"]]
     provenance = {"preset": "per-sample", "version": "1"}
-    content["mouselift"] = {"record": {"frame": 1, "views": views}, "provenance": provenance, "plan": {"any": [1]}}
+    record = {"frame": 1, "views": views}
+    points = {"file": "a/b.csv", "format": "anipose", "points": {"nose": [0.1, 0.0, 0.2], "tail": None}}
+    content["mouselift"] = {"record": record, "provenance": provenance, "plan": {"any": [1]}, "keypoints": points}
     file.write_text(json.dumps(content))
     return made
 

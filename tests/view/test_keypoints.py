@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mouselift.dataset.sample import Sample
-from mouselift.view.keypoints import ScenePoint, keypoint_note, scene_points
+from mouselift.view.keypoints import ScenePoint, drawn, keypoint_note, scene_points
 from mouselift.view.live import draw
 from mouselift.view.scene import scene_of
 
@@ -68,3 +68,14 @@ def test_each_has_a_ball_of_its_colour_and_a_name(make_exact: Make) -> None:
     names = {values[0] for name, (kind, values) in api.nodes.items() if kind == "add_label" and "/keypoints/" in name}
     assert names == {"nose", *(sample.keypoints.names if sample.keypoints else ())}
     assert set(draw(Recorder(), scene_of(replace(sample, keypoints=None)))) == {"hull"}
+
+
+def test_of_too_many_the_worst_are_drawn(make_exact: Make) -> None:
+    """100,000 names of a damaged record made as many nodes for the browser."""
+    points = [ScenePoint(f"p{k}", np.zeros(3), ("a",) if k == 999 else (), 6) for k in range(1000)]
+    shown = drawn(points)
+    assert (len(shown), shown[0].name, shown[1].name) == (300, "p999", "p0")
+    assert keypoint_note(points).endswith("Red: p999 off a. 700 are not drawn.")
+    api, scene = Recorder(), scene_of(make_exact(0.5, "per-sample", 256))
+    draw(api, replace(scene, keypoints=tuple(points)))
+    assert sum(kind == "add_icosphere" for kind, _ in api.nodes.values()) == 300

@@ -16,6 +16,7 @@ from pathlib import Path
 from mouselift.audit.result import Verdict
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
+from mouselift.foreign import first_few
 from mouselift.keypoints.off_mask import FEWEST, KeypointFacts, OffMask, facts_of, off_mask
 from mouselift.keypoints.on_mask import OnMaskTally
 
@@ -24,6 +25,7 @@ CODE = "keypoints-off-mask"
 # instant of right cameras has less than 0.44; of keypoints that are those of half a second later, the lowest has 0.15
 # to 0.23, whatever the labels' errors.
 SAMPLE_LEAST = 0.35
+_NAMED = 6  # keypoints that a finding names
 _BLAMED = 0.2  # of a recording's samples: a camera that silhouettes blame in so many is blamed by them
 
 
@@ -118,14 +120,16 @@ def _words(facts: KeypointFacts, one: OffMask, blamed: bool, fails: bool) -> str
     if one.kind == "keypoint":
         return (
             f"keypoint {one.name}: on the alphas in {one.share:.0%} of its views, the other keypoints in "
-            f"{one.others:.0%} ({samples}): masks lack that part of the animal, or it is badly labelled"
+            f"{one.others:.0%} ({samples}): masks lack that part of the animal, or it is badly labelled{one.also}"
         )
     text = (
         f"camera {one.name}: {one.share:.0%} of the keypoints lie on its alphas, {one.others:.0%} on the other "
         f"cameras' ({samples})"
     )
     if one.kind == "part":
-        return f"{text}, and all that it lacks are {', '.join(one.names)}: its masks lack that part of the animal"
+        return (
+            f"{text}, and all that it lacks are {first_few(one.names, _NAMED)}: its masks lack that part of the animal"
+        )
     text += ": its calibration, its masks or its time is wrong"
     if blamed:
         return f"{text}, and the silhouettes blame it too"

@@ -56,6 +56,12 @@ def read_facelift(path: Path, variant: str | None = None) -> Rig:
     return Rig(path, "facelift", tuple(read))
 
 
+def read_entries(path: Path, data: bytes | None = None) -> tuple[list[ViewEntry], SampleFile]:
+    """As `read_cameras_json`, with the parts of the content that an audit reads."""
+    content = read_sample_file(path, data)
+    return [_view_of_frame(path, index, frame) for index, frame in enumerate(content.frames)], content
+
+
 def read_cameras_json(path: Path, data: bytes | None = None) -> tuple[list[ViewEntry], dict[str, Any]]:
     """The views of an `opencv_cameras.json`, and the whole content. data: the file's bytes, where they are at hand.
 
@@ -191,7 +197,7 @@ class _Provenance(msgspec.Struct):
     record: dict[str, Any] = {}
     provenance: dict[str, Any] = {}
     repair: dict[str, Any] | None = None  # `mouselift repair` has changed the cameras
-    keypoints: Any = None  # of the recording, in the sample's world
+    keypoints: msgspec.Raw = msgspec.Raw(b"")  # decoded by one who refuses a name that stands twice
     plan: msgspec.Raw = msgspec.Raw(b"")  # not decoded: the file's largest part
     unread: ClassVar[bool] = False
 
@@ -209,9 +215,12 @@ class SampleFile(msgspec.Struct):
     mouselift: _Provenance | None = None  # None also where something else stands there
 
 
-def read_sample_file(file: Path) -> SampleFile:
-    """CalibrationError where the file is missing, is no JSON object, or lists no frames; entries are not checked."""
-    frames, content = _read_frames(file, SampleFile)
+def read_sample_file(file: Path, data: bytes | None = None) -> SampleFile:
+    """CalibrationError where the file is missing, is no JSON object, or lists no frames; entries are not checked.
+
+    data: the file's bytes, where they are at hand.
+    """
+    frames, content = _read_frames(file, SampleFile, data)
     return content if isinstance(content, SampleFile) else SampleFile(frames, _own(content.get("mouselift")))
 
 

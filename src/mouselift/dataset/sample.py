@@ -22,7 +22,7 @@ from mouselift.calibration.facelift import (
     SampleFile,
     ViewEntry,
     check_frame,
-    read_cameras_json,
+    read_entries,
     read_sample_file,
     same_cameras,
 )
@@ -30,7 +30,7 @@ from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.findings import Details, Finding
-from mouselift.foreign import first_few, is_whole, repeated, short
+from mouselift.foreign import first_few, is_whole, json_of, repeated, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import SampleKeypoints
@@ -41,6 +41,7 @@ from mouselift.media.png import AlphaImage, read_alpha, read_colours
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _OUTSIDE = "leads to {}, outside the sample's folder; it is not opened. Copy the image into the folder"
 _NAMED = 4  # views that a message names
+_UNREAD = "mouselift: not as mouselift writes it; nothing of it is read"
 _GROUNDS = {"white": 255, "black": 0}
 
 
@@ -110,16 +111,19 @@ def read_sample(folder: Path) -> Sample:
             raise DatasetError(f"{where}: file_path: no such image: {image}")
         check_size(where, image, view.camera, _png_size(image))
     found = tuple(View(v.camera.name, v.camera, path=folder / v.file_path) for v in views)
-    own = content.get("mouselift")
+    if content.mouselift is not None and content.mouselift.unread:
+        raise DatasetError(f"{file}: {_UNREAD}")
     try:
-        keypoints = _keypoints(own.get("keypoints") if isinstance(own, dict) else None)
+        keypoints = _keypoints(content)
     except ValueError as error:
         raise DatasetError(f"{file}: mouselift.keypoints: {error}") from None
     return Sample(folder.name, found, number_of(folder.name), folder, keypoints=keypoints)
 
 
-def _keypoints(record: Any) -> SampleKeypoints | None:
-    """ValueError where there is one that is not as `prepare` writes it."""
+def _keypoints(content: SampleFile) -> SampleKeypoints | None:
+    """ValueError where there is a record that is not as `prepare` writes it."""
+    text = bytes(content.mouselift.keypoints) if content.mouselift is not None else b""
+    record = json_of(text) if text else None
     return None if record is None else SampleKeypoints.from_record(record)
 
 
@@ -131,10 +135,10 @@ def read_views(file: Path, data: bytes | None = None) -> list[ViewEntry]:
     return _whole_views(file, data)[0]
 
 
-def _whole_views(file: Path, data: bytes | None) -> tuple[list[ViewEntry], dict[str, Any]]:
+def _whole_views(file: Path, data: bytes | None) -> tuple[list[ViewEntry], SampleFile]:
     """(as `read_views`, the file's content)."""
     try:
-        views, content = read_cameras_json(file, data)
+        views, content = read_entries(file, data)
     except CalibrationError as error:
         raise DatasetError(str(error)) from None
     names = [view.camera.name for view in views]
@@ -186,15 +190,14 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     frame = record.get("frame") if is_whole(record.get("frame")) else number_of(name)
     findings: list[Finding] = []
     if content.mouselift is not None and content.mouselift.unread:
-        text = f"{file}: mouselift: not as mouselift writes it; nothing of it is read"
-        findings.append(Finding.of("bad-record", text, sample=name))
+        findings.append(Finding.of("bad-record", f"{file}: {_UNREAD}", sample=name))
     cut = _known_cuts(record)
     if cut is None:
         text = f"{file}: mouselift.record.views: expected cameras by name, got {short(record['views'])}"
         findings.append(Finding.of("bad-record", text, sample=name))
     keypoints = None
     try:
-        keypoints = _keypoints(content.mouselift.keypoints if content.mouselift else None)
+        keypoints = _keypoints(content)
     except ValueError as error:
         findings.append(Finding.of("bad-record", f"{file}: mouselift.keypoints: {error}", sample=name))
     views: list[View] = []
@@ -386,13 +389,13 @@ def _without_copies(sample: str, views: Sequence[View]) -> tuple[list[View], lis
 
     Every tangent plane would count for each pair of copies, and causes would be searched in all of them.
     """
-    first: dict[tuple[int, bytes], View] = {}
+    first: dict[tuple[int, tuple[float, ...]], View] = {}
     kept: list[View] = []
     copies: list[tuple[str, str]] = []  # a copy, and what it copies
     for view in views:
         camera = view.camera
-        numbers = [*camera.T_cam_world.ravel(), camera.fx, camera.fy, camera.cx, camera.cy]
-        earlier = first.setdefault((view.digest, np.array(numbers).tobytes()), view) if view.alpha.size else view
+        numbers = (*camera.T_cam_world.ravel().tolist(), camera.fx, camera.fy, camera.cx, camera.cy)
+        earlier = first.setdefault((view.digest, numbers), view) if view.alpha.size else view  # -0.0 is 0.0
         if earlier is view:
             kept.append(view)
         else:

@@ -11,10 +11,11 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64, Points3
 from mouselift.errors import CaptureError
-from mouselift.foreign import first_few, numbers, repeated, short
+from mouselift.foreign import first_few, numbers, repeated, short, writable
 from mouselift.geometry.similarity import Similarity
 from mouselift.limits import LARGEST_NUMBER
 
+_LONGEST = 200  # characters of a name
 _NAMED = 4  # keypoints that a message names
 
 
@@ -39,6 +40,8 @@ class Keypoints:
             raise self._wrong(f"points for {instants} frames and {count} names", f"shape {self.points.shape}")
         if self.confidence is not None and self.confidence.shape != (instants, count):
             raise self._wrong(f"a confidence for {instants} frames and {count} names", str(self.confidence.shape))
+        if fault := _fault(self.names):
+            raise self._wrong("names that can be written", fault)
         if len(set(self.names)) < count:
             raise self._wrong("every name once", f"{first_few(sorted(repeated(self.names)), _NAMED)} more than once")
         if instants and (self.frames[0] < 0 or (np.diff(self.frames) <= 0).any()):
@@ -122,6 +125,8 @@ class SampleKeypoints:
         points = value.get("points") if isinstance(value, dict) else None
         if not isinstance(points, dict) or not points:
             raise ValueError(f"expected points by name, got {short(value)}")
+        if fault := _fault(points):
+            raise ValueError(f"expected names that can be written, got {fault}")
         known = np.array([row is not None for row in points.values()])
         places = np.full((len(points), 3), np.nan)
         if known.any():
@@ -129,12 +134,18 @@ class SampleKeypoints:
         return cls(tuple(points), places, str(value.get("file", "")), str(value.get("format", "")))
 
 
+def _fault(names: Iterable[str]) -> str:
+    """A name that no file of ours can hold, as a message shows it; "" where there is none."""
+    return next((short(name) for name in names if writable(name) != name or len(name) > _LONGEST), "")
+
+
 def joined(by_frame: Mapping[int, SampleKeypoints]) -> Keypoints | None:
     """Keypoints of many samples, each still in its own sample's world; None where nothing was found."""
     names = tuple(dict.fromkeys(name for one in by_frame.values() for name in one.names))
     points = np.full((len(by_frame), len(names), 3), np.nan)
+    column = {name: index for index, name in enumerate(names)}
     for place, frame in enumerate(sorted(by_frame)):
-        points[place, [names.index(name) for name in by_frame[frame].names]] = by_frame[frame].points
+        points[place, [column[name] for name in by_frame[frame].names]] = by_frame[frame].points
     if not np.isfinite(points).any():
         return None
     first = next(iter(by_frame.values()))

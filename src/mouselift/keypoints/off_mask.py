@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from mouselift.array_types import Array, Float64
 from mouselift.foreign import first_few
 from mouselift.keypoints.on_mask import OnMaskTally
 
@@ -22,6 +23,7 @@ ALL_LEAST = 0.4
 _SURE = 3.0  # standard errors of a share
 FEWEST = 5  # instants
 _NAMED = 6  # keypoints that a summary names
+_TOLD = 20  # keypoints that stand out, each a finding
 
 
 class KeypointFacts(msgspec.Struct, frozen=True):
@@ -106,7 +108,12 @@ class OffMask:
     share: float
     limit: float  # of "all" and "keypoint" the least share; of a camera the others' median
     others: float  # median of the others
-    names: tuple[str, ...] = ()  # of a part: its keypoints
+    names: tuple[str, ...] = ()  # of a part: its keypoints; of the last keypoint: others that stand out, not told apart
+
+    @property
+    def also(self) -> str:
+        """What a message about a keypoint ends with."""
+        return f"; so it is of {len(self.names):,} more keypoints" if self.kind == "keypoint" and self.names else ""
 
 
 def off_mask(facts: KeypointFacts) -> Iterator[OffMask]:
@@ -121,18 +128,26 @@ def off_mask(facts: KeypointFacts) -> Iterator[OffMask]:
     for camera, share, others in _below_others(facts.cameras, gap):
         part = _lacking(facts, camera, gap)
         yield OffMask("part" if part else "camera", camera, share, others, others, part)
-    for name, share, others in _below_others(facts.names, NAME_GAP):
-        if share < NAME_LEAST:
-            yield OffMask("keypoint", name, share, NAME_LEAST, others)
+    low = [found for found in _below_others(facts.names, NAME_GAP) if found[1] < NAME_LEAST]
+    more = tuple(name for name, _, _ in low[_TOLD:])
+    for place, (name, share, others) in enumerate(low[:_TOLD], start=1):
+        yield OffMask("keypoint", name, share, NAME_LEAST, others, more if place == _TOLD else ())
 
 
 def _below_others(shares: dict[str, float], gap: float) -> Iterator[tuple[str, float, float]]:
     """(name, its share, the median of the others) of those that lie `gap` below the others."""
+    ordered = np.sort(np.array(list(shares.values())))
     for name, share in shares.items():
-        others = [value for other, value in shares.items() if other != name]
-        middle = float(np.median(others)) if others else 0.0
+        middle = _median_without(ordered, int(np.searchsorted(ordered, share)))
         if share < middle - gap:
             yield name, share, middle
+
+
+def _median_without(ordered: Float64[Array, " k"], place: int) -> float:
+    """Of sorted values but one; 0 of nothing."""
+    rest = len(ordered) - 1
+    middle = [ordered[k + (k >= place)] for k in {(rest - 1) // 2, rest // 2}] if rest else [0.0]
+    return float(np.mean(middle))
 
 
 def _lacking(facts: KeypointFacts, camera: str, gap: float) -> tuple[str, ...]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 
 from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.sample import Sample, load_sample
+from mouselift.foreign import first_few
 from mouselift.keypoints.off_mask import ALL_LEAST, KeypointFacts, off_mask
 from mouselift.report.edges import edge_lines, path_data
 from mouselift.report.page import image_uri
@@ -17,7 +19,10 @@ from mouselift.view.keypoints import Laid, laid_on
 from mouselift.view.scene import colours_or_grey, on_ground
 
 _SIDE = 512  # longest edge of the embedded images, pixels
-_MOST_NAMES = 3  # in an image; the line below has them all
+_MOST_NAMES = 3  # in an image; the line below has more
+_MOST_LISTED = 12  # names of one kind in a line
+_MOST_ROWS = 100  # of the table; audit.json has all
+_MOST_MARKS = 300  # in an image: those that are off first
 _MOST_VIEWS = 6  # of a sample: those with the lowest shares
 
 
@@ -52,7 +57,7 @@ class KeypointSheet:
     sample: str
     role: str
     panels: list[KeypointPanel]
-    lost: tuple[str, ...]  # keypoints that were not found
+    lost: str  # keypoints that were not found
 
 
 @dataclass(frozen=True)
@@ -70,16 +75,18 @@ class KeypointTable:
     facts: KeypointFacts
     cameras: tuple[str, ...]
     rows: list[tuple[str, list[Cell]]]  # the first cell is of all cameras
+    more: int  # keypoints without a row
 
 
 def keypoint_table(facts: KeypointFacts) -> KeypointTable:
     """What stands out is low, and what is below the least share of all."""
-    out = {one.name for one in off_mask(facts)}
+    found = list(off_mask(facts))
+    out = {one.name for one in found} | {name for one in found if one.kind == "keypoint" for name in one.names}
     cameras = tuple(facts.table)
     rows = [("all", [_cell(facts.share), *(_cell(facts.cameras.get(name), name in out) for name in cameras)])]
-    for name, share in facts.names.items():
+    for name, share in islice(facts.names.items(), _MOST_ROWS):
         rows.append((name, [_cell(share, name in out), *(_cell(facts.table[c].get(name)) for c in cameras)]))
-    return KeypointTable(facts, cameras, rows)
+    return KeypointTable(facts, cameras, rows, max(len(facts.names) - _MOST_ROWS, 0))
 
 
 def _cell(share: float | None, stands_out: bool = False) -> Cell:
@@ -128,11 +135,14 @@ def keypoint_sheet(sample: Sample, role: str) -> KeypointSheet | None:
         image = image_uri(on_ground(colours_or_grey(view), view.alpha, _SIDE))
         words = _words(own.names, states, within)
         edge = path_data(edge_lines(view.alpha))
+        if len(marks) > _MOST_MARKS:
+            words += f"; {len(marks) - _MOST_MARKS:,} more are not drawn"
+            marks = sorted(marks, key=lambda mark: mark.state != "off")[:_MOST_MARKS]
         panel = KeypointPanel(view.name, width, height, image, edge, tuple(marks), off <= _MOST_NAMES, words)
         panels.append((on / (on + off) if on + off else 1.0, place, panel))
     shown = sorted(sorted(panels, key=lambda one: one[:2])[:_MOST_VIEWS], key=lambda one: one[1])
-    lost = tuple(name for name, point in zip(own.names, own.points, strict=True) if not np.isfinite(point).all())
-    return KeypointSheet(sample.id, role, [panel for _, _, panel in shown], lost)
+    lost = [name for name, point in zip(own.names, own.points, strict=True) if not np.isfinite(point).all()]
+    return KeypointSheet(sample.id, role, [panel for _, _, panel in shown], first_few(lost, _MOST_LISTED))
 
 
 def _words(names: Sequence[str], states: Sequence[Laid], within: Sequence[bool]) -> str:
@@ -144,5 +154,5 @@ def _words(names: Sequence[str], states: Sequence[Laid], within: Sequence[bool])
         "off": [name for name, state, inside in told if state == "off" and inside],
         "outside the image": [name for name, state, inside in told if state == "off" and not inside],
     }
-    said = "".join(f"; {where}: {', '.join(some)}" for where, some in apart.items() if some)
+    said = "".join(f"; {where}: {first_few(some, _MOST_LISTED)}" for where, some in apart.items() if some)
     return f"{on} of {on + off} on the alpha{said}"

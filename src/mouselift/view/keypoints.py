@@ -16,6 +16,7 @@ from mouselift.keypoints.on_mask import on_mask
 
 Laid = Literal["on", "off", "unknown"]
 _MOST_NAMED = 6  # in a note
+_MOST_DRAWN = 300  # a browser shows some thousand nodes
 _MOST_CAMERAS = 3  # of a keypoint in a note
 
 
@@ -36,18 +37,25 @@ class ScenePoint:
         return "on" if self.compared else "unknown"
 
 
+def drawn(points: Sequence[ScenePoint]) -> Sequence[ScenePoint]:
+    """Those that a scene shows, with their names: those off an alpha first, where there are too many for all."""
+    return points if len(points) <= _MOST_DRAWN else sorted(points, key=lambda one: not one.off)[:_MOST_DRAWN]
+
+
 def keypoint_note(points: Sequence[ScenePoint]) -> str:
     """What the colours say, in one sentence or two; "" of no points."""
     if not points:
         return ""
     compared = [point for point in points if point.compared]
+    left = len(points) - len(drawn(points))
+    lacking = f" {left:,} are not drawn." if left else ""
     if not compared:
-        return f"Keypoints: {len(points)}, grey: the subject is cut in all views, so nothing is known."
+        return f"Keypoints: {len(points)}, grey: the subject is cut in all views, so nothing is known.{lacking}"
     off = [point for point in compared if point.off]
     said = f"Keypoints: {len(compared) - len(off)} of {len(compared)} lie on every alpha (green)."
     named = "; ".join(f"{point.name} off {first_few(point.off, _MOST_CAMERAS)}" for point in off[:_MOST_NAMED])
     more = f"; and {len(off) - _MOST_NAMED} more" if len(off) > _MOST_NAMED else ""
-    return f"{said} Red: {named}{more}." if off else said
+    return f"{said} Red: {named}{more}.{lacking}" if off else f"{said}{lacking}"
 
 
 def laid_on(view: View, keypoints: SampleKeypoints) -> list[Laid]:

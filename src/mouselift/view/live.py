@@ -32,7 +32,7 @@ from mouselift.media.png import read_png
 from mouselift.ranges import PORTS
 from mouselift.reconstruct.record import CAMERAS, SPLATS
 from mouselift.view.gate import Gate, check_host
-from mouselift.view.keypoints import keypoint_note
+from mouselift.view.keypoints import drawn, keypoint_note
 from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
 from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 
@@ -227,7 +227,7 @@ def _draw_keypoints(api: Any, scene: Scene) -> Any:
     """Balls with names, below one node that hides all."""
     name = f"{_ROOT}/keypoints"
     whole = api.add_frame(name, show_axes=False)
-    for index, keypoint in enumerate(scene.keypoints):
+    for index, keypoint in enumerate(drawn(scene.keypoints)):
         place = scene.local(keypoint.point[None])[0]
         colour = _KEYPOINT_COLOURS[keypoint.state]
         api.add_icosphere(f"{name}/{index}", _BALL, colour, subdivisions=2, position=place, cast_shadow=False)
