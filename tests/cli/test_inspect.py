@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from mouselift.dataset.collection import Collection, Recording
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.synthetic.capture import write_dannce_calibration
 from mouselift.synthetic.motion import Motion
-from mouselift.synthetic.mouse import Mouse
+from mouselift.synthetic.mouse import KEYPOINTS, Mouse
 from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 
@@ -104,6 +105,22 @@ def test_the_page_stands_alone(
     assert len(page) < 1_000_000
     assert ("frame_offset = 1" in page) == (name == "late")
     assert [p.name for p in tmp_path.iterdir()] == ["inspect.html"]
+
+
+def test_keypoints_stand_on_the_page(steady: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = Path(shutil.copytree(steady, tmp_path / "mouse"))
+    mouse, motion = Mouse(), Motion(scaled_rig(markerless_rig(), 0.25).arena, 4)
+    head = [*(f"{name}_{axis}" for name in KEYPOINTS for axis in "xyz"), "fnum"]
+    rows = [[*mouse.posed(motion.pose(0.6 + k / 25)).keypoints.ravel(), k] for k in range(16)]
+    (folder / "pose.csv").write_text("\n".join(",".join(map(str, row)) for row in (head, *rows)))
+    toml = folder / "capture.toml"
+    toml.write_text(f'keypoints = "pose.csv"\n{toml.read_text()}')
+    inspect(str(folder), "--lag", "2", "--out", str(tmp_path / "page"))
+    page = (tmp_path / "page/inspect.html").read_text(encoding="utf-8")
+    assert 'id="keypoints"' in page
+    assert page.count('<th scope="row">tail_tip</th>') == 1
+    for words in (page, capsys.readouterr().out):
+        assert "Their frame numbers were not tested" in words
 
 
 def test_a_page_is_never_overwritten_unasked(steady: Path, tmp_path: Path) -> None:
