@@ -32,6 +32,7 @@ _REPAIRED = 256  # px of the pictures that a repair sees: of 64 it says that out
 INPUTS = tuple(f"cam{k}" for k in range(6))
 INSTANTS = 4
 _JUDGED_FIRST = 2000  # of the held-out individuals: others than those of experiments/box
+_BELOW = (-80.0, -30.0)  # degrees: where no camera of a rig stands, and a reconstruction was never compared
 RAW = Similarity(110.0, np.eye(3), np.array([-1.9, 1.3, -0.5]))  # a rig's own world: mm, its origin beside the animal
 
 Change = Callable[[ViewEntry], ViewEntry]  # of an input view
@@ -81,7 +82,8 @@ ARMS: dict[str, Arm] = {
 
 
 def write_arms(folder: Path, individuals: int, judged: int, workers: int, progress: Progress) -> None:
-    """FOLDER/drawn; of it FOLDER/arms/<arm>/train and judged, and `other`: the judged before random cameras."""
+    """FOLDER/drawn; of it FOLDER/arms/<arm>/train and judged, and of the judged `below`, with extra views from below,
+    and `other`, before random cameras."""
     clean = SampleOptions(size=SIZE, noise=None, sensor=False)
     held = HELD_OUT[_JUDGED_FIRST : _JUDGED_FIRST + judged]
     drawn = folder / "drawn"
@@ -90,12 +92,14 @@ def write_arms(folder: Path, individuals: int, judged: int, workers: int, progre
         write_samples(drawn / framing / "train", range(individuals), INSTANTS, replace(options, extra=0),
                       workers=workers, progress=progress)  # fmt: skip
         write_samples(drawn / framing / "judged", held, 1, options, workers=workers, progress=progress)
+        under = replace(options, extra_elevations=_BELOW)
+        write_samples(drawn / framing / "below", held, 1, under, workers=workers, progress=progress)
     large = replace(clean, framing="per-view", size=_REPAIRED, extra=0)
     write_samples(drawn / "large/train", range(individuals), INSTANTS, large, workers=workers, progress=progress)
     write_samples(drawn / "large/judged", held, 1, large, workers=workers, progress=progress)
     write_samples(drawn / "other", held, 1, replace(clean, rig="random"), workers=workers, progress=progress)
     for name, arm in ARMS.items():
-        for part in ("train", "judged"):
+        for part in ("train", "judged", "below"):
             _write(folder, name, arm, part, workers, progress)
         _copy(drawn / "other", folder / "arms" / name / "other", partial(_moved, world=arm.world))
 
@@ -105,8 +109,9 @@ def _write(folder: Path, name: str, arm: Arm, part: str, workers: int, progress:
     if not arm.repaired:
         _copy(drawn / arm.framing / part, out, partial(_written, arm=arm))
         return
-    given, before = folder / "repair" / part, folder / "arms" / arm.repaired / part
-    _copy(drawn / "large" / part, given / "before", partial(_written, arm=ARMS[arm.repaired]))
+    same = "judged" if part == "below" else part  # the same inputs
+    given, before = folder / "repair" / same, folder / "arms" / arm.repaired / part
+    _copy(drawn / "large" / same, given / "before", partial(_written, arm=ARMS[arm.repaired]))
     ml.repair_dataset(given / "before", given / "after", RepairOptions(), workers=workers, progress=progress)
     _copy(before, out, partial(_repaired, given / "after"))
 

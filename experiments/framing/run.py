@@ -43,7 +43,7 @@ class Result(msgspec.Struct):
     arm: str
     seed: int
     updates: int
-    rig: str  # "own", or "other": random cameras
+    rig: str  # "own", "other": random cameras, or "below": its own, judged from below
     samples: dict[str, dict[str, float | None]]  # of each held-out individual: means over the views never given
     floaters: float | None  # share of opacity outside the hull
     needles: float | None  # share of opacity
@@ -116,14 +116,14 @@ def main() -> None:
         key = (name, arm, seed, updates, rig)
         if any((r.network, r.arm, r.seed, r.updates, r.rig) == key for r in results):
             return
-        dataset = folder / "arms" / ("per-sample" if arm == CONTROL else arm) / ("judged" if rig == "own" else "other")
+        dataset = folder / "arms" / ("per-sample" if arm == CONTROL else arm) / ("judged" if rig == "own" else rig)
         samples, means = judge(dataset, weights)
         results.append(Result(*key, samples=samples, **means))
         file.write_bytes(msgspec.json.format(msgspec.json.encode(results)))
         psnr = [value["foreground_psnr"] or 0.0 for value in samples.values()]
         iou = [value["iou"] or 0.0 for value in samples.values()]
         words = f"{sum(psnr) / len(psnr):.2f} dB, IoU {sum(iou) / len(iou):.3f}"
-        sys.stdout.write(f"{name}, {arm}, seed {seed}, {updates} updates, {rig} rig: {words}\n")
+        sys.stdout.write(f"{name}, {arm}, seed {seed}, {updates} updates, {rig}: {words}\n")
         sys.stdout.flush()
 
     for name in args.networks:
@@ -143,7 +143,8 @@ def main() -> None:
                 for stage in (stage for stage in STAGES if stage < args.updates):
                     judged(name, arm, seed, stage, out / f"update_{stage:06d}.safetensors")
                 judged(name, arm, seed, args.updates, out / "last.safetensors")
-                judged(name, arm, seed, args.updates, out / "last.safetensors", "other")
+                for rig in ("below", "other"):
+                    judged(name, arm, seed, args.updates, out / "last.safetensors", rig)
 
 
 if __name__ == "__main__":

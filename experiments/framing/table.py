@@ -77,15 +77,15 @@ def difference(found: Found, network: str, arm: str, figure: str) -> Estimate | 
 
 def table(found: Found, network: str) -> str:
     stages = [f"{updates:,} updates" if updates else "zero-shot" for updates in found.stages]
-    heads = ["arm", *stages, "dB from per-sample", "IoU from per-sample", "another rig", "outside the hull, %",
-             "needles, %"]  # fmt: skip
+    heads = ["arm", *stages, "dB from per-sample", "IoU from per-sample", "from below", "another rig",
+             "outside the hull, %", "needles, %"]  # fmt: skip
     lines = [heads, ["---"] * len(heads)]
     for arm in (arm for arm in ROWS if found.each(network, arm, found.updates, "iou") is not None):
         row = [f"`{arm}`", *(cell(found, network, arm, n) for n in found.stages)]
         for figure, places in (("foreground_psnr", 2), ("iou", 3)):
             change = difference(found, network, arm, figure)
             row.append("-" if change is None else f"{change.mean:+.{places}f} ± {change.half:.{places}f}")
-        row.append(cell(found, network, arm, found.updates, "other"))
+        row += [cell(found, network, arm, found.updates, rig) for rig in ("below", "other")]
         for figure in ("floaters", "needles"):
             share = found.artefact(network, arm, figure)
             row.append("-" if share is None else f"{100 * share:.0f}")

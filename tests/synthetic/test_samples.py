@@ -71,6 +71,20 @@ def test_legacy_writes_cameras_that_are_wrong_but_extra_ones_are_right() -> None
     assert min(found[6:]) > 0.985
 
 
+def test_extra_cameras_from_below() -> None:
+    usual, below = (
+        draw_sample(replace(EXACT, extra_elevations=span), 3, 1) for span in ((-20.0, 80.0), (-80.0, -30.0))
+    )
+    for shot in below.views[6:]:
+        x, y, z = shot.written.centre
+        assert -80 <= np.degrees(np.arctan2(z, np.hypot(x, y))) <= -30
+    assert min(overlaps(replace(EXACT, extra_elevations=(-80.0, -30.0)))[6:]) > 0.985
+    for one, other in zip(usual.images[:6], below.images[:6], strict=True):
+        np.testing.assert_array_equal(one, other)
+    with pytest.raises(CaptureError, match="elevations from -90 to 90"):
+        replace(EXACT, extra_elevations=(0.0, 91.0)).check()
+
+
 def test_the_published_ring() -> None:
     shots = draw_sample(replace(EXACT, rig="facelift", size=512, extra=0), 1, 0).views
     for shot, azimuth in zip(shots, np.radians([-90, -135, 180, 90, 0, -45]), strict=True):

@@ -116,8 +116,10 @@ def random_shots(mesh: Mesh, count: int, size: int, rng: np.random.Generator) ->
     return Shots(tuple(views), world, None)
 
 
-def extra_shots(mesh: Mesh, shots: Shots, count: int, size: int, rng: np.random.Generator) -> tuple[Shot, ...]:
-    """Cameras that are never inputs: elevations from -20 to 80 degrees, at the inputs' distance, give or take 15 %.
+def extra_shots(
+    mesh: Mesh, shots: Shots, count: int, size: int, elevations: tuple[float, float], rng: np.random.Generator
+) -> tuple[Shot, ...]:
+    """Cameras that are never inputs: at `elevations` (degrees, from and to), at the inputs' distance +- 15 %.
 
     Zoomed to the same focal length, or up to 1.25 times it where the subject leaves room.
     """
@@ -127,7 +129,7 @@ def extra_shots(mesh: Mesh, shots: Shots, count: int, size: int, rng: np.random.
     start = rng.uniform(0.0, 2 * np.pi)
     for k in range(count):
         azimuth = start + (k + rng.uniform(-0.4, 0.4)) * 2 * np.pi / max(count, 1)
-        height = np.radians(rng.uniform(-20.0, 80.0))
+        height = np.radians(rng.uniform(*elevations))
         place = centre + median * rng.uniform(0.87, 1.15) * _towards(azimuth, height)
         cameras.append(_aimed(f"extra{k}", place, centre, centre, size))
     fits = [_focal_that_fits(camera, mesh.vertices, size) for camera in cameras]

@@ -71,6 +71,7 @@ class SampleOptions:
     size: int = 128  # pixels a side
     views: int = 6  # of the rig `random`; the others have six
     extra: int = 6  # cameras that are never inputs: extra0, extra1 and so on
+    extra_elevations: tuple[float, float] = (-20.0, 80.0)  # degrees, between which they stand
     seed: int = 0
     noise: MaskNoise | None = MaskNoise()
     sensor: bool = True  # exposure, white balance, blur and noise of the input views, each camera its own
@@ -83,6 +84,9 @@ class SampleOptions:
                 "synthetic samples: expected a size of at least 16, two views, no negative number of extra cameras and "
                 f"a supersample of at least 1, got {self.size}, {self.views}, {self.extra}, {self.supersample}"
             )
+        low, high = self.extra_elevations
+        if not -90 <= low <= high <= 90:
+            raise CaptureError(f"synthetic samples: expected elevations from -90 to 90 degrees, got {low} to {high}")
         if self.framing not in PRESETS or (self.rig != "surround" and self.framing != "per-sample"):
             raise CaptureError(
                 f"synthetic samples: expected one of {', '.join(PRESETS)} with the rig `surround`, and `per-sample` "
@@ -159,7 +163,8 @@ def draw_sample(options: SampleOptions, seed: int, instant: int, subject: Subjec
     """One instant of one individual, in memory. `subject` saves making the individual anew."""
     subject = subject if subject is not None else Subject(options, seed)
     posed, shots = subject.at(instant)
-    extra = extra_shots(posed.mesh, shots, options.extra, options.size, _rng(options, seed, instant, _EXTRA))
+    rng = _rng(options, seed, instant, _EXTRA)
+    extra = extra_shots(posed.mesh, shots, options.extra, options.size, options.extra_elevations, rng)
     light = random_light(_rng(options, seed, instant, _LIGHT))
     renderer = CutoutRenderer(posed, light, subject.size, options.supersample)
     views = (*shots.views, *extra)
