@@ -33,32 +33,33 @@ _BLOCKS = (0, 512)  # where it begins: MATLAB writes 512 bytes of its own before
 _CPU_SECONDS, _BYTES_A_SECOND = 4.0, 10e6
 _WALL_SECONDS = 600  # where the machine has other work
 _READ_ALL = """
-import contextlib, os, signal, sys
-def may_take(seconds):
+import contextlib, math, os, signal, sys
+def may_take(seconds, size=0):
     with contextlib.suppress(AttributeError):  # Windows has no such timer
         signal.setitimer(signal.ITIMER_PROF, float(sys.argv[3]) + seconds)
-may_take(0)
+    with contextlib.suppress(ImportError, OSError, ValueError):  # nor this limit; macOS does not say what is used
+        import resource
+        with open("/proc/self/status") as lines:
+            used = 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmSize"))
+        most = used + size + 2 * os.path.getsize(sys.argv[1]) + (64 << 20)
+        resource.setrlimit(resource.RLIMIT_AS, (most, resource.getrlimit(resource.RLIMIT_AS)[1]))
+may_take(0, 1 << 32)
 with contextlib.suppress(ImportError):
     import resource
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import h5py
-def peak():  # bytes; 0 where the system does not say
-    with contextlib.suppress(OSError), open("/proc/self/status") as lines:
-        return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
-    return 0
-most = peak() + 2 * os.path.getsize(sys.argv[1]) + (64 << 20)
 def read(name, item):
-    held = 0
-    with contextlib.suppress(Exception):
+    may_take(0)
+    try:
         list(item.attrs.items())
         if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
-            if item.nbytes <= int(sys.argv[2]):
-                may_take(item.nbytes / float(sys.argv[4]))
-                held = 10 * item.nbytes  # values that are objects of Python
+            held = max(item.nbytes, item.dtype.itemsize * math.prod(item.chunks or ()))
+            if held <= int(sys.argv[2]):
+                may_take(item.nbytes / float(sys.argv[4]), 10 * held)  # values may be objects of Python
                 item[()]
-    if peak() > most + held:
-        sys.exit(1)
-    may_take(0)
+    except Exception as error:
+        if isinstance(error, MemoryError) or "alloc" in str(error):
+            sys.exit(1)
 with contextlib.suppress(Exception), h5py.File(sys.argv[1], "r") as root:
     root.visititems(read)
 """

@@ -113,6 +113,15 @@ def test_a_length_that_no_file_can_fill(tmp_path: Path) -> None:
         pass
 
 
+def test_a_large_packed_dataset_is_no_damage_to_the_next(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("a", (160, 1 << 20), "u1", chunks=(16, 1 << 20), compression="gzip")[:] = 1
+        file.create_dataset("one", (1,), "f8", maxshape=(None,), chunks=(10_000_000,))[:] = 1
+        file["b"], file["c"] = ["text"] * 1000, np.zeros(10)
+    with opened(tmp_path / "a.h5", "numbers") as root:
+        assert root["c"].shape == (10,)
+
+
 def test_cells_that_hold_themselves(tmp_path: Path) -> None:
     """A cell of references to itself would be a tree without end."""
     file = save73(tmp_path / "a.mat", {"c": ["x", "y"]})
