@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mouselift.audit.dataset import audit_dataset
 from mouselift.capture.capture import load_capture
 from mouselift.dataset.sample import load_sample, read_sample
 from mouselift.errors import CaptureError, DatasetError
-from mouselift.prepare.options import PrepareOptions
+from mouselift.prepare.collection import prepare_collection
+from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.pipeline import prepare_dataset
+from mouselift.prepare.shards import merge_shards, prepare_shard
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.synthetic.mouse import KEYPOINTS
 from mouselift.synthetic.truth import Truth
@@ -127,6 +131,57 @@ def test_a_dataset_prepared_again_keeps_them(copied: Path, tmp_path: Path) -> No
     sides = [np.linalg.norm(one.points[0] - one.points[5]) for one in (before.keypoints, sample.keypoints)]
     assert sides[0] > 0
     assert not np.isclose(sides[0], sides[1])  # the world has another scale
+
+
+def test_samples_of_several_recordings_keep_their_own(copied: Path, tmp_path: Path) -> None:
+    """Names, and the file that they come from, are each sample's, also where a list gathers them."""
+    name_keypoints(copied, (2, 5))
+    run(copied, tmp_path / "first")
+    file = tmp_path / "first/sample_000005/opencv_cameras.json"
+    content = json.loads(file.read_bytes())
+    other = {"file": "other/pose.h5", "format": "SLEAP", "points": {"ear": [0.0, 0.0, 0.1], "paw": None}}
+    content["mouselift"]["keypoints"] = other
+    file.write_text(json.dumps(content))
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again/capture.toml").write_text(
+        'format = 1\nunit = "normalised"\nup = [0, 0, 1]\ndataset = "../first"\n'
+    )
+    run(tmp_path / "again", tmp_path / "second", replace(KEEP, frames=()))
+    first, second = (read_sample(tmp_path / f"second/sample_00000{frame}").keypoints for frame in (2, 5))
+    assert first is not None
+    assert second is not None
+    assert (first.names, first.file) == (KEYPOINTS, "mouse/pose.csv")
+    assert (second.names, second.file, second.format) == (("ear", "paw"), "other/pose.h5", "SLEAP")
+
+
+def test_shards_and_a_merge_write_the_same_keypoints(copied: Path, tmp_path: Path) -> None:
+    """Also the shard of which no frame has any."""
+    name_keypoints(copied, (1, 2, 9))
+    capture, options = load_capture(copied), replace(KEEP, frames=(), size=64, interpolation="linear")
+    prepare_dataset(capture, tmp_path / "alone", options, workers=1)
+    for index in range(3):
+        prepare_shard(capture, tmp_path / "out", options, Shard(index, 3), workers=1)
+    merge_shards(capture, tmp_path / "out", options)
+    files = [path.relative_to(tmp_path / "alone") for path in (tmp_path / "alone").glob("*/opencv_cameras.json")]
+    assert len(files) == 12
+    assert all((tmp_path / "out" / file).read_bytes() == (tmp_path / "alone" / file).read_bytes() for file in files)
+    held = [file.parent.name for file in sorted(files) if read_sample((tmp_path / "out" / file).parent).keypoints]
+    assert held == ["sample_000001", "sample_000002", "sample_000009"]
+
+
+def test_recordings_of_a_collection_keep_theirs(copied: Path, tmp_path: Path) -> None:
+    """One of two names some; the audit tells them apart."""
+    shutil.copytree(copied, tmp_path / "plain")
+    name_keypoints(copied, (2, 5))
+    small = replace(KEEP, size=128, interpolation="linear")
+    prepare_collection([copied, tmp_path / "plain"], tmp_path / "out", small, workers=1)
+    samples = {name: read_sample(tmp_path / "out" / name / "sample_000002") for name in ("mouse", "plain")}
+    assert samples["mouse"].keypoints is not None
+    assert samples["plain"].keypoints is None
+    (facts,) = audit_dataset(tmp_path / "out", workers=1).keypoints
+    assert facts.file == "mouse/pose.csv"
+    assert facts.share is not None
+    assert facts.share > 0.9
 
 
 def test_a_broken_record_is_a_finding(copied: Path, tmp_path: Path) -> None:

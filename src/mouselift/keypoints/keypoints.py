@@ -134,22 +134,21 @@ class SampleKeypoints:
         return cls(tuple(points), places, str(value.get("file", "")), str(value.get("format", "")))
 
 
+@dataclass(frozen=True, eq=False)
+class DatasetKeypoints:
+    """Those of a dataset's samples, each in the world of its own sample and of its own recording."""
+
+    by_frame: Mapping[int, SampleKeypoints]
+
+    def of_sample(self, frame: int, world: Similarity) -> SampleKeypoints | None:
+        """In the world that `world` leads to; None where the sample of that frame has none."""
+        one = self.by_frame.get(frame)
+        return None if one is None else replace(one, points=world.apply(one.points))
+
+
 def _fault(names: Iterable[str]) -> str:
     """A name that no file of ours can hold, as a message shows it; "" where there is none."""
     return next((short(name) for name in names if writable(name) != name or len(name) > _LONGEST), "")
-
-
-def joined(by_frame: Mapping[int, SampleKeypoints]) -> Keypoints | None:
-    """Keypoints of many samples, each still in its own sample's world; None where nothing was found."""
-    names = tuple(dict.fromkeys(name for one in by_frame.values() for name in one.names))
-    points = np.full((len(by_frame), len(names), 3), np.nan)
-    column = {name: index for index, name in enumerate(names)}
-    for place, frame in enumerate(sorted(by_frame)):
-        points[place, [column[name] for name in by_frame[frame].names]] = by_frame[frame].points
-    if not np.isfinite(points).any():
-        return None
-    first = next(iter(by_frame.values()))
-    return Keypoints(Path(first.file), first.format, np.array(sorted(by_frame), dtype=np.int64), points, names, None)
 
 
 def in_order(

@@ -27,7 +27,7 @@ from mouselift.errors import CaptureError, DatasetError, FramingError, LensFoldE
 from mouselift.fingerprint import fingerprint, sample_fingerprint
 from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.planning import wanted_zoom
-from mouselift.keypoints.keypoints import Keypoints, joined
+from mouselift.keypoints.keypoints import DatasetKeypoints, Keypoints
 from mouselift.parallel import step
 from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.sample import Record, Setting, make_sample, sample_id, sample_ids, usable_views, verdict
@@ -215,14 +215,15 @@ def _identity(
     }
 
 
-def _keypoints(capture: Capture, source: Source, frames: Sequence[int]) -> Keypoints | None:
+def _keypoints(capture: Capture, source: Source, frames: Sequence[int]) -> Keypoints | DatasetKeypoints | None:
     """Of the frames that are selected, in the world of their cameras; None where there are none, which is said.
 
     A dataset's samples bring their own.
     """
     if isinstance(source, DatasetSource):
         mine = set(frames)
-        return joined({f: s.keypoints for f, s in source.samples.items() if f in mine and s.keypoints is not None})
+        own = {f: s.keypoints for f, s in source.samples.items() if f in mine and s.keypoints is not None}
+        return DatasetKeypoints(own) if own else None
     found = keypoints_of(capture, source.rate)
     chosen = None if found is None else found.among(frames)
     if found is not None and chosen is None:

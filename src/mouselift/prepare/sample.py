@@ -19,7 +19,7 @@ from mouselift.framing.framing import DatasetZoom, Framing
 from mouselift.framing.plan import SamplePlan, ViewPlan
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette
-from mouselift.keypoints.keypoints import Keypoints
+from mouselift.keypoints.keypoints import DatasetKeypoints, Keypoints
 from mouselift.media.images import FrameSet, ViewFrame
 from mouselift.media.png import encode_png
 from mouselift.prepare.options import PrepareOptions
@@ -55,7 +55,7 @@ class Setting:
     shared: DatasetZoom | None  # for a zoom over the dataset
     rate: float  # frames per second; 0 where it is not known
     provenance: dict[str, Any]  # goes into every sample's file
-    keypoints: Keypoints | None = None  # in the world of the frames' cameras
+    keypoints: Keypoints | DatasetKeypoints | None = None  # in the world of the frames' cameras
 
 
 @dataclass(frozen=True, eq=False)
