@@ -32,7 +32,7 @@ class Server:
         self.puts: list[str] = []
         self.breaks: dict[int, BaseException] = {}  # before it is stored
 
-    def put(self, store: Any, path: str, content: Any, _put: Any = obstore.put) -> Any:
+    def put(self, store: Any, path: str, content: Any, _put: Any = obstore.put, **how: object) -> Any:
         self.puts.append(path)
         if len(self.puts) in self.breaks:
             raise self.breaks[len(self.puts)]
@@ -47,6 +47,7 @@ class Server:
 def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     server = Server()
     monkeypatch.setattr(RemoteBytes, "_store", server.store)
+    monkeypatch.setattr(RemoteBytes, "_sending", server.store)
     monkeypatch.setattr(obstore, "put", server.put)
     monkeypatch.setattr(remote, "_PAUSE", 0.001)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

@@ -15,6 +15,7 @@ import os
 import re
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
@@ -33,6 +34,10 @@ T = TypeVar("T")
 
 _URL = re.compile(r"(s3|gs|https?):/{1,2}(?=[^/])")  # a Path keeps one slash of two
 _TRIES = 6
+PART_BYTES = 8 << 20  # more than so many are sent in parts, each tried again on its own
+_PARTS = 9000  # S3 takes 10,000 an object
+_PARTS_AT_ONCE = 4  # with PART_BYTES and the next number, 1 Mbit/s up is enough
+_SEND_TIME = timedelta(minutes=4)  # for a part; obstore's own 30 s are for answers
 _PAUSE = 0.2  # seconds after the first failure, then twice as long: 6.2 in all, for answers that break off
 
 
@@ -76,13 +81,20 @@ class RemoteBytes:
 
     @cached_property
     def _store(self) -> ObjectStore:
-        from datetime import timedelta
+        return self._opened(timedelta(seconds=30), timedelta(seconds=60))
 
+    @cached_property
+    def _sending(self) -> ObjectStore:
+        return self._opened(_SEND_TIME, _SEND_TIME)
+
+    def _opened(self, request: timedelta, retries: timedelta) -> ObjectStore:
+        """request: for one; retries: after its beginning it is tried again no more."""
         from obstore.store import from_url
 
-        retry: Any = {"max_retries": 3, "retry_timeout": timedelta(seconds=60)}
-        plain: Any = {"allow_http": self.url.startswith("http://") or _plain_endpoint()}
-        return from_url(self.url, client_options=plain, retry_config=retry)
+        plain = self.url.startswith("http://") or _plain_endpoint()
+        client: Any = {"allow_http": plain, "timeout": request}
+        retry: Any = {"max_retries": 3, "retry_timeout": retries}
+        return from_url(self.url, client_options=client, retry_config=retry)
 
     def content(self, file: str) -> bytes:
         import obstore
@@ -136,10 +148,16 @@ class RemoteBytes:
         return self._retried(file, asked)
 
     def send(self, file: str, content: bytes | Path) -> None:
-        """Replaced whole, or left as it was."""
+        """Replaced whole, or left as it was. Killed, it may leave parts on the server that are no object."""
         import obstore
 
-        self._retried(file, lambda: obstore.put(self._store, file, content), missing="there is no such bucket")
+        size = content.stat().st_size if isinstance(content, Path) else len(content)
+        part = max(PART_BYTES, size // _PARTS)
+
+        def asked() -> object:
+            return obstore.put(self._sending, file, content, chunk_size=part, max_concurrency=_PARTS_AT_ONCE)
+
+        self._retried(file, asked, missing="there is no such bucket")
 
     def remove(self, file: str) -> None:
         """Whether it is there or not."""

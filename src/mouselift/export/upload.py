@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from mouselift.dataset.remote import RemoteBytes, remote_url
+from mouselift.dataset.remote import PART_BYTES, RemoteBytes, remote_url
 from mouselift.dataset.shards import SHARDS_FILE, ShardEntry
 from mouselift.errors import DatasetError
 from mouselift.foreign import json_as, json_of
@@ -31,12 +31,17 @@ class _Description(msgspec.Struct):
 
 @dataclass
 class Upload:
-    """Shards made one at a time in `folder` on this machine, and sent. sent, kept: how many were, and were there."""
+    """Shards made one at a time in `folder` on this machine, and sent. sent, kept: how many were, and were there.
+
+    A server keeps the parts of a shard whose upload was killed, and bills them: `notes` says so.
+    """
 
     server: RemoteBytes
     folder: Path
     sent: int = 0
     kept: int = 0
+    stopped: bool = False  # an earlier upload of this set was, before it was complete
+    in_parts: bool = False  # a shard was sent that takes more than one
 
     def begin(self) -> None:
         """DatasetError where the server's folder holds another export. Nothing is changed there yet."""
@@ -56,6 +61,7 @@ class Upload:
                 f"{where}: holds another export: other samples, or another size of shards. Use a new address, or the "
                 "same dataset and options. Nothing was changed"
             )
+        self.stopped = not theirs.complete
 
     def take(self, shard: ShardEntry) -> None:
         """Send a shard that the server lacks, as its index and its tar's size say; its tar leaves this machine."""
@@ -76,11 +82,21 @@ class Upload:
                 )
             self.server.send(shard.index, index)
             self.sent += 1
+            self.in_parts |= shard.bytes > PART_BYTES
         tar.unlink()
 
     def end(self) -> None:
         """The set is complete."""
         self._say((self.folder / SHARDS_FILE).read_bytes())
+
+    def notes(self) -> Iterator[str]:
+        """For the user."""
+        yield f"{self.sent} of {self.sent + self.kept} shards were sent; the others were there already"
+        if self.stopped and self.in_parts:
+            yield (
+                "an earlier upload was stopped; parts of its last shard may be left, which are no file but count as "
+                "storage: a lifecycle rule of the bucket for unfinished multipart uploads removes them"
+            )
 
     def _say(self, description: bytes) -> None:
         if self._there != description:

@@ -30,7 +30,7 @@ from mouselift.dataset.shards import SHARDS_FILE, ShardEntry, ShardIndex, ShardS
 from mouselift.errors import DatasetError, UnreachableError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
-from mouselift.export.upload import Upload, upload_to
+from mouselift.export.upload import upload_to
 from mouselift.foreign import json_as
 from mouselift.progress import Progress, counted, each
 from mouselift.run_folder import RunFolder
@@ -109,7 +109,7 @@ class WebDataset:
             samples=done,
             files=2 * len(shards) + 1,
             bytes=sum(entry.bytes for entry in entries),
-            notes=(*_notes(where, entries), *_sent(upload)),
+            notes=(*_notes(where, entries), *(() if upload is None else upload.notes())),
         )
 
 
@@ -272,11 +272,6 @@ def _header(name: str, size: int) -> bytes:
 
 def _padding(size: int) -> int:
     return -size % _BLOCK
-
-
-def _sent(upload: Upload | None) -> Iterator[str]:
-    if upload is not None:
-        yield f"{upload.sent} of {upload.sent + upload.kept} shards were sent; the others were there already"
 
 
 def _notes(out: str, entries: Sequence[ShardEntry]) -> Iterator[str]:
