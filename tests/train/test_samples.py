@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
 
 from mouselift.data.dataset import MultiViewDataset, ViewChoice, batches
+from mouselift.data.sample import Batch
+from mouselift.errors import DatasetError
 from mouselift.train.samples import NumberedSamples, batches_from
 
 
@@ -21,24 +24,35 @@ def test_numbers_run_through_epochs_as_a_loader_does(dataset: Path) -> None:
     for epoch in (0, 1, 2):
         plain.set_epoch(epoch)
         for k, batch in enumerate(batches(plain, shuffle=True)):
-            found = numbered[epoch * len(plain) + k, None]
+            found = numbered.sample(epoch * len(plain) + k)
             assert found.name == batch.names[0]
             assert torch.equal(found.image, batch.image[0])
             assert torch.equal(found.inputs, batch.inputs[0])
 
 
 @pytest.mark.parametrize("workers", [0, 2])
-def test_a_stream_begins_anywhere(dataset: Path, workers: int) -> None:
+def test_a_stream_begins_anywhere_and_ends_at_a_sample_that_cannot_be_read(
+    dataset: Path, tmp_path: Path, workers: int
+) -> None:
+    """The error is the sample's own, also of another process."""
     whole = list(batches_from(dataset_of(dataset), 0, 12, 2))
-    rest = list(batches_from(dataset_of(dataset), 10, 7, 2, workers=workers))
-    assert [batch.names for batch in rest] == [batch.names for batch in whole[5:]]
-    assert all(torch.equal(a.image, b.image) for a, b in zip(rest, whole[5:], strict=True))
-    assert all(torch.equal(a.targets, b.targets) for a, b in zip(rest, whole[5:], strict=True))
+    name, spoiled = whole[0].names[0], tmp_path / "spoiled"
+    shutil.copytree(dataset, spoiled)
+    (spoiled / name / "opencv_cameras.json").write_text("{")
+    rest: list[Batch] = []
+    with pytest.raises(DatasetError, match=rf"^sample {name} \(number \d\): .*not valid JSON") as stopped:
+        rest.extend(batches_from(dataset_of(spoiled), 2, 12, 2, workers=workers))
+    assert "Traceback" not in str(stopped.value)
+    assert len(rest) >= 4, "the epoch's other samples"
+    same = whole[1 : 1 + len(rest)]
+    assert [batch.names for batch in rest] == [batch.names for batch in same]
+    assert all(torch.equal(a.image, b.image) for a, b in zip(rest, same, strict=True))
+    assert all(torch.equal(a.targets, b.targets) for a, b in zip(rest, same, strict=True))
 
 
 def test_a_view_that_is_held_out_never_comes(dataset: Path) -> None:
     numbered = NumberedSamples(dataset_of(dataset))
-    seen = {name for k in range(60) for name in numbered[k, None].views}
+    seen = {name for k in range(60) for name in numbered.sample(k).views}
     assert seen == {"cam0", "cam2", "cam3", "cam4"}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mouselift.data.dataset import MultiViewDataset, reading_processes
 from mouselift.data.sample import Batch, SampleTensors, collate
+from mouselift.errors import MouseliftError
 
 _AHEAD = 4  # batches that each process reads before they are asked for
 
@@ -18,18 +19,24 @@ _AHEAD = 4  # batches that each process reads before they are asked for
 _INPUTS = 1 << 21  # a stream of random numbers of its own
 
 
-class NumberedSamples(Dataset[SampleTensors]):
+class NumberedSamples(Dataset[SampleTensors | MouseliftError]):
     """Sample n, n = 0, 1, ...: epochs follow one another without a gap, each in its own order with its own draws.
 
-    Asked for by its number and how many views go in (None: what the dataset's choice says).
+    Asked for by its number and how many views go in (None: what the dataset's choice says). An error is an item: torch
+    would raise those of another process with that process's traceback for a message.
     """
 
     def __init__(self, dataset: MultiViewDataset) -> None:
         self.dataset = dataset
         self._order = lru_cache(maxsize=2)(dataset.order)
 
-    def __getitem__(self, asked: tuple[int, int | None]) -> SampleTensors:
-        number, inputs = asked
+    def __getitem__(self, asked: tuple[int, int | None]) -> SampleTensors | MouseliftError:
+        try:
+            return self.sample(*asked)
+        except MouseliftError as error:
+            return error
+
+    def sample(self, number: int, inputs: int | None = None) -> SampleTensors:
         epoch, place = divmod(number, len(self.dataset))
         return self.dataset.sample(self._order(epoch)[place], epoch, inputs)
 
@@ -55,6 +62,7 @@ def batches_from(
 
     Of `ranks` processes that take a batch each at a time, number `rank` gets those that are its own. inputs: fewest and
     most views that go in, drawn for each batch by its first sample's number; None: what the dataset's choice says.
+    DatasetError where a sample cannot be read, when its batch is asked for.
     """
     starts = [first + (k * ranks + rank) * batch for k in range(count)]
 
@@ -67,9 +75,18 @@ def batches_from(
     loader: DataLoader[Any] = DataLoader(
         NumberedSamples(dataset),
         batch_sampler=numbers,
-        collate_fn=collate,
+        collate_fn=_collated,
         pin_memory=pin_memory,
         prefetch_factor=_AHEAD if workers else None,
         **reading_processes(workers),
     )
-    yield from loader
+    for found in loader:
+        if isinstance(found, MouseliftError):
+            raise found
+        yield found
+
+
+def _collated(items: Sequence[SampleTensors | MouseliftError]) -> Batch | MouseliftError:
+    """The first error, where there is one."""
+    samples = [item for item in items if not isinstance(item, MouseliftError)]
+    return collate(samples) if len(samples) == len(items) else next(e for e in items if isinstance(e, MouseliftError))
