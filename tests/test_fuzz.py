@@ -1,4 +1,4 @@
-"""Damaged files end in the project's errors: five of each of 26 readers here, thousands by `benchmarks/fuzz.py`."""
+"""Damaged files end in the project's errors: five of each of 27 readers here, thousands by `benchmarks/fuzz.py`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAMES = (
     *("COLMAP text", "COLMAP binary", "nerfstudio", "OpenCV xml", "Caliscope", "DANNCE", "MAMMAL"),
     *("capture.toml", "COCO masks", "masks npy", "masks npz", "masks npz of frames", "times csv", "times npy"),
     *("keypoints csv", "sample", "lists", "collection.json", "ply text", "ply", "splat"),
-    *("data_train.txt", "journals", "train log", "video mp4", "OpenCV yaml", "keypoints h5"),
+    *("data_train.txt", "journals", "train log", "video mp4", "OpenCV yaml", "keypoints h5", "page of a sample"),
 )
 FEW = {name: readers()[name] for name in NAMES}
 

@@ -372,6 +372,16 @@ def _report_of(file: Path) -> object:
     return write_report(file.parent / "dataset", file.with_name("page.html"), read_audit(file), force=True)
 
 
+def _audited_page(sample: Path) -> object:
+    """What `audit --json` and `report` do with a dataset of one sample."""
+    from mouselift.audit.dataset import audit_dataset
+    from mouselift.audit.result import encode_audit
+    from mouselift.report.dataset_page import write_report
+
+    found = audit_dataset(sample.parent, workers=1)
+    return encode_audit(found), write_report(sample.parent, sample.parent / "page.html", found, force=True)
+
+
 def _video(suffix: str) -> Callable[[Path], Path]:
     def write(folder: Path) -> Path:
         from mouselift.media.encode import VideoWriter
@@ -484,6 +494,7 @@ def readers() -> dict[str, Reader]:
         "journals": Reader(_run, _go_on, kept=(".bin", "-lock")),
         "train log": Reader(_train_log, _read_log),
         "audit json": Reader(_audit_of, _report_of, kept=(".png", "opencv_cameras.json")),
+        "page of a sample": Reader(_sample, _audited_page),
         "video mp4": Reader(_video(".mp4"), _probe),
         "video mkv": Reader(_video(".mkv"), _probe),
         "ply text": Reader(_splats("ascii"), _read_splats),
