@@ -10,6 +10,7 @@ import torch
 
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError
+from mouselift.fit import optimise
 from mouselift.fit.optimise import fitted
 from mouselift.fit.start import hull_start
 from mouselift.fit.subject import subject_of
@@ -43,8 +44,22 @@ def test_a_view_that_never_went_in_gets_better(sample: SampleTensors, fit: Gauss
     before, after = held_out(sample, gaussians_of(sample, steps=0)), held_out(sample, fit)
     # not the foreground's: the start is too fat, which only what lies outside shows
     assert after.psnr > before.psnr + 5, (before, after)
-    assert after.iou > max(0.88, before.iou + 0.1)
+    assert after.iou > max(0.86, before.iou + 0.1)
     assert after.foreground_ssim > before.foreground_ssim + 0.1
+
+
+def test_no_gaussian_holds_the_outline_alone(
+    sample: SampleTensors, fit: Gaussians, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some are left out of every step: what two of three of them show has fewer holes."""
+
+    def shown_by_two_of_three(g: Gaussians) -> float:
+        kept = torch.arange(len(g)) % 3 > 0
+        some = Gaussians(g.positions[kept], g.scales[kept], g.rotations[kept], g.opacities[kept], g.colours[kept])
+        return float(draw(CpuRenderer(), some, camera_of(sample, 0)).alpha[sample.image[0, 3] > 0.5].mean())
+
+    monkeypatch.setattr(optimise, "_LEFT_OUT", 0.0)
+    assert shown_by_two_of_three(fit) > shown_by_two_of_three(gaussians_of(sample)) + 0.01
 
 
 def test_the_start_lies_on_the_hull(sample: SampleTensors) -> None:
