@@ -21,7 +21,7 @@ from mouselift.view.scene import colours_or_grey, on_ground
 _SIDE = 512  # longest edge of the embedded images, pixels
 _MOST_NAMES = 3  # in an image; the line below has more
 _MOST_LISTED = 12  # names of one kind in a line
-_MOST_ROWS = 100  # of the table; audit.json has all
+_MOST_ROWS = 100  # of the table; --json has all
 _MOST_MARKS = 300  # in an image: those that are off first
 _MOST_VIEWS = 6  # of a sample: those with the lowest shares
 
