@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Float64, Levels
+from mouselift.array_types import Array, Float64
 from mouselift.audit.keypoints import SampleTally, compare_keypoints, few_on_alpha
 from mouselift.audit.placement import (
     Placement,
@@ -21,12 +20,12 @@ from mouselift.audit.placement import (
 )
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
-from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_cameras
+from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_sample
 from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
 from mouselift.dataset.sample import Sample, load_sample
 from mouselift.diagnosis.explain import in_order
 from mouselift.findings import Finding
-from mouselift.geometry.outlines import HALF_LEVEL, SPECK_SHARE, Outline, outline_of
+from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import Tangency
 
 
@@ -143,8 +142,7 @@ class Geometry:
 
 def compare_views(sample: Sample, hull: bool = False) -> Geometry:
     """Cameras against silhouettes. A sample without views is not judged, and no finding is added: others said why."""
-    raw = [_outline(view.alpha) for view in sample.views]
-    check = check_cameras(sample, raw)
+    check = check_sample(sample)
     if check.hypothesis.kind == "masks" and not in_order(sample, check):
         check = blame_cameras(sample, check)
     findings = list(check.findings) if sample.views else []
@@ -155,14 +153,3 @@ def compare_views(sample: Sample, hull: bool = False) -> Geometry:
         findings += coverage_findings(sample, carved, cut=cut, rough=check.rough)
         coverage = carved.coverage
     return Geometry(check.outlines, check, coverage, tuple(findings))
-
-
-def _outline(alpha: Levels) -> Outline | None:
-    """Without specks. Labelling parts takes twice as long as the rest: it is done where there are several only."""
-    whole = outline_of(alpha)
-    if whole is None:
-        return None
-    x0, y0, x1, y1 = whole.box
-    inside = cv2.threshold(alpha[y0:y1, x0:x1], HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
-    parts = cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]
-    return outline_of(alpha, SPECK_SHARE) if len(parts) > 1 else whole

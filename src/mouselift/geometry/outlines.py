@@ -93,14 +93,18 @@ class Outline:
 def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
     """The outline of one alpha; None where no pixel reaches the half level.
 
-    speck_share: components whose area is below this share of the largest one's are left out; 0 keeps all.
+    speck_share: components whose area is below this share of the largest one's are left out, but for those in another
+    one's hole; 0 keeps all.
     """
-    if speck_share > 0:
-        inside = np.asarray(cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1])
-        alpha = _without_specks(alpha, inside, speck_share) if inside.any() else alpha
     left, top, wide, high = cv2.boundingRect(alpha)  # of what is not blank: the rest is looked at once only
+    if high == 0:
+        return None
     shown = alpha[top : top + high, left : left + wide]
-    x, y, w, h = cv2.boundingRect(cv2.threshold(shown, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]) if high else (0,) * 4
+    inside = cv2.threshold(shown, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
+    # Labelling parts takes longer than all else: it is done where there are several only.
+    if speck_share > 0 and len(cv2.findContours(inside, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[0]) > 1:
+        return outline_of(_without_specks(alpha, speck_share))
+    x, y, w, h = cv2.boundingRect(inside)
     if h == 0:
         return None
     box = (left + x, top + y, left + x + w, top + y + h)
@@ -116,14 +120,16 @@ def outline_of(alpha: Levels, speck_share: float = 0.0) -> Outline | None:
 
 def convex_corners(points: Points2) -> Int64[Array, " m"]:
     """Which points are the corners of the convex hull, in order around it."""
-    return np.asarray(cv2.convexHull(points.astype(np.float32), returnPoints=False), dtype=np.int64).ravel()
+    order = np.argsort(points[:, 0])  # OpenCV sorts them again: of sorted ones the whole takes two thirds of the time
+    hull = np.asarray(cv2.convexHull(points[order].astype(np.float32), returnPoints=False), dtype=np.int64)
+    return order[hull.ravel()]
 
 
 def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:
     """Where the level is crossed between neighbouring pixel centres, linearly; at the image's edge, the edge."""
     height, width = alpha.shape
     x0, y0, x1, y1 = max(box[0] - 1, 0), max(box[1] - 1, 0), min(box[2] + 1, width), min(box[3] + 1, height)
-    tight = alpha[y0:y1, x0:x1]
+    tight = np.ascontiguousarray(alpha[y0:y1, x0:x1])
     inside = tight >= HALF_LEVEL
     found = [_between(tight, inside, along=1), _between(tight, inside, along=0)]
     for reached, pixels, along, at in (
@@ -139,13 +145,17 @@ def _crossings(alpha: Levels, box: tuple[int, int, int, int]) -> Points2:
 
 def _between(tight: Levels, inside: Bool[Array, "h w"], along: int) -> Points2:
     """Crossings between neighbours along rows (1) or columns (0), in the crop's coordinates."""
-    step = (0, 1) if along == 1 else (1, 0)
-    changed = inside[step[0] :, step[1] :] != inside[: len(inside) - step[0], : inside.shape[1] - step[1]]
-    rows, columns = np.divmod(np.flatnonzero(changed), max(changed.shape[1], 1))
-    near = tight[rows, columns].astype(np.float64)
-    far = tight[rows + step[0], columns + step[1]].astype(np.float64)
-    share = (LEVEL - near) / (far - near)
-    return np.stack([columns + 0.5 + share * step[1], rows + 0.5 + share * step[0]], axis=1)
+    width = tight.shape[1]
+    step = 1 if along == 1 else width  # to the neighbour, in memory
+    level, within = tight.ravel(), inside.ravel()
+    at = np.flatnonzero(within[step:] != within[:-step])
+    if along == 1:
+        at = at[at % width < width - 1]  # else the neighbour is the next row's first
+    rows, columns = np.divmod(at, width)
+    near, far = level[at].astype(np.float64), level[at + step].astype(np.float64)
+    found = np.stack([columns, rows], axis=1) + 0.5
+    found[:, 1 - along] += (LEVEL - near) / (far - near)
+    return found
 
 
 def _edge(inside: Bool[Array, " k"], along: int, at: float) -> Points2:
@@ -156,8 +166,9 @@ def _edge(inside: Bool[Array, " k"], along: int, at: float) -> Points2:
     return np.stack([run, fixed] if along == 1 else [fixed, run], axis=1)
 
 
-def _without_specks(alpha: Levels, inside: np.ndarray, share: float) -> Levels:
+def _without_specks(alpha: Levels, share: float) -> Levels:
     """Alpha with the pixels of small components, and of what belongs to none, set to 0."""
+    inside = np.asarray(cv2.threshold(alpha, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1])
     count, labels, stats, _ = cv2.connectedComponentsWithStats(inside, connectivity=8)
     areas = np.asarray(stats)[:, cv2.CC_STAT_AREA]
     small = areas < share * areas[1:].max()
