@@ -22,6 +22,7 @@ from mouselift.findings import Finding
 from mouselift.foreign import doubles, is_whole, json_as, json_of, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Pinhole
+from mouselift.geometry.similarity import rotation_error
 from mouselift.limits import LARGEST_NUMBER
 
 _NUMBERS = ("fx", "fy", "cx", "cy")
@@ -360,7 +361,7 @@ def _pose_problems(value: Any) -> Iterator[_Problem]:
         yield _Problem("pose-shape", f"w2c: expected a last row of 0 0 0 1, got {T[3].tolist()}{hint}")
         return
     R = T[:3, :3]
-    det, off = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
+    det, off = rotation_error(R)
     if det < 0 and off <= _ROUNDED:
         yield _Problem("mirrored", f"w2c: det R = {det:.3f}, expected +1: the camera is mirrored", det)
     elif off > _ROUNDED:

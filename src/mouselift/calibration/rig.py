@@ -21,7 +21,7 @@ from mouselift.errors import CalibrationError
 from mouselift.foreign import first_few, json_of, numbers, repeated, short, whole_numbers
 from mouselift.geometry.camera import ZERO_BASED, Camera
 from mouselift.geometry.lens import BrownConrady, Fisheye, Lens, Pinhole
-from mouselift.geometry.similarity import nearest_rotation
+from mouselift.geometry.similarity import nearest_rotation, rotation_error
 from mouselift.limits import CALIBRATION_BYTES, IMAGE_SIDE, limited_bytes
 
 _EXACT_ROTATION = 1e-6  # what core accepts as it stands
@@ -229,7 +229,7 @@ def mended_rotation(matrix: np.ndarray) -> tuple[np.ndarray, str | None]:
         raise ValueError(f"rotation: expected shape (3, 3), got {R.shape}")
     if not np.isfinite(R).all():
         raise ValueError(f"rotation holds NaN or infinity: {R.tolist()}; expected finite numbers")
-    det, error = float(np.linalg.det(R)), float(np.abs(R @ R.T - np.eye(3)).max())
+    det, error = rotation_error(R)
     if det < 0 or error > _ROUNDED_ROTATION:
         mirrored = "A mirrored view? Undo the flip of image and calibration."
         raise ValueError(
