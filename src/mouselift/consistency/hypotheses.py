@@ -93,9 +93,9 @@ def choose_hypothesis(
     # Columns of all hypotheses: three a view, and the shift of all views.
     columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1)], axis=1)
     chance = ChanceModel.of(planes, columns, sigma, point_px, sharp)
-    fits = [_Fit.of(columns, np.arange(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
-    common = _Fit.of(columns, np.arange(3 * views, 3 * views + 2), z, chance.gram)
-    whole = _Fit.of(columns, np.arange(3 * views), z, chance.gram)
+    fits = [_Fit.of(columns, slice(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
+    common = _Fit.of(columns, slice(3 * views, 3 * views + 2), z, chance.gram)
+    whole = _Fit.of(columns, slice(3 * views), z, chance.gram)
     far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
     bounds = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in fits])
     limits = (common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far))
@@ -253,8 +253,8 @@ def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple
     The mean offset of the outline near a corner of half opening angle a is radius / 2 times cos a.
     """
     x, y = (points[None, :, axis] - corners[:, None, axis] for axis in (0, 1))
-    row, near = np.nonzero(x * x + y * y < _TIP_RADIUS_PX**2)
-    dx, dy, count = x[row, near], y[row, near], len(corners)
+    at, count = np.flatnonzero(x * x + y * y < _TIP_RADIUS_PX**2), len(corners)
+    row, dx, dy = at // len(points), x.ravel()[at], y.ravel()[at]
     number = np.maximum(np.bincount(row, minlength=count), 1)
     mean = [np.bincount(row, d, minlength=count) / number for d in (dx, dy)]
     sharp = np.hypot(mean[0], mean[1]) / (_TIP_RADIUS_PX / 2)
@@ -285,9 +285,9 @@ class _Fit:
         return NOISE_PX * float(np.sqrt(self.left / max(self.spare, 1)))
 
     @classmethod
-    def of(cls, columns: np.ndarray, own: np.ndarray, z: np.ndarray, gram: np.ndarray) -> _Fit:
+    def of(cls, columns: np.ndarray, own: slice, z: np.ndarray, gram: np.ndarray) -> _Fit:
         """own: which of the columns; gram: inner products of all columns. Their squares grow with the views only."""
-        square = gram[np.ix_(own, own)]
+        square = gram[own, own]
         size = np.maximum(np.sqrt(np.diag(square)), 1e-12)
         values, vectors = np.linalg.eigh(square / size[:, None] / size)
         keep = values > _RANK**2 * max(float(values[-1]), 1e-300)
