@@ -22,6 +22,7 @@ RANGES = np.array([1.0, 1.0, 1.0, 4.0, 4.0, 4.0])  # histograms span +-; what li
 LIMIT_DIRECTION = 0.4  # FaceLift's inference rig lies 0.32 from its training cameras, these with +Y up 0.44, -Z up 0.64
 LIMIT_NEAREST = 0.35  # 0.11; exact presets on the six-camera rig up to 0.26; a world of twice the scale 0.51
 _GRID = 8  # rays a side of each image: the middles of 8 x 8 equal cells
+_PLACES = (np.indices((_GRID, _GRID)).reshape(2, -1).T[:, ::-1] + 0.5) / _GRID  # x, y over the image's width and height
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,10 +74,8 @@ class RayStatistics:
 
 def _rays(cameras: Sequence[Camera]) -> Float64[Array, "n 6"]:
     """(direction, point nearest the origin) of the grid's rays, all cameras at once; reference: geometry/rays.py."""
-    x, y = np.meshgrid(*[(np.arange(_GRID) + 0.5) / _GRID] * 2)
-    grid = np.stack([x.ravel(), y.ravel()], axis=1)
-    plane = np.stack([camera.normalised(grid * np.array([camera.width, camera.height])) for camera in cameras])
-    d = np.concatenate([plane, np.ones((*plane.shape[:2], 1))], axis=2) @ np.stack([c.R_cam_world for c in cameras])
+    plane = np.array([camera.at_depth_one(_PLACES * (camera.width, camera.height)) for camera in cameras])
+    d = plane @ np.array([camera.R_cam_world for camera in cameras])
     d /= np.sqrt((d**2).sum(axis=2, keepdims=True))
     centre = np.stack([camera.centre for camera in cameras])[:, None]
     nearest = centre - (d * centre).sum(axis=2, keepdims=True) * d

@@ -321,12 +321,12 @@ def _image_path(folder: Path, file_path: str) -> tuple[Path, str]:
     path are tried within the folder. What lies outside is never opened: a dataset of others could name any file.
     """
     path = Path(f"{folder}/{file_path}")
-    parts = PureWindowsPath(file_path).parts if "\\" in file_path else PurePosixPath(file_path).parts
     if not lies_inside(folder, path):
         end = file_path if "\0" in file_path else os.path.realpath(path)  # which takes no NUL
         return path, f"file_path {file_path!r}: {_OUTSIDE.format(end)}"
     if is_file(path):
         return path, ""
+    parts = PureWindowsPath(file_path).parts if "\\" in file_path else PurePosixPath(file_path).parts
     tried = [folder.joinpath(*parts[k:]) for k in range(len(parts)) if not PurePath(parts[k]).is_absolute()]
     there = next((other for other in tried if lies_inside(folder, other) and is_file(other)), None)
     if there is None and Path(file_path).is_absolute() and not lies_inside(folder, Path(file_path)):

@@ -6,6 +6,7 @@ centre is (i + 0.5, j + 0.5); OpenCV axes (x right, y down, z forward); x_cam = 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -53,13 +54,13 @@ class Camera:
     def _check(self) -> None:
         if self.width < 1 or self.height < 1:
             raise ValueError(f"expected a positive image size, got {self.width} x {self.height}")
-        intrinsics = np.array([self.fx, self.fy, self.cx, self.cy, self.skew])
-        if not np.isfinite(intrinsics).all() or not np.isfinite(self.T_cam_world).all():
-            raise ValueError(f"intrinsics or pose are not finite: fx fy cx cy skew = {intrinsics.tolist()}")
+        intrinsics = [self.fx, self.fy, self.cx, self.cy, self.skew]
+        if not all(map(math.isfinite, intrinsics)) or not np.isfinite(self.T_cam_world).all():
+            raise ValueError(f"intrinsics or pose are not finite: fx fy cx cy skew = {intrinsics}")
         if self.fx <= 0 or self.fy <= 0:
             raise ValueError(f"expected positive focal lengths, got fx = {self.fx}, fy = {self.fy}")
         check_rotation(self.R_cam_world, "rotation")
-        if not np.array_equal(self.T_cam_world[3], [0.0, 0.0, 0.0, 1.0]):
+        if self.T_cam_world[3].tolist() != [0.0, 0.0, 0.0, 1.0]:
             raise ValueError(f"last row of T_cam_world: expected 0 0 0 1, got {self.T_cam_world[3].tolist()}")
 
     @classmethod
@@ -130,17 +131,18 @@ class Camera:
         """Pixels -> rays on the normalised plane (x/z, y/z): skew and lens undone. LensFoldError as `lens`."""
         y = (pixels[:, 1] - self.cy) / self.fy
         x = (pixels[:, 0] - self.cx - self.skew * y) / self.fx
-        return self.lens.undistort(np.stack([x, y], axis=1), on_fold)
+        return self.lens.undistort(np.array([x, y]).T, on_fold)
 
     def at_depth_one(self, pixels: Points2, on_fold: OnFold = "raise") -> Points3:
         """(x/z, y/z, 1) in the camera frame: as `normalised`."""
-        xy = self.normalised(pixels, on_fold)
-        return np.concatenate([xy, np.ones((len(xy), 1))], axis=1)
+        out = np.ones((len(pixels), 3))
+        out[:, :2] = self.normalised(pixels, on_fold)
+        return out
 
     def rays(self, pixels: Points2, on_fold: OnFold = "raise") -> Points3:
         """Unit directions in the world, from the camera centre, through `pixels`."""
         d = self.at_depth_one(pixels, on_fold) @ self.R_cam_world
-        return d / np.linalg.norm(d, axis=1, keepdims=True)
+        return d / np.sqrt((d * d).sum(axis=1, keepdims=True))
 
     def unproject(self, pixels: Points2, depth: Float64[Array, " n"]) -> Points3:
         """Pixels at the given depth (z in the camera frame) -> world points: the inverse of `project`."""

@@ -72,7 +72,7 @@ class OutlineRays:
         for i, (p, r, s) in enumerate(zip(corners, own, uninformative, strict=True)):
             points[i], padded[i], silent[i] = p[0], r[0], s[0]
             points[i, : len(p)], padded[i, : len(p)], silent[i, : len(p)] = p, r, s
-            mean[i] = (r / np.linalg.norm(r, axis=1, keepdims=True)).mean(axis=0)
+            mean[i] = (r / _lengths(r)).sum(axis=0) / len(r)
         if unit_length:
             padded /= np.linalg.norm(padded, axis=2, keepdims=True)
         hidden = np.zeros(n) if areas is None else _HIDDEN_SHARE * np.sqrt(np.array(areas, dtype=np.float64))
