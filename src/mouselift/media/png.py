@@ -2,7 +2,8 @@
 
 PNGs are written with UP-filtered rows and zlib-ng's deflate. The same image gives the same bytes with one build of
 zlib-ng; other builds may give other bytes and the same image. Silhouettes are all that an audit reads of most datasets:
-a PNG whose rows are all UP-filtered (ours are) is inflated and the differences are summed for the alpha bytes only.
+a PNG whose rows are all UP-filtered (ours are) is inflated and the differences are summed, of the alpha bytes alone
+where colours are not asked for.
 Every other file is decoded by OpenCV. Format: W3C, "Portable Network Graphics", third edition, 2025.
 """
 
@@ -158,6 +159,10 @@ def read_rgb_alpha(path: Path) -> tuple[ImageRGB, Levels | None]:
 
 def rgb_alpha_of(data: bytes, path: Path) -> tuple[ImageRGB, Levels | None]:
     """`read_rgb_alpha` of a file's bytes; `path` for messages."""
+    steps = up_filtered_steps(data)
+    if steps is not None:
+        shown = _summed_down(steps).reshape(len(steps), -1, 4)
+        return np.asarray(cv2.cvtColor(shown, cv2.COLOR_RGBA2RGB)), np.asarray(cv2.extractChannel(shown, 3))
     image = _decoded(data, path)
     if image.ndim == 2:
         return np.asarray(cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)), None
@@ -171,10 +176,7 @@ def up_filtered_alpha(data: bytes) -> Levels | None:
     steps = up_filtered_steps(data)
     if steps is None:
         return None
-    height, width = steps.shape[0], steps.shape[1] // 4
-    # No reshape without a copy: each row starts one byte, its filter's number, after the last one's end.
-    pixels = np.lib.stride_tricks.as_strided(steps, (height, width, 4), (steps.strides[0], 4, 1))
-    return _summed_down(np.asarray(cv2.extractChannel(pixels, 3)))
+    return _summed_down(np.asarray(cv2.extractChannel(steps.reshape(len(steps), -1, 4), 3)))
 
 
 def _blanked(image: np.ndarray) -> np.ndarray:
