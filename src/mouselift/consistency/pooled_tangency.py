@@ -24,7 +24,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
-from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera
+from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera, columns_of
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
 
 _LEAST_SAMPLES = 5  # as `mouselift inspect`: fewer instants say nothing
@@ -52,6 +52,7 @@ _MOST_SHRINK = 4.0  # mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 wi
 _MOST_CAMERAS = 16  # unknowns of all grow by four a camera
 SIZE_SHARE = 0.05  # of the subject's size that outlines may miss each other by: more is no roughness
 _RIVAL = 0.9  # of three cameras: share of the named one's gain that another may bring; mouse_cylinder: 0.3 to 0.85
+_RANK = 1e-8  # share of the largest eigenvalue below which a combination of numbers is not fitted
 _SAME_RIG = 1e-3  # rad: baselines of samples of one rig agree to this
 
 
@@ -165,9 +166,8 @@ class _Planes:
     @classmethod
     def of(cls, known: Sequence[SamplePlanes]) -> _Planes:
         names = known[0].cameras
-        reference = dict(zip(names, known[0].R, strict=True))
         view = np.concatenate([s.view for s in known])
-        columns = by_camera(view, np.concatenate([s.columns(reference) for s in known]), len(names))
+        columns = by_camera(view, columns_of(known, known[0].R), len(names))
         owner = np.repeat(np.arange(len(known)), [len(s.residual) for s in known])
         residual = np.concatenate([s.residual for s in known]).astype(np.float64)
         return cls(names, view, residual, columns, owner, len(known))
@@ -206,7 +206,9 @@ def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, 
         typical = max(1.4826 * float(np.median(left)), 1e-6)
         weighted = scaled.T / np.maximum(1.0, left / typical)
         # By normal equations, whose eigenvalues are the squares of the columns' singular values: a tenth of the time.
-        values = np.linalg.pinv(weighted @ scaled, rcond=1e-8, hermitian=True) @ (weighted @ residual)
+        own, turn = np.linalg.eigh(weighted @ scaled)
+        known = own > _RANK * own[-1]
+        values = turn[:, known] @ ((weighted @ residual) @ turn[:, known] / own[known])
     return values / size, typical
 
 

@@ -8,12 +8,12 @@ so each residual is linear in these numbers of the camera as it stood in one ref
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mouselift.array_types import Array, Float64, Matrix3
+from mouselift.array_types import Array, Float64
 from mouselift.consistency.hypotheses import MIN_PLANES
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
@@ -70,24 +70,28 @@ class SamplePlanes:
         """The same without what is pooled: of samples that are not pooled only the rig is remembered."""
         return replace(self, view=self.view[:0], residual=self.residual[:0], place=self.place[:0], slope=self.slope[:0])
 
-    def columns(self, reference: Mapping[str, Matrix3]) -> Float64[Array, "m 2 4"]:
-        """d residual / d (numbers of either camera), as the camera stands in `reference` (camera from world, by name).
 
-        A ray n of the reference camera becomes n + d; the camera of this sample is turned by Q against it.
-        """
-        turn = np.array([self.R[k] @ reference[name].T for k, name in enumerate(self.cameras)]).reshape(-1, 3, 3)
-        Q = turn[self.view]
-        here = self.place.astype(np.float64)
-        ray = np.concatenate([here, np.ones((*here.shape[:2], 1))], axis=2)
-        n = np.einsum("mpji,mpj->mpi", Q, ray)
-        depth = n[..., 2]
-        x, y = n[..., 0] / depth, n[..., 1] / depth
-        across = np.stack([x * y, -(1 + x * x), y, x], axis=2)
-        down = np.stack([1 + y * y, -x * y, -x, y], axis=2)
-        d = np.stack([across, down], axis=2) * depth[..., None, None]
-        moved = np.einsum("mpij,mpjk->mpik", Q[..., :2], d)
-        flow = moved[:, :, :2] - here[..., None] * moved[:, :, 2:]
-        return np.einsum("mpi,mpik->mpk", self.slope.astype(np.float64), flow)
+def columns_of(samples: Sequence[SamplePlanes], reference: Float64[Array, "v 3 3"]) -> Float64[Array, "m 2 4"]:
+    """d residual / d (numbers of either camera), as the camera stands in `reference` (camera from world), of all planes.
+
+    samples: with the same cameras. A ray n of the reference camera becomes n + d; the camera of a sample is turned by Q
+    against it.
+    """
+    owner = np.repeat(np.arange(len(samples)), [len(one.residual) for one in samples])
+    turn = np.array([one.R for one in samples]) @ reference.transpose(0, 2, 1)
+    Q = turn[owner[:, None], np.concatenate([one.view for one in samples])]
+    here = np.concatenate([one.place for one in samples]).astype(np.float64)
+    ray = np.concatenate([here, np.ones((*here.shape[:2], 1))], axis=2)
+    n = np.einsum("mpji,mpj->mpi", Q, ray)
+    depth = n[..., 2]
+    x, y = n[..., 0] / depth, n[..., 1] / depth
+    across = np.stack([x * y, -(1 + x * x), y, x], axis=2)
+    down = np.stack([1 + y * y, -x * y, -x, y], axis=2)
+    d = np.stack([across, down], axis=2) * depth[..., None, None]
+    moved = np.einsum("mpij,mpjk->mpik", Q[..., :2], d)
+    flow = moved[:, :, :2] - here[..., None] * moved[:, :, 2:]
+    slope = np.concatenate([one.slope for one in samples]).astype(np.float64)
+    return np.einsum("mpi,mpik->mpk", slope, flow)
 
 
 def by_camera(view: np.ndarray, columns: Float64[Array, "m 2 4"], cameras: int) -> Float64[Array, "m k"]:
