@@ -377,7 +377,7 @@ def same_cameras(sample: str, cameras: list[Camera]) -> list[Finding]:
     """
     if len(cameras) < 2:
         return []
-    numbers = np.stack([np.array([*camera.T_cam_world[:3].ravel(), camera.fx, camera.cx]) for camera in cameras])
+    numbers = np.array([[*camera.T_cam_world[:3].ravel().tolist(), camera.fx, camera.cx] for camera in cameras])
     near = np.abs(numbers - numbers[:1]) <= _SAME_POSE * (np.abs(numbers).max(axis=0) + 1e-300)
     if len(cameras) > 2 and near[:, :12].all():  # of two views, one pose is a pair, or two images from one place
         what = "camera" if near.all() else "pose"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -98,10 +99,10 @@ class Camera:
     def t_cam_world(self) -> Vector3:
         return self.T_cam_world[:3, 3]
 
-    @property
+    @cached_property
     def centre(self) -> Vector3:
         """Camera centre in the world: -R^T t."""
-        return -self.R_cam_world.T @ self.t_cam_world
+        return frozen(-self.R_cam_world.T @ self.t_cam_world, (3,), "centre")
 
     @property
     def focal(self) -> float:

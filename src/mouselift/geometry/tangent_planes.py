@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -86,11 +86,12 @@ class OutlineRays:
 
     def slopes(self, outline: Int64[Array, " m"], corner: Int64[Array, " m"]) -> Float64[Array, "m 3 2"]:
         """d ray / d pixel at corners; NaN beside a lens's fold."""
-        out = np.empty((len(outline), 3, 2))
+        out, which = np.empty((len(outline), 3, 2)), self.camera[outline]
         for k, camera in enumerate(self.cameras):
-            mine = np.flatnonzero(self.camera[outline] == k)
-            at = outline[mine] * self.points.shape[1] + corner[mine]
-            at, back = np.unique(at, return_inverse=True)
+            mine = np.flatnonzero(which == k)
+            at, back = outline[mine] * self.points.shape[1] + corner[mine], slice(None)
+            if not isinstance(camera.lens, Pinhole):  # whose slope costs more than to look for corners that come twice
+                at, back = np.unique(at, return_inverse=True)
             slope = _image_slopes(camera, self.points.reshape(-1, 2)[at])
             turned = camera.R_cam_world.T[:, :2] @ slope
             if self.unit_length:
@@ -248,7 +249,7 @@ class TangentPlanes:
     distance: Float64[Array, "m 2"]  # px, signed, of each view's point from the other view's plane
     middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
 
-    @property
+    @cached_property
     def residual(self) -> Float64[Array, " m"]:
         """Pixels, one a plane: the angle in units of what one pixel of noise at both points makes of it.
 
@@ -256,7 +257,7 @@ class TangentPlanes:
         """
         return self.angle / self._unit
 
-    @property
+    @cached_property
     def _unit(self) -> Float64[Array, " m"]:
         return np.maximum(np.sqrt((self.gradient**2).sum(axis=(1, 2))), 1e-300)
 
