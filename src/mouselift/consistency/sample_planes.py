@@ -72,7 +72,7 @@ class SamplePlanes:
 
 
 def columns_of(samples: Sequence[SamplePlanes], reference: Float64[Array, "v 3 3"]) -> Float64[Array, "m 2 4"]:
-    """d residual / d (numbers of either camera), as the camera stands in `reference` (camera from world), of all planes.
+    """d residual / d (numbers of either camera) of all planes, as the camera stands in `reference` (camera from world).
 
     samples: with the same cameras. A ray n of the reference camera becomes n + d; the camera of a sample is turned by Q
     against it.
