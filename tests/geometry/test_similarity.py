@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from mouselift.geometry.similarity import Similarity, check_rotation, look_at, looking_at, shortest_turn
+from mouselift.geometry.similarity import (
+    Similarity,
+    check_rotation,
+    look_at,
+    looking_at,
+    rotation_error,
+    shortest_turn,
+)
 
 SEED = st.integers(0, 10_000)
 VECTOR = arrays(np.float64, 3, elements=st.floats(-10, 10, allow_subnormal=False)).filter(
@@ -68,6 +75,16 @@ def test_what_is_not_a_rotation_is_refused() -> None:
         with pytest.raises(ValueError, match="not a rotation"):
             Similarity(1.0, R)
     check_rotation(np.eye(3), "fine")
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_a_rotation_s_error_is_what_numpy_says(seed: int) -> None:
+    R = np.random.default_rng(seed).normal(size=(3, 3))
+    det, off = rotation_error(R)
+    assert det == pytest.approx(np.linalg.det(R), abs=1e-12)
+    assert off == pytest.approx(np.abs(R @ R.T - np.eye(3)).max(), abs=1e-12)
+    R[seed % 3, seed % 2] = (np.nan, np.inf, -np.inf)[seed % 3]
+    assert np.isnan(rotation_error(R)[0])
 
 
 def test_a_similarity_does_not_change() -> None:

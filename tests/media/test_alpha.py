@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mouselift.errors import DatasetError
-from mouselift.media.png import encode_png, read_alpha, read_colours, up_filtered_alpha
+from mouselift.media.png import decode_png, encode_png, read_alpha, read_colours, rgb_alpha_of, up_filtered_alpha
 
 
 def image_of(seed: int, height: int = 37, width: int = 21) -> np.ndarray:
@@ -25,6 +25,11 @@ def test_our_files_take_the_fast_path(seed: int, height: int, width: int) -> Non
     alpha = up_filtered_alpha(encode_png(image))
     assert alpha is not None
     assert np.array_equal(alpha, image[:, :, 3])
+    data = encode_png(image)
+    decoded = decode_png(data, "by OpenCV")
+    colours, told = rgb_alpha_of(data, Path("ours.png"))
+    assert np.array_equal(colours, decoded[:, :, :3])
+    assert np.array_equal(np.asarray(told), decoded[:, :, 3])
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 5), (16, 3), (33, 7), (64, 2)])
