@@ -156,7 +156,7 @@ def say(what: str, cpu: float, root: dict[str, Path], name: str) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
-    parser.add_argument("--frames", type=int, default=12)
+    parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--many", type=int, help="captures")
     parser.add_argument("--size", type=int, default=512, help="with --many")
     parser.add_argument("--rounds", type=int, default=3, help="with --many")

@@ -6,10 +6,12 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,16 +19,20 @@ import numpy as np
 import pytest
 
 from mouselift.capture.capture import load_capture
-from mouselift.errors import DatasetError
+from mouselift.engines import local
+from mouselift.errors import DatasetError, MouseliftError
 from mouselift.framing.plan import SamplePlan
 from mouselift.inspect.inspect_capture import inspect_capture
 from mouselift.inspect.options import InspectOptions
 from mouselift.media.png import read_png
+from mouselift.prepare.collection import prepare_collection
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.prepare.totals import PrepareSummary
 
 KEEP = PrepareOptions(on_cut="keep")
+# The command line, which starts processes for little work too.
+WITH_POOL = "from mouselift.engines import local; local.WORTH = 0; from mouselift.cli import main; main()"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -97,10 +103,48 @@ def test_plan_in_the_sample_makes_the_image_again(recording: Path, tmp_path: Pat
     source.close()
 
 
-def test_workers_do_not_change_a_byte(recording: Path, tmp_path: Path) -> None:
+def test_workers_do_not_change_a_byte(recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run(recording, tmp_path / "one", workers=1)
+    monkeypatch.setattr(local, "WORTH", 0.0)
     run(recording, tmp_path / "two", workers=2)
     assert files_of(tmp_path / "one") == files_of(tmp_path / "two")
+
+
+class Quick:
+    """A job of two items is little work, of four it is not."""
+
+    seconds_an_item = 0.4
+
+    def __call__(self, block: Sequence[int]) -> Iterator[int]:
+        return iter(block)
+
+
+def test_processes_start_where_there_is_work_for_them(
+    recording: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twelve samples are made sooner than two interpreters start; of other jobs nobody knows."""
+    started: list[int] = []
+
+    class NoPool:
+        def __init__(self, workers: int) -> None:
+            started.append(workers)
+            raise MouseliftError("started")
+
+    monkeypatch.setattr(local, "_Pool", NoPool)
+    assert run(recording, tmp_path / "out", replace(KEEP, size=64), workers=2).kept == 12
+    captures = [shutil.copytree(recording, tmp_path / name) for name in ("mouse7", "mouse8")]
+    prepare_collection(captures, tmp_path / "many", replace(KEEP, size=64), workers=2)
+    assert not started
+    engine, units = local.LocalEngine(2), [(Quick(), [1]), (Quick(), [2])]
+    assert list(engine.run(units)) == [1, 2]
+    with pytest.raises(MouseliftError, match="started"):
+        list(engine.run(units))  # many calls of little work are much
+    with pytest.raises(MouseliftError, match="started"):
+        list(local.LocalEngine(2).run([(iter, [1]), (iter, [2])]))
+    monkeypatch.setattr(local, "WORTH", 0.1)
+    with pytest.raises(MouseliftError, match="started"):
+        run(recording, tmp_path / "other", replace(KEEP, size=64), workers=2)
+    assert started == [2, 2, 2]
 
 
 def test_denser_run_adds_and_equals_a_fresh_one(recording: Path, tmp_path: Path) -> None:
@@ -130,7 +174,7 @@ def test_lost_sample_is_made_again(recording: Path, tmp_path: Path) -> None:
 
 def test_killed_ten_times_equals_undisturbed(recording: Path, tmp_path: Path) -> None:
     """`kill -9` at random moments, then the same command: the same bytes."""
-    command = [sys.executable, "-m", "mouselift", "prepare", str(recording), str(tmp_path / "killed")]
+    command = [sys.executable, "-c", WITH_POOL, "prepare", str(recording), str(tmp_path / "killed")]
     command += ["--on-cut", "keep", "--size", "256", "--workers", "2", "--json"]
     rng = random.Random(0)
     killed = 0
@@ -156,7 +200,7 @@ def test_killed_ten_times_equals_undisturbed(recording: Path, tmp_path: Path) ->
 
 def test_interrupted_says_so_and_goes_on(recording: Path, tmp_path: Path) -> None:
     """Ctrl-C reaches all processes of the terminal's group."""
-    command = [sys.executable, "-m", "mouselift", "prepare", str(recording), str(tmp_path / "out"), "--on-cut", "keep"]
+    command = [sys.executable, "-c", WITH_POOL, "prepare", str(recording), str(tmp_path / "out"), "--on-cut", "keep"]
     command += ["--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 60

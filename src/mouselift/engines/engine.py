@@ -21,7 +21,8 @@ class Engine(Protocol):
     def run(self, units: Iterable[Unit[Result]], hears: Step = unheard) -> Iterator[Result]:
         """Results of all units, a unit's in order, units in any order.
 
-        Units are taken as they are needed, a few ahead. hears: of the jobs' calls of `step`. An exception of a job is
+        Units are taken as they are needed, a few ahead. A job whose items are quick may say so, `seconds_an_item`, so
+        that no process is started for little work. hears: of the jobs' calls of `step`. An exception of a job is
         raised here, after the results that came before it.
         """
         ...

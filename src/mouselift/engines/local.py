@@ -11,7 +11,7 @@ import pickle
 import signal
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import wait as wait_for
@@ -27,6 +27,9 @@ from mouselift.ranges import PROCESSES, Range
 LOG = logging.getLogger(__name__)
 
 _QUEUED_PER_WORKER = 2  # units handed out ahead: enough to keep workers busy, few enough to stop soon
+# Seconds of work from which on other processes pay: two cost 0.7 to 1.1 CPU s to start, and half a second to a second
+# pass until they work (`python benchmarks/engines.py WORK --many 3 --size 128`).
+WORTH = 1.5
 _HEARD = 0.5  # seconds after which a worker's steps are heard at the latest
 
 
@@ -49,6 +52,7 @@ class LocalEngine:
         self.workers = worker_count(workers)
         self._pool: _Pool | None = None
         self._keeps = 0
+        self._done_here = 0.0  # seconds of work, by what jobs say
 
     def __enter__(self) -> LocalEngine:
         self._keeps += 1
@@ -60,10 +64,12 @@ class LocalEngine:
             self._end()
 
     def run(self, units: Iterable[Unit[Result]], hears: Step = unheard) -> Iterator[Result]:
-        """As `Engine.run`. With one worker, or fewer than two units, everything runs in this process."""
+        """As `Engine.run`. With one worker, fewer than two units, or units that are done before other processes would
+        have started, those of earlier calls counted, everything runs in this process."""
         taken = iter(units)
-        first = list(itertools.islice(taken, 2 if self.workers > 1 else 0))
-        if len(first) < 2:
+        first = [] if self.workers == 1 else self._ahead(taken)
+        if len(first) < 2 or not self._pool_pays(first):
+            self._done_here += sum(map(_seconds, first))
             settle()
             with heard_by(hears):
                 for job, block in itertools.chain(first, taken):
@@ -84,10 +90,30 @@ class LocalEngine:
                     "finished samples are kept"
                 ) from error
 
+    def _ahead(self, taken: Iterator[Unit[Result]]) -> list[Unit[Result]]:
+        """The first units: two at least, and so many that processes for them pay, as far as there are any."""
+        first = list(itertools.islice(taken, 2))
+        while not self._pool_pays(first) and (unit := next(taken, None)):
+            first.append(unit)
+        return first
+
+    def _pool_pays(self, units: Sequence[Unit[Any]]) -> bool:
+        return self._pool is not None or self._done_here + sum(map(_seconds, units)) >= WORTH
+
     def _end(self) -> None:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.end()
+
+
+def seconds_an_item(job: Job[Any]) -> float:
+    """As the job says; of one that does not, so much that processes pay at once."""
+    return getattr(job, "seconds_an_item", WORTH)
+
+
+def _seconds(unit: Unit[Any]) -> float:
+    job, block = unit
+    return len(block) * seconds_an_item(job)
 
 
 def worker_count(asked: int) -> int:

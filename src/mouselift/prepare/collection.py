@@ -22,6 +22,7 @@ from mouselift.capture.given import captures_given, folder_of, names_of
 from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy
 from mouselift.dataset.layout import LISTS
 from mouselift.engines.engine import Engine, Job, Unit
+from mouselift.engines.local import seconds_an_item
 from mouselift.errors import MouseliftError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import LocalEngine
@@ -160,6 +161,10 @@ class _Labelled:
 
     number: int
     job: Job[list[Record]]
+
+    @property
+    def seconds_an_item(self) -> float:
+        return seconds_an_item(self.job)
 
     def __call__(self, block: Sequence[int]) -> Iterator[_Told]:
         try:

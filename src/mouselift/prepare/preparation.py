@@ -146,6 +146,12 @@ class _Job:
     setting: Setting
     store: DatasetStore
 
+    @property
+    def seconds_an_item(self) -> float:
+        """About: 27 ms a sample of six quarter-size cameras at 128 px, 70 ms at 512 (docs/evidence/performance.md)."""
+        side = self.setting.options.size
+        return len(self.setting.cameras) * (0.004 + 3e-8 * side**2)
+
     def __call__(self, block: Sequence[int]) -> Iterator[list[Record]]:
         for frameset in self.source.read(block):
             record, files = make_sample(frameset, self.setting)
