@@ -194,6 +194,9 @@ def test_numbers_of_other_programs() -> None:
 
 def test_texts_of_other_programs() -> None:
     assert json_of(b'{"a": [1, 2.5]}') == {"a": [1, 2.5]}
+    for number in (1.5, np.float64(2), np.int64(3)):
+        with pytest.raises(ValueError, match="expected JSON as text"):
+            json_of(number)
     for text in ('{"a": 1, "a": 2}', "[" * 100_000, "{", "1" * 5000 + "x"):
         with pytest.raises(ValueError, match=r"twice|deeply|Expecting|Extra"):
             json_of(text)

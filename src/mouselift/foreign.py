@@ -29,8 +29,11 @@ _JSON_ESCAPE = re.compile(
 _YAML_DEPTH = 64  # brackets in one another; matrices and lists of names have 2
 
 
-def json_of(data: bytes | str) -> Any:
-    """ValueError: no JSON, nested too deeply, or an object that names a key twice. Text is `writable`."""
+def json_of(data: object) -> Any:
+    """Of bytes or text; text in it is `writable`. ValueError: neither, no JSON, nested too deeply, or an object that names
+    a key twice."""
+    if not isinstance(data, (bytes, str)):  # HDF5 holds any value where text is expected
+        raise ValueError(f"expected JSON as text, got {short(data)}")
 
     def load() -> Any:
         text = data.decode("utf-8-sig") if isinstance(data, bytes) else writable(data)

@@ -15,6 +15,7 @@ from scipy.io import savemat
 
 from mat73 import save73
 from mouselift import hdf5_file
+from mouselift.calibration import mat73_file
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.calibration.registry import load_rig, rigs_in
 from mouselift.capture.rig_search import find_rig
@@ -101,6 +102,15 @@ def test_what_reaches_out_of_the_file_or_says_too_much_is_refused(tmp_path: Path
     inner.write_bytes(inner.read_bytes()[:200])
     with pytest.raises(CalibrationError, match="cannot be read as Pose Splatter's cameras"):
         load_rig(inner, "pose-splatter")
+
+
+def test_names_that_a_damaged_group_lists_and_has_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = save73(tmp_path / "a.mat", {"s": {"K": np.eye(3)}, "x": np.eye(2)})
+    real = mat73_file.member
+    for lost in ("s", "K"):
+        monkeypatch.setattr(mat73_file, "member", lambda g, name, lost=lost: None if name == lost else real(g, name))
+        with pytest.raises(CalibrationError, match=f"'{lost}' is listed, and is not there"):
+            load_mat(file)
 
 
 def test_a_length_that_no_file_can_fill(tmp_path: Path) -> None:

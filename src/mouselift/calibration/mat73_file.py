@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mouselift.foreign import short
 from mouselift.hdf5_file import array_of, is_group, member, opened
 from mouselift.limits import MAT_DEPTH, MAT_UNPACKED_BYTES
 
@@ -30,7 +31,7 @@ def variables73_of(path: Path, only: Collection[str] | None = None) -> dict[str,
         out: dict[str, Any] = {}
         for name in root:
             if not name.startswith("#") and (only is None or name in only):
-                value = reader.value(member(root, name), name, 0)
+                value = reader.value(_member(root, name), name, 0)
                 if value is not None:
                     out[name] = value
         return out
@@ -79,7 +80,7 @@ class _Reader:
         return out.reshape(references.T.shape)
 
     def _struct(self, node: Any, name: str, depth: int) -> np.ndarray | None:
-        fields = {field: member(node, field) for field in node}
+        fields = {field: _member(node, field) for field in node}
         if not fields or "MATLAB_sparse" in node.attrs:
             return None
         many = [f for f in fields.values() if not is_group(f) and f.dtype.kind == "O" and "MATLAB_class" not in f.attrs]
@@ -101,6 +102,14 @@ class _Reader:
         if not reference:
             raise ValueError(f"{name}: an empty reference")
         return self._root[reference]
+
+
+def _member(group: Any, name: str) -> Any:
+    """ValueError where a damaged group lists a name and has nothing of it."""
+    found = member(group, name)
+    if found is None:
+        raise ValueError(f"{short(name)} is listed, and is not there")
+    return found
 
 
 def _characters(values: np.ndarray) -> np.ndarray:
