@@ -30,8 +30,8 @@ _YAML_DEPTH = 64  # brackets in one another; matrices and lists of names have 2
 
 
 def json_of(data: object) -> Any:
-    """Of bytes or text; text in it is `writable`. ValueError: neither, no JSON, nested too deeply, or an object that names
-    a key twice."""
+    """Of bytes or text; text in it is `writable`. ValueError: neither, no JSON, nested too deeply, or an object that
+    names a key twice."""
     if not isinstance(data, (bytes, str)):  # HDF5 holds any value where text is expected
         raise ValueError(f"expected JSON as text, got {short(data)}")
 
