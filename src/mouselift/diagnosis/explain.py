@@ -15,7 +15,7 @@ from mouselift.diagnosis import causes
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, describe, finite
 from mouselift.diagnosis.determined import contains, differs
-from mouselift.diagnosis.fit import Fit, fit, fit_residual, fits, in_front, lowest
+from mouselift.diagnosis.fit import Fit, fit, fit_residual, fits, in_front, lowest, ranked
 from mouselift.diagnosis.lens_fit import lens_fits
 from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.source_camera import improbability, one_camera_stated, other_sizes
@@ -311,8 +311,7 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
 
 
 def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:
-    best = sorted(coarse, key=lambda f: f.score)[:_REFINED]
-    return fits((f.candidate for f in best), problem, possible)
+    return fits((f.candidate for f, _ in ranked(coarse, _REFINED)), problem, possible)
 
 
 def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> list[Fit]:

@@ -102,20 +102,23 @@ class Fit:
 
 
 def lowest(found: Sequence[Fit], extra: Sequence[float] | None = None) -> tuple[Fit, float]:
-    """(the fit of the smallest score, the first of several; that score), counted only where that may decide.
+    """`ranked`, the first."""
+    return ranked(found, 1, extra)[0]
 
-    extra: added to the scores.
+
+def ranked(found: Sequence[Fit], most: int, extra: Sequence[float] | None = None) -> list[tuple[Fit, float]]:
+    """At most so many fits of the smallest scores, in order, with their scores: counted only where that may decide.
+
+    extra: added to the scores. Of equal scores the first comes first.
     """
     more = [0.0] * len(found) if extra is None else extra
     least = [f.least_score + e for f, e in zip(found, more, strict=True)]
-    best, at = float("inf"), len(found)
+    best: list[tuple[float, int]] = []
     for n in sorted(range(len(found)), key=least.__getitem__):
-        if least[n] > best:
+        if len(best) == most and least[n] > best[-1][0]:
             break
-        score = found[n].score + more[n]
-        if score < best or (score == best and n < at):
-            best, at = score, n
-    return found[at], best
+        best = sorted([*best, (found[n].score + more[n], n)])[:most]
+    return [(found[n], score) for score, n in best]
 
 
 def fit(candidate: Candidate, problem: Problem, possible: int | None = None, quick: bool = False) -> Fit:
