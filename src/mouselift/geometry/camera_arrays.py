@@ -186,9 +186,14 @@ def _tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Flo
     pairs = (own + views * np.arange(len(cameras) // views)[:, None, None]).reshape(-1, 2)
     unit = world / np.sqrt((world * world).sum(axis=1, keepdims=True))
     u, v, apart = baseline_frames(cameras.centre, unit.mean(axis=2), pairs)
-    along = np.repeat(np.stack([u, v], axis=1), 2, axis=0) @ unit[pairs.ravel()]
-    at = extreme_corners(along.swapaxes(1, 2)).reshape(-1, 2, 2).swapaxes(1, 2)  # [pair, side, view]
-    ahead = (along[:, 0] > _LEAST_AHEAD).all(axis=1).reshape(-1, 2).all(axis=1)
+    # Each view's corners against the baselines of all its pairs, one product a view.
+    of_view = np.argsort(pairs.ravel(), kind="stable").reshape(len(cameras), -1)
+    along = np.stack([u, v], axis=1)[of_view // 2].reshape(len(cameras), -1, 3) @ unit
+    along = along.reshape(pairs.size, 2, -1)
+    at, ahead = np.empty((pairs.size, 2), dtype=np.int64), np.empty(pairs.size, dtype=bool)
+    at[of_view.ravel()] = extreme_corners(along.swapaxes(1, 2))
+    ahead[of_view.ravel()] = (along[:, 0] > _LEAST_AHEAD).all(axis=1)
+    at, ahead = at.reshape(-1, 2, 2).swapaxes(1, 2), ahead.reshape(-1, 2).all(axis=1)  # [pair, side, view], [pair]
     usable = (apart & ahead & outlines.seen[pairs % views].all(axis=1))[:, None]
     usable = usable & ~outlines.uninformative[pairs[:, None] % views, at].any(axis=2)
     return TangentCorners(np.repeat(pairs, 2, axis=0), at.reshape(-1, 2), usable.reshape(-1))
