@@ -16,7 +16,7 @@ from mouselift.diagnosis import explain
 from mouselift.diagnosis.causes import readings
 from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose, few_views
-from mouselift.diagnosis.fit import fits, lowest
+from mouselift.diagnosis.fit import fits, lowest, ranked
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays
 
@@ -203,7 +203,7 @@ def test_of_many_views_a_copied_calibration_is_looked_at_with_its_copy(
 
 
 def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample, ...]) -> None:
-    """The lowest is the lowest, and hardly any other was counted."""
+    """The lowest is the lowest, and hardly any other was counted; the few best are the few best."""
     problem = [explain.problem_of(faults.swapped_views(exact_postures[0], np.random.default_rng(4)).sample)]
     found = fits(list(readings(problem[0][0])), problem)
     best, score = lowest(found)
@@ -211,6 +211,8 @@ def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample
     assert counted < len(found) / 4
     assert all(f.least_score <= f.score + 1e-9 for f in found)
     assert (best, score) == min(((f, f.score) for f in found), key=lambda each: each[1])
+    for most in (1, 6, len(found) + 1):
+        assert [each for each, _ in ranked(found, most)] == sorted(found, key=lambda f: f.score)[:most]
 
 
 def test_a_zoom_of_all_views_is_not_put_down_to_masks(exact_postures: tuple[Sample, ...]) -> None:
