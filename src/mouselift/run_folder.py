@@ -132,17 +132,23 @@ class RunFolder(Generic[R]):
         except OSError as error:
             raise OutputError(f"{self.root}: {why_not_written(error)}") from error
 
-    def _check(self) -> None:
+    def _found(self) -> Any:
+        """The identity of the run that the folder belongs to."""
         try:
-            found = json_as(self._description.read_bytes(), dict)["identity"]
+            return json_as(self._description.read_bytes(), dict)["identity"]
         except OSError as error:
             raise DatasetError(f"{self._description}: cannot be read: {error.strerror or error}") from None
         except (ValueError, KeyError) as error:
             raise DatasetError(
                 f"{self._description}: was not written by `mouselift {self._verb}` ({error}); use a new folder"
             ) from None
-        differences = list(_differences(found, self.identity))
-        if differences:
+
+    def _differences(self, found: Any) -> Iterator[str]:
+        """In words, what keeps this run out of the folder."""
+        return _differences(found, self.identity)
+
+    def _check(self) -> None:
+        if differences := list(self._differences(self._found())):
             raise DatasetError(
                 f"{self.root}: holds what another run of `mouselift {self._verb}` made ({'; '.join(differences[:5])}). "
                 f"{self._way_out}. Nothing was changed"

@@ -241,16 +241,73 @@ def test_finished_run_is_not_done_again(capture, finished):
     assert stages == []
 
 
+def test_what_changed_is_said_in_words(capture, finished):
+    out, _ = finished
+    wide = replace(capture.cameras[0], camera=replace(capture.cameras[0].camera, fx=capture.cameras[0].camera.fx + 1))
+    changed = replace(capture, up=np.array([0.0, 1.0, 0.0]), floor=2.5, cameras=(wide, *capture.cameras[1:]))
+    said = (
+        r"made \(cameras: the calibration is another; up: there \[0.0, 0.0, 1.0\], now \[0.0, 1.0, 0.0\]; "
+        r"floor: there none, now 2.5\)\. To make masks anew, name another folder .* or delete .* and the `mask` lines"
+    )
+    with pytest.raises(DatasetError, match=said):
+        segment_capture(changed, out, MaskOptions(every=2))
+
+
+def test_a_run_that_made_no_mask_yet_is_begun_anew(capture, tmp_path, monkeypatch):
+    """The floor was not found, and is given now. What was learnt of the backgrounds is used again."""
+
+    def unknown(*_: object) -> None:
+        raise MaskError("the floor cannot be found")
+
+    out, options = tmp_path / "out", MaskOptions(every=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("mouselift.masks.segment_capture.learn_scene", unknown)
+        with pytest.raises(MaskError, match="floor cannot"):
+            segment_capture(capture, out, options, workers=1)
+    given, left = replace(capture, floor=0.0), set[int]()
+
+    def hears(stage: str, done: int, total: int) -> None:
+        if stage == "background":
+            left.add(total - done)
+
+    report = segment_capture(given, out, options, workers=1, progress=hears)
+    assert report.floor == "floor at 0.0 mm, as given"
+    assert left == {0}
+    segment_capture(given, tmp_path / "alone", options, workers=1)
+    assert contents(out) == contents(tmp_path / "alone")
+
+
+def test_other_videos_have_other_backgrounds(capture, tmp_path):
+    out, options = tmp_path / "out", MaskOptions(every=2)
+
+    def killed(stage: str, done: int, total: int) -> None:
+        if stage == "scene":
+            raise KeyboardInterrupt
+
+    def first(stage: str, done: int, total: int) -> None:
+        if stage == "background":
+            assert done == 0
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        segment_capture(capture, out, options, workers=1, progress=killed)
+    with pytest.raises(KeyboardInterrupt):
+        segment_capture(replace(capture, cameras=capture.cameras[:4]), out, options, workers=1, progress=first)
+    (out / "notes.txt").write_text("mine")  # whatever else lies there is not begun over
+    with pytest.raises(DatasetError, match=r"cameras: there \['cam0', .*\], now"):
+        segment_capture(capture, out, options, workers=1)
+
+
 def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
     out, _ = finished
     with pytest.raises(DatasetError, match=r"another run of `mouselift mask` made \(every: there 2, now 3\)"):
         segment_capture(capture, out, MaskOptions(every=3))
-    with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\). Name another folder \(--out\)"):
+    with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\)\. .*\(--out FOLDER --force\)"):
         segment_capture(capture, out, MaskOptions(every=2, learn_from=30))
     image = capture.cameras[0].images / "0007.png"
     data = image.read_bytes()
     image.write_bytes(data[:-1] + b"?")  # another one of the same size
-    with pytest.raises(DatasetError, match="cameras, videos, up or floor"):
+    with pytest.raises(DatasetError, match=r"made \(videos: their contents are others\)"):
         segment_capture(capture, out, MaskOptions(every=2))
     image.write_bytes(data)
     (tmp_path / "thesis.txt").write_text("years of work")

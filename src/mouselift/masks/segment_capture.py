@@ -8,7 +8,6 @@ by the camera's own frame numbers.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -22,15 +21,15 @@ import numpy as np
 from av.error import FFmpegError
 
 from mouselift.array_types import Levels
-from mouselift.atomic import hidden, whole_file
-from mouselift.capture.capture import MASK_JOB, Capture
+from mouselift.atomic import whole_file
+from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
-from mouselift.fingerprint import fingerprint
 from mouselift.foreign import json_as
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
+from mouselift.masks.mask_folder import REPORT, MaskFolder, mask_identity, png_name
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import SCENE_STEPS, Scene, learn_scene
@@ -46,7 +45,6 @@ from mouselift.sampling import evenly_spaced
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
 _UNCOVERED = 0.001  # share of an image that was never seen without the subject: below, it is not worth a warning
-_REPORT = "masks.json"
 _DEFAULTS = MaskOptions()
 
 
@@ -97,22 +95,22 @@ def segment_capture(
     frames = range(options.start, stop, options.every)
     if not frames:
         raise MaskError(f"no frames from {options.start}: the recording has {len(source.frames)}")
-    identity = _identity(capture, source, options)
-    folder = _MaskFolder(out, identity, source)
+    identity = mask_identity(capture, source, options)
+    folder = MaskFolder(out, identity, source)
     with folder.locked():
         folder.open()
-        if (out / _REPORT).exists():
+        if (out / REPORT).exists():
             folder.close({})  # a run may have been killed right before
             try:
-                return json_as((out / _REPORT).read_bytes(), MaskReport)
+                return json_as((out / REPORT).read_bytes(), MaskReport)
             except ValueError as error:
                 raise MaskError(
-                    f"{out / _REPORT}: is not what `mouselift mask` writes ({error}); delete it and give the same "
+                    f"{out / REPORT}: is not what `mouselift mask` writes ({error}); delete it and give the same "
                     "command again"
                 ) from None
         work = folder.work
         samples = evenly_spaced(source.frames, options.learn_from)
-        backgrounds = _backgrounds(capture, work, samples, runs_on, progress)
+        backgrounds = _backgrounds(capture, folder, samples, runs_on, progress)
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
         cameras = [track.camera for track in source.tracks]
         scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
@@ -121,53 +119,15 @@ def segment_capture(
         every_frame = options.every == 1 and options.start == 0 and options.stop is None
         masks = _gathered(source, folder, work, every_frame, progress)
         report = _report(capture, source, scene, masks, [records[frame] for frame in frames])
-        folder.write(_REPORT, msgspec.json.format(msgspec.json.encode(report)))
+        folder.write(REPORT, msgspec.json.format(msgspec.json.encode(report)))
         folder.close({})
         return report
 
 
-class _MaskFolder(RunFolder[FrameRecord]):
-    """Masks lie in `work` by camera until all are made."""
-
-    def __init__(self, out: Path, identity: dict[str, object], source: CaptureSource) -> None:
-        way_out = "Name another folder (--out), give the options of that run, or delete the folder to make masks anew"
-        super().__init__(out, identity, description=MASK_JOB, record=FrameRecord, verb="mask", way_out=way_out)
-        self.work = hidden(out / "work")
-        self._source = source
-
-    def files(self, record: FrameRecord) -> dict[str, Path]:
-        found: dict[str, Path] = {}
-        for track in self._source.tracks:
-            name = f"{track.name}/{png_name(track.images.numbers([record.frame])[0])}"
-            place = next((place for place in (self.work, self.root) if (place / name).is_file()), None)
-            if place is not None:
-                found[name] = place / name
-        return found
-
-
-def _identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> dict[str, object]:
-    """What must be equal for two runs to share a folder: cameras, files, options."""
-    digest = hashlib.sha256()
-    for track in source.tracks:
-        c = track.camera
-        digest.update(repr((track.name, c.width, c.height, c.K.tolist(), c.T_cam_world.tolist(), c.lens)).encode())
-        digest.update(repr((track.images.path.name, track.images.end, track.images.shift, *track.images.runs)).encode())
-        digest.update(fingerprint(track.images.path).encode())
-    digest.update(repr((None if capture.up is None else capture.up.tolist(), capture.floor)).encode())
-    return {
-        "cameras": list(source.cameras),
-        "cameras, videos, up or floor (digest)": digest.hexdigest()[:16],
-        "every": options.every,
-        "start": options.start,
-        "stop": options.stop,
-        "learn_from": options.learn_from,
-    }
-
-
 def _backgrounds(
-    capture: Capture, work: Path, samples: Sequence[int], runs_on: int | Engine, progress: Progress
+    capture: Capture, folder: MaskFolder, samples: Sequence[int], runs_on: int | Engine, progress: Progress
 ) -> list[Background]:
-    paths = [work / f"background-{camera.name}.npz" for camera in capture.cameras]
+    paths = [folder.background(camera.name) for camera in capture.cameras]
     todo = [[i] for i, path in enumerate(paths) if not path.exists()]
     a_camera = len(samples) + LEARNING_STEPS
     seen = counted(progress, "background", (len(paths) - len(todo)) * a_camera, len(paths) * a_camera)
@@ -257,11 +217,6 @@ def _gathered(
             folder.move_in(work / track.name, track.name)
             written(1)
     return masks
-
-
-def png_name(number: int) -> str:
-    """File name of a mask by the camera's own frame number (counted as its video or image folder counts)."""
-    return f"{number:06d}.png"
 
 
 def write_mask(folder: Path, number: int, levels: Levels) -> None:
