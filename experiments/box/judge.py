@@ -26,7 +26,7 @@ from mouselift.progress import silent
 from mouselift.reconstruct.fit_source import FitSource, RefinedSource
 from mouselift.reconstruct.gaussian_source import BOX, NetworkSource, Source
 from mouselift.reconstruct.metrics import view_scores
-from mouselift.reconstruct.options import BOX_SIZE
+from mouselift.reconstruct.options import BOX_SIZE, STEPS
 from mouselift.reconstruct.sample import background_of, camera_of
 from mouselift.render.base import draw
 from mouselift.render.cpu import CpuRenderer
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--checkpoint", type=Path, default=BOX)
     parser.add_argument("--count", type=int, default=24, help="individuals, one instant each")
     parser.add_argument("--instants", type=int, default=24)
-    parser.add_argument("--steps", type=int, default=100, help="of the fit")
+    parser.add_argument("--steps", type=int, default=STEPS, help="of the fit")
     parser.add_argument("--refine", type=int, default=REFINE)
     parser.add_argument("--clean", action="store_true", help="individuals: exact masks and colours in the input views")
     args = parser.parse_args()

@@ -37,6 +37,8 @@ def test_init_then_prepare(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
     assert code == 0
     summary = json.loads(printed)
     assert summary["kept"] == 3
+    run(["prepare", str(tmp_path), str(out), "--workers", "1", "--on-cut", "keep"])
+    assert re.search(r"val\s+0\s+data_val.txt is empty", capsys.readouterr().out)
     assert (out / "sample_000002" / "opencv_cameras.json").is_file()
 
 

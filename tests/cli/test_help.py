@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import logging
 import re
 import subprocess
 import sys
@@ -102,6 +103,17 @@ def test_quiet_leaves_results(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         work()
     assert capsys.readouterr().err == ""
     assert "work: 2 of 2" in log.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(("verbose", "begins"), [(0, "warning: "), (1, "mouselift.prepare: ")])
+def test_warnings_name_the_module_only_where_asked(
+    verbose: int, begins: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from mouselift.cli.logs import logging_to
+
+    with logging_to(Logs(verbose=verbose)):
+        logging.getLogger("mouselift.prepare").warning("no masks")
+    assert capsys.readouterr().err == f"{begins}no masks\n"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -123,6 +123,30 @@ def test_keypoints_stand_on_the_page(steady: Path, tmp_path: Path, capsys: pytes
         assert "Their frame numbers were not tested" in words
 
 
+def test_masks_at_every_fourth_frame_lead_to_those(
+    steady: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(steady, tmp_path / "mouse"))
+    for mask in folder.glob("masks*/*.png"):
+        if int(mask.stem) % 4:
+            mask.unlink()
+    inspect(str(folder), "--lag", "0")
+    assert re.search(r"mouselift\s+prepare\s+\S+\s+OUT\s+--every\s+4", capsys.readouterr().out)
+
+
+def test_keypoints_without_masks_are_not_compared(
+    write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write(None)
+    (folder / "pose.csv").write_text("nose_x,nose_y,nose_z,fnum\n1,2,3,0\n")
+    toml = folder / "capture.toml"
+    toml.write_text(f'keypoints = "pose.csv"\n{toml.read_text()}')
+    assert inspect(str(folder)) == EXIT_OK
+    said = capsys.readouterr().out
+    assert "keypoints-off-mask" not in said
+    assert re.search(r"there\s+are no masks yet", said)
+
+
 def test_a_page_is_never_overwritten_unasked(steady: Path, tmp_path: Path) -> None:
     (tmp_path / "inspect.html").write_text("mine")
     with pytest.raises(CaptureError, match="--force"):

@@ -47,7 +47,8 @@ def run(recording: Path, out: Path, options: PrepareOptions = KEEP) -> PrepareSu
 
 def test_a_sample_holds_the_points_of_its_frame_in_its_own_world(copied: Path, tmp_path: Path) -> None:
     name_keypoints(copied, (1, 2, 3))
-    run(copied, tmp_path / "out")
+    made = run(copied, tmp_path / "out")
+    assert (made.kept, made.keypoints) == (2, 1)
     sample = load_sample(tmp_path / "out/sample_000002")
     own = sample.keypoints
     assert own is not None
@@ -90,9 +91,9 @@ def _world(sample: Path) -> object:
 
 
 def test_without_keypoints_nothing_is_written(copied: Path, tmp_path: Path) -> None:
-    run(copied, tmp_path / "without")
+    assert run(copied, tmp_path / "without").keypoints is None
     name_keypoints(copied, (9,))
-    run(copied, tmp_path / "others")  # of none of the selected frames
+    assert run(copied, tmp_path / "others").keypoints == 0  # of none of the selected frames
     for name in ("without", "others"):
         content = json.loads((tmp_path / name / "sample_000002/opencv_cameras.json").read_bytes())
         assert set(content["mouselift"]) == {"provenance", "record", "plan"}

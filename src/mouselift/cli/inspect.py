@@ -163,8 +163,8 @@ def show(found: Inspection) -> None:
     if found.masks:
         columns = ["camera", "masks", "empty", "cut", "parts", "area px", "tangency px", "others px", "hull", "lag "]
         table("Masks and agreement (medians, source pixels)", columns, _mask_rows(found))
-    if found.keypoints is not None and found.keypoints.share is not None:
-        say(f"Keypoints: {found.keypoints.summary} {found.keypoint_lag_said}")
+    if found.keypoints is not None:
+        say(f"Keypoints: {found.keypoints.summary} {found.keypoint_lag_said}".rstrip())
     say(f"Lag: {found.lag_said}")
     if found.path is not None:
         say(f"Path: {path_words(found)}")

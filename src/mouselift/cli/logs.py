@@ -45,7 +45,7 @@ def logging_to(logs: Logs) -> Iterator[None]:
     """The package's logger writes to stderr and the file inside this. OutputError where the file cannot be written."""
     logger = logging.getLogger("mouselift")
     handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
-    handlers[0].setFormatter(_OneLine("%(name)s: %(message)s"))
+    handlers[0].setFormatter(_OneLine(f"{'%(name)s' if logs.level < logging.WARNING else 'warning'}: %(message)s"))
     handlers[0].setLevel(logs.level)
     if logs.log_file is not None:
         try:

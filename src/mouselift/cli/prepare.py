@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from mouselift.export.registry import ExportSummary
     from mouselift.prepare.totals import PrepareSummary
 
+_NO_VAL = "data_val.txt is empty: so few samples, or --val 0"
+
 
 @dataclass
 class Prepare:
@@ -145,12 +147,15 @@ def show(summary: PrepareSummary) -> None:
     for finding in summary.findings:
         say(f"{finding.severity}: {finding.message}")
     rows = [["samples kept", str(summary.kept), f"{summary.made} frames worked on by this run"]]
-    rows += [[f"  {split}", str(count), ""] for split, count in sorted(summary.splits.items())]
+    splits = {"val": 0, **summary.splits} if summary.splits else {}
+    rows += [[f"  {split}", str(count), "" if count else _NO_VAL] for split, count in sorted(splits.items())]
     rows += [[f"dropped: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.dropped.items())]
     rows += [[f"noticed: {code}", str(n), CODES[code].sentence] for code, n in sorted(summary.noticed.items())]
     table(f"{summary.out}: {summary.frames} frames selected", ["", "samples", " "], rows)
     if summary.scale:
         say(f"Scale: {summary.scale}")
+    if summary.keypoints is not None:
+        say(f"Keypoints: in {summary.keypoints} of {summary.kept} samples")
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)
 

@@ -46,6 +46,7 @@ from mouselift.inspect.sampled_frames import (
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, path_facts, subject_position, up_findings
 from mouselift.media.images import FrameSet
 from mouselift.parallel import Engine, run_blocks, step, worker_count
+from mouselift.prepare.selection import mask_flags
 from mouselift.progress import Progress, counted, silent
 
 _HULL_EVERY = 5  # instants between two hulls
@@ -152,7 +153,7 @@ def _inspect(
         keypoint_lag=keypoint_lag,
         keypoint_lag_said="" if keypoints is None else keypoint_lag_words(keypoints, keypoint_lag),
         findings=tuple(findings),
-        next=_next(capture, chosen, any(f.severity == "error" for f in findings)),
+        next=_next(capture, source, any(f.severity == "error" for f in findings)),
     )
 
 
@@ -305,13 +306,14 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
     return out
 
 
-def _next(capture: Capture, chosen: ChosenFrames, failed: bool) -> str:
-    folder = capture.path.parent
-    if not chosen.instants:
+def _next(capture: Capture, source: CaptureSource | DatasetSource, failed: bool) -> str:
+    folder, masked = capture.path.parent, masked_frames(source)
+    if not masked:
         return (
             f"No masks, so lag, agreement and the subject's path could not be measured. Next: mouselift mask {folder} "
             f"(or name masks in {capture.path.name}), then inspect again."
         )
     if failed:
         return "Mend the errors above, then look at it again the same way."
-    return f"Next: mouselift prepare {folder} OUT"
+    flags = mask_flags(masked, source.frames)  # of masks at every n-th frame
+    return f"Next: mouselift prepare {folder} OUT{f' {flags}' if flags else ''}"

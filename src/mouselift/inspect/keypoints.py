@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
+
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.source import DatasetSource
@@ -34,9 +36,11 @@ def keypoint_facts(
     """
     if capture.keypoints is None or isinstance(source, DatasetSource):
         return None, None
-    keypoints = load_keypoints(capture.keypoints, source.rate, capture.keypoints_offset)
-    frames = sorted(set(masked_frames(source)).intersection(keypoints.frames.tolist()))
-    frames = evenly_spaced(frames, instants)
+    keypoints, masked = load_keypoints(capture.keypoints, source.rate, capture.keypoints_offset), masked_frames(source)
+    if not masked:
+        facts = facts_of(str(keypoints.file), keypoints.words, keypoints.notes, OnMaskTally((), ()))
+        return msgspec.structs.replace(facts, uncompared=("all of them, there are no masks yet",)), None
+    frames = evenly_spaced(sorted(set(masked).intersection(keypoints.frames.tolist())), instants)
     tally, lag = OnMaskTally(source.cameras, keypoints.names), KeypointLagTally(keypoints)
     for count, frameset in enumerate(source.read(frames, images=False), start=1):
         points = keypoints.at(frameset.frame)
@@ -73,8 +77,8 @@ def keypoint_lag_findings(facts: KeypointFacts | None, lag: KeypointLag | None, 
 
 
 def keypoint_findings(facts: KeypointFacts | None) -> Iterator[Finding]:
-    """The camera, or the keypoints, that stand out; else that nothing fits."""
-    if facts is None:
+    """The camera, or the keypoints, that stand out; else that nothing fits. Nothing where there are no masks."""
+    if facts is None or not facts.table:
         return
     if facts.share is None:
         text = (

@@ -66,6 +66,11 @@ class Keypoints:
         frames, points, notes = self.frames[kept] - offset, self.points[kept], (*self.notes, note)
         return replace(self, frames=frames, points=points, confidence=sure, notes=notes)
 
+    @property
+    def found_at(self) -> list[int]:
+        """Frames at which some were found."""
+        return self.frames[np.isfinite(self.points).all(axis=2).any(axis=-1)].tolist()
+
     def at(self, frame: int) -> Points3 | None:
         """The points of a frame; None where the file has none."""
         place = int(np.searchsorted(self.frames, frame))
@@ -139,6 +144,11 @@ class DatasetKeypoints:
     """Those of a dataset's samples, each in the world of its own sample and of its own recording."""
 
     by_frame: Mapping[int, SampleKeypoints]
+
+    @property
+    def found_at(self) -> list[int]:
+        """Frames at which some were found."""
+        return [frame for frame, one in self.by_frame.items() if one.found.names]
 
     def of_sample(self, frame: int, world: Similarity) -> SampleKeypoints | None:
         """In the world that `world` leads to; None where the sample of that frame has none."""

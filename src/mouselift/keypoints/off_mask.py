@@ -49,7 +49,7 @@ class KeypointFacts(msgspec.Struct, frozen=True):
         said = (
             f"{self.share:.0%} on the masks at {_some(self.instants, 'instant', '{}')} ({self.words}).",
             f"By camera, worst first: {cameras}. By keypoint: {names}.",
-            *self.notes,
+            *(f"{note}." for note in self.notes),
             self.not_compared,
         )
         return " ".join(filter(None, said))

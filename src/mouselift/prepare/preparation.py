@@ -116,14 +116,19 @@ class Preparation:
     def stopped(self) -> PrepareSummary:
         """Of a part: nothing is completed, the samples have no splits yet."""
         said = [*self.source.findings, *self._sparse]
-        return self._totals(self.asked).summary(self.out, len(self.asked), self.made, {}, said)
+        return self._totals(self.asked).summary(self.out, len(self.asked), self.made, {}, said, self._labelled())
 
     def _counted(self, there: Int64[Array, " f"]) -> tuple[PrepareSummary, Roles, dict[str, Any]]:
         totals = self._totals(there)
         roles = assign_roles(self.options, totals.kept, self.source.rate)
         said = [*self.source.findings, *self._sparse, *gap_finding(self.options, roles, self.source.rate)]
-        summary = totals.summary(self.out, len(self.asked), self.made, roles, said)
+        summary = totals.summary(self.out, len(self.asked), self.made, roles, said, self._labelled())
         return summary, roles, totals.description(self.source, roles, self.options)
+
+    def _labelled(self) -> list[int] | None:
+        """Frames with keypoints; None where the capture names none."""
+        named = self.capture.keypoints is not None or self.keypoints is not None
+        return (self.keypoints.found_at if self.keypoints is not None else []) if named else None
 
     def _totals(self, frames: Int64[Array, " f"]) -> Totals:
         """Of the samples of these frames, all of which are there."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ class PrepareSummary:
     findings: tuple[Finding, ...]  # about the recording as a whole
     noticed: dict[str, int] = field(default_factory=dict)  # finding code -> samples that were kept all the same
     scale: str = ""  # the subject's size and the cameras' distance in the declared unit, in words
+    keypoints: int | None = None  # samples with keypoints, of those that were kept; None: the capture names none
 
 
 class Totals:
@@ -93,9 +94,15 @@ class Totals:
         return Scale(self._unit, tuple(float(np.median(values)) for values in self._distances.values()), subject)
 
     def summary(
-        self, out: Path, frames: int, made: int, roles: Mapping[int, Role], findings: Sequence[Finding]
+        self,
+        out: Path,
+        frames: int,
+        made: int,
+        roles: Mapping[int, Role],
+        findings: Sequence[Finding],
+        keypoints: Collection[int] | None,
     ) -> PrepareSummary:
-        """Of this run's selection of so many frames, of which it made `made`."""
+        """Of this run's selection of so many frames, of which it made `made`. keypoints: frames that have some."""
         scale = self.scale()
         return PrepareSummary(
             out,
@@ -107,6 +114,7 @@ class Totals:
             (*findings, *(scale.findings() if scale is not None else ())),
             dict(self._noticed),
             scale.words if scale is not None else "",
+            None if keypoints is None else len(set(keypoints).intersection(self._mine_kept)),
         )
 
     def description(
