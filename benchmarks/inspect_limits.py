@@ -5,7 +5,8 @@
 
 A capture: four to six cameras on a dome, turned a little, 576 x 512 pixels, the synthetic mouse at 12 instants. Its
 masks are exact, lossy (JPEG, holes) or rough (beside that, at each instant, one view grown by 2 to 5 px and another
-without tail). One camera's calibration is wrong, or its masks are late; or nothing is.
+without tail). One camera's calibration is wrong, or its masks are late; or the images of two or three cameras are
+exchanged; or all calibrations are wrong, which no camera is to blame for; or nothing is.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import shortest_turn
 from mouselift.geometry.tangent_planes import rays_at_depth_one
-from mouselift.inspect import agreement
+from mouselift.inspect import agreement, apart
 from mouselift.inspect.agreement import agreement_findings, agreement_of, tangency_distances
 from mouselift.inspect.facts import AgreementFacts
 from mouselift.inspect.sampled_frames import FrameOutlines, ViewOutline, view_outline
@@ -43,11 +44,13 @@ _LATE = (1, 2, 4)  # frames
 
 @dataclass(frozen=True)
 class Fault:
-    """One camera's, `change` of its calibration; or its masks are `late` frames behind."""
+    """One camera's, `change` of its calibration; or its masks are `late` frames behind; or of several cameras."""
 
     name: str
     change: Callable[[Camera, np.random.Generator], Camera] | None = None
     late: int = 0
+    exchanged: int = 0  # cameras, each with the images of the next
+    everywhere: bool = False  # `change` is of all calibrations
 
 
 def _shifted(pixels: float) -> Callable[[Camera, np.random.Generator], Camera]:
@@ -70,12 +73,25 @@ def _turned(degrees: float) -> Callable[[Camera, np.random.Generator], Camera]:
     return change
 
 
+def _other_way_round(camera: Camera, rng: np.random.Generator) -> Camera:
+    T = camera.T_cam_world.copy()
+    T[:3, :3] = T[:3, :3].T
+    return replace(camera, T_cam_world=T)
+
+
+def _half_size(camera: Camera, rng: np.random.Generator) -> Camera:
+    return replace(camera, fx=camera.fx / 2, fy=camera.fy / 2, cx=camera.cx / 2, cy=camera.cy / 2)
+
+
 FAULTS = (
     Fault("nothing"),
     *(Fault(f"shifted by {px} px", _shifted(px)) for px in (1, 2, 4, 8)),
     *(Fault(f"scaled by {100 * share:g} %", _scaled(share)) for share in (0.02, 0.04, 0.08)),
     *(Fault(f"turned by {degrees:g} degrees", _turned(degrees)) for degrees in (0.2, 0.5, 1.0)),
     *(Fault(f"{late} frames late", late=late) for late in _LATE),
+    *(Fault(f"{count} exchanged", exchanged=count) for count in (2, 3)),
+    Fault("all poses inverted", _other_way_round, everywhere=True),
+    Fault("all of half size", _half_size, everywhere=True),
 )
 
 
@@ -83,7 +99,7 @@ FAULTS = (
 class Case:
     masks: str
     fault: Fault
-    faulty_camera: str | None
+    faulty: frozenset[str]  # cameras that should be named
     facts: AgreementFacts | None
 
 
@@ -113,8 +129,10 @@ def cases(seed: int) -> list[Case]:
                 own = [behind[k, late] if late and v == faulty_camera else mask for v, mask in enumerate(shown[k])]
                 frames.append(_seen(k, rig.cameras, own, what, np.random.default_rng([seed, k])))
             for fault in (fault for fault in FAULTS if fault.late == late):
-                wrong = None if fault.name == "nothing" else rig.cameras[faulty_camera].name
-                found.append(Case(masks, fault, wrong, _facts(rig.cameras, frames, fault, faulty_camera, rng)))
+                wrong = _faulty(fault, faulty_camera, len(rig.cameras))
+                facts = _facts(rig.cameras, frames, fault, wrong, rng)
+                named = () if fault.everywhere else wrong
+                found.append(Case(masks, fault, frozenset(rig.cameras[v].name for v in named), facts))
     return found
 
 
@@ -128,28 +146,43 @@ def _seen(
     return FrameOutlines(frame, tuple(view for view, _ in views), tuple(state for _, state in views))
 
 
+def _faulty(fault: Fault, first: int, cameras: int) -> list[int]:
+    count = 0 if fault.name == "nothing" else cameras if fault.everywhere else max(fault.exchanged, 1)
+    return [(first + k) % cameras for k in range(count)]
+
+
 def _facts(
     cameras: Sequence[Camera],
     frames: Sequence[FrameOutlines],
     fault: Fault,
-    faulty: int,
+    faulty: Sequence[int],
     rng: np.random.Generator,
 ) -> AgreementFacts | None:
-    calibrated = fault.change(cameras[faulty], rng) if fault.change is not None else cameras[faulty]
+    calibrated = list(cameras)
+    if fault.change is not None:
+        for v in faulty:
+            calibrated[v] = fault.change(cameras[v], rng)
+    shown = list(range(len(cameras)))  # whose images
+    if fault.exchanged:
+        for v, other in zip(faulty, (*faulty[1:], faulty[0]), strict=True):
+            shown[v] = other
 
     def seen(frame: FrameOutlines) -> FrameOutlines:
-        views: list[ViewOutline | None] = list(frame.views)
-        view = views[faulty]
-        if view is not None:
-            views[faulty] = replace(view, camera=calibrated, rays=rays_at_depth_one(calibrated, view.outline.convex))
+        views: list[ViewOutline | None] = [frame.views[other] for other in shown]
+        for v in faulty:
+            view = views[v]
+            if view is not None:
+                rays = rays_at_depth_one(calibrated[v], view.outline.convex)
+                views[v] = replace(view, camera=calibrated[v], rays=rays)
         return replace(frame, views=tuple(views))
 
     return agreement_of([camera.name for camera in cameras], [tangency_distances(seen(f)) for f in frames])
 
 
 def table(found: Sequence[Case]) -> None:
-    """Per fault and kind of masks: right camera named / wrong one or all of them, per cent of the captures."""
+    """Per fault and kind of masks: just the faulty cameras named / others or none named, per cent of the captures."""
     limits = {name: value for name, value in vars(agreement).items() if name.isupper() and name[0] != "_"}
+    limits |= {name: value for name, value in vars(apart).items() if name.startswith("GROSS")}
     print(f"{limits}\nfault                 " + "".join(f"{masks:>22}" for masks in _MASKS))
     print(" " * 22 + "   named  other   error" * len(_MASKS))
     for fault in FAULTS:
@@ -161,7 +194,7 @@ def table(found: Sequence[Case]) -> None:
             error = np.mean([any(f.severity == "error" for f in _findings(case)) for case in mine])
             row += f"{100 * named:8.1f}{100 * other:7.1f}{100 * error:7.1f}"
         print(row)
-    clean = [case.facts.all_px for case in found if case.faulty_camera is None and case.facts is not None]
+    clean = [case.facts.all_px for case in found if case.fault.name == "nothing" and case.facts is not None]
     print(f"median residual of captures without a fault: at most {max(clean):.2f} px\n")
 
 
@@ -169,12 +202,21 @@ def _findings(case: Case) -> list:
     return list(agreement_findings(case.facts, _INSTANTS, ()))
 
 
+def _blamed(case: Case) -> list[frozenset[str]]:
+    """The cameras that each finding names; none where all views are said to disagree."""
+    together = None if case.facts is None else case.facts.apart
+    several = frozenset() if together is None else frozenset(together.cameras)
+    return [several if finding.camera is None else frozenset({finding.camera}) for finding in _findings(case)]
+
+
 def _named(case: Case) -> bool:
-    return case.faulty_camera is not None and any(f.camera == case.faulty_camera for f in _findings(case))
+    return any(case.faulty and blamed == case.faulty for blamed in _blamed(case))
 
 
 def _other(case: Case) -> bool:
-    return any(f.camera != case.faulty_camera or case.faulty_camera is None for f in _findings(case))
+    """Where all cameras are wrong: some are named."""
+    blamed = _blamed(case)
+    return any(blamed) if case.fault.everywhere else any(not case.faulty or names != case.faulty for names in blamed)
 
 
 def tune(found: Sequence[Case]) -> None:
@@ -184,7 +226,7 @@ def tune(found: Sequence[Case]) -> None:
         row = f"{ratio:6.2f} {share:6.2f} {least:9.2f}  "
         for masks in _MASKS:
             sound, faulty = (
-                [case for case in found if (case.faulty_camera is None) == good and case.masks == masks]
+                [case for case in found if (case.fault.name == "nothing") == good and case.masks == masks]
                 for good in (True, False)
             )
             with patch.multiple(agreement, RATIO=ratio, WORST_SHARE=share, LEAST_PX=least):

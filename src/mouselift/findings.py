@@ -275,7 +275,8 @@ CODES: dict[str, Code] = {
     "focal-differs": Code(_INSPECT, _W, "a focal length is unlike the others at the same image size"),
     # a recording's views, times and path
     "views-disagree": Code(_INSPECT, _EW,
-        "silhouettes and cameras contradict each other, with the camera where one is to blame"),
+        "silhouettes and cameras contradict each other, with the camera where one is to blame; cameras that stand out "
+        "together, as when their videos are exchanged, are named in the message"),
     "keypoints-off-mask": Code(("inspect", "audit"), _W,
         "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them",
         "One camera: its calibration, masks and time. One keypoint: its masks and labels. All: the file's frame "

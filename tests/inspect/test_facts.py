@@ -24,9 +24,10 @@ from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_
 from mouselift.inspect.sampled_frames import choose_frames
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, plane_normal
 from mouselift.progress import Step, unheard
+from mouselift.report.inspect_page import confirmed
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
-from mouselift.synthetic.rigs import Rig, markerless_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
 from other_rigs import ring_rig
 
 TIMES = [0.6 + frame / 5 for frame in range(6)]
@@ -138,6 +139,22 @@ def test_swapped_and_shifted_cameras_are_findings(record: Callable[..., Path], s
     found = inspect_capture(load_capture(record(TIMES, written=written)), InspectOptions(lag=0))
     assert ("views-disagree", "Camera3") in codes(found)
     assert found.failed
+
+
+def test_exchanged_files_are_an_error_and_the_others_are_confirmed(record: Callable[..., Path]) -> None:
+    rig = scaled_rig(markerless_rig(), 0.25)
+    folder = record(TIMES, rig=rig)
+    text = (folder / "capture.toml").read_text()
+    for kind in ("images", "masks"):
+        text = text.replace(f"{kind}/Camera2", f"{kind}/?").replace(f"{kind}/Camera5", f"{kind}/Camera2")
+        text = text.replace(f"{kind}/?", f"{kind}/Camera5")
+    (folder / "capture.toml").write_text(text)
+    found = inspect_capture(load_capture(folder), InspectOptions(lag=0))
+    (finding,) = [f for f in found.findings if f.code == "views-disagree"]
+    assert found.failed
+    assert "the images of Camera2 and Camera5 may be exchanged" in finding.message
+    calibration = [line for line in confirmed(found) if line.startswith("Calibration")]
+    assert any("not confirmed for Camera2, Camera5:" in line for line in calibration)
 
 
 def test_masks_that_are_missing_or_cut(record: Callable[..., Path], small_rig: Rig) -> None:

@@ -1,4 +1,4 @@
-"""Masks per camera, and whether one camera disagrees with the rest: tangency and hulls over the sampled instants."""
+"""Masks per camera, and which cameras disagree with the rest: tangency and hulls over the sampled instants."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mouselift.array_types import Array, Float64
 from mouselift.findings import Finding
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX
 from mouselift.geometry.tangent_planes import tangency
+from mouselift.inspect.apart import GROSS_RATIO, CamerasApart, cameras_apart
 from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, SeriesPoint, rounded_range
 from mouselift.inspect.sampled_frames import FrameOutlines
 from mouselift.inspect.subject_path import SubjectPosition
@@ -24,6 +25,7 @@ SURE_RATIO = 3.0  # the same, for an error
 WORST_SHARE = 0.6  # of the instants in which this camera is the worst: else its masks have bad moments only
 SERIOUS_PX = 3.0  # for an error
 WRONG_PX = 20.0  # for an error
+EMPTY_HULL = 0.05  # share of every mask that the hull of all fills, at most, for an error: no part is seen by all
 _INSTANTS = 5  # fewer say nothing
 _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
@@ -140,6 +142,7 @@ def agreement_of(names: Sequence[str], residuals: Sequence[Float64[Array, "v v 2
         {name: _median(_with_view(together, v)) for v, name in enumerate(names)},
         {name: _median(np.delete(np.delete(together, v, axis=1), v, axis=2)) for v, name in enumerate(names)},
         _worst_shares(names, [[_median(_with_view(instant, v)) for v in range(len(names))] for instant in together]),
+        cameras_apart(names, together),
     )
 
 
@@ -159,9 +162,14 @@ def _median(residuals: Float64[Array, "*any"]) -> float | None:
     return rounded_median(residuals[np.isfinite(residuals)], 4)
 
 
-def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequence[str]) -> Iterator[Finding]:
-    """Which camera disagrees; those in `late` lag, and have their own finding."""
+def agreement_findings(
+    facts: AgreementFacts | None, instants: int, late: Sequence[str], masks: Sequence[MaskFacts] = ()
+) -> Iterator[Finding]:
+    """Which cameras disagree; those in `late` lag, and have their own finding."""
     if facts is None or instants < _INSTANTS:
+        return
+    if facts.apart is not None and not set(facts.apart.cameras) <= set(late):
+        yield _apart_finding(facts.apart)
         return
     candidates = [
         (px / max(rest, LEAST_PX / RATIO), name, px, rest)
@@ -169,7 +177,8 @@ def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequen
         if px is not None and (rest := facts.without_px[name]) is not None
     ]
     ratio, worst, own, rest = max(candidates, key=lambda candidate: candidate[0], default=(0.0, "", 0.0, 0.0))
-    if len(facts.camera_px) > 2 and ratio > RATIO and facts.worst_share.get(worst, 0.0) >= WORST_SHARE:
+    agreed = rest <= ROUGH_PX or ratio > GROSS_RATIO  # else the others contradict each other, too
+    if len(facts.camera_px) > 2 and ratio > RATIO and agreed and facts.worst_share.get(worst, 0.0) >= WORST_SHARE:
         if worst in late:
             return
         yield Finding.of(
@@ -184,14 +193,37 @@ def agreement_findings(facts: AgreementFacts | None, instants: int, late: Sequen
             advice=f"Check the masks of {worst}, then its calibration and crop_offset.",
         )
     elif facts.all_px > ROUGH_PX and not late:
+        empty = _hull_is_empty(masks)
         yield Finding.of(
             "views-disagree",
-            f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes, and no single camera "
-            "is to blame: masks are rough, or the calibration is wrong as a whole (format variant? image size?)",
-            severity="error" if facts.all_px > WRONG_PX else "warning",
+            f"the views' silhouettes lie {facts.all_px:.1f} px from each other's tangent planes"
+            + (", no part of the subject lies inside all of them" if empty else "")
+            + ", and no single camera is to blame: the images of several cameras are exchanged, the calibration is "
+            "wrong as a whole (format variant? image size?), or masks are rough",
+            severity="error" if empty or facts.all_px > WRONG_PX else "warning",
             value=facts.all_px,
             limit=ROUGH_PX,
         )
+
+
+def _apart_finding(apart: CamerasApart) -> Finding:
+    names = " and ".join([", ".join(apart.cameras[:-1]), apart.cameras[-1]])
+    return Finding.of(
+        "views-disagree",
+        f"the images of {names} may be exchanged: video and mask in capture.toml. Their silhouettes lie "
+        f"{apart.px:.1f} px from the other views' tangent planes, the others agree among themselves to "
+        f"{apart.rest_px:.2f} px. If the files are right, these calibrations belong to other cameras or another day",
+        severity="error",
+        value=apart.px,
+        limit=apart.rest_px,
+        advice=f"Look at one image of each of {names}, give each camera its own video and mask, and inspect again.",
+    )
+
+
+def _hull_is_empty(masks: Sequence[MaskFacts]) -> bool:
+    """Not known (no hull was carved): no."""
+    covered = [fact.quality.coverage for fact in masks if fact.quality.coverage is not None]
+    return bool(covered) and max(covered) <= EMPTY_HULL
 
 
 def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:

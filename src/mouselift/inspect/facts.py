@@ -9,6 +9,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.findings import Finding
+from mouselift.inspect.apart import CamerasApart
 from mouselift.keypoints.lag import KeypointLag
 from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.masks.quality import CameraQuality
@@ -105,12 +106,13 @@ class CameraSeries(msgspec.Struct, frozen=True):
 
 
 class AgreementFacts(msgspec.Struct, frozen=True):
-    """Does one camera disagree with the rest? Tangency over all instants, with and without each camera."""
+    """Which cameras disagree with the rest? Tangency over all instants, with and without each camera."""
 
     all_px: float  # median |residual| over all pairs
     camera_px: dict[str, float | None]  # over the pairs with this camera
     without_px: dict[str, float | None]  # over the pairs without it
     worst_share: dict[str, float] = {}  # of the instants: its pairs disagree more than any other camera's
+    apart: CamerasApart | None = None  # two or more that stand out together
 
 
 class PathPoint(msgspec.Struct, frozen=True):

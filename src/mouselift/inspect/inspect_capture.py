@@ -118,7 +118,7 @@ def _inspect(
         *rig_findings(recorded, facts, pairs),
         *scale.findings(),
         *late,
-        *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None]),
+        *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None], masks),
         *mask_findings(masks),
         *keypoint_findings(keypoints),
         *keypoint_lag_findings(keypoints, keypoint_lag, capture.keypoints_offset),

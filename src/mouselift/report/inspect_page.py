@@ -79,6 +79,8 @@ def confirmed(found: Inspection) -> list[str]:
         said.append("Calibration: not compared; that needs masks.")
     else:
         near = [name for name, px in found.agreement.camera_px.items() if px is not None and px < GAP_LIMIT_PX]
+        if found.agreement.apart is not None:
+            apart = set(found.agreement.apart.cameras)
         near = [name for name in near if name not in apart and None not in apart]
         if near:
             said.append(
