@@ -96,6 +96,9 @@ def test_the_conclusion_is_in_plain_words(audit: DatasetAudit) -> None:
     assert "disagree by 2.00 px of the prepared images (median of 3 samples, worst 2.00 px)" in said
     assert said.endswith("good is below 1, masks explain up to 3.")
     assert "could not be compared" in conclusion(with_residual(audit, np.nan)).outlines
+    rough = {"masks-rough": CodeCount("warning", 3, 3, [Finding.of("masks-rough", "rough")])}
+    coarse = msgspec.structs.replace(with_residual(audit, 3.1), counts=rough)
+    assert conclusion(coarse).outlines.endswith("without their thin parts (tail, ears, paws) the outlines agree.")
     fault = Finding.of("tangency", "cam2 is off", camera="cam2")
     small = with_residual(audit, 0.6)
     assert "pattern" not in conclusion(small).outlines

@@ -41,6 +41,8 @@ def _outlines(audit: DatasetAudit) -> str:
     judged = "one sample" if known.size == 1 else f"median of {known.size:,} samples, worst {known.max():.2f} px"
     systematic = any(code in audit.counts and audit.counts[code].severity == "error" for code in _CAMERAS)
     little = " That is little, but in a pattern that masks do not make." if middle < GAP_LIMIT_PX and systematic else ""
+    if middle > MOST_RMS_PX and audit.verdict == "pass" and "masks-rough" in audit.counts:
+        little = " It passes all the same: without their thin parts (tail, ears, paws) the outlines agree."
     return (
         f"The outlines of the same animal disagree by {middle:.2f} px of the prepared images ({judged}): "
         f"good is below {GAP_LIMIT_PX:g}, masks explain up to {MOST_RMS_PX:g}.{little}"
