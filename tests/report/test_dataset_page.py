@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -141,6 +142,16 @@ def test_worst_sample_shows_the_faulty_view(dataset: Path, audit: DatasetAudit) 
     off = {panel.name for panel in sheet.panels if any(line.off for line in panel.crossings[sheet.reference].lines)}
     assert off == {"cam2"}
     assert sheet.worst_px == pytest.approx(6, abs=2)
+
+
+def test_exchanged_views_show_the_gap_that_is_named(dataset: Path) -> None:
+    sample = load_sample(dataset / "sample_000003", colours=True)
+    a, b, *rest = sample.views
+    swapped = (replace(a, camera=b.camera), replace(b, camera=a.camera), *rest)
+    sheet = tangent_sheet(replace(sample, views=swapped))
+    gaps = [line.gap_px for panel in sheet.panels for line in panel.crossings[sheet.reference].lines]
+    assert sheet.worst_px is not None
+    assert max(gaps) >= sheet.worst_px / 2
 
 
 def test_good_sample_has_no_red(dataset: Path) -> None:

@@ -119,6 +119,9 @@ def tangent_sheet(sample: Sample) -> TangentSheet:
     if not found:
         return TangentSheet(sample.id, names, reference, panels, None, "no pair of views says anything about another")
     worst = max(found, key=lambda t: abs(t.gap_px))
+    shown = max((abs(t.gap_px) for t in found if t.other == reference), default=0.0)
+    if abs(worst.gap_px) >= GAP_LIMIT_PX and shown < abs(worst.gap_px) / 2:  # it would be hidden
+        reference = worst.other
     words = f"{names[worst.view]}, tangents of {names[worst.other]}"
     return TangentSheet(sample.id, names, reference, panels, abs(worst.gap_px), words)
 
