@@ -176,6 +176,21 @@ def test_pickles_that_ask_for_memory_are_refused(data: bytes, tmp_path: Path) ->
         load_pickle(file)
 
 
+@pytest.mark.parametrize("level", [4, 5])
+def test_rows_of_no_columns_take_no_time(level: int, tmp_path: Path) -> None:
+    """2^31 empty rows of text took minutes."""
+    rows = 2**31 - 1
+    if level == 4:
+        data = struct.pack("<5i", 51, rows, 0, 0, 2) + b"a\0"
+    else:
+        parts = ((6, struct.pack("<2I", 4, 0)), (5, struct.pack("<2i", rows, 0)), (1, b"a" + bytes(7)), (16, b""))
+        inner = b"".join(struct.pack("<2I", kind, len(part)) + part for kind, part in parts)
+        data = b"MATLAB".ljust(124) + struct.pack("<H", 0x0100) + b"IM" + struct.pack("<2I", 14, len(inner)) + inner
+    (tmp_path / "a.mat").write_bytes(data)
+    (value,) = load_mat(tmp_path / "a.mat").values()
+    assert value.size == 0
+
+
 def test_numbers_of_other_programs() -> None:
     assert numbers([[1, 2.5]], (1, 2)).tolist() == [[1.0, 2.5]]
     assert whole_numbers([640, 480.0], 1, IMAGE_SIDE) == [640, 480]

@@ -134,6 +134,11 @@ def is_group(value: Any) -> bool:
     return isinstance(value, importlib.import_module("h5py").Group)
 
 
+def is_dataset(value: Any) -> bool:
+    """Neither nothing nor a group, nor a type that a damaged file names."""
+    return isinstance(value, importlib.import_module("h5py").Dataset)
+
+
 def check_inside(dataset: Any, name: str) -> None:
     """ValueError for a dataset whose content lies in other files."""
     if dataset.external or dataset.is_virtual:
@@ -142,7 +147,7 @@ def check_inside(dataset: Any, name: str) -> None:
 
 def array_of(dataset: Any, name: str, most: int = CALIBRATION_BYTES) -> np.ndarray:
     """A dataset's content. ValueError: it is none, has more than `most` bytes, or lies elsewhere."""
-    if dataset is None or is_group(dataset):
+    if not is_dataset(dataset):
         raise ValueError(f"expected a dataset {name}")
     check_inside(dataset, name)
     item = max(dataset.dtype.itemsize, 1)

@@ -99,6 +99,9 @@ def test_json_comes_back(exact_audit: DatasetAudit, tmp_path: Path) -> None:
     assert encode_audit(back) == encode_audit(exact_audit)
     assert np.isnan(back.sample_columns["coverage"]).all()  # no hull: not known, and not zero
     assert np.allclose(back.view_columns["cx"], exact_audit.view_columns["cx"])
+    path.write_bytes(encode_audit(msgspec.structs.replace(back, quantiles={"tangency_px": [1.0]})))
+    with pytest.raises(DatasetError, match="quantiles: expected 7 numbers"):
+        read_audit(path)
     path.write_text("{}")
     with pytest.raises(DatasetError, match=r"audit\.json"):
         read_audit(path)

@@ -95,6 +95,7 @@ def test_what_reaches_out_of_the_file_or_says_too_much_is_refused(tmp_path: Path
         ("external", external, "lies in another file"),
         ("huge", huge, "more than"),
         ("missing", group, "expected a dataset intrinsic"),
+        ("type", lambda root: group(root, intrinsic=np.dtype("f8")), "expected a dataset intrinsic"),
         ("short", lambda root: group(root, intrinsic=np.zeros((2, 3, 3))), "expected as many"),
     ):
         with pytest.raises(CalibrationError, match=words):

@@ -19,6 +19,7 @@ from mouselift.audit.pooled import is_inconclusive, settled
 from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
+    QUANTILES,
     SAMPLE_NUMBERS,
     SCHEMA,
     VERDICTS,
@@ -60,7 +61,6 @@ _DISAGREEMENTS = {
 _REPEATED, _REPEATED_SHARE = 3, 0.2  # samples: false alarms on exact samples are rarer than one in a thousand
 WORST = 20  # findings kept a code
 _GRAVITY: dict[Severity, int] = {"note": 0, "warning": 1, "error": 2}
-_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 _Done = tuple[int, SampleReport, Likeness, SamplePlanes | None, SampleTally | None]
@@ -209,7 +209,7 @@ def _summed_up(
         verdict=answer, sentence=sentence, passed=passed, failed=failed, unknown=unknown, hull=hull,
         counts=counts, findings=whole, causes=causes, cameras=cameras,
         pooled=camera_numbers(cameras, view_columns),
-        quantiles=_quantiles({key: sample_columns[key] for key in SAMPLE_NUMBERS}, _QUANTILES),
+        quantiles=_quantiles({key: sample_columns[key] for key in SAMPLE_NUMBERS}, QUANTILES),
         rays=rays, ids=collected.ids, sample_columns=sample_columns, view_columns=view_columns,
         keypoints=list(keypoints.values()),
     )  # fmt: skip

@@ -97,6 +97,9 @@ class RayDistance(msgspec.Struct):
     wasserstein: float  # first-order; in units of the component
 
 
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of SAMPLE_NUMBERS
+
+
 class DatasetAudit(msgspec.Struct):
     """A dataset. Columns hold one float32 a sample (`sample_columns`) or a view (`view_columns`); NaN: not known.
 
@@ -119,7 +122,7 @@ class DatasetAudit(msgspec.Struct):
     causes: list[Cause]
     cameras: list[str]
     pooled: list[CameraNumbers]  # one a camera
-    quantiles: dict[str, list[float]]  # of SAMPLE_NUMBERS: 0, 5, 25, 50, 75, 95, 100 %
+    quantiles: dict[str, list[float]]  # of SAMPLE_NUMBERS, at QUANTILES
     rays: list[RayDistance]
     ids: list[str]
     sample_columns: dict[str, Column]
@@ -166,6 +169,8 @@ def _check_columns(audit: DatasetAudit) -> None:
             raise ValueError(f"no column {', '.join(lost)}")
         if wrong := sorted(key for key in wanted if len(columns[key]) != rows):
             raise ValueError(f"column {wrong[0]}: expected {rows} numbers, got {len(columns[wrong[0]])}")
+    if any(len(values) != len(QUANTILES) for values in audit.quantiles.values()):
+        raise ValueError(f"quantiles: expected {len(QUANTILES)} numbers of each figure")
     places = (
         ("verdict", audit.sample_columns["verdict"], len(VERDICTS)),
         ("sample", audit.view_columns["sample"], audit.samples),

@@ -184,9 +184,9 @@ class _Level5:
         text = bytes(content).decode(code, "replace")
         if len(shape) != 2 or len(text) != count:
             raise ValueError(f"an array of {len(text)} characters, expected {count}")
-        rows = ["".join(text[row :: shape[0]]) for row in range(shape[0])]
+        rows = ["".join(text[row :: shape[0]]) for row in range(shape[0] if count else 0)]  # 0 columns: any rows
         self._spend(4 * count)
-        return np.array(rows if count else [], dtype=f"U{max(shape[1], 1)}")
+        return np.array(rows, dtype=f"U{max(shape[1], 1)}")
 
 
 class _Level4:
@@ -222,5 +222,6 @@ class _Level4:
         values = values.reshape((parts, columns, rows)).transpose(0, 2, 1)
         if layout == 1:
             codes = np.clip(np.nan_to_num(values[0]), 0, 0x10FFFF).astype(int)
-            return name, np.array(["".join(map(chr, row)) for row in codes], dtype=f"U{max(columns, 1)}"), end
+            text = ["".join(map(chr, row)) for row in codes] if codes.size else []  # 0 columns: any number of rows
+            return name, np.array(text, dtype=f"U{max(columns, 1)}"), end
         return name, values[0] if parts == 1 else values[0] + 1j * values[1], end

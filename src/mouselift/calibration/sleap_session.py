@@ -17,7 +17,7 @@ from mouselift.calibration.anipose import camera_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import json_of, short
-from mouselift.hdf5_file import array_of, is_group, member, opened
+from mouselift.hdf5_file import array_of, is_dataset, member, opened
 from mouselift.limits import CALIBRATION_BYTES
 
 _WHAT = "SLEAP's sessions"
@@ -61,7 +61,7 @@ def _calibrations(path: Path) -> list[dict[str, Any]]:
     out: list[dict[str, Any]] = []
     with opened(path, _WHAT) as root:
         lines = member(root, "sessions_json")
-        if lines is None or is_group(lines):
+        if not is_dataset(lines):
             raise CalibrationError(f"{path}: SLEAP's labels without a recording session; its calibration is elsewhere")
         for session in islice(sessions_in(lines), _MOST):
             calibration = session.get("calibration")

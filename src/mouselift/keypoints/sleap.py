@@ -17,7 +17,7 @@ import numpy as np
 from mouselift.calibration.sleap_session import sessions_in
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.foreign import doubles, json_of, whole_numbers
-from mouselift.hdf5_file import array_of, is_group, member, opened
+from mouselift.hdf5_file import array_of, is_dataset, member, opened
 from mouselift.keypoints.keypoints import Keypoints, in_order, numbered
 from mouselift.limits import MAT_BYTES
 
@@ -27,7 +27,7 @@ def read_sleap(path: Path, rate: float) -> Keypoints:
     try:
         with opened(path, "SLEAP's 3D keypoints") as file:
             tracks = member(file, "tracks")
-            return _sessions(path, file) if tracks is None or is_group(tracks) else _tracks(path, file, tracks)
+            return _tracks(path, file, tracks) if is_dataset(tracks) else _sessions(path, file)
     except CalibrationError as error:
         raise CaptureError(str(error)) from None
 

@@ -17,7 +17,7 @@ import numpy as np
 from mouselift.array_types import Array
 from mouselift.errors import MaskError, UnreachableError
 from mouselift.foreign import json_of, short, short_text, whole_numbers
-from mouselift.hdf5_file import array_of, check_inside, h5py_for, is_group, member, opened
+from mouselift.hdf5_file import array_of, check_inside, h5py_for, is_dataset, member, opened
 from mouselift.limits import MAT_BYTES, check_image_size
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
@@ -124,7 +124,7 @@ def _lines(file: Any, name: str) -> Iterator[str | bytes]:
 
 def _check_runs(dataset: Any) -> None:
     """ValueError where the run lengths of all masks are no bytes of this file."""
-    if dataset is None or is_group(dataset) or dataset.dtype != np.uint8 or dataset.ndim != 1:
+    if not is_dataset(dataset) or dataset.dtype != np.uint8 or dataset.ndim != 1:
         raise ValueError("mask_rle: expected a row of bytes")
     check_inside(dataset, "mask_rle")
 
