@@ -14,6 +14,7 @@ from mouselift.capture.source import CaptureSource
 from mouselift.cli.app import run
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
+from rig_files import Writers, bent_cameras
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,22 @@ def test_init_never_overwrites_unasked(folder: Path, tmp_path: Path, capsys: pyt
     assert run(["init", str(folder), "--out", str(tmp_path)]) == 2
     assert (tmp_path / "capture.toml").read_text() == "mine"
     assert "--force" in capsys.readouterr().err
+
+
+def test_the_next_step_is_up_where_it_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`mask` and `prepare` would refuse."""
+    cameras, files = bent_cameras()[:2], Writers()
+    files.anipose(tmp_path / "calibration.toml", cameras)
+    for camera in cameras:
+        files.images(tmp_path / camera.name, 2, (640, 480))
+    assert run(["init", str(tmp_path)]) == 0
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(("Next:", "Then:"))]
+    assert lines[0].startswith("Next: write up = ... at the head of")
+    assert lines[1].startswith("Then: mouselift mask")
+    assert len(lines) == 2
+    for verb in (["mask", str(tmp_path)], ["prepare", str(tmp_path), str(tmp_path / "out")]):
+        assert run(verb) == 2
+        assert "`mouselift inspect" in capsys.readouterr().err.replace("\n", " ")
 
 
 def test_error_is_words_and_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -99,6 +99,9 @@ def test_without_masks_the_rest_is_told(record: Callable[..., Path]) -> None:
     assert found.path is None
     assert found.agreement is None
     assert "mouselift mask" in found.next
+    lost = inspect_capture(load_capture(record(TIMES[:3], masks=False, up=None)))
+    assert lost.next.startswith("Next: write up = ... at the head of")
+    assert "Then: mouselift mask" in lost.next
     assert all(fact.distance > 0 for fact in found.cameras)
     assert not found.failed
 
@@ -182,6 +185,9 @@ def test_up_that_cannot_be(steady: Path) -> None:
     unknown = with_up("")
     assert {code for code, _ in codes(unknown)} == {"up-unknown"}
     assert unknown.cameras[0].elevation is None
+    assert "`mask` and `prepare` refuse to work" in unknown.findings[0].message
+    assert unknown.next.startswith("Next: write up = ... at the head of")
+    assert "Then: mouselift prepare" in unknown.next
     buried = with_up('up = "+z"\nfloor = 80.0')
     assert {code for code, _ in codes(buried)} == {"floor-above"}
     assert buried.failed

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -74,9 +75,19 @@ class Capture:
         if self.up is None:
             raise CaptureError(
                 f"{self.path}: up: this needs to know which way is up, and neither capture.toml nor the rig "
-                f'({self.rig_format}) says it. Add a line such as up = "+z" (or up = [0.0, -0.8, 0.6]) at its head.'
+                f"({self.rig_format}) says it, and it is not guessed: {self.how_to_set_up()}. Where there are masks, "
+                f"`mouselift inspect {shlex.quote(str(self.path.parent))}` fits one to the subject's path"
             )
         return self.up
+
+    def how_to_set_up(self, fitted: Sequence[float] | None = None) -> str:
+        """What to write where the file does not say which way is up; fitted: the direction to write, where one fits."""
+        if fitted is not None:
+            return f"write up = {[round(float(v), 3) for v in fitted]} at the head of {self.path}, if that is up"
+        return (
+            f"write up = ... at the head of {self.path}: the axis of the rig's world with its sign "
+            '(up = "+z", for one) or a vector (up = [0.0, -0.8, 0.6])'
+        )
 
 
 def load_capture(path: Path) -> Capture:

@@ -350,8 +350,8 @@ def _assumptions(rig: Rig, unit: str, unit_words: str) -> Iterator[str]:
         told = f"; {unit_words}" if unit_words else ""
         yield f"the unit is mm ({rig.format} writes it in units of the calibration board){told}"
     yield (
-        f'nothing says which way is up ({rig.format}\'s world is arbitrary): `up` is not set; add up = "+z" or '
-        "up = [x, y, z] before `prepare`"
+        f"nothing says which way is up ({rig.format}'s world is arbitrary): `up` is not set, and `mask` and `prepare` "
+        'need it: add up = "+z" (or another axis) or up = [x, y, z]'
     )
 
 

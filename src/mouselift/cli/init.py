@@ -95,8 +95,13 @@ class Init:
             given = shlex.quote(str(self.folder))
             say(f"Next: mouselift audit {given}    (it is a dataset already: do its cameras match its pixels?)")
             say(f"Or: mouselift prepare {shlex.quote(str(place))} OUT    (to frame its samples anew)")
-        elif missing:
-            say(f"Next: mouselift mask {shlex.quote(str(place))}    (no masks for {', '.join(missing)})")
+            return EXIT_OK
+        word = "Next"
+        if capture.up is None:
+            say(f"Next: {capture.how_to_set_up()}")
+            word = "Then"
+        if missing:
+            say(f"{word}: mouselift mask {shlex.quote(str(place))}    (no masks for {', '.join(missing)})")
         else:
-            say(f"Next: mouselift prepare {shlex.quote(str(place))} OUT")
+            say(f"{word}: mouselift prepare {shlex.quote(str(place))} OUT")
         return EXIT_OK

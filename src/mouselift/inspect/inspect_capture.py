@@ -24,7 +24,7 @@ from mouselift.inspect.agreement import (
     mask_findings,
     measure_instant,
 )
-from mouselift.inspect.facts import Inspection, LagFacts, triple
+from mouselift.inspect.facts import Inspection, LagFacts, PathFacts, triple
 from mouselift.inspect.keypoints import (
     keypoint_facts,
     keypoint_findings,
@@ -153,7 +153,7 @@ def _inspect(
         keypoint_lag=keypoint_lag,
         keypoint_lag_said="" if keypoints is None else keypoint_lag_words(keypoints, keypoint_lag),
         findings=tuple(findings),
-        next=_next(capture, source, any(f.severity == "error" for f in findings)),
+        next=_next(capture, source, path, any(f.severity == "error" for f in findings)),
     )
 
 
@@ -306,8 +306,13 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
     return out
 
 
-def _next(capture: Capture, source: CaptureSource | DatasetSource, failed: bool) -> str:
+def _next(capture: Capture, source: CaptureSource | DatasetSource, path: PathFacts | None, failed: bool) -> str:
     folder, masked = capture.path.parent, masked_frames(source)
+    flags = mask_flags(masked, source.frames)  # of masks at every n-th frame
+    prepare = f"mouselift prepare {folder} OUT{f' {flags}' if flags else ''}"
+    if capture.up is None and not failed:
+        then = prepare if masked else f"mouselift mask {folder}"
+        return f"Next: {capture.how_to_set_up(None if path is None else path.normal)}. Then: {then}"
     if not masked:
         return (
             f"No masks, so lag, agreement and the subject's path could not be measured. Next: mouselift mask {folder} "
@@ -315,5 +320,4 @@ def _next(capture: Capture, source: CaptureSource | DatasetSource, failed: bool)
         )
     if failed:
         return "Mend the errors above, then look at it again the same way."
-    flags = mask_flags(masked, source.frames)  # of masks at every n-th frame
-    return f"Next: mouselift prepare {folder} OUT{f' {flags}' if flags else ''}"
+    return f"Next: {prepare}"

@@ -149,8 +149,8 @@ def up_findings(
         )
         yield Finding.of(
             "up-unknown",
-            f"which way is up is not known: elevations and heights are left out, and `mask` refuses to work.{guess} "
-            'Write up = "+z" (or the like) into capture.toml',
+            "which way is up is not known: elevations and heights are left out, and `mask` and `prepare` refuse "
+            f"to work.{guess}",
         )
         return
     upright = np.array([-camera.R_cam_world[1] @ up for camera in cameras])
