@@ -66,6 +66,27 @@ def test_the_next_step_is_up_where_it_is_not_known(tmp_path: Path, capsys: pytes
         assert "`mouselift inspect" in capsys.readouterr().err.replace("\n", " ")
 
 
+def test_init_keeps_what_it_writes_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["init", str(folder), "--out", str(tmp_path)]) == 0
+    file = tmp_path / "capture.toml"
+    first = file.read_text()
+    edited = f"# mine\nfloor = 2.5\n{first}frame_offset = 3\n"  # of the last camera
+    file.write_text(edited)
+    (tmp_path / "capture.toml.1").write_text("older")
+    capsys.readouterr()
+    assert run(["init", str(folder), "--out", str(tmp_path), "--force"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "kept as capture.toml.2; it had, or had otherwise: floor, [[camera]] Camera6 frame_offset" in said
+    assert (tmp_path / "capture.toml.2").read_text() == edited
+    assert (tmp_path / "capture.toml.1").read_text() == "older"
+    assert file.read_text() == first
+    assert run(["init", str(folder), "--out", str(tmp_path), "--force"]) == 0  # the same again: nothing to keep
+    assert not (tmp_path / "capture.toml.3").exists()
+    file.write_text("no toml [")
+    assert run(["init", str(folder), "--out", str(tmp_path), "--force"]) == 0
+    assert (tmp_path / "capture.toml.3").read_text() == "no toml ["
+
+
 def test_error_is_words_and_code_two(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prepare", str(tmp_path / "nowhere"), str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()

@@ -9,13 +9,14 @@ import difflib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from mouselift.atomic import write_whole
+from mouselift.atomic import write_first, write_whole
 from mouselift.capture.timeline import Runs
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.errors import CaptureError, check_name, why_not
@@ -162,8 +163,12 @@ def read_spec(file: Path) -> CaptureSpec:
     )
 
 
-def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str] = (), force: bool = False) -> None:
+def write_capture_toml(
+    file: Path, spec: CaptureSpec, *, comments: Sequence[str] = (), force: bool = False
+) -> Path | None:
     """Write `spec` as a capture.toml, whole or not at all. `comments` go to its head.
+
+    Where another one was there, and `force` is set, that is kept beside it (capture.toml.1, .2, ...): its new path.
 
     Paths below the file's folder become relative; those reached over `..` too, unless only the root is shared.
     CaptureError: the file exists and `force` is not set.
@@ -191,7 +196,45 @@ def write_capture_toml(file: Path, spec: CaptureSpec, *, comments: Sequence[str]
             table.update(_without_defaults(file, camera, _CAMERA_KEYS))
             tables.append(table)
         document["camera"] = tables
-    write_whole(file, tomlkit.dumps(document).encode(), replace=True)
+    data = tomlkit.dumps(document).encode()
+    kept = _set_aside(file, data) if file.exists() else None
+    write_whole(file, data, replace=True)
+    return kept
+
+
+def _set_aside(file: Path, data: bytes) -> Path | None:
+    """A copy of what is there, under the first name that is free; None where it is `data`."""
+    there = file.read_bytes()
+    if there == data:
+        return None
+    copies = (file.with_name(f"{file.name}.{number}") for number in count(1))
+    return next(copy for copy in copies if write_first(copy, there))
+
+
+def _by_name(content: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The camera tables of a file that need not be right."""
+    tables = content.get("camera")
+    entries = [entry for entry in tables if isinstance(entry, dict)] if isinstance(tables, list) else []
+    return {str(entry.get("name")): entry for entry in entries}
+
+
+def changed_keys(before: Path, after: Path) -> list[str]:
+    """Keys of a capture.toml that another one lacks or has otherwise; nothing of a file that is no TOML."""
+    try:
+        old, new = (toml_of(limited_bytes(file, CALIBRATION_BYTES)) for file in (before, after))
+    except ValueError:
+        return []
+    tables = [("", old, new)]
+    if isinstance(old.get("rig"), dict):
+        tables.append(("[rig] ", old["rig"], new.get("rig", {})))
+    cameras = _by_name(new)
+    tables += [(f"[[camera]] {name} ", entry, cameras.get(name, {})) for name, entry in _by_name(old).items()]
+    return [
+        f"{where}{key}"
+        for where, had, has in tables
+        for key in had
+        if key not in ("rig", "camera") and had[key] != has.get(key)
+    ]
 
 
 def set_masks(capture_path: Path, masks: Mapping[str, Path]) -> None:

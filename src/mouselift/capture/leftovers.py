@@ -77,7 +77,7 @@ def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[P
     with os.scandir(folder) as entries:
         listed = sorted(Path(entry) for entry in entries if not _EVERYWHERE.match(entry.name))
     for path in listed:
-        if path.resolve() in told or path.name == CAPTURE_FILE:
+        if path.resolve() in told or path.name.startswith(CAPTURE_FILE):
             continue
         if not path.is_dir():
             if not _mentioned(path.name, said):

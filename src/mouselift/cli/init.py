@@ -11,15 +11,19 @@ import tyro
 
 from mouselift.cli.console import EXIT_OK, bold, emit_json, say
 from mouselift.cli.flags import Force, Json
+from mouselift.foreign import first_few
 from mouselift.ranges import OptionalFrame
+
+_TOLD = 8  # keys of a former capture.toml that are named
 
 
 @dataclass
 class Init:
     """Look at a folder, recognise rig, videos and masks, and write capture.toml; say what was found and assumed.
 
-    Knows DANNCE, MAMMAL, Anipose and JARVIS layouts and datasets in FaceLift's format. Nothing but capture.toml is
-    written. Example: `mouselift init recordings/mouse7`
+    Knows the rigs of DANNCE, anipose, JARVIS, OpenCV, COLMAP and a dozen more tools, and datasets in FaceLift's format.
+    Nothing but capture.toml is written; with --force the former one stays beside it. Example: `mouselift init
+    recordings/mouse7`
     """
 
     folder: Annotated[tyro.conf.Positional[Path], tyro.conf.arg(metavar="FOLDER")]
@@ -47,7 +51,7 @@ class Init:
 
     def run(self) -> int:
         from mouselift.capture.capture import load_capture
-        from mouselift.capture.capture_toml import write_capture_toml
+        from mouselift.capture.capture_toml import changed_keys, write_capture_toml
         from mouselift.capture.discovery import discover
         from mouselift.dataset.collection import CAPTURE_FILE
 
@@ -64,7 +68,8 @@ class Init:
         )
         target = (self.out or self.folder) / CAPTURE_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
-        write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
+        kept = write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
+        changed = [] if kept is None else changed_keys(kept, target)
         capture = load_capture(target)
         missing = [camera.name for camera in capture.cameras if camera.mask is None]
         if self.json:
@@ -78,6 +83,8 @@ class Init:
                     "not_used": found.left,
                     "evidence": capture.evidence,
                     "without_masks": missing,
+                    "kept": None if kept is None else str(kept),
+                    "changed": changed,
                 }
             )
             return EXIT_OK
@@ -90,6 +97,9 @@ class Init:
             if line.startswith("WARNING"):
                 say(line)
         say(bold("Wrote"), f" {target}")
+        if kept is not None:
+            had = f"; it had, or had otherwise: {first_few(changed, _TOLD)}" if changed else ""
+            say(f"The former file is kept as {kept.name}{had}")
         place = target.parent
         if capture.dataset is not None:
             given = shlex.quote(str(self.folder))
