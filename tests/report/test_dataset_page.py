@@ -120,6 +120,9 @@ def test_the_conclusion_says_one_thing_to_do(audit: DatasetAudit) -> None:
     assert conclusion(msgspec.structs.replace(camera, causes=[undoable])).action.startswith(
         "Repair: `mouselift repair`"
     )
+    swapped = Cause("views-swapped", "Exchanged.", ("cam2", "cam5"), {})
+    said = conclusion(msgspec.structs.replace(camera, causes=[swapped], cameras=list("abcdef"))).action
+    assert said.startswith("Exchange the files of cameras cam2, cam5 in `capture.toml` and prepare again")
     flipped = Cause("mirrored", "Mirrored.", ("cam2",), {})
     assert conclusion(msgspec.structs.replace(camera, causes=[flipped])).action == "Check camera cam2: flip the image."
 

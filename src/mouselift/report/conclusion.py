@@ -16,6 +16,7 @@ from mouselift.report.tangent_sheet import GAP_LIMIT_PX
 
 _MASKS = ("masks-rough", "no-alpha", "empty-mask")  # codes that better masks answer
 _CAMERAS = ("tangency", "tangency-repeated", "tangency-pooled", "view-not-compared")  # that a camera answers for
+_EXCHANGED = ("views-swapped", "views-cycled", "views-out-of-order")  # images before other cameras
 _IN_PART = ("tangency", "view-not-compared", "repair-assumed")  # warnings that a dataset may pass with
 
 
@@ -74,6 +75,12 @@ def _of_failure(audit: DatasetAudit) -> str:
         cause = audit.causes[0]
         kind = CAUSES.get(cause.code)
         cameras = ", ".join(cause.views) if len(cause.views) < len(audit.cameras) else ""
+        if cause.code in _EXCHANGED:
+            return (
+                f"Exchange the files of {_named(cameras)} in `capture.toml` and prepare again, where `mouselift "
+                "prepare` made this dataset: its frames are those of the other camera. In others, `mouselift repair` "
+                "undoes it."
+            )
         if kind is not None and kind.repair.startswith("yes"):
             doubt = f"; decide first: {cause.decided_by.rstrip('.')}" if cause.ambiguous_with else ""
             return f"Repair: `mouselift repair` undoes this, or says why it cannot{doubt}."
