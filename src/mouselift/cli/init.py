@@ -11,7 +11,6 @@ import tyro
 
 from mouselift.cli.console import EXIT_OK, bold, emit_json, say
 from mouselift.cli.flags import Force, Json
-from mouselift.foreign import first_few
 from mouselift.ranges import OptionalFrame
 
 _TOLD = 8  # keys of a former capture.toml that are named
@@ -54,6 +53,7 @@ class Init:
         from mouselift.capture.capture_toml import changed_keys, write_capture_toml
         from mouselift.capture.discovery import discover
         from mouselift.dataset.collection import CAPTURE_FILE
+        from mouselift.foreign import first_few
 
         found = discover(
             self.folder,
