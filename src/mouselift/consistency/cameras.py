@@ -11,7 +11,6 @@ import numpy as np
 from mouselift.consistency.hidden_fault import hidden_fault_px
 from mouselift.consistency.hypotheses import (
     MIN_PLANES,
-    OPENED_SHARE,
     ROUGH_PX,
     FaultHypothesis,
     choose_hypothesis,
@@ -220,7 +219,7 @@ def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float,
         f"together match to that and no finer{_unseen(hidden_px)}"
     )
     advice = "Look at the outlines in the report; only better masks can show a fault of some per cent."
-    return sample.finding("masks-rough", text, value=share, limit=OPENED_SHARE, advice=advice)
+    return sample.finding("masks-rough", text, value=hypothesis.noise_px, limit=ROUGH_PX, advice=advice)
 
 
 def _unseen(hidden_px: float | None) -> str:
