@@ -64,13 +64,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def cutting_server(folder: Path, cut: int = 0) -> Iterator[CuttingServer]:
-    with CuttingServer() as server:
-        server.folder, server.cut = folder, cut
+def serving(server: ThreadingHTTPServer) -> Iterator[None]:
+    """Its requests are answered inside this."""
+    with server:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         thread.start()
         try:
-            yield server
+            yield
         finally:
             server.shutdown()
             thread.join()
+
+
+@contextmanager
+def cutting_server(folder: Path, cut: int = 0) -> Iterator[CuttingServer]:
+    server = CuttingServer()
+    server.folder, server.cut = folder, cut
+    with serving(server):
+        yield server

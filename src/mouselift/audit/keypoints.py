@@ -16,7 +16,6 @@ from pathlib import Path
 from mouselift.audit.result import Verdict
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
-from mouselift.foreign import first_few
 from mouselift.keypoints.off_mask import FEWEST, KeypointFacts, OffMask, facts_of, off_mask
 from mouselift.keypoints.on_mask import OnMaskTally
 
@@ -25,7 +24,6 @@ CODE = "keypoints-off-mask"
 # instant of right cameras has less than 0.44; of keypoints that are those of half a second later, the lowest has 0.15
 # to 0.23, whatever the labels' errors.
 SAMPLE_LEAST = 0.35
-_NAMED = 6  # keypoints that a finding names
 _BLAMED = 0.2  # of a recording's samples: a camera that silhouettes blame in so many is blamed by them
 
 
@@ -127,9 +125,7 @@ def _words(facts: KeypointFacts, one: OffMask, blamed: bool, fails: bool) -> str
         f"cameras' ({samples})"
     )
     if one.kind == "part":
-        return (
-            f"{text}, and all that it lacks are {first_few(one.names, _NAMED)}: its masks lack that part of the animal"
-        )
+        return f"{text}, and all that it lacks are {one.part}: its masks lack that part of the animal"
     text += ": its calibration, its masks or its time is wrong"
     if blamed:
         return f"{text}, and the silhouettes blame it too"

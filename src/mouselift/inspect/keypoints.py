@@ -15,15 +15,12 @@ from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.source import DatasetSource
 from mouselift.findings import Finding
-from mouselift.foreign import first_few
 from mouselift.keypoints.lag import MIN_INSTANTS, REACH, KeypointLag, KeypointLagTally
 from mouselift.keypoints.off_mask import KeypointFacts, OffMask, facts_of, off_mask
 from mouselift.keypoints.on_mask import OnMaskTally
 from mouselift.keypoints.registry import load_keypoints
 from mouselift.progress import Progress
 from mouselift.sampling import evenly_spaced
-
-_NAMED = 6  # keypoints that a finding names
 
 
 def keypoint_facts(
@@ -109,7 +106,7 @@ def _words(facts: KeypointFacts, found: OffMask) -> str:
     text = f"camera {found.name}: {found.share:.0%} of the keypoints lie on its masks, {found.others:.0%} on the other "
     if found.kind == "part":
         return (
-            f"{text}cameras' ({facts.instants} instants), and all that it lacks are "
-            f"{first_few(found.names, _NAMED)}: its masks lack that part of the animal"
+            f"{text}cameras' ({facts.instants} instants), and all that it lacks are {found.part}: its masks lack that "
+            "part of the animal"
         )
     return f"{text}cameras' ({facts.instants} instants): its calibration, its masks or its time is wrong"

@@ -9,14 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Levels
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import Keypoints
-from mouselift.keypoints.on_mask import outside_by
+from mouselift.keypoints.on_mask import box_and_length, outside_by
 
 REACH = 10  # frames tried on either side
 MIN_INSTANTS = 10
@@ -92,8 +91,7 @@ def _outside(camera: Camera, mask: Levels, points: Float64[Array, "o k 3"]) -> F
     pixels = camera.project(points.reshape(-1, 3)).reshape(*points.shape[:2], 2)
     with np.errstate(invalid="ignore"):
         inside = ((pixels >= 0) & (pixels < [width, height])).all(axis=(0, 2))
-    x, y, w, h = cv2.boundingRect((mask >= HALF_LEVEL).astype(np.uint8))
-    length = float(np.sqrt(cv2.countNonZero((mask[y : y + h, x : x + w] >= HALF_LEVEL).astype(np.uint8))))
+    (x, y, w, h), length = box_and_length(mask)
     pad = int(_FAR * length) + 2
     left, top = max(x - pad, 0), max(y - pad, 0)
     seen = pixels[:, inside] - [left, top]

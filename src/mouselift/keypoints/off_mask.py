@@ -22,7 +22,7 @@ NAME_LEAST, NAME_GAP = 0.12, 0.2
 ALL_LEAST = 0.4
 _SURE = 3.0  # standard errors of a share
 FEWEST = 5  # instants
-_NAMED = 6  # keypoints that a summary names
+_NAMED = 6  # keypoints that a summary, or a message, names
 _TOLD = 20  # keypoints that stand out, each a finding
 
 
@@ -109,6 +109,11 @@ class OffMask:
     limit: float  # of "all" and "keypoint" the least share; of a camera the others' median
     others: float  # median of the others
     names: tuple[str, ...] = ()  # of a part: its keypoints; of the last keypoint: others that stand out, not told apart
+
+    @property
+    def part(self) -> str:
+        """The keypoints of a part, as a message names them."""
+        return first_few(self.names, _NAMED)
 
     @property
     def also(self) -> str:

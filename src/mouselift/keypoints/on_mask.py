@@ -86,18 +86,24 @@ def on_mask(camera: Camera, mask: Levels, points: Points3) -> tuple[np.ndarray, 
     """
     known = np.asarray(np.isfinite(points).all(axis=1))
     pixels = camera.project(np.where(known[:, None], points, 0.0))
-    inside = cv2.threshold(mask, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
     height, width = mask.shape
-    x, y, w, h = cv2.boundingRect(inside)
+    (x, y, w, h), length = box_and_length(mask)
     cut = x == 0 or y == 0 or x + w == width or y + h == height
     with np.errstate(invalid="ignore"):
         within = np.asarray(((pixels >= 0) & (pixels < [width, height])).all(axis=1))
     counts = known & (within | (not cut))
-    reach = max(_LEAST_PX, REACH * float(np.sqrt(cv2.countNonZero(inside))))
+    reach = max(_LEAST_PX, REACH * length)
     pad = int(reach) + 2  # farther from the mask's box no point is on it
     left, top = max(x - pad, 0), max(y - pad, 0)
     distance = outside_by(mask[top : y + h + pad, left : x + w + pad], pixels - [left, top])
     return counts, counts & (np.nan_to_num(distance, nan=np.inf) <= reach)
+
+
+def box_and_length(mask: Levels) -> tuple[tuple[int, int, int, int], float]:
+    """(x, y, width, height) of what reaches the half level, and the square root of its area; pixels."""
+    inside = cv2.threshold(mask, HALF_LEVEL - 1, 1, cv2.THRESH_BINARY)[1]
+    x, y, w, h = cv2.boundingRect(inside)
+    return (x, y, w, h), float(np.sqrt(cv2.countNonZero(inside)))
 
 
 def outside_by(mask: Levels, pixels: Points2) -> Float64[Array, " k"]:

@@ -127,8 +127,9 @@ class Preparation:
 
     def _labelled(self) -> list[int] | None:
         """Frames with keypoints; None where the capture names none."""
-        named = self.capture.keypoints is not None or self.keypoints is not None
-        return (self.keypoints.found_at if self.keypoints is not None else []) if named else None
+        if self.keypoints is not None:
+            return self.keypoints.found_at
+        return None if self.capture.keypoints is None else []
 
     def _totals(self, frames: Int64[Array, " f"]) -> Totals:
         """Of the samples of these frames, all of which are there."""
