@@ -33,7 +33,8 @@ from mouselift.capture.discovery import discover
 from mouselift.models.gslrm.config import GSLRMConfig, forward_bytes, released
 from mouselift.models.gslrm.facelift import read_state
 from mouselift.models.gslrm.model import GSLRM
-from mouselift.render.base import Gaussians, RenderCamera, Renderer, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import Gaussians, RenderCamera, Renderer
 from mouselift.render.cpu import CpuRenderer
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.train.config import TrainConfig, rtx3060, tiny_cpu

@@ -70,7 +70,7 @@ _HOMES = {
     "prepare_dataset": "prepare.pipeline",
     "prepare_shard": "prepare.shards",
     "reconstruct_samples": "reconstruct.pipeline",
-    "render_gaussians": "render.base",
+    "render_gaussians": "render.backends",
     "repair_dataset": "repair.dataset",
     "segment_capture": "masks.segment_capture",
     "train_model": "train.loop",

@@ -37,8 +37,8 @@ from mouselift.reconstruct.options import EvaluateOptions as EvaluateOptions
 from mouselift.reconstruct.options import ReconstructOptions as ReconstructOptions
 from mouselift.reconstruct.pipeline import evaluate_reconstruction as evaluate_reconstruction
 from mouselift.reconstruct.pipeline import reconstruct_samples as reconstruct_samples
+from mouselift.render.backends import render_gaussians as render_gaussians
 from mouselift.render.base import Gaussians as Gaussians
-from mouselift.render.base import render_gaussians as render_gaussians
 from mouselift.repair.dataset import RepairSummary as RepairSummary
 from mouselift.repair.dataset import repair_dataset as repair_dataset
 from mouselift.repair.options import RepairOptions as RepairOptions

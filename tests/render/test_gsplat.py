@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from mouselift.errors import MissingExtraError
-from mouselift.render.base import DILATION, NEAR, Gaussians, RenderCamera, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import DILATION, NEAR, Gaussians, RenderCamera
 from mouselift.render.cpu import CpuRenderer
 from mouselift.render.gsplat_backend import GsplatRenderer, load_gsplat
 from render_reference import ReferenceRenderer

@@ -17,7 +17,7 @@ from mouselift.reconstruct.metrics import Distance
 from mouselift.reconstruct.options import EvaluateOptions, FilterName, ReconstructOptions, colour_of
 from mouselift.reconstruct.plan import Task
 from mouselift.reconstruct.sample import Made, reconstruct_sample
-from mouselift.render.base import renderer_for
+from mouselift.render.backends import renderer_for
 from mouselift.sampling import evenly_spaced
 
 _COLOUR_SAMPLES = 64  # from which the colours of cameras are estimated, spread over those given

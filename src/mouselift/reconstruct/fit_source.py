@@ -13,7 +13,8 @@ from mouselift.fit.start import hull_start
 from mouselift.fit.subject import subject_of
 from mouselift.progress import Progress
 from mouselift.reconstruct.gaussian_source import Source, device_of
-from mouselift.render.base import Gaussians, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import Gaussians
 
 
 @dataclass(frozen=True, eq=False)

@@ -47,7 +47,8 @@ from mouselift.reconstruct.record import (
 )
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
-from mouselift.render.base import Colour, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import Colour
 from mouselift.run_folder import RunFolder, file_digest
 
 Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs

@@ -21,7 +21,8 @@ from mouselift.models.gslrm.config import available_bytes
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.progress import Progress, silent
-from mouselift.render.base import Renderer, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import Renderer
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 from mouselift.train.config import TrainConfig, resolve

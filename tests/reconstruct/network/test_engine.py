@@ -15,7 +15,8 @@ from mouselift.errors import CheckpointError, ModelError
 from mouselift.models.gslrm import config as network_config
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.sample import background_of, camera_of
-from mouselift.render.base import Gaussians, RenderCamera, draw, renderer_for
+from mouselift.render.backends import renderer_for
+from mouselift.render.base import Gaussians, RenderCamera, draw
 from render_reference import ReferenceRenderer
 from token_maps import unpatchify
 
