@@ -3,15 +3,18 @@
 A few masks of each camera, spread over the recording, are looked at when a capture is opened. Values that fill areas
 are told from values that only lie on edges: a value *fills* where a pixel's eight neighbours have it too.
 
-* One filling value besides the background: it is the subject, whatever its number or colour.
+* One filling value besides the background: it is the subject, whatever its number or colour. A value 255 that lies on
+  its edges only is the border that PASCAL VOC and others draw between objects.
 * Several: objects. Which of them is the subject is asked (`mask_object` in capture.toml), never assumed.
-* Levels up to opaque, soft or not: opacity, taken as it is.
+* Levels up to opaque, soft or not: opacity, taken as it is, or by the level that fills areas where that is below 255.
+* A subject along the whole border of the image is the background: asked, too (`mask_object = 0`: 0 is the subject).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 
 import cv2
@@ -19,7 +22,7 @@ import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Int64, Levels, UInt8
 from mouselift.errors import MaskError
-from mouselift.media.images import NumberedImages, as_levels, eight_bits
+from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage, plane
@@ -37,8 +40,14 @@ _FEW = 16  # different values in all: no lossy codec leaves so few
 _COLOUR = 1 << 24  # marks a code as a colour
 _COLOURED = 24  # levels between a pixel's channels: less is grey, whatever a codec did
 _DARK, _GREY = 10, 5  # luma and distance of chroma from 128 below which no channel reaches _COLOURED: 10 + 2.15 * 5
+_SOFT = 6  # levels about the plateau of a soft mask
+_HALF = 128  # from here on a pixel is the subject's
+_BLACK = 16  # and below, of the brightness that video of limited range stores
 _NEAR = 24  # levels about the commonest one, in a mask that a lossy codec blurred
 _MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
+_VOID = 255  # PASCAL VOC's border between objects
+_WHOLE = 250  # levels from here on are opaque: rounding of soft masks
+_BORDER = 0.9  # of the image's outermost pixels, in every mask: no subject that a camera frames covers them
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,23 @@ class MaskValues:
     chosen: bool = False  # by the user: other values are other objects
     top: int = 255
     coloured: bool = False
+    flat: bool = False  # the colours of what is opaque tell objects, not the alpha
+    alpha: bool = False  # of a video: it is the mask
+    inverted: bool = False  # the subject is what has no value
     words: str = "opacity"
 
     def levels(self, found: VideoImage | Array) -> Levels:
         """[h, w] 0 background .. 255 subject. MaskError where an object shows that none of the masks looked at had."""
+        if self.alpha and isinstance(found, VideoImage):
+            found = found.alpha()
+        levels = self._marked(found)
+        return np.subtract(255, levels, dtype=np.uint8) if self.inverted else levels
+
+    def _marked(self, found: VideoImage | Array) -> Levels:
+        """255 for what has a value."""
         if self.code is not None:
-            codes = _codes(found.luma() if isinstance(found, VideoImage) else found)
-            others = [] if self.chosen else [value for value in _filling(codes).tolist() if value != self.code]
+            codes = _codes(found.luma() if isinstance(found, VideoImage) else found, self.flat)
+            others = [] if self.chosen else [value for value in _filling(codes) if value != self.code]
             if others:
                 raise MaskError(
                     f"the subject seemed to be {_named(self.code)}, but here {_listed(others)} fills an area too; say "
@@ -70,8 +89,10 @@ class MaskValues:
             colours = found.rgb() if isinstance(found, VideoImage) else found[:, :, :3]
             return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), _curve(self.top)))
         if isinstance(found, VideoImage):
-            return found.luma() if found.frame.format.name == "gray" else found.luma(curve=_curve(self.top))
-        return as_levels(eight_bits(found))
+            plain = found.frame.format.name == "gray" and self.top == 255
+            return found.luma() if plain else found.luma(curve=_curve(self.top))
+        levels = as_levels(eight_bits(found))
+        return levels if self.top == 255 else np.asarray(cv2.LUT(levels, _curve(self.top)))
 
 
 OPACITY = MaskValues()
@@ -80,28 +101,84 @@ OPACITY = MaskValues()
 def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | str | None = None) -> MaskValues:
     """What the values of one camera's masks mean, from a few of them. chosen: `mask_object` of capture.toml.
 
-    MaskError where several objects compete and none was chosen, the chosen one is not there, or the subject is nowhere
-    opaque; it names the values found.
+    MaskError where several objects compete and none was chosen, the chosen one is not there, the subject is nowhere
+    opaque, or it is along the whole border of every image; it names the values found.
     """
     one_object = isinstance(media, MaskStack) and media.one_object
     if isinstance(media, MaskStack) and media.question is not None:
         raise MaskError(media.question)
     wanted = None if chosen is None or one_object else _code_of(where, chosen)
-    if not isinstance(media, VideoInfo):
-        looked = [media.read(number) for number in evenly_spaced(sorted(media.held), _LOOKED_AT)]
-        return _of_values(where, [image for image in looked if image is not None], wanted)
-    reader = VideoReader(media)
-    each = (reader.glimpse(n) or next(reader.read([n]))[1] for n in _places(media))
-    frames = [frame for frame in each if frame is not None]
+    inverted = wanted == 0
+    wanted = None if inverted else wanted
+    looked: Sequence[VideoImage | Array]
+    if isinstance(media, VideoInfo):
+        reader = VideoReader(media)
+        each = (reader.glimpse(n) or next(reader.read([n]))[1] for n in _places(media))
+        looked = frames = [frame for frame in each if frame is not None]
+        reader.close()
+        values = _of_video(where, frames, wanted)
+    else:
+        read = [media.read(number) for number in evenly_spaced(sorted(media.held), _LOOKED_AT)]
+        looked = images = [image for image in read if image is not None]
+        if isinstance(media, ImageFolder) and is_lossy(media.files[media.first]) and wanted is None:
+            values = _of_photographs(where, images)
+        else:
+            values = _of_values(where, images, wanted)
+    if inverted:
+        values = replace(values, inverted=True, words=f"0 is the subject (mask_object); the rest: {values.words}")
+    _check_border(where, values, looked)
+    return values
+
+
+def _of_video(where: str, frames: Sequence[VideoImage], wanted: int | None) -> MaskValues:
+    alphas = [frame.alpha() for frame in frames if frame.has_alpha]
+    if len(alphas) == len(frames) and any(int(alpha.min()) < 255 for alpha in alphas):
+        values = _of_values(where, alphas, wanted)
+        return replace(values, alpha=True, words=f"the video's alpha: {values.words}")
     lumas = [frame.luma() for frame in frames]
     images = [_lit_part(frame, luma) for frame, luma in zip(frames, lumas, strict=True)]
-    reader.close()
     used = sum((np.bincount(_cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
+    if not used[1:].any():
+        stored = {int(level) for frame in frames for level in np.unique(plane(frame.frame, 0))} if frames else set()
+        if 1 < len(stored) <= _FEW and max(stored) <= _BLACK:
+            raise MaskError(
+                f"{where}: the video stores levels {_listed(sorted(stored))}, which all mean black in its range of 16 "
+                "to 235; export the subject as 255"
+            )
     if np.count_nonzero(used[1:]) <= _FEW and not _coloured(images):
         return _of_values(where, lumas, wanted)
     if wanted is not None:
         raise MaskError(f"{where}: mask_object: this video was compressed with loss, which mixes values; export PNGs")
     return _of_lossy(where, images)
+
+
+def _of_photographs(where: str, looked: Sequence[Array]) -> MaskValues:
+    """Of JPEGs, whose values are near those that were meant."""
+    brightest = max((int(image.max()) for image in looked), default=0)
+    if 0 < brightest <= _RIPPLE_LOW:
+        raise MaskError(
+            f"{where}: the subject is nowhere opaque: levels found are 0 to {brightest} of 255, in JPEGs, which keep "
+            "no labels. Export PNGs, or masks whose subject is 255"
+        )
+    return _of_lossy(where, [as_rgb(_cropped(image)) for image in looked])
+
+
+def _check_border(where: str, values: MaskValues, looked: Sequence[VideoImage | Array]) -> None:
+    """MaskError where the subject covers the border of all images: then it is the background."""
+    each = [values.levels(image) for image in looked]
+    rings = [np.concatenate([m[0], m[-1], m[1:-1, 0], m[1:-1, -1]]) for m in each if int(m.max()) >= _HALF]
+    if not rings or min(float((ring >= _HALF).mean()) for ring in rings) < _BORDER:
+        return
+    empty = all(bool((m >= _HALF).all()) for m in each if int(m.max()) >= _HALF)
+    advice = (
+        "Do they hold a mask, and is it in their values and not in a transparency that was lost?"
+        if empty or values.inverted
+        else "If background and subject are exchanged, say mask_object = 0 for this camera in capture.toml"
+    )
+    raise MaskError(
+        f"{where}: the subject covers {'all of the image' if empty else 'the whole border of the image'} in each of "
+        f"{len(rings)} masks looked at ({values.words}). {advice}"
+    )
 
 
 def _places(video: VideoInfo) -> list[int]:
@@ -114,21 +191,30 @@ def _places(video: VideoInfo) -> list[int]:
 
 def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:
     """Of masks without loss (or nearly so: PNGs made from a lossy video)."""
-    each = [_codes(_cropped(image)) for image in looked]
+    flat = _has_flat_colours(looked)
+    each = [_codes(_cropped(image), flat) for image in looked]
     seen = {int(v) for codes in each for v in _values(codes)}
     if wanted is None and len(seen) > _FEW and any(image.dtype == np.uint16 for image in looked):
         return _of_values(where, [eight_bits(image) for image in looked], None)  # opacity in 16 bits, as it is read
-    filling = sorted({int(v) for codes in each for v in _filling(codes)})
+    counts: Counter[int] = Counter()
+    for codes in each:
+        counts.update(_filling(codes))
+    filling = sorted(counts)
     if wanted is not None:
         if wanted not in filling:
             there = _listed(filling) or "none"
             raise MaskError(f"{where}: mask_object = {_named(wanted)} fills no area; values that do: {there}")
-        return MaskValues(wanted, chosen=True, words=f"{_named(wanted)} is the subject (mask_object)")
+        if len(seen) > _FEW and wanted == max(seen) < _COLOUR and all(value > wanted - _NEAR for value in filling):
+            words = f"opacity, opaque at {wanted} (mask_object)"
+            return MaskValues(top=min(wanted, 255), words=words)
+        return MaskValues(wanted, chosen=True, flat=flat, words=f"{_named(wanted)} is the subject (mask_object)")
+    if len(seen) > _FEW and max(seen) >= _COLOUR and not _one_bright_colour(filling):
+        return _of_lossy(where, [as_rgb(eight_bits(_cropped(image))) for image in looked])
     if not filling:
         return OPACITY
     highest = filling[-1]
     ripples = len(seen) > _FEW and all(v <= _RIPPLE_LOW or v >= _RIPPLE_HIGH for v in filling) and highest <= 255
-    if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS:
+    if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS and not _one_plateau(counts, seen):
         raise MaskError(
             f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
             f"mask_object = {_named(filling[0])} (or another of them) for this camera in capture.toml"
@@ -136,16 +222,47 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     deep = any(image.dtype == np.uint16 for image in looked)  # 255 of 65535 is no opacity, but a label
     if len(filling) == 1 and (highest != 255 or deep):
         if seen == {highest}:
-            return MaskValues(highest, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
+            return MaskValues(highest, flat=flat, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
         if highest >= _COLOUR:
             top = max(highest >> 16 & 255, highest >> 8 & 255, highest & 255)
             return MaskValues(top=top, coloured=True, words=f"opacity of the colour {_named(highest)}")
+        if seen == {highest, _VOID} and highest < _OPAQUE:
+            words = f"{_named(highest)} is the subject; {_VOID} lies on edges only and is taken for a border"
+            return MaskValues(highest, chosen=True, words=words)
     if highest <= 255 and max(seen) < _OPAQUE:
         raise MaskError(
             f"{where}: the subject is nowhere opaque: levels found are 0 to {max(seen)} of 255, and {_listed(filling)} "
             f"fill areas. Export masks whose subject is 255, or say mask_object = {highest}"
         )
+    if highest <= 255 and max(seen) < _WHOLE and _one_plateau(counts, seen):
+        top = counts.most_common(1)[0][0]
+        return MaskValues(top=top, words=f"opacity, opaque at {top}")
     return OPACITY
+
+
+def _one_plateau(counts: Counter[int], seen: Collection[int]) -> bool:
+    """Whether levels rise to about one, which fills nearly all areas: soft masks whose subject is below 255."""
+    top, _ = counts.most_common(1)[0]
+    near = sum(count for value, count in counts.items() if abs(value - top) <= _SOFT)
+    return len(seen) > _FEW and max(seen) <= top + _SOFT and near >= _MOSTLY * counts.total()
+
+
+def _one_bright_colour(filling: Sequence[int]) -> bool:
+    return len(filling) == 1 and max(filling[0] >> 16 & 255, filling[0] >> 8 & 255, filling[0] & 255) > _RIPPLE_LOW
+
+
+def _has_flat_colours(looked: Sequence[Array]) -> bool:
+    """Whether what is opaque is painted in several plain colours: then these tell objects, and alpha only background.
+
+    Cut-outs of photographs have no plain areas: there alpha alone is the mask.
+    """
+    cut = [i for i in looked if i.ndim == 3 and i.shape[2] == 4 and i[:, :, 3].min() < 255]
+    inside, counts = 0, Counter[int]()
+    for image in cut:
+        opaque = (image[:, :, 3] == 255).view(np.uint8)
+        inside += int(cv2.erode(opaque, _AROUND).sum())
+        counts.update(_filling(_codes(image, flat=True)))
+    return 1 < len(counts) <= _FEW and counts.total() >= _MOSTLY * inside
 
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
@@ -173,9 +290,14 @@ def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues
     return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}")
 
 
-def _codes(image: Array) -> Int64[Array, "h w"]:
-    """One number a pixel: its grey level or index; 1 << 24 | 0xRRGGBB of a colour; the alpha where that varies."""
+def _codes(image: Array, flat: bool = False) -> Int64[Array, "h w"]:
+    """One number a pixel: its grey level or index; 1 << 24 | 0xRRGGBB of a colour; the alpha where that varies.
+
+    flat: the colour of what is opaque in place of the alpha.
+    """
     if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
+        if flat:
+            return np.where(image[:, :, 3] == 255, _codes(image[:, :, :3]), 0)
         return image[:, :, 3].astype(np.int64)
     if image.ndim == 3:
         red, green, blue = (image[:, :, k].astype(np.int64) for k in range(3))
@@ -189,15 +311,15 @@ def _values(codes: Array) -> Int64[Array, " n"]:
     return np.unique(codes[codes > 0].astype(np.int64))
 
 
-def _filling(codes: Int64[Array, "h w"]) -> Int64[Array, " n"]:
-    """Values that at least _FILLED pixels share with all their neighbours."""
+def _filling(codes: Int64[Array, "h w"]) -> dict[int, int]:
+    """Values that at least _FILLED pixels share with all their neighbours, and how many do; ascending."""
     codes = _cropped(codes)
     if not codes.size:
-        return np.zeros(0, dtype=np.int64)
+        return {}
     exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
     inner = codes[(cv2.erode(exact, _AROUND) == cv2.dilate(exact, _AROUND)) & (codes > 0)]
     values, counts = np.unique(inner, return_counts=True)
-    return values[counts >= _FILLED]
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True) if count >= _FILLED}
 
 
 def _cropped(image: Array) -> Array:

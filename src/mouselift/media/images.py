@@ -230,7 +230,7 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
     Indices are what tools mean by their palettes; of a grey one, or one whose first colour is not black, it is colours.
     """
     data = _content(path)
-    if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and b"tRNS" not in data:
+    if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and not _fades(data):
         from PIL import Image as Pillow
 
         _check_size(path, data)
@@ -246,6 +246,22 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
     if values.dtype not in (np.uint8, np.uint16):
         raise VideoError(f"{path}: expected 8 or 16 bits a channel, got {values.dtype}; convert it first")
     return values
+
+
+def _fades(data: bytes) -> bool:
+    """Whether a PNG's palette has other transparent entries than its first, which is background."""
+    at = data.find(b"tRNS", 0, max(data.find(b"IDAT"), 0))
+    if at < 4:
+        return False
+    entries = data[at + 4 : at + 4 + int.from_bytes(data[at - 4 : at], "big")]
+    return any(entry < 255 for entry in entries[1:])
+
+
+def is_lossy(path: Path) -> bool:
+    """Whether a file's format keeps values only about: JPEG, and WebP compressed so."""
+    with UnreachableError.reading(path), path.open("rb") as handle:
+        head = handle.read(16)
+    return head.startswith(b"\xff\xd8") or (head[:4] == b"RIFF" and head[8:] == b"WEBPVP8 ")
 
 
 def _content(path: Path) -> bytes:

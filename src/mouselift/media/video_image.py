@@ -58,6 +58,14 @@ class VideoImage:
             colours = self.frame.to_ndarray(format="rgb24")[y0:y1, x0:x1]
         return self.orientation.shown(colours)
 
+    @property
+    def has_alpha(self) -> bool:
+        return any(component.is_alpha for component in self.frame.format.components)
+
+    def alpha(self) -> Levels:
+        """Opacity levels 0..255, of a format that `has_alpha`."""
+        return self.orientation.shown(self.frame.to_ndarray(format="rgba")[:, :, 3])
+
     def luma(self, box: Box | None = None, curve: UInt8[Array, "256"] | None = None) -> Levels:
         """Brightness levels 0..255 (the Y plane, brought to full range), then through `curve` where given."""
         x0, y0, x1, y1 = self._stored_box(box)
