@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from mouselift.media.video_index import VideoInfo, probe
 LOG = logging.getLogger(__name__)
 
 MASK_JOB = "job.json"  # lies beside masks that `mouselift mask` made
+_SHARED = 0.5  # of a camera's image numbers are another camera's: less is no trigger's count
+_SPREAD = 1e5  # numbers for each image: more are steps of micro- or nanoseconds
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
@@ -200,6 +202,7 @@ def first_numbers(media: Mapping[str, VideoInfo | ImageFolder], numbering: str |
     """
     folders = {name: found for name, found in media.items() if isinstance(found, ImageFolder)}
     if numbering == "common":
+        _check_counts({name: found.files.keys() for name, found in folders.items()})
         start = min((found.first for found in folders.values()), default=0) if len(folders) == len(media) else 0
         return dict.fromkeys(media, start) | {name: 0 for name in media if name not in folders}
     gaps = [name for name, found in folders.items() if not found.complete]
@@ -212,6 +215,24 @@ def first_numbers(media: Mapping[str, VideoInfo | ImageFolder], numbering: str |
             "lost (common), or the first image of each camera shows the same instant (own)"
         )
     return {name: folders[name].first if name in folders else 0 for name in media}
+
+
+def _check_counts(numbers: Mapping[str, Collection[int]]) -> None:
+    """CaptureError where numbers are no counts of a trigger, but times: cameras share few, or they spread too far."""
+    if not numbers:
+        return
+    most = max(numbers, key=lambda name: len(numbers[name]))
+    span = max(max(found) for found in numbers.values()) - min(min(found) for found in numbers.values())
+    apart = [name for name, found in numbers.items() if len(set(found) & set(numbers[most])) < _SHARED * len(found)]
+    if apart or span > _SPREAD * len(numbers[most]):
+        shown = ", ".join(
+            f"{name} {', '.join(map(str, sorted(numbers[name])[:3]))}, ..." for name in apart[:2] or [most]
+        )
+        why = f"{most} shares few with {', '.join(apart)}" if apart else f"{len(numbers[most])} images in {span + 1}"
+        raise CaptureError(
+            f"images are numbered by times, not counted ({shown}; {why}). Number them 0, 1, 2, ... in each camera, and "
+            "where some were lost write the times into CAMERA_timestamps.csv beside them, one a line"
+        )
 
 
 def masks_of(camera: CameraEntry | CaptureCamera) -> Masks | None:

@@ -18,7 +18,7 @@ from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.capture.leftovers import other_recordings, unknown_files
 from mouselift.capture.mask_search import MaskSearch, search_masks
 from mouselift.capture.mask_values import look_at_masks
-from mouselift.capture.recordings import Recording, choose, find_media, listed, media_below
+from mouselift.capture.recordings import Recording, choose, find_media, joined, listed, masks_beside, media_below
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.capture.scale import declared_unit
 from mouselift.capture.synchronise import by_sync, by_times
@@ -84,11 +84,13 @@ def discover(
     project = project_of(rig_file) if project is None else project
     board = project.calibration_videos if project is not None else None
     paths = list(media_below(place, masks=False, skip=board))
+    beside = masks_beside(paths)
+    paths = [path for path in paths if path not in beside]
     names = CameraNames.of(place, calibration.names, project, paths)
     choice = _recording(names, place, paths, chunk, recording, relative(rig_file, folder))
     chosen = choice.recording
     names = replace(names, folder=folder)
-    found_masks = search_masks(names)
+    found_masks = search_masks(names, beside if place == folder else ())
     masks, mask_words, mask_left = _masks(names, choice, found_masks)
     found = [
         f"{rig_format} rig: {relative(rig_file, folder)}, cameras {', '.join(calibration.names)}",
@@ -106,8 +108,14 @@ def discover(
     if found_rig.above:
         assumed.append(f"the calibration above this folder, {relative(rig_file, folder)}, is this recording's")
     missing = [name for name in calibration.names if name not in chosen.files]
-    if missing:
-        assumed.append(f"no video carries the name of {', '.join(missing)}: left out ([rig] unused)")
+    elsewhere = {name: path for group in choice.sets for name, path in group.files.items() if name in missing}
+    if none := [name for name in missing if name not in elsewhere]:
+        assumed.append(f"no video carries the name of {', '.join(none)}: left out ([rig] unused)")
+    if elsewhere:
+        assumed.append(
+            f"{', '.join(elsewhere)} recorded nothing that is named as {chosen.words}, only "
+            f"{listed(list(elsewhere.values()), place)}: left out ([rig] unused); rename what belongs together"
+        )
     synced = by_sync(folder, rig_format, rig_file, chosen.first)
     assumed += synced.assumed
     entries: list[CameraEntry] = []
@@ -218,6 +226,7 @@ def _recording(
 ) -> _Choice:
     """The recording to take, and the reasons."""
     sets, strangers = find_media(names, paths, masks=False)
+    named, sets = sets, joined(sets)
     videos = [group for group in sets if all(path.is_file() for path in group.files.values())]
     raw_folder = None
     if names.project is not None and match is None:  # anipose draws on copies of its videos
@@ -226,12 +235,24 @@ def _recording(
     taken = videos or sets
     if not taken or max(len(group.files) for group in taken) < 2:
         seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
+        if taken:
+            files = listed([path for group in taken for path in group.files.values()], place)
+            raise CaptureError(
+                f"{place}: expected files whose names differ in the camera's name only, or one file a camera; found "
+                f"{files}: their names do not tell which belong together{seen}. Rename them, or move those of other "
+                "recordings away"
+            )
         raise CaptureError(
             f"{place}: no videos that carry the names of the rig's cameras ({', '.join(names.names)}; by {rig}) as a "
             f"word of their path{seen}. Rename them, point to them with --videos FOLDER, or write capture.toml by "
             "hand, with rig_name where the names differ: which camera took which video is never guessed."
         )
     chosen, words = choose(taken, names.names, place, chunk, match)
+    if chosen not in named:
+        words.append(
+            f"The names of {chosen.words} differ in other digits too: taken for one recording, the first images of all "
+            "cameras for one instant"
+        )
     left = [*other_recordings(sets, chosen, raw_folder)]
     strange: dict[str, list[Path]] = {}
     for path in strangers:
@@ -244,7 +265,7 @@ def _masks(names: CameraNames, choice: _Choice, masks: MaskSearch) -> tuple[dict
     """Masks of the recording's cameras, of the same chunk where masks come in chunks; what was found, what is left."""
     recording, left = choice.recording, list(masks.left)
     sets, strangers = find_media(names, masks.own, masks=True)
-    sets += masks.shared
+    sets = [*joined(sets), *masks.shared]
     left += [f"{listed(strangers, names.folder)}: {names.why_not(strangers[0])}"] if strangers else []
     fitting: list[Recording] = []
     for group in sets:

@@ -5,11 +5,12 @@ One file or folder may hold all cameras' masks; then the names inside tell the c
 
 from __future__ import annotations
 
+import re
 from pathlib import Path, PurePosixPath
 
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import token
-from mouselift.errors import UnreachableError
+from mouselift.errors import MaskError, UnreachableError
 from mouselift.media.array_masks import ARRAY_SUFFIXES, open_arrays
 from mouselift.media.coco_masks import open_coco, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder, NumberedImages
@@ -19,6 +20,7 @@ from mouselift.media.video_index import VideoInfo, probe
 
 STACK_SUFFIXES = (*ARRAY_SUFFIXES, ".json", ".slp")
 Masks = VideoInfo | NumberedImages
+_DIGIT = re.compile(r"\d")
 
 
 def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = None, as_stored: bool = False) -> Masks:
@@ -79,7 +81,18 @@ def _of_folder(path: Path, names: tuple[str, ...], chosen: int | str | None, as_
     with UnreachableError.reading(path):
         images = [entry.name for entry in visible(path.iterdir()) if _is_image(entry)]
     own = [name for name in images if carries(names, name)]
+    if own and not any(_DIGIT.search(_without(names, Path(name).stem)) for name in own):
+        raise MaskError(
+            f"{path}: {own[0]}: expected one file a mask, named by its frame number; this name holds the camera's "
+            "alone. A stack of pages is read as an array: np.save(FILE, tifffile.imread(STACK))"
+        )
     return ImageFolder.scan(path, as_stored, masks=True, only=own if 0 < len(own) < len(images) else None)
+
+
+def _without(names: tuple[str, ...], stem: str) -> str:
+    for name in names:
+        stem = token(name).sub("", stem)
+    return stem
 
 
 def _is_image(path: Path) -> bool:

@@ -33,10 +33,11 @@ class MaskSearch:
     looked_at: tuple[Path, ...]
 
 
-def search_masks(names: CameraNames) -> MaskSearch:
-    """All masks below `names.folder`, of any recording."""
+def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
+    """All masks below `names.folder`, of any recording; beside: those that lie among its videos."""
     folder = names.folder
-    own = list(dict.fromkeys(_object_parent(names, path) for path in media_below(folder, masks=True)))
+    found = (*media_below(folder, masks=True), *beside)
+    own = list(dict.fromkeys(_object_parent(names, path) for path in found))
     shared: list[Recording] = []
     left: list[str] = []
     for path in [path for path in own if path.is_dir()]:

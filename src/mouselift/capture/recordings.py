@@ -16,7 +16,9 @@ VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mjpeg"}
     | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
 )
-MASK_FOLDER = re.compile(r"(^|[_\-. ])(masks?|silhouettes?|segmentations?|simpleclick)([_\-. ]|$)", re.IGNORECASE)
+MASK_FOLDER = re.compile(
+    r"(^|[_\-. ])(masks?|silhouettes?|seg(mentation)?s?|annotations?|mattes?|simpleclick)([_\-. ]|$)", re.IGNORECASE
+)
 OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
 PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
 _DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
@@ -66,6 +68,34 @@ def find_media(names: CameraNames, paths: Sequence[Path], masks: bool) -> tuple[
             )
         group.files[named.camera] = path
     return sorted(sets.values(), key=lambda s: (s.pattern, s.first or 0)), strangers
+
+
+def joined(sets: Sequence[Recording]) -> list[Recording]:
+    """Recordings of one file a camera whose names differ in digits besides are one: recorders write the time at which
+    each camera started into its file's name. Where a camera has several such files, which belong together is open."""
+    alike: dict[str, list[Recording]] = {}
+    for group in sets:
+        alike.setdefault(re.sub(r"\d+", "*", group.pattern), []).append(group)
+    out: list[Recording] = []
+    for pattern, groups in alike.items():
+        cameras = [camera for group in groups for camera in group.files]
+        if len(groups) > 1 and len(set(cameras)) == len(cameras):
+            files = {camera: path for group in groups for camera, path in group.files.items()}
+            groups = [Recording(pattern, None, files)]
+        out += groups
+    return out
+
+
+def masks_beside(paths: Sequence[Path]) -> list[Path]:
+    """Videos that are named as another one in their folder and as masks: cam1_mask.mp4 beside cam1.mp4."""
+    videos = {(path.parent, path.stem.lower()) for path in paths if path.is_file()}
+    return [
+        path
+        for path in paths
+        if path.is_file()
+        and MASK_FOLDER.search(path.stem)
+        and (path.parent, MASK_FOLDER.sub("", path.stem).lower()) in videos
+    ]
 
 
 def choose(

@@ -116,7 +116,7 @@ class CaptureSource:
         except CaptureError as error:
             raise CaptureError(f'{capture.path}: {error}; say numbering = "common" or "own" at its head') from None
         masks = {camera.name: masks_of(camera) for camera in capture.cameras}
-        fitting = [_fitting(found, media[name]) for name, found in masks.items()]
+        fitting = [_fitting(found, media[name]) for name, found in masks.items() if not _every_nth(found, media[name])]
         counted = {told[0] for told in fitting if len(told) == 1}
         self.tracks = tuple(
             _open_camera(camera, capture, media[camera.name], firsts[camera.name], masks[camera.name], counted)
@@ -269,9 +269,27 @@ def _fitting(masks: Masks | None, images: VideoInfo | NumberedImages, told: int 
         return ()
     if masks.complete and masks.frames == images.frames:
         return (masks.first,)
-    from_zero = (masks.path.parent / MASK_JOB).is_file()  # so mouselift's own count
-    possible = (told,) if told is not None else (0,) if from_zero else (0, 1)
+    possible = (told,) if told is not None else (0,) if _of_ours(masks) else (0, 1)
     return [first for first in possible if first <= masks.first and masks.last - first < images.frames]
+
+
+def _every_nth(masks: Masks | None, images: VideoInfo | NumberedImages) -> int:
+    """n, where a folder's masks without gaps may be of every n-th image of a video, counted anew; else 0.
+
+    So they are where a tool was given images that had been extracted at a lower rate.
+    """
+    if isinstance(images, NumberedImages) or not isinstance(masks, NumberedImages) or masks.from_zero:
+        return 0
+    if not masks.complete or masks.first > 1 or not 1 < masks.frames < images.frames or _of_ours(masks):
+        return 0
+    near = images.frames // masks.frames
+    steps = (n for n in (near, near + 1) if n > 1)
+    return next((n for n in steps if masks.frames in (images.frames // n, -(-images.frames // n))), 0)
+
+
+def _of_ours(masks: NumberedImages) -> bool:
+    """Made by `mouselift mask`, which names masks by the numbers of their images."""
+    return (masks.path.parent / MASK_JOB).is_file()
 
 
 def _first_mask(
@@ -292,6 +310,13 @@ def _first_mask(
         raise MaskError(
             f"{holds}, but its images end at {images.frames - 1}: expected one mask an image, or names that are source "
             "frame numbers"
+        )
+    step = 0 if told is not None or counted else _every_nth(masks, images)
+    if step:
+        raise MaskError(
+            f"{holds} for {images.frames} images: are these the first {masks.frames} images, or one in {step}, "
+            f"counted anew? Say mask_first = {lowest} for this camera in capture.toml if the first; else name them by "
+            "the numbers of their images"
         )
     if len(fitting) > 1:
         raise MaskError(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
@@ -27,6 +27,9 @@ from mouselift.media.numbered_names import numbers_of
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image
 
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+TIFF_SUFFIXES = (".tif", ".tiff")
+_SUBFILE = 254  # TIFF's tag NewSubfileType: 1 for previews
+_TRIED = 20  # damaged files at the beginning of a folder
 _PALETTE = b"\3"  # colour type of a PNG
 _READ_AGAIN = 1 << 22  # bytes
 
@@ -207,10 +210,54 @@ class ImageFolder(NumberedImages):
             )
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
+        _check_names(path, images)
         files = dict(zip(numbers_of(str(path), [image.stem for image in images]), images, strict=True))
-        read = read_values if masks else read_image
-        height, width = read(files[min(files)], as_stored).shape[:2]
+        height, width = _first_sound(files, read_values if masks else read_image, as_stored).shape[:2]
         return cls(path, files, width, height, as_stored, masks)
+
+
+def _check_names(folder: Path, images: Sequence[Path]) -> None:
+    """CaptureError for one image in two formats, and for files of several images, of which one would be read."""
+    first: dict[str, Path] = {}
+    for path in images:
+        other = first.setdefault(path.stem, path)
+        if other is not path:
+            raise CaptureError(
+                f"{folder}: {other.name} and {path.name}: two files for one image; move those of one format away"
+            )
+    if images[0].suffix.lower() in TIFF_SUFFIXES and _has_pages(images[0]):
+        raise CaptureError(
+            f"{images[0]}: holds several images (pages), of which one a file is read; write them as single files, or "
+            "masks as arrays: np.save(FILE, tifffile.imread(STACK))"
+        )
+
+
+def _has_pages(path: Path) -> bool:
+    """Whether a TIFF holds a second image that is no preview of the first."""
+    from PIL import Image as Pillow
+
+    try:
+        with UnreachableError.reading(path), Pillow.open(path) as image:
+            image.seek(1)
+            return not int(image.getexif().get(_SUBFILE, 0)) & 1
+    except UnreachableError:
+        raise
+    except (EOFError, SyntaxError, TypeError, ValueError):
+        return False
+
+
+def _first_sound(files: Mapping[int, Path], read: Callable[[Path, bool], Array], as_stored: bool) -> Array:
+    """The first image that can be decoded; VideoError of the first file where none of a few can."""
+    failed: VideoError | None = None
+    for number in sorted(files)[:_TRIED]:
+        try:
+            return read(files[number], as_stored)
+        except UnreachableError:
+            raise
+        except VideoError as error:
+            failed = failed or error
+    assert failed is not None
+    raise failed
 
 
 def read_image(path: Path, as_stored: bool = False) -> Array:
@@ -331,8 +378,10 @@ def read_numbered(media: NumberedImages, numbers: Sequence[int]) -> Iterator[tup
         image = media.read(number)
         if image is not None and image.shape[:2] != (media.height, media.width):
             path = media.files[number] if isinstance(media, ImageFolder) else f"{media.path}: image {number}"
+            turned = image.shape[:2] == (media.width, media.height)
             raise VideoError(
                 f"{path}: is {image.shape[1]}x{image.shape[0]}, the first image of its folder is "
                 f"{media.width}x{media.height}; all images of one camera must have one size"
+                + ("; turned by another orientation tag (EXIF), or by none?" if turned else "")
             )
         yield number, image
