@@ -30,7 +30,7 @@ from pathlib import Path
 import _paths  # noqa: F401  (puts tests/shared on the path)
 from kill_points import KillPoint
 from mouselift.cli.app import run
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 from mouselift.sampling import evenly_spaced
 
 VERBS = ("prepare", "mask", "repair", "reconstruct", "evaluate", "compare", "train", "report")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mouselift.diagnosis.causes import CAUSES
-from mouselift.findings import CODES, GUIDES, Finding
+from mouselift.findings import CODES, GUIDES, Finding, as_sentence
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [file for file in (ROOT / "src/mouselift").rglob("*.py") if file.name != "findings.py"]
@@ -40,6 +40,13 @@ def given(file: Path) -> Iterator[str]:
             code = first.value
             if isinstance(node, ast.Call) or "-" in code:  # other tuples start with a single word at times
                 yield code
+
+
+def test_a_sentence_begins_with_a_capital_unless_a_name_does() -> None:
+    assert as_sentence("it holds no Gaussians") == "It holds no Gaussians."
+    assert as_sentence("3 left out") == "3 left out."
+    assert as_sentence("front is late", ("front", None)) == "front is late."
+    assert Finding.of("camera-lags", "front is late", camera="front").as_sentence == "front is late."
 
 
 def test_every_code_given_is_registered_and_every_registered_code_is_given() -> None:

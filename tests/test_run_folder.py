@@ -14,8 +14,9 @@ import pytest
 
 from mouselift.atomic import TEMPORARY, this_process
 from mouselift.errors import DatasetError, OutputError
-from mouselift.run_folder import JOURNAL, LOCK, RunFolder
+from mouselift.run_folder import JOURNAL, RunFolder
 from mouselift.run_lines import MANIFEST, LineIndex, as_lines, read_manifest
+from mouselift.run_lock import LOCK
 
 
 class Line(msgspec.Struct):

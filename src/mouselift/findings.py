@@ -5,6 +5,7 @@ docs/reference/findings.md and the table of docs/guides/audit.md are made from i
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
@@ -67,12 +68,17 @@ class Finding:
     @property
     def as_sentence(self) -> str:
         """The message with a full stop, and a capital unless a name stands first."""
-        first = self.message.split(" ", 1)[0]
-        named = not (first.isalpha() and first.islower()) or first in (self.camera, self.sample)
-        return f"{self.message if named else self.message[0].upper() + self.message[1:]}."
+        return as_sentence(self.message, (self.camera, self.sample))
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"
+
+
+def as_sentence(words: str, names: Collection[str | None] = ()) -> str:
+    """Words with a full stop, and a capital unless one of the names, or what is no plain word, stands first."""
+    first = words.split(" ", 1)[0]
+    named = not (first.isalpha() and first.islower()) or first in names
+    return f"{words if named else words[0].upper() + words[1:]}."
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What tells an input from another at no cost: two runs into one folder must have read the same.
+"""What tells an input from another: two runs into one folder must have read the same. Of recordings, at no cost.
 
 Contents only, no times and no places: what was copied or moved is the same input.
 """
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mouselift.atomic import visible
-from mouselift.errors import UnreachableError
+from mouselift.errors import DatasetError, UnreachableError
 
 _OF_A_FILE = 1 << 20  # bytes, at three places: recordings have many gigabytes
 # Of each file of a folder, at both ends: a PNG ends with checksums over all its pixels. 10,000 files: 0.5 s.
@@ -28,6 +28,15 @@ def fingerprint(*paths: Path) -> str:
             for piece in _of_folder(path) if path.is_dir() else _of_file(path):
                 digest.update(piece)
     return digest.hexdigest()[:16]
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file's whole content. DatasetError where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 def sample_fingerprint(folder: Path) -> str:

@@ -13,7 +13,6 @@ Where two make the same sample, the first stays.
 from __future__ import annotations
 
 import errno
-import hashlib
 import logging
 import os
 import shutil
@@ -42,11 +41,12 @@ from mouselift.atomic import (
 from mouselift.errors import DatasetError, OutputError
 from mouselift.foreign import json_as
 from mouselift.run_lines import MANIFEST, LineIndex, R, SampleFiles, end_last_line, lines_of
+from mouselift.run_lock import LOCK, lock_of
 
 LOG = logging.getLogger(__name__)
 
 SCHEMA = 1
-JOURNAL, LOCK = ".journal.jsonl", ".mouselift-lock"
+JOURNAL = ".journal.jsonl"
 OURS = ".mouselift-"  # begins all names of ours that may be there before the description
 _JOURNALS = ".journal*.jsonl"
 _TRIES = 10  # to place a sample where other processes place the same one
@@ -54,15 +54,6 @@ _TRIES = 10  # to place a sample where other processes place the same one
 # Samples are synced together: 200 files of 80 kB took 0.6 s one by one and 0.025 s from 16 threads (ext4), since the
 # file system commits for all that wait. A killed run loses what it made in the last second or two.
 _SYNC_SECONDS, _SYNC_SAMPLES, _SYNC_THREADS = 2.0, 64, 16
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file's content, for identities. DatasetError where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
 
 
 class RunFolder(Generic[R]):
@@ -156,17 +147,13 @@ class RunFolder(Generic[R]):
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """One run at a time, or several shards, each once. DatasetError: another one writes here, or it is not ours.
-
-        The kernel holds the lock for as long as the process lives. Its file stays: were it removed, a second run could
-        hold the removed one and a third its successor.
-        """
+        """One run at a time, or several shards, each once. DatasetError: another one writes here, or it is not ours."""
         self._check_ours()
         self._make_root()
         with ExitStack() as held:
-            held.enter_context(self._lock(LOCK, shared=bool(self._shard)))
+            held.enter_context(lock_of(self.root, self._verb, shared=bool(self._shard)))
             if self._shard:
-                held.enter_context(self._lock(f"{LOCK}{self._shard}"))
+                held.enter_context(lock_of(self.root, self._verb, self._shard))
             self._end_last_lines()
             try:
                 yield
@@ -175,24 +162,6 @@ class RunFolder(Generic[R]):
                     self.sync()
                 raise
             self.sync()
-
-    @contextmanager
-    def _lock(self, name: str, shared: bool = False) -> Iterator[None]:
-        path = self.root / name
-        try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
-        except OSError as error:
-            raise OutputError(f"{path}: {why_not_written(error)}") from error
-        try:
-            if not _try_lock(descriptor, shared):
-                raise DatasetError(
-                    f"{self.root}: another `mouselift {self._verb}` is writing here; wait for it, or stop it"
-                )
-            if not os.path.samestat(os.fstat(descriptor), os.stat(path, follow_symlinks=False)):
-                raise DatasetError(f"{path}: was replaced meanwhile; give the same command again")
-            yield
-        finally:
-            os.close(descriptor)
 
     def records(self, wanted: Callable[[R], bool] = lambda _: True) -> Iterator[R]:
         """Records of samples that are whole on disk: the manifest's, by their files' sizes, then the journals'.
@@ -438,16 +407,3 @@ def _id(record: msgspec.Struct) -> str:
 def _line(record: msgspec.Struct, files: Mapping[str, tuple[int, int]]) -> bytes:
     value = msgspec.to_builtins(record)
     return msgspec.json.encode({**value, "files": files} if files else value) + b"\n"
-
-
-def _try_lock(descriptor: int, shared: bool) -> bool:
-    """False where another process holds the file. Windows has no flock: there, two runs are not kept apart."""
-    if os.name == "nt":
-        return True
-    import fcntl  # POSIX only
-
-    try:
-        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True

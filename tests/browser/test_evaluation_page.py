@@ -15,7 +15,7 @@ from mouselift.reconstruct.write import SHEET_QUALITY, TILE
 from mouselift.report.evaluation_page import write_evaluation_page
 
 if TYPE_CHECKING:
-    from conftest import Page
+    from headless import Page
 
 
 @pytest.fixture(scope="module")

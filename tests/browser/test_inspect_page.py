@@ -14,7 +14,7 @@ from mouselift.inspect.options import InspectOptions
 from mouselift.report.inspect_page import write_inspect_page
 
 if TYPE_CHECKING:
-    from conftest import Page
+    from headless import Page
 
 HOSTILE = "<img src=x onerror=window.ran=1>&'\"`x`"
 COLLIDE = """[...document.querySelectorAll('#rig ~ .two svg')].slice(0, 2).flatMap(svg => {

@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 if TYPE_CHECKING:
-    from conftest import Browser
+    from headless import Browser
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("viser") is None, reason="viser is not installed")
 

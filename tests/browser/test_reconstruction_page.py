@@ -20,7 +20,7 @@ from mouselift.reconstruct.pipeline import reconstruct_samples
 from mouselift.report.reconstruction_page import write_reconstruction_page
 
 if TYPE_CHECKING:
-    from conftest import Browser, Page
+    from headless import Browser, Page
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from mouselift.audit.options import AuditOptions
 from mouselift.report.dataset_page import write_report
 
 if TYPE_CHECKING:
-    from conftest import Browser, Page
+    from headless import Browser, Page
 
 WIDTHS = (1280, 420)
 

@@ -91,7 +91,7 @@ def test_rig_name_binds_by_name(folder: Path, truth, distance) -> None:
         (lambda t: t.replace("videos/Camera2/0.mp4", "videos/none.mp4"), r"'Camera2': video: no such file"),
         (
             lambda t: t.replace('"videos/Camera2/0.mp4"', '"videos/Camera2/0.mp4"\nmask = "m"'),
-            r"'Camera2': mask: no such .*remove the line",
+            r"'Camera2': mask: no such .*`mouselift mask .*` makes new ones",
         ),
         (lambda t: t.replace('"calibration"', '"calib"'), r"\[rig\] file: no such file or folder"),
     ],

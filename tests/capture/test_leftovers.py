@@ -21,6 +21,36 @@ def test_nothing_is_left_of_a_plain_recording(dannce: Path, truth, write) -> Non
     assert discover(dannce).left == ()
 
 
+def test_a_link_is_used_like_its_target(tmp_path: Path, truth, write) -> None:
+    """Calibration, videos and masks lie elsewhere; the recording's folder holds links to files, or to folders."""
+    there, here = tmp_path / "archive/mouse7", tmp_path / "work/mouse7"
+    write.dannce(there / "calibration", truth)
+    for camera in truth:
+        write.video(there / f"videos/{camera.name}.mp4")
+        write.images(there / f"masks/{camera.name}")
+        for part in ("videos", "masks", "days/one"):
+            (here / part).mkdir(parents=True, exist_ok=True)
+        (here / f"videos/{camera.name}.mp4").symlink_to(there / f"videos/{camera.name}.mp4")
+        (here / f"masks/{camera.name}").symlink_to(there / f"masks/{camera.name}")
+    (here / "calibration").symlink_to(there / "calibration")
+    (here / "days/one/notes.dat").write_text("")
+    assert discover(here).left == ("days/ (1 .dat): not what init looks for",)
+    (here / "videos/notes.xlsx").write_text("")
+    assert "videos/notes.xlsx" in line_with(discover(here), "not what init looks for")
+
+
+def test_files_of_cameras_that_are_left_out(dannce: Path, truth, write) -> None:
+    for camera in truth:
+        write.images(dannce / f"masks/{camera.name}")
+    (dannce / "masks/overview.npz").write_bytes(b"")
+    left = discover(dannce, unused=("Camera2",)).left
+    assert "videos/Camera2/0.mp4: of camera Camera2, which --unused leaves out" in left
+    assert [line for line in left if line.startswith("masks/Camera2")] == [
+        "masks/Camera2: of camera Camera2, which --unused leaves out"
+    ]
+    assert "masks/overview.npz: carries no camera's name" in left
+
+
 def test_files_that_nothing_reads(dannce: Path) -> None:
     (dannce / "masks").mkdir()
     (dannce / "masks/seg_a.npz").write_bytes(b"")

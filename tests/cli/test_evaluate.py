@@ -20,7 +20,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.media.png import encode_png
 from mouselift.models.gslrm import config as network_config
 from mouselift.reconstruct.options import EvaluateOptions
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 
 SIDE = 32
 
@@ -76,6 +76,10 @@ def test_tables_page_and_words(
     assert said.out.index("foreground PSNR") < said.out.index("\nPSNR")
     assert said.out.index("held-out views") < said.out.index("input views")
     assert "c3 (held-out)" in said.out
+    assert "at 32 px (scores of other sizes differ)" in " ".join(said.out.split())
+    page = (out / "index.html").read_text()
+    assert "; all at 32 px.</p>" in page
+    assert "<td>32 px a side, as stored; scores of other sizes differ</td>" in page
     assert "50 tokens" in said.err  # 2 + 3 views of 4 x 4 patches, before the work
     assert "held out: c3" in said.err
 

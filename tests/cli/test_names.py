@@ -100,9 +100,10 @@ def test_a_command_goes_on_to_its_answer_without_a_reader(tmp_path: Path) -> Non
     """In a process of its own: closed at once, closed after a line, and full."""
     python = [sys.executable, "-m", "mouselift", "disk"]
     environment = {**os.environ, "HOME": str(tmp_path)}
-    script = '"$@" --json >&-; echo $?; "$@" | true; echo ${PIPESTATUS[0]}; "$@" > /dev/full; echo $?'
+    script = '"$@" --json >&-; echo $?; "$@" | true; echo ${PIPESTATUS[0]}; "$@" > /dev/full; echo $?; '
+    script += '"$@" --help | true; echo ${PIPESTATUS[0]}'
     done = subprocess.run(
         ["bash", "-c", script, "-", *python], capture_output=True, text=True, env=environment, check=False
     )
-    assert done.stdout.split() == ["0", "0", "2"]
+    assert done.stdout.split() == ["0", "0", "2", "0"]
     assert done.stderr.splitlines() == ["Error: standard output: the disk is full; free some space"]

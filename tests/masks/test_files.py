@@ -27,7 +27,8 @@ from mouselift.media.png import encode_png
 from mouselift.media.video import VideoReader
 from mouselift.media.video_index import probe
 from mouselift.parallel import run_blocks
-from mouselift.run_folder import JOURNAL, LOCK
+from mouselift.run_folder import JOURNAL
+from mouselift.run_lock import LOCK
 
 UP = np.array([0.0, 0.0, 1.0])
 
@@ -247,7 +248,7 @@ def test_what_changed_is_said_in_words(capture, finished):
     changed = replace(capture, up=np.array([0.0, 1.0, 0.0]), floor=2.5, cameras=(wide, *capture.cameras[1:]))
     said = (
         r"made \(cameras: the calibration is another; up: there \[0.0, 0.0, 1.0\], now \[0.0, 1.0, 0.0\]; "
-        r"floor: there none, now 2.5\)\. To make masks anew, name another folder .* or delete .* and the `mask` lines"
+        r"floor: there none, now 2.5\)\. To make masks anew, delete .*, or name another folder .*capture.toml then names"
     )
     with pytest.raises(DatasetError, match=said):
         segment_capture(changed, out, MaskOptions(every=2))
@@ -302,7 +303,7 @@ def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
     out, _ = finished
     with pytest.raises(DatasetError, match=r"another run of `mouselift mask` made \(every: there 2, now 3\)"):
         segment_capture(capture, out, MaskOptions(every=3))
-    with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\)\. .*\(--out FOLDER --force\)"):
+    with pytest.raises(DatasetError, match=r"learn_from: there 48, now 30\)\. .*\(--out FOLDER --force: "):
         segment_capture(capture, out, MaskOptions(every=2, learn_from=30))
     image = capture.cameras[0].images / "0007.png"
     data = image.read_bytes()

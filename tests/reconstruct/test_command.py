@@ -28,7 +28,7 @@ from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.reconstruct.gaussian_source import Engine
 from mouselift.reconstruct.plan import BYTES_A_SPLAT
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 
 FILES = ["cameras.json", "gaussians.ply", "index.html", "metrics.json", "renders", "turntable.jpg", "turntable.mp4"]
 

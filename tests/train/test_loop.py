@@ -20,7 +20,7 @@ from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import load_gslrm, read_state, save_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import LoRAConfig
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 from mouselift.train import loop
 from mouselift.train.config import TrainConfig
 from mouselift.train.gradients import BatchLosses

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mouselift.calibration.anipose_project import AniposeProject
@@ -27,15 +27,21 @@ class CameraNames:
     folder: Path
     names: tuple[str, ...]
     project: AniposeProject | None = None  # only where its cam_regex decides
+    unused: tuple[str, ...] = ()  # cameras that the user leaves out
 
     @classmethod
     def of(
-        cls, folder: Path, names: Sequence[str], project: AniposeProject | None, paths: Sequence[Path]
+        cls,
+        folder: Path,
+        names: Sequence[str],
+        project: AniposeProject | None,
+        paths: Sequence[Path],
+        unused: Collection[str] = (),
     ) -> CameraNames:
         """`cam_regex` decides where it finds a camera of the rig in at least one of `paths`, as anipose reads them."""
         found = [project.camera_in(_stem(path)) for path in paths] if project is not None else []
         fits = any(one is not None and one[0] in names for one in found)
-        return cls(folder, tuple(names), project if fits else None)
+        return cls(folder, tuple(names), project if fits else None, tuple(unused))
 
     def find(self, path: Path, only_regex: bool = False) -> NamedPath | None:
         """The camera of a file or folder; the innermost part of the path that carries a name decides.
@@ -63,6 +69,12 @@ class CameraNames:
 
     def why_not(self, path: Path) -> str:
         """Why a path has no camera."""
+        try:
+            left_out = replace(self, names=self.unused, unused=()).find(path) if self.unused else None
+        except CaptureError:
+            return "carries the names of several cameras that --unused leaves out"
+        if left_out is not None:
+            return f"of camera {left_out.camera}, which --unused leaves out"
         if self.project is None:
             return "carries no camera's name"
         found = self.project.camera_in(_stem(path))

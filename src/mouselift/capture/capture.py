@@ -92,10 +92,11 @@ class Capture:
         )
 
 
-def load_capture(path: Path) -> Capture:
+def load_capture(path: Path, *, new_masks: bool = False) -> Capture:
     """Load a capture from the folder that holds capture.toml, or from that file.
 
-    Every video is indexed for its size. CaptureError: the file is malformed, or files and rig do not belong
+    Every video is indexed for its size. new_masks: masks are about to be made, so those that it names need not be
+    there. CaptureError: the file is malformed, or files and rig do not belong
     together; CalibrationError: the rig is; VideoError: a video cannot be opened.
 
     Example:
@@ -122,7 +123,7 @@ def load_capture(path: Path) -> Capture:
     cameras: list[CaptureCamera] = []
     oddities: list[str] = []
     for entry in spec.cameras:
-        camera, size = _camera(file, entry, rig[entry.rig_name or entry.name])
+        camera, size = _camera(file, entry, rig[entry.rig_name or entry.name], new_masks)
         cameras.append(camera)
         oddities += _oddities(camera, size)
     evidence = (*rig.evidence, *(f"Assumed: {line}" for line in rig.assumed), *oddities)
@@ -156,13 +157,15 @@ def _bind(file: Path, spec: CaptureSpec, rig: Rig) -> None:
         )
 
 
-def _camera(file: Path, entry: CameraEntry, rig_camera: RigCamera) -> tuple[CaptureCamera, tuple[int, int]]:
+def _camera(
+    file: Path, entry: CameraEntry, rig_camera: RigCamera, new_masks: bool
+) -> tuple[CaptureCamera, tuple[int, int]]:
     """The camera of one table, and the size of its images."""
     where = f"{file}: [[camera]] {entry.name!r}"
     for key in ("video", "images", "mask"):
         target: Path | None = getattr(entry, key)
-        if target is not None and not target.exists():
-            advice = "; remove the line, and `mouselift mask` makes new ones" if key == "mask" else ""
+        if target is not None and not target.exists() and not (key == "mask" and new_masks):
+            advice = f"; `mouselift mask {shlex.quote(str(file.parent))}` makes new ones" if key == "mask" else ""
             raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
     media = media_of(entry)
     size = media.width, media.height

@@ -86,7 +86,7 @@ def discover(
     paths = list(media_below(place, masks=False, skip=board))
     beside = masks_beside(paths)
     paths = [path for path in paths if path not in beside]
-    names = CameraNames.of(place, calibration.names, project, paths)
+    names = CameraNames.of(place, calibration.names, project, paths, unused)
     choice = _recording(names, place, paths, chunk, recording, relative(rig_file, folder))
     chosen = choice.recording
     names = replace(names, folder=folder)

@@ -46,9 +46,11 @@ def unknown_files(names: CameraNames, used: Collection[Path], said: Sequence[str
     used: files and folders that serve; said: sentences, a file that one of them names is mentioned already.
     """
     told = {path.resolve() for path in used}
+    # A link lies in one folder and its target in another: neither is left over.
+    parents = {parent.resolve() for parent in {parent for path in {*used, *told} for parent in path.parents}}
     masks: list[str] = []
     others: list[str] = []
-    for path, words in _unread(names.folder, told, "\n".join(said)):
+    for path, words in _unread(names.folder, told, parents, "\n".join(said)):
         shown = f"{path.relative_to(names.folder).as_posix()}{words}"
         if any(MASK_FOLDER.search(part) for part in path.relative_to(names.folder).parts):
             masks.append(f"{shown}: {_why(names, path)}")
@@ -70,9 +72,11 @@ def _why(names: CameraNames, path: Path) -> str:
     return f"{path.suffix or 'such files'} are not read as masks" if named else names.why_not(path)
 
 
-def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[Path, str]]:
-    """(path, words after it) of files that are neither told of nor said; a folder without any that are, as a whole."""
-    parents = {parent for path in told for parent in path.parents}
+def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], said: str) -> Iterator[tuple[Path, str]]:
+    """(path, words after it) of files that are neither told of nor said; a folder without any that are, as a whole.
+
+    parents: the folders of what is told of.
+    """
     files: dict[str, list[Path]] = {}
     with os.scandir(folder) as entries:
         listed = sorted(Path(entry) for entry in entries if not _EVERYWHERE.match(entry.name))
@@ -83,7 +87,7 @@ def _unread(folder: Path, told: Collection[Path], said: str) -> Iterator[tuple[P
             if not _mentioned(path.name, said):
                 files.setdefault(path.suffix.lower(), []).append(path)
         elif path.resolve() in parents or MASK_FOLDER.search(path.name):
-            yield from _unread(path, told, said)
+            yield from _unread(path, told, parents, said)
         elif (path / PREPARED).is_file():
             yield path, "/ (a prepared dataset)"
         elif words := _content(path, said):

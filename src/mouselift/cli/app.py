@@ -20,7 +20,7 @@ from typing import Annotated, Any, Protocol, cast, get_type_hints, runtime_check
 import tyro
 
 from mouselift import __version__
-from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Styled, bold, emit, say
+from mouselift.cli.console import EXIT_ERROR, EXIT_INTERRUPTED, EXIT_OK, Styled, bold, emit, say, written
 from mouselift.cli.flags import INLINE
 from mouselift.cli.logs import Logs, logging_to
 from mouselift.errors import MouseliftError, OptionError, OutputError, check_name, why_not
@@ -165,8 +165,15 @@ def parsed(verb: str, rest: Sequence[str]) -> Call:
     cls = _class_of(verb)
     logs = ("logs", Annotated[Logs, INLINE], field(default_factory=Logs, kw_only=True))
     one = make_dataclass(cls.__name__, [logs], bases=(cls,), namespace={"__doc__": cls.__doc__})
-    with _defaults_trusted():
-        found: Any = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+    found: Any = None
+    with _defaults_trusted(), written():
+        try:
+            found = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+        except SystemExit:
+            sys.stdout.flush()  # --help wrote there
+            raise
+    if found is None:  # the reader of --help had seen enough
+        raise SystemExit(EXIT_OK)
     check_ranges(found)
     _check_paths(found)
     return Call(found, found.logs)

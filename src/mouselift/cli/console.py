@@ -54,7 +54,7 @@ def say(*parts: str | Styled, error: bool = False, indent: int = 0) -> None:
     from rich.text import Text
 
     console, words = console_on(error), _text(*parts)
-    with suppress(OSError) if error else _written():  # what cannot be said on stderr cannot be said
+    with suppress(OSError) if error else written():  # what cannot be said on stderr cannot be said
         if console.is_terminal:
             console.print(Padding(words, (0, 0, 0, indent)) if indent else words, overflow="fold")
         else:
@@ -71,7 +71,7 @@ def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str | Styl
         out.add_column(_text(Styled(column, "bold")), justify="left" if left else "right", overflow="fold")
     for row in rows:
         out.add_row(*map(_text, row))
-    with _written():
+    with written():
         console_on().print(out)
 
 
@@ -108,7 +108,7 @@ def _silence(descriptor: int) -> None:
 
 
 @contextmanager
-def _written() -> Iterator[None]:
+def written() -> Iterator[None]:
     """All that is written to stdout inside has left. A reader (head, less) may have seen enough: then the rest is not
     shown, and the command goes on to its answer. OutputError where stdout takes no more."""
     try:
@@ -149,5 +149,5 @@ def emit_json(value: Any) -> None:
 
 def emit(text: str) -> None:
     """To stdout, as it is."""
-    with _written():
+    with written():
         sys.stdout.write(text)

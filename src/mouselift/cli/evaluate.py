@@ -84,11 +84,21 @@ class Evaluate:
 
 def show(result: Evaluation) -> None:
     """The means for a person."""
-    from mouselift.reconstruct.record import WORDS, artefact_rows, counted, figure_rows, rows, shown_figures, words_of
+    from mouselift.reconstruct.record import (
+        WORDS,
+        artefact_rows,
+        counted,
+        figure_rows,
+        rows,
+        shown_figures,
+        sides_of,
+        words_of,
+    )
 
     said = f"{counted(result.samples, 'sample')}, {counted(result.images, 'image')}"
     say(f"{result.dataset}: {said}; {result.held_out}")
-    table("Mean over samples ± standard error", ["", *map(words_of, result.means)], figure_rows(result.means))
+    title = f"Mean over samples ± standard error, at {sides_of(result.records)} (scores of other sizes differ)"
+    table(title, ["", *map(words_of, result.means)], figure_rows(result.means))
     if len(result.by_view) > len(result.means):
         figures = shown_figures(result.by_view)
         heads = [WORDS[figure].replace("foreground", "fg").removesuffix(", dB") for figure in figures]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -48,9 +49,9 @@ class Mask:
         from mouselift.parallel import engine_at
         from mouselift.report.sheet import mask_sheet
 
-        capture = load_capture(self.capture)
+        capture = load_capture(self.capture, new_masks=True)
         out = self.out if self.out is not None else capture.path.parent / "masks"
-        self._keep_others(capture, out)
+        others = self._others(capture, out)
         with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
             report = segment_capture(capture, out, self.options, engine=engine, progress=progress)
             set_masks(capture.path, report.paths(out))
@@ -59,6 +60,8 @@ class Mask:
             emit_json({"contact_sheet": str(sheet), "report": report})
         else:
             show(report)
+            if others:
+                say(f"{capture.path} names these masks now; before, {_named(others)}")
             flags = self.options.flags()
             say("Look at ", bold(sheet))
             say(f"Then: mouselift prepare {shlex.quote(str(self.capture))} OUT{flags and ' ' + flags}")
@@ -66,15 +69,22 @@ class Mask:
                 say("(only those frames have masks)")
         return EXIT_OK if len(report.empty) < report.frames else EXIT_NO
 
-    def _keep_others(self, capture: Capture, out: Path) -> None:
-        """Masks that came from elsewhere are not put out of use unasked."""
+    def _others(self, capture: Capture, out: Path) -> dict[str, Path]:
+        """Masks that lie elsewhere, by camera; they are not put out of use unasked (MaskError)."""
         inside = out.resolve()
-        others = [c.name for c in capture.cameras if c.mask is not None and c.mask.resolve().parent != inside]
+        masks = {camera.name: camera.mask.resolve() for camera in capture.cameras if camera.mask is not None}
+        others = {name: mask for name, mask in masks.items() if mask.parent != inside}
         if others and not self.force:
             raise MaskError(
-                f"{capture.path}: {', '.join(others)} already has masks; --force makes capture.toml name the new "
-                "ones (the old files stay)"
+                f"{capture.path}: names masks already: {_named(others)}; --force makes it name the new ones (the old "
+                "files stay)"
             )
+        return others
+
+
+def _named(masks: Mapping[str, Path]) -> str:
+    folders = sorted({str(mask.parent) for mask in masks.values()})
+    return f"those of {', '.join(masks)} in {', '.join(folders)}"
 
 
 def show(report: MaskReport) -> None:

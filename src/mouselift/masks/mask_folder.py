@@ -59,17 +59,14 @@ class MaskFolder(RunFolder[FrameRecord]):
     """
 
     def __init__(self, out: Path, identity: dict[str, object], source: CaptureSource) -> None:
-        where = f"delete {out}"
-        if (out / REPORT).exists():
-            where += " and the `mask` lines of capture.toml that name it"
         super().__init__(
             out,
             identity,
             description=MASK_JOB,
             record=FrameRecord,
             verb="mask",
-            way_out=f"To make masks anew, name another folder (--out FOLDER --force), or {where}; to go on with "
-            "these, give what that run was given",
+            way_out=f"To make masks anew, delete {out}, or name another folder (--out FOLDER --force: capture.toml "
+            "then names the masks there); to go on with these, give what that run was given",
         )
         self.work = hidden(out / "work")
         self._source = source

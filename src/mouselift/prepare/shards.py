@@ -24,7 +24,7 @@ from mouselift.prepare.pipeline import run_preparation, smallest, wanted_zooms
 from mouselift.prepare.preparation import DESCRIPTION, Preparation
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 
 _ZOOM = f"{TEMPORARY}zoom-"  # removed with all that is unfinished, when the dataset is complete
 _NAMED = 8  # shards that an error names

@@ -13,6 +13,7 @@ import torch
 import mouselift.models
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import CheckpointError, DatasetError, ModelError
+from mouselift.fingerprint import file_digest
 from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import read_splats
 from mouselift.models.gslrm.config import check_memory
@@ -22,7 +23,6 @@ from mouselift.models.gslrm.packing import patches_near
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.options import Precision
 from mouselift.render.base import Gaussians
-from mouselift.run_folder import file_digest
 
 BOX = Path(mouselift.models.__file__).with_name("box.safetensors")  # the weights that come with mouselift
 _DTYPES = (torch.float32, torch.bfloat16)

@@ -18,6 +18,7 @@ from mouselift import __version__, parallel
 from mouselift.atomic import check_output, check_outside
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
+from mouselift.fingerprint import file_digest
 from mouselift.fit.camera_colours import CameraColours
 from mouselift.gaussians.files import write_ply
 from mouselift.media.encode import encode_jpeg
@@ -49,7 +50,7 @@ from mouselift.reconstruct.sample import Made, Shot
 from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
 from mouselift.render.backends import renderer_for
 from mouselift.render.base import Colour
-from mouselift.run_folder import RunFolder, file_digest
+from mouselift.run_folder import RunFolder
 
 Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs
 

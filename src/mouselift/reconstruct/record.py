@@ -111,6 +111,12 @@ class SampleRecord(msgspec.Struct, frozen=True, kw_only=True):
         return {role: {score: self.mean(score, role) for score in SCORES} for role in self.roles}
 
 
+def sides_of(records: Sequence[SampleRecord]) -> str:
+    """The size at which they were drawn and scored; scores of one size say little about another."""
+    sides = sorted({record.side for record in records})
+    return f"{sides[0]} px" if len(sides) == 1 else f"{sides[0]} to {sides[-1]} px"
+
+
 class Mean(msgspec.Struct, frozen=True):
     """Of one figure: the mean over samples of each sample's mean over its views."""
 

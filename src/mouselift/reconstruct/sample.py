@@ -17,6 +17,7 @@ from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, MouseliftError
+from mouselift.fingerprint import file_digest
 from mouselift.fit.camera_colours import CameraColours
 from mouselift.gaussians.files import Splats
 from mouselift.gaussians.filters import FILTERS
@@ -30,7 +31,6 @@ from mouselift.reconstruct.plan import Task
 from mouselift.reconstruct.record import Role, SampleRecord, ViewRecord
 from mouselift.render.base import Colour, Gaussians, RenderCamera, Renderer, Rendering, draw
 from mouselift.render.orbit import levels_of
-from mouselift.run_folder import file_digest
 
 
 @dataclass(frozen=True, eq=False)

@@ -52,7 +52,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         page,
         name=Path(result.dataset).name or result.dataset,
         lead=f"{table.counted(result.samples, 'sample')}, {table.counted(result.images, 'image')} drawn and compared; "
-        f"{result.held_out}.",
+        f"{result.held_out}; all at {table.sides_of(result.records)}.",
         facts=_facts(result),
         columns=table.columns(result.means),
         means=table.rows(result.means),
@@ -170,7 +170,7 @@ def _table_words(count: int) -> str:
 
 def _made(result: Evaluation) -> list[tuple[str, str]]:
     levels = ", ".join(f"{round(255 * level)}" for level in result.background)
-    size = "as stored" if result.size is None else f"resized to {result.size} px, with their cameras"
+    how = "as stored" if result.size is None else "resized with their cameras"
     seconds = sum(record.total_seconds for record in result.records)
     read = [f"{record.id}: {note}" for record in result.records for note in record.notes]
     if len(read) > _MOST_ROWS:
@@ -180,7 +180,7 @@ def _made(result: Evaluation) -> list[tuple[str, str]]:
         *result.notes.items(),
         *(("Reading", note) for note in read),
         ("Views", result.held_out),
-        ("Images", size),
+        ("Images", f"{table.sides_of(result.records)} a side, {how}; scores of other sizes differ"),
         ("Background", f"RGB {levels}"),
         ("Time", f"{seconds:,.0f} s, {seconds / max(result.samples, 1):.1f} s a sample"),
     ]

@@ -17,7 +17,7 @@ from mouselift.dataset.layout import LISTS, has_lists
 from mouselift.dataset.open_store import open_store, split_stores
 from mouselift.dataset.store import SampleStore
 from mouselift.errors import DatasetError
-from mouselift.run_folder import file_digest
+from mouselift.fingerprint import file_digest
 from mouselift.train.config import TrainConfig
 
 # of the config: a run and its continuation may differ in them, but not in the product of the last two and the number

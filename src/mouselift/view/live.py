@@ -25,6 +25,7 @@ from mouselift.calibration.facelift import read_cameras_json
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples, lies_inside
 from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
+from mouselift.findings import as_sentence
 from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import is_file_of_splats, read_splats
 from mouselift.geometry.camera import Camera
@@ -186,7 +187,7 @@ class SplatView(Served):
             [
                 f"{index + 1} of {len(self.sources)}",
                 f"{seen}; {len(scene.cameras)} cameras.",
-                *(_sentence(note) for note in splats.notes),
+                *(as_sentence(note) for note in splats.notes),
             ],
         )
 
@@ -196,10 +197,6 @@ def text(title: str, paragraphs: Sequence[str]) -> str:
     lines = [Markup("<b>{}</b>").format(title), *paragraphs]
     body = Markup("").join(Markup("<p>{}</p>").format(line) for line in lines)
     return str(Markup('<div style="padding: 0 0.8em; overflow-wrap: anywhere">{}</div>').format(body))
-
-
-def _sentence(note: str) -> str:
-    return f"{note[0].upper()}{note[1:]}."
 
 
 def draw(api: Any, scene: Scene) -> dict[str, Any]:

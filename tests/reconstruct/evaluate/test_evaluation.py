@@ -25,7 +25,7 @@ from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.record import SHEET
 from mouselift.render.base import Gaussians
 from mouselift.report.evaluation_page import write_evaluation_page
-from mouselift.run_folder import LOCK
+from mouselift.run_lock import LOCK
 
 if TYPE_CHECKING:
     from conftest import Known
