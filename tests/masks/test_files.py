@@ -248,7 +248,7 @@ def test_what_changed_is_said_in_words(capture, finished):
     changed = replace(capture, up=np.array([0.0, 1.0, 0.0]), floor=2.5, cameras=(wide, *capture.cameras[1:]))
     said = (
         r"made \(cameras: the calibration is another; up: there \[0.0, 0.0, 1.0\], now \[0.0, 1.0, 0.0\]; "
-        r"floor: there none, now 2.5\)\. To make masks anew, delete .*, or name another folder .*capture.toml then names"
+        r"floor: there none, now 2.5\)\. To make masks anew, delete .*, or name another folder .*then names"
     )
     with pytest.raises(DatasetError, match=said):
         segment_capture(changed, out, MaskOptions(every=2))
