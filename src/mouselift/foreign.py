@@ -74,11 +74,11 @@ def npy_header(stream: Any) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     return shape, bool(fortran), dtype
 
 
-def npy_numbers(data: bytes) -> np.ndarray:
-    """The array of numbers in a .npy file. ValueError: none, of another type, or cut short."""
+def npy_numbers(data: bytes, kinds: str = "biuf") -> np.ndarray:
+    """The array of numbers in a .npy file, of NumPy's `kinds`. ValueError: none, of another type, or cut short."""
     stream = io.BytesIO(data)
     shape, fortran, dtype = npy_header(stream)
-    if dtype.kind not in "biuf" or not dtype.itemsize:
+    if dtype.kind not in kinds or not dtype.itemsize:
         raise ValueError(f"expected numbers, got an array of {short_text(dtype)}")
     start, count = stream.tell(), math.prod(shape)
     if len(data) - start < count * dtype.itemsize:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,40 @@ def nanoseconds(file: Path, images: np.ndarray) -> None:
     (file / "frame_times.txt").write_text("\n".join(str(round(t)) for t in images / RATE * 1e9))
 
 
-@pytest.mark.parametrize("write_times", [campy, milliseconds, nanoseconds])
+def decimal_commas(file: Path, images: np.ndarray) -> None:
+    rows = [f"{n};{t:.6f}".replace(".", ",") for n, t in enumerate(images / RATE)]
+    (file / "timestamps.csv").write_text("frame;time\n" + "\n".join(rows))
+
+
+def spreadsheet(file: Path, images: np.ndarray) -> None:
+    rows = [f"{n}\t{t:.6f}" for n, t in enumerate(images / RATE)]
+    (file / "timestamps.csv").write_text("frame\ttime\n" + "\n".join(rows), encoding="utf-16")
+
+
+def dates(file: Path, images: np.ndarray) -> None:
+    """As Bonsai writes them, over the end of a minute."""
+    times = [datetime(2024, 5, 1, 11, 59, 59, 900000) + timedelta(seconds=float(t)) for t in images / RATE]
+    (file / "timestamps.csv").write_text("\n".join(f"{time.isoformat()}+02:00" for time in times))
+
+
+def numpy_dates(file: Path, images: np.ndarray) -> None:
+    np.save(file / "frametimes.npy", (1.7e18 + images / RATE * 1e9).astype("datetime64[ns]"))
+
+
+def microseconds_of_32_bits(file: Path, images: np.ndarray) -> None:
+    ticks = (images / RATE * 1e6 + 2**32 - 1.9e5).astype(np.int64) % 2**32
+    (file / "timestamps.txt").write_text("\n".join(map(str, ticks)))
+
+
+def firewire(file: Path, images: np.ndarray) -> None:
+    """Seconds of the bus, which start again at 128."""
+    (file / "timestamps.txt").write_text("\n".join(f"{t:.6f}" for t in (images / RATE + 127.85) % 128))
+
+
+FILES = [campy, milliseconds, nanoseconds, decimal_commas, spreadsheet, dates, numpy_dates]
+
+
+@pytest.mark.parametrize("write_times", [*FILES, microseconds_of_32_bits, firewire])
 def test_lost_images_are_gaps(recording, write_times) -> None:
     folder, places, kept = recording
     for place, images in zip(places, kept, strict=True):
@@ -157,3 +191,30 @@ def test_a_damaged_mat_file(tmp_path: Path) -> None:
     (tmp_path / "frametimes.mat").write_bytes(b"MATLAB 5.0 MAT-file" + bytes(60))
     with pytest.raises(CaptureError, match=r"frametimes\.mat: times cannot be read"):
         read_times(tmp_path / "frametimes.mat")
+
+
+def test_a_clock_that_jumps_back_elsewhere_is_no_wrap(recording) -> None:
+    """Set anew in the middle: what came before it is another time, and nothing says how much later it is."""
+    folder, places, kept = recording
+    for place, images in zip(places, kept, strict=True):
+        times = images / RATE + 40.0 * (images < 6)
+        (folder / place / "timestamps.txt").write_text("\n".join(f"{t:.6f}" for t in times))
+    with pytest.raises(CaptureError, match="times do not increase at image"):
+        discover(folder)
+
+
+def test_counts_that_start_again_agree_with_their_times(recording) -> None:
+    folder, places, kept = recording
+    for place, images in zip(places, kept, strict=True):
+        rows = [f"{(n + 250) % 256},{t:.6f}" for n, t in zip(images, images / RATE, strict=True)]
+        (folder / place / "timestamps.csv").write_text("frame,time\n" + "\n".join(rows))
+    assert [len(entry.image_runs) for entry in discover(folder).spec.cameras] == [1, 2, 2, 1]
+
+
+def test_no_date_and_no_time_are_named(tmp_path: Path) -> None:
+    (tmp_path / "timestamps.csv").write_text("2024-02-31T12:00:00\n2024-02-31T12:00:01\n2024-02-31T12:00:02\n")
+    with pytest.raises(CaptureError, match=r"expected numbers only, got .*2024-02-31"):
+        read_times(tmp_path / "timestamps.csv")
+    np.save(tmp_path / "frametimes.npy", np.array(["2024-01-01", "NaT"], dtype="datetime64[ns]"))
+    with pytest.raises(CaptureError, match=r"number 1 \(from 0\) is no time"):
+        read_times(tmp_path / "frametimes.npy")

@@ -15,7 +15,7 @@ from mouselift.capture.camera_names import CameraNames
 from mouselift.capture.clocks import Alignment, align
 from mouselift.capture.recordings import Recording
 from mouselift.capture.timeline import LOST, Runs, runs_of
-from mouselift.capture.timestamps import Times, check_numbers, cut, find_times, read_times, seconds, stamps
+from mouselift.capture.timestamps import Times, check_numbers, cut, find_times, read_times, seconds, stamps, unwrapped
 from mouselift.errors import CaptureError
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo
@@ -122,7 +122,11 @@ def _by_files(
     if without := [name for name in media if name not in times]:
         raise CaptureError(f"there are times for {', '.join(times)}, none for {', '.join(without)}")
     in_seconds, units = {}, set[str]()
-    kept = {name: _of_images(name, times[name], media[name], recording.first) for name in media}
+    kept: dict[str, Times] = {}
+    wraps: list[str] = []
+    for name in media:
+        kept[name], wrap = unwrapped(_of_images(name, times[name], media[name], recording.first))
+        wraps += [f"{name} at {wrap:,.0f}"] if wrap else []
     for name, found in kept.items():
         in_seconds[name], unit = seconds(name, found, media[name].rate)
         units.add(unit)
@@ -132,7 +136,8 @@ def _by_files(
     for name, found in kept.items():
         check_numbers(name, found, aligned.ticks[name].ticks)
     where = ", ".join(sorted({path.name for path in paths}))
-    return _aligned(f"Times of images ({where}; unit {units.pop()})", aligned, told, paths)
+    started = f"; clocks that start again, here going on: {', '.join(wraps)}" if wraps else ""
+    return _aligned(f"Times of images ({where}; unit {units.pop()}{started})", aligned, told, paths)
 
 
 def _of_images(name: str, times: Times, media: VideoInfo | ImageFolder, first: int | None) -> Times:

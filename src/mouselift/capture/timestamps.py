@@ -1,13 +1,14 @@
 """Files with one time for each image: found beside the recording, read, their unit told.
 
-campy's frametimes.npy / .mat ([2, T]: numbers, seconds), tables and lists of times as text.
+campy's frametimes.npy / .mat ([2, T]: numbers, seconds), tables and lists of times as text, dates and times among them.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 import av
@@ -30,6 +31,12 @@ _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNIT = re.compile(
     r"(?<![a-z])(ns|nanosec\w*|us|µs|microsec\w*|ms|msec|millisec\w*|s|sec|secs|seconds?)(?![a-z])", re.I
 )
+_DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?")
+_COMMA = re.compile(r"(?<=\d),(?=\d)")
+# At which clocks start again: 16, 31 and 32 bits; cameras on FireWire's bus at 128 s; the time of day at midnight.
+_WRAPS = (2.0**16, 2.0**31, 2.0**32, *(s * unit for s in (128.0, 86400.0) for unit in (1, 1e3, 1e6, 1e9)))
+_COUNT_WRAPS = (2.0**8, 2.0**16, 2.0**24, 2.0**32)
+_LOST_AT_WRAP = 10  # images that may be lost where a clock starts again
 _LARGEST_TIME = 1e19  # nanoseconds since 1970 are 1.8e18
 _RATES = (1.0, 1000.0)  # images a second, where the files do not say: one factor of 1000, so one unit fits
 
@@ -68,12 +75,20 @@ def read_times(path: Path) -> Times:
     """CaptureError where the file holds no list of times."""
     try:
         if path.suffix.lower() == ".npy":
-            return _columns(path, npy_numbers(limited_bytes(path, SCENE_BYTES)), [])
+            return _array(path, npy_numbers(limited_bytes(path, SCENE_BYTES), "biufM"))
         if path.suffix.lower() == ".mat":
             return _mat(path)
         return _text(path)
     except (OSError, ValueError, CalibrationError) as error:
         raise CaptureError(f"{path}: times cannot be read: {error}") from None
+
+
+def _array(path: Path, values: np.ndarray) -> Times:
+    if values.dtype.kind != "M":
+        return _columns(path, values, [])
+    if np.isnat(values).any():
+        raise CaptureError(f"{path}: number {int(np.argmax(np.isnat(values)))} (from 0) is no time (NaT)")
+    return replace(_columns(path, values.astype("datetime64[ns]").astype(np.int64), []), unit="ns")
 
 
 def _mat(path: Path) -> Times:
@@ -102,8 +117,12 @@ def _row(path: Path, name: str, values: object) -> Float64[Array, " n"]:
 
 
 def _text(path: Path) -> Times:
-    text = limited_bytes(path, SCENE_BYTES).decode("utf-8-sig")
+    data = limited_bytes(path, SCENE_BYTES)
+    text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+    text, dates = _DATE.subn(_since_1970, text)
     lines = [line for line in text.splitlines() if line.strip()]
+    if lines and all(";" in line or "\t" in line for line in lines):
+        lines = [_COMMA.sub(".", line) for line in lines]  # so tables are written where the comma is the decimal sign
     rows = [re.split(r"[,;\t]\s*|\s+", line.strip().strip(",;")) for line in lines]
     header: list[str] = []
     if rows and not _is_number(rows[0][0]) and not _is_number(rows[0][-1]):
@@ -113,8 +132,20 @@ def _text(path: Path) -> Times:
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]) or not all(map(_is_number, row)):
             where = f"{path}: line {index + 1 + bool(header)}"
-            raise CaptureError(f"{where}: expected numbers only, got {short(lines[index])}")
-    return _columns(path, np.array(rows, dtype=np.float64), header)
+            raise CaptureError(f"{where}: expected numbers only, got {short(lines[index + bool(header)])}")
+    times = _columns(path, np.array(rows, dtype=np.float64), header)
+    return replace(times, unit="s") if dates else times
+
+
+def _since_1970(date: re.Match[str]) -> str:
+    """Seconds, of a date and time of ISO 8601; without a zone that of Greenwich, for differences alone matter."""
+    zone = (date[3] or "Z").replace("Z", "+00:00")
+    try:
+        whole = datetime.fromisoformat(f"{date[1].replace(' ', 'T')}{zone}").timestamp()
+    except ValueError:  # the 31st of February
+        return date[0]
+    fraction = float("0" + (date[2] or ""))
+    return f"{whole + fraction:.7f}"
 
 
 def _is_number(text: str) -> bool:
@@ -189,12 +220,32 @@ def seconds(name: str, times: Times, rate: float) -> tuple[Float64[Array, " n"],
     return times.values * _UNITS[fitting[0]], fitting[0]
 
 
+def unwrapped(times: Times) -> tuple[Times, float]:
+    """Times of a clock that starts again at a known value, going on; the value, or 0."""
+    values, wrap = _unwrapped(times.values, _WRAPS)
+    return (replace(times, values=values), wrap) if wrap else (times, 0.0)
+
+
+def _unwrapped(values: Float64[Array, " n"], wraps: Sequence[float]) -> tuple[Float64[Array, " n"], float]:
+    """With one of `wraps` added from each step back on, where that makes all of them steps of few images."""
+    steps = np.diff(values)
+    back, forth = steps[steps < 0], steps[steps > 0]
+    if not back.size or not forth.size or values.min() < 0:
+        return values, 0.0
+    longest = _LOST_AT_WRAP * float(np.median(forth))
+    for wrap in sorted(wraps):
+        made = back + wrap
+        if values.max() < wrap and made.min() > 0 and made.max() < longest:
+            return values + wrap * np.r_[0, np.cumsum(steps < 0)], wrap
+    return values, 0.0
+
+
 def check_numbers(name: str, times: Times, ticks: np.ndarray) -> None:
     """CaptureError where the camera's own count has gaps and its times have others. A count without gaps says nothing:
     recorders count what they write."""
     if times.numbers is None:
         return
-    counted = times.numbers - times.numbers[0]
+    counted = _unwrapped(times.numbers, _COUNT_WRAPS)[0] - times.numbers[0]
     if (np.diff(counted) == 1).all():
         return
     other = np.flatnonzero(counted != ticks)
