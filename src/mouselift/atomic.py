@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 
@@ -77,6 +78,15 @@ def create_new(path: Path) -> None:
 def visible(paths: Iterable[Path]) -> list[Path]:
     """Sorted, without hidden ones: unfinished files of ours, and the `._name` that macOS puts beside every file."""
     return sorted(path for path in paths if not path.name.startswith("."))
+
+
+def matching(folder: Path, *patterns: str) -> list[Path]:
+    """What is in `folder` and fits one of `patterns` in any case: CALIBRATION.TOML is found. As `visible`; nothing of a
+    folder that is not there, or may not be listed."""
+    wanted = [pattern.lower() for pattern in patterns]
+    with suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        return visible(p for p in folder.iterdir() if any(fnmatchcase(p.name.lower(), one) for one in wanted))
+    return []
 
 
 def check_output(path: Path, replace: bool, outside: Path | None = None) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.rig import (
     Rig,
     RigCamera,
@@ -44,7 +44,7 @@ def _camera(path: Path, name: str, entry: Any, size: tuple[str, Any]) -> RigCame
 
 
 def find_acinoset(folder: Path) -> list[Path]:
-    return [file for file in visible(folder.glob("*scene*.json")) if holds_acinoset(file)]
+    return [file for file in matching(folder, "*scene*.json") if holds_acinoset(file)]
 
 
 @by_content

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.anipose_project import crops_near, toml_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, no_variant, opencv_camera
 from mouselift.errors import CalibrationError
@@ -65,14 +65,14 @@ def _said(crops: Mapping[str, tuple[int, ...]], config: Path | None, names: Coll
 
 
 def find_anipose(folder: Path) -> list[Path]:
-    return [file for file in visible(folder.glob("*.toml")) if _is_anipose(file)]
+    return [file for file in matching(folder, "*.toml") if _is_anipose(file)]
 
 
 def _is_anipose(file: Path) -> bool:
     try:
         tables = toml_of(file)
     except CalibrationError:
-        return file.name == "calibration.toml"  # its reader says what is wrong with it
+        return file.name.lower() == "calibration.toml"  # its reader says what is wrong with it
     return any(
         isinstance(table, dict) and {"matrix", "rotation"} <= set(table) and "port" not in table  # that is Caliscope's
         for table in tables.values()

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.anipose_project import toml_of
 from mouselift.calibration.rig import (
     Rig,
@@ -66,7 +66,7 @@ def _camera(path: Path, name: str, table: dict[str, Any]) -> RigCamera:
 
 
 def find_caliscope(folder: Path) -> list[Path]:
-    return [file for file in visible(folder.glob("*.toml")) if holds_caliscope(file)]
+    return [file for file in matching(folder, "*.toml") if holds_caliscope(file)]
 
 
 @by_content

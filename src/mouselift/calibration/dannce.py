@@ -26,7 +26,7 @@ def read_dannce(path: Path, variant: str | None = None) -> Rig:
     CalibrationError where a file is malformed, or where it stays undecided how r is stored.
     """
     asked = parse_variant(path, variant)
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         if variant is not None and not _agrees(asked, NAMED["opencv"]):
             raise CalibrationError(f"{path}: calibration.json has one convention, OpenCV's; got variant {variant!r}")
         return Rig(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching, visible
 from mouselift.calibration.dannce_files import RawCamera, camera_names, json_cameras, load_mat, struct_fields
 from mouselift.calibration.dannce_variant import Proof
 from mouselift.calibration.pixel_shift import Sightings, pixel_shift
@@ -38,7 +38,7 @@ Views = Mapping[str, Camera | None]  # cameras in the file's own pixel base; Non
 def proofs_near(path: Path, raws: Sequence[RawCamera]) -> list[Proof]:
     """All within reach: calibration.json in the rig's folder, *_dannce.mat and com/*.pickle there or one above."""
     folders = [path, path.parent] if path.is_dir() else [path.parent]
-    labels = [file for folder in folders for file in visible(folder.glob("*_dannce.mat"))]
+    labels = [file for folder in folders for file in matching(folder, "*_dannce.mat")]
     if path.is_file():
         labels = [path, *(file for file in labels if file != path)]
     pickles = [

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, matrices, opencv_lens, shifted, unrolled
 from mouselift.calibration.safe_pickle import load_pickle
 from mouselift.errors import CalibrationError
@@ -103,7 +103,7 @@ def _camera(path: Path, name: str, entry: dict[str, Any], swapped: bool) -> RigC
 
 
 def find_deepfly3d(folder: Path) -> list[Path]:
-    return [file for name in _NAMES for file in visible(folder.glob(name)) if holds_deepfly3d(file)]
+    return [file for file in matching(folder, *_NAMES) if holds_deepfly3d(file)]
 
 
 @by_content

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.intrinsics import fault_of
 from mouselift.calibration.opencv_storage import matrix_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, content_of, matrices, no_variant, opencv_lens, shifted
@@ -34,7 +34,7 @@ def read_jarvis(path: Path, variant: str | None = None) -> Rig:
 
 def jarvis_files(folder: Path) -> list[Path]:
     """The yaml files of a folder that hold an intrinsicMatrix in FileStorage form."""
-    files = [file for file in visible([*folder.glob("*.yaml"), *folder.glob("*.yml")]) if file.is_file()]
+    files = [file for file in matching(folder, "*.yaml", "*.yml") if file.is_file()]
     return [file for file in files if b"intrinsicMatrix" in _begin_of(file)]
 
 

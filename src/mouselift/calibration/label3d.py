@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.dannce import rig_of
 from mouselift.calibration.dannce_files import RawCamera, load_mat, struct_fields
 from mouselift.calibration.rig import Rig, RigFormat, by_content
@@ -51,7 +51,7 @@ def _sizes(path: Path, content: dict[str, Any], count: int) -> list[tuple[int, i
 
 def find_label3d(folder: Path) -> list[Path]:
     """Sessions, not what Label3D exports for DANNCE."""
-    files = [file for file in visible(folder.glob("*[Ll]abel3[Dd]*.mat")) if not file.name.endswith("_dannce.mat")]
+    files = [file for file in matching(folder, "*label3d*.mat") if not file.name.lower().endswith("_dannce.mat")]
     try:
         return [file for file in files if holds_label3d(file)]
     except MissingExtraError:

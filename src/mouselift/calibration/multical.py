@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.rig import (
     Rig,
     RigCamera,
@@ -81,7 +81,7 @@ def _camera(path: Path, name: str, entry: Any, pose: Mapping[str, Any]) -> RigCa
 
 
 def find_multical(folder: Path) -> list[Path]:
-    return [file for file in visible(folder.glob("calibration*.json")) if holds_multical(file)]
+    return [file for file in matching(folder, "calibration*.json") if holds_multical(file)]
 
 
 @by_content

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching, visible
 from mouselift.calibration.opencv_storage import SUFFIXES, is_storage, storage_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, opencv_camera, unrolled
 from mouselift.errors import CalibrationError
@@ -151,7 +151,7 @@ def _parts(where: str, nodes: Mapping[str, Any], pair: tuple[str, str]) -> Pose:
 
 def _stereo(file: Path, nodes: Mapping[str, Any], said: tuple[str, ...]) -> Rig:
     """R and T may lie in extrinsics.* beside. The world is the first camera's."""
-    for beside in [None, *(p for p in visible(file.parent.glob("extrinsics.*")) if p != file and is_storage(p))]:
+    for beside in [None, *(p for p in matching(file.parent, "extrinsics.*") if p != file and is_storage(p))]:
         found = nodes if beside is None else storage_of(beside)
         if isinstance(found.get("R"), np.ndarray) and isinstance(found.get("T"), np.ndarray):
             break

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, matrices, no_variant, shifted
 from mouselift.errors import CalibrationError, MissingExtraError
 from mouselift.foreign import numbers
@@ -44,7 +44,7 @@ def read_pose_splatter(path: Path, variant: str | None = None) -> Rig:
 def find_pose_splatter(folder: Path) -> list[Path]:
     """None without h5py: other tools' files end in .h5 too."""
     try:
-        files = [file for suffix in ("h5", "hdf5") for file in visible(folder.glob(f"*.{suffix}"))]
+        files = matching(folder, "*.h5", "*.hdf5")
         return [file for file in files if holds_pose_splatter(file)]
     except MissingExtraError:
         return []

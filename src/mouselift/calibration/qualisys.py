@@ -13,7 +13,7 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content, content_of, image_size, opencv_lens
 from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, whole_numbers, xml_of
@@ -133,7 +133,7 @@ def _lens(fields: Mapping[str, str], variant: str | None) -> Lens:
 
 
 def find_qualisys(folder: Path) -> list[Path]:
-    return [file for name in ("*.qca.txt", "*.xml") for file in visible(folder.glob(name)) if holds_qualisys(file)]
+    return [file for file in matching(folder, "*.qca.txt", "*.xml") if holds_qualisys(file)]
 
 
 @by_content

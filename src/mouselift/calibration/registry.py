@@ -95,7 +95,7 @@ def rig_at(path: Path) -> tuple[str, Path]:
 def _format_of(file: Path) -> str:
     """By its content, else by its name; a whole name counts before a suffix."""
     patterns = [(pattern, name) for name, rig_format in FORMATS.items() for pattern in rig_format.names]
-    fits = [(pattern, name) for pattern, name in patterns if fnmatchcase(file.name, pattern)]
+    fits = [(pattern, name) for pattern, name in patterns if fnmatchcase(file.name.lower(), pattern.lower())]
     if not fits:
         suffixes = sorted({pattern[pattern.rindex(".") :] for pattern, _ in patterns})
         raise CaptureError(f"{file}: no rig format ends in {file.suffix!r}; expected {', '.join(suffixes)}")

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching
 from mouselift.calibration.anipose import camera_of
 from mouselift.calibration.rig import Rig, RigCamera, RigFormat, by_content
 from mouselift.errors import CalibrationError, MissingExtraError
@@ -85,7 +85,7 @@ def sessions_in(lines: Any, most: int = CALIBRATION_BYTES) -> Iterator[dict[str,
 def find_sleap(folder: Path) -> list[Path]:
     """None without h5py: most .slp hold no session."""
     try:
-        return [file for file in visible(folder.glob("*.slp")) if holds_sleap(file)]
+        return [file for file in matching(folder, "*.slp") if holds_sleap(file)]
     except MissingExtraError:
         return []
 

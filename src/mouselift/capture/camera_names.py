@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -49,8 +50,8 @@ class CameraNames:
         `only_regex`: where cam_regex decides, what it does not match has no camera, as in anipose.
         CaptureError where one part carries several names.
         """
-        parts = list(path.relative_to(self.folder).parts)
-        parts[-1] = _stem(path)
+        parts = [composed(part) for part in path.relative_to(self.folder).parts]
+        parts[-1] = composed(_stem(path))
         if self.project is not None:
             found = self.project.camera_in(parts[-1])
             if found is not None and found[0] in self.names:
@@ -58,7 +59,7 @@ class CameraNames:
             if only_regex:
                 return None
         for index in reversed(range(len(parts))):
-            matches = [(name, match) for name in self.names if (match := token(name).search(parts[index]))]
+            matches = _outermost([(name, match) for name in self.names if (match := token(name).search(parts[index]))])
             if len(matches) > 1:
                 listed = ", ".join(name for name, _ in matches)
                 raise CaptureError(f"{path}: carries the names of several cameras: {listed}; expected one")
@@ -83,6 +84,20 @@ class CameraNames:
         return f"cam_regex reads camera {found[0]!r}, which the rig does not have"
 
 
+def _outermost(matches: list[tuple[str, re.Match[str]]]) -> list[tuple[str, re.Match[str]]]:
+    """Without the names that are a word of another one there: "front left.mp4" is of "front left", not of "front"."""
+
+    def within(a: re.Match[str], b: re.Match[str]) -> bool:
+        return b.start() <= a.start() and a.end() <= b.end() and b.end() - b.start() > a.end() - a.start()
+
+    return [(name, match) for name, match in matches if not any(within(match, other) for _, other in matches)]
+
+
+def composed(name: str) -> str:
+    """In one of the two forms that letters such as \u00e4 have: macOS stores names of files in the other one."""
+    return unicodedata.normalize("NFC", name)
+
+
 def _stem(path: Path) -> str:
     return path.stem if path.is_file() else path.name
 
@@ -105,6 +120,7 @@ def token(name: str) -> re.Pattern[str]:
 
     A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things.
     """
+    name = composed(name)
     word = r"(?<![A-Za-z0-9])cam(?:era)?[_\-]?"
     if name.isdigit():
         return re.compile(rf"^{name}$|{word}{name}(?![A-Za-z0-9])", re.IGNORECASE)

@@ -26,6 +26,8 @@ LOG = logging.getLogger(__name__)
 MASK_JOB = "job.json"  # lies beside masks that `mouselift mask` made
 _SHARED = 0.5  # of a camera's image numbers are another camera's: less is no trigger's count
 _SPREAD = 1e5  # numbers for each image: more are steps of micro- or nanoseconds
+_SHORTEST = 0.05  # focal length / side: a fisheye lens that sees all round has 0.16 (side = 2 pi f)
+_LONGEST = 200.0  # a field of view of 0.3 degrees
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
@@ -178,10 +180,12 @@ def _camera(
                 f"{rig_camera.crop_size[0]}x{rig_camera.crop_size[1]}; set crop_offset to what holds for these images"
             )
     _check_pixels(f"{where}: {media.path}", media, rig_camera, entry.as_stored)
-    _check_size(f"{where}: {media.path}", size, crop, rig_camera)
+    tagged = entry.as_stored or not media.orientation.as_stored
+    _check_size(f"{where}: {media.path}", size, crop, rig_camera, tagged)
     x0, y0 = crop if crop is not None else (0, 0)
     calibrated = rig_camera.size if rig_camera.size is not None else (x0 + size[0], y0 + size[1])
     camera = replace(rig_camera.camera(calibrated), name=entry.name)
+    _check_focal(where, camera, rig_camera)
     files = entry.video, entry.images, entry.mask
     told = entry.mask_object, entry.mask_first, entry.as_stored, entry.image_runs
     return CaptureCamera(entry.name, camera, *files, entry.frame_offset, (x0, y0), *told), size
@@ -261,7 +265,21 @@ def _check_pixels(where: str, media: VideoInfo | ImageFolder, rig_camera: RigCam
     )
 
 
-def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera) -> None:
+def _check_focal(where: str, camera: Camera, rig_camera: RigCamera) -> None:
+    """CaptureError for a field of view that no lens has: of focal lengths that are not in pixels."""
+    shares = camera.fx / camera.width, camera.fy / camera.height
+    if min(shares) < _SHORTEST or max(shares) > _LONGEST:
+        unit = "the image's width and height" if max(camera.cx, camera.cy) <= 1 else "millimetres, or of another image"
+        raise CaptureError(
+            f"{where}: fx = {camera.fx:.4g}, fy = {camera.fy:.4g}, cx = {camera.cx:.4g}, cy = {camera.cy:.4g} "
+            f"({rig_camera.source}) of images {camera.width}x{camera.height}: no lens has such a field of view. "
+            f"Are they in units of {unit}? Write them in pixels"
+        )
+
+
+def _check_size(
+    where: str, size: tuple[int, int], crop: tuple[int, int] | None, rig_camera: RigCamera, tagged: bool
+) -> None:
     """The images' size against the calibrated one."""
     if rig_camera.size is None:
         return
@@ -281,6 +299,11 @@ def _check_size(where: str, size: tuple[int, int], crop: tuple[int, int] | None,
         if size[::-1] == rig_camera.size:
             cause = "turned by 90 degrees?"
             remedy = "Images are turned as their orientation tag says; as_stored = true leaves the tag aside."
+            if not tagged:
+                remedy = (
+                    "Its files have no orientation tag. Exchange the two numbers in the calibration if they stand for "
+                    "height and width; else turn the files, or calibrate again."
+                )
         raise CaptureError(f"{said}: {cause} {remedy}")
 
 

@@ -9,7 +9,7 @@ import re
 from pathlib import Path, PurePosixPath
 
 from mouselift.atomic import visible
-from mouselift.capture.camera_names import token
+from mouselift.capture.camera_names import composed, token
 from mouselift.errors import MaskError, UnreachableError
 from mouselift.media.array_masks import ARRAY_SUFFIXES, open_arrays
 from mouselift.media.coco_masks import open_coco, read_coco
@@ -56,7 +56,7 @@ def carries(names: tuple[str, ...], inside: str) -> bool:
 
     A number alone is the frame's, unless it is a folder.
     """
-    path = PurePosixPath(inside.replace("\\", "/"))
+    path = PurePosixPath(composed(inside).replace("\\", "/"))
     stem = "" if path.stem.isdigit() else path.stem
     return any(token(name).search(part) for name in names for part in (*path.parts[:-1], stem))
 
@@ -91,7 +91,7 @@ def _of_folder(path: Path, names: tuple[str, ...], chosen: int | str | None, as_
 
 def _without(names: tuple[str, ...], stem: str) -> str:
     for name in names:
-        stem = token(name).sub("", stem)
+        stem = token(name).sub("", composed(stem))
     return stem
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mouselift.atomic import visible
+from mouselift.atomic import matching, visible
 from mouselift.calibration.anipose_project import AniposeProject
 from mouselift.calibration.registry import rig_at, rigs_in
 from mouselift.dataset.layout import CAMERAS_FILE
@@ -85,7 +85,7 @@ def _rigs_at(place: Path, project: AniposeProject | None) -> list[tuple[str, Pat
     patterns = [*_CALIBRATION_FOLDERS, *([project.calibration_results] if project is not None else [])]
     places = dict.fromkeys([place, *(found for pattern in patterns for found in visible(place.glob(pattern)))])
     found = [one for here in places if here.is_dir() for one in rigs_in(here)]
-    return [*found, *(("dannce", file) for file in visible(place.glob("*_dannce.mat")))]
+    return [*found, *(("dannce", file) for file in matching(place, "*_dannce.mat"))]
 
 
 def _is_copy(one: tuple[str, Path], found: Sequence[tuple[str, Path]]) -> bool:
@@ -96,4 +96,4 @@ def _is_copy(one: tuple[str, Path], found: Sequence[tuple[str, Path]]) -> bool:
 
 
 def _is_label3d(one: tuple[str, Path]) -> bool:
-    return one[0] == "dannce" and one[1].name.endswith("_dannce.mat")
+    return one[0] == "dannce" and one[1].name.lower().endswith("_dannce.mat")

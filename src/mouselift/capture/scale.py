@@ -12,6 +12,7 @@ from mouselift.findings import Finding
 from mouselift.geometry.triangulation import meeting_point
 
 _MM = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+_IN_WORDS = {"um": "micrometres", "cm": "centimetres", "m": "metres"}
 # No subject or rig beyond these: a mite's silhouette is 0.2 mm across, a whale's 5 m (root of its area); a camera
 # is wider than 20 mm, so several do not fit round a subject nearer than that; calibrated rigs end with halls of 50 m.
 _SUBJECT_MM = (0.2, 5e3)
@@ -51,6 +52,10 @@ class Scale:
     def fits_squares(self) -> bool:
         """Could the unit be a square of the calibration board?"""
         return _SQUARES[0] <= self.distance < _SQUARES[1]
+
+    def fits_inches(self) -> bool:
+        low, high = _USUAL_DISTANCE_MM
+        return low <= self.distance * 25.4 <= high
 
     def findings(self) -> Iterator[Finding]:
         """A word where nothing that is filmed has this size in the declared unit."""
@@ -96,4 +101,7 @@ def declared_unit(cameras: Sequence[RigCamera]) -> tuple[str, str]:
     told = f"in mm cameras would be {three(scale.distance)} mm from where they look, which none can be"
     if scale.fits("m", usual=True) and not scale.fits_squares():
         return "m", f"{told}; in m it is usual"
-    return "unknown", f"{told}; metres, centimetres and squares of the calibration board are possible: set unit"
+    possible = [_IN_WORDS[unit] for unit in _IN_WORDS if scale.fits(unit)] + ["inches"] * scale.fits_inches()
+    squares = ["squares of the calibration board"] * scale.fits_squares()
+    known = " or ".join([*possible, *squares]) or "another unit"
+    return "unknown", f"{told}; {known} would do: say which by unit, or leave it unknown"

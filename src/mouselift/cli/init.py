@@ -5,13 +5,16 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
 from mouselift.cli.console import EXIT_OK, bold, emit_json, say
 from mouselift.cli.flags import Force, Json
 from mouselift.ranges import OptionalFrame
+
+if TYPE_CHECKING:
+    from mouselift.capture.capture import Capture
 
 _TOLD = 8  # keys of a former capture.toml that are named
 
@@ -72,6 +75,7 @@ class Init:
         changed = [] if kept is None else changed_keys(kept, target)
         capture = load_capture(target)
         missing = [camera.name for camera in capture.cameras if camera.mask is None]
+        open_ = None if any("TO DECIDE" in line for line in found.found) else _what_is_open(capture)
         if self.json:
             emit_json(
                 {
@@ -83,6 +87,7 @@ class Init:
                     "not_used": found.left,
                     "evidence": capture.evidence,
                     "without_masks": missing,
+                    "to_decide": open_,
                     "kept": None if kept is None else str(kept),
                     "changed": changed,
                 }
@@ -100,6 +105,8 @@ class Init:
         if kept is not None:
             had = f"; it had, or had otherwise: {first_few(changed, _TOLD)}" if changed else ""
             say(f"The former file is kept as {kept.name}{had}")
+        if open_ is not None:
+            say(bold("TO DECIDE"), f": {open_}")
         place = target.parent
         if capture.dataset is not None:
             given = shlex.quote(str(self.folder))
@@ -115,3 +122,17 @@ class Init:
         else:
             say(f"{word}: mouselift prepare {shlex.quote(str(place))} OUT")
         return EXIT_OK
+
+
+def _what_is_open(capture: Capture) -> str | None:
+    """What would stop the next command: files that do not belong together."""
+    from mouselift.capture.source import CaptureSource
+    from mouselift.errors import CaptureError, MaskError
+
+    if capture.dataset is not None:
+        return None
+    try:
+        CaptureSource(capture).close()
+    except (CaptureError, MaskError) as error:
+        return str(error)
+    return None
