@@ -277,3 +277,40 @@ def test_a_codec_that_nobody_knows_is_refused(make_video: MakeVideo, tmp_path: P
     path.write_bytes(written(make_video, BASES["mp4"]).read_bytes().replace(b"avc1", b"xxx1"))
     with pytest.raises(VideoError, match=r"a\.mp4: expected a codec"):
         probe(path)
+
+
+@pytest.mark.parametrize("kind", [("a.h264", "libx264", {"g": "12"}, "yuv420p"), ("a.mjpeg", "mjpeg", {}, "yuvj420p")])
+def test_a_stream_that_changes_its_size_is_refused_there(make_video: MakeVideo, tmp_path: Path, kind: Any) -> None:
+    """Two recordings glued together: no camera is calibrated for both."""
+    name, codec, options, pixels = kind
+    parts = [make_video(name, 20, codec, pixels, options, size) for size in ((96, 64), (128, 80))]
+    path = tmp_path / name
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    info = probe(path)
+    assert info.frames == 40
+    assert all(image is not None for _, image in VideoReader(info).read(range(0, 20, 3)))
+    with pytest.raises(VideoError, match=r"image 27 is 128x80, the first is 96x64: the size changes"):
+        list(VideoReader(info).read([3, 27]))
+
+
+def test_several_videos_in_a_file_are_counted(make_video: MakeVideo, tmp_path: Path) -> None:
+    source = make_video("one.mp4", count=12)
+    path = tmp_path / "two.mkv"
+    with av.open(str(source)) as read, av.open(str(path), "w") as out:
+        streams = [out.add_stream_from_template(read.streams.video[0]) for _ in range(2)]
+        for packet in read.demux(read.streams.video[0]):
+            if packet.size:
+                packet.stream = streams[0]
+                out.mux(packet)
+    assert probe(path).streams == 2
+    assert probe(source).streams == 1
+
+
+def test_an_edit_list_that_leaves_all_out_is_named(make_video: MakeVideo, tmp_path: Path) -> None:
+    data = bytearray(make_video("edited.mp4", options={"bf": "2"}).read_bytes())
+    entry = data.index(b"elst") + 12
+    data[entry : entry + 4] = bytes(4)  # its duration
+    path = tmp_path / "edited.mp4"
+    path.write_bytes(data)
+    with pytest.raises(VideoError, match="its edit list leaves all out: `ffmpeg -ignore_editlist 1"):
+        probe(path)

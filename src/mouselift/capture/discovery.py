@@ -349,7 +349,8 @@ def _mask_values(entries: Sequence[CameraEntry]) -> Iterator[str]:
 def _described(name: str, media: VideoInfo | ImageFolder, folder: Path) -> str:
     shown, size = relative(media.path, folder), f"{media.width}x{media.height}"
     if isinstance(media, VideoInfo):
-        return f"{name}: {shown}, {size}, {media.frames} frames"
+        which = f"; the first of {media.streams} videos in it" if media.streams > 1 else ""
+        return f"{name}: {shown}, {size}, {media.frames} frames{which}"
     return f"{name}: images in {shown}, {size}"
 
 

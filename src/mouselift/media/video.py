@@ -16,7 +16,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from mouselift.errors import UnreachableError
+from mouselift.errors import UnreachableError, VideoError
 from mouselift.media.images import require_readable
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import BROKEN_OFF, DECODER, VideoInfo
@@ -58,7 +58,8 @@ class VideoReader:
         """(number, image) for each wanted number; None where the file ends before it or it is damaged.
 
         Damage: a fault that the decoder reports spoils all that is decoded after it, up to the next access point.
-        UnreachableError where the file cannot be read, or is another one than was indexed.
+        UnreachableError where the file cannot be read, or is another one than was indexed. VideoError where an image
+        has another size than the first: no camera is calibrated for both.
         """
         table = self.info.packets
         inside = [frame for frame in wanted if 0 <= frame < self.info.frames]
@@ -67,7 +68,14 @@ class VideoReader:
         if self._drained:  # what the guess was wrong about is read from an access point again
             self._decoded = self._held = None
         for frame in wanted:
-            yield frame, self._image(frame) if 0 <= frame < self.info.frames else None
+            image = self._image(frame) if 0 <= frame < self.info.frames else None
+            if image is not None and (image.width, image.height) != (self.info.width, self.info.height):
+                raise VideoError(
+                    f"{self.info.path}: image {frame} is {image.width}x{image.height}, the first is "
+                    f"{self.info.width}x{self.info.height}: the size changes in the stream. Two recordings in one "
+                    "file? Cut it there"
+                )
+            yield frame, image
 
     def _nothing_follows(self, wanted: Sequence[int]) -> bool:
         """Whether the next image, as far from the last as that from the one before, is reached by a jump.

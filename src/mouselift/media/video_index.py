@@ -20,6 +20,7 @@ import numpy as np
 from av.container import InputContainer
 from av.error import FFmpegError
 from av.packet import Packet
+from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -77,6 +78,7 @@ class VideoInfo:
     packet_count: int
     orientation: Orientation = UPRIGHT  # applied to every image that is read
     aspect: float = 1.0  # width of a pixel / its height
+    streams: int = 1  # of video in the file, cover pictures left aside; the first is read
 
     def key_before(self, frame: int) -> int:
         return int(self.keys[max(int(np.searchsorted(self.keys, frame, side="right")) - 1, 0)])
@@ -275,7 +277,8 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
         require_readable(path, position)
         seen.whole = False  # a truncated file: what came before is good; `promised` tells that more was expected
     if not any(seen.shown):
-        raise VideoError(f"{path}: holds no image")
+        edited = "; its edit list leaves all out: `ffmpeg -ignore_editlist 1 -i in.mp4 -c copy out.mp4`"
+        raise VideoError(f"{path}: holds no image{edited if seen.times else ''}")
     return seen
 
 
@@ -305,6 +308,7 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
         packets=None,
         packet_count=count,
         aspect=float(stream.sample_aspect_ratio or 1.0),
+        streams=sum(not each.disposition & Disposition.attached_pic for each in container.streams.video),
     )
     entry = seen.starts[0] if seen.starts else 0
     # Where a container stores no order of presentation (AVI), FFmpeg takes that of decoding for it.
