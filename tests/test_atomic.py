@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.atomic import check_output, create_new, whole_file, write_whole
+from mouselift.atomic import check_output, create_new, same_files, whole_file, write_whole
 from mouselift.errors import OutputError
 
 
@@ -127,3 +127,12 @@ def test_what_a_killed_run_left_of_a_file_goes(tmp_path: Path) -> None:
         assert first.exists()
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"page.html", alive, left.replace("page.html", "other.html")}
+
+
+def test_what_is_no_file_equals_nothing_and_is_not_waited_for(tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "one/a").write_text("a")
+    os.mkfifo(tmp_path / "other/a")
+    assert not same_files(tmp_path / "one", tmp_path / "other")
+    assert not same_files(tmp_path / "other", tmp_path / "one")

@@ -20,11 +20,15 @@ from scipy.io import loadmat, savemat
 from mouselift.calibration.dannce_files import load_mat
 from mouselift.calibration.jarvis import read_jarvis
 from mouselift.calibration.safe_pickle import load_pickle
-from mouselift.errors import CalibrationError, DatasetError, VideoError
+from mouselift.capture.given import captures_given
+from mouselift.dataset.layout import find_samples
+from mouselift.errors import CalibrationError, CaptureError, DatasetError, VideoError
 from mouselift.foreign import doubles, json_of, numbers, toml_of, whole_numbers, yaml_of
-from mouselift.limits import IMAGE_SIDE, check_image_size, limited_bytes
+from mouselift.gaussians.ply import read_elements
+from mouselift.gaussians.read_splat import read_splat
+from mouselift.limits import IMAGE_BYTES, IMAGE_SIDE, LIST_BYTES, SPLATS_BYTES, check_image_size, limited_bytes
 from mouselift.media.images import read_image, read_values
-from mouselift.media.png import read_alpha, read_png
+from mouselift.media.png import read_alpha, read_png, up_filtered_steps
 from mouselift.media.polygons import filled
 
 MATRIX = """%YAML:1.0
@@ -284,3 +288,48 @@ def test_a_polygon_takes_little_more_than_its_mask() -> None:
     tracemalloc.stop()
     assert mask.sum() == 320_000
     assert peak < 3 * mask.nbytes
+
+
+def _larger(path: Path, size: int) -> Path:
+    """A file that takes no room on the disk."""
+    with path.open("wb") as stream:
+        stream.truncate(size + 1)
+    return path
+
+
+def test_files_larger_than_their_kind_are_not_read(tmp_path: Path) -> None:
+    image, splats = _larger(tmp_path / "a.png", IMAGE_BYTES), _larger(tmp_path / "a.ply", SPLATS_BYTES)
+    listed = _larger(tmp_path / "a.txt", LIST_BYTES)
+    with little_memory():
+        for read in (read_image, read_values):
+            with pytest.raises(VideoError, match="expected at most"):
+                read(image)
+        for read in (read_alpha, read_png):
+            with pytest.raises(DatasetError, match="expected at most"):
+                read(image)
+        for read, path in ((read_elements, splats), (read_splat, splats), (find_samples, listed)):
+            with pytest.raises(DatasetError, match="expected at most"):
+                read(path)
+        with pytest.raises(CaptureError, match="expected at most"):
+            captures_given([listed])
+
+
+def test_a_small_png_that_unpacks_to_much(tmp_path: Path) -> None:
+    """32 x 32 pixels in its header, 100 MB in its only chunk of data."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    rows = b"\2" + bytes(4 * 32)
+    header, end = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 6, 0, 0, 0)), chunk(b"IEND", b"")
+    parts = [b"\x89PNG\r\n\x1a\n", header, chunk(b"IDAT", zlib.compress(rows * 32)), end]
+    assert up_filtered_steps(b"".join(parts)) is not None
+    parts[2] = chunk(b"IDAT", zlib.compress(rows * 32 + bytes(100_000_000)))
+    with little_memory():
+        assert up_filtered_steps(b"".join(parts)) is None
+
+
+def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.png")
+    with pytest.raises(DatasetError, match="a pipe or a device"):
+        read_alpha(tmp_path / "a.png")

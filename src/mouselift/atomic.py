@@ -187,11 +187,17 @@ def same_files(one: Path, other: Path) -> bool:
     """Whether both folders hold the same names with the same bytes."""
     names = [{path.relative_to(folder) for path in folder.rglob("*")} for folder in (one, other)]
     try:
-        return names[0] == names[1] and all(
-            (one / name).is_dir() or (one / name).read_bytes() == (other / name).read_bytes() for name in names[0]
-        )
+        return names[0] == names[1] and all(_same(one / name, other / name) for name in names[0])
     except OSError:  # another process replaces it
         return False
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether both are folders, or files with the same bytes. A pipe, which another program put there, is neither."""
+    if one.is_dir() or other.is_dir():
+        return one.is_dir() and other.is_dir()
+    whole = one.is_file() and other.is_file() and one.stat().st_size == other.stat().st_size
+    return whole and one.read_bytes() == other.read_bytes()
 
 
 def synced(path: Path) -> tuple[int, int]:

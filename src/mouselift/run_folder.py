@@ -40,6 +40,7 @@ from mouselift.atomic import (
 )
 from mouselift.errors import DatasetError, OutputError
 from mouselift.foreign import json_as
+from mouselift.limits import LIST_BYTES, limited_bytes
 from mouselift.run_lines import MANIFEST, LineIndex, R, SampleFiles, end_last_line, lines_of
 from mouselift.run_lock import LOCK, lock_of
 
@@ -126,7 +127,7 @@ class RunFolder(Generic[R]):
     def _found(self) -> Any:
         """The identity of the run that the folder belongs to."""
         try:
-            return json_as(self._description.read_bytes(), dict)["identity"]
+            return json_as(limited_bytes(self._description, LIST_BYTES), dict)["identity"]
         except OSError as error:
             raise DatasetError(f"{self._description}: cannot be read: {error.strerror or error}") from None
         except (ValueError, KeyError) as error:

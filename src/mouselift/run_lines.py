@@ -58,7 +58,7 @@ def whole_lines(path: Path, record: type[R]) -> Iterator[R]:
 
 def lines_of(path: Path, needed: bool = False) -> Iterator[bytes]:
     """One line in memory at a time; none where there is no file, unless it is `needed`: an OSError then."""
-    if needed or path.exists():
+    if needed or path.is_file():
         with path.open("rb") as stream:
             yield from stream
 
@@ -90,7 +90,7 @@ class LineIndex:
 
     def __init__(self, paths: Sequence[Path]) -> None:
         keys, places = array("q"), array("q")
-        self._streams = [path.open("rb") for path in paths if path.exists()]
+        self._streams = [path.open("rb") for path in paths if path.is_file()]
         for number, stream in enumerate(self._streams):
             start = 0
             for line in stream:

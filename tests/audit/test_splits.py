@@ -108,3 +108,14 @@ def test_a_gap_that_cannot_be_kept_is_said() -> None:
     assert "quarter of a validation run" in found.message
     long = assign_roles(PrepareOptions(), range(10_000), 100.0)
     assert gap_finding(PrepareOptions(), long, 100.0) == []
+
+
+def test_a_list_that_is_a_link_out_of_the_dataset_is_not_quoted(tmp_path: Path) -> None:
+    """The audit's message, and a report's page, would hold its first line."""
+    (tmp_path / "private.txt").write_text("the password")
+    (tmp_path / "set").mkdir()
+    (tmp_path / "set/data_train.txt").symlink_to(tmp_path / "private.txt")
+    names, found = read_splits(tmp_path / "set")
+    assert names == {}
+    assert [finding.code for finding in found] == ["bad-list"]
+    assert "password" not in found[0].message

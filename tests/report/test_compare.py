@@ -12,7 +12,7 @@ from mouselift.audit.result import Verdict
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
-from mouselift.errors import CaptureError, FramingError
+from mouselift.errors import CaptureError, DatasetError, FramingError
 from mouselift.framing.framing import PRESETS
 from mouselift.report.compare import Comparison, WayResult, compare_framings, recommendation, source_of, ways
 from mouselift.report.options import CompareOptions
@@ -49,6 +49,31 @@ def test_exact_framings_pass_and_the_old_bug_fails(compared: Comparison) -> None
         assert way.clipped == 0
         assert way.tangency_px is not None
         assert way.tangency_px < 0.1 * found["legacy"].tangency_px
+
+
+def test_nothing_is_added_to_a_folder_of_others(compared: Comparison, capture: Path, tmp_path: Path) -> None:
+    options = CompareOptions(("per-view",), frames=(0,), size=SIZE)
+    for folder in (capture, tmp_path):
+        (folder / "compare.html").write_text("mine")
+        before = sorted(folder.iterdir())
+        with pytest.raises(DatasetError, match="which no comparison writes"):
+            compare_framings(source_of(capture), folder, options, workers=1)
+        assert sorted(folder.iterdir()) == before
+        assert (folder / "compare.html").read_text() == "mine"
+    (capture / "compare.html").unlink()
+
+
+def test_the_page_is_written_through_no_link(compared: Comparison, capture: Path, tmp_path: Path) -> None:
+    kept = Path(compared.out) / "compare.json"
+    data = kept.read_bytes()
+    (tmp_path / "thesis").write_text("mine")
+    kept.unlink()
+    kept.symlink_to(tmp_path / "thesis")
+    presets, also = ("per-view", "per-sample", "legacy"), ("look-at/focal/sample/distance",)
+    options = CompareOptions(presets, also, frames=(0, 2), size=SIZE)
+    compare_framings(source_of(capture), Path(compared.out), options, workers=1)
+    assert (tmp_path / "thesis").read_text() == "mine"
+    assert kept.read_bytes() == data
 
 
 def test_the_numbers_are_what_the_framings_hold_equal(compared: Comparison) -> None:

@@ -55,6 +55,14 @@ def test_page_says_what_the_run_did(folder: Path, tmp_path: Path) -> None:
     assert run(["report", str(folder), str(page)]) == 2  # never overwritten unasked
 
 
+def test_a_picture_that_is_a_link_out_of_the_run_is_not_shown(folder: Path, tmp_path: Path) -> None:
+    picture = folder / "validation/update_000040.jpg"
+    picture.rename(tmp_path / "private.jpg")
+    picture.symlink_to(tmp_path / "private.jpg")
+    assert run(["report", str(folder), str(tmp_path / "run.html")]) == 0
+    assert (tmp_path / "run.html").read_text(encoding="utf-8").count("data:image/jpeg") == 1
+
+
 def test_a_run_without_an_update_is_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "log.jsonl").write_bytes(b"")
     with pytest.raises(DatasetError, match=r"no update was made yet"):

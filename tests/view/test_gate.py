@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from mouselift.errors import MouseliftError
-from mouselift.view.gate import Gate, check_host
+from mouselift.view.gate import Gate, as_browsers_write, check_host
 
 viser = pytest.importorskip("viser")
 from websockets.exceptions import InvalidStatus  # noqa: E402  viser brings it
@@ -133,3 +133,25 @@ def test_which_hosts_a_wildcard_admits() -> None:
     assert gate.address.startswith("http://127.0.0.1:8080/")
     assert Gate("lab.example", 1).admits_host("LAB.example:1")
     assert not Gate("lab.example", 1).admits_host("127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("0", "0.0.0.0"),
+        ("127.1", "127.0.0.1"),
+        ("2130706433", "127.0.0.1"),
+        ("0x7f.1", "127.0.0.1"),
+        ("::ffff:127.0.0.1", "127.0.0.1"),
+        ("0:0:0:0:0:0:0:1", "::1"),
+        ("LOCALHOST", "localhost"),
+        ("192.168.1.5", "192.168.1.5"),
+        ("lab.example", "lab.example"),
+    ],
+)
+def test_the_printed_address_is_the_one_that_a_browser_asks_for(given: str, written: str) -> None:
+    assert as_browsers_write(given) == written
+
+
+def test_a_path_that_is_none_is_not_found(live: LiveView) -> None:
+    assert status(live, f"/{live.gate.token}/{'a' * 5000}") == 404

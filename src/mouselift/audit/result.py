@@ -16,6 +16,7 @@ from mouselift.errors import DatasetError
 from mouselift.findings import Finding, Severity
 from mouselift.foreign import json_as, numbers
 from mouselift.keypoints.off_mask import KeypointFacts
+from mouselift.limits import JSON_BYTES, limited_bytes
 
 Verdict = Literal["pass", "fail", "unknown"]
 VERDICTS: tuple[Verdict, ...] = ("pass", "fail", "unknown")  # a verdict's number in the columns is its place here
@@ -142,9 +143,9 @@ def encode_audit(audit: DatasetAudit) -> bytes:
 def read_audit(path: Path) -> DatasetAudit:
     """The inverse, from a file that `mouselift audit --out` wrote. DatasetError where it is none."""
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DatasetError(f"{path}: cannot be read: {error.strerror or error}") from None
+        data = limited_bytes(path, JSON_BYTES)
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     try:
         audit = json_as(data, DatasetAudit, _from_json)
         if audit.schema == SCHEMA:

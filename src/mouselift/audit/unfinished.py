@@ -9,6 +9,7 @@ import msgspec
 from mouselift.dataset.collection import COLLECTION, is_collection, read_collection
 from mouselift.findings import Finding
 from mouselift.foreign import first_few, json_as
+from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 
 _FILE = "dataset.json"
 _NAMED = 4  # recordings that a message names
@@ -56,6 +57,6 @@ def _described(dataset: Path) -> _Description:
     """Nothing where there is no such file, or it is another tool's."""
     file = dataset / _FILE
     try:
-        return json_as(file.read_bytes(), _Description) if file.is_file() else _Description()
+        return json_as(limited_bytes(file, CALIBRATION_BYTES), _Description) if file.is_file() else _Description()
     except ValueError:
         return _Description()

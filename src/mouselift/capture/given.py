@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mouselift.dataset.collection import CAPTURE_FILE, is_collection, read_collection
 from mouselift.errors import CaptureError
+from mouselift.limits import LIST_BYTES, limited_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -25,8 +26,7 @@ def captures_given(words: Sequence[str | Path]) -> list[Path]:
         elif is_one_capture(path):
             found.append(path)
         elif path.is_file():
-            lines = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8-sig").splitlines())
-            found += [path.parent / line for line in lines if line]
+            found += [path.parent / line for line in _listed(path)]
         else:
             found += _matching(str(word))
     counts = Counter(folder_of(path) for path in found)
@@ -41,6 +41,15 @@ def captures_given(words: Sequence[str | Path]) -> list[Path]:
 def is_one_capture(path: Path) -> bool:
     """Given by its folder or its capture.toml; not a pattern, a list or a collection."""
     return (path.is_dir() and not is_collection(path)) or (path.is_file() and path.suffix == ".toml")
+
+
+def _listed(path: Path) -> list[str]:
+    """The lines of a text file without comments. CaptureError where it is none: a video, say."""
+    try:
+        lines = limited_bytes(path, LIST_BYTES).decode("utf-8-sig").splitlines()
+    except ValueError as error:
+        raise CaptureError(f"{path}: expected a list of captures, one a line, got: {error}") from None
+    return [line for text in lines if (line := text.partition("#")[0].strip())]
 
 
 def _matching(pattern: str) -> list[Path]:

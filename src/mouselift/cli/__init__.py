@@ -12,9 +12,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     _open_streams()
     # Matrices here are small: BLAS threads would only wait for each other. NumPy reads this when it is loaded.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    from mouselift.cli.app import run
+    try:
+        from mouselift.cli.app import run
 
-    sys.exit(run(arguments))
+        code = run(arguments)
+    except KeyboardInterrupt:  # while modules are loaded
+        code = 130
+    sys.exit(code)
 
 
 def _open_streams() -> None:

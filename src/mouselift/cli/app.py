@@ -7,6 +7,7 @@ import difflib
 import io
 import logging
 import os
+import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
@@ -28,6 +29,7 @@ from mouselift.ranges import check_ranges
 
 LOG = logging.getLogger(__name__)
 
+_NARROWEST = 20  # columns: tyro 1.0 needs six
 _COMPLETION = "--tyro-print-completion"
 # Options before or after the verb; no `--no-json` beside `--json`.
 _PARSING = (tyro.conf.CascadeSubcommandArgs, tyro.conf.DisallowNone, tyro.conf.FlagCreatePairsOff)
@@ -86,6 +88,15 @@ class Call:
 def run(arguments: Sequence[str] | None = None) -> int:
     """Parse and run; every error ends as a paragraph on stderr and exit code 2. SystemExit only for a wrong usage."""
     given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _answered(given)
+    except MouseliftError as error:  # options that contradict one another, or a log file that cannot be written
+        return _said(error)
+    except OSError as error:  # the working directory was removed, say
+        return _said(_of_system(error))
+
+
+def _answered(given: list[str]) -> int:
     if "--version" in given or "-V" in given:
         say(f"mouselift {__version__}")
         return EXIT_OK
@@ -108,12 +119,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         name = word.split("=")[0].replace("_", "-")
         if word.startswith("--") and name[2:] and name not in known:
             return _wrong_usage(f"mouselift {verb} has no option {name}", name, sorted(known), f" {verb}")
-    try:
-        call = parsed(verb, rest)
-        with logging_to(call.logs):
-            return _carried_out(call, given)
-    except MouseliftError as error:  # options that contradict one another, or a log file that cannot be written
-        return _said(error)
+    if any(word in ("", f"{word.partition('=')[0]}=") for word in rest):
+        raise OptionError("an argument is empty: a variable of the shell without a value?")
+    call = parsed(verb, rest)
+    with logging_to(call.logs):
+        return _carried_out(call, given)
 
 
 def _verb(given: Sequence[str]) -> str | None:
@@ -165,15 +175,13 @@ def parsed(verb: str, rest: Sequence[str]) -> Call:
     cls = _class_of(verb)
     logs = ("logs", Annotated[Logs, INLINE], field(default_factory=Logs, kw_only=True))
     one = make_dataclass(cls.__name__, [logs], bases=(cls,), namespace={"__doc__": cls.__doc__})
+    if shutil.get_terminal_size().columns < _NARROWEST:  # where tyro's layout of its help never ends
+        os.environ["COLUMNS"] = str(_NARROWEST)
     found: Any = None
     with _defaults_trusted(), written():
-        try:
-            found = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
-        except SystemExit:
-            sys.stdout.flush()  # --help wrote there
-            raise
-    if found is None:  # the reader of --help had seen enough
-        raise SystemExit(EXIT_OK)
+        found = tyro.cli(one, prog=f"mouselift {verb}", args=rest, config=_PARSING)
+    if found is None:  # nobody reads the rest of its help, or of its words about a wrong usage
+        raise SystemExit(EXIT_OK if {"-h", "--help"} & {*rest} else EXIT_ERROR)
     check_ranges(found)
     _check_paths(found)
     return Call(found, found.logs)
@@ -219,7 +227,10 @@ def _carried_out(call: Call, given: list[str]) -> int:
         code = _said(error)
     except OSError as error:  # of a path that no reader or writer has a better word for
         LOG.debug("stopped by an error", exc_info=True)
-        code = _said(OutputError(f"{error.filename or 'a file'}: {why_not(error)}"))
+        code = _said(_of_system(error))
+    except MemoryError:
+        LOG.debug("stopped by an error", exc_info=True)
+        code = _said(MouseliftError("the memory does not suffice; close other programs, or take fewer --workers"))
     except KeyboardInterrupt:
         say("interrupted; what is finished is kept, and the same command goes on from it", error=True)
         code = EXIT_INTERRUPTED
@@ -230,6 +241,10 @@ def _carried_out(call: Call, given: list[str]) -> int:
         say(f"This is a defect of mouselift. Please report it (CONTRIBUTING.md) with {where}.", error=True)
     LOG.info("exit code %d", code)
     return code
+
+
+def _of_system(error: OSError) -> MouseliftError:
+    return OutputError(f"{error.filename or 'a file'}: {why_not(error)}")
 
 
 def _said(error: Exception) -> int:

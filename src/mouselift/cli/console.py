@@ -112,8 +112,10 @@ def written() -> Iterator[None]:
     """All that is written to stdout inside has left. A reader (head, less) may have seen enough: then the rest is not
     shown, and the command goes on to its answer. OutputError where stdout takes no more."""
     try:
-        yield
-        sys.stdout.flush()
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
     except BrokenPipeError:
         _silence(sys.stdout.fileno())
     except OSError as error:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from mouselift.cli.console import QUIET, printable
-from mouselift.errors import OutputError
+from mouselift.cli.console import QUIET, printable, say
+from mouselift.errors import OutputError, why_not
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,23 @@ class _OneLine(logging.Formatter):
         return printable(super().formatMessage(record))
 
 
+class _LogFile(logging.FileHandler):
+    """Where it cannot be written any more, it is said once, and the run goes on without it."""
+
+    _lost = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        if not self._lost:
+            self._lost = True
+            error = sys.exc_info()[1]
+            why = why_not(error) if isinstance(error, OSError) else error
+            say(f"warning: --log-file {self.baseFilename}: cannot be written: {why}. The run goes on", error=True)
+
+    def close(self) -> None:
+        with suppress(OSError):  # what is left in its buffer
+            super().close()
+
+
 @contextmanager
 def logging_to(logs: Logs) -> Iterator[None]:
     """The package's logger writes to stderr and the file inside this. OutputError where the file cannot be written."""
@@ -49,7 +66,7 @@ def logging_to(logs: Logs) -> Iterator[None]:
     handlers[0].setLevel(logs.level)
     if logs.log_file is not None:
         try:
-            handlers.append(logging.FileHandler(logs.log_file, encoding="utf-8", errors="backslashreplace"))
+            handlers.append(_LogFile(logs.log_file, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:
             raise OutputError(f"--log-file {logs.log_file}: cannot be written ({error.strerror})") from None
         handlers[1].setFormatter(_OneLine("%(asctime)s %(levelname)-7s %(name)s: %(message)s"))

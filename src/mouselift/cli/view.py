@@ -62,7 +62,7 @@ class View:
         with SplatView(*own, self.activated) if splats else LiveView(*own) as live:
             try:
                 say(f"Open {live.address}  (Ctrl-C ends it)")
-                if not is_loopback(self.host):
+                if not is_loopback(live.gate.host):
                     say(_NOT_ALONE.format(self.host), error=True)
                 if self.open:
                     webbrowser.open(live.address)

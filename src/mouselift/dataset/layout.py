@@ -13,7 +13,7 @@ from mouselift.dataset.collection import datasets_of, is_collection
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.errors import DatasetError, check_name
 from mouselift.foreign import short_text
-from mouselift.limits import PATH_CHARACTERS
+from mouselift.limits import LIST_BYTES, PATH_CHARACTERS, limited_bytes
 from mouselift.media.numbered_names import number_of
 
 LOG = logging.getLogger(__name__)
@@ -144,8 +144,8 @@ def lines_of(file: Path) -> list[tuple[int, str]]:
     """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it cannot be read, or a line is
     too long for a path."""
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = limited_bytes(file, LIST_BYTES).decode("utf-8-sig").splitlines()
+    except (OSError, ValueError) as error:
         raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
     out = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in out:

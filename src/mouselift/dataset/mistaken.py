@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.foreign import first_few, json_as
+from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 
 _CAMERAS_FILE = "opencv_cameras.json"
 _VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"}  # the commonest: only a hint follows
@@ -44,7 +45,7 @@ def what_it_is(path: Path) -> str:
 
 def _without_samples(path: Path) -> str:
     try:
-        complete = bool(json_as((path / "dataset.json").read_bytes(), dict)["complete"])
+        complete = bool(json_as(limited_bytes(path / "dataset.json", CALIBRATION_BYTES), dict)["complete"])
     except (OSError, ValueError, KeyError):
         complete = True
     if complete:

@@ -16,7 +16,7 @@ from mouselift.atomic import check_outside
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.collection import CAPTURE_FILE
-from mouselift.dataset.layout import LISTS, find_samples, listed_samples
+from mouselift.dataset.layout import LISTS, find_samples, lines_of, listed_samples
 from mouselift.errors import CaptureError, DatasetError, MouseliftError
 from mouselift.export.capture_scene import scene_of_frame
 from mouselift.export.options import ExportOptions, FormatName
@@ -180,7 +180,7 @@ def _lists(source: Path, names: list[str]) -> dict[str, list[str]]:
 
 
 def _filled(file: Path) -> bool:
-    return file.is_file() and bool(file.read_bytes().strip())
+    return file.is_file() and bool(lines_of(file))
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ import msgspec
 from mouselift import __version__
 from mouselift.atomic import whole_file
 from mouselift.dataset.collection import CAPTURE_FILE
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, split_samples
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, lines_of, split_samples
 from mouselift.dataset.mistaken import what_it_is
 from mouselift.dataset.remote import remote_url
 from mouselift.dataset.sample import Sample, read_sample
@@ -123,7 +123,7 @@ def _splits(source: Path) -> Iterator[tuple[str | None, list[Path]]]:
         return
     listed: set[Path] = set()
     for split, name in LISTS.items():
-        if (source / name).read_bytes().strip():  # a recording may leave nothing to validate on
+        if lines_of(source / name):  # a recording may leave nothing to validate on
             folders = split_samples(source, split)
             listed.update(folders)
             yield split, folders

@@ -16,6 +16,7 @@ import numpy as np
 
 from mouselift.errors import DatasetError
 from mouselift.foreign import repeated, short_text
+from mouselift.limits import SPLATS_BYTES, limited_bytes
 
 _TYPES = {
     "char": "i1", "int8": "i1", "uchar": "u1", "uint8": "u1", "short": "i2", "int16": "i2", "ushort": "u2",
@@ -66,9 +67,11 @@ class Ply:
 def read_elements(path: Path) -> Ply:
     """All elements. DatasetError: no .ply, a malformed header, cut short, or more content than the header says."""
     try:
-        data = path.read_bytes()
+        data = limited_bytes(path, SPLATS_BYTES)
     except OSError as error:
         raise DatasetError(f"{path}: expected a readable .ply of Gaussians, got: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from None
     lines, start = _header(data, path)
     order = _order(lines, path)
     elements = _elements(lines, path)

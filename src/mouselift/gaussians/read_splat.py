@@ -13,6 +13,7 @@ import numpy as np
 
 from mouselift.errors import DatasetError
 from mouselift.gaussians.splats import Splats, harmonics_of_colours, logits_of_levels
+from mouselift.limits import SPLATS_BYTES, limited_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -26,9 +27,11 @@ def read_splat(path: Path) -> Splats:
     no header that says what the file is), and for a part of a record.
     """
     try:
-        data = path.read_bytes()
+        data = limited_bytes(path, SPLATS_BYTES)
     except OSError as error:
         raise DatasetError(f"{path}: expected a readable .splat file, got: {error.strerror or error}") from None
+    except ValueError as error:
+        raise DatasetError(f"{path}: {error}") from None
     if len(data) % RECORD.itemsize:
         raise DatasetError(f"{path}: expected records of {RECORD.itemsize} bytes, got {len(data)} bytes; cut short?")
     table = np.frombuffer(data, dtype=RECORD)

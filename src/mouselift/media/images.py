@@ -21,7 +21,7 @@ from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
 from mouselift.errors import CaptureError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
-from mouselift.limits import check_image_size
+from mouselift.limits import IMAGE_BYTES, check_image_size, limited_bytes
 from mouselift.media.decoding import decoded_upright, size_of
 from mouselift.media.numbered_names import numbers_of
 from mouselift.media.orientation import UPRIGHT, Box, Orientation, of_image
@@ -313,7 +313,10 @@ def is_lossy(path: Path) -> bool:
 
 def _content(path: Path) -> bytes:
     with UnreachableError.reading(path):
-        return path.read_bytes() if path.is_file() else b""
+        try:
+            return limited_bytes(path, IMAGE_BYTES) if path.is_file() else b""
+        except ValueError as error:
+            raise VideoError(f"{path}: cannot be decoded as an image: {error}") from None
 
 
 def require_readable(path: Path, start: int = 0) -> None:

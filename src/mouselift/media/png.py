@@ -20,7 +20,7 @@ from zlib_ng import zlib_ng
 
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels, UInt8
 from mouselift.errors import DatasetError
-from mouselift.limits import IMAGE_PIXELS, check_image_size
+from mouselift.limits import IMAGE_BYTES, IMAGE_PIXELS, check_image_size, limited_bytes
 from mouselift.media.decoding import SIGNATURE, decoded, size_of
 from mouselift.media.images import eight_bits
 from mouselift.media.orientation import UPRIGHT, Orientation, of_image, turned_by_opencv
@@ -86,11 +86,12 @@ def up_filtered_steps(data: bytes) -> UInt8[Array, "h stride"] | None:
     if zlib_ng.crc32(memoryview(data)[_HEAD + 4 : end]) != struct.unpack(">I", data[end : end + 4])[0]:
         return None
     stride = 4 * width + 1
-    try:
-        raw = zlib_ng.decompress(memoryview(data)[_HEAD + 8 : end], bufsize=stride * height)
+    stream = zlib_ng.decompressobj()
+    try:  # one byte more shows whether there is more: a chunk of a megabyte may hold a gigabyte
+        raw = stream.decompress(memoryview(data)[_HEAD + 8 : end], stride * height + 1)
     except zlib_ng.error:  # pyright: ignore[reportGeneralTypeIssues] - the stub gives it no base class
         return None
-    if len(raw) != stride * height:
+    if len(raw) != stride * height or not stream.eof:
         return None
     rows = np.frombuffer(raw, dtype=np.uint8).reshape(height, stride)
     return rows[:, 1:] if (rows[:, 0] == _UP).all() else None
@@ -104,9 +105,11 @@ def read_png(path: Path) -> ImageRGBA:
 def content_of(path: Path, expected: str = "a readable image") -> bytes:
     """A file's bytes. DatasetError, with what was expected, where it cannot be read."""
     try:
-        return path.read_bytes()
+        return limited_bytes(path, IMAGE_BYTES)
     except OSError as error:
         raise DatasetError(f"{path}: expected {expected}, got: {error.strerror or error}") from None
+    except ValueError as error:  # a pipe, or larger than images are
+        raise DatasetError(f"{path}: {error}") from None
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from mouselift.calibration.facelift import camera_numbers, read_cameras_json
 from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
-from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples
+from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, lines_of
 from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import MOST_VIEWS, explain, in_order, problem_of
@@ -267,13 +267,7 @@ def _check(dataset: Path, out: Path, folders: Sequence[Path]) -> None:
 def _lists(dataset: Path) -> dict[str, list[str]]:
     """Sample names of the list files beside the dataset's samples, or of the list that was given."""
     files = [dataset] if dataset.is_file() else [dataset / name for name in LISTS.values()]
-    return {
-        file.name: [
-            Path(line.strip()).name for line in file.read_text(encoding="utf-8-sig").splitlines() if line.strip()
-        ]
-        for file in files
-        if file.is_file()
-    }
+    return {file.name: [Path(line).name for _, line in lines_of(file)] for file in files if file.is_file()}
 
 
 def _summary(dataset: Path, out: Path, records: Sequence[RepairRecord], shared: Cause | None) -> RepairSummary:

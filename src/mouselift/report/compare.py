@@ -12,6 +12,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.array_types import frozen
+from mouselift.atomic import visible, write_whole
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import load_profile
@@ -22,12 +23,14 @@ from mouselift.capture.source import masked_frames, open_source
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
-from mouselift.errors import FramingError, MaskError
+from mouselift.errors import DatasetError, FramingError, MaskError
+from mouselift.foreign import first_few
 from mouselift.framing.framing import PRESETS, Aim, Quantity, Scope, WorldScale
 from mouselift.media.png import read_png
 from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
+from mouselift.prepare.preparation import DESCRIPTION
 from mouselift.prepare.sample import Record
 from mouselift.prepare.selection import select_frames
 from mouselift.prepare.totals import PrepareSummary
@@ -38,6 +41,7 @@ from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.run_lines import read_manifest
 
 _TILE = 168
+_PAGES = ("compare.html", "compare.json")
 _DEFAULT = "per-sample"  # why: docs/guides/per-view-or-per-sample.md
 _SHOWN = 2  # instants on the contact sheets
 WORDS = {
@@ -142,6 +146,7 @@ def compare_framings(
     A stopped comparison goes on. Example: `compare_framings(load_capture(Path("mouse7")), Path("compared"))`
     """
     chosen = ways(options.presets, options.also, options.size)
+    _check_out(out, {way.name for way in chosen})
     profile = load_profile(options.profile).name
     frames = _frames(capture, options)
     results: list[WayResult] = []
@@ -155,13 +160,27 @@ def compare_framings(
             audit = audit_dataset(folder, wanted, engine=engine, progress=renamed(progress, f"audit {way.name}"))
             results.append(_result(way, folder, made, audit))
             sheets[way.name] = image_uri(_sheet(folder))
-    page = out / "compare.html"
+    page = out / _PAGES[0]
     found = Comparison(
         str(capture.path), str(out), list(frames), profile, results, str(page), *recommendation(results, profile)
     )
     render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)
-    (out / "compare.json").write_bytes(msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n")
+    write_whole(out / _PAGES[1], msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n", replace=True)
     return found
+
+
+def _check_out(out: Path, names: set[str]) -> None:
+    """DatasetError where the folder holds what no comparison writes: before anything is written in it."""
+    if not out.is_dir():
+        return  # `prepare` says what is wrong with a place where no folder can be made
+    there = visible(out.iterdir())
+    datasets = {path.name for path in there if path.name in names or (path / DESCRIPTION).is_file()}
+    strange = [path.name for path in there if path.name not in datasets and not (datasets and path.name in _PAGES)]
+    if strange:
+        raise DatasetError(
+            f"{out}: holds {first_few(strange, _SHOWN)}, which no comparison writes; expected a new folder, or one "
+            "that the same command began. Nothing was changed"
+        )
 
 
 def recommendation(results: Sequence[WayResult], profile: str) -> tuple[str | None, str]:

@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup
 
 from mouselift import __version__
+from mouselift.dataset.layout import is_file, lies_inside
 from mouselift.errors import DatasetError
 from mouselift.foreign import json_as
 from mouselift.limits import CALIBRATION_BYTES, limited_bytes
@@ -99,8 +100,15 @@ def _read_description(file: Path) -> tuple[_Description, _Config, dict[str, Any]
 
 def _pictures(folder: Path) -> list[tuple[int, str]]:
     """(update, picture), a few spread over the run. Files of other names are the user's."""
-    found = {int(p.stem[7:]): p for p in folder.glob("update_*.jpg") if p.stem[7:].isdecimal()}
-    return [(k, data_uri(found[k].read_bytes(), "image/jpeg")) for k in evenly_spaced(sorted(found), _SHOWN)]
+    found = {
+        int(p.stem[7:]): p
+        for p in folder.glob("update_*.jpg")
+        if p.stem[7:].isdecimal() and is_file(p) and lies_inside(folder, p)  # a link may lead to any file
+    }
+    return [
+        (k, data_uri(limited_bytes(found[k], CALIBRATION_BYTES), "image/jpeg"))
+        for k in evenly_spaced(sorted(found), _SHOWN)
+    ]
 
 
 def _lead(updates: Sequence[LogLine], validations: Sequence[LogLine], config: _Config, complete: bool) -> str:

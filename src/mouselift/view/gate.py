@@ -77,7 +77,10 @@ class Gate:
             if refused:
                 return connection.respond(http.HTTPStatus.FORBIDDEN, f"Refused: {refused}.\n")
             rest = request.path.lstrip("/")[len(self.token) :].lstrip("/")
-            response = serve_page(connection, dataclasses.replace(request, path=f"/{rest}"))
+            try:
+                response = serve_page(connection, dataclasses.replace(request, path=f"/{rest}"))
+            except (OSError, ValueError):  # a path that the system takes for none: too long
+                response = connection.respond(http.HTTPStatus.NOT_FOUND, "No such file.\n")
             if response is not None:
                 response.headers.update(_HEADERS)
             return response
@@ -138,6 +141,22 @@ def check_host(host: str) -> None:
             f"--host {host!r}: expected an address. 127.0.0.1 (the default): only this machine; 0.0.0.0: every network "
             "that this machine is in"
         )
+
+
+def as_browsers_write(host: str) -> str:
+    """`host` as it stands in the Host of a browser that opens it: 127.1 and 2130706433 are 127.0.0.1, names are small.
+
+    An IPv6 address that stands for an IPv4 one (::ffff:127.0.0.1) is that one: no server listens on the former.
+    """
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        try:
+            return socket.inet_ntoa(socket.inet_aton(host))
+        except (OSError, ValueError):
+            return host.lower()
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return str(mapped or address)
 
 
 def is_loopback(host: str) -> bool:

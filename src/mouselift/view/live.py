@@ -32,7 +32,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
 from mouselift.ranges import PORTS
 from mouselift.reconstruct.record import CAMERAS, SPLATS
-from mouselift.view.gate import Gate, check_host
+from mouselift.view.gate import Gate, as_browsers_write, check_host
 from mouselift.view.keypoints import drawn, keypoint_note
 from mouselift.view.scene import Scene, SceneCamera, colours_or_grey, on_ground, scene_of
 from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
@@ -53,6 +53,7 @@ class Served(contextlib.AbstractContextManager["Served"]):
 
     def __init__(self, count: int, first: int, host: str, port: int) -> None:
         check_host(host)
+        host = as_browsers_write(host)
         self.gate = Gate(host, free_port(host, port))
         viser = _viser()
         with contextlib.redirect_stdout(io.StringIO()), self.gate.installed():  # viser prints a banner
