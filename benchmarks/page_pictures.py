@@ -43,7 +43,7 @@ SETTLED, SCENE_SETTLED = 1.5, 12.0  # seconds; a live scene is drawn without a g
 
 @dataclass(frozen=True)
 class PageKind:
-    """A page, and the command that writes it. {data}: WORK/data, {out}: what this tree writes."""
+    """A page, and the commands that write it. {data}: WORK/data, {out}: what this tree writes."""
 
     command: str
     page: str  # in {out}; "": the command serves it
@@ -64,7 +64,11 @@ KINDS = {
         "--workers 1 --out {out}/evaluated",
         "evaluated/index.html",
     ),
-    "training": PageKind("train tiny_cpu {data}/demo/per-sample {out}/run --updates 20 --threads 1", "run/index.html"),
+    "training": PageKind(
+        "train tiny_cpu {data}/demo/per-sample {out}/run --updates 20 --threads 1; "
+        "report {out}/run {out}/training.html",
+        "training.html",
+    ),
     "masks": PageKind("mask {out}/capture --every {every} --workers 1", "capture/masks/contact_sheet.png"),
     "demo": PageKind("demo {out}/demo --workers 1", "demo/index.html"),
     "view": PageKind("view {data}/dataset --port 0", ""),
@@ -134,10 +138,11 @@ class Pictures:
                 served.wait()
             return
         if not (out / one.page).exists():
-            if kind == "masks" and not (out / "capture").exists():
+            if kind == "masks":
                 _copied(self.capture, out / "capture")
                 _mouselift(HERE, f"init {out}/capture --force")
-            _mouselift(tree, command)
+            for part in command.split("; "):
+                _mouselift(tree, part)
         yield (out / one.page).as_uri()
 
     def _shoot(self, browser: Browser, address: str, folder: Path, kind: str) -> None:
@@ -193,6 +198,7 @@ def _mouselift(tree: Path, arguments: str) -> None:
 
 def _copied(capture: Path, to: Path) -> None:
     """A capture's folder with links to its files; without masks and description, which commands write."""
+    shutil.rmtree(to, ignore_errors=True)  # of a run that was stopped
     to.mkdir(parents=True)
     for entry in capture.resolve().iterdir():
         if entry.name not in ("masks", "capture.toml"):

@@ -63,10 +63,21 @@ def test_the_figures_that_matter_are_on_the_first_screen(page: Page) -> None:
     assert page.run("document.querySelector('#means').getBoundingClientRect().top") < 900
 
 
-@pytest.mark.parametrize("width", [1280, 420])
-def test_no_sideways_scrolling(page: Page, width: int) -> None:
+@pytest.mark.parametrize("width", [1400, 400])
+def test_fits_every_screen_and_is_legible_in_both_themes(page: Page, width: int) -> None:
     page.size(width, 900)
-    assert page.run("document.documentElement.scrollWidth") <= width
+    assert page.faults() == []
+    heads = "[...document.querySelectorAll('.heads > span')].map(head => head.getBoundingClientRect().width)"
+    assert min(page.run(heads)) > 70, "a camera's name in one piece"
+    page.dark()
+    assert page.faults() == []
+
+
+def test_the_check_sees_what_is_cut_or_faint(page: Page) -> None:
+    page.size(400, 900)
+    page.run("document.querySelector('.lead').style = 'color: #aaa; width: 600px'")
+    said = page.faults()
+    assert [words.split(":")[0].split(" ")[0] for words in said] == ["the", "cut", "contrast"], said
 
 
 def test_columns_stand_above_their_images(page: Page) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import json
 import os
+import re
 import select
 import shutil
 import signal
@@ -66,7 +67,11 @@ def test_opens_clean_and_draws(local: Browser, served: tuple[str, subprocess.Pop
         assert [error for error in page.errors() if "WebGL" not in error and "GPU" not in error] == []
         assert all(url.startswith((address, "ws://127.0.0.1")) for url in page.requests())
         assert page.run("document.querySelectorAll('canvas').length") >= 1
-        assert "sample_" in page.run("document.body.innerText")
+        said = page.run("document.body.innerText")
+        assert "sample_" in said
+        assert "per-sample" in said, "the dataset's name heads the panel"
+        assert "1 of 3" in said
+        assert re.search(r"\nsample\s+1\s+3\n", said), "the slider counts from 1 too"
 
 
 @pytest.mark.slow

@@ -16,8 +16,6 @@ from mouselift.report.dataset_page import write_report
 if TYPE_CHECKING:
     from headless import Browser, Page
 
-WIDTHS = (1280, 420)
-
 
 @pytest.fixture(scope="module", params=["per-sample", "legacy"])
 def page_file(
@@ -57,10 +55,13 @@ def test_images_are_drawn(page: Page) -> None:
     assert page.run("document.querySelectorAll('.panel image').length") == 6
 
 
-def test_nothing_is_wider_than_the_screen(page: Page) -> None:
-    for width in WIDTHS:
-        page.size(width, 900)
-        assert page.run("document.documentElement.scrollWidth") <= width
+def test_fits_every_screen_and_is_legible_in_both_themes(page: Page) -> None:
+    for theme in ("light", "dark"):
+        if theme == "dark":
+            page.dark()
+        for width in (400, 1400):
+            page.size(width, 900)
+            assert page.faults() == []
 
 
 def test_another_views_tangents_by_keyboard(page: Page) -> None:
@@ -95,17 +96,59 @@ def test_scene_turns_by_keyboard(page: Page, tmp_path: Path) -> None:
     assert not np.array_equal(first, turned)
     page.key("Home", 36)
     assert np.array_equal(canvas_pixels(page, tmp_path), first)
+    page.key("End", 35)
+    assert not np.array_equal(canvas_pixels(page, tmp_path), first)
     assert page.errors() == []
 
 
+def drawn_share(page: Page, tmp_path: Path) -> float:
+    return float((canvas_pixels(page, tmp_path)[:, :, 3] > 0).mean())
+
+
+def test_scene_opens_on_the_animal_and_has_switches(page: Page, page_file: Path, tmp_path: Path) -> None:
+    for width in (400, 1400):
+        page.size(width, 900)
+        page.browser.wait(0.3)
+        for part in ("cameras", "images"):
+            page.run(f"document.querySelector('[data-show={part}]').click()")
+        page.browser.wait(0.3)
+        animal = drawn_share(page, tmp_path)
+        if page_file.stem == "per-sample":  # no hull of cameras that contradict one another is an animal
+            assert animal > 0.08, "large enough to be seen"
+            page.run("document.querySelector('[data-do=cameras]').click()")
+            page.browser.wait(0.3)
+            assert drawn_share(page, tmp_path) < animal / 2
+            page.run("document.querySelector('[data-do=animal]').click()")
+            page.browser.wait(0.3)
+            assert drawn_share(page, tmp_path) == pytest.approx(animal, rel=0.01)
+        page.run("document.querySelector('[data-show=hull]').click()")
+        page.browser.wait(0.3)
+        assert drawn_share(page, tmp_path) < animal / 2
+        for part in ("cameras", "images", "hull"):
+            page.run(f"document.querySelector('[data-show={part}]').click()")
+    assert page.errors() == []
+
+
+def test_names_in_the_scene_lie_apart(page: Page) -> None:
+    page.size(400, 900)
+    page.run("document.querySelector('[data-do=cameras]').click()")
+    page.browser.wait(0.3)
+    words = page.run(
+        "document.querySelector('.scene canvas').scene.words.map(w => [w.x - w.half, w.x + w.half, w.y - 13, w.y])"
+    )
+    assert len(words) >= 6
+    for k, (left, right, top, bottom) in enumerate(words):
+        assert not any(left < b and a < right and top < d and c < bottom for a, b, c, d in words[:k])
+
+
 def test_scene_puts_things_where_they_are(page: Page) -> None:
-    """The page's projection of the world's origin and of a camera, against the same projection in NumPy."""
+    """The page's projection of a camera, against the same projection in NumPy."""
     page.run("document.querySelector('.scene canvas').focus()")
     got = np.array(
         page.run(
             "(() => { const s = document.querySelector('.scene canvas').scene;"
             " return [s.azimuth, s.elevation, s.distance, s.focal, s.width, s.height,"
-            " ...s.project(s.data.cameras[1].centre), ...s.data.cameras[1].centre]; })()"
+            " ...s.project(s.data.cameras[1].centre), ...s.data.cameras[1].centre, ...s.target]; })()"
         )
     )
     azimuth, elevation, distance, focal, width, height = got[:6]
@@ -113,7 +156,7 @@ def test_scene_puts_things_where_they_are(page: Page) -> None:
     towards = np.array([ce * ca, ce * sa, se])  # from the subject to the eye; +Z up
     right = np.array([-sa, ca, 0.0])
     up = np.cross(towards, right)
-    p = got[9:]
+    p = got[9:12] - got[12:]
     depth = distance - towards @ p
     expected = [width / 2 + focal * (right @ p) / depth, height / 2 - focal * (up @ p) / depth, depth]
     np.testing.assert_allclose(got[6:9], expected, atol=1e-6)

@@ -24,7 +24,7 @@ from mouselift.inspect.rig import RecordedCamera, camera_facts, pair_facts, rig_
 from mouselift.inspect.sampled_frames import choose_frames
 from mouselift.inspect.subject_path import SubjectPosition, jump_findings, plane_normal
 from mouselift.progress import Step, unheard
-from mouselift.report.inspect_page import confirmed
+from mouselift.report.inspect_page import calibration_said
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
@@ -156,7 +156,7 @@ def test_exchanged_files_are_an_error_and_the_others_are_confirmed(record: Calla
     (finding,) = [f for f in found.findings if f.code == "views-disagree"]
     assert found.failed
     assert "the images of Camera2 and Camera5 may be exchanged" in finding.message
-    calibration = [line for line in confirmed(found) if line.startswith("Calibration")]
+    calibration = [line for line in calibration_said(found) if line.startswith("Calibration")]
     assert any("not confirmed for Camera2, Camera5:" in line for line in calibration)
 
 

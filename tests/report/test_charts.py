@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from mouselift.report.charts import Axis, bars, by_view, histogram, legend, number, over_frames, value_axis
+from mouselift.report.charts import _TOP, Axis, bars, by_view, histogram, legend, number, over_frames, value_axis
 
 
 def test_axis_places_values() -> None:
@@ -54,7 +54,17 @@ def test_a_limit_has_a_line_where_the_axis_says_and_words() -> None:
             assert points is not None
             medians = [float(point.split(",")[1]) for point in points.group(1).split()]
         assert drawn == [pytest.approx(sum(medians) / 2, abs=0.02)]
-        assert "at most: 2" in svg
+        assert "at most 2" in svg
+
+
+def test_a_limit_says_its_unit_and_lies_on_no_line() -> None:
+    frames, series = np.arange(9.0), {"a": np.full(9, 9.0)}
+    svg = str(over_frames(frames, series, "tangency, px RMS", limit=(3.0, "masks explain up to")))
+    note = next(part for part in ElementTree.fromstring(svg).iter() if part.get("class") == "note")
+    assert note.text == "dashed: masks explain up to 3 px"
+    assert float(note.get("y", "nan")) <= _TOP, "above the highest point that a line may have"
+    svg = str(by_view({"a": np.array([1.0])}, "tangency, px RMS", limit=(3.0, "masks explain up to")))
+    assert ">masks explain up to 3 px</text>" in svg
     assert 'class="limit"' not in str(by_view({"a": np.array([1.0])}, "px"))
 
 

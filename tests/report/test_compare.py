@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from mouselift.audit.result import Verdict
@@ -14,7 +15,7 @@ from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError, DatasetError, FramingError
 from mouselift.framing.framing import PRESETS
-from mouselift.report.compare import Comparison, WayResult, compare_framings, recommendation, source_of, ways
+from mouselift.report.compare import Comparison, WayResult, compare_framings, reasons, recommendation, source_of, ways
 from mouselift.report.options import CompareOptions
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
@@ -112,6 +113,11 @@ def test_one_framing_is_recommended_by_what_was_measured() -> None:
     assert nothing is None
     assert "no framing passes" in why
     assert "nothing says" in recommendation([made("per-view", "unknown")], "facelift")[1]
+
+
+def test_what_several_audits_say_is_said_once() -> None:
+    ways = [made("a"), made("b"), msgspec.structs.replace(made("c"), sentence="another")]
+    assert reasons(ways) == [(["a", "b"], "sentence"), (["c"], "another")]
 
 
 def test_the_page_marks_the_recommended_row(compared: Comparison) -> None:

@@ -155,6 +155,8 @@ def test_exchanged_views_show_the_gap_that_is_named(dataset: Path) -> None:
     gaps = [line.gap_px for panel in sheet.panels for line in panel.crossings[sheet.reference].lines]
     assert sheet.worst_px is not None
     assert max(gaps) >= sheet.worst_px / 2
+    named = sheet.names[sheet.reference] == sheet.worst_words.split("tangents of ")[1]
+    assert named != sheet.worst_words.endswith("; choose it"), "where it is not the one that is shown, it says so"
 
 
 def test_good_sample_has_no_red(dataset: Path) -> None:

@@ -9,7 +9,16 @@ import numpy as np
 from mouselift.inspect.inspect_capture import _LagAdvice
 from mouselift.inspect.subject_path import SubjectPosition
 from mouselift.report.charts import Chart
-from mouselift.report.inspect_page import name_places
+from mouselift.report.inspect_page import name_places, with_commands
+
+
+def test_command_lines_are_code() -> None:
+    assert (
+        with_commands("Next: mouselift prepare a/b.c OUT --every 5") == "Next: `mouselift prepare a/b.c OUT --every 5`"
+    )
+    said = with_commands("No masks. Next: mouselift mask x (or name masks in capture.toml), then inspect again.")
+    assert said == "No masks. Next: `mouselift mask x` (or name masks in capture.toml), then inspect again."
+    assert with_commands("so: mouselift mask x --stop 9 --force.") == "so: `mouselift mask x --stop 9 --force`."
 
 
 def test_names_of_cameras_lie_apart() -> None:

@@ -26,6 +26,35 @@ _FLAGS = (
     "--hide-scrollbars",
 )
 _TIMEOUT = 60.0
+_FAULTS = """(() => {
+  const out = [], wide = document.documentElement.clientWidth;
+  const all = document.documentElement.scrollWidth;
+  if (all > wide) out.push(`the page is ${all} px wide on a screen of ${wide} px`);
+  for (const e of document.querySelectorAll('h1, h2, h3, p, li, caption, figcaption')) {
+    const box = e.getBoundingClientRect();
+    if (box.width && (box.right > wide + 1 || box.left < -1)) out.push(`cut: ${e.innerText.slice(0, 60)}`);
+  }
+  const numbers = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const light = (c) => [0.2126, 0.7152, 0.0722].reduce((sum, weight, k) => {
+    const v = c[k] / 255;
+    return sum + weight * (v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+  }, 0);
+  const ground = (e) => {
+    for (; e; e = e.parentElement) {
+      const c = numbers(getComputedStyle(e).backgroundColor);
+      if (c.length === 3 || c[3] > 0.99) return c;
+    }
+    return [255, 255, 255];
+  };
+  for (const e of document.querySelectorAll('body *')) {
+    const own = [...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim());
+    if (!own || !e.getClientRects().length || e.closest('script, video, .panel svg')) continue;
+    const style = getComputedStyle(e), ink = numbers(e instanceof SVGElement ? style.fill : style.color);
+    const [a, b] = [light(ink), light(ground(e))].sort((x, y) => y - x), ratio = (a + 0.05) / (b + 0.05);
+    if (ratio < 4.5) out.push(`contrast ${ratio.toFixed(2)}: ${e.textContent.trim().slice(0, 60)}`);
+  }
+  return out;
+})()"""
 
 
 class Browser:
@@ -149,6 +178,10 @@ class Page:
         data = self.call("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": True})["data"]
         path.write_bytes(base64.b64decode(data))
         return path
+
+    def faults(self) -> list[str]:
+        """What does not fit the screen as it is, and text whose contrast is below 4.5."""
+        return self.run(_FAULTS)
 
     def errors(self) -> list[str]:
         """Uncaught exceptions, console errors and whatever the browser itself logs as one."""

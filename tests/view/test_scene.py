@@ -101,6 +101,22 @@ def test_hull_has_the_images_colours(sample: Sample) -> None:
         assert tuple(scene.hull.colours[nearest].tolist()) == (40 * k, 90, 200 - 30 * k)
 
 
+def test_the_animal_is_where_its_hull_is(sample: Sample) -> None:
+    scene = scene_of(sample)
+    assert scene.hull is not None
+    assert scene.subject is not None
+    middle, reach = scene.subject
+    points = scene.local(scene.hull.points)
+    assert np.linalg.norm(middle - (points.max(axis=0) + points.min(axis=0)) / 2) < 0.1 * reach
+    assert 0.8 < reach / np.linalg.norm(points - middle, axis=1).max() <= 1
+    far = np.concatenate([scene.hull.points, scene.hull.points[:1] + 50])  # a Gaussian that flies about
+    hull = replace(scene.hull, points=far, normals=np.zeros_like(far), colours=np.zeros((len(far), 3), np.uint8))
+    again = replace(scene, hull=hull).subject
+    assert again is not None
+    assert again[1] == pytest.approx(reach, rel=0.05)
+    assert replace(scene, hull=None).subject is None
+
+
 def test_contradiction_is_told(sample: Sample) -> None:
     views = []
     for k, view in enumerate(sample.views):  # some say that it lies higher, some lower, by more than its size

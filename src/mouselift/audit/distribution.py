@@ -107,8 +107,8 @@ def distribution_findings(distances: Sequence[RayDistance], profile: str) -> lis
         limit = LIMIT_DIRECTION if distance.component.startswith("direction") else LIMIT_NEAREST
         if distance.wasserstein > limit:
             text = (
-                f"rays: {distance.component} has mean {distance.mean:.2f} and deviation {distance.deviation:.2f}, in "
-                f"profile {profile} {distance.profile_mean:.2f} and {distance.profile_deviation:.2f} (Wasserstein "
+                f"rays: {distance.component} has mean {distance.mean:z.2f} and deviation {distance.deviation:.2f}, in "
+                f"profile {profile} {distance.profile_mean:z.2f} and {distance.profile_deviation:.2f} (Wasserstein "
                 f"distance {distance.wasserstein:.2f}, limit {limit})"
             )
             out.append(Finding.of("distribution", text, value=distance.wasserstein, limit=limit))

@@ -168,7 +168,7 @@ def by_view(
     chart.text(chart.width - 2, _HEAD - 6, "median", "end")
     chart.x_ticks(axis)
     if limit:
-        _limit_down(chart, axis, limit)
+        _limit_down(chart, axis, _limit_words(limit, label), limit[0])
     for index, (name, found) in enumerate(known.items()):
         y = _HEAD + (index + 0.5) * _ROW
         chart.text(
@@ -188,14 +188,18 @@ def by_view(
     return chart.svg()
 
 
-def _limit_down(chart: Chart, axis: Axis, limit: tuple[Real, str]) -> None:
+def _limit_words(limit: tuple[Real, str], label: str) -> str:
+    """Its meaning and value, in the label's unit (which stands after a comma)."""
+    unit = label.rpartition(", ")[2].split(" ")[0] if ", " in label else ""
+    return f"{limit[1]} {number(limit[0])} {unit}".rstrip()
+
+
+def _limit_down(chart: Chart, axis: Axis, words: str, value: Real) -> None:
     """A vertical line with its words, on the side of it that has more room."""
-    x = axis.at(limit[0])
+    x = axis.at(value)
     chart.line("limit", x, x, _HEAD - 2, chart.height - _BOTTOM)
     leftwards = x > (axis.start + axis.end) / 2
-    chart.text(
-        x + 3 if leftwards else x - 3, 12, f"{limit[1]}: {number(limit[0])}", "end" if leftwards else "start", "note"
-    )
+    chart.text(x + 3 if leftwards else x - 3, 12, words, "end" if leftwards else "start", "note")
 
 
 def over_frames(
@@ -218,7 +222,7 @@ def over_frames(
     y = _value_axis_of(known, chart, include=[limit[0]] if limit else [])
     if limit:
         chart.across(y.at(limit[0]), "limit")
-        chart.text(chart.width - _RIGHT, y.at(limit[0]) - 5, f"{limit[1]}: {number(limit[0])}", "end", "note")
+        chart.text(chart.width - _RIGHT, _TOP - 2, f"dashed: {_limit_words(limit, label)}", "end", "note")
     first, last = float(np.nanmin(frames)), float(np.nanmax(frames))
     x = Axis(first, max(last, first + 1), *chart.x_range, whole=True)
     chart.x_ticks(x)

@@ -164,7 +164,7 @@ def compare_framings(
     found = Comparison(
         str(capture.path), str(out), list(frames), profile, results, str(page), *recommendation(results, profile)
     )
-    render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets)
+    render_page("compare.html.j2", page, version=__version__, result=found, sheets=sheets, reasons=reasons(results))
     write_whole(out / _PAGES[1], msgspec.json.format(msgspec.json.encode(found), indent=1) + b"\n", replace=True)
     return found
 
@@ -213,6 +213,14 @@ def recommendation(results: Sequence[WayResult], profile: str) -> tuple[str | No
         f"{why}; it is the default, with {chosen.words}. `{nearest.name}` has rays nearer to the profile `{profile}` "
         f"({_rays(nearest):.3f} against {_rays(chosen):.3f}): try it beside, to fine-tune weights from there."
     )
+
+
+def reasons(results: Sequence[WayResult]) -> list[tuple[list[str], str]]:
+    """What the audits say, each sentence once with the framings that it is about."""
+    said: dict[str, list[str]] = {}
+    for way in results:
+        said.setdefault(way.sentence, []).append(way.name)
+    return [(names, sentence) for sentence, names in said.items()]
 
 
 def _rays(way: WayResult) -> float:

@@ -65,11 +65,12 @@ class Item:
 
     finding: Finding
     image: str  # data URI; "" where the finding names no view that can be shown
+    folder: str = ""  # the sample's
 
     @property
     def message(self) -> str:
         """Without the names of sample and camera, which stand above it."""
-        text = self.finding.message.removeprefix(f"{self.finding.sample}: ")
+        text = self.finding.message.removeprefix(f"{self.folder}/").removeprefix(f"{self.finding.sample}: ")
         return text.removeprefix(f"{self.finding.camera}: ")
 
 
@@ -156,6 +157,7 @@ def write_report(
         causes=[words for cause in audit.causes[:_MOST_CAUSES] if (words := _cause_words(cause, audit))],
         sheets=sheets,
         scenes=scenes,
+        scene_picks=[f"{scene['title']} ({scene['role']})" for scene in scenes],
         gap_limit=f"{GAP_LIMIT_PX:g}",
         groups=groups,
         whole=_whole(audit.findings),
@@ -259,7 +261,7 @@ def _finding_groups(audit: DatasetAudit, folders: dict[str, Path]) -> list[Group
                     if view.name == finding.camera:
                         image = image_uri(_tile(view, _THUMBNAIL))
                         images += 1
-            worst.append(Item(finding, image))
+            worst.append(Item(finding, image, str(folders.get(finding.sample or "", ""))))
         groups.append(Group(code, count.severity, count.samples, worst))
     return groups
 

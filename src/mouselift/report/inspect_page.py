@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         path_chart=_path_plan(found) if found.path is not None else "",
         residual_chart=residuals,
         area_chart=areas,
-        confirmed=confirmed(found),
+        next=with_commands(found.next),
+        lag_said=with_commands(found.lag_said),
+        calibration_said=calibration_said(found),
+        time_said=time_said(found),
         legend=legend([camera.name for camera in found.cameras]),
         lags={fact.camera: fact for fact in found.lag},
         keypoints=None if found.keypoints is None or found.keypoints.share is None else keypoint_table(found.keypoints),
@@ -71,8 +75,13 @@ def _sentence(found: Inspection) -> str:
     return f"Found: {', '.join(said)}."
 
 
-def confirmed(found: Inspection) -> list[str]:
-    """What the outlines confirm, and what nothing compared: a line each."""
+def with_commands(words: str) -> str:
+    """Command lines between backticks; they end with the text, or before a bracket."""
+    return re.sub(r"mouselift [a-z]+ [^`(]*[^`( .]", r"`\g<0>`", words)
+
+
+def calibration_said(found: Inspection) -> list[str]:
+    """What the outlines confirm of the calibration, and what nothing compared: a sentence each."""
     said: list[str] = []
     apart = {finding.camera for finding in found.findings if finding.code == "views-disagree"}
     if found.agreement is None:
@@ -89,7 +98,16 @@ def confirmed(found: Inspection) -> list[str]:
             )
         others = [name for name in found.agreement.camera_px if name not in near]
         if others:
-            said.append(f"Calibration, not confirmed for {', '.join(others)}: masks or cameras are off by more.")
+            said.append(
+                f"Calibration, not confirmed for {', '.join(others)}: half of their tangent planes miss by "
+                f"{GAP_LIMIT_PX:g} px of the source or more, as with rough masks or a wrong camera."
+            )
+    return said
+
+
+def time_said(found: Inspection) -> list[str]:
+    """Of the cameras' time, in the same way."""
+    said: list[str] = []
     for words, late in (("in step", False), ("late or early", True)):
         names = [fact.camera for fact in found.lag if fact.best is not None and bool(fact.best) == late]
         if names:

@@ -70,12 +70,18 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["code"] = with_code
+    environment.filters["unsigned_zero"] = unsigned_zero
     return environment
 
 
 def with_code(text: str) -> Markup:
     """What stands between backticks as <code>; all else as text, whatever it holds."""
     return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+
+
+def unsigned_zero(number: str) -> str:
+    """A formatted number; what rounds to nothing has no sign."""
+    return number.removeprefix("-") if not number.strip("-0.") else number
 
 
 def image_uri(image: ImageRGB) -> str:
@@ -94,6 +100,7 @@ def scene_json(scene: Scene) -> Markup:
     centre, in units of its radius. Hull points: base64 of little-endian int16 positions (32767 = `hull.extent`), int8
     normals (127 = 1; zero: not shaded) and uint8 colours.
     """
+    subject = scene.subject
     content = {
         "title": scene.title,
         "note": scene.note,
@@ -107,6 +114,7 @@ def scene_json(scene: Scene) -> Markup:
             }
             for camera in scene.cameras
         ],
+        "subject": None if subject is None else {"middle": _rounded(subject[0]), "reach": subject[1]},
         "hull": None if scene.hull is None else _hull(scene.hull, scene),
     }
     return Markup(json.dumps(content, separators=(",", ":")).replace("<", "\\u003c"))

@@ -122,7 +122,7 @@ def tangent_sheet(sample: Sample) -> TangentSheet:
     shown = max((abs(t.gap_px) for t in found if t.other == reference), default=0.0)
     if abs(worst.gap_px) >= GAP_LIMIT_PX and shown < abs(worst.gap_px) / 2:  # it would be hidden
         reference = worst.other
-    words = f"{names[worst.view]}, tangents of {names[worst.other]}"
+    words = f"{names[worst.view]}, tangents of {names[worst.other]}{'' if reference == worst.other else '; choose it'}"
     return TangentSheet(sample.id, names, reference, panels, abs(worst.gap_px), words)
 
 

@@ -40,24 +40,30 @@ from mouselift.view.splats import SplatCloud, cloud_of, splat_scene
 _BLUE = (10, 132, 255)
 _ROOT = "/sample"
 _KEYPOINT_COLOURS = {"on": (31, 160, 92), "off": (232, 17, 45), "unknown": (139, 143, 150)}
+_LOOKS = ("the animal", "all cameras")
+_FROM = np.array([0.61, -0.65, 0.45])  # of unit length, nearly
+_ALL = 0.8  # of a scene's radius: seen from _AWAY times as far, all cameras are in sight
+_AWAY = 3.0  # reaches of what is looked at
+_NEAR = 0.02  # of the distance: nothing before it is drawn
+_AXIS = 0.04  # thickness of an axis, of the animal's reach: it should not hide the animal
 _BALL = 0.008  # radius of a keypoint's ball, in a scene's radii
 
 
 class Served(contextlib.AbstractContextManager["Served"]):
     """A viser server with one scene at a time and a slider over `count` of them. A context manager; `close` ends it.
 
+    name: the page's title. It opens on the animal; buttons look at it again, or at all cameras.
+
     MissingExtraError where viser is not installed; MouseliftError where the address cannot be served.
     """
 
-    eye = (1.5, -1.6, 1.1)  # from where the scene's centre is first seen, in its radii
-
-    def __init__(self, count: int, first: int, host: str, port: int) -> None:
+    def __init__(self, name: str, count: int, first: int, host: str, port: int) -> None:
         check_host(host)
         host = as_browsers_write(host)
         self.gate = Gate(host, free_port(host, port))
         viser = _viser()
         with contextlib.redirect_stdout(io.StringIO()), self.gate.installed():  # viser prints a banner
-            self.server = viser.ViserServer(host=host, port=self.gate.port, verbose=False)
+            self.server = viser.ViserServer(host=host, port=self.gate.port, label=name, verbose=False)
         try:
             self._fill(count, first)
         except BaseException:
@@ -69,13 +75,25 @@ class Served(contextlib.AbstractContextManager["Served"]):
             raise _not_served(self.gate.host, self.gate.port, "another program has just taken it")
         self.gate.verify()
         self.server.scene.set_up_direction("+z")
-        self.server.initial_camera.position = self.eye
-        self.server.initial_camera.look_at = (0.0, 0.0, 0.0)
         self.words = self.server.gui.add_html("")
         if count > 1:
-            slider = self.server.gui.add_slider("sample", 0, count - 1, 1, first)
-            slider.on_update(lambda event: self.show(int(slider.value)))
-        self.show(first)
+            slider = self.server.gui.add_slider("sample", 1, count, 1, first + 1)
+            slider.on_update(lambda event: self._place(self.show(int(slider.value) - 1)))
+        looks = self.server.gui.add_button_group("look at", _LOOKS)
+        looks.on_click(lambda event: self._look(event.client.camera, looks.value))
+        self._place(self.show(first))
+        self._look(self.server.initial_camera, _LOOKS[0])
+
+    def _place(self, scene: Scene | None) -> None:
+        self._subject = None if scene is None else scene.subject
+
+    def _look(self, camera: Any, at: str) -> None:
+        """Turns one viewer's camera to the animal, or to the whole scene, from above and before it."""
+        middle, reach = (np.zeros(3), _ALL) if at != _LOOKS[0] or self._subject is None else self._subject
+        away = min(_AWAY * reach, _AWAY * _ALL)
+        camera.near = _NEAR * away
+        camera.look_at = middle
+        camera.position = middle + away * _FROM
 
     @property
     def address(self) -> str:
@@ -83,8 +101,8 @@ class Served(contextlib.AbstractContextManager["Served"]):
         return self.gate.address
 
     @abstractmethod
-    def show(self, index: int) -> None:
-        """Replace the scene by number `index`."""
+    def show(self, index: int) -> Scene | None:
+        """Replace the scene by number `index`, which is returned; None where it cannot be shown."""
 
     def clear(self) -> None:
         """Takes everything of the last scene away."""
@@ -110,9 +128,9 @@ class LiveView(Served):
         first = index_of(path, [folder.name for folder in self.folders], sample)
         self._boxes: dict[str, Any] = {}
         self._drawn: dict[str, Any] = {}
-        super().__init__(len(self.folders), first, host, port)
+        super().__init__(path.resolve().name, len(self.folders), first, host, port)
 
-    def show(self, index: int) -> None:
+    def show(self, index: int) -> Scene | None:
         """Replace the scene by that of sample number `index`."""
         folder = self.folders[index]
         sample = load_sample(folder, colours=True)
@@ -120,11 +138,12 @@ class LiveView(Served):
         if not sample.views:
             self._switches({})
             self.words.content = text(folder.name, ["None of its views can be shown; `mouselift audit` says why."])
-            return
+            return None
         scene = scene_of(sample)
         self._switches(draw(self.server.scene, scene))
         said = filter(None, (scene.note, keypoint_note(scene.keypoints)))
         self.words.content = text(scene.title, [f"{index + 1} of {len(self.folders)}", *said])
+        return scene
 
     def _switches(self, drawn: dict[str, Any]) -> None:
         """A box for each part that can be hidden; it keeps its state from sample to sample."""
@@ -157,8 +176,6 @@ class SplatView(Served):
     Errors as `Served`; DatasetError for files that hold no Gaussians, and cameras that cannot be read.
     """
 
-    eye = (0.75, -0.8, 0.55)  # before the cameras: the Gaussians are what is looked at
-
     def __init__(
         self,
         path: Path,
@@ -171,9 +188,9 @@ class SplatView(Served):
         self.activated: Activated | None = activated  # as `read_splats`
         names = [source.name for source in self.sources]
         first = 0 if is_file_of_splats(path) else index_of(path, names, sample)
-        super().__init__(len(names), first, host, port)
+        super().__init__(path.resolve().name, len(names), first, host, port)
 
-    def show(self, index: int) -> None:
+    def show(self, index: int) -> Scene:
         """Replace the scene by that of source number `index`."""
         source = self.sources[index]
         splats = read_splats(source.file, self.activated)
@@ -191,6 +208,7 @@ class SplatView(Served):
                 *(as_sentence(note) for note in splats.notes),
             ],
         )
+        return scene
 
 
 def text(title: str, paragraphs: Sequence[str]) -> str:
@@ -204,7 +222,8 @@ def draw(api: Any, scene: Scene) -> dict[str, Any]:
     """Adds a scene's nodes to a viser SceneApi, in `Scene.local` coordinates. Those that can be hidden, by name."""
     parts: dict[str, Any] = {}
     origin = scene.local(np.zeros((1, 3)))[0]
-    api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=0.004, position=origin)
+    thick = min(0.004, _AXIS * scene.subject[1]) if scene.subject is not None else 0.004
+    api.add_frame(f"{_ROOT}/axes", axes_length=0.3, axes_radius=thick, position=origin)
     api.add_grid(f"{_ROOT}/ground", width=1.2, height=1.2, cell_size=0.2, position=origin)
     if scene.hull is not None:
         parts["hull"] = api.add_point_cloud(

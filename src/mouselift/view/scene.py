@@ -81,6 +81,18 @@ class Scene:
         """World points about `centre`, in units of `radius`: what is drawn, whatever the world's unit."""
         return (points - self.centre) / self.radius
 
+    @property
+    def subject(self) -> tuple[Vector3, float] | None:
+        """(middle, reach) of the animal, in `local` coordinates: where a scene opens. None where there is no hull.
+
+        Nine points of ten: a few Gaussians may fly about.
+        """
+        if self.hull is None or not len(self.hull.points):
+            return None
+        points = self.local(self.hull.points)
+        middle = np.quantile(points, (0.05, 0.95), axis=0).mean(axis=0)
+        return middle, float(np.quantile(np.linalg.norm(points - middle, axis=1), 0.9))
+
 
 def scene_of(sample: Sample) -> Scene:
     """The scene of one sample."""
@@ -155,7 +167,10 @@ def _hull(
     hull = _hull_surface([view for view, _ in seen], centre, extent)
     if hull is None:
         return None, "No hull: no point of space lies inside all silhouettes. The cameras contradict each other."
-    return hull, f"Hull of {len(seen)} silhouettes: {len(hull.points):,} surface points, {hull.voxel:.3g} apart."
+    return (
+        hull,
+        f"Hull of {len(seen)} silhouettes: {len(hull.points):,} surface points, {hull.voxel:.3g} world units apart.",
+    )
 
 
 def _radius(camera: Camera, outline: Outline, centre: Vector3) -> float:

@@ -66,7 +66,8 @@ def splat_scene(title: str, splats: Splats, cameras: Sequence[tuple[Camera, Imag
     cloud = HullSurface(
         points, np.zeros_like(points), (colours * 255).round().astype(np.uint8), max(1.5 * size, 0.002 * radius)
     )
-    note = f"Centres of {len(points):,} of the {len(splats):,} Gaussians, those that show most."
+    few = f"{len(points):,} of the {len(splats):,} Gaussians, those that show most."
+    note = f"Centres of {few}" if len(points) < len(splats) else f"Centres of all {len(splats):,} Gaussians."
     images = [None if image is None else shrunk(image, IMAGE_SIDE) for _, image in cameras]
     placed = placed_cameras([camera for camera, _ in cameras], images, distances)
     return Scene(title, placed, cloud if len(points) else None, centre, radius, note)

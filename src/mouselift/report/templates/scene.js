@@ -3,20 +3,35 @@
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const ALL = 2.5; // radii of the scene, from where all cameras are seen
+  const FILL = 0.36; // of the canvas' smaller side, the animal's reach to each side of its middle
   const CELLS = 6; // an image is drawn as CELLS x CELLS pieces, each by an affine map: perspective to a fraction of a pixel
 
   class Scene {
     constructor(canvas, data) {
       this.canvas = canvas;
       this.context = canvas.getContext("2d");
-      this.home();
+      this.shown = { cameras: true, images: true, hull: true };
       this.load(data);
       this.listen();
-      new ResizeObserver(() => this.later()).observe(canvas);
+      new ResizeObserver(() => { if (!this.zoomed) this.fitted = false; this.later(); }).observe(canvas);
       matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.later());
     }
 
-    home() { this.azimuth = -0.9; this.elevation = 0.42; this.distance = 2.5; this.shift = [0, 0]; }
+    // On the animal, as large as fits well; or from so far that all cameras are seen.
+    home(all = false) {
+      this.azimuth = -0.9; this.elevation = 0.42; this.shift = [0, 0];
+      this.all = all || !this.data.subject;
+      this.target = this.all ? [0, 0, 0] : this.data.subject.middle;
+      this.fitted = this.zoomed = false;
+    }
+
+    fit() {
+      const reach = this.data.subject?.reach ?? 0;
+      const near = (this.focal * reach) / (FILL * Math.min(this.width, this.height));
+      this.distance = this.all ? ALL : Math.min(ALL, Math.max(near, 1.5 * reach));
+      this.fitted = true;
+    }
 
     load(data) {
       this.data = data;
@@ -35,6 +50,7 @@
         image.src = camera.image;
         return image;
       });
+      this.home(this.all);
       this.later();
     }
 
@@ -46,11 +62,11 @@
 
     // World (z up) to the canvas: [x, y, depth]; null behind the eye.
     project(p) {
-      const [x, y, z] = p;
+      const [x, y, z] = p.map((v, k) => v - this.target[k]);
       const ca = Math.cos(this.azimuth), sa = Math.sin(this.azimuth), ce = Math.cos(this.elevation), se = Math.sin(this.elevation);
       const right = -sa * x + ca * y, out = ca * x + sa * y;
       const up = ce * z - se * out, depth = this.distance - (ce * out + se * z);
-      if (depth < 0.05) return null;
+      if (depth < 0.02 * this.distance) return null;
       const scale = (this.focal / depth);
       return [this.width / 2 + this.shift[0] + right * scale, this.height / 2 + this.shift[1] - up * scale, depth];
     }
@@ -63,11 +79,14 @@
       c.setTransform(ratio, 0, 0, ratio, 0, 0);
       c.clearRect(0, 0, this.width, this.height);
       this.focal = Math.min(this.width, 1.5 * this.height) * 1.05;
+      if (!this.fitted) this.fit();
+      this.words = [];
       this.ground();
       // Painter's order: whole cameras and the hull as one body, farthest first.
-      const items = this.data.cameras.map((camera, k) => [this.project(camera.centre)?.[2] ?? -1, () => this.camera(camera, k)]);
-      items.push([this.distance, () => this.points()]);
+      const items = this.shown.cameras ? this.data.cameras.map((camera, k) => [this.project(camera.centre)?.[2] ?? -1, () => this.camera(camera, k)]) : [];
+      if (this.shown.hull) items.push([this.distance, () => this.points()]);
       items.sort((a, b) => b[0] - a[0]).forEach(([, paint]) => paint());
+      this.write();
     }
 
     line(a, b, colour, width = 1, dash = []) {
@@ -78,11 +97,21 @@
     }
 
     label(p, text, colour, dy = -6) {
-      const q = this.project(p), c = this.context;
-      if (!q) return;
-      c.font = "600 12px system-ui, sans-serif"; c.textAlign = "center";
-      c.lineWidth = 3; c.strokeStyle = css("--paper"); c.strokeText(text, q[0], q[1] + dy);
-      c.fillStyle = colour; c.fillText(text, q[0], q[1] + dy);
+      const q = this.project(p);
+      if (q) this.words.push({ text, colour, x: q[0], y: q[1] + dy });
+    }
+
+    // Over all else, each above those that it would lie on.
+    write() {
+      const c = this.context, placed = [], high = 14;
+      c.font = "600 12px system-ui, sans-serif"; c.textAlign = "center"; c.lineWidth = 3; c.strokeStyle = css("--paper");
+      this.words.sort((a, b) => b.y - a.y);
+      for (const word of this.words) {
+        word.half = c.measureText(word.text).width / 2 + 2;
+        while (placed.some((o) => Math.abs(o.y - word.y) < high && Math.abs(o.x - word.x) < o.half + word.half)) word.y -= high / 2;
+        placed.push(word);
+        c.strokeText(word.text, word.x, word.y); c.fillStyle = word.colour; c.fillText(word.text, word.x, word.y);
+      }
     }
 
     ground() {
@@ -102,7 +131,7 @@
     camera(camera, k) {
       const ink = css("--blue"), [a, b, , d] = camera.corners;
       camera.corners.forEach((corner) => this.line(camera.centre, corner, ink, 1));
-      if (this.images[k]?.complete && this.images[k].naturalWidth) this.image(this.images[k], camera.corners);
+      if (this.shown.images && this.images[k]?.complete && this.images[k].naturalWidth) this.image(this.images[k], camera.corners);
       camera.corners.forEach((corner, i) => this.line(corner, camera.corners[(i + 1) % 4], ink, 1.5));
       // A roof over the upper edge says which way the image stands.
       const roof = a.map((v, i) => (v + b[i]) / 2 - 0.18 * (d[i] - a[i]));
@@ -157,7 +186,7 @@
     }
 
     turn(da, de) { this.azimuth += da; this.elevation = Math.min(1.55, Math.max(-1.55, this.elevation + de)); this.later(); }
-    zoom(f) { this.distance = Math.min(12, Math.max(0.15, this.distance * f)); this.later(); }
+    zoom(f) { this.zoomed = true; this.distance = Math.min(12, Math.max(1.1 * (this.data.subject?.reach ?? 0.15), this.distance * f)); this.later(); }
 
     listen() {
       const held = new Map(), canvas = this.canvas;
@@ -182,7 +211,7 @@
       const keys = {
         ArrowLeft: () => this.turn(-0.1, 0), ArrowRight: () => this.turn(0.1, 0), ArrowUp: () => this.turn(0, 0.1),
         ArrowDown: () => this.turn(0, -0.1), "+": () => this.zoom(0.87), "=": () => this.zoom(0.87), "-": () => this.zoom(1.15),
-        Home: () => { this.home(); this.later(); },
+        Home: () => { this.home(); this.later(); }, End: () => { this.home(true); this.later(); },
       };
       canvas.addEventListener("keydown", (e) => {
         if (!keys[e.key] || e.ctrlKey || e.metaKey || e.altKey) return;
@@ -197,8 +226,9 @@
     const choose = (k) => { scene.load(blocks[k]); note.textContent = blocks[k].note; };
     note.textContent = blocks[0].note;
     box.querySelectorAll("input[type='radio']").forEach((input) => input.addEventListener("change", () => choose(Number(input.value))));
+    box.querySelectorAll("input[data-show]").forEach((input) => input.addEventListener("change", () => { scene.shown[input.dataset.show] = input.checked; scene.later(); }));
     box.querySelectorAll("button[data-do]").forEach((button) => button.addEventListener("click", () => {
-      ({ left: () => scene.turn(-0.25, 0), right: () => scene.turn(0.25, 0), in: () => scene.zoom(0.8), out: () => scene.zoom(1.25), home: () => { scene.home(); scene.later(); } })[button.dataset.do]();
+      ({ left: () => scene.turn(-0.25, 0), right: () => scene.turn(0.25, 0), in: () => scene.zoom(0.8), out: () => scene.zoom(1.25), animal: () => { scene.home(); scene.later(); }, cameras: () => { scene.home(true); scene.later(); } })[button.dataset.do]();
     }));
     canvas.scene = scene;
   });
