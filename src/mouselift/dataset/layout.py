@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from mouselift.dataset.collection import datasets_of, is_collection
 from mouselift.dataset.mistaken import what_it_is
-from mouselift.errors import DatasetError, check_name
+from mouselift.errors import DatasetError, UnreachableError, check_name
 from mouselift.foreign import short_text
 from mouselift.limits import LIST_BYTES, PATH_CHARACTERS, limited_bytes
 from mouselift.media.numbered_names import number_of
@@ -19,6 +19,7 @@ from mouselift.media.numbered_names import number_of
 LOG = logging.getLogger(__name__)
 
 CAMERAS_FILE = "opencv_cameras.json"
+_OF_THE_DRIVE = "lost+found"  # at the top of a file system, for root only
 LISTS = {"train": "data_train.txt", "val": "data_val.txt"}
 
 
@@ -76,12 +77,24 @@ def find_samples(path: Path) -> list[Path]:
         return [path]
     if is_collection(path):
         return [sample for dataset in datasets_of(path).values() for sample in find_samples(dataset)]
-    found = [file.parent for file in path.glob(f"*/{CAMERAS_FILE}") if not file.parent.name.startswith(".")]
+    with UnreachableError.reading(path), os.scandir(path) as entries:
+        names = sorted(entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir())
+    found = [path / name for name in names if _is_sample(path / name)]
     if not found:
         raise DatasetError(f"{path}: expected folders with {CAMERAS_FILE}, found none; {what_it_is(path)}")
     for folder in found:
         check_name(folder.name)
     return sorted(found, key=lambda folder: sample_order(folder.name))
+
+
+def _is_sample(folder: Path) -> bool:
+    """UnreachableError where it cannot be looked into: a sample that is passed over would be none of the dataset."""
+    try:
+        return (folder / CAMERAS_FILE).exists()
+    except OSError as error:
+        if folder.name == _OF_THE_DRIVE:
+            return False
+        raise UnreachableError.because(folder, f"cannot be looked into now ({error.strerror or error})") from error
 
 
 def sample_names(folders: Sequence[Path]) -> list[str]:

@@ -7,6 +7,7 @@ image's real size counts, not the `w` and `h` of its file. `read_sample` wants t
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,13 +29,14 @@ from mouselift.calibration.facelift import (
 )
 from mouselift.dataset.alpha_checks import inverted
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
-from mouselift.errors import CalibrationError, DatasetError
+from mouselift.errors import CalibrationError, DatasetError, UnreachableError
 from mouselift.findings import Details, Finding
 from mouselift.foreign import first_few, is_whole, json_of, repeated, short
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.keypoints.keypoints import SampleKeypoints
 from mouselift.media.decoding import SIGNATURE
+from mouselift.media.images import require_readable
 from mouselift.media.numbered_names import number_of
 from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
@@ -174,7 +176,9 @@ def _png_size(file: Path) -> tuple[int, int] | None:
 
 
 def load_sample(folder: Path, colours: bool = False, *, name: str | None = None) -> Sample:
-    """Reads one sample folder, of any tool. What is wrong with its files is in `Sample.findings`; nothing is raised.
+    """Reads one sample folder, of any tool. What is wrong with its files is in `Sample.findings`.
+
+    UnreachableError where one of them cannot be read now; nothing else is raised.
 
     Views whose camera cannot exist are left out; those without a usable silhouette give their camera to
     `Sample.unseen`. colours: keep the images' colours in `View.colours` (slower by a decode a view). name: of the
@@ -184,6 +188,7 @@ def load_sample(folder: Path, colours: bool = False, *, name: str | None = None)
     try:
         content = read_sample_file(file)
     except CalibrationError as error:
+        _require_reachable(file)
         broken = Finding.of("bad-file", str(error), sample=name)
         return Sample(name, (), number_of(name), folder, findings=(broken,))
     record, preset = _own_record(content)
@@ -285,11 +290,13 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
     if misplaced and not lies_inside(folder, path):
         return blank
     if not is_file(path):
+        _require_reachable(path)
         note("missing-image", "no such image")
         return blank
     try:
         image = read_alpha(path)
     except DatasetError as error:
+        _require_reachable(path)
         note("bad-image", str(error).removeprefix(f"{path}: "))
         return blank
     if (image.width, image.height) != (camera.width, camera.height):
@@ -299,6 +306,7 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
     try:
         alpha, shown = _silhouette(image, path, note), read_colours(path) if colours else None
     except DatasetError as error:  # its header is whole, its colours are not
+        _require_reachable(path)
         note("bad-image", str(error).removeprefix(f"{path}: "))
         return replace(blank, camera=camera)
     if image.width != image.height:
@@ -312,6 +320,20 @@ def _load_view(name: str, folder: Path, entry: ViewEntry, findings: list[Finding
     if alpha is None:
         return replace(blank, camera=camera)
     return View(camera.name, camera, alpha, shown, None, path, image.digest)
+
+
+def _require_reachable(path: Path) -> None:
+    """UnreachableError where a file cannot be read now: what is there and damaged, or is not there, is a finding."""
+    try:
+        there = path.is_file()
+    except ValueError:  # no path
+        return
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            return
+        raise UnreachableError.because(path, f"cannot be read now ({error.strerror or error})") from error
+    if there:
+        require_readable(path)
 
 
 def _image_path(folder: Path, file_path: str) -> tuple[Path, str]:
