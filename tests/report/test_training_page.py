@@ -4,38 +4,18 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
-import numpy as np
 import pytest
 
 from mouselift.cli.app import run
 from mouselift.errors import DatasetError
-from mouselift.media.encode import encode_jpeg
 from mouselift.report.training_page import write_training_page
 from mouselift.train.log import LogLine, append_log
+from training_run import training_run
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    out = tmp_path / "runs" / "<b>mouse</b>"
-    (out / "validation").mkdir(parents=True)
-    config = {"recipe": "tiny_cpu", "updates": 40, "hold_out": ["top"], "losses": {"l2": 1.0, "ssim": 0.0}}
-    dataset = {"train": {"samples": 90, "sha256": "x"}, "val": {"samples": 10, "sha256": "y"}}
-    said = {"identity": {"config": config, "dataset": dataset}, "complete": True}
-    said["summary"] = {"warnings": ["update 30: view left is 7 times worse than the others"]}
-    (out / "train.json").write_bytes(msgspec.json.encode(said))
-    for update in range(1, 41):
-        loss = 1.0 / update
-        line = LogLine(update=update, loss=loss, parts={"l2": loss}, views={"left": loss, "right": 2 * loss})
-        line.norm, line.seconds, line.waited, line.taken = loss, 0.5, 0.05, update != 7
-        append_log(out, line)
-        if update % 20 == 0:
-            append_log(
-                out, LogLine(update=update, kind="validation", psnr=10.0 + update / 10, iou=0.5, views={"top": 1.0})
-            )
-            image = encode_jpeg(np.full((8, 16, 3), 200, dtype=np.uint8), 90)
-            (out / "validation" / f"update_{update:06d}.jpg").write_bytes(image)
-    return out
+    return training_run(tmp_path / "runs" / "<b>mouse</b>")
 
 
 def test_page_says_what_the_run_did(folder: Path, tmp_path: Path) -> None:
@@ -44,12 +24,15 @@ def test_page_says_what_the_run_did(folder: Path, tmp_path: Path) -> None:
     text = page.read_text(encoding="utf-8")
     for words in (
         "40 of 40 updates of recipe tiny_cpu, finished", "14.00 dB", "at update 40", "10.0 %", "left is 7 times worse",
-        "update 20", "update 40", "Held out: top", "90 samples", "l2 1.0",
+        "update 20", "update 40", "Held out: top", "90 samples", "1 sample<", "l2 1.0", "<td>no</td>",
+        "<td>\N{EN DASH}</td>",
     ):  # fmt: skip
         assert words in text
     assert text.count("data:image/jpeg") == 2
     assert text.count('<svg class="chart"') == 4
     assert "ssim 0.0" not in text
+    assert "<code>mouselift reconstruct DATASET OUT --checkpoint" in text
+    assert "best.safetensors" in text
     assert "<b>mouse</b>" not in text  # a folder's name is text
     assert "http" not in text.replace("http://www.w3.org", "")
     assert run(["report", str(folder), str(page)]) == 2  # never overwritten unasked

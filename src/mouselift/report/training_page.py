@@ -5,6 +5,7 @@ Read from the run's folder alone; torch is not needed.
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,11 @@ from mouselift.dataset.layout import is_file, lies_inside
 from mouselift.errors import DatasetError
 from mouselift.foreign import json_as
 from mouselift.limits import CALIBRATION_BYTES, limited_bytes
+from mouselift.reconstruct.record import counted
 from mouselift.report.charts import legend, over_frames
 from mouselift.report.page import Fact, data_uri, render_page
 from mouselift.sampling import evenly_spaced
-from mouselift.train.log import DESCRIPTION, LOG, PICTURES, LogLine, read_log
+from mouselift.train.log import BEST, DESCRIPTION, LAST, LOG, PICTURES, LogLine, read_log
 
 _SHOWN = 6  # pictures of held-out views, spread over the run
 
@@ -46,12 +48,13 @@ def write_training_page(run: Path, page: Path) -> None:
         version=__version__,
         lead=_lead(updates, validations, config, said.complete),
         facts=_facts(updates, validations),
+        next=_next(run, bool(validations)),
         charts=_charts(updates, validations),
         pictures=_pictures(run / PICTURES),
         held_out=", ".join(config.hold_out),
         warnings=said.summary.warnings,
         config=[(key, _short(value)) for key, value in sorted(every.items())],
-        dataset=[(key, f"{part.samples:,} samples") for key, part in said.identity.dataset.items()],
+        dataset=[(key, counted(part.samples, "sample")) for key, part in said.identity.dataset.items()],
     )
 
 
@@ -163,7 +166,20 @@ def _values(values: Sequence[float | None]) -> np.ndarray:
     return np.array([np.nan if value is None else value for value in values], dtype=float)
 
 
+def _next(run: Path, validated: bool) -> str:
+    """What the run's weights are for."""
+    weights = run / (BEST if validated else LAST)
+    if not weights.is_file():
+        return ""
+    which = "best" if validated else "last"
+    return f"Its {which} weights in 3D: `mouselift reconstruct DATASET OUT --checkpoint {shlex.quote(str(weights))}`"
+
+
 def _short(value: object) -> str:
+    if value is None or value in ("", [], {}):
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, dict):
         return ", ".join(f"{key} {inner}" for key, inner in value.items() if inner not in (0, 0.0, None, []))
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -12,6 +12,7 @@ from mouselift.atomic import write_whole
 from mouselift.run_lines import as_lines, whole_lines
 
 DESCRIPTION, LOG = "train.json", "log.jsonl"
+LAST, BEST = "last.safetensors", "best.safetensors"  # weights
 PICTURES = "validation"  # folder in the run's
 
 

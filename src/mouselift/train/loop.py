@@ -30,7 +30,7 @@ from mouselift.train.facelift_file import FACELIFT, write_facelift_file
 from mouselift.train.gradients import BatchLosses, add_gradients
 from mouselift.train.guard import Watch, check_cameras
 from mouselift.train.identity import identity, note_start, split, training_list
-from mouselift.train.log import DESCRIPTION, PICTURES, LogLine, append_log, cut_log, read_log
+from mouselift.train.log import BEST, DESCRIPTION, LAST, PICTURES, LogLine, append_log, cut_log, read_log
 from mouselift.train.losses import Losses
 from mouselift.train.memory import check_card
 from mouselift.train.optimiser import Optimiser, freeze
@@ -38,7 +38,7 @@ from mouselift.train.options import TrainOptions
 from mouselift.train.perceptual import PerceptualLoss, vgg_weights
 from mouselift.train.ranks import Ranks, started, whole
 from mouselift.train.samples import batches_from
-from mouselift.train.state import BEST, LAST, RunState, load_state, save_state, save_weights
+from mouselift.train.state import RunState, load_state, save_state, save_weights
 from mouselift.train.trackers import Tracker, trackers
 from mouselift.train.validate import validate
 from mouselift.train.views import held_out, training_views, validation_views

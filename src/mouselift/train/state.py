@@ -26,7 +26,6 @@ from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import merged_state
 
 STATE = "state.pt"
-LAST, BEST = "last.safetensors", "best.safetensors"
 
 
 @dataclass
