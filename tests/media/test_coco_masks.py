@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -131,6 +132,35 @@ def test_categories_and_parts(tmp_path: Path) -> None:
     both = chosen.read(1)
     assert both is not None
     assert int((both > 0).sum()) == 60
+
+
+@pytest.mark.parametrize("method", [cv2.CHAIN_APPROX_NONE, cv2.CHAIN_APPROX_SIMPLE])
+@pytest.mark.parametrize("seed", range(5))
+def test_what_find_contours_traced_comes_back_whole(method: int, seed: int) -> None:
+    """Its corners are pixels of the subject: taken for points, the mask would lack half a pixel all round."""
+    noise = np.random.default_rng(seed).normal(size=(60, 80)).astype(np.float32)
+    mask = (cv2.GaussianBlur(noise, (0, 0), 4) > 0.03).astype(np.uint8)
+    outlines, _ = cv2.findContours(mask, cv2.RETR_EXTERNAL, method)
+    filled_up = cv2.drawContours(np.zeros_like(mask), outlines, -1, 1, cv2.FILLED)  # COCO's polygons have no holes
+    found = drawn([outline.ravel().tolist() for outline in outlines], 60, 80)
+    np.testing.assert_array_equal(found, filled_up > 0)
+
+
+def test_outlines_that_go_along_pixels_or_were_clicked_are_points() -> None:
+    stairs = [0, 0, 4, 0, 4, 4, 8, 4, 8, 8, 12, 8, 12, 12, 0, 12]
+    clicked = [2, 2, 12, 2, 17, 7, 17, 12, 12, 17, 2, 17, 1, 9, 1, 5]
+    for polygon in (stairs, clicked):
+        np.testing.assert_array_equal(drawn([polygon], H, W), filled(polygon, H, W))
+
+
+def test_specks_beside_the_subject_cost_nothing(tmp_path: Path) -> None:
+    mark = square(1)
+    mark["segmentation"] = [*mark["segmentation"], [3, 3], [3, 3, 4, 4]]
+    found = open_coco(write(tmp_path / "m.json", document(["1.png"], [mark])), EVERY).read(1)
+    plain = open_coco(write(tmp_path / "n.json", document(["1.png"], [square(1)])), EVERY).read(1)
+    assert found is not None
+    assert plain is not None
+    np.testing.assert_array_equal(found, plain)
 
 
 @pytest.mark.parametrize(

@@ -21,9 +21,10 @@ from mouselift.limits import JSON_BYTES, check_image_size, limited_bytes
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.numbered_names import numbers_of
-from mouselift.media.polygons import filled, from_runs
+from mouselift.media.polygons import filled, from_runs, is_traced, traced
 
 _HASH = re.compile(r"\.rf\.\w+$")  # behind the name, by Roboflow: cam1_000012_png.rf.3f2a1b.jpg
+_SPECKS = (2, 4)  # numbers of one or two corners, as a tracer gives single pixels beside the subject
 _TRACKS = ("track_id", "instance_id", "object_id")  # who an annotation shows; CVAT's stand among `attributes`
 
 
@@ -35,8 +36,10 @@ def drawn(segmentation: Any, height: int, width: int) -> Array:
             raise ValueError(f"size {size}, its image is [{height}, {width}]")
         return from_runs(segmentation["counts"], height, width)
     out = np.zeros((height, width), dtype=bool)
-    for polygon in segmentation:
-        out |= filled(polygon, height, width)
+    whole = [p for p in segmentation if not (isinstance(p, list) and len(p) in _SPECKS)] or segmentation
+    outlines = any(is_traced(polygon) for polygon in whole)
+    for polygon in whole:
+        out |= (traced if outlines else filled)(polygon, height, width)
     return out
 
 

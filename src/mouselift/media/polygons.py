@@ -2,18 +2,21 @@
 
 A pixel belongs to a polygon where its centre (column + 0.5, row + 0.5) lies inside by the even-odd rule, so the square
 (0, 0) .. (10, 10) is 100 pixels, as with COCO's own tools. OpenCV's and Pillow's drawing adds the outline, half a pixel
-all round.
+all round. Scripts that write what `cv2.findContours` found mean that: its corners are pixels of the subject.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Bool, Int64
 from mouselift.foreign import numbers
 
+_TRACED = 8  # corners; fewer may go along eight directions by chance
+_FAR = 1e6  # pixels, beyond which no image reaches
 _RUN_BITS = 40  # a run and its difference to another one: no image has 2^39 pixels
 
 
@@ -31,6 +34,28 @@ def filled(polygon: Sequence[int | float], height: int, width: int) -> Bool[Arra
             x = x0 + (rows + 0.5 - y0) * (x1 - x0) / (y1 - y0)
             odd[rows, np.clip(np.ceil(x - 0.5), 0, width).astype(np.int64)] ^= True
     return np.logical_xor.accumulate(odd[:, :width], axis=1)
+
+
+def is_traced(polygon: Sequence[int | float]) -> bool:
+    """Whether corners are pixels, and not points: as `cv2.findContours` gives them.
+
+    Then all are whole numbers, and all edges go along the eight directions to neighbours, diagonals among them. Who
+    clicks corners goes along others, and outlines along the edges of pixels have no diagonals.
+    """
+    flat = numbers(polygon, (None,))
+    if len(flat) < 2 * _TRACED or len(flat) % 2 or (flat != np.rint(flat)).any():
+        return False
+    corners = flat.reshape(-1, 2)
+    across, down = np.abs(np.roll(corners, -1, axis=0) - corners).T
+    diagonal = (across == down) & (across > 0)
+    return bool(diagonal.any() and (diagonal | (across == 0) | (down == 0)).all())
+
+
+def traced(polygon: Sequence[int | float], height: int, width: int) -> Bool[Array, "h w"]:
+    """The pixels that `cv2.findContours` went round, those of the outline among them."""
+    out = np.zeros((height, width), dtype=np.uint8)
+    cv2.fillPoly(out, [np.rint(numbers(polygon, (None,)).reshape(-1, 2)).clip(-_FAR, _FAR).astype(np.int32)], 1)
+    return out.view(bool)
 
 
 def from_runs(counts: Sequence[int] | str, height: int, width: int) -> Bool[Array, "h w"]:
