@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from mouselift.cli.app import run
 from mouselift.disk import DiskUse, disk_usage, free, measured
 from mouselift.errors import MouseliftError
+from mouselift.limits import LIST_BYTES
 
 KB = 1024
 
@@ -141,3 +143,55 @@ def test_free_runs_the_command_and_nothing_else(tmp_path: Path) -> None:
     link.symlink_to(folder)
     with pytest.raises(MouseliftError, match="is a link now"):
         free(DiskUse("pip", "x", link, size, files, command=use.command))
+
+
+def _loop(at: Path) -> None:
+    at.parent.mkdir(parents=True, exist_ok=True)
+    at.symlink_to(at.name)
+
+
+@pytest.mark.parametrize("place", [".cache/uv2", ".cache/huggingface2"])
+def test_links_in_a_circle_end_nothing(place: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _loop(home / place)
+    monkeypatch.setenv("UV_CACHE_DIR" if "uv" in place else "HF_HOME", str(home / place))
+    assert "downloads and wheels" in found(home)
+
+
+@pytest.mark.parametrize("variable", ["PIP_CACHE_DIR", "UV_CACHE_DIR", "HF_HOME", "HF_HUB_CACHE", "TORCH_HOME"])
+@pytest.mark.parametrize("place", ["~nobody-of-this-name/x", "a" * 5000, "/dev/null", "\u202e"])
+def test_places_that_are_none_are_passed_over(
+    variable: str, place: str, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, place)
+    assert "artifacts" in found(home)
+
+
+@pytest.mark.parametrize("program", ["/conda", "conda", "/"])
+def test_a_conda_that_lies_anywhere(program: str, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CONDA_EXE", program)
+    assert "environment old" in found(home)
+
+
+def test_a_list_of_environments_that_is_none(home: Path) -> None:
+    listed = home / ".conda/environments.txt"
+    listed.write_text(f"{'x' * 5000}\n\0\n/\n{home / 'envs/old'}\n")
+    assert "environment old" in found(home)
+    with listed.open("wb") as stream:
+        stream.truncate(LIST_BYTES + 1)
+    assert "environment old" not in found(home)
+    listed.unlink()
+    os.mkfifo(listed)
+    assert "environment old" not in found(home)
+
+
+def test_a_hub_that_cannot_be_listed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests run as root too, whom no permission stops."""
+    hub, listing = home / ".cache/huggingface/hub", Path.iterdir
+
+    def refused(self: Path) -> Iterator[Path]:
+        if self == hub:
+            raise PermissionError(13, "Permission denied", str(self))
+        return listing(self)
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    assert "downloads and wheels" in found(home)

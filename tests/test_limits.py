@@ -333,3 +333,29 @@ def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "a.png")
     with pytest.raises(DatasetError, match="a pipe or a device"):
         read_alpha(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("colours", [0, 1000])
+def test_indices_without_a_palette_or_with_one_that_is_too_long(colours: int, tmp_path: Path) -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0))
+    palette = chunk(b"PLTE", bytes(3 * (colours - 1)) + b"abc") if colours else b""
+    rows = chunk(b"IDAT", zlib.compress(bytes(5 * 4)))
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + header + palette + rows + chunk(b"IEND", b""))
+    for read in (read_image, read_values):
+        with pytest.raises(VideoError, match="cannot be decoded"):
+            read(tmp_path / "a.png")
+
+
+def test_dotted_keys_of_toml_have_a_depth() -> None:
+    """tomllib takes time and memory as the square of it."""
+    assert toml_of(b"a" + b".b" * 20 + b" = 1")
+    for deep in (
+        b"a" + b".b" * 20_000 + b" = 1",
+        b"[a" + b".b" * 20_000 + b"]",
+        b"a = { b" + b".b" * 20_000 + b" = 1 }",
+    ):
+        with pytest.raises(ValueError, match="nested too deeply"):
+            toml_of(deep)

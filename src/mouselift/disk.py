@@ -20,6 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from mouselift.errors import MouseliftError
+from mouselift.limits import LIST_BYTES, limited_bytes
 
 LOG = logging.getLogger(__name__)
 
@@ -62,8 +63,8 @@ def disk_usage(variables: Mapping[str, str] | None = None, which: Which = shutil
     """
     found: dict[Path, DiskUse] = {}
     for place in _places(os.environ if variables is None else variables, which):
-        path = place.path.resolve()
-        if not path.is_dir() or path in found:
+        path = _real(place.path)
+        if not os.path.isdir(path) or path in found:
             continue
         size, files, unreadable = measured(path)
         if files or unreadable:
@@ -105,7 +106,7 @@ def free(use: DiskUse) -> int:
     """Runs the owner's command; bytes that it freed. MouseliftError where it fails, or the path is another one now."""
     if not use.command:
         raise MouseliftError(f"{use.path}: {use.owner} has no command that frees it")
-    if use.path.resolve() != use.path:
+    if _real(use.path) != use.path:
         raise MouseliftError(f"{use.path}: is a link now, it was none when it was listed; nothing was run")
     LOG.info("runs %s", " ".join(use.command))
     try:
@@ -120,19 +121,19 @@ def free(use: DiskUse) -> int:
 
 
 def _places(variables: Mapping[str, str], which: Which) -> Iterator[_Place]:
-    home = Path(variables.get("HOME") or variables.get("USERPROFILE") or Path.home())
+    home = Path(variables.get("HOME") or variables.get("USERPROFILE") or os.path.expanduser("~"))
     cache = Path(variables.get("XDG_CACHE_HOME") or home / ".cache")
 
     def named(variable: str, default: Path) -> Path:
-        return Path(variables[variable]).expanduser() if variables.get(variable) else default
+        return Path(os.path.expanduser(variables[variable])) if variables.get(variable) else default
 
     mac = home / "Library/Caches"
     run_pip = (sys.executable, "-m", "pip") if find_spec("pip") else tuple(filter(None, [which("pip")]))
     for pip in (named("PIP_CACHE_DIR", cache / "pip"), mac / "pip"):
-        command = (*run_pip, "--cache-dir", str(pip.resolve()), "cache", "purge") if run_pip else ()
+        command = (*run_pip, "--cache-dir", str(_real(pip)), "cache", "purge") if run_pip else ()
         yield _Place("pip", "downloads and wheels", pip, command, note="packages are downloaded again when needed")
     uv = named("UV_CACHE_DIR", cache / "uv")
-    command = (program, "cache", "prune", "--cache-dir", str(uv.resolve())) if (program := which("uv")) else ()
+    command = (program, "cache", "prune", "--cache-dir", str(_real(uv))) if (program := which("uv")) else ()
     yield _Place("uv", "cache", uv, command, note="prune keeps what is still in use; `uv cache clean` empties it")
     yield from _hugging_face(named("HF_HOME", cache / "huggingface"), variables, which)
     torch = named("TORCH_HOME", cache / "torch")
@@ -145,12 +146,12 @@ def _hugging_face(home: Path, variables: Mapping[str, str], which: Which) -> Ite
     """A repository each, as `hf cache rm` takes them."""
     at = variables.get("HF_HUB_CACHE") or variables.get("HUGGINGFACE_HUB_CACHE")
     hub, program = Path(at) if at else home / "hub", which("hf")
-    repositories = [folder for folder in sorted(hub.iterdir()) if _is_repository(folder)] if hub.is_dir() else []
+    repositories = [folder for folder in _listed(hub) if _is_repository(folder)]
     revisions = Counter(path.name for folder in repositories for path in folder.glob("snapshots/*"))
     for folder in repositories:
         kind, _, name = folder.name.partition("--")
         repository = f"{kind[:-1]}/{name.replace('--', '/')}"
-        command = (program, "cache", "rm", repository, "--cache-dir", str(hub.resolve()), "--yes") if program else ()
+        command = (program, "cache", "rm", repository, "--cache-dir", str(_real(hub)), "--yes") if program else ()
         note = "" if program else "`pip install huggingface_hub` brings the command that frees it (hf cache rm)"
         if any(revisions[path.name] > 1 for path in folder.glob("snapshots/*")):
             # huggingface_hub 2.4.0 finds revisions by hash alone: asked for one such repository, it deleted the other.
@@ -158,6 +159,19 @@ def _hugging_face(home: Path, variables: Mapping[str, str], which: Which) -> Ite
         yield _Place("Hugging Face", repository, folder, command, note=note)
     for name in ("datasets", "xet", "assets"):
         yield _Place("Hugging Face", name, home / name, note="no command of its own")
+
+
+def _real(path: Path) -> Path:
+    """With links followed; a link that leads in a circle stays as it is (`Path.resolve` raises below Python 3.13)."""
+    return Path(os.path.realpath(path))
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder, sorted; nothing of one that is not there or cannot be read: its size says so."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _is_repository(folder: Path) -> bool:
@@ -169,7 +183,7 @@ def _wandb(cache: Path, home: Path, variables: Mapping[str, str], which: Which) 
     program = which("wandb")
     command = (program, "artifact", "cache", "cleanup", "0GB") if program else ()
     note = "" if program else "`pip install wandb` brings the command that frees it (wandb artifact cache cleanup)"
-    bound = (("WANDB_CACHE_DIR", str(cache.resolve())),)
+    bound = (("WANDB_CACHE_DIR", str(_real(cache))),)
     yield _Place("wandb", "artifacts", cache / "wandb", command, bound, note)
     data = Path(variables.get("WANDB_DATA_DIR") or home / ".local/share/wandb")
     yield _Place(
@@ -179,22 +193,22 @@ def _wandb(cache: Path, home: Path, variables: Mapping[str, str], which: Which) 
 
 def _conda(home: Path, variables: Mapping[str, str], which: Which) -> Iterator[_Place]:
     program = variables.get("CONDA_EXE") or which("conda")
-    root = Path(program).resolve().parents[1] if program else None
+    root = _real(Path(program)).parent.parent if program else None
     packages = [Path(part) for part in variables.get("CONDA_PKGS_DIRS", "").split(os.pathsep) if part]
     for folder in packages or [*([root / "pkgs"] if root else []), home / ".conda/pkgs"]:
         command = (program, "clean", "--packages", "--tarballs", "--index-cache", "--yes") if program else ()
-        yield _Place("conda", "packages", folder, command, (("CONDA_PKGS_DIRS", str(folder.resolve())),))
+        yield _Place("conda", "packages", folder, command, (("CONDA_PKGS_DIRS", str(_real(folder))),))
     listed = home / ".conda/environments.txt"
     try:
-        lines = listed.read_text(encoding="utf-8").split("\n") if listed.is_file() else []
-    except (OSError, UnicodeDecodeError):
+        lines = limited_bytes(listed, LIST_BYTES).decode().split("\n")
+    except (OSError, ValueError):
         lines = []
     for environment in map(Path, filter(None, map(str.strip, lines))):
-        if not (environment / "conda-meta").is_dir():
+        if not os.path.isdir(environment / "conda-meta"):
             continue
-        own = environment.resolve() in (root, Path(sys.prefix).resolve()) or (environment / "condabin").is_dir()
+        own = _real(environment) in (root, _real(Path(sys.prefix))) or os.path.isdir(environment / "condabin")
         command = (
-            (program, "env", "remove", "--prefix", str(environment.resolve()), "--yes") if program and not own else ()
+            (program, "env", "remove", "--prefix", str(_real(environment)), "--yes") if program and not own else ()
         )
         note = "in use: conda's own, or this program's" if own else "all of it; shares files with conda's packages"
         yield _Place("conda", f"environment {environment.name}", environment, command, note=note)

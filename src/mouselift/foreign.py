@@ -26,6 +26,8 @@ _JSON_ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
+_TOML_DEPTH = 64  # tables in one another by a dotted key; ours have 2
+_BARE_KEY = re.compile(r"[\w.-]+")
 _YAML_DEPTH = 64  # brackets in one another; matrices and lists of names have 2
 
 
@@ -88,7 +90,10 @@ def npy_numbers(data: bytes, kinds: str = "biuf") -> np.ndarray:
 
 def toml_of(data: bytes) -> dict[str, Any]:
     """ValueError: no TOML, or nested too deeply."""
-    return _shallow(lambda: tomllib.loads(data.decode("utf-8-sig")))
+    text = data.decode("utf-8-sig")
+    if any(key.count(".") > _TOML_DEPTH for key in _BARE_KEY.findall(text)):  # 20,000 dots took 1.6 GB and 30 s
+        raise ValueError("nested too deeply")
+    return _shallow(lambda: tomllib.loads(text))
 
 
 def yaml_of(text: str) -> Any:

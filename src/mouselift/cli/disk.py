@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import sys
@@ -48,7 +49,7 @@ def show(uses: list[DiskUse]) -> None:
         say("No caches were found.")
         return
     rows = [[size(use.size) + "+" * bool(use.unreadable), use.owner, use.what, str(use.path)] for use in uses]
-    at = Path.home()
+    at = Path(os.path.expanduser("~"))
     left = shutil.disk_usage(at if at.exists() else Path("/")).free
     total = size(sum(use.size for use in uses))
     table(f"{total} in caches and environments; {size(left)} free at {at}", ["size", "owner ", "what ", "path "], rows)

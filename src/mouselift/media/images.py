@@ -281,14 +281,16 @@ def read_values(path: Path, as_stored: bool = False) -> Array:
         from PIL import Image as Pillow
 
         _check_size(path, data)
-        with Pillow.open(io.BytesIO(data)) as image:
-            colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
-            if not colours[0].any() and np.ptp(colours, axis=1).any():
-                try:
-                    indices = np.asarray(image)
-                except (OSError, SyntaxError) as error:
-                    raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
-                return indices if as_stored else of_image(data).shown(indices)
+        try:
+            with Pillow.open(io.BytesIO(data)) as image:
+                colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+                indices = np.asarray(image) if len(colours) and not colours[0].any() else None
+        except (OSError, SyntaxError, ValueError) as error:  # the last of a palette that is too long
+            raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
+        if not len(colours):
+            raise VideoError(f"{path}: cannot be decoded as an image: it has indices and no palette")
+        if indices is not None and np.ptp(colours, axis=1).any():
+            return indices if as_stored else of_image(data).shown(indices)
     values = _decoded(path, data, as_stored)
     if values.dtype not in (np.uint8, np.uint16):
         raise VideoError(f"{path}: expected 8 or 16 bits a channel, got {values.dtype}; convert it first")
