@@ -60,6 +60,17 @@ def check(found: Discovery, truth, frames: range = range(12), objects: dict[str,
     source.close()
 
 
+@pytest.mark.parametrize("key", ["{}", "masks_{}", "{}_masks"])
+def test_one_file_of_arrays_for_all_cameras(recording: Path, truth, key: str) -> None:
+    (recording / "masks").mkdir()
+    stacks = {c.name: np.stack([shape(truth, c.name, n) for n in range(12)]) for c in truth}
+    arrays = {key.format(name): stack for name, stack in stacks.items()}
+    np.savez_compressed(recording / "masks/all.npz", **arrays)
+    found = discover(recording)
+    assert [entry.mask for entry in found.spec.cameras] == [recording / "masks/all.npz"] * len(truth)
+    check(found, truth)
+
+
 @pytest.mark.parametrize("layout", ["{}.npy", "{}.npz", "{}/masks.npz", "sam2_{}_masks.npz"])
 def test_arrays(recording: Path, truth, layout: str) -> None:
     for camera in truth:
@@ -221,3 +232,16 @@ def test_which_camera_a_name_inside_carries() -> None:
         ("left", "leftover_000012.png", False),
     ):
         assert carries((name,), inside) is expected, (name, inside)
+
+
+@pytest.mark.parametrize(("change", "words"), [("half", r"Scaled\? .*fx=2"), ("turned", "Rows and columns exchanged")])
+def test_masks_of_another_size_say_what_was_done(recording: Path, truth, change: str, words: str) -> None:
+    (recording / "masks").mkdir()
+    for camera in truth:
+        stack = np.stack([shape(truth, camera.name, n) for n in range(12)])
+        np.save(
+            recording / f"masks/{camera.name}.npy", stack[:, ::2, ::2] if change == "half" else stack.swapaxes(1, 2)
+        )
+    write_capture_toml(recording / "capture.toml", discover(recording).spec)
+    with pytest.raises(MaskError, match=words):
+        CaptureSource(load_capture(recording))

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import composed, token
 from mouselift.errors import MaskError, UnreachableError
-from mouselift.media.array_masks import ARRAY_SUFFIXES, open_arrays
+from mouselift.media.array_masks import ARRAY_SUFFIXES, array_names, open_arrays
 from mouselift.media.coco_masks import open_coco, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder, NumberedImages
 from mouselift.media.mask_stack import MaskStack, choose_object
@@ -32,7 +32,7 @@ def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = No
         return _of_folder(path, names, chosen, as_stored)
     suffix = path.suffix.lower()
     if suffix in ARRAY_SUFFIXES:
-        return open_arrays(path, chosen)
+        return open_arrays(path, chosen, lambda array: carries(names, array))
     if suffix == ".json":
         carried = any(carries(names, inside) for inside in names_inside(path))
         whole = not carried and carries(names, f"{path.parent.name}/{path.stem}")
@@ -45,7 +45,9 @@ def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = No
 
 
 def names_inside(path: Path) -> list[str]:
-    """The names that tell cameras inside a file: of annotated images, or of videos; none in files of arrays."""
+    """The names that tell cameras inside a file: of annotated images, of videos, or of arrays."""
+    if path.suffix.lower() in ARRAY_SUFFIXES:
+        return array_names(path)
     if path.suffix.lower() == ".json":
         return [image.name for image in read_coco(path)]
     return videos_of(path) if path.suffix.lower() == ".slp" else []

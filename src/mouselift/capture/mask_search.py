@@ -16,6 +16,7 @@ from mouselift.capture.camera_names import CameraNames, token
 from mouselift.capture.mask_files import STACK_SUFFIXES, carries, names_inside, object_folders, open_masks
 from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, PREPARED, Recording, media_below
 from mouselift.errors import CaptureError, MaskError, MissingExtraError, VideoError
+from mouselift.media.array_masks import ARRAY_SUFFIXES
 from mouselift.media.coco_masks import read_coco
 from mouselift.media.images import IMAGE_SUFFIXES
 
@@ -49,7 +50,8 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
         shown = path.relative_to(folder).as_posix()
         try:
             named = names.find(path)
-            inside = _inside(names, names_inside(path))
+            of_one = named is not None and path.suffix.lower() in ARRAY_SUFFIXES
+            inside = [] if of_one else _inside(names, names_inside(path))
             cameras = inside or ([named.camera] if named is not None else [])
             if not cameras:
                 left.append(f"{shown}: {names.why_not(path)}")

@@ -253,9 +253,19 @@ def _open_masks(camera: CaptureCamera, media: Masks, images: Track, capture: Cap
     if masks.size != images.size:
         raise MaskError(
             f"{here}: is {masks.size[0]}x{masks.size[1]}, its images are {images.size[0]}x{images.size[1]}; "
-            "masks must be made on the same images"
+            f"masks must be made on the same images{_resized(masks.size, images.size)}"
         )
     return replace(masks, values=look_at_masks(here, media, camera.mask_object), runs=images.runs)
+
+
+def _resized(size: tuple[int, int], images: tuple[int, int]) -> str:
+    """What may have been done to masks of another size."""
+    if size == images[::-1]:
+        return ". Rows and columns exchanged, or turned by 90 degrees?"
+    if size[0] * images[1] == size[1] * images[0]:
+        scale = images[0] / size[0]
+        return f". Scaled? cv2.resize(mask, None, fx={scale:g}, fy={scale:g}, interpolation=0) undoes it"
+    return ""
 
 
 def _fitting(masks: Masks | None, images: VideoInfo | NumberedImages, told: int | None = None) -> Sequence[int]:

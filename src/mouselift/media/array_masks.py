@@ -5,6 +5,7 @@
 | one array [T, h, w] (or [T, 1, h, w])      | frame 0 .. T-1; bool, or values whose meaning is asked as of PNGs |
 | one array [T, n, h, w], or {object: [T, h, w]} | n objects: `mask_object` chooses                           |
 | {frame: [h, w]} (or [1, h, w], [n, h, w])  | the frame is the number in the array's name                    |
+| {camera: [T, h, w]}                        | all cameras' masks in one file                                 |
 
 Nothing is unpickled. One frame is in memory at a time: .npy and stored members of .npz are mapped, deflated members are
 read as a stream, which frames in ascending order never rewind.
@@ -15,7 +16,7 @@ from __future__ import annotations
 import math
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -130,11 +131,22 @@ class _Members:
         return _as_mask(where, frame[self.index or 0])
 
 
-def open_arrays(path: Path, chosen: int | str | None = None) -> MaskStack:
-    """The masks of a .npy or .npz. chosen: `mask_object`. MaskError for what is no masks, or none that can be read."""
+def array_names(path: Path) -> list[str]:
+    """Of the arrays that may be masks in a .npz; none of a .npy. MaskError as `open_arrays`."""
+    with UnreachableError.reading(path):
+        return [_key(header) for header in _headers(path) if len(header.shape) >= 2 and header.name]
+
+
+def open_arrays(
+    path: Path, chosen: int | str | None = None, belongs: Callable[[str], bool] = lambda name: False
+) -> MaskStack:
+    """The masks of a .npy or .npz. chosen: `mask_object`; belongs: whether an array's name is this camera's, where one
+    file holds all cameras'. MaskError for what is no masks, or none that can be read."""
     with UnreachableError.reading(path):
         headers = _headers(path)
     large = [h for h in headers if len(h.shape) >= 2]
+    shared = [h for h in large if belongs(_key(h))]
+    large = shared or large
     if not large:
         there = ", ".join(f"{_key(h)} {list(h.shape)}" for h in headers[:8]) or "nothing"
         raise MaskError(f"{path}: expected masks, [T, h, w]; holds {there}")
@@ -151,7 +163,7 @@ def open_arrays(path: Path, chosen: int | str | None = None) -> MaskStack:
         places = _told_numbers(path, headers, large[0].shape[0])
         stack = _of_stacks(path, large, None if places is None else places[1], chosen)
     used = {h.name for h in large} | ({places[0].name} if places is not None else set())
-    unused = [_key(h) for h in headers if h.name not in used]
+    unused = [_key(h) for h in headers if h.name not in used and not (shared and len(h.shape) >= 2)]
     words = stack.words + (f", numbered by {_key(places[0])}" if places is not None else "")
     return replace(stack, words=words + (f"; not used: {', '.join(unused)}" if unused else ""))
 
@@ -270,7 +282,8 @@ def _as_mask(where: str, frame: Array) -> Array:
         return np.array(frame, dtype=frame.dtype.newbyteorder("="))
     low, high = int(frame.min()), int(frame.max())
     if low < 0 or high > 255:
-        raise MaskError(f"{where}: expected values from 0 to 255, got {low} to {high}; save labels as uint16")
+        remedy = "save masks > 0, if what is positive is the subject" if low < 0 else "save labels as uint16"
+        raise MaskError(f"{where}: expected values from 0 to 255, got {low} to {high}; {remedy}")
     return frame.astype(np.uint8)
 
 
