@@ -5,8 +5,8 @@
 
 Needs Chromium. Today's tree makes the data once, in WORK/data: a capture with masks, its dataset, the demo. Each tree
 then writes its own pages of them into WORK/before and WORK/after; what is there already stays. WORK/shots holds whole
-pages at 1,400 and 400 px in both themes, to be looked at; --publish puts the tops of both trees' pages side by side,
-smaller, into docs/images/pages, which docs/evidence/pages.md shows.
+pages at 1,400 and 400 px in both themes, and 3D scenes alone, to be looked at; --publish puts the tops of both trees'
+pages side by side, smaller, into docs/images/pages, which docs/evidence/pages.md shows.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ HERE = Path(__file__).resolve().parent.parent
 PUBLISHED = HERE / "docs/images/pages"
 WIDTHS = {1400: 900, 400: 850}  # and the height of the window
 TALLEST = 16_000  # pixels of a page that are drawn
-WIDE, NARROW = 640, 320  # published pixels of a column
-WIDE_HEIGHT, NARROW_HEIGHT = 1800, 1300  # of the page's top, as the browser draws it
+WIDE, NARROW = 600, 250  # published pixels of a column
+WIDE_HEIGHT, NARROW_HEIGHT = 1500, 1300  # of the page's top, as the browser draws it
 GAP = 12
-QUALITY = 62
+QUALITY = 55
+_SCENE = """(() => { const box = document.querySelector('.scene canvas').getBoundingClientRect();
+    return [box.left, box.top + scrollY, box.width, box.height].map(Math.round); })()"""
 SETTLED, SCENE_SETTLED = 1.5, 12.0  # seconds; a live scene is drawn without a graphics card
 
 
@@ -148,6 +150,7 @@ class Pictures:
     def _shoot(self, browser: Browser, address: str, folder: Path, kind: str) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         served = address.startswith("http")
+        scene: tuple[slice, slice] | None = None
         if address.endswith(".png"):
             shutil.copy(address.removeprefix("file://"), folder / f"{kind}.png")
             return
@@ -164,9 +167,14 @@ class Pictures:
                         wide = page.run("document.documentElement.scrollWidth")
                         if wide > width:
                             print(f"{folder.name} {kind}: {wide} px wide on a screen of {width} px")
+                        if width == max(WIDTHS) and theme == "light" and page.run("!!document.querySelector('.scene')"):
+                            left, top, wide, tall = page.run(_SCENE)
+                            scene = (slice(top, top + tall), slice(left, left + wide))
                     for error in page.errors():
                         print(f"{folder.name} {kind}: {error}")
-                    page.screenshot(folder / f"{kind}-{width}-{theme}.png")
+                    shot = page.screenshot(folder / f"{kind}-{width}-{theme}.png")
+                    if scene is not None and width == max(WIDTHS) and theme == "light":
+                        cv2.imwrite(str(folder / f"{kind}-scene.png"), np.asarray(cv2.imread(str(shot)))[scene])
 
     def _publish(self, kind: str) -> None:
         PUBLISHED.mkdir(parents=True, exist_ok=True)
@@ -175,6 +183,8 @@ class Pictures:
             _save(kind, [_top(shot / f"{kind}.png", WIDE, None) for shot in shots])
             return
         _save(kind, [_top(shot / f"{kind}-1400-light.png", WIDE, WIDE_HEIGHT) for shot in shots])
+        if (shots[1] / f"{kind}-scene.png").exists():
+            _save(f"{kind}-scene", [_top(shot / f"{kind}-scene.png", WIDE, None) for shot in shots])
         names = [(shot, theme) for shot in shots for theme in ("light", "dark")]
         narrow = [_top(shot / f"{kind}-400-{theme}.png", NARROW, NARROW_HEIGHT) for shot, theme in names]
         _save(f"{kind}-400", narrow)

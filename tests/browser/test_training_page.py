@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    run = training_run(tmp_path_factory.mktemp("runs") / "mouse")
+    run = training_run(tmp_path_factory.mktemp("runs") / ("m" * 90))
     write_training_page(run, run.parent / "run.html")
     return run.parent / "run.html"
 

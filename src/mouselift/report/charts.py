@@ -222,7 +222,9 @@ def over_frames(
     y = _value_axis_of(known, chart, include=[limit[0]] if limit else [])
     if limit:
         chart.across(y.at(limit[0]), "limit")
-        chart.text(chart.width - _RIGHT, _TOP - 2, f"dashed: {_limit_words(limit, label)}", "end", "note")
+        chart.text(
+            chart.left, _TOP - 2, f"dashed: {_limit_words(limit, label)}", "start", "note"
+        )  # where a phone looks
     first, last = float(np.nanmin(frames)), float(np.nanmax(frames))
     x = Axis(first, max(last, first + 1), *chart.x_range, whole=True)
     chart.x_ticks(x)
