@@ -108,10 +108,10 @@ CODES: dict[str, Code] = {
     "tangency": Code(_AUDIT, _EW,
         "cameras and silhouettes contradict each other, with the camera where one is to blame; a warning where "
         "barely so",
-        "The cause is named over the whole dataset; `mouselift repair` undoes what can be undone."),
+        "The cause is named over the whole dataset, with what to do: `mouselift repair` undoes some, not all."),
     "tangency-repeated": Code(_AUDIT, _E,
         "in many samples, each barely above the limit, the same camera contradicts the others",
-        "A small fault that all samples share: the cause below, and `mouselift repair`, have its size."),
+        "A small fault that all samples share: its cause, where one is named, has its size and says what to do."),
     "tangency-pooled": Code(_AUDIT, ("note", "warning", "error"),
         "what all samples of a rig say together: that a camera is wrong, the same in all; where samples have too few "
         "views for a verdict of their own, how finely the cameras agree (a warning where masks are rough or samples "

@@ -1,4 +1,4 @@
-"""Two cameras of a recording exchanged before `prepare`: each crop is its own image's, made with the other's camera."""
+"""Cameras of a recording exchanged before `prepare`: each crop is its own image's, made with another's camera."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import pytest
 
 from mouselift.dataset.sample import Sample, View
 from mouselift.diagnosis.explain import problem_of
-from mouselift.diagnosis.source_camera import source_swaps
+from mouselift.diagnosis.source_camera import exchanged_before_prepare, source_swaps
 from mouselift.diagnosis.vote import winning_vote
 from mouselift.framing.framing import PRESETS
 from mouselift.framing.planning import plan_sample
 from mouselift.geometry.outlines import Silhouette
+from mouselift.repair.sample import repair_sample
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import Mouse
 from mouselift.synthetic.raster import render_silhouette
@@ -24,11 +25,11 @@ TIMES = (0.5, 1.3, 2.1, 2.9, 3.7, 4.5)
 UP = np.array([0.0, 0.0, 1.0])
 
 
-def prepared(time: float) -> Sample:
-    """Three views as `prepare` makes them from right images, where the files of the first two cameras are exchanged."""
+def prepared(time: float, among: tuple[int, ...] = (0, 2, 4), order: tuple[int, ...] = (1, 0, 2)) -> Sample:
+    """Views as `prepare` makes them from right images, where camera order[k] of those `among` stands for the k-th."""
     rig = undistorted_rig(markerless_rig())
-    right = list(rig.cameras[::2])
-    stated = [replace(right[k], name=right[i].name) for i, k in enumerate((1, 0, 2))]
+    right = [rig.cameras[camera] for camera in among]
+    stated = [replace(right[k], name=right[i].name) for i, k in enumerate(order)]
     mesh = Mouse().posed(Motion(rig.arena, 3).pose(time)).mesh
     outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) > 0) for camera in right]
     plan = plan_sample(PRESETS["per-sample"], stated, outlines, UP)
@@ -60,3 +61,33 @@ def test_without_a_record_no_false_cause_is_named(exchanged: list[Sample]) -> No
     assert list(source_swaps(replace(exchanged[0], plan=b""))) == []
     found = winning_vote([problem_of(sample) for sample in exchanged])
     assert found is None or found.candidate.views == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("among", "order", "wrong"),
+    [((0, 1, 3, 4), (1, 2, 0, 3), (0, 1, 2)), ((0, 1, 2, 3, 5), (0, 4, 2, 1, 3), (1, 3, 4))],
+    ids=["of four", "of five"],
+)
+def test_three_exchanged_files_are_named(
+    among: tuple[int, ...], order: tuple[int, ...], wrong: tuple[int, ...]
+) -> None:
+    samples = [prepared(time, among, order) for time in TIMES]
+    found = winning_vote([problem_of(sample) for sample in samples], list(source_swaps(samples[0])))
+    assert found is not None
+    assert (found.candidate.code, found.candidate.views) == ("views-cycled", wrong)
+    assert found.after_px < 0.5
+
+
+@pytest.mark.parametrize("order", [(1, 0, 2, 3), (1, 2, 0, 3)], ids=["two", "three"])
+def test_repair_says_to_exchange_the_files(order: tuple[int, ...]) -> None:
+    """No change of the cameras in the file undoes it: the crops themselves are wrong."""
+    sample = prepared(TIMES[0], (0, 1, 3, 4), order)
+    names = ", ".join(name for k, name in enumerate(sample.names) if order[k] != k)
+    found = repair_sample(sample)
+    assert found.status == "refused"
+    assert f"exchange the files of cameras {names} in `capture.toml` and prepare again" in found.reason
+
+
+def test_right_files_are_not_called_exchanged() -> None:
+    sample = prepared(TIMES[0], (0, 1, 3, 4), (0, 1, 2, 3))
+    assert exchanged_before_prepare(sample, problem_of(sample)[1]) == ()

@@ -19,12 +19,15 @@ from mouselift.media.png import encode_png
 from mouselift.synthetic.motion import Motion
 from mouselift.synthetic.mouse import KEYPOINTS, Mouse
 from mouselift.synthetic.raster import render_silhouette
-from mouselift.synthetic.rigs import markerless_rig
+from mouselift.synthetic.rigs import Rig, markerless_rig
 
 
-def make_sample(time: float, preset: str = "per-sample", size: int = 512) -> Sample:
-    """What prepare would write for one instant, with the alpha drawn straight from the mesh: the cameras are exact."""
-    rig = markerless_rig()
+def make_sample(time: float, preset: str = "per-sample", size: int = 512, rig: Rig | None = None) -> Sample:
+    """What prepare would write for one instant, with the alpha drawn straight from the mesh: the cameras are exact.
+
+    rig: six cameras all round where none is given.
+    """
+    rig = markerless_rig() if rig is None else rig
     posed = Mouse().posed(Motion(rig.arena, 3).pose(time))
     mesh = posed.mesh
     outlines = [Silhouette.from_mask(render_silhouette(mesh, camera, 1) > 0) for camera in rig.cameras]

@@ -70,8 +70,12 @@ class Audit:
 
 def show(audit: DatasetAudit) -> None:
     """The verdict first, then the numbers, then the findings: errors first, each message once, with its samples."""
+    from mouselift.report.conclusion import conclusion
+
     say(Styled(audit.verdict.upper(), _VERDICT[audit.verdict]))
     say(audit.sentence)
+    if audit.verdict == "fail" and audit.causes:
+        say(conclusion(audit).action)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
     for labelled in audit.keypoints:

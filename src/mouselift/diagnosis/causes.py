@@ -25,6 +25,7 @@ from mouselift.diagnosis.candidate import (
     About,
     Candidate,
     Rows,
+    Start,
     columns,
     prior_sigma,
 )
@@ -47,7 +48,7 @@ from mouselift.diagnosis.changes import (
     with_poses,
     zoomed,
 )
-from mouselift.diagnosis.fit_starts import starts_from_positions
+from mouselift.diagnosis.fit_starts import common_shift, starts_from_positions
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
 from mouselift.geometry.triangulation import meeting_point
 
@@ -127,6 +128,10 @@ CAUSES: dict[str, CauseKind] = {
     "unexplained": CauseKind("the views disagree, and no single cause explains it", "no"),
 }
 
+EXCHANGED = ("views-swapped", "views-cycled", "views-out-of-order")  # images before other cameras
+# What undoes these where `prepare` made the samples: crops framed with other cameras are not those of the right ones.
+EXCHANGE_FILES = "exchange the files of {who} in `capture.toml` and prepare again"
+
 # Causes in one view, or alike in all, with their values {v}: by what follows `view-` or `all-` in the code.
 VALUE_SENTENCES = {
     "centre": "the camera's centre was moved on its own: {v}",
@@ -148,6 +153,7 @@ DECIDED_BY = {
     "anisotropic": "the size of the source images",
     "scale": "the size of the source images and crops",
     "shift": "the crop that was cut out",
+    "principal": "the size of the images before they were resized",
     "disagree": "neighbouring frames (a lag follows the movement), or the original calibration",
 }
 # The commonest first: of causes that explain the silhouettes equally well, it is taken.
@@ -360,7 +366,11 @@ def _fitted(
 ) -> Candidate:
     """Values of `rows`, one set for all faulty views or one each."""
     sigma = prior_sigma(rows, 1 if shared else len(faulty))
-    start = None if shared or rows != (SCALE, SHIFT_X, SHIFT_Y) else partial(_from_centroids, faulty)
+    start: Start | None = None
+    if shared and SHIFT_Y in rows:
+        start = partial(common_shift, len(rows))
+    elif rows == (SCALE, SHIFT_X, SHIFT_Y):
+        start = partial(_from_centroids, faulty)
     basis = partial(columns, faulty, rows, shared)
     return Candidate(code, faulty, basis=basis, prior_sigma=sigma, about=about, start=start, options=options)
 

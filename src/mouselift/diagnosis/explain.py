@@ -41,6 +41,8 @@ _REFINED = 6  # candidates whose fit is finished
 MOST_VIEWS = 32
 _LEFT_OUT = ("views-disagree", "calibration-copied")
 _NO_CAMERA = ("unexplained", "lens-left", *_LEFT_OUT)  # causes that no change of cameras undoes
+# What a value may be by chance: a zoom the ratio of an image's sides, a shift one that points along cx, cy.
+_BY_CHANCE = {"fov-side": ("all-focal", "all-scale"), "all-principal": ("all-shift",)}
 _CYCLED_UNKNOWN_PX = 4.0  # what a plane that is not there counts as, like a missing row of a fit
 _CYCLED = 6  # views whose planes are off most: three of them may be exchanged in a circle
 # Of the image's width: more than a cause may leave, as in a vote (`vote._AFTER_SHARE`): right ones leave up to 4.2 of
@@ -155,7 +157,8 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
         return True
     masks = check.hypothesis.masks
     explained = masks is not None and masks.noise_px <= ROUGH_PX
-    tried = (*_discrete(cameras), *(() if explained else causes.moved_centres(cameras)))
+    shifts = (c for c in causes.all_views_alike(cameras) if c.code == "all-shift")
+    tried = (*_discrete(cameras), *shifts, *(() if explained else causes.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *fits(tried, problem)))
 
 
@@ -271,8 +274,8 @@ def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
     a, b = rival.candidate, best.candidate
     if "lens-left" in (a.code, b.code):  # its cameras stay as they are
         return a.code == b.code
-    if b.code == "fov-side" and a.code in ("all-focal", "all-scale"):
-        return False  # that the value is the ratio of an image's sides may be chance
+    if a.code in _BY_CHANCE.get(b.code, ()):
+        return False
     if not differs(rival, best):
         return True
     more = set(b.views) <= set(a.views) and a.parameters > b.parameters

@@ -1,4 +1,4 @@
-"""Starts for a fit of every view's scale and shift: from a position and a size of the subject.
+"""Starts for a fit of shifts, or of every view's scale and shift: from a position and a size of the subject.
 
 A subject of one size at one point X says roughly what each view's image must be: its centroid lies where X is seen,
 and its size goes with focal length over depth. That is four numbers instead of three a view, few enough for a grid.
@@ -24,6 +24,7 @@ _TRIED = 5  # starts handed out, no two of them near each other
 _NEAR = (0.1, 0.3)  # in position and log zoom
 _COARSE_PX = 8.0  # scale of the robust loss: a right start is off by about this
 _MISSING = 0.5  # loss of a missing row: losing rows must not pay
+_SHIFT_STEPS, _SHIFT_DECREASE = 20, 1e-6  # of a common shift and the point; relative decrease that ends them
 _CENTRED = 0.02  # whole silhouettes so near the image's middle (share of its width) were put there
 
 
@@ -65,6 +66,42 @@ class SeenSubject:
         lies = scale * (cameras.focal * at[..., :2] / depth[..., None] + cameras.principal - middle) + middle
         out = np.concatenate([log_scale[..., None], self.anchor - lies], axis=-1)
         return np.where(self.seen[:, None], out, 0.0)
+
+
+def common_shift(values: int, cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, " k"]:
+    """Values of one change of all views alike, the last two a shift: the one by which centroids are views of one point.
+
+    Found together with the point, from where the optical axes meet. A shift taken as far as a fit from 0 goes may lie
+    on the far side of the subject: planes then touch other corners there.
+    """
+    start = np.zeros(values)
+    try:
+        point = meeting_point(cameras.centre, cameras.R_cam_world[:, 2])
+    except ValueError:  # parallel axes
+        return start
+    seen = outlines.seen
+    if int(seen.sum()) < 3:
+        return start
+    R, focal, centre = cameras.R_cam_world[seen], cameras.focal[seen], cameras.centre[seen]
+    wanted = outlines.centroid[seen] - cameras.principal[seen]
+    best = np.inf
+    for _ in range(_SHIFT_STEPS):
+        at = np.einsum("vij,vj->vi", R, point - centre)
+        if (at[:, 2] <= 0).any():
+            break
+        ray = at[:, :2] / at[:, 2:]
+        shift = (wanted - focal * ray).mean(axis=0)
+        off = wanted - focal * ray - shift
+        left = float((off**2).sum())
+        if left < best:
+            start[-2:] = shift
+        if left >= best * (1 - _SHIFT_DECREASE):
+            break
+        best = left
+        slope = (focal / at[:, 2:])[..., None] * (R[:, :2] - ray[..., None] * R[:, 2:])
+        slope = slope - slope.mean(axis=0)  # the shift takes what is common to all views
+        point = point + np.linalg.lstsq(slope.reshape(-1, 3), off.reshape(-1), rcond=1e-6)[0]
+    return start
 
 
 def starts_from_positions(cameras: CameraArrays, outlines: ConvexOutlines) -> list[Float64[Array, " k"]]:

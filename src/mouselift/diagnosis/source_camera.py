@@ -9,7 +9,7 @@ they were made from, and so what two exchanged ones would have made of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 from itertools import combinations
@@ -19,9 +19,10 @@ import numpy as np
 from mouselift.array_types import Array, Float64
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import Candidate
+from mouselift.diagnosis.fit import fit_residuals
 from mouselift.errors import DatasetError
 from mouselift.framing.plan import PlannedCameras
-from mouselift.geometry.camera_arrays import CameraArrays
+from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines
 
 _SAME = 1e-6  # relative: one file writes one number for all views
 _ASPECT = 0.01  # deviation of log(fx / fy): 18 calibrated cameras (docs/evidence/repair-rates.md) have 0.007
@@ -29,6 +30,8 @@ _OFF_MIDDLE = 0.05  # deviation of a principal point from the middle, share of t
 _ODD = 0.05  # share of cameras that keep to neither: log-normal aspects of deviation 1, principal points anywhere
 _OTHER_SIZE = 0.02  # relative difference from the image's size, from which intrinsics may belong to another one
 _NEAR = 0.1  # relative distance of a simple ratio from the one that the principal point says
+_EXCHANGED_SHARE = 0.25  # of the typical residual: what the right exchange leaves at most, as in a vote
+_EXCHANGED_ALONE = 0.8  # times what the next best exchange leaves
 _RATIOS = (1 / 4, 1 / 3, 1 / 2, 2 / 3, 3 / 4, 4 / 3, 3 / 2, 2.0, 3.0, 4.0)  # of image sizes
 
 
@@ -83,7 +86,8 @@ def _resized(ratio: Float64[Array, " 2"], cameras: CameraArrays) -> CameraArrays
 
 
 def source_swaps(sample: Sample) -> Iterator[Candidate]:
-    """Two cameras of the recording exchanged before `prepare`: each crop is its own image's, made with the other one.
+    """Two or three cameras of the recording exchanged before `prepare`: each crop is its own image's, made with another
+    one's camera.
 
     Of mouselift's own samples, whose record has the source cameras; three views or more tell how their world is turned.
     """
@@ -92,15 +96,39 @@ def source_swaps(sample: Sample) -> Iterator[Candidate]:
         source = plan.source[[plan.names.index(name) for name in sample.names]]
     except (DatasetError, ValueError):  # another tool's sample, or edited since
         return
-    pairs = list(combinations(range(len(source)), 2)) if len(source) > 2 else []
+    everyone = range(len(source))
+    if len(source) < 3:
+        return
+    pairs, triples = list(combinations(everyone, 2)), list(combinations(everyone, 3))
     for a, b in pairs:
-        yield Candidate("views-swapped", (a, b), apply=partial(_sources_swapped, source, a, b), options=len(pairs))
+        change = partial(_sources_in_order, source, {a: b, b: a})
+        yield Candidate("views-swapped", (a, b), apply=change, options=len(pairs))
+    for a, b, c in triples:
+        for true in ({a: b, b: c, c: a}, {a: c, b: a, c: b}):
+            detail = ", ".join(f"image {k} is camera {of}'s" for k, of in true.items())
+            change = partial(_sources_in_order, source, true)
+            yield Candidate("views-cycled", (a, b, c), apply=change, options=2 * len(triples), detail=detail)
 
 
-def _sources_swapped(source: Float64[Array, "v 20"], a: int, b: int, cameras: CameraArrays) -> CameraArrays:
-    """Crop, scale and turn of each view stay as they are; the source cameras under them change places."""
-    T, order = source[:, 4:].reshape(-1, 4, 4), np.arange(len(source))
-    order[[a, b]] = b, a
+def exchanged_before_prepare(sample: Sample, outlines: ConvexOutlines) -> tuple[str, ...]:
+    """Names of the two or three cameras whose files look exchanged in the capture; none where others do as well."""
+    candidates = list(source_swaps(sample))
+    if not candidates:
+        return ()
+    cameras = CameraArrays.of([view.camera for view in sample.views])
+    tried = [(cameras,), *((candidate.apply(cameras),) for candidate in candidates)]
+    before, *after = (found.typical_px for found in fit_residuals(tried, [outlines]))
+    order = sorted(range(len(candidates)), key=after.__getitem__)
+    best, next_best = after[order[0]], after[order[1]]
+    if best > min(_EXCHANGED_SHARE * before, _EXCHANGED_ALONE * next_best):
+        return ()
+    return tuple(sample.names[view] for view in candidates[order[0]].views)
+
+
+def _sources_in_order(source: Float64[Array, "v 20"], true: Mapping[int, int], cameras: CameraArrays) -> CameraArrays:
+    """Crop, scale and turn of each view stay as they are; the source camera under it is that of view true[view]."""
+    T = source[:, 4:].reshape(-1, 4, 4)
+    order = np.array([true.get(view, view) for view in range(len(source))])
     R = T[:, :3, :3]
     centre = -np.einsum("vji,vj->vi", R, T[:, :3, 3])
     U, _, V = np.linalg.svd((cameras.centre - cameras.centre.mean(axis=0)).T @ (centre - centre.mean(axis=0)))

@@ -13,9 +13,11 @@ from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
+from mouselift.diagnosis.causes import EXCHANGE_FILES
 from mouselift.diagnosis.determined import undetermined
 from mouselift.diagnosis.explain import LARGE_PX, MOST_VIEWS, REDUNDANT, diagnose_checked, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
+from mouselift.diagnosis.source_camera import exchanged_before_prepare
 from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, centroid_rays, subject_point
@@ -83,6 +85,12 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
     found = explain([(arrays, outlines)], sample.names) if shared is None else shared
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
+        swapped = exchanged_before_prepare(sample, outlines)
+        if swapped:
+            who = f"cameras {', '.join(swapped)}"
+            text = f"{who} look exchanged: no change of this file undoes it, since crops were framed with another one"
+            text = f"{text}; {EXCHANGE_FILES.format(who=who)}"
+            return Repaired("refused", cameras, cause, text, before, None)
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
         text += _too_few_equations(outlines, at_first) if cause is not None and cause.code == "unexplained" else ""
         return Repaired("refused", cameras, cause, text, before, None)

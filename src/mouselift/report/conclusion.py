@@ -9,14 +9,13 @@ import numpy as np
 
 from mouselift.audit.result import CodeCount, DatasetAudit
 from mouselift.consistency.cameras import MOST_RMS_PX
-from mouselift.diagnosis.causes import CAUSES
+from mouselift.diagnosis.causes import CAUSES, EXCHANGE_FILES, EXCHANGED
 from mouselift.findings import Finding
 from mouselift.report.page import SEVERITIES
 from mouselift.report.tangent_sheet import GAP_LIMIT_PX
 
 _MASKS = ("masks-rough", "no-alpha", "empty-mask")  # codes that better masks answer
 _CAMERAS = ("tangency", "tangency-repeated", "tangency-pooled", "view-not-compared")  # that a camera answers for
-_EXCHANGED = ("views-swapped", "views-cycled", "views-out-of-order")  # images before other cameras
 _IN_PART = ("tangency", "view-not-compared", "repair-assumed")  # warnings that a dataset may pass with
 
 
@@ -75,15 +74,20 @@ def _of_failure(audit: DatasetAudit) -> str:
         cause = audit.causes[0]
         kind = CAUSES.get(cause.code)
         cameras = ", ".join(cause.views) if len(cause.views) < len(audit.cameras) else ""
-        if cause.code in _EXCHANGED:
+        if cause.code in EXCHANGED:
+            how = EXCHANGE_FILES.format(who=_named(cameras))
             return (
-                f"Exchange the files of {_named(cameras)} in `capture.toml` and prepare again, where `mouselift "
-                "prepare` made this dataset: its frames are those of the other camera. In others, `mouselift repair` "
-                "undoes it."
+                f"{how[0].upper()}{how[1:]}, where `mouselift prepare` made this dataset: its frames are those of "
+                "another camera. In others, `mouselift repair` undoes it."
             )
         if kind is not None and kind.repair.startswith("yes"):
             doubt = f"; decide first: {cause.decided_by.rstrip('.')}" if cause.ambiguous_with else ""
             return f"Repair: `mouselift repair` undoes this, or says why it cannot{doubt}."
+        if cause.code == "unexplained":
+            return (
+                "Check the cameras: `mouselift inspect` on the capture names those that stand apart. The files of "
+                "several may be exchanged; `mouselift repair` cannot undo what nothing explains."
+            )
         how = kind.repair.removeprefix("no").lstrip(": ") if kind is not None else ""
         return f"Check {_named(cameras)}{f': {how}' if how else ''}."
     whole = [finding for finding in audit.findings if finding.severity == "error"]
