@@ -114,14 +114,17 @@ def test_refining_goes_on_from_what_is_given(sample: SampleTensors) -> None:
     assert held_out(sample, better).psnr > held_out(sample, start).psnr + 1
 
 
-def test_harmonics_are_refined(sample: SampleTensors) -> None:
-    """A network's colours are harmonics."""
-    start = gaussians_of(sample, steps=0)
+def test_harmonics_are_refined_as_plain_colours_are(sample: SampleTensors) -> None:
+    """A network's colours are harmonics, their numbers 3.5 times those of colours: rates and limits are for both."""
+    start, subject = gaussians_of(sample, steps=0), subject_of(sample, INPUTS)
     stored = Gaussians.from_splats(start.to_splats())
     assert stored.colours.ndim == 3
-    got = fitted(stored, subject_of(sample, INPUTS), CpuRenderer(), 8)
+    plain, got = (fitted(each, subject, CpuRenderer(), 8) for each in (start, stored))
     assert got.colours.shape[1:] == (1, 3)
     assert held_out(sample, got).psnr > held_out(sample, start).psnr + 1
+    # means: Adam blows single roundings up
+    assert float((got.colours_seen_from(torch.zeros(3)) - plain.colours).abs().mean()) < 1e-4
+    assert float((got.positions - plain.positions).abs().mean()) < 1e-4
 
 
 def test_steps_are_told(sample: SampleTensors) -> None:
