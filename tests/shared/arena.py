@@ -51,6 +51,7 @@ class Arena:
     ground: float = 120.0
     mirror: float = 0.55  # share of the floor's light that the mirror image takes away
     height: float = 0.0
+    shadow: float = 0.0  # share of the floor's light that the subject takes away, on one side
 
     def background(self, view: int) -> np.ndarray:
         """[h, w] levels without the subject."""
@@ -78,6 +79,17 @@ class Arena:
         """[h, w] bool: pixels that see its mirror image in the floor."""
         return self._seen(view, pose, mirrored=True) & ~self.truth(view, pose)
 
+    def shade(self, view: int, pose: Pose) -> np.ndarray:
+        """[h, w] 0 .. 1: how deep in the subject's shadow each pixel's floor lies; its edge is 5 mm wide."""
+        origin, rays = _rays(self.cameras[view])
+        with np.errstate(divide="ignore"):
+            t = (self.height - origin[2]) / rays[..., 2]
+        at = origin[:2] + np.where(t > 0, t, 1e6)[..., None] * rays[..., :2] - [pose.x + 8, pose.y + 14]
+        c, s = np.cos(pose.heading), np.sin(pose.heading)
+        along, across = at[..., 0] * c + at[..., 1] * s, at[..., 1] * c - at[..., 0] * s
+        inside = 1 - np.hypot(along / (AXES[0] + 2), across / (AXES[1] + 6))
+        return (inside * AXES[1] / 5).clip(0, 1)
+
     def _seen(self, view: int, pose: Pose, mirrored: bool) -> np.ndarray:
         camera = self.cameras[view]
         origin, rays = _rays(camera)
@@ -95,6 +107,8 @@ class Arena:
         rng = np.random.default_rng(77_000 + 1000 * frame + view)
         levels = self.background(view).copy()
         if pose is not None:
+            if self.shadow:
+                levels *= 1 - self.shadow * self.shade(view, pose)
             body = self.truth(view, pose)
             levels[self.reflection(view, pose)] *= 1 - self.mirror
             levels[body] = self.subject + rng.normal(0, 3, int(body.sum()))

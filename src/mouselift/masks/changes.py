@@ -137,6 +137,7 @@ class Changes(NamedTuple):
     unit: Float32[Array, "h w"]  # what counts as a change of brightness, levels
     colour: Float32[Array, "h w"]  # colour difference, as `bright`
     uncovered: Mask  # [h, w] the background is not known here
+    before: UInt8[Array, "h w 2"]  # colour differences of the background; 128: grey
 
     @property
     def changed(self) -> Mask:
@@ -199,10 +200,39 @@ def _changes(
 ) -> Changes:
     unit = np.maximum(spread * np.float32(_NOISE_FACTOR), lit * np.float32(_CONTRAST))
     np.maximum(unit, np.float32(_CHANGE), out=unit)
+    away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
+    return _measured(luma, lit, away, unit, cv2.absdiff(chroma, before), uncovered, before)
+
+
+def _measured(
+    luma: Levels,
+    lit: Levels,
+    away: UInt8[Array, "h w 2"],
+    unit: Float32[Array, "h w"],
+    apart: UInt8[Array, "h w 2"],
+    uncovered: Mask,
+    before: UInt8[Array, "h w 2"],
+) -> Changes:
     brightness = np.asarray(cv2.divide(cv2.absdiff(luma, lit), unit, dtype=cv2.CV_32F), dtype=np.float32)
-    apart = cv2.absdiff(chroma, before)
     colour = np.maximum(apart[..., 0], apart[..., 1]) / np.float32(_COLOUR)
     brightness[uncovered] = 0
     colour[uncovered] = 0
-    away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
-    return Changes(luma, lit, away, brightness, unit, colour, uncovered)
+    return Changes(luma, lit, away, brightness, unit, colour, uncovered, before)
+
+
+def darkened(changes: Changes) -> Float32[Array, "h w"]:
+    """The image's brightness as a share of the background's."""
+    luma, lit = (cv2.addWeighted(x, 1.0, x, 0.0, _FLOOR, dtype=cv2.CV_32F) for x in (changes.luma, changes.lit))
+    return np.asarray(cv2.divide(luma, lit), dtype=np.float32)
+
+
+def compared_with(changes: Changes, share: Float32[Array, "h w"]) -> Changes:
+    """The same image, compared with the background in a share of its light: darker, and greyer as much."""
+    lit = np.rint((changes.lit + np.float32(_FLOOR)) * share - np.float32(_FLOOR)).clip(0, 255).astype(np.uint8)
+    unit = np.maximum(changes.unit * share, np.float32(_CHANGE))
+    greyer = (changes.before.astype(np.float32) - 128) * (1 - share)[..., None]
+    away = np.rint(changes.away + greyer).clip(0, 255).astype(np.uint8)
+    before = np.rint(changes.before - greyer).astype(np.uint8)
+    return _measured(
+        changes.luma, lit, away, unit, cv2.absdiff(away, np.full_like(away, 128)), changes.uncovered, before
+    )

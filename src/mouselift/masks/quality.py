@@ -1,7 +1,8 @@
 """How good masks are, told without truth: by how well the views agree.
 
 Per frame: rays through the mask centroids should meet, planes should be tangent to both silhouettes of
-a pair (`geometry.tangent_planes`), and the hull of all masks should fill every mask again. A subject that the
+a pair (`geometry.tangent_planes`), the hull of all masks should fill every mask again, and little of a mask should lie
+flat on the floor. A subject that the
 sensor's border cuts has another centroid and outline than its whole: such views are counted, not measured.
 """
 
@@ -19,13 +20,18 @@ from mouselift.geometry.outline_mismatch import ROUGH_PX
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
 from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
+from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import halved
-from mouselift.masks.volume import Carver, ViewLevels, ViewMask, footprint
+from mouselift.masks.floor import Floor
+from mouselift.masks.volume import Carver, ViewLevels, ViewMask, dilated, footprint
 
 _CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
 _GOOD_CENTROID = 6.0  # pixels of the source, median
 _GOOD_COVERAGE, _GOOD_EMPTY = 0.9, 0.05
+# Lower parts of the hull are flat; told of a subject at least so many times as high. Feet and a tail on the floor are
+# 0.05 to 0.12 of true masks, 0.14 to 0.27 with a shadow (docs/evidence/mask-quality.md).
+_FLAT_VOXELS, _UPRIGHT, _GOOD_FLAT = 3.0, 4.0, 0.15
 
 
 class ViewRecord(msgspec.Struct, frozen=True):
@@ -37,6 +43,7 @@ class ViewRecord(msgspec.Struct, frozen=True):
     centroid_px: float | None = None  # reprojection of the rays' meeting point
     tangency_px: tuple[float, ...] = ()  # absolute residuals of this view's tangent points
     coverage: float | None = None  # share of the mask that the hull of all masks fills
+    flat: float | None = None  # share of the mask that only the hull's part close to the floor explains
 
 
 class FrameRecord(msgspec.Struct, frozen=True):
@@ -58,6 +65,7 @@ class CameraQuality(msgspec.Struct, frozen=True):
     coverage: float | None  # median
     jumps: float | None  # share of neighbouring frames between which the area jumps
     verdict: str
+    flat: float | None = None  # median
 
 
 def measure(
@@ -66,22 +74,25 @@ def measure(
     frame: int,
     carver: Carver | None,
     tangency: Mapping[int, Sequence[float]] | None = None,
+    floor: Floor | None = None,
 ) -> FrameRecord:
     """One frame's record.
 
     carver: on half-size maps; with it coverage is measured too, which costs a hull. tangency: by view, where it is
-    known already.
+    known already. floor: with it and the carver, how much of the masks lies flat on the floor.
     """
     masks = [None if level is None else level >= HALF_LEVEL for level in levels]
     shapes = {i: Silhouette.from_mask(mask) for i, mask in enumerate(masks) if mask is not None and mask.any()}
     whole = [i for i, shape in shapes.items() if not shape.touches_border(_CUT_MARGIN)]
     centroid = _centroid_residuals(cameras, {i: shapes[i].centroid for i in whole})
     tangency = _tangency(cameras, shapes) if tangency is None else tangency
-    coverage = _coverage(carver, masks) if carver is not None and len(whole) >= 2 else {}
+    coverage, flat = {}, {}
+    if carver is not None and len(whole) >= 2:
+        coverage, flat = _explained(carver, masks, floor)
     views = [ViewRecord("no-image" if mask is None else "empty") for mask in masks]
     for i, shape in shapes.items():
         tangents = tuple(tangency.get(i, ()))
-        views[i] = ViewRecord("ok", shape.area, i not in whole, centroid.get(i), tangents, coverage.get(i))
+        views[i] = ViewRecord("ok", shape.area, i not in whole, centroid.get(i), tangents, coverage.get(i), flat.get(i))
     return FrameRecord(frame, tuple(views))
 
 
@@ -119,14 +130,26 @@ def _tangency(cameras: Sequence[Camera], shapes: Mapping[int, Silhouette]) -> di
     return found
 
 
-def _coverage(carver: Carver, masks: Sequence[ViewMask | None]) -> dict[int, float]:
+def _explained(
+    carver: Carver, masks: Sequence[ViewMask | None], floor: Floor | None
+) -> tuple[dict[int, float], dict[int, float]]:
+    """By view, the shares of the mask that the hull fills, and that only its part close to the floor explains."""
     small = [None if m is None else halved(m.view(np.uint8) * np.uint8(255)) >= HALF_LEVEL for m in masks]
     hull = carver.carve(small)[0]
-    return {
-        i: round(float((footprint(hull, camera) & mask).sum() / mask.sum()), 4)
-        for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True))
-        if mask is not None and mask.any()
-    }
+    coverage: dict[int, float] = {}
+    flat: dict[int, float] = {}
+    upright = None
+    if floor is not None and len(hull.points):
+        height, low = floor.above(hull.points), _FLAT_VOXELS * hull.voxel
+        if height.max() >= _UPRIGHT * low:
+            upright = VisualHull(hull.points[height >= low], hull.voxel)
+    for i, (camera, mask) in enumerate(zip(carver.cameras, small, strict=True)):
+        if mask is None or not mask.any():
+            continue
+        coverage[i] = round(float((footprint(hull, camera) & mask).sum() / mask.sum()), 4)
+        if upright is not None:
+            flat[i] = round(float((mask & ~dilated(footprint(upright, camera), 2)).sum() / mask.sum()), 4)
+    return coverage, flat
 
 
 def summarise(names: Sequence[str], records: Sequence[FrameRecord]) -> tuple[CameraQuality, ...]:
@@ -153,6 +176,7 @@ def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
         coverage=rounded_median([v.coverage for v in views if v.coverage is not None]),
         jumps=round(float((change > _STEADY).mean()), 4) if change.size else None,
         verdict="",
+        flat=rounded_median([v.flat for v in views if v.flat is not None]),
     )
     return msgspec.structs.replace(quality, verdict=_verdict_words(quality))
 
@@ -172,6 +196,8 @@ def _verdict_words(q: CameraQuality) -> str:
         concerns.append(f"its outline is {q.tangency_px:.1f} px from the other views' tangent planes")
     if q.coverage is not None and q.coverage < _GOOD_COVERAGE:
         concerns.append(f"the other views support only {q.coverage:.0%} of it")
+    if q.flat is not None and q.flat > _GOOD_FLAT:
+        concerns.append(f"{q.flat:.0%} of it lies flat on the floor, as a shadow does")
     if q.centroid_px is None and q.tangency_px is None:
         concerns.append("nothing to compare it with")
     said = "good" if not concerns else "look at it: " + "; ".join(concerns)

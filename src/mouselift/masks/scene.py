@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Float32, Float64, Mask, Vector3
+from mouselift.array_types import Array, Float32, Float64, Levels, Mask, Vector3
 from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
@@ -46,6 +46,7 @@ _BINS = 32  # a side of a colour histogram
 _SMOOTH = 0.8  # bins
 _UNSEEN = 1e-4  # likelihood of a colour never met, spread over all bins
 _COLOUR_WEIGHT = 0.7  # brightness and colour are not independent: the second counts less
+_LOOKS_ALIKE = 6.0  # levels beyond the subject's middle half: a background so dark (or bright) tells nothing
 _SUBJECT, _MIRROR, _CHANGED, _UNCHANGED = range(4)
 _ENOUGH = 500  # pixels that a class needs
 # Progress, in the time of one hull. CPU seconds over 48 samples of mouse_cylinder: two readings 20 and 19, three times
@@ -72,6 +73,13 @@ def log_ratio(ratios: LogRatios, changes: Changes) -> Float32[Array, "h w"]:
     brightness, colour = _bins(changes)
     raw = ratios[0][brightness] + np.float32(_COLOUR_WEIGHT) * ratios[1][colour]
     return np.asarray(cv2.GaussianBlur(raw, (0, 0), _SMOOTH), dtype=np.float32)
+
+
+def like_subject(levels: Levels, model: ColourModel | None) -> Mask:
+    """As dark (or bright) as the subject mostly is."""
+    if model is None:
+        return np.zeros(levels.shape, dtype=bool)
+    return (levels >= model.low - _LOOKS_ALIKE) & (levels <= model.high + _LOOKS_ALIKE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +115,12 @@ class Scene:
 
 def changed_map(changes: Changes) -> Mask:
     """Changed pixels without single ones."""
-    return np.asarray(cv2.morphologyEx(changes.changed.view(np.uint8), cv2.MORPH_OPEN, _SPECK)).astype(bool)
+    return without_specks(changes.changed)
+
+
+def without_specks(mask: Mask) -> Mask:
+    """Opened by two pixels. cv2 shifts it by one pixel to the right and down; the hull's limits were chosen so."""
+    return np.asarray(cv2.morphologyEx(mask.view(np.uint8), cv2.MORPH_OPEN, _SPECK)).astype(bool)
 
 
 def learn_scene(

@@ -12,7 +12,8 @@ from mouselift.array_types import Array, Levels, Mask, Points3, UInt8
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
-from mouselift.masks.scene import ColourModel, Scene, changed_map, log_ratio
+from mouselift.masks.scene import ColourModel, Scene, like_subject, log_ratio, without_specks
+from mouselift.masks.shadow import Shade, ShadowFinder, explained
 from mouselift.masks.tail_curve import body_size, find_tail
 from mouselift.masks.tail_outline import draw_tail
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, footprint, subject_cluster
@@ -22,11 +23,11 @@ from mouselift.media.orientation import Box
 # Half-size pixels that every mask is widened by: what calibration and pixels leave open. Wider lets fringes of shadow
 # through; less than one pixel costs the subject's own edge (docs/evidence/mask-quality.md).
 _TOLERANCE = 1.0
+_SHADOW_ROUNDS = 2  # the first is blind where the shadow itself makes the hull higher
 _SPARE = 4  # cameras from which on thin parts need not be seen by all
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
 _SURE = 1.0  # log-likelihood ratio above which a change of colour with a faint one of brightness is the subject
 _FAINT = 0.6
-_LOOKS_ALIKE = 6.0  # levels beyond the subject's middle half: a background so dark (or bright) tells nothing
 _BROAD = 13  # full-size pixels: wider parts are not thin
 _LONG = 24.0  # full-size pixels: shorter changed bits beyond the footprint are noise, not a tail
 _THIN = np.ones((5, 5), np.uint8)  # full-size pixels: narrower parts inside the mirror image are paws
@@ -52,6 +53,7 @@ class Segmenter:
     * A hull is carved from what changed in each view. Where a camera's background looks like the subject, or is not
       known, that camera says nothing; the others decide.
     * The mirror image in the floor is a consistent object below it: the hull is cut at the floor.
+    * The shadow is found in the floor under the hull (`shadow`), and what it explains in any view is carved away.
     * The largest cluster of voxels is the subject (`subject_cluster`).
     * Projected back, the hull limits each view's mask; its mirror image tells where reflections lie.
     * A tail is found in space and drawn in every view (`tail_curve`, `tail_outline`).
@@ -61,6 +63,8 @@ class Segmenter:
         self.scene = scene
         self.carver = scene.carver()  # of the half-size maps
         self._comparers = [Comparer(b, self.carver.window(i)) for i, b in enumerate(scene.backgrounds)]
+        windows = [comparer.window for comparer in self._comparers]
+        self._shadows = ShadowFinder(self.carver.cameras, windows, scene.floor, scene.volume.voxel)
         self._last: Extent | None = None
 
     def segment(self, images: Sequence[Image | None]) -> tuple[ViewLevels | None, ...]:
@@ -70,7 +74,7 @@ class Segmenter:
         """
         colours = [None if image is None else yuv_image(image) for image in images]
         halves = [None if c is None else comparer.half(c) for c, comparer in zip(colours, self._comparers, strict=True)]
-        solid, thin = self._carved(halves)
+        solid, thin, shades = self._carved(halves)
         self._last = Extent(solid.min(axis=0), solid.max(axis=0)) if len(solid) >= self.scene.smallest else None
         hulls, tail = None, None
         if self._last is not None:
@@ -85,23 +89,58 @@ class Segmenter:
             elif hulls is None:
                 levels.append(np.zeros_like(image.luma))
             else:
-                levels.append(self._full_size_mask(view, image, hulls, tail))
+                levels.append(self._full_size_mask(view, image, hulls, tail, shades[view]))
         return tuple(levels)
 
-    def _carved(self, halves: Sequence[Changes | None]) -> tuple[Cloud, Cloud]:
-        """Voxels of the subject, and those of everything above the floor that may be a thin part of it."""
+    def _carved(self, halves: Sequence[Changes | None]) -> tuple[Cloud, Cloud, Sequence[Shade | None]]:
+        """Voxels of the subject, and those of everything above the floor that may be a thin part of it; the shadow."""
+        allowed = (0, 1) if len(halves) >= _SPARE else (0,)
+        hulls = [
+            hull.points for hull in self.carver.carve(*self._maps(halves, [None] * len(halves)), _TOLERANCE, allowed)
+        ]
+        solid, thin = self._chosen(hulls)
+        shades: Sequence[Shade | None] = [None] * len(halves)
+        for _ in range(_SHADOW_ROUNDS):
+            if len(solid) < self.scene.smallest:
+                break
+            found = self._shadows.shades(halves, self.scene.colours, solid)
+            if all(shade is None for shade in found):
+                break
+            rest = self._chosen(self.carver.kept(hulls[-1], *self._maps(halves, found), int(_TOLERANCE), allowed))
+            if len(rest[0]) < self.scene.smallest:
+                break
+            (solid, thin), shades = rest, found
+        return solid, thin, shades
+
+    def _maps(
+        self, halves: Sequence[Changes | None], shades: Sequence[Shade | None]
+    ) -> tuple[list[ViewMask | None], list[ViewMask | None]]:
+        """Where each view shows a change that is no shadow, and where it knows nothing."""
         changed: list[ViewMask | None] = [None] * len(halves)
         unknown: list[ViewMask | None] = [None] * len(halves)
-        for view, (changes, comparer) in enumerate(zip(halves, self._comparers, strict=True)):
-            if changes is not None:
-                changed[view] = comparer.whole(changed_map(changes))
-                unknown[view] = comparer.whole(looks_alike(changes, self.scene.colours[view]))
-        allowed = (0, 1) if len(halves) >= _SPARE else (0,)
-        hulls = self.carver.carve(changed, unknown, _TOLERANCE, allowed)
-        solid, thin = (hull.points[self.scene.floor.above(hull.points) >= 0] for hull in (hulls[0], hulls[-1]))
+        for view, (changes, comparer, shade) in enumerate(zip(halves, self._comparers, shades, strict=True)):
+            if changes is None:
+                continue
+            model = self.scene.colours[view]
+            shown = changes.changed
+            if shade is not None:
+                left, top = comparer.window[:2]
+                x0, y0, x1, y1 = shade.box
+                at = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
+                part = Changes(*(field[at] for field in changes))
+                shown[at] &= ~explained(part, shade.share[y0:y1, x0:x1], model)
+            changed[view] = comparer.whole(without_specks(shown))
+            unknown[view] = comparer.whole(looks_alike(changes, model))
+        return changed, unknown
+
+    def _chosen(self, hulls: Sequence[Cloud]) -> tuple[Cloud, Cloud]:
+        """The subject's voxels, and everything above the floor."""
+        solid, thin = (points[self.scene.floor.above(points) >= 0] for points in (hulls[0], hulls[-1]))
         return subject_cluster(self.carver, solid, self._last, self.scene.largest), thin
 
-    def _full_size_mask(self, view: int, image: YuvImage, hulls: Sequence[VisualHull], tail: Tail | None) -> Levels:
+    def _full_size_mask(
+        self, view: int, image: YuvImage, hulls: Sequence[VisualHull], tail: Tail | None, shade: Shade | None
+    ) -> Levels:
         """`hulls`: of the subject, of thin parts that one view misses, of the mirror image in the floor."""
         own, thin, mirror = (footprint(hull, self.carver.cameras[view]) for hull in hulls)
         shown = own, thin & ~(mirror & ~own), mirror
@@ -116,8 +155,12 @@ class Segmenter:
         x0, y0, x1, y1 = box
         changes = self._comparers[view].region(image, box)
         own, thin, mirror = (enlarged(m.view(np.uint8) * np.uint8(255), box) >= HALF_LEVEL for m in shown)
-        mask = subject_pixels(changes, own, mirror, self.scene.colours[view])
-        mask = with_thin_parts(mask, changes, thin & ~own & ~mirror)
+        model = self.scene.colours[view]
+        mask, loose = subject_pixels(changes, own, mirror, model), thin & ~own & ~mirror
+        if shade is not None:
+            lit = ~explained(changes, enlarged(shade.share, box), model)
+            mask, loose = mask & lit, loose & lit
+        mask = with_thin_parts(mask, changes, loose)
         if tail is not None:
             mask = draw_tail(mask, changes, box, self.scene.cameras[view], tail.curve, tail.size)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
@@ -126,11 +169,7 @@ class Segmenter:
 
 def looks_alike(changes: Changes, model: ColourModel | None) -> Mask:
     """Where the background is as dark (or bright) as the subject, or unknown: no change says nothing there."""
-    if model is None:
-        return changes.uncovered
-    lit = changes.lit
-    alike = (lit >= model.low - _LOOKS_ALIKE) & (lit <= model.high + _LOOKS_ALIKE)
-    return alike | changes.uncovered
+    return like_subject(changes.lit, model) | changes.uncovered
 
 
 def subject_pixels(changes: Changes, footprint: Mask, mirror: Mask, model: ColourModel | None) -> Mask:

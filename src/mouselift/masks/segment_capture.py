@@ -194,7 +194,7 @@ class _BlockJob:
                 if level is not None:
                     write_mask(self.work / track.name, track.images.numbers([frame.frame])[0], level)
             carver = segmenter.carver if index % _COVERAGE_EVERY == 0 else None
-            yield measure(self.scene.cameras, levels, frame.frame, carver)
+            yield measure(self.scene.cameras, levels, frame.frame, carver, floor=self.scene.floor)
             step()
         source.close()
 

@@ -149,6 +149,20 @@ class Carver:
         excuse = [_outside_distance(mask) for mask in unknown or [None] * len(masks)]
         return [self._carve(near, excuse, tolerance, allowed) for allowed in objections]
 
+    def kept(
+        self,
+        points: Points3,
+        masks: Sequence[ViewMask | None],
+        unknown: Sequence[ViewMask | None],
+        tolerance: int,
+        objections: Sequence[int],
+    ) -> list[Cloud]:
+        """Those of the finest voxels `points` that `carve` keeps with these maps; whole pixels of tolerance."""
+        off = [None if mask is None else ~dilated(mask, tolerance) for mask in masks]
+        known = [None if mask is None else ~mask for mask in unknown]
+        against = self._against([pixels_of(camera, points) for camera in self.cameras], off, known, 0.0, 0.0)
+        return [points[against <= allowed] for allowed in objections]
+
     def _carve(
         self, near: Sequence[Distances | None], excuse: Sequence[Distances | None], tolerance: float, allowed: int
     ) -> VisualHull:
@@ -166,12 +180,15 @@ class Carver:
     def _against(
         self,
         pixels: Sequence[Pixels],
-        near: Sequence[Distances | None],
-        excuse: Sequence[Distances | None],
+        near: Sequence[Distances | ViewMask | None],
+        excuse: Sequence[Distances | ViewMask | None],
         radius: float,
         tolerance: float,
     ) -> np.ndarray:
-        """[n] cameras that object to balls of `radius` (world units); all and one where too few show the subject."""
+        """[n] cameras that object to balls of `radius` (world units); all and one where too few show the subject.
+
+        Distances to what each camera shows and does not know; or, for single points, where it does not, and does.
+        """
         hits = np.zeros(len(pixels[0].at), dtype=np.int16)
         against = np.zeros_like(hits)
         for camera, (at, depth), distance, free in zip(self.cameras, pixels, near, excuse, strict=True):
