@@ -48,20 +48,42 @@ with contextlib.suppress(ImportError):
     import resource
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 import h5py
-def read(name, item):
+def no_room(error):
+    if isinstance(error, MemoryError) or "alloc" in str(error):
+        sys.exit(1)
+def read(item):
     may_take(0)
+    list(item.attrs.items())
+    if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
+        held = max(item.nbytes, item.dtype.itemsize * math.prod(item.chunks or ()))
+        if held <= int(sys.argv[2]):
+            may_take(item.nbytes / float(sys.argv[4]), 10 * held)  # values may be objects of Python
+            item[()]
+def members(group):
+    found = []
     try:
-        list(item.attrs.items())
-        if isinstance(item, h5py.Dataset) and not item.external and not item.is_virtual:
-            held = max(item.nbytes, item.dtype.itemsize * math.prod(item.chunks or ()))
-            if held <= int(sys.argv[2]):
-                may_take(item.nbytes / float(sys.argv[4]), 10 * held)  # values may be objects of Python
-                item[()]
+        found.extend(group)
     except Exception as error:
-        if isinstance(error, MemoryError) or "alloc" in str(error):
-            sys.exit(1)
-with contextlib.suppress(Exception), h5py.File(sys.argv[1], "r") as root:
-    root.visititems(read)
+        no_room(error)
+    return found
+with contextlib.suppress(OSError), h5py.File(sys.argv[1], "r") as root:
+    seen, todo = set(), [root]
+    while todo:  # the library's own visit ends at the first object that is damaged, and those behind it are read later
+        group = todo.pop()
+        for name in members(group):
+            try:
+                if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                    continue
+                item = group[name]
+                place = h5py.h5o.get_info(item.id).addr
+                if place in seen:
+                    continue
+                seen.add(place)
+                if isinstance(item, h5py.Group):
+                    todo.append(item)
+                read(item)
+            except Exception as error:
+                no_room(error)
 """
 
 

@@ -117,11 +117,15 @@ def test_names_that_a_damaged_group_lists_and_has_not(tmp_path: Path, monkeypatc
 def test_a_length_that_no_file_can_fill(tmp_path: Path) -> None:
     """The library makes room for text as long as a reference to it says: 1.2 GB for a file of 6 kB."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["before"] = 1.0
+        head = h5py.h5o.get_info(file["before"].id).addr
         file["names"] = ["eleven text"] * 3
-    data = (tmp_path / "a.h5").read_bytes()
-    (tmp_path / "a.h5").write_bytes(data.replace(struct.pack("<I", 11), struct.pack("<I", 1 << 29), 1))
-    with pytest.raises(CalibrationError, match="fills the memory"), opened(tmp_path / "a.h5", "names"):
-        pass
+    data = (tmp_path / "a.h5").read_bytes().replace(struct.pack("<I", 11), struct.pack("<I", 1 << 29), 1)
+    no_longer = data[:head] + bytes(16) + data[head + 16 :]  # what stands before the text cannot be opened
+    for damaged in (data, no_longer):
+        (tmp_path / "a.h5").write_bytes(damaged)
+        with pytest.raises(CalibrationError, match="fills the memory"), opened(tmp_path / "a.h5", "names"):
+            pass
 
 
 def test_a_large_packed_dataset_is_no_damage_to_the_next(tmp_path: Path) -> None:
