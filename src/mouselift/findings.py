@@ -215,6 +215,8 @@ CODES: dict[str, Code] = {
         "Write 255 minus the alpha; the other checks took it so."),
     "alpha-levels": Code(_AUDIT, _E, "alpha is 0 and 1, of 255: a mask of numbers 0..1 was written as bytes",
         "Multiply the alpha by 255; the other checks took it so."),
+    "alpha-faint": Code(_AUDIT, _W, "the subject is nowhere opaque: loaders see the ground through it",
+        "Multiply the alpha so that the subject has 255; the other checks took one half of 255 for its edge."),
     "alpha-premultiplied": Code(_AUDIT, _W,
         "colours fall with alpha at soft edges: premultiplied alpha, or edges that show a dark ground",
         "Divide colours by alpha before writing: loaders take it as straight, and see a dark rim."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -64,7 +65,7 @@ def check(found: Discovery, truth, frames: range = range(12), objects: dict[str,
 def test_one_file_of_arrays_for_all_cameras(recording: Path, truth, key: str) -> None:
     (recording / "masks").mkdir()
     stacks = {c.name: np.stack([shape(truth, c.name, n) for n in range(12)]) for c in truth}
-    arrays = {key.format(name): stack for name, stack in stacks.items()}
+    arrays: dict[str, Any] = {key.format(name): stack for name, stack in stacks.items()}
     np.savez_compressed(recording / "masks/all.npz", **arrays)
     found = discover(recording)
     assert [entry.mask for entry in found.spec.cameras] == [recording / "masks/all.npz"] * len(truth)

@@ -50,6 +50,11 @@ def alpha_of_ones(folder: Path) -> None:
     _alpha(folder, lambda alpha: (alpha > 127).astype(np.uint8))
 
 
+def faint_alpha(folder: Path) -> None:
+    """A soft mask whose subject is at 200 of 255."""
+    _alpha(folder, lambda alpha: np.rint(alpha * (200 / 255)).astype(np.uint8))
+
+
 def premultiplied_alpha(folder: Path) -> None:
     """Colours times alpha."""
 
@@ -106,6 +111,7 @@ def backslashes(folder: Path) -> None:
 FILE_FAULTS: dict[str, tuple[Callable[[Path], None], str]] = {
     "inverted_alpha": (inverted_alpha, "alpha-inverted"),
     "alpha_of_ones": (alpha_of_ones, "alpha-levels"),
+    "faint_alpha": (faint_alpha, "alpha-faint"),
     "premultiplied_alpha": (premultiplied_alpha, "alpha-premultiplied"),
     "palette": (palette, "alpha-not-read"),
     "grey_alpha": (grey_alpha, "alpha-not-read"),

@@ -42,6 +42,7 @@ from mouselift.media.png import AlphaImage, read_alpha, read_colours
 
 _GROUND_SHARE = 0.5  # of the image's border must be exactly white or black for a mask to be derived from it
 _OUTSIDE = "leads to {}, outside the sample's folder; it is not opened. Copy the image into the folder"
+_FAINT = 224  # of 255: a lossy or resampled edge takes less from a subject's middle
 _NAMED = 4  # views that a message names
 _UNREAD = "mouselift: not as mouselift writes it; nothing of it is read"
 _GROUNDS = {"white": 255, "black": 0}
@@ -377,6 +378,8 @@ def _silhouette(image: AlphaImage, path: Path, note: Any) -> Levels | None:
         if inverted(alpha):
             note("alpha-inverted", "the ground is opaque and what it surrounds is transparent: alpha is inverted")
             return 255 - alpha
+        if highest < _FAINT:
+            note("alpha-faint", f"its highest alpha is {highest} of 255", value=float(highest))
         return alpha
     derived = mask_from_ground(read_colours(path))
     if derived is None:
