@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
 Severity = Literal["note", "warning", "error"]
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # the gravest first
 Command = Literal["inspect", "mask", "prepare", "audit"]
 
 GUIDES: dict[Command, str] = {

@@ -11,7 +11,7 @@ from mouselift.audit.options import AuditOptions
 from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit, say, table
 from mouselift.cli.flags import INLINE, Dataset, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
-from mouselift.findings import CODES
+from mouselift.findings import CODES, SEVERITIES
 
 if TYPE_CHECKING:
     from mouselift.audit.result import DatasetAudit
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _SCORES = ("tangency",)  # codes whose value is a score without a unit
 _SHOWN = 3  # messages a code
 _NAMED = 6  # samples a message
-_ORDER = {"error": 0, "warning": 1, "note": 2}
 # Black on a colour can be read on light and dark grounds; yellow and green words cannot.
 _MARK = {"error": "bold red", "warning": "black on yellow", "note": "bold"}
 _VERDICT = {
@@ -70,11 +69,11 @@ class Audit:
 
 def show(audit: DatasetAudit) -> None:
     """The verdict first, then the numbers, then the findings: errors first, each message once, with its samples."""
-    from mouselift.report.conclusion import conclusion
-
     say(Styled(audit.verdict.upper(), _VERDICT[audit.verdict]))
     say(audit.sentence)
     if audit.verdict == "fail" and audit.causes:
+        from mouselift.report.conclusion import conclusion
+
         say(conclusion(audit).action)
     say()
     table("Samples", ["", "5 %", "median", "95 %", "worst"], _numbers(audit))
@@ -89,7 +88,7 @@ def show(audit: DatasetAudit) -> None:
         samples = f"all {count.samples} samples" if whole else f"{count.samples} of {len(audit.ids)} samples"
         about.append((count.worst[0].severity, count.samples, list(count.worst), samples))
     advised: set[str] = set()
-    for severity, _, found, samples in sorted(about, key=lambda one: (_ORDER[one[0]], -one[1])):
+    for severity, _, found, samples in sorted(about, key=lambda one: (SEVERITIES.index(one[0]), -one[1])):
         _say_code(severity, found, samples, advised)
 
 

@@ -10,10 +10,9 @@ import numpy as np
 from mouselift.audit.result import CodeCount, DatasetAudit
 from mouselift.consistency.cameras import MOST_RMS_PX
 from mouselift.diagnosis.causes import CAUSES, EXCHANGE_FILES, EXCHANGED
-from mouselift.findings import Finding
-from mouselift.report.page import SEVERITIES
-from mouselift.report.tangent_sheet import GAP_LIMIT_PX
+from mouselift.findings import SEVERITIES, Finding
 
+GAP_LIMIT_PX = 1.0  # a gap from here on is drawn in red; below, the line touches as far as an eye can tell
 _MASKS = ("masks-rough", "no-alpha", "empty-mask")  # codes that better masks answer
 _CAMERAS = ("tangency", "tangency-repeated", "tangency-pooled", "view-not-compared")  # that a camera answers for
 _IN_PART = ("tangency", "view-not-compared", "repair-assumed")  # warnings that a dataset may pass with

@@ -20,15 +20,15 @@ from mouselift.dataset.layout import find_samples, sample_names
 from mouselift.dataset.sample import View, load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
-from mouselift.findings import Finding, Severity
+from mouselift.findings import SEVERITIES, Finding, Severity
 from mouselift.progress import Progress, silent
 from mouselift.report.charts import Values, bars, by_view, histogram, legend, over_frames
-from mouselift.report.conclusion import conclusion
+from mouselift.report.conclusion import GAP_LIMIT_PX, conclusion
 from mouselift.report.keypoint_sheet import keypoint_sheets, keypoint_table
 from mouselift.report.options import ReportOptions
-from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page, scene_json
+from mouselift.report.page import Fact, image_uri, render_page, scene_json
 from mouselift.report.sheet import Tile, contact_sheet, tile_of_sample
-from mouselift.report.tangent_sheet import GAP_LIMIT_PX, tangent_sheet
+from mouselift.report.tangent_sheet import tangent_sheet
 from mouselift.sampling import evenly_spaced
 from mouselift.view.scene import colours_or_grey, scene_of
 

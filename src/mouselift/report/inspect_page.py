@@ -13,12 +13,13 @@ from mouselift import __version__
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
+from mouselift.findings import SEVERITIES
 from mouselift.inspect.facts import Inspection, LagFacts
 from mouselift.report.charts import Axis, Chart, Values, legend, number, over_frames, series_style, value_axis
+from mouselift.report.conclusion import GAP_LIMIT_PX
 from mouselift.report.keypoint_sheet import keypoint_table
-from mouselift.report.page import SEVERITIES, Fact, image_uri, render_page
+from mouselift.report.page import Fact, image_uri, render_page
 from mouselift.report.sheet import GREY, contact_sheet, tile_of_source
-from mouselift.report.tangent_sheet import GAP_LIMIT_PX
 from mouselift.sampling import evenly_spaced
 
 _TILE = 190

@@ -16,11 +16,9 @@ from markupsafe import Markup, escape
 
 from mouselift.array_types import ImageRGB
 from mouselift.atomic import write_whole
-from mouselift.findings import Severity
 from mouselift.media.encode import encode_jpeg
 from mouselift.view.scene import HullSurface, Scene
 
-SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")  # the gravest first
 _JPEG_QUALITY = 88
 # docs/guides/reconstruct.md, `python benchmarks/fit.py mice WORK` and `rig DATASET`, 128 px, 10 instants each
 _TYPICAL = (

@@ -17,11 +17,11 @@ from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Outline, outline_of
 from mouselift.geometry.tangent_planes import tangent_planes
+from mouselift.report.conclusion import GAP_LIMIT_PX
 from mouselift.report.edges import edge_lines, path_data
 from mouselift.report.page import image_uri
 from mouselift.view.scene import colours_or_grey, on_ground
 
-GAP_LIMIT_PX = 1.0  # a gap from here on is drawn in red; below, the line touches as far as an eye can tell
 _SIDE = 512  # longest edge of the embedded images, pixels
 _INSET = 0.36  # side of the inset / the image's
 _WINDOW_PX = 16.0  # the inset shows at least this much of the image
