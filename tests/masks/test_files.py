@@ -299,7 +299,7 @@ def test_other_videos_have_other_backgrounds(capture, tmp_path):
         segment_capture(capture, out, options, workers=1)
 
 
-def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
+def test_foreign_folders_are_left_alone(capture, finished, tmp_path, monkeypatch):
     out, _ = finished
     with pytest.raises(DatasetError, match=r"another run of `mouselift mask` made \(every: there 2, now 3\)"):
         segment_capture(capture, out, MaskOptions(every=3))
@@ -311,6 +311,10 @@ def test_foreign_folders_are_left_alone(capture, finished, tmp_path):
     with pytest.raises(DatasetError, match=r"made \(videos: their contents are others\)"):
         segment_capture(capture, out, MaskOptions(every=2))
     image.write_bytes(data)
+    with monkeypatch.context() as later:
+        later.setattr("mouselift.masks.mask_folder._METHOD", 99)
+        with pytest.raises(DatasetError, match=r"made \(by a release of mouselift that made other masks"):
+            segment_capture(capture, out, MaskOptions(every=2))
     (tmp_path / "thesis.txt").write_text("years of work")
     with pytest.raises(DatasetError, match="not empty"):
         segment_capture(capture, tmp_path, MaskOptions(every=2))

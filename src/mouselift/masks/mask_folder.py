@@ -21,7 +21,12 @@ LOG = logging.getLogger(__name__)
 
 REPORT = "masks.json"
 _BACKGROUND = "background-"
-_DIGESTS = {"calibration": "cameras: the calibration is another", "videos": "videos: their contents are others"}
+_METHOD = 2  # raised where the same images give other masks: those of two releases are not mixed in one folder
+_DIGESTS = {
+    "calibration": "cameras: the calibration is another",
+    "videos": "videos: their contents are others",
+    "method": "by a release of mouselift that made other masks of the same images",
+}
 _READ_FOR_BACKGROUNDS = ("cameras", "videos", "learn_from")  # of the identity
 
 
@@ -31,7 +36,7 @@ def png_name(number: int) -> str:
 
 
 def mask_identity(capture: Capture, source: CaptureSource, options: MaskOptions) -> dict[str, object]:
-    """What must be equal for two runs to share a folder: cameras, files, up, floor, options."""
+    """What must be equal for two runs to share a folder: cameras, files, up, floor, options, the way masks are made."""
     calibration, videos = hashlib.sha256(), hashlib.sha256()
     for track in source.tracks:
         c, images = track.camera, track.images
@@ -48,6 +53,7 @@ def mask_identity(capture: Capture, source: CaptureSource, options: MaskOptions)
         "start": options.start,
         "stop": options.stop,
         "learn_from": options.learn_from,
+        "method": _METHOD,
     }
 
 
