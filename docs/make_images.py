@@ -4,6 +4,7 @@ python docs/make_images.py                           the synthetic ones
 python docs/make_images.py --masked CAPTURE --prepared DATASET   those of a real recording too
 python docs/make_images.py --report PAGE.html        the first screen of a `mouselift report`, by headless Chromium
 python docs/make_images.py --reconstructed PAGE.html that of a reconstruction
+python docs/make_images.py --boxed DATASET            what the network in the box makes of it and of synthetic animals
 python docs/make_images.py --evaluated PAGE.html     that of an evaluation
 python docs/make_images.py --tutorial FOLDER         those of the tutorial: where docs/run_commands.py ran its commands
 python docs/make_images.py --inspected CAPTURE       parts of the page of `mouselift inspect`; needs chromium
@@ -21,6 +22,7 @@ import cv2
 import numpy as np
 import tyro
 
+from boxed_sheet import boxed_sheet
 from mouse_sheet import animal_sheet, mouse_sheet
 from mouselift.array_types import ImageRGB
 from mouselift.capture.capture import load_capture
@@ -57,6 +59,8 @@ class Images:
     """A page that `mouselift report` wrote."""
     reconstructed: Path | None = None
     """A page that `mouselift reconstruct` or examples/fitted_page.py wrote."""
+    boxed: Path | None = None
+    """A prepared dataset of one animal: its middle view, held out, beside synthetic individuals'."""
     evaluated: Path | None = None
     """A page that `mouselift evaluate` wrote: its worst sample."""
     tutorial: Path | None = None
@@ -84,6 +88,8 @@ class Images:
             save(
                 IMAGES / "reconstruction.jpg", narrowed(screenshot(self.reconstructed.resolve(), RECONSTRUCTED_HEIGHT))
             )
+        if self.boxed is not None:
+            save(IMAGES / "boxed.jpg", narrowed(boxed_sheet(self.boxed)))
         if self.evaluated is not None:
             save(IMAGES / "evaluation.jpg", evaluated_part(self.evaluated))
         if self.compared:
