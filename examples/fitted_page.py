@@ -20,7 +20,7 @@ from mouselift.reconstruct.options import NONE, HoldOut
 from mouselift.reconstruct.plan import make_plan
 from mouselift.reconstruct.sample import reconstruct_sample
 from mouselift.reconstruct.write import write_made
-from mouselift.render.base import renderer_for
+from mouselift.render.backends import renderer_for
 from mouselift.report.reconstruction_page import write_reconstruction_page
 
 

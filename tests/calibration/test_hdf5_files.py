@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] - compiled
 from scipy.io import savemat
 
 from mat73 import save73
@@ -118,7 +119,7 @@ def test_a_length_that_no_file_can_fill(tmp_path: Path) -> None:
     """The library makes room for text as long as a reference to it says: 1.2 GB for a file of 6 kB."""
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["before"] = 1.0
-        head = h5py.h5o.get_info(file["before"].id).addr
+        head = h5o.get_info(file["before"].id).addr
         file["names"] = ["eleven text"] * 3
     data = (tmp_path / "a.h5").read_bytes().replace(struct.pack("<I", 11), struct.pack("<I", 1 << 29), 1)
     no_longer = data[:head] + bytes(16) + data[head + 16 :]  # what stands before the text cannot be opened
