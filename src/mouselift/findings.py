@@ -286,6 +286,9 @@ CODES: dict[str, Code] = {
     "views-disagree": Code(_INSPECT, _EW,
         "silhouettes and cameras contradict each other, with the camera where one is to blame; cameras that stand out "
         "together, as when their videos are exchanged, are named in the message"),
+    "few-instants": Code(_INSPECT, _W,
+        "too few instants with a mask in all views: whether cameras and masks agree was not judged",
+        "Give more frames, or masks of more frames."),
     "keypoints-off-mask": Code(("inspect", "audit"), _W,
         "keypoints of another tool do not lie on the masks: of one camera, of one keypoint, or all of them",
         "One camera: its calibration, masks and time. One keypoint: its masks and labels. All: the file's frame "

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from mouselift.capture.discovery import Discovery, discover
 
 
@@ -42,7 +44,7 @@ def test_a_link_is_used_like_its_target(tmp_path: Path, truth, write) -> None:
 def test_files_of_cameras_that_are_left_out(dannce: Path, truth, write) -> None:
     for camera in truth:
         write.images(dannce / f"masks/{camera.name}")
-    (dannce / "masks/overview.npz").write_bytes(b"")
+    np.savez(dannce / "masks/overview.npz", masks=np.zeros((2, 4, 4), bool))
     left = discover(dannce, unused=("Camera2",)).left
     assert "videos/Camera2/0.mp4: of camera Camera2, which --unused leaves out" in left
     assert [line for line in left if line.startswith("masks/Camera2")] == [
@@ -53,7 +55,8 @@ def test_files_of_cameras_that_are_left_out(dannce: Path, truth, write) -> None:
 
 def test_files_that_nothing_reads(dannce: Path) -> None:
     (dannce / "masks").mkdir()
-    (dannce / "masks/seg_a.npz").write_bytes(b"")
+    np.savez(dannce / "masks/seg_a.npz", masks=np.zeros((2, 4, 4), bool))
+    (dannce / "masks/seg_b.npz").write_bytes(b"")
     (dannce / "videos/Camera1/weights.xlsx").write_text("")
     (dannce / "notes.txt").write_text("")
     (dannce / "sync").mkdir()
@@ -62,6 +65,7 @@ def test_files_that_nothing_reads(dannce: Path) -> None:
     (dannce / "calibration/board.pdf").write_bytes(b"")
     found = discover(dannce)
     assert line_with(found, "seg_a.npz") == "masks/seg_a.npz: carries no camera's name"
+    assert "damaged" in line_with(found, "seg_b.npz")
     rest = line_with(found, "not what init looks for")
     for words in ("calibration/board.pdf", "videos/Camera1/weights.xlsx", "notes.txt", "sync/ (5 .dat)"):
         assert words in rest

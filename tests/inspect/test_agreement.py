@@ -90,6 +90,12 @@ def _transposed(camera: Camera) -> np.ndarray:
     return T
 
 
+def test_too_few_instants_are_not_called_right(samples: list[Sample]) -> None:
+    (finding,) = agreement_findings(measured(samples[:4]), 4, ())
+    assert (finding.code, finding.value, finding.limit) == ("few-instants", 4, 5)
+    assert not list(agreement_findings(measured(samples[:5]), 5, ()))
+
+
 def test_masks_with_bad_moments_blame_no_camera(samples: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
     """At each instant another view is too fat and another lacks its tail: a ratio of medians alone blames one."""
     blamed = 0

@@ -178,7 +178,7 @@ def test_up_that_cannot_be(steady: Path) -> None:
     def with_up(line: str) -> Inspection:
         file = steady / "other.toml"
         file.write_text(text.replace('up = "+z"', line))
-        return inspect_capture(load_capture(file), InspectOptions(instants=4, lag=0))
+        return inspect_capture(load_capture(file), InspectOptions(instants=5, lag=0))
 
     flipped = with_up('up = "-z"')
     assert {code for code, _ in codes(flipped)} == {"up-flipped", "cameras-below"}

@@ -22,6 +22,7 @@ from mouselift.capture.discovery import discover
 from mouselift.capture.source import CaptureSource
 from mouselift.cli.app import run as command
 from mouselift.errors import UnreachableError
+from mouselift.limits import limited_bytes
 from mouselift.media.images import FrameSet, ImageFolder, read_numbered
 from mouselift.media.video import VideoReader
 from mouselift.media.video_index import probe
@@ -64,15 +65,15 @@ def manifest(out: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (out / "manifest.jsonl").read_text().splitlines()]
 
 
-def failing(error: int, part: str) -> Callable[[Path], bytes]:
-    read = Path.read_bytes
+def failing(error: int, part: str) -> Callable[[Path, int], bytes]:
+    """`limits.limited_bytes`, but for paths with `part` in them."""
 
-    def read_bytes(self: Path) -> bytes:
-        if part in str(self):
-            raise OSError(error, os.strerror(error), str(self))
-        return read(self)
+    def read(path: Path, most: int) -> bytes:
+        if part in str(path):
+            raise OSError(error, os.strerror(error), str(path))
+        return limited_bytes(path, most)
 
-    return read_bytes
+    return read
 
 
 @pytest.mark.parametrize("kind", ["images", "masks"])
@@ -108,7 +109,7 @@ def test_an_image_that_cannot_be_read_now(
     assert there is not None
     name = ImageFolder.scan(there).files[max(ImageFolder.scan(there).files)]
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "read_bytes", failing(error, str(name)))
+        patch.setattr("mouselift.media.images.limited_bytes", failing(error, str(name)))
         with pytest.raises(UnreachableError, match=rf"{name.name}: cannot be read now \({os.strerror(error)}\)"):
             prepare_dataset(capture, tmp_path / "out", KEEP, workers=1)
     assert prepare_dataset(capture, tmp_path / "out", KEEP, workers=1).kept == 4

@@ -26,7 +26,7 @@ WORST_SHARE = 0.6  # of the instants in which this camera is the worst: else its
 SERIOUS_PX = 3.0  # for an error
 WRONG_PX = 20.0  # for an error
 EMPTY_HULL = 0.05  # share of every mask that the hull of all fills, at most, for an error: no part is seen by all
-_INSTANTS = 5  # fewer say nothing
+_INSTANTS = 5  # fewer blame no camera
 _CUT_SHARE, _EMPTY_SHARE = 0.1, 0.05
 _REACH = 3.0  # half edge of the carved box, in the subject's lengths
 
@@ -166,7 +166,16 @@ def agreement_findings(
     facts: AgreementFacts | None, instants: int, late: Sequence[str], masks: Sequence[MaskFacts] = ()
 ) -> Iterator[Finding]:
     """Which cameras disagree; those in `late` lag, and have their own finding."""
-    if facts is None or instants < _INSTANTS:
+    if facts is None:
+        return
+    if instants < _INSTANTS:
+        yield Finding.of(
+            "few-instants",
+            f"whether cameras and masks agree was not judged: it takes {_INSTANTS} instants with masks, there "
+            f"{'is' if instants == 1 else 'are'} {instants}; the distances in the table stand for those alone",
+            value=float(instants),
+            limit=float(_INSTANTS),
+        )
         return
     if facts.apart is not None and not set(facts.apart.cameras) <= set(late):
         yield _apart_finding(facts.apart)
