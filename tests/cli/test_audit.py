@@ -168,3 +168,14 @@ def test_errors_first_and_each_message_once(dataset: Path, tmp_path: Path, capsy
     assert out.count("its camera says w = 100") == 1
     assert "  sample_000000, sample_000001: images/" in out
     assert out.count("A resized image needs") == 1
+
+
+def test_a_sample_that_a_sentence_names_stays_in_it(
+    dataset: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = Path(shutil.copytree(dataset, tmp_path / "d"))
+    for name in ("data_train.txt", "data_val.txt"):
+        (copy / name).write_text(f"{copy / 'sample_000000'}\n")
+    assert Audit(copy, workers=1).run() == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "1 samples are in both data_train.txt and data_val.txt, the first: sample_000000" in said

@@ -130,7 +130,11 @@ def _messages(found: Sequence[Finding]) -> list[tuple[str, str]]:
     for finding in found:
         message, sample = finding.message, finding.sample or ""
         if sample and sample in message:
-            message = message[message.rindex(sample) + len(sample) :].lstrip("/: ")
+            rest = message[message.rindex(sample) + len(sample) :]
+            if rest.startswith(("/", ":")):  # a path before what is said
+                message = rest.lstrip("/: ")
+            else:  # named in the sentence itself
+                sample = ""
         by_message.setdefault(message, []).append(sample)
     shown: list[tuple[str, str]] = []
     for message, samples in list(by_message.items())[:_SHOWN]:
