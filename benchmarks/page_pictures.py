@@ -1,6 +1,6 @@
 """Pictures of every kind of page that mouselift writes, before and after: two trees, the same data, one browser.
 
-    git worktree add --detach /tmp/before c704b62
+    git worktree add --detach /tmp/before ad2931d
     python benchmarks/page_pictures.py /tmp/before CAPTURE WORK [--every 85] [--only report inspect] [--publish]
 
 Needs Chromium. Today's tree makes the data once, in WORK/data: a capture with masks, its dataset, the demo. Each tree

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import cv2
@@ -39,17 +38,6 @@ def mask(path: Path, number: int, size: tuple[int, int] = (640, 480)) -> None:
     pixels = np.zeros((size[1], size[0]), dtype=np.uint8)
     pixels[100:200, 100 : 110 + number] = 255
     cv2.imwrite(str(path), pixels)
-
-
-@pytest.fixture
-def recording(tmp_path: Path, truth, write, make_video) -> Path:
-    """Videos of twelve frames, no masks."""
-    write.dannce(tmp_path / "calibration", truth)
-    for camera in truth:
-        (tmp_path / "videos" / camera.name).mkdir(parents=True)
-        video = make_video(f"names_{camera.width}.mp4", count=12, size=(camera.width, camera.height))
-        shutil.copy(video, tmp_path / "videos" / camera.name / "0.mp4")
-    return tmp_path
 
 
 @pytest.mark.parametrize("pattern", STAMPS)

@@ -22,17 +22,6 @@ from sleap_labels import sleap_labels
 Paint = Callable[[str, int], np.ndarray]
 
 
-@pytest.fixture
-def recording(tmp_path: Path, truth, write, make_video) -> Path:
-    """Four cameras of the size of the numbered videos, twelve frames each."""
-    write.dannce(tmp_path / "calibration", truth)
-    for camera in truth:
-        (tmp_path / "videos" / camera.name).mkdir(parents=True)
-        video = make_video(f"sources_{camera.width}.mp4", count=12, size=(camera.width, camera.height))
-        (tmp_path / "videos" / camera.name / "0.mp4").write_bytes(video.read_bytes())
-    return tmp_path
-
-
 def shape(truth, name: str, number: int) -> np.ndarray:
     """A mask that tells camera and frame: its width and its top."""
     camera = next(c for c in truth if c.name == name)
