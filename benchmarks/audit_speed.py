@@ -30,8 +30,8 @@ from threadpoolctl import threadpool_limits
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.sample import audit_sample, compare_views
 from mouselift.capture.capture import load_capture
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.sample import load_sample
 from mouselift.media.png import read_alpha
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset

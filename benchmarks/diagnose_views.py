@@ -13,6 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import numpy as np
+
+import _paths  # noqa: F401  (puts tests/shared on the path)
+from faults import FAULTS as INJECTED
 from many_views import mouse_on_domes, quiet
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
@@ -33,10 +37,25 @@ def exchanged(sample: Sample) -> Sample:
     return replace(sample, views=tuple(views))
 
 
+def shifted(sample: Sample) -> Sample:
+    """cx, cy of one view off by 6 and -4 px."""
+    views, k = list(sample.views), len(sample.views) // 2 + 1
+    camera = views[k].camera
+    views[k] = replace(views[k], camera=replace(camera, cx=camera.cx + 6, cy=camera.cy - 4))
+    return replace(sample, views=tuple(views))
+
+
+def of_tests(name: str) -> Callable[[Sample], Sample]:
+    """A fault of tests/shared/faults.py."""
+    return lambda sample: INJECTED[name](sample, np.random.default_rng([1, 5])).sample
+
+
 FAULTS: dict[str, Callable[[Sample], Sample]] = {
     "one view's fx, fy 5 % off": lambda sample: zoomed(sample, [len(sample.views) // 2 + 1], 1.05),
     "all views' fx, fy 5 % off": lambda sample: zoomed(sample, list(range(len(sample.views))), 1.05),
     "two cameras exchanged": exchanged,
+    "one view's cx, cy 6 and -4 px off": shifted,
+    **{name.replace("_", " "): of_tests(name) for name in ("views_rescaled", "copied_calibration", "view_scale")},
 }
 
 

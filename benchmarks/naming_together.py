@@ -19,8 +19,9 @@ import _paths  # noqa: F401  (puts tests/shared on the path)
 from corpus import corpus
 from faults import FAULTS, rough
 from mouselift.consistency.cameras import check_sample
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.vote import Vote, cast_votes, winning_vote

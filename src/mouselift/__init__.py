@@ -63,7 +63,7 @@ _HOMES = {
     "inspect_collection": "inspect.collection",
     "load_capture": "capture.capture",
     "load_rig": "calibration.registry",
-    "load_sample": "dataset.sample",
+    "load_sample": "dataset.foreign_sample",
     "measure_shard": "prepare.shards",
     "merge_shards": "prepare.shards",
     "prepare_collection": "prepare.collection",

@@ -8,8 +8,8 @@ from mouselift.calibration.rig import Rig as Rig
 from mouselift.capture.capture import Capture as Capture
 from mouselift.capture.capture import load_capture as load_capture
 from mouselift.dataset.collection import Collection as Collection
+from mouselift.dataset.foreign_sample import load_sample as load_sample
 from mouselift.dataset.sample import Sample as Sample
-from mouselift.dataset.sample import load_sample as load_sample
 from mouselift.diagnosis.cause import Diagnosis as Diagnosis
 from mouselift.diagnosis.explain import diagnose as diagnose
 from mouselift.engines.dask import DaskEngine as DaskEngine

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from mouselift.calibration.facelift import ViewEntry, sample_json
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, is_file, lies_inside
-from mouselift.dataset.sample import load_sample, read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import encode_png

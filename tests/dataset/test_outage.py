@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
-from mouselift.dataset.sample import load_sample
 from mouselift.errors import UnreachableError
 from mouselift.export.scene import scene_of_sample
 

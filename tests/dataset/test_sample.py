@@ -15,7 +15,9 @@ import pytest
 from file_faults import FILE_FAULTS
 from mouselift.data.decode import read_cutout
 from mouselift.dataset.alpha_checks import premultiplied
-from mouselift.dataset.sample import Sample, load_sample, mask_from_ground, read_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import Sample, read_sample
+from mouselift.dataset.silhouette import mask_from_ground
 from mouselift.errors import DatasetError
 from mouselift.geometry.outlines import outline_of
 from mouselift.media.numbered_names import number_of

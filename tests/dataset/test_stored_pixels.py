@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mouselift.data.decode import read_cutout
-from mouselift.dataset.sample import load_sample
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.source import DatasetSource
 from mouselift.media.png import encode_png, read_alpha, read_colours, read_rgb_alpha
 

@@ -180,7 +180,7 @@ def test_of_many_views_the_worst_are_looked_at(
     exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five of six views: the faulty one is among them, and the sentence says how many there were."""
-    monkeypatch.setattr(explain, "MOST_VIEWS", 5)
+    monkeypatch.setattr(explain, "LOOKED_AT", 5)
     sample = exact_postures[0]
     for view in range(6):
         found = diagnose(faults.view_scale(sample, np.random.default_rng(0), scale=1.42, view=view).sample)
@@ -194,12 +194,30 @@ def test_of_many_views_the_worst_are_looked_at(
 def test_of_many_views_a_copied_calibration_is_looked_at_with_its_copy(
     exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(explain, "MOST_VIEWS", 5)
+    monkeypatch.setattr(explain, "LOOKED_AT", 5)
     for copied in range(6):
         for original in ((copied + 1) % 6, (copied + 3) % 6):
             fault = faults.copied_calibration(exact_postures[0], np.random.default_rng(0), pair=(copied, original))
             few = few_views([fault.sample], [check_sample(fault.sample)])[0]
             assert {fault.sample.names[original], fault.sample.names[copied]} <= set(few.names)
+
+
+@pytest.mark.parametrize("turn", [2, -1])
+def test_of_many_views_another_order_of_all_is_seen(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch, turn: int
+) -> None:
+    """Of the views looked at, images may belong to cameras of views that are not."""
+    monkeypatch.setattr(explain, "LOOKED_AT", 5)
+    wrong: list[Sample] = []
+    for sample in exact_postures[:2]:
+        order = [(view + turn) % 6 for view in range(6)]
+        views = tuple(replace(v, camera=sample.views[k].camera) for v, k in zip(sample.views, order, strict=True))
+        wrong.append(replace(sample, views=views))
+    for given in (wrong[0], wrong):
+        cause = diagnose(given).cause
+        assert cause is not None
+        assert cause.code == "views-out-of-order"
+        assert cause.sentence.startswith("5 of 6 views looked at: ")
 
 
 def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample, ...]) -> None:

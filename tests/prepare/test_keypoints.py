@@ -13,7 +13,8 @@ import pytest
 
 from mouselift.audit.dataset import audit_dataset
 from mouselift.capture.capture import load_capture
-from mouselift.dataset.sample import load_sample, read_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import CaptureError, DatasetError
 from mouselift.prepare.collection import prepare_collection
 from mouselift.prepare.options import PrepareOptions, Shard

@@ -10,7 +10,8 @@ import pytest
 
 import faults
 from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError
 from mouselift.media.png import encode_png
 from mouselift.repair.dataset import repair_dataset

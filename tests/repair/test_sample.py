@@ -131,8 +131,8 @@ def test_more_views_than_are_fitted_together_are_refused(
     exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With the cause that some of them show; cameras in order are told to be so."""
-    for module in ("mouselift.diagnosis.explain", "mouselift.repair.sample"):
-        monkeypatch.setattr(f"{module}.MOST_VIEWS", 5)
+    monkeypatch.setattr("mouselift.diagnosis.explain.LOOKED_AT", 5)
+    monkeypatch.setattr("mouselift.repair.sample.MOST_VIEWS", 5)
     assert repair_sample(exact_postures[0]).status == "good"
     found = repair_sample(faults.view_scale(exact_postures[0], np.random.default_rng(0), scale=1.42, view=3).sample)
     assert found.status == "refused"

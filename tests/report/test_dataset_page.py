@@ -16,7 +16,7 @@ from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import facelift
 from mouselift.audit.result import CodeCount, DatasetAudit, encode_audit
-from mouselift.dataset.sample import load_sample
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError, OutputError
 from mouselift.findings import Finding

@@ -224,7 +224,8 @@ def _sample(folder: Path) -> Path:
 
 
 def _load_sample(folder: Path) -> object:
-    from mouselift.dataset.sample import load_sample, read_sample
+    from mouselift.dataset.foreign_sample import load_sample
+    from mouselift.dataset.sample import read_sample
 
     try:
         load_sample(folder, colours=True)

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, split_samples
-from mouselift.dataset.sample import load_sample, read_sample
+from mouselift.dataset.sample import read_sample
 from mouselift.errors import CaptureError, DatasetError
 from mouselift.framing.framing import PRETRAINED_DISTANCE
 from mouselift.media.png import read_png

@@ -36,8 +36,8 @@ from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.unfinished import frame_rate, unfinished
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.consistency.sample_planes import SamplePlanes
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, sample_names
-from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity

@@ -15,11 +15,11 @@ import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Levels, UInt8
-from mouselift.dataset.layout import LISTS, is_folder, lies_inside
+from mouselift.dataset.layout import LISTS, is_folder, lies_inside, lines_of
 from mouselift.dataset.splits import neighbour_finding
+from mouselift.errors import DatasetError
 from mouselift.findings import Finding
 from mouselift.foreign import short_text
-from mouselift.limits import LIST_BYTES, limited_bytes
 
 CELLS = 8  # a side
 ALIKE = 2.0  # levels of 255, root mean square over all cells: below it two samples show one pose
@@ -106,10 +106,9 @@ def read_splits(dataset: Path, depth: int = 1) -> tuple[dict[str, list[str]], li
             found.append(Finding.of("bad-list", f"{file}: is a link out of the dataset; not opened"))
             continue
         try:
-            text = limited_bytes(file, LIST_BYTES).decode("utf-8-sig")
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
-        except (ValueError, OSError) as error:
-            found.append(Finding.of("bad-list", f"{file}: expected one sample folder a line, got: {error}"))
+            lines = [line for _, line in lines_of(file)]
+        except DatasetError as error:
+            found.append(Finding.of("bad-list", str(error)))
             continue
         names[split] = ["/".join(Path(line).parts[-depth:]) for line in lines]
         missing = [line for line in lines if not is_folder(dataset / line)]  # an absolute line stays absolute

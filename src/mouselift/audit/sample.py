@@ -22,7 +22,8 @@ from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
 from mouselift.consistency.cameras import MOST_RMS_PX, CameraCheck, blame_cameras, check_sample
 from mouselift.consistency.hull_coverage import coverage_findings, hull_coverage
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import in_order
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import Outline

@@ -159,7 +159,7 @@ def lines_of(file: Path) -> list[tuple[int, str]]:
     try:
         lines = limited_bytes(file, LIST_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
-        raise DatasetError(f"{file}: expected a list, one sample folder a line, got: {error}") from None
+        raise DatasetError(f"{file}: expected one sample folder a line, got: {error}") from None
     out = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in out:
         if len(line) > PATH_CHARACTERS:

@@ -253,9 +253,15 @@ def swaps(cameras: CameraArrays) -> Iterator[Candidate]:
             order[a], order[b] = b, a
             yield Candidate(code, (a, b), apply=partial(reordered, order, what), options=len(pairs))
     everyone = tuple(range(views))
-    turned = [[(i + turn) % views for i in everyone] for turn in range(1, views)]
-    for order in [*turned, list(everyone)[::-1]] if views > 2 else ():
+    for order in orders(views) if views > 2 else ():
         yield Candidate("views-out-of-order", everyone, apply=partial(reordered, order, "all"), options=views)
+
+
+def orders(views: int) -> Iterator[list[int]]:
+    """All views turned round by some places, or in reverse."""
+    for turn in range(1, views):
+        yield [(view + turn) % views for view in range(views)]
+    yield list(range(views))[::-1]
 
 
 def cycles(views: int, among: Sequence[int]) -> Iterator[Candidate]:

@@ -22,7 +22,8 @@ import numpy as np
 from mouselift.array_types import Array, Float64
 from mouselift.consistency.cameras import compared_outlines
 from mouselift.consistency.opened_silhouettes import open_silhouettes
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.cause import Cause, finite, in_general
 from mouselift.diagnosis.explain import diagnose, few_views, problem_of
 from mouselift.diagnosis.source_camera import source_swaps

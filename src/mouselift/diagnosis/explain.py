@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,9 +36,10 @@ _NEAR = 2.0
 LARGE_PX = 1.0  # from here on, residuals that masks explain are still tried with other readings of the cameras
 _FEW = 5  # samples that are enough to tell causes apart
 _REFINED = 6  # candidates whose fit is finished
-# The search grows with the cube of the views: one view's scale wrong, 6, 16, 32 views: 0.5, 3, 22 CPU s. More views are
-# hardly ever needed to tell causes apart; the ones that are off most are always among those looked at.
-MOST_VIEWS = 32
+# The search grows with the cube of the views: one view shifted, 12, 16, 20, 32 views: 0.4, 0.7, 1.2, 6 CPU s. More are
+# hardly needed to tell causes apart, and the ones that are off most are always among those looked at. Faults named with
+# 12 of 24 to 200 views, with 16, and with 32: docs/evidence/performance.md.
+LOOKED_AT = 12
 _LEFT_OUT = ("views-disagree", "calibration-copied")
 _NO_CAMERA = ("unexplained", "lens-left", *_LEFT_OUT)  # causes that no change of cameras undoes
 # What a value may be by chance: a zoom the ratio of an image's sides, a shift one that points along cx, cy.
@@ -62,7 +63,7 @@ def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
     Masks are the views' alphas ([h, w] uint8, the outline at one half), cameras pinholes in the sample's world; shifts
     are in pixels of the images. Several samples are taken to share one fault with the same values (one change a
     camera), which are then better determined. A sample that the audit's limits pass has no cause. Of more than
-    `MOST_VIEWS` views, those that are off most and some of the others are looked at; the cause says so. Example::
+    `LOOKED_AT` views, those that are off most and some of the others are looked at; the cause says so. Example::
 
         sample = load_sample(Path("prepared/mouse/000000"))
         cause = diagnose(sample).cause
@@ -78,35 +79,48 @@ def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
 def diagnose_checked(given: Sequence[Sample], checks: Sequence[CameraCheck]) -> Diagnosis:
     """`diagnose` of samples whose checks are known: with many views they take seconds."""
     names = common_names(given)
-    if len(names) > MOST_VIEWS:
-        found = diagnose(few_views(given, checks))
-        where = f"{MOST_VIEWS} of {len(names)} views looked at: "
-        causes = (structs.replace(cause, sentence=where + cause.sentence) for cause in found.causes)
-        return Diagnosis(tuple(causes), found.residual_px)
-    problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
     if all(in_order(sample, check) for sample, check in zip(given, checks, strict=True)):
+        problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
         return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
-    return explain(problem, names)
+    if len(names) <= LOOKED_AT:
+        return explain([problem_of(sample, check) for sample, check in zip(given, checks, strict=True)], names)
+    few = few_views(given, checks)
+    problem = [problem_of(sample) for sample in few]
+    found = explain(problem, few[0].names, _other_orders(given, few, problem))
+    where = f"{len(few[0].views)} of {len(names)} views looked at: "
+    causes = (structs.replace(cause, sentence=where + cause.sentence) for cause in found.causes)
+    return Diagnosis(tuple(causes), found.residual_px)
 
 
 def few_views(samples: Sequence[Sample], checks: Sequence[CameraCheck] = ()) -> list[Sample]:
-    """The samples with at most `MOST_VIEWS` views, the same of each, spread evenly.
+    """The samples with at most `LOOKED_AT` views, the same of each, spread evenly.
 
-    Views whose poses are copies of one another are among them. checks: of the samples; with them a quarter of the views
+    Views whose poses are copies of one another are among them. checks: of the samples; with them a third of the views
     are those that are off most.
     """
     views = len(samples[0].views)
-    if views <= MOST_VIEWS:
+    if views <= LOOKED_AT:
         return list(samples)
     off = np.nan_to_num([check.tangency.view_rms_px for check in checks] or [[0.0] * views], nan=0.0).max(axis=0)
-    worst = [view for view in np.argsort(-off, kind="stable")[: MOST_VIEWS // 4].tolist() if off[view] > 0]
+    worst = [view for view in np.argsort(-off, kind="stable")[: LOOKED_AT // 3].tolist() if off[view] > 0]
     copied = [
         view for pair in causes.copies(CameraArrays.of([view.camera for view in samples[0].views])) for view in pair
     ]
-    known = sorted({*worst, *copied[: MOST_VIEWS // 2]})
+    known = sorted({*worst, *copied[: LOOKED_AT // 2]})
     others = [view for view in range(views) if view not in known]
-    chosen = sorted([*known, *evenly_spaced(others, MOST_VIEWS - len(known))])
+    chosen = sorted([*known, *evenly_spaced(others, LOOKED_AT - len(known))])
     return [replace(sample, views=tuple(sample.views[view] for view in chosen)) for sample in samples]
+
+
+def _other_orders(whole: Sequence[Sample], few: Sequence[Sample], problem: Problem) -> Iterator[Candidate]:
+    """All images in another order than the cameras: those of the views looked at belong to cameras of others."""
+    views = [whole[0].names.index(name) for name in few[0].names]
+    stated = [CameraArrays.of([view.camera for view in sample.views]) for sample in whole]
+    everyone, orders = tuple(range(len(views))), list(causes.orders(len(whole[0].views)))
+    for order in orders:
+        others = [cameras.take(np.array(order)[views]) for cameras in stated]
+        read = dict(zip((cameras for cameras, _ in problem), others, strict=True))
+        yield Candidate("views-out-of-order", everyone, apply=read.__getitem__, options=len(orders))
 
 
 def common_names(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -139,7 +153,7 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
     cameras, outlines = problem_of(sample, check)
     if not check.judged or check.faulty or not in_front(cameras, outlines) or causes.copies(cameras):
         return False
-    if len(cameras) > MOST_VIEWS:  # what follows compares readings, as the diagnosis does
+    if len(cameras) > LOOKED_AT:  # what follows compares readings, as the diagnosis does
         cameras, outlines = problem_of(few_views([sample], [check])[0])
     if check.rough and _lens_explains([(cameras, outlines)]):
         return False
@@ -174,13 +188,13 @@ def _lens_explains(problem: Problem) -> bool:
     return lens.rms_px <= _EXPLAINED_PX and lens.residual.typical_px <= _MOST_SHARE * before.typical_px
 
 
-def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
+def explain(problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = ()) -> Diagnosis:
     """The cause for samples that are known not to agree, from camera arrays and convex outlines.
 
-    Of many samples, a few find the cause and all of them its values.
+    Of many samples, a few find the cause and all of them its values. more: readings to try beside the usual ones.
     """
     if len(problem) > _FEW:
-        found = explain(evenly_spaced(problem, _FEW), names)
+        found = explain(evenly_spaced(problem, _FEW), names, more)
         before = finite(fit(Candidate("none", ()), problem).rms_px)
         if found.undone is None:
             return Diagnosis(found.causes, before)
@@ -192,7 +206,7 @@ def explain(problem: Problem, names: tuple[str, ...]) -> Diagnosis:
     if causes.one_pose(cameras):
         best = replace(nothing, candidate=Candidate("one-pose", tuple(range(len(cameras)))))
         return Diagnosis((describe(best, (), names, before, problem),), before)
-    discrete = fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem))), problem)
+    discrete = fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem)), *more), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
     nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]

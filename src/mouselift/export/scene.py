@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.array_types import ImageRGB, ImageRGBA, Levels
-from mouselift.dataset.sample import load_sample
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.export.options import Ground
 from mouselift.geometry.camera import Camera

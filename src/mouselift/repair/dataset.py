@@ -19,16 +19,16 @@ from mouselift.calibration.facelift import camera_numbers, read_cameras_json
 from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, lines_of
-from mouselift.dataset.sample import load_sample
 from mouselift.diagnosis.cause import Cause, Diagnosis
-from mouselift.diagnosis.explain import MOST_VIEWS, explain, in_order, problem_of
+from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.fingerprint import sample_fingerprint
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.repair.options import Pool, RepairOptions
-from mouselift.repair.sample import Repaired, repair_sample
+from mouselift.repair.sample import MOST_VIEWS, Repaired, repair_sample
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 

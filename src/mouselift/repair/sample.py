@@ -15,7 +15,7 @@ from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.causes import EXCHANGE_FILES
 from mouselift.diagnosis.determined import undetermined
-from mouselift.diagnosis.explain import LARGE_PX, MOST_VIEWS, REDUNDANT, diagnose_checked, explain, in_order, problem_of
+from mouselift.diagnosis.explain import LARGE_PX, REDUNDANT, diagnose_checked, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.diagnosis.source_camera import exchanged_before_prepare
 from mouselift.errors import CalibrationError
@@ -29,6 +29,7 @@ _MIXED_UP = ("views-swapped", "poses-swapped", "views-out-of-order")  # names no
 _CLEARLY = 0.5  # robust loss and, for fitted values, RMS must fall to less than this share of what was there
 _FEW_VALUES = 3  # fitted to one sample whose masks are spoiled
 _HOLD_SCALE = 2  # centres that did not move: the distance between two is a length of the world
+MOST_VIEWS = 32  # fitted together: the search grows with the cube of the views, 6 CPU s with 32
 MIN_VIEWS = 3  # two views have two tangent planes: nothing per view can be learned from them
 MIN_BASELINE_DEG = 10.0  # between the two views that are farthest apart, seen from the subject
 

@@ -16,8 +16,9 @@ from mouselift.audit.profile import Profile, load_profile, usable_cameras
 from mouselift.audit.result import VERDICTS, DatasetAudit
 from mouselift.consistency.cameras import MOST_RMS_PX
 from mouselift.consistency.hull_coverage import COVERAGE
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, sample_names
-from mouselift.dataset.sample import View, load_sample
+from mouselift.dataset.sample import View
 from mouselift.diagnosis.cause import Cause
 from mouselift.errors import DatasetError
 from mouselift.findings import SEVERITIES, Finding, Severity

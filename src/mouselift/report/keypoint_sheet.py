@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.audit.result import DatasetAudit
-from mouselift.dataset.sample import Sample, load_sample
+from mouselift.dataset.foreign_sample import load_sample
+from mouselift.dataset.sample import Sample
 from mouselift.foreign import first_few
 from mouselift.keypoints.off_mask import ALL_LEAST, KeypointFacts, off_mask
 from mouselift.report.edges import edge_lines, path_data

@@ -22,8 +22,8 @@ from scipy.spatial.transform import Rotation
 
 from mouselift.array_types import Array, Float64, ImageRGB, Vector3
 from mouselift.calibration.facelift import read_cameras_json
+from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples, lies_inside
-from mouselift.dataset.sample import load_sample
 from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
 from mouselift.findings import as_sentence
 from mouselift.gaussians.activated import Activated
