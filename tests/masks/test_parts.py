@@ -9,6 +9,7 @@ from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.background import quantile, tightest
 from mouselift.masks.changes import doubled, halved, light_gain, relit
+from mouselift.masks.scene import without_specks
 from mouselift.masks.segment import cleaned, softened
 from mouselift.masks.volume import Carver, Extent, Volume, common_field, footprint, half_camera, subject_cluster
 
@@ -28,6 +29,17 @@ def test_quantile_is_the_order_statistic():
 def test_quantile_refuses_more_samples_than_it_can_count():
     with pytest.raises(ValueError, match="1 to 255"):
         quantile(np.zeros((256, 2, 2), np.uint8), 0.5, np.ones((256, 2, 2), bool))
+
+
+def test_specks_are_taken_and_nothing_moves():
+    """cv2's opening by an even kernel moves a map by a pixel to the right and down."""
+    mask = np.zeros((20, 30), dtype=bool)
+    mask[5:12, 8:20] = True
+    mask[9:11, 20:27] = True  # a tail, two pixels wide
+    with_specks = mask.copy()
+    with_specks[2, 3] = with_specks[15, 5:9] = True
+    for way in (np.s_[:, :], np.s_[::-1, :], np.s_[:, ::-1]):
+        assert np.array_equal(without_specks(np.ascontiguousarray(with_specks[way])), mask[way])
 
 
 def test_tightest_prefers_what_stands_still_to_what_is_frequent():

@@ -56,9 +56,9 @@ def test_a_shadow_is_left_out_and_the_subject_stays(recording, make_walk, subjec
             kept.append((mask & true).sum() / true.sum())
             areas.append(mask.sum() / true.sum())
             taken.append(((mask & dark).sum(), dark.sum()))
-    assert np.mean(overlaps) > 0.9  # 0.75 and 0.79 with the shadow
+    assert np.mean(overlaps) > 0.93  # 0.75 and 0.79 with the shadow
     assert min(kept) > 0.94
-    assert np.mean(areas) < 1.1  # 1.34, 1.27
+    assert np.mean(areas) < 1.06  # 1.34, 1.27
     in_mask, in_all = np.sum(taken, axis=0)
     assert in_mask < 0.25 * in_all
 
@@ -91,7 +91,8 @@ def test_a_broad_dark_place_is_a_shadow_and_a_narrow_one_a_tail(recording, half_
     narrow = [at_ & strip(arena, view, half_width) for view, at_ in enumerate(at)]
     comparers, changes = changes_of(arena, [0.4 * part for part in narrow])
     finder = ShadowFinder(halves, [comparer.window for comparer in comparers], FLOOR, 3.0)
-    shades = finder.shades(changes, [None] * len(changes), slab(45, 30, 3.0))
+    floor = slab(45, 30, 3.0)
+    shades = finder.shades(changes, [None] * len(changes), floor, floor)
     for own, shade, part in zip(changes, shades, narrow, strict=True):
         share = np.ones(own.luma.shape) if shade is None else shade.share
         inner = cv2.erode(part[::2, ::2].view(np.uint8), np.ones((3, 3), np.uint8)).astype(bool)
@@ -100,6 +101,19 @@ def test_a_broad_dark_place_is_a_shadow_and_a_narrow_one_a_tail(recording, half_
         else:
             assert share.min() > 0.95
         assert share[~cv2.dilate(part[::2, ::2].view(np.uint8), np.ones((7, 7), np.uint8)).astype(bool)].min() > 0.9
+
+
+def test_the_whole_shadow_is_looked_at_however_small_the_subject_is_by_now(recording):
+    """Rounds narrow the subject's hull, not the place where its shadow may lie; else its rim comes back."""
+    arena, halves = recording.arena, [half_camera(camera) for camera in recording.arena.cameras]
+    dark = [arena.shade(view, Pose(-8, -14, 0.0)) > 0 for view in range(len(halves))]
+    comparers, changes = changes_of(arena, [0.4 * part for part in dark])
+    finder = ShadowFinder(halves, [comparer.window for comparer in comparers], FLOOR, 3.0)
+    shades = finder.shades(changes, [None] * len(changes), slab(45, 30, 3.0), slab(9, 9, 3.0))
+    for shade, part in zip(shades, dark, strict=True):
+        assert shade is not None
+        inner = cv2.erode(part[::2, ::2].view(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+        assert np.abs(shade.share[inner] - 0.6).max() < 0.15
 
 
 def strip(arena: Arena, view: int, half_width: float) -> Mask:
@@ -118,7 +132,8 @@ def test_a_dark_place_that_moves_with_the_camera_is_no_shadow(recording):
     darkness = [0.4 * (arena.shade(view, pose) > 0) for view, pose in enumerate(poses)]
     comparers, changes = changes_of(arena, darkness)
     finder = ShadowFinder(halves, [comparer.window for comparer in comparers], FLOOR, 3.0)
-    shades = finder.shades(changes, [None] * len(changes), slab(80, 80, 3.0))
+    floor = slab(80, 80, 3.0)
+    shades = finder.shades(changes, [None] * len(changes), floor, floor)
     dark = [1 - shade.share[part[::2, ::2] > 0].mean() for shade, part in zip(shades, darkness, strict=True) if shade]
     assert sum(dark) / len(halves) < 0.1
 

@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 
 REPORT = "masks.json"
 _BACKGROUND = "background-"
-_METHOD = 2  # raised where the same images give other masks: those of two releases are not mixed in one folder
+_METHOD = 3  # raised where the same images give other masks: those of two releases are not mixed in one folder
 _DIGESTS = {
     "calibration": "cameras: the calibration is another",
     "videos": "videos: their contents are others",

@@ -20,9 +20,6 @@ from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, footprin
 from mouselift.media.images import Image
 from mouselift.media.orientation import Box
 
-# Half-size pixels that every mask is widened by: what calibration and pixels leave open. Wider lets fringes of shadow
-# through; less than one pixel costs the subject's own edge (docs/evidence/mask-quality.md).
-_TOLERANCE = 1.0
 _SHADOW_ROUNDS = 2  # the first is blind where the shadow itself makes the hull higher
 _SPARE = 4  # cameras from which on thin parts need not be seen by all
 _REFLECTION = 1.5  # log-likelihood ratio above which a pixel inside the mirror image is one
@@ -95,18 +92,18 @@ class Segmenter:
     def _carved(self, halves: Sequence[Changes | None]) -> tuple[Cloud, Cloud, Sequence[Shade | None]]:
         """Voxels of the subject, and those of everything above the floor that may be a thin part of it; the shadow."""
         allowed = (0, 1) if len(halves) >= _SPARE else (0,)
-        hulls = [
-            hull.points for hull in self.carver.carve(*self._maps(halves, [None] * len(halves)), _TOLERANCE, allowed)
-        ]
+        maps = self._maps(halves, [None] * len(halves))
+        hulls = [hull.points for hull in self.carver.carve(*maps, tolerance=0.0, objections=allowed)]
         solid, thin = self._chosen(hulls)
+        shown = solid
         shades: Sequence[Shade | None] = [None] * len(halves)
         for _ in range(_SHADOW_ROUNDS):
             if len(solid) < self.scene.smallest:
                 break
-            found = self._shadows.shades(halves, self.scene.colours, solid)
+            found = self._shadows.shades(halves, self.scene.colours, shown, solid)
             if all(shade is None for shade in found):
                 break
-            rest = self._chosen(self.carver.kept(hulls[-1], *self._maps(halves, found), int(_TOLERANCE), allowed))
+            rest = self._chosen(self.carver.kept(hulls[-1], *self._maps(halves, found), allowed))
             if len(rest[0]) < self.scene.smallest:
                 break
             (solid, thin), shades = rest, found

@@ -32,12 +32,12 @@ from mouselift.media.orientation import Box
 
 _CELL = 0.5  # voxels: edge of a place of the floor
 _ROOM = 4  # cells about the hull
-_LOW = 2.0  # voxels: parts of the hull below this height may be shadow, and hide nothing
+_LOW = 3.0  # voxels: parts of the hull below this height may be shadow, and hide nothing
 _AGREE = 0.06  # of the light: shares that differ less are one
 _MOST = 0.75  # of the views that see a place must agree
 _DARKEST = 0.2  # of the light: no shadow is darker
 _BROAD = 0.05  # sizes of the subject: narrower dark places are tails and toes
-_NEAREST = 0.06  # sizes: how far a share is carried under the belly
+_NEAREST = 0.1  # sizes: how far a share is carried under the belly
 _SAME_COLOUR = 0.6  # of what counts as a change of colour: a shadow has the floor's colour
 _NODE = 8  # pixels between exact rays
 _NOWHERE = 1e9  # in the floor, of pixels that do not see it
@@ -73,20 +73,21 @@ class ShadowFinder:
         self._seen = [self._seen_floor(camera, box) for camera, box in zip(cameras, windows, strict=True)]
 
     def shades(
-        self, changes: Sequence[Changes | None], models: Sequence[ColourModel | None], solid: Cloud
+        self, changes: Sequence[Changes | None], models: Sequence[ColourModel | None], shown: Cloud, solid: Cloud
     ) -> list[Shade | None]:
         """By view; None where it has no image, or nothing is dark.
 
-        changes: in the windows; solid: the hull of whatever changed, shadow and all.
+        changes: in the windows; shown: the hull of whatever changed, shadow and all; solid: of the subject, as far as
+        it is known, which hides the floor.
         """
-        places = self._places(solid)
+        places = self._places(shown)
         dark = self._darkness(places, changes, models, solid)
         if dark is None:
             return [None] * len(changes)
-        return [None if own is None else self._shade(view, places, dark, solid) for view, own in enumerate(changes)]
+        return [None if own is None else self._shade(view, places, dark, shown) for view, own in enumerate(changes)]
 
-    def _places(self, solid: Cloud) -> _Places:
-        flat = solid @ self._axes
+    def _places(self, shown: Cloud) -> _Places:
+        flat = shown @ self._axes
         cell = _CELL * self._voxel
         corner = flat.min(axis=0) - _ROOM * cell
         columns, rows = (int(n) + _ROOM for n in np.ceil((flat.max(axis=0) - corner) / cell))
@@ -123,9 +124,9 @@ class ShadowFinder:
         broad = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (width, width))
         return np.asarray(cv2.morphologyEx(dark, cv2.MORPH_OPEN, broad), dtype=np.float32)
 
-    def _shade(self, view: int, places: _Places, dark: Shares, solid: Cloud) -> Shade | None:
+    def _shade(self, view: int, places: _Places, dark: Shares, shown: Cloud) -> Shade | None:
         camera, window = self._cameras[view], self._windows[view]
-        x, y, wide, high = cv2.boundingRect(footprint(VisualHull(solid, self._voxel), camera).view(np.uint8))
+        x, y, wide, high = cv2.boundingRect(footprint(VisualHull(shown, self._voxel), camera).view(np.uint8))
         x0, y0 = max(x - _ROOM, window[0]), max(y - _ROOM, window[1])
         x1, y1 = min(x + wide + _ROOM, window[2]), min(y + high + _ROOM, window[3])
         if x1 <= x0 or y1 <= y0:

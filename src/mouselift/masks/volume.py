@@ -154,11 +154,10 @@ class Carver:
         points: Points3,
         masks: Sequence[ViewMask | None],
         unknown: Sequence[ViewMask | None],
-        tolerance: int,
         objections: Sequence[int],
     ) -> list[Cloud]:
-        """Those of the finest voxels `points` that `carve` keeps with these maps; whole pixels of tolerance."""
-        off = [None if mask is None else ~dilated(mask, tolerance) for mask in masks]
+        """Those of the finest voxels `points` that `carve` keeps with these maps and no tolerance."""
+        off = [None if mask is None else ~mask for mask in masks]
         known = [None if mask is None else ~mask for mask in unknown]
         against = self._against([pixels_of(camera, points) for camera in self.cameras], off, known, 0.0, 0.0)
         return [points[against <= allowed] for allowed in objections]
