@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 
@@ -74,6 +76,20 @@ def test_what_is_refused() -> None:
     late[40] += 0.8 * PERIOD
     with pytest.raises(CaptureError, match="images 40 and 41"):
         align({"a": late, "b": times})
+
+
+@pytest.mark.parametrize("written", [1e-3, 1e-2, 1 / 64, 1 / 128])
+@pytest.mark.parametrize("rate", [24, 29.97, 30, 50, 60, 100, 120, 240, 400, 500])
+def test_rounded_times_are_read_or_refused(written: float, rate: float) -> None:
+    """Whole milliseconds, Windows' clock of 64 ticks a second, float32: never gaps that there were not."""
+    rng = np.random.default_rng(int(rate))
+    for lost in (0, 1, 5, 20):
+        kept = np.setdiff1d(np.arange(240), rng.choice(np.arange(1, 240), size=lost, replace=False))
+        stamped = np.rint((kept / rate + rng.uniform()) / written) * written
+        found = None
+        with suppress(CaptureError):
+            found = align({"a": stamped, "b": stamped}).frames["a"]
+        assert np.array_equal(found, kept) if found is not None else written * rate > 0.3
 
 
 @pytest.mark.parametrize("seed", range(20))

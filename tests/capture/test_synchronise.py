@@ -73,7 +73,39 @@ def firewire(file: Path, images: np.ndarray) -> None:
     (file / "timestamps.txt").write_text("\n".join(f"{t:.6f}" for t in (images / RATE + 127.85) % 128))
 
 
-FILES = [campy, milliseconds, nanoseconds, decimal_commas, spreadsheet, dates, numpy_dates]
+def times_of_day(file: Path, images: np.ndarray) -> None:
+    """Over midnight, below two lines of remarks, in quotes."""
+    start = datetime(2024, 5, 1, 23, 59, 59, 900000)
+    times = [(start + timedelta(seconds=float(t))).strftime("%H:%M:%S.%f") for t in images / RATE]
+    (file / "timestamps.csv").write_text(
+        "# cam\n# frame;time\n" + "\n".join(f'"{n}";"{t}"' for n, t in enumerate(times))
+    )
+
+
+def slashes(file: Path, images: np.ndarray) -> None:
+    """With a zone without a colon."""
+    times = [datetime(2024, 5, 1, 11, 59, 59, 900000) + timedelta(seconds=float(t)) for t in images / RATE]
+    (file / "timestamps.csv").write_text("\n".join(f"{time:%Y/%m/%d %H:%M:%S.%f}+0200" for time in times))
+
+
+def microseconds_of_windows(file: Path, images: np.ndarray) -> None:
+    """A table whose name has a micro sign in one byte, and a column of exposures."""
+    rows = [f"{n},{t:.0f},{5000 + n}" for n, t in enumerate(images / RATE * 1e6)]
+    (file / "timestamps.csv").write_text("frame,time (µs),exposure time (µs)\n" + "\n".join(rows), encoding="latin-1")
+
+
+FILES = [
+    times_of_day,
+    slashes,
+    microseconds_of_windows,
+    campy,
+    milliseconds,
+    nanoseconds,
+    decimal_commas,
+    spreadsheet,
+    dates,
+    numpy_dates,
+]
 
 
 @pytest.mark.parametrize("write_times", [*FILES, microseconds_of_32_bits, firewire])
@@ -111,6 +143,16 @@ def test_no_lost_images_write_nothing(recording) -> None:
     found = discover(folder)
     assert found.spec == before
     assert any("no image was lost" in line for line in found.found)
+
+
+def test_a_length_is_no_time_and_no_camera_is_so_fast(recording) -> None:
+    folder, places, kept = recording
+    for header, said in (("frame,exposure_time_us", "expected one column of times"), ("frame,time_us", "1,000,000 im")):
+        for place, images in zip(places, kept, strict=True):
+            rows = "\n".join(f"{n},{5000 + n}" for n in range(len(images)))
+            (folder / place / "timestamps.csv").write_text(f"{header}\n{rows}\n")
+        with pytest.raises(CaptureError, match=said):
+            discover(folder)
 
 
 def test_what_is_refused(recording) -> None:

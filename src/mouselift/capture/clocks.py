@@ -19,6 +19,10 @@ from mouselift.errors import CaptureError
 # The grid follows the images by this part of each residual: the mean of about ten images' jitter. It follows a clock
 # that is off by one per cent with a lag of a tenth of the period, which leaves four fifths of the half period.
 _FOLLOW = 0.1
+_COARSEST = 0.4  # of the period: two times, each rounded by half of what they are written in, are off by it at most
+_COMMON = 0.25  # of the steps: so many lost images are likelier to be rounding
+_WHOLE = 1e-4
+_SEVERAL = 4  # long steps that come regularly by chance in one of some hundred recordings
 _RATES = 0.05  # cameras whose periods differ by more record at other rates: one image in 20 has no counterpart
 
 
@@ -54,7 +58,14 @@ def ticks_of(name: str, times: Float64[Array, " n"]) -> Ticks:
     if (steps <= 0).any():
         at = int(np.flatnonzero(steps <= 0)[0]) + 1
         raise CaptureError(f"camera {name}: times do not increase at image {at} ({times[at]:.6f} s)")
-    period = float(steps[steps < 1.5 * np.median(steps)].mean())
+    median, written = float(np.median(steps)), _resolution(steps)
+    rounded = bool(written <= 0.5 * median)  # else the steps are whole periods, or rounded to about as much
+    period = float(steps[steps < 1.5 * median + written * rounded].mean())
+    if (rounded and written > _COARSEST * period) or (not rounded and _rounding_explains(times, median, written)):
+        raise CaptureError(
+            f"camera {name}: times are written in steps of {written:.6f} s, the period is about {period:.6f} s: lost "
+            "images cannot be told from rounding. Save them with more digits (no float32, no clock of whole ticks)"
+        )
     ticks = _follow(times, period)
     for _ in range(2):  # the period of short steps, then that of the whole recording
         period = float(np.polyfit(ticks, times - times[0], 1)[0])
@@ -68,6 +79,26 @@ def ticks_of(name: str, times: Float64[Array, " n"]) -> Ticks:
         )
     residual = times - times[0] - np.polyval(np.polyfit(ticks, times - times[0], 1), ticks)
     return Ticks(ticks, period, float(np.abs(residual).max()))
+
+
+def _resolution(steps: Float64[Array, " n"]) -> float:
+    """What times are written in: the smallest difference between two of their steps; 0 where all are equal."""
+    apart = np.diff(np.unique(steps))
+    apart = apart[apart > 1e-6 * steps.max()]
+    return float(apart.min()) if apart.size else 0.0
+
+
+def _rounding_explains(times: Float64[Array, " n"], median: float, written: float) -> bool:
+    """Whether long steps may be rounding: they come as regularly, or are common, or the clock counts whole ticks."""
+    uneven = np.abs(np.diff(times) - median) > 0.5 * written
+    if not uneven.any():
+        return False
+    ticks_a_second = float(np.log2(1 / written))  # clocks of Windows, float32: powers of two, which no camera's rate is
+    if float(uneven.mean()) > _COMMON or abs(ticks_a_second - round(ticks_a_second)) < _WHOLE:
+        return True
+    place = np.arange(len(times))
+    off = times - times[0] - np.polyval(np.polyfit(place, times - times[0], 1), place)
+    return bool(int(uneven.sum()) >= _SEVERAL and float(np.ptp(off)) < 1.1 * written)
 
 
 def _follow(times: Float64[Array, " n"], period: float) -> Int64[Array, " n"]:

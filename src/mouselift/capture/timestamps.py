@@ -24,6 +24,7 @@ from mouselift.media.video_index import VideoInfo
 
 SUFFIXES = (".npy", ".csv", ".txt", ".mat", ".tsv")  # in this order, where a camera has the same times in several
 _NAME = re.compile(r"(frame|time|image)[_\- ]?(times?|stamps?)|(?<![a-z])times(?![a-z])", re.IGNORECASE)
+_LENGTH = re.compile(r"exposure|duration|delta|interval|diff|latency", re.IGNORECASE)  # a length, no time of an image
 _TIME = re.compile(r"time|stamp|seconds|(?<![a-z])(pts|ts|t)(?![a-z])", re.IGNORECASE)
 _COUNT = re.compile(r"frame|index|count|number|image|(?<![a-z])(id|n|no|nr)(?![a-z])", re.IGNORECASE)
 _MAT_TIMES, _MAT_NUMBERS = ("timeStamp", "timestamps"), "frameNumber"
@@ -31,13 +32,15 @@ _UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _UNIT = re.compile(
     r"(?<![a-z])(ns|nanosec\w*|us|µs|microsec\w*|ms|msec|millisec\w*|s|sec|secs|seconds?)(?![a-z])", re.I
 )
-_DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:\d\d)?")
+_DATE = re.compile(r"(\d{4})[-/](\d\d)[-/](\d\d)[T ](\d\d:\d\d:\d\d)(\.\d+)?(Z|[+-]\d\d:?\d\d)?")
+_CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)(?![\d:])")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 # At which clocks start again: 16, 31 and 32 bits; cameras on FireWire's bus at 128 s; the time of day at midnight.
 _WRAPS = (2.0**16, 2.0**31, 2.0**32, *(s * unit for s in (128.0, 86400.0) for unit in (1, 1e3, 1e6, 1e9)))
 _COUNT_WRAPS = (2.0**8, 2.0**16, 2.0**24, 2.0**32)
 _LOST_AT_WRAP = 10  # images that may be lost where a clock starts again
 _LARGEST_TIME = 1e19  # nanoseconds since 1970 are 1.8e18
+_FASTEST = 20_000.0  # images a second: no camera of animals, so that the column holds something else
 _RATES = (1.0, 1000.0)  # images a second, where the files do not say: one factor of 1000, so one unit fits
 
 
@@ -118,34 +121,50 @@ def _row(path: Path, name: str, values: object) -> Float64[Array, " n"]:
 
 def _text(path: Path) -> Times:
     data = limited_bytes(path, SCENE_BYTES)
-    text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
-    text, dates = _DATE.subn(_since_1970, text)
-    lines = [line for line in text.splitlines() if line.strip()]
+    lines = [line for line in _decoded(data).replace('"', "").splitlines() if line.strip()]
+    comments = sum(1 for line in lines if line.lstrip().startswith(("#", "%")))
+    if comments and all(line.lstrip().startswith(("#", "%")) for line in lines[:comments]):
+        lines = lines[comments - 1 :]  # the last of them may name the columns
+    first, skipped = lines[0] if lines else "", max(comments - 1, 0)
+    told = any(_CLOCK.search(line) for line in lines[1:])  # of dates, too
+    lines = [_CLOCK.sub(_since_midnight, _DATE.sub(_since_1970, line)) for line in lines]
     if lines and all(";" in line or "\t" in line for line in lines):
         lines = [_COMMA.sub(".", line) for line in lines]  # so tables are written where the comma is the decimal sign
     rows = [re.split(r"[,;\t]\s*|\s+", line.strip().strip(",;")) for line in lines]
     header: list[str] = []
     if rows and not _is_number(rows[0][0]) and not _is_number(rows[0][-1]):
-        first = lines[0].strip().lstrip("#").strip()
-        header = [cell.strip() for cell in re.split(r"[,;\t]", first)]
+        header = [cell.strip() for cell in re.split(r"[,;\t]", first.strip().lstrip("#%").strip())]
         rows = rows[1:]
     for index, row in enumerate(rows):
         if len(row) != len(rows[0]) or not all(map(_is_number, row)):
-            where = f"{path}: line {index + 1 + bool(header)}"
-            raise CaptureError(f"{where}: expected numbers only, got {short(lines[index + bool(header)])}")
+            at = index + bool(header)
+            raise CaptureError(f"{path}: line {skipped + at + 1}: expected numbers only, got {short(lines[at])}")
     times = _columns(path, np.array(rows, dtype=np.float64), header)
-    return replace(times, unit="s") if dates else times
+    return replace(times, unit="s") if told else times
+
+
+def _decoded(data: bytes) -> str:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return data.decode("utf-16")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:  # a table of Windows, where the column's name has a letter of its own: µs
+        return data.decode("latin-1")
 
 
 def _since_1970(date: re.Match[str]) -> str:
     """Seconds, of a date and time of ISO 8601; without a zone that of Greenwich, for differences alone matter."""
-    zone = (date[3] or "Z").replace("Z", "+00:00")
+    zone = (date[6] or "Z").replace("Z", "+00:00")
     try:
-        whole = datetime.fromisoformat(f"{date[1].replace(' ', 'T')}{zone}").timestamp()
+        whole = datetime.fromisoformat(f"{date[1]}-{date[2]}-{date[3]}T{date[4]}{zone}").timestamp()
     except ValueError:  # the 31st of February
         return date[0]
-    fraction = float("0" + (date[2] or ""))
-    return f"{whole + fraction:.7f}"
+    return f"{whole + float('0' + (date[5] or '')):.7f}"
+
+
+def _since_midnight(clock: re.Match[str]) -> str:
+    """Seconds, of a time of day."""
+    return f"{int(clock[1]) * 3600 + int(clock[2]) * 60 + float(clock[3]):.9f}"
 
 
 def _is_number(text: str) -> bool:
@@ -164,12 +183,13 @@ def _columns(path: Path, values: np.ndarray, header: list[str]) -> Times:
     if not header and len(table) == 2 and table.shape[1] > 2:
         table = table.T  # campy: [2, T]
     if header and len(header) == table.shape[1]:
-        timed = [i for i, name in enumerate(header) if _TIME.search(name)]
+        timed = [i for i, name in enumerate(header) if _TIME.search(name) and not _LENGTH.search(name)]
         counted = [i for i, name in enumerate(header) if i not in timed and _COUNT.search(name)]
         timed = [0] if not timed and len(header) == 1 else timed
         if len(timed) != 1:
-            raise CaptureError(f"{path}: expected one column of times, got columns {short_text(', '.join(header))}")
-        unit = _UNIT.search(header[timed[0]].replace("_", " "))
+            there = short_text(", ".join(header))
+            raise CaptureError(f"{path}: expected one column of times, got columns {there}; keep the one that is meant")
+        unit = _UNIT.search(header[timed[0]].replace("_", " ").replace("\N{GREEK SMALL LETTER MU}", "µ"))
         return Times(
             path, table[:, timed[0]], _short(unit[1]) if unit else None, table[:, counted[0]] if counted else None
         )
@@ -205,6 +225,11 @@ def seconds(name: str, times: Times, rate: float) -> tuple[Float64[Array, " n"],
     step = float(np.median(np.diff(times.values))) if len(times.values) > 1 else 0.0
     if not step * min(_UNITS.values()) > 0:  # nor by less than a double can say
         raise CaptureError(f"camera {name}: {times.path}: times do not increase")
+    if times.unit is not None and step * _UNITS[times.unit] * _FASTEST < 1:
+        raise CaptureError(
+            f"camera {name}: {times.path}: {1 / (step * _UNITS[times.unit]):,.0f} images a second, by its times in "
+            f"{times.unit}: another column, or another unit"
+        )
     if times.unit is not None:
         return times.values * _UNITS[times.unit], times.unit
     rates = {unit: 1 / (step * factor) for unit, factor in _UNITS.items()}
