@@ -7,6 +7,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -268,6 +269,50 @@ def test_orientation_without_evidence_is_applied_and_said(tmp_path: Path, truth,
     ]
     assert not any(entry.as_stored for entry in found.spec.cameras)
     assert len(loaded(found, tmp_path).cameras) == 4
+
+
+@pytest.mark.parametrize("made_on_turned", [True, False])
+@pytest.mark.parametrize("code", [2, 3, 4])
+def test_outlines_tell_which_images_masks_were_made_on(
+    tmp_path: Path, truth, write, code: int, made_on_turned: bool
+) -> None:
+    """Mirrored or turned by 180 degrees both readings have the masks' size; a wrong one was taken in silence."""
+    write.anipose(tmp_path / "calibration.toml", truth)
+    rng = np.random.default_rng(0)
+    floor = np.kron(rng.integers(120, 150, (48, 64)), np.ones((10, 10))).astype(np.uint8)
+    for index, camera in enumerate(truth):
+        own = code if index == 2 else 1
+        for frame in range(5):
+            stored = np.repeat(floor[:, :, None], 3, axis=2)
+            mask = np.zeros((480, 640), np.uint8)
+            cv2.ellipse(mask, (150 + 20 * frame, 120), (60, 30), 30.0, 0, 360, 255, -1)
+            stored[mask > 0] = 60
+            folder = tmp_path / f"images/{camera.name}"
+            folder.mkdir(parents=True, exist_ok=True)
+            image = Image.fromarray(stored)
+            exif = image.getexif()
+            exif[0x0112] = own
+            image.save(folder / f"{frame:04d}.jpg", exif=exif)
+            masks = tmp_path / f"masks/{camera.name}"
+            masks.mkdir(parents=True, exist_ok=True)
+            turned = {1: mask, 2: mask[:, ::-1], 3: mask[::-1, ::-1], 4: mask[::-1]}[own]
+            Image.fromarray(turned if made_on_turned else mask).save(masks / f"{frame:04d}.png")
+    found = discover(tmp_path)
+    assert [entry.as_stored for entry in found.spec.cameras] == [False, False, not made_on_turned, False]
+    if made_on_turned:
+        assert said(found, "images are turned so; the masks' outlines follow only such images")
+    else:
+        assert [line for line in found.assumed if "left aside (as_stored = true); the masks' outlines" in line]
+
+
+def test_masks_on_plain_images_do_not_tell_and_that_is_said(tmp_path: Path, truth, write) -> None:
+    write.anipose(tmp_path / "calibration.toml", truth)
+    for index, camera in enumerate(truth):
+        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 2 if index == 1 else 1, frames=4)
+        write.images(tmp_path / f"masks/{camera.name}", size=(640, 480))
+    found = discover(tmp_path)
+    assert not any(entry.as_stored for entry in found.spec.cameras)
+    assert [line for line in found.assumed if "mirrored left to right" in line and "do not tell" in line]
 
 
 @pytest.mark.parametrize(("stored", "as_stored"), [((480, 640), False), ((640, 480), True)])

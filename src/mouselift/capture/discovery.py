@@ -22,6 +22,7 @@ from mouselift.capture.recordings import Recording, choose, find_media, joined, 
 from mouselift.capture.rig_search import find_rig, relative
 from mouselift.capture.scale import declared_unit
 from mouselift.capture.synchronise import by_sync, by_times
+from mouselift.capture.turned_masks import made_on_turned
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.errors import CaptureError, MaskError
 from mouselift.keypoints.registry import find_keypoints
@@ -318,7 +319,19 @@ def _oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, l
         sizes["the masks' size"] = mask.width, mask.height
     evidence = {what: size for what, size in sizes.items() if shown != stored and size in (shown, stored)}
     if not evidence:
-        return entry, [], [f"{tag}: images are turned so, as OpenCV and players show them"]
+        on_turned = None if mask is None else made_on_turned(media, mask)
+        if on_turned is None:
+            unknown = (
+                "" if mask is None else "; the masks' outlines do not tell whether masks were made so: look at them"
+            )
+            return entry, [], [f"{tag}: images are turned so, as OpenCV and players show them{unknown}"]
+        if on_turned:
+            return entry, [f"{tag}: images are turned so; the masks' outlines follow only such images"], []
+        left = (
+            f"{tag}: left aside (as_stored = true); the masks' outlines follow only images that are not turned. "
+            "The calibration is taken to be of these too"
+        )
+        return replace(entry, as_stored=True), [], [left]
     words = " and ".join(f"{what} ({width}x{height})" for what, (width, height) in evidence.items())
     if len(set(evidence.values())) > 1:
         raise CaptureError(

@@ -1,0 +1,87 @@
+"""Were masks made on images that are turned as their tag says, or as they are stored? Where sizes fit both.
+
+A subject differs from what is around it, so an image changes across the subject's outline; across the same outline in
+another place of the image it changes as images do anywhere. Both readings are tried on a few images.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from mouselift.array_types import Array, Levels, Mask
+from mouselift.capture.mask_files import Masks
+from mouselift.capture.mask_values import look_at_masks
+from mouselift.errors import MaskError
+from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.media.images import ImageFolder, as_levels
+from mouselift.media.orientation import Orientation
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import VideoInfo
+from mouselift.sampling import evenly_spaced
+
+_LOOKED_AT = 9  # images
+_FEWEST = 3
+_TIMES = 1.3  # steeper in the median of the images. mouse_cylinder, per camera: 1.8 and more
+_MOST = 0.75  # of the images agree
+_AROUND = np.ones((3, 3), np.uint8)
+
+
+def made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None:
+    """Whether the masks belong to the images as shown (True) or as stored (False); None: outlines do not tell.
+
+    media: with an orientation; masks: of the size of its images, as shown and as stored.
+    """
+    numbers = _numbers(media) & _numbers(masks)
+    try:
+        values = look_at_masks(str(masks.path), masks)
+        ratios = [
+            ratio
+            for number in evenly_spaced(sorted(numbers), _LOOKED_AT)
+            if (image := _luma(media, number)) is not None
+            and (mask := _read(masks, number)) is not None
+            and (ratio := _ratio(image, values.levels(mask) >= HALF_LEVEL, media.orientation)) is not None
+        ]
+    except MaskError:  # said where the values of all masks are looked at
+        return None
+    if len(ratios) < _FEWEST:
+        return None
+    middle, turned = float(np.median(ratios)), float(np.mean(np.array(ratios) > 1))
+    if middle >= _TIMES and turned >= _MOST:
+        return True
+    return False if middle <= 1 / _TIMES and turned <= 1 - _MOST else None
+
+
+def _numbers(media: VideoInfo | Masks) -> set[int]:
+    return set(range(media.frames)) if isinstance(media, VideoInfo) else set(media.held)
+
+
+def _read(media: VideoInfo | Masks, number: int) -> VideoImage | Array | None:
+    if not isinstance(media, VideoInfo):
+        return media.read(number)
+    reader = VideoReader(media)
+    try:
+        return next(reader.read([number]))[1]
+    finally:
+        reader.close()
+
+
+def _luma(media: VideoInfo | ImageFolder, number: int) -> Levels | None:
+    image = _read(media, number)
+    return image.luma() if isinstance(image, VideoImage) else None if image is None else as_levels(image)
+
+
+def _ratio(image: Levels, mask: Mask, orientation: Orientation) -> float | None:
+    """How much steeper the image is along the mask's outline than along that of the mask turned as the image was."""
+    if image.shape != mask.shape or not mask.any() or mask.all():
+        return None
+    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
+    steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    shown, stored = (_steepness(steep, part) for part in (mask, orientation.shown(mask)))
+    return shown / stored if stored else None
+
+
+def _steepness(steep: np.ndarray, mask: Mask) -> float:
+    filled = mask.view(np.uint8)
+    return float(steep[cv2.dilate(filled, _AROUND) != cv2.erode(filled, _AROUND)].mean())
