@@ -11,7 +11,7 @@ import torch
 from mouselift.data.sample import SampleTensors
 from mouselift.errors import DatasetError
 from mouselift.fit import optimise
-from mouselift.fit.optimise import fitted
+from mouselift.fit.optimise import BLACK, fitted
 from mouselift.fit.start import hull_start
 from mouselift.fit.subject import subject_of
 from mouselift.progress import silent
@@ -44,7 +44,7 @@ def test_a_view_that_never_went_in_gets_better(sample: SampleTensors, fit: Gauss
     before, after = held_out(sample, gaussians_of(sample, steps=0)), held_out(sample, fit)
     # not the foreground's: the start is too fat, which only what lies outside shows
     assert after.psnr > before.psnr + 5, (before, after)
-    assert after.iou > max(0.86, before.iou + 0.1)
+    assert after.iou > max(0.85, before.iou + 0.1)
     assert after.foreground_ssim > before.foreground_ssim + 0.1
 
 
@@ -97,6 +97,25 @@ def test_the_number_of_threads_changes_nothing(sample: SampleTensors, fit: Gauss
         torch.set_num_threads(before)
     assert torch.equal(again.positions, fit.positions)
     assert torch.equal(again.colours, fit.colours)
+
+
+def test_the_background_changes_nothing(sample: SampleTensors, fit: Gaussians) -> None:
+    """Compared over a background, what is drawn too opaque takes on the background's colours."""
+    behind = torch.tensor([0.1, 0.3, 0.2])
+    image = sample.image.clone()
+    image[:, :3] += (behind - sample.background)[:, None, None] * (1 - image[:, 3:])
+    other = gaussians_of(replace(sample, image=image, background=behind))
+    # means: Adam blows single roundings up
+    assert float((other.colours - fit.colours).abs().mean()) < 1e-3
+    assert float((other.positions - fit.positions).abs().mean()) < 1e-3
+
+
+def test_the_outline_has_the_subjects_colours(sample: SampleTensors, fit: Gaussians) -> None:
+    """In a view that never went in: what covers the outermost pixels is not pale."""
+    got, (*wanted, alpha) = draw(CpuRenderer(), fit, camera_of(sample, OUT), BLACK), sample.image[OUT]
+    rim = (alpha > 0.1) & (alpha < 0.9) & (got.alpha > 0.1)
+    own = ((torch.stack(wanted) - (1 - alpha)) / alpha)[:, rim]
+    assert float((got.colour[:, rim] / got.alpha[rim] - own).square().mean().sqrt()) < 0.075
 
 
 def test_no_needles(fit: Gaussians) -> None:

@@ -32,7 +32,9 @@ _FASTEST = 2.0  # times as fast; four times had less, of 60 steps
 _LEAST_RATE = 0.05  # of the first step's, at the end of half a cosine
 _LARGEST = 1.6  # pixels: standard deviation of what is not larger from the start
 _NEIGHBOURS = 8
-_SMOOTH = 1.0  # weight: colours like their neighbours', for points that few views see
+_COLOUR = 6.0  # weight, alpha's being 1: at 1, colours at the outline lag behind, and in views never given they show
+_FAINTEST = 1 / 255  # of alpha that has a colour of its own
+_SMOOTH = 2.0  # weight: colours like their neighbours', for points that few views see
 _NEEDLES = 0.01  # weight
 _LEFT_OUT = 0.3  # share of the Gaussians in every step; less misses more of a view never given, more adds around it
 _BRIGHTEST = 0.98  # quantile of the first colours that none exceeds: else bright Gaussians stand in for holes
@@ -43,23 +45,19 @@ def fitted(
     subject: Subject,
     renderer: Renderer,
     steps: int,
-    background: Float[Tensor, "3"] | None = None,
     progress: Progress = silent,
 ) -> Gaussians:
     """The Gaussians after so many steps, in their order; 0 steps: as they came. Those that nothing shows are left out.
 
-    background: over which colours are compared, white by default. progress: hears "steps".
+    progress: hears "steps".
     """
     if steps == 0:
         return start
-    behind = torch.ones(3) if background is None else background
     with _one_thread():
-        return _run(start, subject, renderer, steps, behind.to(start.positions), progress)
+        return _run(start, subject, renderer, steps, progress)
 
 
-def _run(
-    start: Gaussians, subject: Subject, renderer: Renderer, steps: int, behind: Float[Tensor, "3"], progress: Progress
-) -> Gaussians:
+def _run(start: Gaussians, subject: Subject, renderer: Renderer, steps: int, progress: Progress) -> Gaussians:
     device, pixel = start.positions.device, subject.pixel
     centre, crops = subject.centre.to(device), [_on(crop, device) for crop in subject.crops]
     unit = 1.0 if start.colours.ndim == 2 else SH_DC  # harmonics too move, and are alike, in units of colours
@@ -94,7 +92,7 @@ def _run(
             group["lr"] = rate * share * (1.0 if name == "positions" else pace)
         gaussians = now((torch.rand(len(start), generator=chance) >= _LEFT_OUT).to(start.positions))
         drawn = renderer.render_all([(gaussians, crop.camera) for crop in crops], BLACK)
-        views = torch.stack([view_loss(got, crop, behind) for got, crop in zip(drawn, crops, strict=True)]).mean()
+        views = torch.stack([view_loss(got, crop) for got, crop in zip(drawn, crops, strict=True)]).mean()
         colours = leaves["colours"]
         rough = (colours - colours[near].mean(dim=1)).square().sum(dim=-1).mean()
         loss = views + _SMOOTH * rough + _NEEDLES * needles(leaves["scales"], gaussians.opacities)
@@ -108,14 +106,16 @@ def _run(
         return _shown(now())
 
 
-def view_loss(drawn: Rendering, crop: Crop, behind: Float[Tensor, "3"]) -> Float[Tensor, ""]:
-    """Squared differences of colours over the background and of alpha, summed over the crop, a pixel of the subject.
+def view_loss(drawn: Rendering, crop: Crop) -> Float[Tensor, ""]:
+    """Squared differences of alpha, and of colours where the mask is, summed over the crop, a pixel of the subject.
 
-    Drawn over black. Per pixel of the subject, so that a larger crop changes nothing.
+    Drawn over black. Colours are compared as what is drawn has them, as much as it covers: over a background instead, a
+    pixel that is too opaque is mended by colours like the background's, which show wherever it is seen from elsewhere.
+    Per pixel of the subject, so that a larger crop changes nothing.
     """
-    excess = drawn.alpha - crop.alpha
-    away = drawn.colour - crop.colour - behind[:, None, None] * excess
-    return (away.square().mean(dim=0) + excess.square()).sum() / crop.alpha.sum()
+    own = crop.colour / crop.alpha.clamp_min(_FAINTEST)
+    away = (drawn.colour - drawn.alpha * own).square().mean(dim=0)
+    return (_COLOUR * crop.alpha * away + (drawn.alpha - crop.alpha).square()).sum() / crop.alpha.sum()
 
 
 def _neighbours(positions: Float[Array, "n 3"]) -> Int64[Tensor, "n k"]:

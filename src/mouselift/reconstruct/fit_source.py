@@ -43,7 +43,7 @@ class FitSource:
         """DatasetError: views without masks, or whose masks share no volume."""
         subject, device = subject_of(sample, inputs), self.device
         start = hull_start(sample, subject).on(device)
-        return fitted(start, subject, renderer_for(device), self.steps, sample.background, progress)
+        return fitted(start, subject, renderer_for(device), self.steps, progress)
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,4 +72,4 @@ class RefinedSource:
         """DatasetError: views without masks."""
         subject = subject_of(sample, inputs)
         start = self.first.gaussians(sample, inputs, progress)
-        return fitted(start, subject, renderer_for(self.device), self.steps, sample.background, progress)
+        return fitted(start, subject, renderer_for(self.device), self.steps, progress)
