@@ -112,6 +112,42 @@ def test_colours_as_bytes_in_place_of_harmonics(tmp_path: Path) -> None:
     assert got.notes == ("colours are those of red, green and blue, 8 bits each: there is no f_dc",)
 
 
+def test_blank_harmonics_beside_colours(tmp_path: Path) -> None:
+    """f_dc that nobody filled in is no grey."""
+    columns = columns_of(made())
+    element = vertices({name: 0 * column if name.startswith("f_dc") else column for name, column in columns.items()})
+    levels = np.random.default_rng(2).integers(0, 256, (len(made()), 3))
+    element.properties += [("uchar", name) for name in ("red", "green", "blue")]
+    element.values = [[*row, *level] for row, level in zip(element.values, levels.tolist(), strict=True)]
+    got = read(tmp_path, ply_file([element]))
+    np.testing.assert_allclose(0.28209479177387814 * got.harmonics[:, 0] + 0.5, levels / 255, atol=1e-6)
+    assert got.notes == ("colours are those of red, green and blue, 8 bits each: f_dc is 0 everywhere",)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"), [("opacity", "uchar"), ("f_dc_1", "uchar"), ("rot_3", "char"), ("scale_0", "short")]
+)
+def test_steps_of_a_size_not_said_are_refused(tmp_path: Path, name: str, kind: str) -> None:
+    element = vertices(columns_of(made()))
+    at = [each[-1] for each in element.properties].index(name)
+    element.properties[at] = (kind, name)
+    element.values = [[*row[:at], 100, *row[at + 1 :]] for row in element.values]
+    with pytest.raises(DatasetError, match=f"expected {name} as float or double, got u?int"):
+        read(tmp_path, ply_file([element]))
+
+
+@pytest.mark.parametrize(("names", "said"), [(("opacity",), "opacities"), (("f_dc_0", "f_dc_1", "f_dc_2"), "f_dc")])
+@pytest.mark.parametrize("highest", [100.0, 255.0])
+def test_levels_in_floats_are_asked_about(tmp_path: Path, names: tuple[str, ...], said: str, highest: float) -> None:
+    """0 to 255 as floats: as logits all would be opaque, as harmonics all white."""
+    rng = np.random.default_rng(3)
+    levels = {name: (rng.random(len(made())) * highest).astype(np.float32) for name in names}
+    data = ply_file([vertices({**columns_of(made()), **levels})])
+    with pytest.raises(DatasetError, match=f"{said} from .* look like levels"):
+        read(tmp_path, data)
+    assert len(read_ply(tmp_path / "a.ply", "none")) == len(made())
+
+
 def test_what_is_not_used_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     columns = {**columns_of(made()), "filter_3D": np.ones(12), "label": np.ones(12)}
     with caplog.at_level(logging.WARNING, "mouselift"):

@@ -18,6 +18,7 @@ Activated = Literal["none", "opacities", "scales", "both"]  # which numbers of a
 _FEW = 10  # Gaussians, below which one kind of number alone says nothing
 # as logits, all opacities between 0.50 and 0.73; equal ones (a fit's first step) are left alone
 _SPREAD = 0.1
+_LEVELS = 20.0  # median: as a logit, an opacity of 1 to the last digit of float32; as f_dc, six times white
 _SMALL = 0.1  # as logarithms, all sizes between 1 and 1.1 world units
 _NEAR_ZERO = 0.01  # lowest by highest scale: lengths crowd above zero, logarithms pass it
 _SKEWED = 1.0  # skewness: lengths spread by factors (log-normal with a spread of 0.5: 1.7), logarithms evenly (0)
@@ -49,6 +50,19 @@ def seemingly_activated(opacities: np.ndarray, scales: np.ndarray, positions: np
         if as_logarithm > cloud or high < _SMALL or low < _NEAR_ZERO * high or skewed:
             return "scales"
     return "none"
+
+
+def check_levels(path: Path, opacities: np.ndarray, dc: np.ndarray) -> None:
+    """DatasetError where finite numbers ([n], [n, 3]) are levels of bytes or per cent: floats of 0 to 255 or 100."""
+    for name, values, remedy in (
+        ("opacities", opacities, "divide them by their highest possible value and say --activated opacities"),
+        ("f_dc", dc, "write (colour / 255 - 0.5) / 0.28209, or colours as bytes red, green, blue"),
+    ):
+        if len(values) >= _FEW and float(values.min()) >= 0 and float(np.median(values)) > _LEVELS:
+            raise DatasetError(
+                f"{path}: {name} from {values.min():.3g} to {values.max():.3g} look like levels of bytes or per cent: "
+                f"{remedy}; if they are what viewers expect, --activated none"
+            )
 
 
 def check_activated(path: Path, opacities: np.ndarray, scales: np.ndarray, positions: np.ndarray) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Bool, Float32
 from mouselift.errors import DatasetError
-from mouselift.gaussians.activated import Activated, check_activated, deactivated
+from mouselift.gaussians.activated import Activated, check_activated, check_levels, deactivated
 from mouselift.gaussians.compressed_ply import is_compressed, unpacked
 from mouselift.gaussians.ply import Ply, read_elements
 from mouselift.gaussians.splats import Splats, harmonics_of_colours, logits_of_levels
@@ -104,9 +104,13 @@ def read_ply(path: Path, activated: Activated | None = None) -> Splats:
 def _plain(ply: Ply, notes: list[str]) -> _Parts:
     table, path = ply.tables["vertex"], ply.path
     names = table.dtype.names or ()
-    if set(COLOURS) <= set(names) and not set(DC) & set(names) and all(table[name].dtype == "u1" for name in COLOURS):
+    _check_types(table, path)
+    blank = set(DC) <= set(names) and not any(table[name].any() for name in DC)
+    coloured = set(COLOURS) <= set(names) and all(table[name].dtype == "u1" for name in COLOURS)
+    if coloured and (blank or not set(DC) & set(names)):
         dc = harmonics_of_colours(np.stack([table[name] for name in COLOURS], axis=1) / 255)
-        notes.append("colours are those of red, green and blue, 8 bits each: there is no f_dc")
+        said = "f_dc is 0 everywhere" if blank else "there is no f_dc"
+        notes.append(f"colours are those of red, green and blue, 8 bits each: {said}")
     else:
         dc = _get(table, DC, path)
     rest = _get(table, tuple(f"f_rest_{i}" for i in range(_REST_OF_DEGREE[_degree(names, path)])), path)
@@ -119,6 +123,17 @@ def _plain(ply: Ply, notes: list[str]) -> _Parts:
         _get(table, SCALES, path),
         _get(table, ROTATION, path),
     )
+
+
+def _check_types(table: np.ndarray, path: Path) -> None:
+    """DatasetError for whole numbers where a Gaussian has real ones: a producer's own steps, of a size not said."""
+    for name in (*DC, "opacity", *SCALES, *ROTATION):
+        if name in (table.dtype.names or ()) and table[name].dtype.kind in "iu":
+            kind = f"{'u' if table[name].dtype.kind == 'u' else ''}int{8 * table[name].dtype.itemsize}"
+            raise DatasetError(
+                f"{path}: expected {name} as float or double, got {kind}: what one step of it is, the file does not "
+                "say. Export it as floats"
+            )
 
 
 def _get(table: np.ndarray, names: tuple[str, ...], path: Path) -> Float32[Array, "n c"]:
@@ -170,6 +185,7 @@ def _settled(parts: _Parts, activated: Activated | None, path: Path, notes: list
     opacities, scales = parts.opacities[:, 0], parts.scales
     if activated is None:
         sound = np.isfinite(opacities) & np.isfinite(scales).all(axis=1) & np.isfinite(parts.positions).all(axis=1)
+        check_levels(path, opacities[sound], parts.dc[np.isfinite(parts.dc).all(axis=1)])
         check_activated(path, opacities[sound], scales[sound], parts.positions[sound])
         return parts
     if activated != "none":
