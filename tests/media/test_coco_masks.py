@@ -172,6 +172,9 @@ def test_specks_beside_the_subject_cost_nothing(tmp_path: Path) -> None:
         (document(["1.png", "2.png"], [{"segmentation": [[1]]}]), "lacks 'image_id'"),
         (document(["a/1.png", "b/1.png"], [square(1)]), "both carry frame number 1"),
         (document(["1.png"], [{"image_id": 1, "segmentation": [[1, 2, 3]]}]), "1.png: segm.*three corners"),
+        (document(["1.png"], [{**square(1), "image_id": "1"}]), "image_id '1', the first image's id is 1"),
+        (document(["1.png"], [square(1, left=30)]), "1.png: .*x from 30 to 35.* cover no pixel .*30x20"),
+        (document(["1.png"], [{"image_id": 1, "segmentation": [[0.1, 0.2, 0.4, 0.2, 0.4, 0.6]]}]), "shares of its si"),
         (document(["1.png"], [{"image_id": 1, "segmentation": {"size": [30, 20], "counts": [600]}}]), "1.png: .*size"),
         (document(["1.png"], [{"image_id": 1, "segmentation": {"size": [20, 30], "counts": [6]}}]), "runs of 600"),
         (document(["1.png"], [{"image_id": 1, "segmentation": {"size": [20, 30], "counts": "c2o"}}]), "within a numb"),
@@ -181,6 +184,14 @@ def test_what_is_refused(tmp_path: Path, content: object, words: str) -> None:
     path = write(tmp_path / "m.json", content)
     with pytest.raises(MaskError, match=words):
         open_coco(path, EVERY).read(1)
+
+
+def test_cameras_joined_with_their_own_ids_are_refused(tmp_path: Path) -> None:
+    """One camera's masks would be another's, too."""
+    content = document(["cam1/1.png", "cam2/1.png"], [square(1)])
+    content["images"][1]["id"] = 1
+    with pytest.raises(MaskError, match="two images have the id 1: cam1/1.png and cam2/1.png"):
+        open_coco(write(tmp_path / "m.json", content), lambda name: "cam2" in name)
 
 
 def test_images_of_several_sizes(tmp_path: Path) -> None:

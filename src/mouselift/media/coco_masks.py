@@ -40,7 +40,20 @@ def drawn(segmentation: Any, height: int, width: int) -> Array:
     outlines = any(is_traced(polygon) for polygon in whole)
     for polygon in whole:
         out |= (traced if outlines else filled)(polygon, height, width)
+    if not out.any():
+        _check_inside(whole, height, width)
     return out
+
+
+def _check_inside(polygons: Sequence[Any], height: int, width: int) -> None:
+    """ValueError for polygons that lie beside their image, or in shares of it: no mask of an empty image."""
+    xy = np.concatenate([np.asarray(polygon, dtype=np.float64).reshape(-1, 2) for polygon in polygons])
+    (left, top), (right, bottom) = xy.min(axis=0), xy.max(axis=0)
+    if (min(left, top) >= 0 and max(right, bottom) <= 1) or left >= width or top >= height or right <= 0 or bottom <= 0:
+        raise ValueError(
+            f"x from {left:g} to {right:g}, y from {top:g} to {bottom:g} cover no pixel of an image of "
+            f"{width}x{height}: shares of its sides, or of another image? Coordinates are in pixels"
+        )
 
 
 def open_coco(path: Path, belongs: Callable[[str], bool], chosen: int | str | None = None) -> MaskStack:
@@ -87,11 +100,30 @@ def _read(path: Path, _changed: int, _size: int) -> tuple[AnnotatedImage, ...]:
                 category = categories.get(mark["category_id"], str(mark["category_id"]))
                 shape = Shape(category, _track(mark), mark["segmentation"])
                 shapes.setdefault(mark["image_id"], []).append(shape)
+        _check_ids([(image["id"], image["file_name"]) for image in listed], list(shapes))
         return tuple(_image(image, shapes) for image in listed)
+    except MaskError as error:
+        raise MaskError(f"{path}: {error}") from None
     except (AttributeError, KeyError, TypeError) as error:
         raise MaskError(f"{path}: an image or annotation of this COCO file lacks {short_text(error)}") from None
     except ValueError as error:
         raise MaskError(f"{path}: an image of this COCO file: {error}") from None
+
+
+def _check_ids(listed: Sequence[tuple[Any, Any]], drawn_on: Sequence[Any]) -> None:
+    """MaskError where annotations belong to two images, or to none of those that are listed."""
+    names: dict[Any, str] = {}
+    for key, name in listed:
+        if key in names:
+            there = f"{short_text(names[key])} and {short_text(name)}"
+            raise MaskError(f"two images have the id {key}: {there}; give each image of the file an id of its own")
+        names[key] = str(name)
+    if drawn_on and not any(key in names for key in drawn_on):
+        first = short(listed[0][0]) if listed else "not there"
+        raise MaskError(
+            f"its annotations name images that it does not list: image_id {short(drawn_on[0])}, the first image's id "
+            f"is {first}"
+        )
 
 
 def _image(entry: Mapping[str, Any], shapes: Mapping[Any, list[Shape]]) -> AnnotatedImage:
