@@ -190,7 +190,7 @@ def test_cameras_joined_with_their_own_ids_are_refused(tmp_path: Path) -> None:
     """One camera's masks would be another's, too."""
     content = document(["cam1/1.png", "cam2/1.png"], [square(1)])
     content["images"][1]["id"] = 1
-    with pytest.raises(MaskError, match="two images have the id 1: cam1/1.png and cam2/1.png"):
+    with pytest.raises(MaskError, match=r"two images have the id 1: cam1/1\.png and cam2/1\.png"):
         open_coco(write(tmp_path / "m.json", content), lambda name: "cam2" in name)
 
 
