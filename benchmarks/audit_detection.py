@@ -68,7 +68,7 @@ class Answer:
     rough: bool
     kind: str
     score: float
-    scores: tuple[float, ...]  # view, all, several
+    scores: tuple[float, ...]  # view, all, several, lens
     rms_px: float
     noise_px: float
 
@@ -128,8 +128,8 @@ def calibrate(pool: ProcessPoolExecutor, count: int, options: argparse.Namespace
     what = f"corpus {options.flavour}, seed {options.seed}, masks {rough or 'clean'}"
     print(f"\n{count} exact samples, {what}: percentiles 50, 95, 99, 99.9, 100")
     rows = [("view score", [a.scores[0] for a in got]), ("all score", [a.scores[1] for a in got])]
-    rows += [("several score", [a.scores[2] for a in got]), ("rms px", [a.rms_px for a in got])]
-    rows += [("noise px", [a.noise_px for a in got])]
+    rows += [("several score", [a.scores[2] for a in got]), ("lens score", [a.scores[3] for a in got])]
+    rows += [("rms px", [a.rms_px for a in got]), ("noise px", [a.noise_px for a in got])]
     for name, values in rows:
         print(f"{name:14}", " ".join(f"{v:9.3f}" for v in np.nanpercentile(values, [50, 95, 99, 99.9, 100])))
 
@@ -149,7 +149,7 @@ class ViewsAnswer:
     found: bool
     named: bool
     judged: bool
-    shares: tuple[float, ...]  # scores over their limits: view, all, several
+    shares: tuple[float, ...]  # scores over their limits: view, all, several, lens
     rms_px: float
 
 
@@ -191,12 +191,12 @@ def views_table(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
                 file.write(f"{index} {done[index]}\n")
     got = [ViewsAnswer(**answered) for line in done.values() for answered in json.loads(line)]
     print(f"\nviews: {count} scenes, seed {options.seed}; false alarms, and found / named in per cent")
-    print("| views | exact samples | judged | false alarms | largest score / limit: view, all, several |", end="")
+    print("| views | exact samples | judged | false alarms | largest score / limit: view, all, several, lens |", end="")
     print("".join(f" {case} |" for case in cases[1:]))
     print("|---" * (5 + len(cases[1:])) + "|")
     for views in VIEWS:
         exact = [a for a in got if a.views == views and a.case is None]
-        largest = " ".join(f"{max(a.shares[k] for a in exact):.2f}" for k in range(3))
+        largest = " ".join(f"{max(a.shares[k] for a in exact):.2f}" for k in range(4))
         print(f"| {views} | {len(exact)} | {100 * np.mean([a.judged for a in exact]):.0f} % |", end="")
         print(f" {sum(a.found for a in exact)} | {largest} |", end="")
         for case in cases[1:]:

@@ -74,6 +74,32 @@ def test_half_a_pixel_in_all_views(sign: float, time: float, make_exact: Callabl
     assert found.faulty
 
 
+@pytest.mark.parametrize("k1", [-0.2, 0.1])
+@pytest.mark.parametrize("time", TIMES)
+def test_a_lens_that_was_left_is_told_with_its_k1(time: float, k1: float, make_exact: Callable[..., Sample]) -> None:
+    """It moves the subject's pixels by 2 to 8 px, but leaves less than a scale or a shift would have to."""
+    exact, injected = make_exact(time), faults.lens_left(make_exact(time), RNG(0), k1=k1)
+    found = check(injected.sample)
+    assert found.faulty
+    assert found.hypothesis.kind == "lens"
+    value, sigma = found.hypothesis.k1
+    assert 0.003 < sigma < 0.03
+    assert value == pytest.approx(k1, abs=2 * sigma)
+    assert f"k1 = {value:.2f} +- {sigma:.2f}" in found.findings[0].message
+    before, after = check(exact).hypothesis, found.hypothesis
+    assert before.kind == "none"
+    assert before.best[3] < 0.5 * before.limits[3] < 0.5 * after.best[3]
+    # So little of it that k1 is half of what the limit is passed by: no finding.
+    small = check(faults.lens_left(exact, RNG(0), k1=0.5 * k1 * np.sqrt(after.limits[3] / after.best[3])).sample)
+    assert small.findings == ()
+
+
+def test_a_grown_mask_is_not_a_lens(make_exact: Callable[..., Sample]) -> None:
+    what = Roughness(grown_px=(1.5, 1.5), tail_lost=0.0, holes=0)
+    found = [check(faults.rough(make_exact(time), RNG(1), what=what).sample).hypothesis.kind for time in TIMES]
+    assert "lens" not in found
+
+
 @pytest.mark.parametrize(
     "fault", ["r_transposed", "c2w_for_w2c", "swapped_views", "centre_moved", "k_transposed", "anisotropic", "legacy"]
 )

@@ -187,7 +187,7 @@ def test_a_plane_that_misses_the_lost_end_of_a_tip_belongs_to_the_tip(depth_px: 
     up = np.tile([0.0, 1e-3], (3, 2, 1))  # of the plane angle; side 0 looks the other way: outward is up the image
     planes = TangentPlanes(
         4, np.zeros(3, int), np.arange(1, 4), np.zeros(3, int), np.stack([point, point], axis=1), np.full(3, 1e-4), up,
-        np.zeros((3, 2)), np.full((4, 2), 256.0),
+        np.zeros((3, 2)), np.full((4, 2), 256.0), np.full((4, 2), 500.0), np.full((4, 2), 256.0),
     )  # fmt: skip
     tips = _touching_tips(planes, np.array([[0.8, 0.0], [0.8, 0.0], [0.1, 0.0]]), 0)
     assert [tip.tolist() for tip in tips] == [[0, 1, 2] if belongs else [0, 1]]

@@ -102,6 +102,21 @@ def test_a_lens_has_its_k1(exact_postures: tuple[Sample, ...]) -> None:
     assert k1 != pytest.approx([0.0] * len(k1), abs=0.2)
 
 
+@pytest.mark.parametrize("k1", [-0.15, 0.2])
+def test_a_lens_of_less_than_a_pixel_rms_is_named(k1: float, make_exact: Callable[..., Sample]) -> None:
+    """Residuals stay below half a pixel RMS, and no view's scale or shift stands out enough."""
+    for time in (0.5, 1.3, 2.1, 3.4):
+        injected = faults.lens_left(make_exact(time, "canonical"), np.random.default_rng(0), k1=k1)
+        found = diagnose(injected.sample)
+        assert found.residual_px is not None
+        assert found.residual_px < 0.5
+        assert found.cause is not None
+        assert found.cause.code == "lens-left"
+        name = injected.sample.names[0]
+        value, sigma = (found.cause.values[f"{name}.{key}"] for key in ("k1", "k1_sigma"))
+        assert value == pytest.approx(k1, abs=4 * sigma)
+
+
 def test_a_principal_point_that_was_not_scaled_has_its_factor(exact_postures: tuple[Sample, ...]) -> None:
     injected = faults.principal_not_scaled(exact_postures[0], np.random.default_rng(2))
     cause = diagnose(injected.sample).cause

@@ -95,7 +95,7 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
     findings = [*notes]
     # Long residuals at thin tips alone are what the half level does to them, most of all at low resolution.
     large = found.rms_px > MOST_RMS_PX and hypothesis.noise_px > ROUGH_PX
-    blamed = hypothesis.kind in ("view", "all", "several") or (hypothesis.kind == "none" and large)
+    blamed = hypothesis.kind in ("view", "all", "lens", "several") or (hypothesis.kind == "none" and large)
     smallest = min((float(np.sqrt(outline.area)) for outline in kept if outline is not None), default=0.0)
     if hypothesis.kind == "unknown":
         findings.append(_unknown(sample, hypothesis))
@@ -184,6 +184,9 @@ def _disagreement(sample: Sample, found: Tangency, hypothesis: FaultHypothesis) 
             )
     elif hypothesis.kind == "all":
         text = f"all views look shifted by ({dx:.2f}, {dy:.2f}) px against their principal points: {rms}"
+    elif hypothesis.kind == "lens":
+        k1, sigma = hypothesis.k1
+        text = f"all views look as if lens distortion was left in them, k1 = {k1:.2f} +- {sigma:.2f}: {rms}"
     elif hypothesis.kind == "several":
         text = f"the cameras of several views do not belong to their images: {rms}"
     else:

@@ -1,11 +1,11 @@
 """Which camera is wrong: hypotheses about small changes of the images, against the noise of the outlines.
 
 Each hypothesis is linear in the signed tangency residuals (`TangentPlanes.jacobian`): one view scaled and shifted (3
-numbers), one shift of all views (2), every view scaled and shifted (3 a view, less the gauge). Its score is how much of
-the residuals' squares it explains, in units of the noise: the outlines' known noise, or what the fullest hypothesis
-leaves where that is more (rough masks); no single tangent plane may decide, and no single tip in one image, which many
-planes touch. This is an F-test with a floor under the noise. The limits follow the number of views and planes
-(`score_limits`).
+numbers), one shift of all views (2), one lens left in all of them (k1), every view scaled and shifted (3 a view, less
+the gauge). Its score is how much of the residuals' squares it explains, in units of the noise: the outlines' known
+noise, or what the fullest hypothesis leaves where that is more (rough masks); no single tangent plane may decide, and
+no single tip in one image, which many planes touch. This is an F-test with a floor under the noise. The limits follow
+the number of views and planes (`score_limits`).
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from mouselift.consistency.score_limits import ChanceModel
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import TangentPlanes
 
-Kind = Literal["none", "masks", "view", "all", "several", "unknown"]
+Kind = Literal["none", "masks", "view", "all", "lens", "several", "unknown"]
 
 # Rates at which the model of `score_limits` lets exact masks reach a limit. The model has the noise of corners, most
 # outlines have less, so true rates are far lower. Set so that of 990 exact samples of 110 scenes (seed 0 of
 # `benchmarks/many_views.py`, 6 to 64 views) and of 200 of the corpus (seed 0) none that masks do not explain is above
 # 0.91 of a limit.
 _VIEW_RATE, _ALL_RATE, _SEVERAL_RATE = 0.2, 5e-3, 3e-3  # the first shared by all views
+_LENS_RATE = 5e-3
 ROUGH_PX = 0.25  # noise above this means rough masks: small faults of cameras go unseen. Same run: 0.12 at most
 OPENED_SHARE = 0.14  # disagreement of opened silhouettes up to which cameras are right: 21 samples of mouse_cylinder
 MIN_PLANES = 8  # of one sample: three unknowns of a view, the gauge of four, and one to spare
@@ -68,17 +69,18 @@ class FaultHypothesis:
     change: tuple[float, float, float]  # log-scale, dx, dy of the image(s), where kind is "view" or "all"
     noise_px: float  # sigma that it leaves, at well-defined outline points
     scores: Float64[Array, " v"]  # each view's
-    best: tuple[float, float, float]  # scores of the hypotheses one view, all views alike, several views
-    limits: tuple[float, float, float]  # that these are compared with
+    best: tuple[float, float, float, float]  # scores: one view, one shift of all, several views, one lens's distortion
+    limits: tuple[float, float, float, float]  # that these are compared with
     planes_used: int
     opened_share: float | None = None  # disagreement of the opened silhouettes, where they have decided
     masks: MaskErrors | None = None  # errors of masks that explain the residuals (kind "masks"), or most of them
+    k1: tuple[float, float] = (0.0, 0.0)  # of the images, and its sigma, where kind is "lens"
 
 
 def choose_hypothesis(
     planes: TangentPlanes, outlines: Sequence[Outline | None], opened: AskOpened | None = None
 ) -> FaultHypothesis:
-    """Chooses among: nothing wrong, one view, one shift of all views, several views, masks.
+    """Chooses among: nothing wrong, one view, one shift of all views, a lens left in all, several views, masks.
 
     What looks like a wrong camera is compared with errors of masks before it is blamed. `opened` gives the opened
     silhouettes; it is asked only where that is close.
@@ -86,34 +88,43 @@ def choose_hypothesis(
     count, views, nan, none = len(planes.angle), planes.views, float("nan"), (0.0, 0.0, 0.0)
     if count < MIN_PLANES:
         nothing = np.full(views, np.nan)
-        return FaultHypothesis("unknown", None, nan, nan, none, nan, nothing, none, none, count)
+        return FaultHypothesis("unknown", None, nan, nan, none, nan, nothing, (*none, 0.0), (*none, 0.0), count)
     point_px, sharp = _point_sigma(planes, outlines)
     sigma = _of_residuals(planes, point_px)
     z, J = planes.residual / sigma, planes.jacobian() / sigma[:, None, None]
-    # Columns of all hypotheses: three a view, and the shift of all views.
-    columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1)], axis=1)
+    # Columns of all hypotheses: three a view, the shift of all views, the lens of all views.
+    of_lens = planes.moved(planes.lens_shift()) / sigma
+    columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1), of_lens[:, None]], axis=1)
     chance = ChanceModel.of(planes, columns, sigma, point_px, sharp)
     fits = [_Fit.of(columns, slice(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
     common = _Fit.of(columns, slice(3 * views, 3 * views + 2), z, chance.gram)
+    lens = _Fit.of(columns, slice(3 * views + 2, 3 * views + 3), z, chance.gram)
     whole = _Fit.of(columns, slice(3 * views), z, chance.gram)
     far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
     bounds = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in fits])
     limits = (common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far))
+    lens_limit = lens.limit(chance, _LENS_RATE, far)
     beyond = [fit.score(whole) > bound for fit, bound in zip((*fits, common, whole), (*bounds, *limits), strict=True)]
+    beyond.append(_lens_score(lens, whole) > lens_limit)
     if any(beyond):
         tips = [_touching_tips(planes, sharp, k) for k in range(views)]
         every = [tip for own in tips for tip in own]
         fits = [fit.without_one(tips[k], z) if beyond[k] else fit for k, fit in enumerate(fits)]
-        common, whole = common.without_one(every, z), whole.without_one(every, z)
+        common, lens, whole = (fit.without_one(every, z) for fit in (common, lens, whole))
     scores = np.array([fit.score(whole) for fit in fits])
     clear = scores > bounds
     best = int(np.where(clear, scores, -1.0).argmax() if clear.any() else (scores / bounds).argmax())
-    candidates: list[tuple[Kind, _Fit, float]] = [
-        ("view", fits[best], float(bounds[best])),
-        ("all", common, limits[0]),
-        ("several", whole, limits[1]),
+    rivals = (fits[best].score(whole), common.score(whole), whole.score(whole), _lens_score(lens, whole))
+    bound = (float(bounds[best]), *limits, lens_limit)
+    candidates = [
+        _Candidate("view", fits[best], rivals[0], bound[0]),
+        _Candidate("all", common, rivals[1], bound[1]),
+        _Candidate("lens", lens, rivals[3], bound[3]),
+        _Candidate("several", whole, rivals[2], bound[2]),
     ]
-    kind, fit, limit = _choice(candidates, whole)
+    found = _choice(candidates)
+    kind: Kind = found.kind if found.clear else "none"
+    fit = found.fit
     numbers = fit.values.tolist()
     change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
     if kind == "all":
@@ -121,9 +132,8 @@ def choose_hypothesis(
     left, used = (float(np.sum(z**2)), 0) if kind == "none" else (fit.left, fit.rank)
     noise = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
     view = best if kind == "view" else None
-    rivals = (fits[best].score(whole), common.score(whole), whole.score(whole))
-    bound = (float(bounds[best]), *limits)
-    plain = FaultHypothesis(kind, view, fit.score(whole), limit, change, noise, scores, rivals, bound, count)
+    k1 = _k1(lens, chance, planes) if kind == "lens" else (0.0, 0.0)
+    plain = FaultHypothesis(kind, view, found.score, found.limit, change, noise, scores, rivals, bound, count, k1=k1)
     if kind == "none" and noise <= ROUGH_PX:
         return plain
     size_px = float(min(np.sqrt(outline.area) for outline in outlines if outline is not None))
@@ -133,7 +143,7 @@ def choose_hypothesis(
     coarse &= whole.noise_px > exact_px * NOISE_PX / _EXACT_PX
     coarse &= float(np.median(np.abs(planes.residual))) <= _MASKS_SHARE * size_px
     coarse = coarse and not stretched(planes)
-    masks = mask_errors(planes, sigma, opened)
+    masks = mask_errors(planes, sigma, opened, lens=kind == "lens")
     if masks is not None:
         found = _with_masks(plain, masks, views)
         # A camera and faults of single masks that leave what exact masks do: the others are no rough ones.
@@ -173,13 +183,14 @@ def _without_two(of_pairs: Float64[Array, "v v"]) -> Float64[Array, " p"]:
 
 def _with_masks(plain: FaultHypothesis, masks: MaskErrors, views: int) -> FaultHypothesis:
     """`plain` with masks at fault, or a camera beside them; where no mask is, the plain decision is the sharper one."""
-    if not masks.found and (masks.camera is None or plain.kind in ("view", "all")):
+    if not masks.found and (masks.camera is None or plain.kind in ("view", "all", "lens")):
         return replace(plain, masks=masks if masks.instead and masks.camera == plain.view else None)
-    kind: Kind = "masks" if masks.camera is None else "all" if masks.camera == views else "view"
-    view = masks.camera if kind == "view" else None
+    kinds: dict[int | None, Kind] = {None: "masks", views: "all", views + 1: "lens"}
+    kind = kinds.get(masks.camera, "view")
     return replace(
-        plain, kind=kind, view=view, score=masks.score, limit=masks.limit, change=masks.change,
-        noise_px=masks.noise_px, masks=masks if masks.found or masks.instead else None,
+        plain, kind=kind, view=masks.camera if kind == "view" else None, score=masks.score, limit=masks.limit,
+        change=masks.change, noise_px=masks.noise_px, masks=masks if masks.found or masks.instead else None,
+        k1=plain.k1 if kind == "lens" else (0.0, 0.0),
     )  # fmt: skip
 
 
@@ -192,7 +203,7 @@ def _with_opened(plain: FaultHypothesis, opened: AskOpened) -> FaultHypothesis:
     if share > OPENED_SHARE or found.least_exchanged() < share:
         return plain
     return replace(
-        plain, kind="masks", view=None, change=(0.0, 0.0, 0.0), score=share, limit=OPENED_SHARE,
+        plain, kind="masks", view=None, change=(0.0, 0.0, 0.0), k1=(0.0, 0.0), score=share, limit=OPENED_SHARE,
         noise_px=float(np.sqrt(np.mean(found.planes.residual**2))), opened_share=share,
     )  # fmt: skip
 
@@ -328,17 +339,53 @@ class _Fit:
         return self.gain / max(1.0, floor)
 
 
-def _choice(candidates: Sequence[tuple[Kind, _Fit, float]], whole: _Fit) -> tuple[Kind, _Fit, float]:
-    """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would."""
-    clear = [item for item in candidates if item[1].score(whole) > item[2]]
-    if not clear:
-        _, fit, limit = max(candidates, key=lambda item: item[1].score(whole) / item[2])
-        return "none", fit, limit
-    simple = [item for item in clear if item[0] != "several"]
+@dataclass(frozen=True, eq=False)
+class _Candidate:
+    """One hypothesis, and whether it stands out."""
+
+    kind: Kind
+    fit: _Fit
+    score: float
+    limit: float
+
+    @property
+    def clear(self) -> bool:
+        return self.score > self.limit
+
+
+def _choice(candidates: Sequence[_Candidate]) -> _Candidate:
+    """The simplest hypothesis that stands out and that fuller ones do not beat by more than noise would.
+
+    The last of the candidates is the fullest. Where none stands out, the one that comes nearest.
+    """
+    whole = candidates[-1]
+    simple = [item for item in candidates[:-1] if item.clear]
+    if not simple and not whole.clear:
+        return max(candidates, key=lambda item: item.score / item.limit)
     if simple:
-        found = max(simple, key=lambda item: item[1].score(whole) - 2 * item[1].rank)
-        total = whole.score(whole)
+        found = max(simple, key=lambda item: item.score - 2 * item.fit.rank)
         # What is left must look like noise, or be a small share: the linear model is off by that for large changes.
-        if total - found[1].score(whole) <= max(candidates[-1][2], _LINEAR_SHARE * total):
+        if whole.score - found.score <= max(whole.limit, _LINEAR_SHARE * whole.score):
             return found
-    return candidates[-1]
+    return whole
+
+
+def _lens_score(lens: _Fit, whole: _Fit) -> float:
+    """Squares explained over the noise: what the lens leaves itself may be less than the fullest hypothesis does.
+
+    0 where it leaves more than exact masks do: among rough ones a lens is asked for by a fit (`diagnosis.lens_fit`).
+    """
+    return max(lens.score(lens), lens.score(whole)) if lens.noise_px <= ROUGH_PX else 0.0
+
+
+def _k1(lens: _Fit, chance: ChanceModel, planes: TangentPlanes) -> tuple[float, float]:
+    """k1 and its sigma: planes that touch one place are one measurement.
+
+    Images show x' = x (1 + k1 |x|^2), and the column is made of x': its factor is k1 (1 - 3 k1 |x'|^2) to second order,
+    |x'|^2 weighted by what planes tell of k1.
+    """
+    first, (direction,) = float(lens.values[0]), lens.turn.T
+    noise = max(1.0, lens.left / max(lens.spare, 1))
+    sigma = float(np.sqrt(noise * (direction @ chance.noise @ direction)) * np.abs(direction).max())
+    column, longer = planes.moved(planes.lens_shift()), planes.moved(planes.lens_shift(5))
+    return first + 3 * first**2 * float(column @ longer / (column @ column)), sigma

@@ -14,7 +14,7 @@ excuses them one by one, and one that would have to bend to three lost planes do
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -61,7 +61,7 @@ class MaskErrors:
     fat_px: float
     short_views: tuple[int, ...]  # that lack parts which others see
     noise_px: float  # sigma that is left, at well-defined outline points
-    camera: int | None  # None: masks alone explain it; the number of views: all views shifted alike
+    camera: int | None  # None: masks alone explain it; the number of views: all shifted alike; one more: their lens
     change: tuple[float, float, float]  # of that camera's image: log-scale, dx, dy
     score: float  # log-likelihood by which the camera's change beats masks alone
     limit: float  # that it was compared with
@@ -82,7 +82,7 @@ class _Model:
     noise: float  # times the sigma of exact masks
     lacking: tuple[int, ...]  # views that lack parts
     lost: int  # planes that do not agree
-    camera: int | None = None  # that is wrong; the number of views: all are shifted alike
+    camera: int | None = None  # as in `MaskErrors`
     fat: int | None = None  # the view whose mask is too fat; by the last of the values
 
     @property
@@ -96,11 +96,12 @@ class _Model:
 
 
 def mask_errors(
-    planes: TangentPlanes, sigma_px: Float64[Array, " m"], opened: AskOpened | None = None
+    planes: TangentPlanes, sigma_px: Float64[Array, " m"], opened: AskOpened | None = None, *, lens: bool = False
 ) -> MaskErrors | None:
     """Errors of masks, with at most one camera's beside them or instead; None where nothing of the kind explains it.
 
-    sigma_px: of each residual on exact masks (`hypotheses.sigma_px`). opened: asked only where it decides.
+    sigma_px: of each residual on exact masks (`hypotheses.sigma_px`). opened: asked only where it decides. lens: a lens
+    that was left in all images is tried as well.
     """
     residuals = _Residuals.of(planes, sigma_px)
     growth = _growth(planes) / sigma_px[:, None]
@@ -110,7 +111,10 @@ def mask_errors(
     jacobian = planes.jacobian() / sigma_px[:, None, None]
     tried = _likeliest_views(residuals, jacobian)
     masks = max([as_it_is, *_fat(residuals, growth, tried)], key=lambda model: model.likelihood)
-    cameras = _cameras(residuals, jacobian, growth, masks, tried)
+    changes = {k: jacobian[:, k] for k in tried} | {planes.views: jacobian[:, :, 1:].sum(axis=1)}
+    if lens:
+        changes[planes.views + 1] = planes.moved(planes.lens_shift())[:, None] / sigma_px[:, None]
+    cameras = _cameras(residuals, changes, growth, masks)
     fuller = max(cameras, key=lambda model: model.likelihood)
     clean = fuller.fat is None and fuller.lost == 0
     score = fuller.likelihood - masks.likelihood
@@ -157,16 +161,11 @@ def _fat(residuals: _Residuals, growth: Float64[Array, "m v"], tried: Sequence[i
 
 
 def _cameras(
-    residuals: _Residuals,
-    jacobian: Float64[Array, "m v 3"],
-    growth: Float64[Array, "m v"],
-    masks: _Model,
-    tried: Sequence[int],
+    residuals: _Residuals, changes: Mapping[int, Float64[Array, "m p"]], growth: Float64[Array, "m v"], masks: _Model
 ) -> list[_Model]:
-    """Each camera, and all shifted alike; each with and without the fat mask that masks alone would have."""
+    """Each camera's change, and those of all alike; with and without the fat mask that masks alone would have."""
     out: list[_Model] = []
-    for k in (*tried, residuals.views):
-        columns = jacobian[:, k] if k < residuals.views else jacobian[:, :, 1:].sum(axis=1)
+    for k, columns in changes.items():
         fit = _likeliest(residuals, columns, _starts(columns, residuals.z))
         out.append(replace(fit, camera=k))
         if masks.fat is None or masks.fat == k:
@@ -185,9 +184,12 @@ def _opened_gain(model: _Model, opened: OpenedTangency) -> float:
     planes = opened.planes
     if len(planes.angle) == 0:
         return 0.0
-    jacobian = planes.jacobian()
-    own = jacobian.sum(axis=1) if model.camera == planes.views else jacobian[:, model.camera]
-    moved = own @ np.array(_change(model, planes.views))
+    if model.camera == planes.views + 1:
+        moved = planes.moved(planes.lens_shift()) * _k1(model, planes.views)
+    else:
+        jacobian = planes.jacobian()
+        own = jacobian.sum(axis=1) if model.camera == planes.views else jacobian[:, model.camera]
+        moved = own @ np.array(_change(model, planes.views))
     width = _OPENED_NOISE * opened.silhouettes.breadth_px
     return float(np.sum(_cauchy(planes.residual - moved, width) - _cauchy(planes.residual, width)))
 
@@ -211,14 +213,22 @@ def _cauchy(x: Float64[Array, " n"], width: float) -> Float64[Array, " n"]:
 def _change(model: _Model, views: int) -> tuple[float, float, float]:
     """Log-scale, dx, dy of a model's camera."""
     numbers = [float(value) for value in model.values]
-    if model.camera is None:
+    if model.camera is None or model.camera > views:
         return (0.0, 0.0, 0.0)
     return (0.0, numbers[0], numbers[1]) if model.camera == views else (numbers[0], numbers[1], numbers[2])
+
+
+def _k1(model: _Model, views: int) -> float:
+    """Of a lens left in all images; 0 where the model has none."""
+    return float(model.values[0]) if model.camera == views + 1 else 0.0
 
 
 def _effect(planes: TangentPlanes, model: _Model) -> float:
     """Pixels by which a camera's change moves the outline: RMS over its tangent points of the scale, and the shift."""
     s, dx, dy = _change(model, planes.views)
+    if model.camera == planes.views + 1:
+        lengths = np.linalg.norm(planes.lens_shift(), axis=2)
+        return abs(_k1(model, planes.views)) * float(np.sqrt(np.mean(lengths**2)))
     if model.camera == planes.views:
         return float(np.hypot(dx, dy))
     rows, places = np.nonzero(np.stack([planes.first, planes.second], axis=1) == model.camera)

@@ -82,11 +82,13 @@ def diagnose_checked(given: Sequence[Sample], checks: Sequence[CameraCheck]) -> 
     if all(in_order(sample, check) for sample, check in zip(given, checks, strict=True)):
         problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
         return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
+    lens = all(check.hypothesis.kind == "lens" for check in checks)
     if len(names) <= LOOKED_AT:
-        return explain([problem_of(sample, check) for sample, check in zip(given, checks, strict=True)], names)
+        problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
+        return explain(problem, names, lens=lens)
     few = few_views(given, checks)
     problem = [problem_of(sample) for sample in few]
-    found = explain(problem, few[0].names, _other_orders(given, few, problem))
+    found = explain(problem, few[0].names, _other_orders(given, few, problem), lens=lens)
     where = f"{len(few[0].views)} of {len(names)} views looked at: "
     causes = (structs.replace(cause, sentence=where + cause.sentence) for cause in found.causes)
     return Diagnosis(tuple(causes), found.residual_px)
@@ -188,13 +190,17 @@ def _lens_explains(problem: Problem) -> bool:
     return lens.rms_px <= _EXPLAINED_PX and lens.residual.typical_px <= _MOST_SHARE * before.typical_px
 
 
-def explain(problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = ()) -> Diagnosis:
+def explain(
+    problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = (), *, lens: bool = False
+) -> Diagnosis:
     """The cause for samples that are known not to agree, from camera arrays and convex outlines.
 
-    Of many samples, a few find the cause and all of them its values. more: readings to try beside the usual ones.
+    Of many samples, a few find the cause and all of them its values. more: readings to try beside the usual ones. lens:
+    the check has found that one k1 explains more than exact masks leave to chance; it need then only be better than
+    nothing, and no worse than other causes.
     """
     if len(problem) > _FEW:
-        found = explain(evenly_spaced(problem, _FEW), names, more)
+        found = explain(evenly_spaced(problem, _FEW), names, more, lens=lens)
         before = finite(fit(Candidate("none", ()), problem).rms_px)
         if found.undone is None:
             return Diagnosis(found.causes, before)
@@ -211,7 +217,7 @@ def explain(problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] 
     nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
     best = lowest(discrete)[0] if any(f.rms_px <= _EXPLAINED_PX for f in discrete) else nothing
-    if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN:
+    if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN or not _explains(best, nothing, cameras):
         found += _searched(problem, found, possible)
     elif len(best.candidate.views) == len(cameras) and best.candidate.code != "all-half-pixel":
         # One wrong intrinsics for all views may explain as well what this reading does.
@@ -219,16 +225,23 @@ def explain(problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] 
         found += _refined(alike, problem, possible)
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
-    most = max(_MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px)
-    most = min(most, _MOST_LEFT_SHARE * float(cameras.size[0, 0]))
-    explained = best.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss and best.residual.typical_px <= most
-    if best.score > nothing.score - _MARGIN or not explained:
+    known = lens and best.candidate.code == "lens-left"
+    margin, explained = (_RIVAL, True) if known else (_MARGIN, _explains(best, nothing, cameras))
+    if best.score > nothing.score - margin or not explained:
         best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
     rivals = tuple(f for f in found if _rivals(f, best) and not _extends(f, best, cameras))
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in _NO_CAMERA else best
     return Diagnosis((cause,), before, undone, rivals)
+
+
+def _explains(found: Fit, nothing: Fit, cameras: CameraArrays) -> bool:
+    """Whether a cause leaves so little of what disagrees that it is one."""
+    most = max(_MOST_TYPICAL_PX, _MOST_TYPICAL_SHARE * nothing.residual.typical_px)
+    most = min(most, _MOST_LEFT_SHARE * float(cameras.size[0, 0]))
+    little = found.residual.loss <= _MOST_LOSS_SHARE * nothing.residual.loss
+    return little and found.residual.typical_px <= most
 
 
 def _determined(found: Fit) -> bool:

@@ -248,6 +248,8 @@ class TangentPlanes:
     gradient: Float64[Array, "m 2 2"]  # rad / px: of each view's plane angle at its point, [plane, view, xy]
     distance: Float64[Array, "m 2"]  # px, signed, of each view's point from the other view's plane
     middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
+    focal: Float64[Array, "v 2"]  # of each view's camera, pixels
+    principal: Float64[Array, "v 2"]  # and its principal point
 
     @cached_property
     def residual(self) -> Float64[Array, " m"]:
@@ -289,6 +291,16 @@ class TangentPlanes:
             arm = self.points[:, place] - self.middle[view]
             out[rows, view] += np.concatenate([(slope * arm).sum(axis=1, keepdims=True), slope], axis=1)
         return out
+
+    def lens_shift(self, power: int = 3) -> Float64[Array, "m 2 2"]:
+        """d touching points / d k1, pixels: k1 is OpenCV's, of all views' *images*, x' = x (1 + k1 |x|^2).
+
+        power: of |x|; 5 is the shift of k2.
+        """
+        both = np.stack([self.first, self.second], axis=1)
+        focal = self.focal[both]
+        x = (self.points - self.principal[both]) / focal
+        return x * focal * (x * x).sum(axis=2, keepdims=True) ** ((power - 1) // 2)
 
     def of_view(self, view: int) -> Bool[Array, " m"]:
         """Planes that a view takes part in."""
@@ -375,7 +387,9 @@ def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Ar
         angle[:, 0] - angle[:, 1],
         _slope(angle, du, dv) / np.maximum(arm, 1e-300)[..., None],
         _distance(angle, arm, du, dv, angle[:, ::-1]),
-        np.array([[camera.width / 2, camera.height / 2] for camera in cameras]).reshape(-1, 2),
+        *np.array([[(c.width / 2, c.height / 2), (c.fx, c.fy), (c.cx, c.cy)] for c in cameras])
+        .reshape(-1, 3, 2)
+        .transpose(1, 0, 2),
     )
 
 

@@ -83,7 +83,8 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
         text = f"{len(cameras)} views; at most {MOST_VIEWS} are fitted together"
         text = text if cause is None else f"{cause.sentence}; nothing was changed: {text}"
         return Repaired("refused", cameras, cause, text, before, None)
-    found = explain([(arrays, outlines)], sample.names) if shared is None else shared
+    lens = check.hypothesis.kind == "lens"
+    found = explain([(arrays, outlines)], sample.names, lens=lens) if shared is None else shared
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
         swapped = exchanged_before_prepare(sample, outlines)
