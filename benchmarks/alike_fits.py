@@ -22,7 +22,7 @@ import faults
 from faults import Injected
 from many_views import load_scene, quiet, scenes, some_views
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis import causes
+from mouselift.diagnosis import fitted
 from mouselift.diagnosis.explain import most_typical_px, problem_of
 from mouselift.diagnosis.fit import fits
 from mouselift.geometry.camera import Camera
@@ -75,7 +75,7 @@ def main() -> None:
             for views in args.views:
                 exact = some_views(load_scene(file), views, number)
                 cameras, outlines = problem_of(fault(exact, np.random.default_rng([number, 7])).sample)
-                tried = [c for c in causes.all_views_alike(cameras) if c.parameters == 1]
+                tried = [c for c in fitted.all_views_alike(cameras) if c.parameters == 1]
                 limit = most_typical_px(cameras, outlines)
                 left = []
                 for k, quick in enumerate((True, False)):

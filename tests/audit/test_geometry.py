@@ -15,9 +15,9 @@ from mouselift.audit.verdict import in_words
 from mouselift.consistency.cameras import check_cameras
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.cause import Cause
-from mouselift.diagnosis.causes import moved_centres
 from mouselift.diagnosis.explain import problem_of
 from mouselift.diagnosis.fit import fit
+from mouselift.diagnosis.fitted import moved_centres
 from mouselift.geometry.outlines import outline_of
 from rough_masks import Roughness
 

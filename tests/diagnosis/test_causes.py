@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.causes import (
-    CAUSES,
-    VALUE_SENTENCES,
+from mouselift.diagnosis.causes import CAUSES, VALUE_SENTENCES
+from mouselift.diagnosis.fitted import (
     all_views_alike,
     each_scale,
     each_view,
-    half_pixels,
     moved_centre,
     moved_centres,
     one_view,
-    readings,
     two_views,
 )
+from mouselift.diagnosis.readings import half_pixels, readings
 from mouselift.geometry.camera_arrays import CameraArrays
 
 

@@ -13,10 +13,10 @@ from faults import FAULTS
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import explain
-from mouselift.diagnosis.causes import readings
 from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose, few_views
 from mouselift.diagnosis.fit import fits, lowest, ranked
+from mouselift.diagnosis.readings import readings
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays
 

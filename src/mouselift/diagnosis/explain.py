@@ -11,12 +11,14 @@ from msgspec import structs
 from mouselift.consistency.cameras import CameraCheck, check_sample, compared_outlines
 from mouselift.consistency.hypotheses import ROUGH_PX
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis import causes
+from mouselift.diagnosis import fitted
 from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.cause import Diagnosis, describe, finite
+from mouselift.diagnosis.causes import COMMONEST
 from mouselift.diagnosis.determined import contains, differs
 from mouselift.diagnosis.fit import Fit, fit, fit_residual, fits, in_front, lowest, ranked
 from mouselift.diagnosis.lens_fit import lens_fits
+from mouselift.diagnosis.readings import copies, cycles, half_pixels, one_pose, orders, readings
 from mouselift.diagnosis.search import Problem
 from mouselift.diagnosis.source_camera import improbability, one_camera_stated, other_sizes
 from mouselift.errors import DatasetError
@@ -105,9 +107,7 @@ def few_views(samples: Sequence[Sample], checks: Sequence[CameraCheck] = ()) -> 
         return list(samples)
     off = np.nan_to_num([check.tangency.view_rms_px for check in checks] or [[0.0] * views], nan=0.0).max(axis=0)
     worst = [view for view in np.argsort(-off, kind="stable")[: LOOKED_AT // 3].tolist() if off[view] > 0]
-    copied = [
-        view for pair in causes.copies(CameraArrays.of([view.camera for view in samples[0].views])) for view in pair
-    ]
+    copied = [view for pair in copies(CameraArrays.of([view.camera for view in samples[0].views])) for view in pair]
     known = sorted({*worst, *copied[: LOOKED_AT // 2]})
     others = [view for view in range(views) if view not in known]
     chosen = sorted([*known, *evenly_spaced(others, LOOKED_AT - len(known))])
@@ -118,11 +118,11 @@ def _other_orders(whole: Sequence[Sample], few: Sequence[Sample], problem: Probl
     """All images in another order than the cameras: those of the views looked at belong to cameras of others."""
     views = [whole[0].names.index(name) for name in few[0].names]
     stated = [CameraArrays.of([view.camera for view in sample.views]) for sample in whole]
-    everyone, orders = tuple(range(len(views))), list(causes.orders(len(whole[0].views)))
-    for order in orders:
+    everyone, tried = tuple(range(len(views))), list(orders(len(whole[0].views)))
+    for order in tried:
         others = [cameras.take(np.array(order)[views]) for cameras in stated]
         read = dict(zip((cameras for cameras, _ in problem), others, strict=True))
-        yield Candidate("views-out-of-order", everyone, apply=read.__getitem__, options=len(orders))
+        yield Candidate("views-out-of-order", everyone, apply=read.__getitem__, options=len(tried))
 
 
 def common_names(samples: Sequence[Sample]) -> tuple[str, ...]:
@@ -153,7 +153,7 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
     is enough that most planes agree: a single number does not bring that about by chance.
     """
     cameras, outlines = problem_of(sample, check)
-    if not check.judged or check.faulty or not in_front(cameras, outlines) or causes.copies(cameras):
+    if not check.judged or check.faulty or not in_front(cameras, outlines) or copies(cameras):
         return False
     if len(cameras) > LOOKED_AT:  # what follows compares readings, as the diagnosis does
         cameras, outlines = problem_of(few_views([sample], [check])[0])
@@ -164,7 +164,7 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
         return True
     problem = [(cameras, outlines)]
     most = most_typical_px(cameras, outlines)
-    coarse = fits((c for c in causes.all_views_alike(cameras) if c.parameters == 1), problem, quick=True)
+    coarse = fits((c for c in fitted.all_views_alike(cameras) if c.parameters == 1), problem, quick=True)
     near = [f for f in coarse if f.residual.typical_px <= _NEAR * most or f.rms_px <= _NEAR * _EXPLAINED_PX]
     alike = fits((f.candidate for f in near), problem)
     if any(f.residual.typical_px <= most for f in alike):
@@ -173,8 +173,8 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
         return True
     masks = check.hypothesis.masks
     explained = masks is not None and masks.noise_px <= ROUGH_PX
-    shifts = (c for c in causes.all_views_alike(cameras) if c.code == "all-shift")
-    tried = (*_discrete(cameras), *shifts, *(() if explained else causes.moved_centres(cameras)))
+    shifts = (c for c in fitted.all_views_alike(cameras) if c.code == "all-shift")
+    tried = (*_discrete(cameras), *shifts, *(() if explained else fitted.moved_centres(cameras)))
     return not any(f.rms_px <= _EXPLAINED_PX for f in (*alike, *fits(tried, problem)))
 
 
@@ -209,10 +209,10 @@ def explain(
     cameras = problem[0][0]
     nothing = fit(Candidate("none", ()), problem)
     before = finite(nothing.rms_px)
-    if causes.one_pose(cameras):
+    if one_pose(cameras):
         best = replace(nothing, candidate=Candidate("one-pose", tuple(range(len(cameras)))))
         return Diagnosis((describe(best, (), names, before, problem),), before)
-    discrete = fits((*_discrete(cameras), *causes.cycles(len(cameras), _most_off(problem)), *more), problem)
+    discrete = fits((*_discrete(cameras), *cycles(len(cameras), _most_off(problem)), *more), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
     nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
@@ -221,7 +221,7 @@ def explain(
         found += _searched(problem, found, possible)
     elif len(best.candidate.views) == len(cameras) and best.candidate.code != "all-half-pixel":
         # One wrong intrinsics for all views may explain as well what this reading does.
-        alike = fits(causes.all_views_alike(cameras), problem, possible, quick=True)
+        alike = fits(fitted.all_views_alike(cameras), problem, possible, quick=True)
         found += _refined(alike, problem, possible)
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
@@ -269,9 +269,9 @@ def _likeliest(found: Sequence[Fit], stated: CameraArrays) -> Fit:
 
 def _rank(code: str) -> int:
     kind = code.split("-", 1)[1] if code.startswith(("view-", "all-", "each-")) else code
-    if kind in causes.COMMONEST:
-        return causes.COMMONEST.index(kind)
-    return len(causes.COMMONEST) if code in _LEFT_OUT else -1
+    if kind in COMMONEST:
+        return COMMONEST.index(kind)
+    return len(COMMONEST) if code in _LEFT_OUT else -1
 
 
 def _one_for_all(best: Fit, problem: Problem) -> Fit:
@@ -310,8 +310,8 @@ def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
 
 
 def _discrete(cameras: CameraArrays) -> Iterable[Candidate]:
-    yield from causes.readings(cameras)
-    yield from causes.half_pixels(cameras)
+    yield from readings(cameras)
+    yield from half_pixels(cameras)
     yield from other_sizes(cameras)
 
 
@@ -329,13 +329,13 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     cameras = problem[0][0]
     left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.residual.loss)
     blamed = [f.candidate.views[0] for f in left_out[:_BLAMED]]
-    simple = [*causes.all_views_alike(cameras), *causes.moved_centres(cameras), *causes.each_scale(cameras)]
+    simple = [*fitted.all_views_alike(cameras), *fitted.moved_centres(cameras), *fitted.each_scale(cameras)]
     for view in blamed[:2]:
-        simple += [*causes.one_view(len(cameras), view), *causes.moved_centre(len(cameras), view)]
+        simple += [*fitted.one_view(len(cameras), view), *fitted.moved_centre(len(cameras), view)]
     coarse = fits(simple, problem, possible, quick=True)
     fine = [*_refined(coarse, problem, possible), *lens_fits(problem, possible, _EXPLAINED_PX)]
     if min(f.rms_px for f in fine) > _EXPLAINED_PX:
-        rest = [*causes.two_views(cameras, blamed), *causes.each_view(cameras)]
+        rest = [*fitted.two_views(cameras, blamed), *fitted.each_view(cameras)]
         fine += _refined(fits(rest, problem, possible, quick=True), problem, possible)
     return fine
 
@@ -346,7 +346,7 @@ def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit
 
 def _without_a_view(cameras: CameraArrays, problem: Problem, nothing: Fit) -> list[Fit]:
     """A view left out, as a cause that takes a parameter for every residual that it takes away."""
-    copied = {view for pair in causes.copies(cameras) for view in pair}
+    copied = {view for pair in copies(cameras) for view in pair}
     out = []
     for view in range(len(cameras)):
         others = np.arange(len(cameras)) != view

@@ -15,8 +15,9 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.causes import copies, each_scale, each_view, readings
 from mouselift.diagnosis.fit import in_front, undo
+from mouselift.diagnosis.fitted import each_scale, each_view
+from mouselift.diagnosis.readings import copies, readings
 from mouselift.diagnosis.search import Problem
 from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, sampson_residuals
 
