@@ -9,6 +9,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from mouselift.calibration.anipose_project import AniposeProject, project_of
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
@@ -140,6 +142,8 @@ def discover(
     found += _mask_values(entries)
     numbering, number_words = _numbering(folder, media, numbering)
     found += number_words
+    if not (synced.found or timed.found or numbering == "common"):
+        assumed += _counts_differ(media)
     keypoints = find_keypoints(folder)
     if len(keypoints) == 1:
         found.append(f"Keypoints in 3D: {relative(keypoints[0], folder)}; `mouselift inspect` lays them on the masks")
@@ -188,6 +192,13 @@ def _numbering(
     folders = {name: found for name, found in media.items() if isinstance(found, ImageFolder)}
     gaps = any(not found.complete for found in folders.values())
     kind = told or ("common" if gaps else None)
+    steps = {name: int(np.median(np.diff(sorted(found.files)))) for name, found in folders.items() if found.frames > 1}
+    if told is None and len(set(steps.values())) > 1:
+        shown = ", ".join(f"{name} {step}" for name, step in steps.items())
+        raise CaptureError(
+            f"{folder}: image numbers go up by different steps ({shown}). Either equal numbers show one instant, and "
+            "cameras recorded at different rates (say --numbering common), or some count otherwise: number those anew"
+        )
     try:
         start = first_numbers(media, kind)
     except CaptureError as error:
@@ -199,6 +210,19 @@ def _numbering(
     words = ", ".join(f"{name} {count}" for name, count in lost.items() if count) or "none"
     reason = "as asked" if told else "since some are missing in between"
     return "common", [f"Equal image numbers show one instant, {reason}; images lost: {words}"]
+
+
+def _counts_differ(media: Mapping[str, VideoInfo | ImageFolder]) -> Iterator[str]:
+    """Where nothing says which images are missing: cameras may have stopped apart, or lost images on the way."""
+    counts = {name: found.frames for name, found in media.items()}
+    if len(set(counts.values())) > 1:
+        shown = ", ".join(f"{name} {count}" for name, count in counts.items())
+        yield (
+            f"cameras have different numbers of images ({shown}), and nothing says which are missing: their first "
+            "images show one instant, and some stopped earlier. Had they lost images before, views would show "
+            "different instants from there on; `mouselift inspect` tells by the images, times of images "
+            "(CAMERA_timestamps.csv) settle it"
+        )
 
 
 def _said_of(project: AniposeProject | None, names: CameraNames) -> Iterator[str]:
