@@ -373,6 +373,30 @@ def test_image_numbers_with_gaps_are_the_triggers(tmp_path: Path, truth, write) 
     assert loaded(found, tmp_path).numbering == "common"
 
 
+def test_cameras_counted_from_0_and_videos_from_1_are_refused(tmp_path: Path, truth, write) -> None:
+    """Three of four names fit, each to its neighbour's video."""
+    named = [replace(camera, name=f"cam{index}") for index, camera in enumerate(truth)]
+    write.anipose(tmp_path / "calibration.toml", named)
+    for index in range(4):
+        write.video(tmp_path / f"videos/cam{index + 1}.mp4")
+    with pytest.raises(CaptureError, match=r"cam0 has no video, and cam4 has one.*--unused cam0"):
+        discover(tmp_path)
+    assert [entry.name for entry in discover(tmp_path, unused=["cam0"]).spec.cameras] == ["cam1", "cam2", "cam3"]
+    (tmp_path / "videos/cam4.mp4").rename(tmp_path / "videos/cam0.mp4")
+    assert len(discover(tmp_path).spec.cameras) == 4
+
+
+def test_serial_numbers_stand_among_dates(tmp_path: Path, truth, write) -> None:
+    named = [replace(camera, name=str(22181467 + index)) for index, camera in enumerate(truth)]
+    write.anipose(tmp_path / "calibration.toml", named)
+    for camera in named:
+        write.video(tmp_path / f"videos/{camera.name}_20240501_120000.mp4")
+    found = discover(tmp_path)
+    assert [entry.video for entry in found.spec.cameras] == [
+        tmp_path / f"videos/{camera.name}_20240501_120000.mp4" for camera in named
+    ]
+
+
 def test_different_numbers_of_images_are_said(tmp_path: Path, truth, write) -> None:
     """Numbered anew without gaps: which were lost, nothing says."""
     write.anipose(tmp_path / "calibration.toml", truth)

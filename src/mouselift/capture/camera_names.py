@@ -11,6 +11,8 @@ from pathlib import Path
 from mouselift.calibration.anipose_project import AniposeProject
 from mouselift.errors import CaptureError
 
+_SERIAL = 7  # digits, none of them a leading 0: no count of frames; a date has eight, and no camera is called by one
+
 
 @dataclass(frozen=True)
 class NamedPath:
@@ -84,6 +86,26 @@ class CameraNames:
         return f"cam_regex reads camera {found[0]!r}, which the rig does not have"
 
 
+def counted_elsewhere(names: CameraNames, missing: Sequence[str], paths: Sequence[Path]) -> tuple[str, str] | None:
+    """(a camera without a file, the name of one beyond the rig's numbers that has one): cam0 .. cam3 and cam1 .. cam4.
+
+    Then one of the two may count from 0 and the other from 1, and each file would get its neighbour's camera.
+    """
+    for name in missing:
+        stem = name.rstrip("0123456789")
+        digits = name.removeprefix(stem)
+        alike = [re.fullmatch(rf"{re.escape(stem)}(\d+)", other) for other in names.names]
+        numbers = [int(match[1]) for match in alike if match is not None]
+        if not digits or len(numbers) < 2 or int(digits) not in (min(numbers), max(numbers)):
+            continue
+        beyond = max(numbers) + 1 if int(digits) == min(numbers) else min(numbers) - 1
+        wanted = replace(names, names=(*names.names, f"{stem}{beyond:0{len(digits) if digits[0] == '0' else 1}d}"))
+        found = (wanted.find(path) for path in paths) if beyond >= 0 else ()
+        if any(one is not None and one.camera == wanted.names[-1] for one in found):
+            return name, wanted.names[-1]
+    return None
+
+
 def _outermost(matches: list[tuple[str, re.Match[str]]]) -> list[tuple[str, re.Match[str]]]:
     """Without the names that are a word of another one there: "front left.mp4" is of "front left", not of "front"."""
 
@@ -118,9 +140,12 @@ def _named(path: Path, parts: Sequence[str], index: int, camera: str, begin: int
 def token(name: str) -> re.Pattern[str]:
     """`name` with no letter or digit at either side, in any case; "cam" or "camera" may stand before it.
 
-    A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things.
+    A number is a camera's name only with that word before it, or alone: other numbers in a path mean other things. A
+    serial number is long enough to stand among them.
     """
     name = composed(name)
+    if name.isdigit() and len(name) >= _SERIAL and name[0] != "0":
+        return re.compile(rf"(?<![A-Za-z0-9]){name}(?![A-Za-z0-9])")
     word = r"(?<![A-Za-z0-9])cam(?:era)?[_\-]?"
     if name.isdigit():
         return re.compile(rf"^{name}$|{word}{name}(?![A-Za-z0-9])", re.IGNORECASE)

@@ -14,7 +14,7 @@ import numpy as np
 from mouselift.calibration.anipose_project import AniposeProject, project_of
 from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig, RigCamera
-from mouselift.capture.camera_names import CameraNames
+from mouselift.capture.camera_names import CameraNames, counted_elsewhere
 from mouselift.capture.capture import first_numbers, masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
 from mouselift.capture.leftovers import other_recordings, unknown_files
@@ -113,6 +113,12 @@ def discover(
     missing = [name for name in calibration.names if name not in chosen.files]
     elsewhere = {name: path for group in choice.sets for name, path in group.files.items() if name in missing}
     if none := [name for name in missing if name not in elsewhere]:
+        if (apart := counted_elsewhere(names, none, paths)) is not None:
+            raise CaptureError(
+                f"{folder}: the rig's camera {apart[0]} has no video, and {apart[1]} has one: counted from 0 on one "
+                "side and from 1 on the other, each video would get its neighbour's camera. Rename the videos or the "
+                f"rig's cameras; if {apart[0]} recorded nothing, say --unused {apart[0]}"
+            )
         assumed.append(f"no video carries the name of {', '.join(none)}: left out ([rig] unused)")
     if elsewhere:
         assumed.append(
