@@ -107,6 +107,22 @@ def test_frame_numbers_beside_the_masks(tmp_path: Path) -> None:
     assert stack.words.endswith("numbered by frame_idx; not used: area")
 
 
+@pytest.mark.parametrize("deflated", [True, False])
+def test_frame_numbers_in_any_order(tmp_path: Path, deflated: bool) -> None:
+    """As a tracker that goes back saves them; by name, so that areas a frame are no numbers."""
+    order = np.random.default_rng(0).permutation(T)
+    arrays = {"masks": masks()[order], "frame_indices": order, "frame_area": order[::-1].copy()}
+    check(open_arrays(save(tmp_path / "m.npz", arrays, deflated)), masks(), list(range(T)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"), [(np.arange(T + 1), "10 frame numbers for 9 masks"), (np.zeros(T, dtype=int), "each once")]
+)
+def test_frame_numbers_that_do_not_fit_are_refused(tmp_path: Path, numbers: np.ndarray, said: str) -> None:
+    with pytest.raises(MaskError, match=said):
+        open_arrays(save(tmp_path / "m.npz", {"masks": masks(), "frame_ids": numbers}))
+
+
 def test_labels_stay(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", masks().astype(np.int32) * 2)
     frame = open_arrays(tmp_path / "m.npy").read(2)

@@ -14,6 +14,7 @@ read as a stream, which frames in ascending order never rewind.
 from __future__ import annotations
 
 import math
+import re
 import struct
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -34,6 +35,7 @@ from mouselift.media.numbered_names import numbers_of
 ARRAY_SUFFIXES = (".npy", ".npz")
 _SKIPPED_AT_ONCE = 1 << 20  # bytes
 _FRAME_VALUES = 4 * IMAGE_PIXELS  # objects and pixels
+_FRAME_NUMBERS = re.compile(r"frames?_?(i|idxs?|index|indexes|indices|ids?|nums?|numbers?|nos?)?", re.IGNORECASE)
 _CHANNELS = 4  # a last axis no longer than this is colour, no width
 _SAVE = "np.savez_compressed(FILE, masks=masks) with masks [T, h, w] of bool or uint8"
 
@@ -231,14 +233,20 @@ def _of_stacks(
 
 
 def _told_numbers(path: Path, headers: Sequence[_Header], count: int) -> tuple[_Header, list[int]] | None:
-    """The array of ascending frame numbers that lies beside the masks, one a mask."""
+    """The array of frame numbers that lies beside the masks, one a mask; ascending, where its name says less."""
     found: list[tuple[_Header, list[int]]] = []
     for header in headers:
-        if header.shape == (count,) and header.dtype.kind in "iu" and "frame" in _key(header).lower():
+        row, named = len(header.shape) == 1 and header.dtype.kind in "iu", _FRAME_NUMBERS.fullmatch(_key(header))
+        if row and named and header.shape != (count,):
+            raise MaskError(f"{path}: array {_key(header)}: {header.shape[0]} frame numbers for {count} masks")
+        if row and header.shape == (count,) and "frame" in _key(header).lower():
             where = f"{path}: array {_key(header)}"
             with UnreachableError.reading(path), _undamaged(where), zipfile.ZipFile(path) as file:
                 numbers = np.lib.format.read_array(file.open(header.name), allow_pickle=False).tolist()
-            if numbers == sorted(set(numbers)) and numbers[0] >= 0:
+            once = len(set(numbers)) == count and min(numbers) >= 0
+            if named and not once:
+                raise MaskError(f"{where}: expected frame numbers, each once, from 0 on; got {short(numbers)}")
+            if once and (named or numbers == sorted(numbers)):
                 found.append((header, numbers))
     if len(found) > 1 and any(numbers != found[0][1] for _, numbers in found):
         there = ", ".join(_key(header) for header, _ in found)
