@@ -127,10 +127,10 @@ CODES: dict[str, Code] = {
         "The subject is cut there, or fills the frame: a wider framing, or look at the report."),
     "coverage": Code(_AUDIT, _EW,
         "the hull of all views does not cover a mask (`--hull`); a warning where masks are known to be rough",
-        "A mask that lacks a part, or a wrong camera: see the outlines in the report."),
+        "A mask that lacks a part, or a wrong camera: see the outlines, which the report draws."),
     "masks-sparse": Code(_PREPARE, _N, "masks are there for every n-th frame only, and more frames were selected"),
     "masks-rough": Code(_AUDIT, _WN, "outlines disagree in a way that no camera explains",
-        "Look at the outlines in the report; better masks make the audit sharper."),
+        "Look where the outlines disagree (the report draws it); better masks make the audit sharper."),
     "cut-by-sensor": Code(("audit", "prepare", "inspect"), ("note", "warning"),
         "the sensor's border cuts the subject (`--on-cut keep` keeps it); the audit sees it by an outline that is "
         "straight along an old frame edge, and only notes it",

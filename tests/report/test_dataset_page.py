@@ -112,7 +112,7 @@ def test_the_conclusion_says_one_thing_to_do(audit: DatasetAudit) -> None:
     assert conclusion(passing).action == "Nothing to mend in the cameras."
     rough = Finding.of("masks-rough", "rough", severity="warning")
     masks = msgspec.structs.replace(passing, counts={"masks-rough": CodeCount("warning", 2, 2, [rough])})
-    assert conclusion(masks).action.startswith("Better masks: ")
+    assert conclusion(masks).action.startswith("Look where the outlines disagree")
     fault = Finding.of("tangency", "cam2 is off", camera="cam2")
     camera = msgspec.structs.replace(passing, verdict="fail", counts={"tangency": CodeCount("error", 1, 1, [fault])})
     assert conclusion(camera).action.startswith("Check camera cam2: ")

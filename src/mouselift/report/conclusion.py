@@ -54,7 +54,7 @@ def _action(audit: DatasetAudit) -> str:
     warned = {code: count for code, count in audit.counts.items() if count.severity != "note"}
     masks = next((code for code in _MASKS if code in warned), "")
     if masks:
-        return f"Better masks: {_first(warned[masks]).advice} (`{masks}`, {_samples(warned[masks])})"
+        return f"{_first(warned[masks]).advice} (`{masks}`, {_samples(warned[masks])})"
     if audit.verdict == "unknown":
         count = warned.get("tangency-unknown") or next(iter(warned.values()), None)
         return "More views or better masks: nothing could be judged." if count is None else _first(count).advice
