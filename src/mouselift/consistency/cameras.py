@@ -221,7 +221,9 @@ def _rough_everywhere(sample: Sample, hypothesis: FaultHypothesis, share: float,
         f"agree to {100 * share:.0f} % of the subject's half breadth ({hypothesis.noise_px:.1f} px RMS): all cameras "
         f"together match to that and no finer{_unseen(hidden_px)}"
     )
-    advice = "Look where the outlines disagree (the report draws it); only better masks can show a fault of some per cent."
+    advice = (
+        "Look where the outlines disagree (the report draws it); only better masks can show a fault of some per cent."
+    )
     return sample.finding("masks-rough", text, value=hypothesis.noise_px, limit=ROUGH_PX, advice=advice)
 
 
