@@ -11,7 +11,7 @@ from scipy.special import chdtri
 
 import faults
 from mouselift.consistency.cameras import CameraCheck, check_cameras
-from mouselift.consistency.hypotheses import _Fit, _point_sigma, _touching_tips, choose_hypothesis
+from mouselift.consistency.hypotheses import _Fit, _point_sigma, _touched_places, _touching_tips, choose_hypothesis
 from mouselift.consistency.score_limits import ChanceModel, chi_square_quantile
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import outline_of
@@ -178,6 +178,26 @@ def test_one_tip_that_many_planes_touch_decides_nothing(
     assert not [p for p in shorter if choose_hypothesis(p, outlines).kind not in ("none", "masks")]
     monkeypatch.setattr(_Fit, "without_one", lambda fit, groups, z: fit)
     assert [p for p in shorter if choose_hypothesis(p, outlines).kind == "view"]
+
+
+def test_one_blunt_place_that_many_planes_touch_decides_nothing(
+    make_exact: Callable[..., Sample], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An outline that is 0.4 px off over 10 px, in one view: planes that touch it there say the same thing once."""
+    sample = make_exact(0.9)
+    outlines = [outline_of(view.alpha) for view in sample.views]
+    planes = tangency([view.camera for view in sample.views], outlines).planes
+    unit, moved = np.sqrt((planes.gradient**2).sum(axis=(1, 2))), []
+    for view in range(6):
+        for own in _touched_places(planes, view):
+            shift = np.zeros_like(planes.points)
+            for place, which in ((0, planes.first), (1, planes.second)):
+                here = own[which[own] == view]
+                shift[here, place] = 0.4 * planes.outward[here, place]
+            moved.append(replace(planes, angle=planes.angle + unit * planes.moved(shift)))
+    assert not [p for p in moved if choose_hypothesis(p, outlines).kind not in ("none", "masks")]
+    monkeypatch.setattr(_Fit, "borne_out", lambda fit, places, z: fit)
+    assert [p for p in moved if choose_hypothesis(p, outlines).kind == "view"]
 
 
 @pytest.mark.parametrize(("depth_px", "belongs"), [(0.5, True), (3.0, False)])
