@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -242,6 +243,20 @@ def test_finished_run_is_not_done_again(capture, finished):
     assert stages == []
 
 
+def test_masks_that_went_missing_are_made_again_and_others_stay(capture, finished, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
+    whole, _ = finished
+    out = tmp_path / "masks"
+    shutil.copytree(whole, out)
+    shutil.rmtree(out / "cam1")
+    (out / "cam2" / png_name(8)).unlink()
+    mended = encode_png(np.full((40, 40), 255, np.uint8))
+    (out / "cam3" / png_name(8)).write_bytes(mended)
+    segment_capture(capture, out, MaskOptions(every=2), workers=1)
+    assert "masks of cam1, cam2 are not there any more; they are made again" in caplog.text
+    assert contents(out) == contents(whole) | {f"cam3/{png_name(8)}": mended}
+
+
 def test_what_changed_is_said_in_words(capture, finished):
     out, _ = finished
     wide = replace(capture.cameras[0], camera=replace(capture.cameras[0].camera, fx=capture.cameras[0].camera.fx + 1))
@@ -370,3 +385,7 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
     first = next(iter(VideoReader(probe(out / "cam0.mkv")).read([0])))[1]
     assert first is not None
     assert not first.luma().any()  # before the common timeline begins
+    kept = contents(out)
+    (out / "cam1.mkv").unlink()
+    segment_capture(filmed, out, MaskOptions(learn_from=30), workers=1)
+    assert contents(out) == kept

@@ -8,6 +8,7 @@ by the camera's own frame numbers.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -41,6 +42,8 @@ from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+
+LOG = logging.getLogger(__name__)
 
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
@@ -101,13 +104,10 @@ def segment_capture(
         folder.open()
         if (out / REPORT).exists():
             folder.close({})  # a run may have been killed right before
-            try:
-                return json_as((out / REPORT).read_bytes(), MaskReport)
-            except ValueError as error:
-                raise MaskError(
-                    f"{out / REPORT}: is not what `mouselift mask` writes ({error}); delete it and give the same "
-                    "command again"
-                ) from None
+            finished = _finished(out / REPORT)
+            if not (gone := list(_gone(source, finished, out, frames))):
+                return finished
+            LOG.warning("%s: masks of %s are not there any more; they are made again", out, ", ".join(gone))
         work = folder.work
         samples = evenly_spaced(source.frames, options.learn_from)
         backgrounds = _backgrounds(capture, folder, samples, runs_on, progress)
@@ -122,6 +122,28 @@ def segment_capture(
         folder.write(REPORT, msgspec.json.format(msgspec.json.encode(report)))
         folder.close({})
         return report
+
+
+def _finished(report: Path) -> MaskReport:
+    try:
+        return json_as(report.read_bytes(), MaskReport)
+    except ValueError as error:
+        raise MaskError(
+            f"{report}: is not what `mouselift mask` writes ({error}); delete it and give the same command again"
+        ) from None
+
+
+def _gone(source: CaptureSource, report: MaskReport, out: Path, frames: Sequence[int]) -> Iterator[str]:
+    """Cameras whose video is gone, or any of whose PNGs are."""
+    paths, made = report.paths(out), {camera.camera: camera.frames - camera.missing for camera in report.cameras}
+    for track in source.tracks:
+        path = paths[track.name]
+        if not path.is_dir():
+            there = path.is_file()
+        else:
+            there = sum((path / png_name(n)).is_file() for n in track.images.numbers(frames)) >= made[track.name]
+        if not there:
+            yield track.name
 
 
 def _backgrounds(
@@ -202,7 +224,10 @@ class _BlockJob:
 def _gathered(
     source: CaptureSource, folder: RunFolder[FrameRecord], work: Path, every_frame: bool, progress: Progress
 ) -> dict[str, str]:
-    """The finished PNGs at their place: moved, or as a video a camera where every frame of a video has one."""
+    """The finished PNGs at their place: moved, or as a video a camera where every frame of a video has one.
+
+    What is at its place already stays as it is: it may have been mended by hand.
+    """
     videos = {t.name: t.images.media for t in source.tracks if every_frame and isinstance(t.images.media, VideoInfo)}
     images = sum(videos[track.name].frames if track.name in videos else 1 for track in source.tracks)
     written = counted(progress, "writing", 0, images)
@@ -210,11 +235,17 @@ def _gathered(
     for track in source.tracks:
         if track.name in videos:
             masks[track.name] = f"{track.name}.mkv"
+            if (folder.root / masks[track.name]).exists():
+                written(videos[track.name].frames)
+                continue
             levels = each(_numbered_masks(work / track.name, videos[track.name]), written)
             write_video(folder.root / masks[track.name], levels, track.images.size, source.rate)
         else:
             masks[track.name] = track.name
             folder.move_in(work / track.name, track.name)
+            for image in sorted((work / track.name).glob("*.png")):  # of a folder that had lost some
+                if not (folder.root / track.name / image.name).exists():
+                    image.rename(folder.root / track.name / image.name)
             written(1)
     return masks
 
