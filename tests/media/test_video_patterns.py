@@ -185,6 +185,29 @@ def test_a_stream_cut_inside_a_group_is_counted_from_the_first_image_that_comes_
         assert wrong(info, list(range(0, info.frames, step)), VideoReader(info)) == []
 
 
+@pytest.mark.parametrize("base", ["mp4", "hevc", "ts", "mkv", "refresh", "mpg", "raw", "vp9"])
+def test_images_at_uneven_times_are_those_of_a_plain_read(base: str, make_video: MakeVideo) -> None:
+    name, codec, options, pixels = {**BASES, "vp9": KINDS["VP9, hidden images"]}[base]
+    out = set(np.random.default_rng(4).choice(np.arange(1, 90), 40, replace=False).tolist()) | set(range(30, 45))
+    left = tuple(sorted(out))
+    path = make_video(name, 120, codec, pixels, options, noise=True, rate=30, leave_out=left)
+    info = probe(path)
+    assert info.frames == len(plain(path)) == len(by_opencv(path)) == 120 - len(left)
+    for step in (1, 4, 13):
+        assert wrong(info, list(range(0, info.frames, step)), VideoReader(info)) == []
+
+
+@pytest.mark.parametrize("base", ["mp4", "hevc"])
+def test_a_pause_before_the_last_images_of_a_whole_file_takes_none_away(base: str, make_video: MakeVideo) -> None:
+    """The table of an MP4 lists all images: nothing was cut off, whatever their times."""
+    name, codec, options, pixels = BASES[base]
+    left = tuple(range(62, 300))
+    path = make_video(name, 302, codec, pixels, options, noise=True, rate=30, leave_out=left)
+    info = probe(path)
+    assert info.frames == info.promised == len(plain(path)) == len(by_opencv(path)) == COUNT
+    assert wrong(info, [3, 61, 62, 63], VideoReader(info)) == []
+
+
 def test_a_recorder_that_starts_its_clock_again(make_video: MakeVideo, tmp_path: Path) -> None:
     path = tmp_path / "two.ts"
     path.write_bytes(written(make_video, BASES["ts"]).read_bytes() * 2)

@@ -325,7 +325,9 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     times = shown_at[order[images]]
     if (np.diff(times) == 0).any():  # two images of one time: their order is not known
         return info, entry, seen.first
-    if seen.last_dts is not None:
+    # An MP4 whose table, written at its end, lists every packet that came (fragments list theirs as they go) is whole.
+    complete = seen.whole and count >= listed > 0 and stream.frames >= listed and "mp4" in container.format.name
+    if seen.last_dts is not None and not complete:
         times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
         images = images[: len(times)]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
