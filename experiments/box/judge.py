@@ -1,7 +1,7 @@
 """What the model in the box is worth on animals and cameras that nothing was trained or tuned on.
 
     python experiments/box/judge.py individuals WORK --checkpoint box.safetensors [--count 24]
-    python experiments/box/judge.py rig DATASET --checkpoint box.safetensors [--instants 24]
+    python experiments/box/judge.py rig DATASET --checkpoint box.safetensors [--instants 24] [--camera-colours]
 
 `individuals`: held-out individuals (not those that validate the training), six noisy views in, six exact views never
 given, 128 px. `rig`: a prepared recording, each camera held out in turn. Foreground PSNR and IoU of views that never
@@ -22,6 +22,7 @@ import torch
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.data.sample import SampleTensors
 from mouselift.dataset.layout import find_samples
+from mouselift.fit.camera_colours import CameraColours, camera_colours
 from mouselift.progress import silent
 from mouselift.reconstruct.fit_source import FitSource, RefinedSource
 from mouselift.reconstruct.gaussian_source import BOX, NetworkSource, Source
@@ -47,14 +48,19 @@ def methods(checkpoint: Path, steps: int, refine: int) -> dict[str, Source]:
     }
 
 
-def judged(source: Source, sample: SampleTensors, inputs: list[int], never: list[int]) -> tuple[float, float, float]:
-    """(foreground PSNR, IoU, CPU seconds): means over the views that never went in."""
+def judged(
+    source: Source, sample: SampleTensors, inputs: list[int], never: list[int], colours: CameraColours | None
+) -> tuple[float, float, float]:
+    """(foreground PSNR, IoU, CPU seconds): means over the views that never went in. colours: as `reconstruct_sample`"""
     begun = time.process_time()
-    gaussians = source.gaussians(sample, inputs, silent)
+    given = sample if colours is None else colours.common(sample)
+    gaussians = source.gaussians(given, inputs, silent)
     spent = time.process_time() - begun
     background, found = background_of(sample), []
     for place in never:
         drawn = draw(CpuRenderer(), gaussians, camera_of(sample, place), background)
+        if colours is not None:
+            drawn = colours.seen_by(sample.views[place], drawn, background)
         scores = view_scores(drawn.colour, drawn.alpha, sample.image[place], background)
         found.append((scores.foreground_psnr, scores.iou))
     psnr, iou = np.nanmean(np.array(found), axis=0).tolist()
@@ -82,7 +88,14 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=STEPS, help="of the fit")
     parser.add_argument("--refine", type=int, default=REFINE)
     parser.add_argument("--clean", action="store_true", help="individuals: exact masks and colours in the input views")
+    parser.add_argument(
+        "--camera-colours",
+        action="store_true",
+        help="rig: with the gain and offset of each camera, estimated from all views of the instants that are judged",
+    )
     args = parser.parse_args()
+    if args.camera_colours and args.what != "rig":
+        parser.error("--camera-colours: individuals are drawn by cameras of one kind each; expected it with rig")
     torch.set_num_threads(1)
     if args.what == "individuals":
         noise = {"noise": None, "sensor": False} if args.clean else {}
@@ -92,6 +105,9 @@ def main() -> None:
     else:
         folders = evenly_spaced(find_samples(args.folder), args.instants)
     data = MultiViewDataset(folders, size=BOX_SIZE)
+    colours = camera_colours(data[k] for k in range(len(data))) if args.camera_colours else None
+    if colours is not None:
+        sys.stdout.write(f"camera colours: {colours.words}\n")
     sources = methods(args.checkpoint, args.steps, args.refine)
     rows: dict[str, list[tuple[float, float, float]]] = {name: [] for name in sources}
     for sample in (data[k] for k in range(len(data))):
@@ -102,7 +118,7 @@ def main() -> None:
             every = range(len(sample.views))
             rounds = [([k for k in every if k != out], [out]) for out in every]
         for name, source in sources.items():
-            found = [judged(source, sample, *each) for each in rounds]
+            found = [judged(source, sample, *each, colours) for each in rounds]
             psnr, iou, seconds = np.mean(found, axis=0).tolist()
             rows[name].append((psnr, iou, seconds))
     table(rows, len(data))

@@ -78,3 +78,5 @@ def test_out_and_back(make_sample: Callable[[], SampleTensors]) -> None:
 def test_without_masks_nothing_is_guessed() -> None:
     with pytest.raises(DatasetError, match="no view shows a subject"):
         camera_colours([replace(_empty(), image=torch.zeros(6, 4, 32, 32))])
+    with pytest.raises(DatasetError, match="sample_000000, view cam0: expected a mask"):
+        camera_colours([_empty()])

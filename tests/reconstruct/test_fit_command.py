@@ -53,6 +53,26 @@ def test_a_view_is_held_out(dataset: Path) -> None:
     assert result.means[0].figures["iou"].mean > 0.6
 
 
+@pytest.mark.usefixtures("soft")
+def test_a_network_gets_common_colours(dataset: Path, checkpoint: Path) -> None:
+    """And its views are drawn and scored in their camera's."""
+    plain, common = (
+        evaluate_reconstruction(
+            dataset, None, EvaluateOptions(checkpoint=checkpoint, camera_colours=on, rotate=True, device="cpu")
+        )
+        for on in (False, True)
+    )
+    assert "held-out views included" in common.notes["Camera colours"]
+    assert "Camera colours" not in plain.notes
+    for one, other in zip(plain.records, common.records, strict=True):
+        assert one.mean("foreground_psnr", "held-out") != other.mean("foreground_psnr", "held-out")
+
+
+def test_files_hold_the_colours_they_were_made_in() -> None:
+    with pytest.raises(ModelError, match="expected it without --gaussians"):
+        EvaluateOptions(gaussians=Path("some"), camera_colours=True)
+
+
 @pytest.mark.slow
 def test_workers_change_nothing(dataset: Path, tmp_path: Path) -> None:
     options = ReconstructOptions(turntable=0, **FIT)
@@ -83,7 +103,6 @@ def test_a_job_is_picklable(dataset: Path) -> None:
     [
         ({"method": "fit", "checkpoint": Path("a.pt")}, "uses no network"),
         ({"method": "fit", "refine": 3}, "uses no network"),
-        ({"checkpoint": Path("a.pt"), "camera_colours": True}, "--camera-colours belongs to a fit"),
         ({"method": "fit", "steps": -1}, "--steps: expected 0 to"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The colours of a rig's cameras: exposure and white balance differ, and a fit takes the difference for shape.
+"""The colours of a rig's cameras: exposure and white balance differ, and a coat is patched by it, or a shape wrong.
 
 For each camera and channel a gain and an offset lead from colours common to all cameras to its own: least squares over
 quantiles of its subject's colours, mean of the instants given, against the mean of all cameras' quantiles. (Means and
@@ -65,10 +65,15 @@ class CameraColours:
 
 
 def camera_colours(samples: Iterable[SampleTensors]) -> CameraColours:
-    """From the subjects of these instants. DatasetError where no camera shows one."""
+    """From the subjects of these instants. DatasetError where no camera shows one, or a view has no mask."""
     sums: dict[str, list[Tensor]] = {}
     for sample in samples:
         for k, name in enumerate(sample.views):
+            if bool((sample.image[k, 3] == 1).all()):
+                raise DatasetError(
+                    f"sample {sample.name}, view {name}: expected a mask (alpha), got an image without any transparent "
+                    "pixel; a camera's colours are estimated from the subject alone: see `mouselift mask`"
+                )
             solid = sample.image[k, 3] >= _SOLID
             mine = sums.setdefault(name, [])
             if int(solid.sum()) >= _FEWEST:

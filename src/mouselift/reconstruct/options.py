@@ -108,8 +108,8 @@ class ReconstructOptions(Ranged):
     refine: Steps = 0
     """Steps by which a network's Gaussians are fitted further to the views that went in."""
     camera_colours: bool = False
-    """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
-    out before the fit, put back where its view is drawn and scored, and reported."""
+    """Reconstruct in colours common to all cameras: each camera's gain and offset are estimated from the given samples,
+    taken out of what goes in, put back where its view is drawn and scored, and reported."""
     views: tuple[str, ...] = ()
     """Views that go in, by name; the others are held out and scored apart. All by default."""
     size: OptionalSide = None
@@ -177,8 +177,8 @@ class EvaluateOptions(Ranged):
     refine: Steps = 0
     """Steps by which a network's Gaussians are fitted further to the views that went in."""
     camera_colours: bool = False
-    """Fit in colours common to all cameras: each camera's gain and offset are estimated from the given samples, taken
-    out before the fit, put back where its view is drawn and scored, and reported."""
+    """Reconstruct in colours common to all cameras: each camera's gain and offset are estimated from the given samples,
+    taken out of what goes in, put back where its view is drawn and scored, and reported."""
     gaussians: Path | None = None
     """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample. In place of a
@@ -223,6 +223,8 @@ class EvaluateOptions(Ranged):
             raise DatasetError("--rotate makes a reconstruction a view; expected --checkpoint with it, got --gaussians")
         if self.mask_margin is not None and self.gaussians is not None:
             raise DatasetError("--mask-margin says what enters a network; expected --checkpoint with it")
+        if self.camera_colours and self.gaussians is not None:
+            raise ModelError("--camera-colours changes what Gaussians are made from; expected it without --gaussians")
         HoldOut(self.hold_out, self.views, self.rotate)
 
     @property
@@ -245,8 +247,6 @@ def _check_method(options: ReconstructOptions | EvaluateOptions, given: bool) ->
     fits = options.method == "fit"
     if fits and (given or options.refine or options.mask_margin is not None):
         raise ModelError("--method fit uses no network; expected it without --checkpoint, --refine and --mask-margin")
-    if options.camera_colours and not (fits or options.refine):
-        raise ModelError("--camera-colours belongs to a fit; expected --method fit or --refine with it")
 
 
 def colour_of(levels: Levels3) -> tuple[float, float, float]:
