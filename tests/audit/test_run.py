@@ -17,9 +17,11 @@ from mouselift.audit.dataset import WORST, audit_dataset, repeated_findings
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
-from mouselift.audit.unfinished import frame_rate
+from mouselift.cli.app import run as command
 from mouselift.dataset.collection import COLLECTION, Collection, Recording
+from mouselift.dataset.lists import rewrite_lists
 from mouselift.dataset.sample import Sample
+from mouselift.dataset.unfinished import frame_rate
 from mouselift.errors import DatasetError, OptionError
 
 TIMES = (0.5, 0.9, 1.5)
@@ -317,3 +319,26 @@ def test_a_dataset_whose_preparation_was_stopped_is_said_to_be_unfinished(
     (copy / "dataset.json").write_text(said, encoding="utf-8")
     audit = audit_dataset(copy, AuditOptions(samples=1), workers=1)
     assert ("unfinished" in {finding.code for finding in audit.findings}) == unfinished
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["export", "--format", "facelift"], ["profile"], ["repair"], ["report"]],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_is_made_of_an_unfinished_dataset_is_said_to_lack_samples(
+    arguments: list[str], copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (copy / "dataset.json").write_text('{"complete": false}', encoding="utf-8")
+    verb, *rest = arguments
+    command([verb, str(copy), str(tmp_path / "out"), *rest])
+    said = capsys.readouterr()
+    assert "the preparation was not finished" in " ".join((said.out + said.err).split())
+
+
+def test_lists_that_a_stopped_preparation_did_not_write(copy: Path) -> None:
+    (copy / "dataset.json").write_text('{"complete": false}', encoding="utf-8")
+    for file in copy.glob("data_*.txt"):
+        file.unlink()
+    with pytest.raises(DatasetError, match="found neither; its preparation was stopped: give the same `mouselift prep"):
+        rewrite_lists(copy)

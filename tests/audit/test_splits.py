@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,8 +109,27 @@ def test_a_gap_that_cannot_be_kept_is_said() -> None:
     (found,) = gap_finding(PrepareOptions(), roles, 100.0)
     assert "within 50 frames" in found.message
     assert "quarter of a validation run" in found.message
+    assert "with --val 0" in found.message
     long = assign_roles(PrepareOptions(), range(10_000), 100.0)
     assert gap_finding(PrepareOptions(), long, 100.0) == []
+
+
+@pytest.mark.parametrize("rate", [0.0, 2.0, 25.0, 100.0])
+@pytest.mark.parametrize("gap", [None, 0, 7])
+@pytest.mark.parametrize("blocks", [1, 4])
+@pytest.mark.parametrize("count", [2, 12, 60, 400, 3000])
+def test_what_is_advised_against_neighbours_keeps_them_apart(
+    count: int, blocks: int, gap: int | None, rate: float
+) -> None:
+    options = PrepareOptions(val_blocks=blocks, gap=gap)
+    for found in gap_finding(options, assign_roles(options, range(count), rate), rate):
+        advised: dict[str, Any] = {
+            name.replace("-", "_"): float(value) if name == "val" else int(value)
+            for name, value in re.findall(r"--(val-blocks|gap|val) (\d+)", found.message)
+        }
+        other = replace(options, **advised)
+        assert other != options
+        assert gap_finding(other, assign_roles(other, range(count), rate), rate) == []
 
 
 def test_a_list_that_is_a_link_out_of_the_dataset_is_not_quoted(tmp_path: Path) -> None:

@@ -33,11 +33,11 @@ from mouselift.audit.result import (
 from mouselift.audit.rigs import Rigs, causes_by_recording, pooled_samples
 from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
-from mouselift.audit.unfinished import frame_rate, unfinished
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, sample_names
+from mouselift.dataset.unfinished import frame_rate, unfinished
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity

@@ -16,6 +16,7 @@ from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
 from mouselift.audit.placement import viewpoints
 from mouselift.calibration.facelift import check_frame, read_sample_file
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.foreign import json_as, numbers
 from mouselift.framing.framing import PRETRAINED_DISTANCE
@@ -89,6 +90,7 @@ def profile_dataset(path: Path, name: str | None = None, progress: Progress = si
     DatasetError where there are no samples or none has a usable camera.
     """
     folders = find_samples(path)
+    warn_of_unfinished(path)
     rays = RayStatistics.empty()
     facts: list[dict[str, np.ndarray]] = []
     for done, folder in enumerate(folders, start=1):

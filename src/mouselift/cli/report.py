@@ -64,5 +64,8 @@ class Report:
             colour = {"pass": "green", "fail": "red", "unknown": "yellow"}[summary.verdict]
             say(Styled(summary.verdict.upper(), f"bold {colour}"))
             say(summary.sentence)
+            for finding in audit.findings:
+                if finding.code == "unfinished":
+                    say(finding.message)
             say("Open ", bold(summary.page.resolve()), f" ({summary.bytes / 1e6:.1f} MB)")
         return EXIT_OK if summary.verdict == "pass" else EXIT_NO

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from mouselift.dataset.remote import remote_url
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import DatasetError
 from mouselift.export.options import ExportOptions, FormatName
 from mouselift.progress import Progress, silent
@@ -80,4 +81,5 @@ def export(
     url = remote_url(out)
     if url is not None and format != "webdataset":
         raise DatasetError(f"{url}: only --format webdataset writes to a server; expected a new folder")
+    warn_of_unfinished(source)
     return format_named(format).export(source, out, options, progress, workers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Literal
 
@@ -134,15 +135,35 @@ def gap_finding(options: PrepareOptions, roles: Roles, rate: float) -> list[Find
     """
     if len(roles) < 2:
         return []
-    val = {frame: sample_id(frame) for frame in roles.of("val").tolist()}
+    found = _near(roles, rate)
+    if found is None:
+        return []
     why = (
         "the gap was given"
         if options.gap is not None
         else "a longer gap would be more than a quarter of a validation run"
     )
-    more = f" ({why}; fewer and longer runs: --val-blocks 1)"
-    found = neighbour_finding(roles.of("train"), val, int(np.diff(roles.frames).min()), rate, more)
-    return [] if found is None else [found]
+    return [_near(roles, rate, f" ({why}; {_what_helps(options, roles, rate)})") or found]
+
+
+def _near(roles: Roles, rate: float, more: str = "") -> Finding | None:
+    val = {frame: sample_id(frame) for frame in roles.of("val").tolist()}
+    return neighbour_finding(roles.of("train"), val, int(np.diff(roles.frames).min()), rate, more)
+
+
+def _what_helps(options: PrepareOptions, roles: Roles, rate: float) -> str:
+    """Options that keep samples apart and leave at least half of them to training: each was tried."""
+    gap = max(int(np.diff(roles.frames).min()), round(NEIGHBOUR_SECONDS * rate))
+    tries = {
+        "fewer and longer runs: --val-blocks 1": replace(options, val_blocks=1),
+        f"a longer gap: --gap {gap}": replace(options, gap=gap),
+        f"one run and a longer gap: --val-blocks 1 --gap {gap}": replace(options, val_blocks=1, gap=gap),
+    }
+    for words, other in tries.items():
+        tried = assign_roles(other, roles.frames.tolist(), rate)
+        if len(tried.of("val")) and 2 * len(tried.of("train")) >= len(tried) and _near(tried, rate) is None:
+            return words
+    return "too few frames for both: validate on another recording, and train on all of this one with --val 0"
 
 
 def _validation_runs(options: PrepareOptions, count: int) -> list[tuple[int, int]]:

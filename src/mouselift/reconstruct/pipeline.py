@@ -17,6 +17,7 @@ import msgspec
 from mouselift import __version__, parallel
 from mouselift.atomic import check_output, check_outside
 from mouselift.dataset.layout import CAMERAS_FILE
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import DatasetError
 from mouselift.fingerprint import file_digest
 from mouselift.fit.camera_colours import CameraColours
@@ -114,6 +115,7 @@ def reconstruct_samples(
     alone = out.suffix.lower() == ".ply"
     if alone:
         check_output(out, False)
+    warn_of_unfinished(*given)
     if alone and len(folders) != 1:
         raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
     source = source_of(options)
@@ -181,6 +183,7 @@ def evaluate_reconstruction(
         >>> evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
     """
     plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
+    warn_of_unfinished(dataset)
     if source is None:
         source = source_of(options)
     runs_on, network = processes_for(source, workers), network_of(source)

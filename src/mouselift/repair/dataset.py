@@ -21,6 +21,7 @@ from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, lines_of
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError
@@ -105,6 +106,7 @@ def repair_dataset(
         raise DatasetError("repair: a rig fixes the gauge of single samples; expected --pool sample with --rig")
     folders = find_samples(dataset)
     _check(dataset, out, folders)
+    warn_of_unfinished(dataset)
     # What was read goes by contents, sample by sample: a dataset that was moved is the same one.
     identity: dict[str, Any] = {"pool": options.pool, "version": __version__}
     if rig is not None:

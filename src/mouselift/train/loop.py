@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from mouselift.audit.unfinished import unfinished
 from mouselift.data.dataset import MultiViewDataset
 from mouselift.dataset.store import SampleStore
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.config import available_bytes
 from mouselift.models.gslrm.facelift import load_gslrm
@@ -113,8 +113,7 @@ def _prepare(run: _Run, dataset: Path, checked: bool, progress: Progress) -> Non
     """What stands in the way is found before the first step; what was logged after the state is forgotten."""
     cut_log(run.folder, run.state.update)
     run.training.check(progress)
-    for finding in unfinished(dataset):
-        LOG.warning("%s", finding.message)
+    warn_of_unfinished(dataset)
     if run.device.type == "cuda":
         side = run.config.size or run.training.store.facts(0).side
         held = torch.cuda.memory_allocated(run.device)  # the weights are there already

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ from mouselift.findings import Finding
 from mouselift.foreign import first_few, json_as
 from mouselift.limits import CALIBRATION_BYTES, limited_bytes
 
+LOG = logging.getLogger(__name__)
 _FILE = "dataset.json"
 _NAMED = 4  # recordings that a message names
 
@@ -45,6 +47,13 @@ def unfinished(path: Path) -> list[Finding]:
         text = f"{path / COLLECTION}: recordings that failed ({len(failed)}), whose samples are not here: {names}"
         found.append(Finding.of("unfinished", text))
     return found
+
+
+def warn_of_unfinished(*paths: Path) -> None:
+    """For those who make something of samples: what they make lacks the samples that are not there."""
+    for path in paths:
+        for finding in unfinished(path):
+            LOG.warning("%s", finding.message)
 
 
 def _datasets(path: Path) -> list[Path]:
