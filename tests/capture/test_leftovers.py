@@ -41,6 +41,18 @@ def test_a_link_is_used_like_its_target(tmp_path: Path, truth, write) -> None:
     assert "videos/notes.xlsx" in line_with(discover(here), "not what init looks for")
 
 
+def test_a_link_to_what_is_away_is_said_to_be_one(dannce: Path, truth, write) -> None:
+    """On a drive that is not mounted, say: neither a file of another kind nor one that never was."""
+    for camera in truth:
+        write.images(dannce / f"masks/{camera.name}")
+    (dannce / "masks/Camera9.mp4").symlink_to("/nowhere/Camera9.mp4")
+    (dannce / "videos/Camera9").mkdir()
+    (dannce / "videos/Camera9/0.mp4").symlink_to("/nowhere/0.mp4")
+    found = discover(dannce)
+    assert "(a link to /nowhere/Camera9.mp4, which is not there): cannot be read now" in line_with(found, "masks/")
+    assert "videos/Camera9/ (1 .mp4 linked to nothing)" in line_with(found, "videos/")
+
+
 def test_files_of_cameras_that_are_left_out(dannce: Path, truth, write) -> None:
     for camera in truth:
         write.images(dannce / f"masks/{camera.name}")

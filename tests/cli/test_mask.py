@@ -40,7 +40,8 @@ def test_masks_that_were_deleted_are_made_again(capture: Path, capsys: pytest.Ca
     shutil.rmtree(capture / "masks")
     assert run(["prepare", str(capture), str(capture / "out")]) == 2
     said = " ".join(capsys.readouterr().err.split())
-    assert f"no such file or folder: {capture}/masks/Camera1; `mouselift mask {capture}` makes new ones" in said
+    assert f"no such file or folder: {capture}/masks/Camera1; bring it back" in said
+    assert f", or `mouselift mask {capture}` makes new ones" in said
     assert run(["mask", str(capture)]) == 0
     assert masks(capture) == {capture / "masks"}
 

@@ -167,8 +167,11 @@ def _camera(
     for key in ("video", "images", "mask"):
         target: Path | None = getattr(entry, key)
         if target is not None and not target.exists() and not (key == "mask" and new_masks):
-            advice = f"; `mouselift mask {shlex.quote(str(file.parent))}` makes new ones" if key == "mask" else ""
-            raise CaptureError(f"{where}: {key}: no such file or folder: {target}{advice}")
+            advice = f", or `mouselift mask {shlex.quote(str(file.parent))}` makes new ones" if key == "mask" else ""
+            raise CaptureError(
+                f"{where}: {key}: no such file or folder: {target}; bring it back (a drive that is away? a link to "
+                f"nowhere?){advice}"
+            )
     media = media_of(entry)
     size = media.width, media.height
     crop = entry.crop_offset

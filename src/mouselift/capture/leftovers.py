@@ -65,6 +65,8 @@ def unknown_files(names: CameraNames, used: Collection[Path], said: Sequence[str
 def _why(names: CameraNames, path: Path) -> str:
     if path.is_dir():
         return "holds nothing that is read as masks"
+    if not path.exists():
+        return "cannot be read now"
     try:
         named = names.find(path) is not None
     except CaptureError:
@@ -83,7 +85,9 @@ def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], sai
     for path in listed:
         if path.resolve() in told or path.name.startswith(CAPTURE_FILE):
             continue
-        if not path.is_dir():
+        if _dangles(path):
+            yield path, f" (a link to {path.readlink()}, which is not there)"
+        elif not path.is_dir():
             if not _mentioned(path.name, said):
                 files.setdefault(path.suffix.lower(), []).append(path)
         elif path.resolve() in parents or MASK_FOLDER.search(path.name):
@@ -102,16 +106,20 @@ def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], sai
 def _content(folder: Path, said: str) -> str:
     """Files by suffix of a folder and below it; empty where all are mentioned."""
     counts: Counter[str] = Counter()
-    for _, folders, files in os.walk(folder):
+    for at, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         counts.update(
-            Path(name).suffix.lower() or name
+            f"{Path(name).suffix.lower() or name}{' linked to nothing' * _dangles(Path(at, name))}"
             for name in files
             if not name.startswith(".") and not _mentioned(name, said)
         )
         if counts.total() > _MOST_FILES:
             return f"more than {_MOST_FILES} files"
     return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(_NAMED))
+
+
+def _dangles(path: Path) -> bool:
+    return path.is_symlink() and not path.exists()
 
 
 def _mentioned(name: str, said: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from mouselift.atomic import hidden
 from mouselift.capture.capture import MASK_JOB, Capture
 from mouselift.capture.source import CaptureSource
+from mouselift.errors import DatasetError
 from mouselift.fingerprint import fingerprint
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import FrameRecord
@@ -86,6 +87,16 @@ class MaskFolder(RunFolder[FrameRecord]):
             self._check()
             self._begin_anew(found, changes)
         super().open()
+
+    def _check_ours(self) -> None:
+        try:
+            super()._check_ours()
+        except DatasetError as error:
+            if (self.root / MASK_JOB).exists() or not self.root.is_dir():
+                raise
+            raise DatasetError(
+                f"{error}. To make them elsewhere: --out FOLDER --force (capture.toml then names the masks there)"
+            ) from None
 
     def _differences(self, found: Any) -> Iterator[str]:
         return self._changes(found) if self._holds_masks() else iter(())

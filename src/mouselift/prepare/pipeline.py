@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mouselift.capture.capture import Capture
+from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import FramingError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, run_blocks, worker_count
@@ -41,6 +42,8 @@ def prepare_dataset(
     """
     runs_on = engine or worker_count(workers)
     work = Preparation(capture, out, options)
+    if capture.dataset is not None:
+        warn_of_unfinished(capture.dataset)
     shared = shared_zoom(work, work.blocks(), runs_on, progress)
     with work.begun(shared):
         run_preparation(work, runs_on, progress)
