@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.capture.discovery import discover
-from mouselift.capture.scale import Scale
+from mouselift.capture.scale import Scale, three
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,17 @@ def test_what_nothing_is_like_is_warned_of(unit: str, distances, subject: float 
 )
 def test_what_people_film_is_not(unit: str, distances, subject: float | None) -> None:
     assert not list(Scale(unit, distances, subject).findings())
+
+
+def test_large_numbers_have_no_exponent() -> None:
+    """A cow's rig in micrometres."""
+    assert [three(value) for value in (7.796e6, 999.96, 1512.0, 46.93, 0.4)] == [
+        "7,800,000",
+        "1,000",
+        "1,510",
+        "46.9",
+        "0.4",
+    ]
 
 
 def test_the_words_name_the_unit() -> None:

@@ -69,8 +69,9 @@ class Scale:
 
 
 def three(value: float) -> str:
-    """Three digits, without an exponent that hides them: 1,510 and 46.9."""
-    return f"{float(f'{value:.3g}'):,g}"
+    """Three digits, without an exponent that hides them: 7,800,000, 1,510 and 46.9."""
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.0f}" if abs(rounded) >= 1000 else f"{rounded:g}"
 
 
 def _range(values: Sequence[float]) -> str:
