@@ -286,6 +286,13 @@ CODES: dict[str, Code] = {
     "views-disagree": Code(_INSPECT, _EW,
         "silhouettes and cameras contradict each other, with the camera where one is to blame; cameras that stand out "
         "together, as when their videos are exchanged, are named in the message"),
+    "cameras-contradict": Code(("mask", "inspect", "prepare", "audit"), _E,
+        "what the cameras see contradicts their calibration, before masks are cut to what all views support; masks "
+        "made with it agree with it all the same, so nothing made of them tells any more",
+        "Correct the calibration (files of two cameras exchanged? one moved?), delete the masks, and make them "
+        "again."),
+    "cameras-untested": Code(("mask",), _N, "too few frames show a subject that stands out as a whole: whether the "
+        "cameras agree was not tested before masks were cut", "Another witness: keypoints in 3D (`inspect`)."),
     "few-instants": Code(_INSPECT, _W,
         "too few instants with a mask in all views: whether cameras and masks agree was not judged",
         "Give more frames, or masks of more frames."),

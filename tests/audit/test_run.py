@@ -304,6 +304,16 @@ def test_a_camera_is_blamed_over_the_samples_of_its_rig_only() -> None:
     assert len(repeated_findings({"top": [0, 1, 8, 9]}, ids, [("", range(16))])[0]) == 1
 
 
+def test_a_dataset_of_masks_that_wrong_cameras_made_fails(copy: Path) -> None:
+    """Its silhouettes were cut so that they agree with these cameras."""
+    said = '{"code": "cameras-contradict", "severity": "error", "message": "camera cam1: is wrong", "camera": "cam1"}'
+    (copy / "dataset.json").write_text(f'{{"findings": [{said}, {{"code": "other"}}]}}', encoding="utf-8")
+    audit = audit_dataset(copy, AuditOptions(samples=1), workers=1)
+    assert [(f.severity, f.camera) for f in audit.findings if f.code == "cameras-contradict"] == [("error", "cam1")]
+    assert audit.verdict == "fail"
+    assert "cam1: is wrong" in audit.sentence
+
+
 @pytest.mark.parametrize(
     ("said", "unfinished"),
     [

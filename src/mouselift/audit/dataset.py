@@ -37,7 +37,7 @@ from mouselift.audit.verdict import in_words, verdict
 from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, sample_names
-from mouselift.dataset.unfinished import frame_rate, unfinished
+from mouselift.dataset.unfinished import frame_rate, masks_contradict, unfinished
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
@@ -188,7 +188,7 @@ def _summed_up(
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
-    whole += unfinished(path)
+    whole += [*unfinished(path), *masks_contradict(path)]
     lists, broken = read_splits(path, depth=1 + max((name.count("/") for name in collected.ids), default=0))
     whole += [
         *broken,

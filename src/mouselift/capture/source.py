@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence, Set
+from collections.abc import Collection, Iterable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import repeat
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from mouselift.array_types import Array, Int64, Levels
-from mouselift.capture.capture import MASK_JOB, Capture, CaptureCamera, first_numbers, masks_of, media_of
+from mouselift.capture.capture import (
+    MASK_JOB,
+    MASK_REPORT,
+    Capture,
+    CaptureCamera,
+    first_numbers,
+    masks_of,
+    media_of,
+)
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.capture.timeline import LOST, Runs, images_at, problem_of
 from mouselift.dataset.source import DatasetSource
 from mouselift.errors import CaptureError, MaskError
 from mouselift.findings import Finding
+from mouselift.foreign import json_as
 from mouselift.geometry.camera import Camera
 from mouselift.media.images import (
     ArrayImage,
@@ -123,7 +134,7 @@ class CaptureSource:
             for camera in capture.cameras
         )
         _check_overlap(capture, self.tracks)
-        self.findings = tuple(_compare(self.tracks))
+        self.findings = (*_compare(self.tracks), *_said_of_masks(masks.values()))
         self._readers: dict[tuple[str, bool], VideoReader] = {}  # camera, whether its masks
 
     def __getstate__(self) -> dict[str, object]:
@@ -300,6 +311,29 @@ def _every_nth(masks: Masks | None, images: VideoInfo | NumberedImages) -> int:
 def _of_ours(masks: NumberedImages) -> bool:
     """Made by `mouselift mask`, which names masks by the numbers of their images."""
     return (masks.path.parent / MASK_JOB).is_file()
+
+
+class _MaskReport(msgspec.Struct):
+    """Of the report that `mouselift mask` leaves beside its masks."""
+
+    contradiction: str = ""
+    blamed: tuple[str, ...] = ()
+
+
+def _said_of_masks(masks: Iterable[Masks | None]) -> Iterator[Finding]:
+    """That masks were made with cameras that contradict what they see: nothing made of them can tell any more."""
+    for folder in dict.fromkeys(found.path.parent for found in masks if found is not None):
+        if not (folder / MASK_JOB).is_file() or not (folder / MASK_REPORT).is_file():
+            continue
+        with suppress(ValueError, OSError):  # not ours, or damaged: `mouselift mask` says so
+            said = json_as((folder / MASK_REPORT).read_bytes(), _MaskReport)
+            yield from contradiction_findings(said.contradiction and f"{folder}: {said.contradiction}", said.blamed)
+
+
+def contradiction_findings(text: str, cameras: Sequence[str]) -> Iterator[Finding]:
+    """Of `masks.uncut.CameraTest`; none where nothing is wrong."""
+    if text:
+        yield Finding.of("cameras-contradict", text, camera=cameras[0] if len(cameras) == 1 else None)
 
 
 def _first_mask(

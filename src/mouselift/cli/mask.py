@@ -67,7 +67,7 @@ class Mask:
             say(f"Then: mouselift prepare {shlex.quote(str(self.capture))} OUT{flags and ' ' + flags}")
             if flags:
                 say("(only those frames have masks)")
-        return EXIT_OK if len(report.empty) < report.frames else EXIT_NO
+        return EXIT_OK if len(report.empty) < report.frames and not report.contradiction else EXIT_NO
 
     def _others(self, capture: Capture, out: Path) -> dict[str, Path]:
         """Masks that lie elsewhere, by camera; they are not put out of use unasked (MaskError)."""

@@ -1,4 +1,4 @@
-"""What mouselift's own records beside the samples say: was the preparation finished, and at what frame rate?"""
+"""What mouselift's own records beside the samples say: is it finished, of what frame rate, were its masks sound?"""
 
 from __future__ import annotations
 
@@ -17,11 +17,20 @@ _FILE = "dataset.json"
 _NAMED = 4  # recordings that a message names
 
 
+class _Said(msgspec.Struct):
+    """A finding about the recording."""
+
+    code: str = ""
+    message: str = ""
+    camera: str | None = None
+
+
 class _Description(msgspec.Struct):
     """Of dataset.json."""
 
     frame_rate: float = 0.0  # frames per second; 0: not known
     complete: bool = True
+    findings: list[_Said] = []
 
 
 def frame_rate(path: Path) -> float:
@@ -54,6 +63,19 @@ def warn_of_unfinished(*paths: Path) -> None:
     for path in paths:
         for finding in unfinished(path):
             LOG.warning("%s", finding.message)
+
+
+def masks_contradict(path: Path) -> list[Finding]:
+    """That masks were made with cameras that contradict what they see, as `prepare` wrote it down; path: as above.
+
+    The samples' own silhouettes cannot tell: they were cut so that they agree with these cameras.
+    """
+    return [
+        Finding.of(said.code, said.message, camera=said.camera)
+        for dataset in _datasets(path)
+        for said in _described(dataset).findings
+        if said.code == "cameras-contradict"
+    ]
 
 
 def _datasets(path: Path) -> list[Path]:

@@ -20,7 +20,6 @@ from mouselift.run_folder import RunFolder
 
 LOG = logging.getLogger(__name__)
 
-REPORT = "masks.json"
 _BACKGROUND = "background-"
 _METHOD = 3  # raised where the same images give other masks: those of two releases are not mixed in one folder
 _DIGESTS = {

@@ -18,14 +18,14 @@ from mouselift.errors import LensFoldError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outline_mismatch import ROUGH_PX
 from mouselift.geometry.outlines import HALF_LEVEL, Silhouette, convex_corners
-from mouselift.geometry.tangent_planes import OutlineRays, planes_between, rays_at_depth_one
+from mouselift.geometry.tangent_planes import OutlineRays, TangentPlanes, planes_between, rays_at_depth_one
 from mouselift.geometry.triangulation import triangulate
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import halved
 from mouselift.masks.floor import Floor
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask, dilated, footprint
 
-_CUT_MARGIN = 2  # pixels from the border
+CUT_MARGIN = 2  # pixels from the border
 _STEADY = 0.3  # relative change of the area between neighbouring frames that counts as a jump
 _GOOD_CENTROID = 6.0  # pixels of the source, median
 _GOOD_COVERAGE, _GOOD_EMPTY = 0.9, 0.05
@@ -83,7 +83,7 @@ def measure(
     """
     masks = [None if level is None else level >= HALF_LEVEL for level in levels]
     shapes = {i: Silhouette.from_mask(mask) for i, mask in enumerate(masks) if mask is not None and mask.any()}
-    whole = [i for i, shape in shapes.items() if not shape.touches_border(_CUT_MARGIN)]
+    whole = [i for i, shape in shapes.items() if not shape.touches_border(CUT_MARGIN)]
     centroid = _centroid_residuals(cameras, {i: shapes[i].centroid for i in whole})
     tangency = _tangency(cameras, shapes) if tangency is None else tangency
     coverage, flat = {}, {}
@@ -109,6 +109,16 @@ def _centroid_residuals(cameras: Sequence[Camera], centroids: Mapping[int, Point
 
 def _tangency(cameras: Sequence[Camera], shapes: Mapping[int, Silhouette]) -> dict[int, list[float]]:
     """By view; a view whose outline leaves its lens model's field has none."""
+    planes = planes_of(cameras, shapes)
+    found: dict[int, list[float]] = {}
+    for first, second, (a, b) in zip(planes.first, planes.second, np.abs(planes.distance).tolist(), strict=True):
+        found.setdefault(int(first), []).append(round(a, 4))
+        found.setdefault(int(second), []).append(round(b, 4))
+    return found
+
+
+def planes_of(cameras: Sequence[Camera], shapes: Mapping[int, Silhouette]) -> TangentPlanes:
+    """Tangent planes between the silhouettes, by view; without views whose outline leaves their lens model's field."""
     views: list[int] = []
     corners, rays, cut = [], [], []
     for i, shape in shapes.items():
@@ -117,17 +127,12 @@ def _tangency(cameras: Sequence[Camera], shapes: Mapping[int, Silhouette]) -> di
             rays.append(rays_at_depth_one(cameras[i], own))
         except LensFoldError:
             continue
-        far = np.array([shape.width, shape.height]) - _CUT_MARGIN
+        far = np.array([shape.width, shape.height]) - CUT_MARGIN
         views.append(i)
         corners.append(own)
-        cut.append(((own <= _CUT_MARGIN) | (own >= far)).any(axis=1))
+        cut.append(((own <= CUT_MARGIN) | (own >= far)).any(axis=1))
     outlines = OutlineRays.of([cameras[i] for i in views], corners, cut, rays=rays, unit_length=True)
-    planes = planes_between(outlines, cameras, np.array(views, dtype=np.int64))
-    found: dict[int, list[float]] = {}
-    for first, second, (a, b) in zip(planes.first, planes.second, np.abs(planes.distance).tolist(), strict=True):
-        found.setdefault(int(first), []).append(round(a, 4))
-        found.setdefault(int(second), []).append(round(b, 4))
-    return found
+    return planes_between(outlines, cameras, np.array(views, dtype=np.int64))
 
 
 def _explained(

@@ -70,7 +70,7 @@ class Segmenter:
         All are empty where the views support no subject.
         """
         colours = [None if image is None else yuv_image(image) for image in images]
-        halves = [None if c is None else comparer.half(c) for c, comparer in zip(colours, self._comparers, strict=True)]
+        halves = self._halves(colours)
         solid, thin, shades = self._carved(halves)
         self._last = Extent(solid.min(axis=0), solid.max(axis=0)) if len(solid) >= self.scene.smallest else None
         hulls, tail = None, None
@@ -88,6 +88,19 @@ class Segmenter:
             else:
                 levels.append(self._full_size_mask(view, image, hulls, tail, shades[view]))
         return tuple(levels)
+
+    def carved(self, images: Sequence[Image | None]) -> tuple[list[Changes | None], Cloud, Sequence[Shade | None]]:
+        """Changes in each view's window, the subject's voxels, and its shadow: what masks are made of."""
+        halves = self._halves([None if image is None else yuv_image(image) for image in images])
+        solid, _, shades = self._carved(halves)
+        return halves, solid, shades
+
+    def window(self, view: int) -> Box:
+        """Of the half-size map, where changes are known."""
+        return self._comparers[view].window
+
+    def _halves(self, colours: Sequence[YuvImage | None]) -> list[Changes | None]:
+        return [None if c is None else comparer.half(c) for c, comparer in zip(colours, self._comparers, strict=True)]
 
     def _carved(self, halves: Sequence[Changes | None]) -> tuple[Cloud, Cloud, Sequence[Shade | None]]:
         """Voxels of the subject, and those of everything above the floor that may be a thin part of it; the shadow."""
@@ -119,13 +132,7 @@ class Segmenter:
             if changes is None:
                 continue
             model = self.scene.colours[view]
-            shown = changes.changed
-            if shade is not None:
-                left, top = comparer.window[:2]
-                x0, y0, x1, y1 = shade.box
-                at = np.s_[y0 - top : y1 - top, x0 - left : x1 - left]
-                part = Changes(*(field[at] for field in changes))
-                shown[at] &= ~explained(part, shade.share[y0:y1, x0:x1], model)
+            shown = without_shadow(changes.changed, changes, shade, comparer.window, model)
             changed[view] = comparer.whole(without_specks(shown))
             unknown[view] = comparer.whole(looks_alike(changes, model))
         return changed, unknown
@@ -162,6 +169,17 @@ class Segmenter:
             mask = draw_tail(mask, changes, box, self.scene.cameras[view], tail.curve, tail.size)
         full[y0:y1, x0:x1] = softened(cleaned(mask))
         return full
+
+
+def without_shadow(shown: Mask, changes: Changes, shade: Shade | None, window: Box, model: ColourModel | None) -> Mask:
+    """What of `shown` the shadow does not explain; all three cover the window of the half-size map."""
+    if shade is None:
+        return shown
+    x0, y0, x1, y1 = shade.box
+    at = np.s_[y0 - window[1] : y1 - window[1], x0 - window[0] : x1 - window[0]]
+    left = shown.copy()
+    left[at] &= ~explained(Changes(*(field[at] for field in changes)), shade.share[y0:y1, x0:x1], model)
+    return left
 
 
 def looks_alike(changes: Changes, model: ColourModel | None) -> Mask:

@@ -23,18 +23,19 @@ from av.error import FFmpegError
 
 from mouselift.array_types import Levels
 from mouselift.atomic import whole_file
-from mouselift.capture.capture import Capture
-from mouselift.capture.source import CaptureSource
+from mouselift.capture.capture import MASK_REPORT, Capture
+from mouselift.capture.source import CaptureSource, contradiction_findings
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.foreign import json_as
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
-from mouselift.masks.mask_folder import REPORT, MaskFolder, mask_identity, png_name
+from mouselift.masks.mask_folder import MaskFolder, mask_identity, png_name
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import SCENE_STEPS, Scene, learn_scene
 from mouselift.masks.segment import Segmenter
+from mouselift.masks.uncut import TESTED_FRAMES, CameraTest, camera_test
 from mouselift.media.decoding import decoded
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
@@ -48,6 +49,10 @@ LOG = logging.getLogger(__name__)
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
 _UNCOVERED = 0.001  # share of an image that was never seen without the subject: below, it is not worth a warning
+_UNTESTED = (
+    "whether the cameras agree was not tested before masks were cut to what all views support: too few frames show a "
+    "subject that stands out from the background as a whole. Masks made with wrong cameras agree with them"
+)
 _DEFAULTS = MaskOptions()
 
 
@@ -63,6 +68,8 @@ class MaskReport(msgspec.Struct, frozen=True):
     empty: tuple[int, ...]  # frames in which the views support no subject
     findings: tuple[str, ...]
     schema: int = 1
+    contradiction: str = ""  # what the cameras see, before masks are cut, belongs to other cameras
+    blamed: tuple[str, ...] = ()  # cameras that it names
 
     def paths(self, out: Path) -> dict[str, Path]:
         """For `capture.capture_toml.set_masks`."""
@@ -102,9 +109,9 @@ def segment_capture(
     folder = MaskFolder(out, identity, source)
     with folder.locked():
         folder.open()
-        if (out / REPORT).exists():
+        if (out / MASK_REPORT).exists():
             folder.close({})  # a run may have been killed right before
-            finished = _finished(out / REPORT)
+            finished = _finished(out / MASK_REPORT)
             if not (gone := list(_gone(source, finished, out, frames))):
                 return finished
             LOG.warning("%s: masks of %s are not there any more; they are made again", out, ", ".join(gone))
@@ -114,12 +121,14 @@ def segment_capture(
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
         cameras = [track.camera for track in source.tracks]
         scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
+        asked = evenly_spaced(frames, TESTED_FRAMES)
+        tested = camera_test(scene, each(source.read(asked), counted(progress, "cameras", 0, len(asked))))
         source.close()
         records = _segmented(capture, scene, folder, work, frames, runs_on, progress)
         every_frame = options.every == 1 and options.start == 0 and options.stop is None
         masks = _gathered(source, folder, work, every_frame, progress)
-        report = _report(capture, source, scene, masks, [records[frame] for frame in frames])
-        folder.write(REPORT, msgspec.json.format(msgspec.json.encode(report)))
+        report = _report(capture, source, scene, masks, tested, [records[frame] for frame in frames])
+        folder.write(MASK_REPORT, msgspec.json.format(msgspec.json.encode(report)))
         folder.close({})
         return report
 
@@ -298,10 +307,18 @@ def write_video(path: Path, images: Iterable[Levels], size: tuple[int, int], rat
 
 
 def _report(
-    capture: Capture, source: CaptureSource, scene: Scene, masks: dict[str, str], records: Sequence[FrameRecord]
+    capture: Capture,
+    source: CaptureSource,
+    scene: Scene,
+    masks: dict[str, str],
+    tested: CameraTest,
+    records: Sequence[FrameRecord],
 ) -> MaskReport:
     empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
     findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
+    findings += contradiction_findings(tested.text, tested.cameras)
+    if not tested.tested:
+        findings.append(Finding.of("cameras-untested", _UNTESTED))
     views = [view for record in records for view in record.views]
     return MaskReport(
         masks=masks,
@@ -312,6 +329,8 @@ def _report(
         tangency_px=rounded_median([px for view in views for px in view.tangency_px]),
         empty=empty,
         findings=tuple(str(finding) for finding in findings),
+        contradiction=tested.text,
+        blamed=tested.cameras,
     )
 
 

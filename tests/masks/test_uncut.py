@@ -1,0 +1,102 @@
+"""Masks are cut so that they agree with any cameras; what was there before the cut does not agree with wrong ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import msgspec
+import numpy as np
+import pytest
+
+from arena import Recording
+from mouselift.capture.capture import MASK_JOB, MASK_REPORT, Capture, CaptureCamera
+from mouselift.capture.source import CaptureSource
+from mouselift.geometry.camera import Camera
+from mouselift.masks.background import learn_background
+from mouselift.masks.scene import learn_scene
+from mouselift.masks.uncut import CameraTest, camera_test
+from mouselift.media.images import FrameSet
+from mouselift.media.png import encode_png
+
+UP = np.array([0.0, 0.0, 1.0])
+
+
+def turned(camera: Camera, degrees: float) -> Camera:
+    """About its own vertical axis."""
+    angle = np.radians(degrees)
+    T = np.eye(4)
+    T[:3, :3] = [[np.cos(angle), 0, np.sin(angle)], [0, 1, 0], [-np.sin(angle), 0, np.cos(angle)]]
+    return replace(camera, T_cam_world=T @ camera.T_cam_world)
+
+
+def exchanged(cameras: tuple[Camera, ...], a: int, b: int) -> tuple[Camera, ...]:
+    out = list(cameras)
+    out[a], out[b] = replace(cameras[b], name=cameras[a].name), replace(cameras[a], name=cameras[b].name)
+    return tuple(out)
+
+
+@pytest.fixture(scope="module")
+def tested(recording: Recording):
+    """camera -> what is said when the scene is learned with these cameras."""
+    frames = list(range(40))
+    sets = list(recording.read(frames))
+    backgrounds = [
+        learn_background((s.views[i].image for s in sets), camera.name)
+        for i, camera in enumerate(recording.arena.cameras)
+    ]
+
+    def test(cameras: tuple[Camera, ...], views: int = 5) -> CameraTest:
+        def read(wanted: Sequence[int]) -> Iterator[FrameSet]:
+            return (replace(frame, views=frame.views[:views]) for frame in recording.read(wanted))
+
+        scene = learn_scene(read, frames, backgrounds[:views], cameras[:views], UP, 0.0)
+        return camera_test(scene, read(frames[::4]))
+
+    return test
+
+
+def test_right_cameras_agree(recording: Recording, tested) -> None:
+    assert tested(recording.arena.cameras) == CameraTest(True)
+    assert tested(recording.arena.cameras, 3) == CameraTest(True)
+
+
+@pytest.mark.parametrize("view", [0, 3])
+def test_a_turned_camera_is_named(recording: Recording, tested, view: int) -> None:
+    cameras = list(recording.arena.cameras)
+    cameras[view] = turned(cameras[view], 1.0)
+    found = tested(tuple(cameras))
+    assert found.cameras == (cameras[view].name,)
+    assert "masks made with it agree with it all the same" in found.text
+
+
+def test_exchanged_cameras_contradict_what_is_seen(recording: Recording, tested) -> None:
+    found = tested(exchanged(recording.arena.cameras, 0, 1))
+    assert found.text or not found.tested  # where hardly any frame is left, nothing is called right
+    assert not found.cameras or set(found.cameras) <= {"cam0", "cam1"}
+
+
+def test_what_mask_said_of_cameras_stays_with_its_masks(recording: Recording, tmp_path) -> None:
+    cameras = []
+    for view, camera in enumerate(recording.arena.cameras[:3]):
+        images, masks = tmp_path / camera.name, tmp_path / "masks" / camera.name
+        images.mkdir()
+        masks.mkdir(parents=True)
+        for frame in range(2):
+            pose = recording.poses[frame]
+            (images / f"{frame:06d}.png").write_bytes(encode_png(recording.arena.image(view, pose, frame).colours))
+            (masks / f"{frame:06d}.png").write_bytes(
+                encode_png(recording.arena.truth(view, pose).astype(np.uint8) * np.uint8(255))
+            )
+        cameras.append(CaptureCamera(camera.name, camera, None, images, masks))
+    toml = tmp_path / "capture.toml"
+    capture = Capture(toml, "mm", UP, tuple(cameras), (), None, None, toml, "test", ())
+    assert not CaptureSource(capture).findings
+    (tmp_path / "masks" / MASK_JOB).write_text("{}")
+    report = {"contradiction": "camera cam1: its calibration is wrong", "blamed": ["cam1"]}
+    (tmp_path / "masks" / MASK_REPORT).write_bytes(msgspec.json.encode(report))
+    (said,) = CaptureSource(capture).findings
+    assert (said.code, said.severity, said.camera) == ("cameras-contradict", "error", "cam1")
+    assert str(tmp_path / "masks") in said.message
+    (tmp_path / "masks" / MASK_REPORT).write_text("no json")
+    assert not CaptureSource(capture).findings
