@@ -49,10 +49,6 @@ LOG = logging.getLogger(__name__)
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
 _UNCOVERED = 0.001  # share of an image that was never seen without the subject: below, it is not worth a warning
-_UNTESTED = (
-    "whether the cameras agree was not tested before masks were cut to what all views support: too few frames show a "
-    "subject that stands out from the background as a whole. Masks made with wrong cameras agree with them"
-)
 _DEFAULTS = MaskOptions()
 
 
@@ -317,8 +313,13 @@ def _report(
     empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
     findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
     findings += contradiction_findings(tested.text, tested.cameras)
-    if not tested.tested:
-        findings.append(Finding.of("cameras-untested", _UNTESTED))
+    if tested.untested:
+        text = (
+            f"whether {', '.join(tested.untested)} agree with the others was not tested before masks were cut to what "
+            "all views support: too few frames show a subject there that stands out from the background as a whole. "
+            "Masks made with wrong cameras agree with them"
+        )
+        findings.append(Finding.of("cameras-untested", text))
     views = [view for record in records for view in record.views]
     return MaskReport(
         masks=masks,

@@ -12,7 +12,7 @@ A subject of many levels (a white animal on a pale floor) has no such part in mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -45,25 +45,26 @@ _GROSS = 0.1  # of the median pair: exchanged cameras 0.19
 
 
 class CameraTest(NamedTuple):
-    """What the cameras see, against their calibration. Nothing is wrong where `text` is empty."""
+    """What the cameras see, against their calibration. Nothing was found wrong where `text` is empty."""
 
-    tested: bool
+    untested: tuple[str, ...]  # too few frames show a whole subject there
     cameras: tuple[str, ...] = ()  # to blame; none where it cannot be told which
     text: str = ""
 
 
 def camera_test(scene: Scene, framesets: Iterable[FrameSet]) -> CameraTest:
     """framesets: far from each other in time, `TESTED_FRAMES` of them."""
-    frames = [found for frame in framesets if (found := _pair_shares(scene, frame)) is not None]
+    segmenter = Segmenter(scene)
+    frames = [found for frame in framesets if (found := _pair_shares(segmenter, frame)) is not None]
     if len(frames) < _LEAST_FRAMES:
-        return CameraTest(False)
+        return CameraTest(scene.names)
     shares, covered = np.stack([pairs for pairs, _ in frames]), np.array([own for _, own in frames])
     parts = np.median(covered, axis=0) < _COVERED  # what is told from the background there is no whole subject
     shares[:, parts] = shares[:, :, parts] = np.nan
     return _judged(scene.names, shares)
 
 
-def _judged(names: Sequence[str], shares: Float64[Array, "n v v 2"]) -> CameraTest:
+def _judged(names: tuple[str, ...], shares: Float64[Array, "n v v 2"]) -> CameraTest:
     """shares: |residual| of a view's tangent point from the other's plane, of the subject's size; NaN: not known."""
     count = len(names)
     median = np.full((count, count), np.nan)
@@ -73,8 +74,9 @@ def _judged(names: Sequence[str], shares: Float64[Array, "n v v 2"]) -> CameraTe
             known = known[np.isfinite(known)]
             if len(known):
                 median[a, b] = median[b, a] = np.median(known)
-    if not np.isfinite(median).any():
-        return CameraTest(False)
+    untested = tuple(
+        name for name, known in zip(names, np.isfinite(median).any(axis=1).tolist(), strict=True) if not known
+    )
     where = f"over {len(shares)} frames, before masks are cut to what all views support,"
     for view in np.argsort(-np.nan_to_num([_median(median[view]) for view in range(count)], nan=-1)):
         own, rest = _median(median[view]), _median(np.delete(np.delete(median, view, 0), view, 1))
@@ -84,15 +86,15 @@ def _judged(names: Sequence[str], shares: Float64[Array, "n v v 2"]) -> CameraTe
                 f"put them; the others agree to {rest:.0%}. Its calibration or its place is wrong, and masks made with "
                 "it agree with it all the same"
             )
-            return CameraTest(True, (str(names[view]),), text)
+            return CameraTest(untested, (str(names[view]),), text)
     if _median(median) > _GROSS:
         text = (
             f"the cameras contradict what they see: {where} the subject's outlines lie {_median(median):.0%} of its "
             "size from where the other views put them. Cameras are exchanged, or the calibration is wrong as a whole, "
             "and masks made with it agree with it all the same"
         )
-        return CameraTest(True, (), text)
-    return CameraTest(True)
+        return CameraTest(untested, (), text)
+    return CameraTest(untested)
 
 
 def _median(shares: np.ndarray) -> float:
@@ -100,19 +102,17 @@ def _median(shares: np.ndarray) -> float:
     return float(np.median(known)) if known.size else float("nan")
 
 
-def _pair_shares(scene: Scene, frame: FrameSet) -> tuple[Float64[Array, "v v 2"], list[float]] | None:
+def _pair_shares(segmenter: Segmenter, frame: FrameSet) -> tuple[Float64[Array, "v v 2"], list[float]] | None:
     """(|residuals| as `_judged`, share of the hull's projection that is surely the subject by view).
 
     None where the views support no subject.
     """
-    segmenter = Segmenter(scene)
     halves, solid, shades = segmenter.carved([view.image for view in frame.views])
-    if len(solid) < scene.smallest:
+    if len(solid) < segmenter.scene.smallest:
         return None
     cameras = segmenter.carver.cameras
     uncut = [
-        None if own is None else _uncut(scene, view, segmenter, own, solid, shades[view])
-        for view, own in enumerate(halves)
+        None if own is None else _uncut(segmenter, view, own, solid, shades[view]) for view, own in enumerate(halves)
     ]
     shapes = {view: Silhouette.from_mask(found[0]) for view, found in enumerate(uncut) if found is not None}
     shapes = {view: shape for view, shape in shapes.items() if not shape.touches_border(CUT_MARGIN)}
@@ -127,12 +127,12 @@ def _pair_shares(scene: Scene, frame: FrameSet) -> tuple[Float64[Array, "v v 2"]
 
 
 def _uncut(
-    scene: Scene, view: int, segmenter: Segmenter, changes: Changes, solid: Cloud, shade: Shade | None
+    segmenter: Segmenter, view: int, changes: Changes, solid: Cloud, shade: Shade | None
 ) -> tuple[ViewMask, float] | None:
     """(half-size map of the largest part that is the subject without doubt, holes filled; share of the hull's
     projection that it covers). None where there is none.
     """
-    model = scene.colours[view]
+    scene, model = segmenter.scene, segmenter.scene.colours[view]
     if model is None:
         return None
     window, camera = segmenter.window(view), segmenter.carver.cameras[view]
