@@ -13,7 +13,7 @@ A subject of many levels (a white animal on a pale floor) has no such part in mo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
@@ -36,6 +36,8 @@ _LEAST_FRAMES = 5
 _SURE = 2.0  # times what counts as a change of brightness
 # Of the hull's projection, median of a view: right 0.62 to 0.85, wrong 0.57 to 0.83, white animals 0.17 to 0.53.
 _COVERED = 0.55
+_PART = 0.25  # of the subject's area, about: smaller parts are no subject that all views should place
+_MOST = 0.75  # of the views
 _CLOSED = np.ones((5, 5), np.uint8)  # pixels: shine and texture
 _OPENED = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (7, 7))  # tails, paws and ears differ most between views
 # Shares of the subject's size. Right cameras of mouse_cylinder (50 frames, 24 of them) and of nine kinds of
@@ -56,8 +58,21 @@ class CameraTest(NamedTuple):
 
 def camera_test(scene: Scene, framesets: Iterable[FrameSet]) -> CameraTest:
     """framesets: far from each other in time, `TESTED_FRAMES` of them."""
-    segmenter = Segmenter(scene)
-    frames = [found for frame in framesets if (found := _pair_shares(segmenter, frame)) is not None]
+    segmenter, frames, asked, lost = Segmenter(scene), [], 0, 0
+    for frame in framesets:
+        asked += 1
+        halves, solid, shades = segmenter.carved([view.image for view in frame.views])
+        if len(solid) < scene.smallest:
+            lost += _shown_without_a_place(segmenter, halves)
+        elif (found := _pair_shares(segmenter, halves, solid, shades)) is not None:
+            frames.append(found)
+    if lost >= _LEAST_FRAMES and 2 * lost > asked:
+        text = (
+            f"the cameras contradict what they see: in {lost} of {asked} frames most views show something as large as "
+            "the subject, and no place is seen by all of them. Cameras are exchanged, or the calibration is wrong as a "
+            "whole; the few masks that are not empty agree all the same"
+        )
+        return CameraTest((), (), text)
     if len(frames) < _LEAST_FRAMES:
         return CameraTest(scene.names)
     shares, covered = np.stack([pairs for pairs, _ in frames]), np.array([own for _, own in frames])
@@ -101,14 +116,27 @@ def _median(shares: np.ndarray) -> float:
     return float(np.median(known)) if known.size else float("nan")
 
 
-def _pair_shares(segmenter: Segmenter, frame: FrameSet) -> tuple[Float64[Array, "v v 2"], list[float]] | None:
+def _shown_without_a_place(segmenter: Segmenter, halves: Sequence[Changes | None]) -> bool:
+    """Whether most views show a part that surely changed and is as large as the subject may be."""
+    scene, shown = segmenter.scene, []
+    middle = (scene.volume.low + scene.volume.high) / 2
+    edge = scene.typical ** (1 / 3) * scene.volume.voxel  # of a cube as large as the subject's hull
+    for camera, changes in zip(segmenter.carver.cameras, halves, strict=True):
+        if changes is not None:
+            sure = cv2.morphologyEx((changes.bright > _SURE).view(np.uint8), cv2.MORPH_OPEN, _OPENED)
+            areas = cv2.connectedComponentsWithStats(np.asarray(sure, dtype=np.uint8), connectivity=4)[2][1:, -1]
+            side = edge * camera.focal / float(np.linalg.norm(camera.centre - middle))
+            shown.append(areas.max(initial=0) >= _PART * side**2)
+    return len(shown) > 1 and float(np.mean(shown)) >= _MOST
+
+
+def _pair_shares(
+    segmenter: Segmenter, halves: Sequence[Changes | None], solid: Cloud, shades: Sequence[Shade | None]
+) -> tuple[Float64[Array, "v v 2"], list[float]] | None:
     """(residuals as `_judged`, share of the hull's projection that is surely the subject by view).
 
-    None where the views support no subject.
+    None where fewer than two views show it whole.
     """
-    halves, solid, shades = segmenter.carved([view.image for view in frame.views])
-    if len(solid) < segmenter.scene.smallest:
-        return None
     cameras = segmenter.carver.cameras
     uncut = [
         None if own is None else _uncut(segmenter, view, own, solid, shades[view]) for view, own in enumerate(halves)
