@@ -254,12 +254,18 @@ class RunFolder(Generic[R]):
             shutil.rmtree(temporary, ignore_errors=True)
 
     def move_in(self, source: Path, name: str) -> None:
-        """The finished folder `source` under its final name, unless a killed run moved it there already."""
+        """The finished folder `source` under its final name. What a killed run moved there already stays; what is
+        lacking there is moved.
+        """
         final = self.root / name
         try:
             source.mkdir(parents=True, exist_ok=True)
             if not final.exists():
                 source.rename(final)
+                return
+            for path in sorted(source.iterdir()):
+                if not (final / path.name).exists():
+                    path.rename(final / path.name)
         except OSError as error:
             raise _storage_error(final, error) from error
 

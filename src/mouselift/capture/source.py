@@ -12,15 +12,7 @@ import msgspec
 import numpy as np
 
 from mouselift.array_types import Array, Int64, Levels
-from mouselift.capture.capture import (
-    MASK_JOB,
-    MASK_REPORT,
-    Capture,
-    CaptureCamera,
-    first_numbers,
-    masks_of,
-    media_of,
-)
+from mouselift.capture.capture import MASK_JOB, MASK_REPORT, Capture, CaptureCamera, first_numbers, masks_of, media_of
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
 from mouselift.capture.timeline import LOST, Runs, images_at, problem_of
@@ -308,7 +300,7 @@ def _every_nth(masks: Masks | None, images: VideoInfo | NumberedImages) -> int:
     return next((n for n in steps if masks.frames in (images.frames // n, -(-images.frames // n))), 0)
 
 
-def _of_ours(masks: NumberedImages) -> bool:
+def _of_ours(masks: Masks) -> bool:
     """Made by `mouselift mask`, which names masks by the numbers of their images."""
     return (masks.path.parent / MASK_JOB).is_file()
 
@@ -322,10 +314,8 @@ class _MaskReport(msgspec.Struct):
 
 def _said_of_masks(masks: Iterable[Masks | None]) -> Iterator[Finding]:
     """That masks were made with cameras that contradict what they see: nothing made of them can tell any more."""
-    for folder in dict.fromkeys(found.path.parent for found in masks if found is not None):
-        if not (folder / MASK_JOB).is_file() or not (folder / MASK_REPORT).is_file():
-            continue
-        with suppress(ValueError, OSError):  # not ours, or damaged: `mouselift mask` says so
+    for folder in dict.fromkeys(found.path.parent for found in masks if found is not None and _of_ours(found)):
+        with suppress(ValueError, OSError):  # not finished, or damaged: `mouselift mask` says so
             said = json_as((folder / MASK_REPORT).read_bytes(), _MaskReport)
             yield from contradiction_findings(said.contradiction and f"{folder}: {said.contradiction}", said.blamed)
 

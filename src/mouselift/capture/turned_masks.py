@@ -6,6 +6,9 @@ another place of the image it changes as images do anywhere. Both readings are t
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
 import cv2
 import numpy as np
 
@@ -33,15 +36,15 @@ def made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None:
 
     media: with an orientation; masks: of the size of its images, as shown and as stored.
     """
-    numbers = _numbers(media) & _numbers(masks)
+    numbers = evenly_spaced(sorted(_numbers(media) & _numbers(masks)), _LOOKED_AT)
     try:
         values = look_at_masks(str(masks.path), masks)
         ratios = [
             ratio
-            for number in evenly_spaced(sorted(numbers), _LOOKED_AT)
-            if (image := _luma(media, number)) is not None
-            and (mask := _read(masks, number)) is not None
-            and (ratio := _ratio(image, values.levels(mask) >= HALF_LEVEL, media.orientation)) is not None
+            for image, mask in zip(_images(media, numbers), _images(masks, numbers), strict=True)
+            if image is not None
+            and mask is not None
+            and (ratio := _ratio(_luma(image), values.levels(mask) >= HALF_LEVEL, media.orientation)) is not None
         ]
     except MaskError:  # said where the values of all masks are looked at
         return None
@@ -57,19 +60,18 @@ def _numbers(media: VideoInfo | Masks) -> set[int]:
     return set(range(media.frames)) if isinstance(media, VideoInfo) else set(media.held)
 
 
-def _read(media: VideoInfo | Masks, number: int) -> VideoImage | Array | None:
+def _images(media: VideoInfo | Masks, numbers: Sequence[int]) -> Iterator[VideoImage | Array | None]:
+    """One for each number."""
     if not isinstance(media, VideoInfo):
-        return media.read(number)
-    reader = VideoReader(media)
-    try:
-        return next(reader.read([number]))[1]
-    finally:
-        reader.close()
+        yield from map(media.read, numbers)
+        return
+    with closing(VideoReader(media)) as reader:
+        for _, image in reader.read(numbers):
+            yield image
 
 
-def _luma(media: VideoInfo | ImageFolder, number: int) -> Levels | None:
-    image = _read(media, number)
-    return image.luma() if isinstance(image, VideoImage) else None if image is None else as_levels(image)
+def _luma(image: VideoImage | Array) -> Levels:
+    return image.luma() if isinstance(image, VideoImage) else as_levels(image)
 
 
 def _ratio(image: Levels, mask: Mask, orientation: Orientation) -> float | None:

@@ -248,9 +248,6 @@ def _gathered(
         else:
             masks[track.name] = track.name
             folder.move_in(work / track.name, track.name)
-            for image in sorted((work / track.name).glob("*.png")):  # of a folder that had lost some
-                if not (folder.root / track.name / image.name).exists():
-                    image.rename(folder.root / track.name / image.name)
             written(1)
     return masks
 
