@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from arena import Recording
-from mouselift.capture.capture import MASK_JOB, MASK_REPORT, Capture, CaptureCamera
+from mouselift.capture.capture import Capture, CaptureCamera
+from mouselift.capture.made_masks import MASK_JOB, MASK_REPORT
 from mouselift.capture.source import CaptureSource
 from mouselift.geometry.camera import Camera
 from mouselift.masks.background import learn_background

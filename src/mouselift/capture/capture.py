@@ -23,8 +23,6 @@ from mouselift.media.video_index import VideoInfo, probe
 
 LOG = logging.getLogger(__name__)
 
-MASK_JOB = "job.json"  # lies beside masks that `mouselift mask` made
-MASK_REPORT = "masks.json"  # and what it said of them
 _SHARED = 0.5  # of a camera's image numbers are another camera's: less is no trigger's count
 _SPREAD = 1e5  # numbers for each image: more are steps of micro- or nanoseconds
 _SHORTEST = 0.05  # focal length / side: a fisheye lens that sees all round has 0.16 (side = 2 pi f)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from mouselift.capture.source import CameraTracks, time_gaps
+from mouselift.capture.tracks import CameraTracks, time_gaps
 from mouselift.inspect.facts import LostFrames
 from mouselift.media.video_index import VideoInfo
 

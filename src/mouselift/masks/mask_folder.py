@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mouselift.atomic import hidden
-from mouselift.capture.capture import MASK_JOB, Capture
+from mouselift.capture.capture import Capture
+from mouselift.capture.made_masks import MASK_JOB
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import DatasetError
 from mouselift.fingerprint import fingerprint

@@ -23,8 +23,9 @@ from av.error import FFmpegError
 
 from mouselift.array_types import Levels
 from mouselift.atomic import whole_file
-from mouselift.capture.capture import MASK_REPORT, Capture
-from mouselift.capture.source import CaptureSource, contradiction_findings
+from mouselift.capture.capture import Capture
+from mouselift.capture.made_masks import MASK_REPORT, contradiction_findings
+from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.foreign import json_as

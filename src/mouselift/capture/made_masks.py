@@ -1,0 +1,41 @@
+"""Masks that `mouselift mask` made: how they are known, and what it said of the cameras that they were made with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+
+import msgspec
+
+from mouselift.capture.mask_files import Masks
+from mouselift.findings import Finding
+from mouselift.foreign import json_as
+
+MASK_JOB = "job.json"  # lies beside masks that `mouselift mask` made
+MASK_REPORT = "masks.json"  # and what it said of them
+
+
+def made_by_us(masks: Masks) -> bool:
+    """Made by `mouselift mask`, which names masks by the numbers of their images."""
+    return (masks.path.parent / MASK_JOB).is_file()
+
+
+class _MaskReport(msgspec.Struct):
+    """Of the report that `mouselift mask` leaves beside its masks."""
+
+    contradiction: str = ""
+    blamed: tuple[str, ...] = ()
+
+
+def said_of_masks(masks: Iterable[Masks | None]) -> Iterator[Finding]:
+    """That masks were made with cameras that contradict what they see: nothing made of them can tell any more."""
+    for folder in dict.fromkeys(found.path.parent for found in masks if found is not None and made_by_us(found)):
+        with suppress(ValueError, OSError):  # not finished, or damaged: `mouselift mask` says so
+            said = json_as((folder / MASK_REPORT).read_bytes(), _MaskReport)
+            yield from contradiction_findings(said.contradiction and f"{folder}: {said.contradiction}", said.blamed)
+
+
+def contradiction_findings(text: str, cameras: Sequence[str]) -> Iterator[Finding]:
+    """Of `masks.uncut.CameraTest`; none where nothing is wrong."""
+    if text:
+        yield Finding.of("cameras-contradict", text, camera=cameras[0] if len(cameras) == 1 else None)
