@@ -105,7 +105,8 @@ class Prepare:
                 return EXIT_OK
             else:
                 summary = prepare_shard(capture, out, self.options, shard, engine=engine, progress=progress)
-        sent = self._sent(out, self.remote) if self.remote is not None and summary.kept else None
+        sound = bool(summary.kept) and not summary.errors
+        sent = self._sent(out, self.remote) if self.remote is not None and sound else None
         if self.json:
             emit_json(
                 summary if sent is None else msgspec.to_builtins(summary, enc_hook=str) | {"remote": asdict(sent)}
@@ -116,7 +117,7 @@ class Prepare:
                 say(note)
         else:
             say(f"part {shard.name}: {summary.kept} of {summary.frames} frames kept; when all are made: --merge")
-        return EXIT_OK if summary.kept or shard is not None else EXIT_NO
+        return EXIT_OK if sound or shard is not None else EXIT_NO
 
     def _sent(self, dataset: Path, url: str) -> ExportSummary:
         from mouselift.export.registry import export
@@ -139,7 +140,7 @@ class Prepare:
             emit_json(found)
         else:
             show_collection(root, found)
-        return EXIT_NO if found.failed else EXIT_OK
+        return EXIT_NO if found.failed or found.contradicted else EXIT_OK
 
 
 def show(summary: PrepareSummary) -> None:
@@ -158,16 +159,21 @@ def show(summary: PrepareSummary) -> None:
         say(f"Keypoints: in {summary.keypoints} of {summary.kept} samples")
     if not summary.kept:
         say("No sample was kept; the table says why.", error=True)
+    elif summary.errors:
+        say("The samples are there all the same: not to be used, and sent nowhere (exit code 1).", error=True)
 
 
 def show_collection(root: Path, found: Collection) -> None:
     """A row a recording; what is wrong with one stands in its row."""
     rows: list[list[str]] = []
     for one in found.recordings:
-        why = one.error or ", ".join(f"{n} {code}" for code, n in sorted(one.dropped.items()))
+        why = one.error or one.contradiction or ", ".join(f"{n} {code}" for code, n in sorted(one.dropped.items()))
         rows.append([one.name, one.status, str(one.kept), str(one.frames - one.kept), one.role or "", why])
     table(
         f"{root}: {len(found.recordings)} recordings", ["recording", "state ", "kept", "dropped", "split ", " "], rows
     )
     if found.failed:
         say(f"{len(found.failed)} of {len(found.recordings)} failed; the same command tries them again.", error=True)
+    if found.contradicted:
+        named = ", ".join(one.name for one in found.contradicted)
+        say(f"Made of masks that cameras contradict, not to be used: {named}", error=True)

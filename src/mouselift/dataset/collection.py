@@ -29,6 +29,7 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True):
     dropped: dict[str, int] = {}  # finding code -> samples
     role: Literal["train", "val"] | None = None  # None: split in time, or failed
     error: str = ""  # why it failed
+    contradiction: str = ""  # made of masks that cameras contradict: nothing made of them tells any more
 
 
 class Collection(msgspec.Struct, frozen=True):
@@ -41,6 +42,10 @@ class Collection(msgspec.Struct, frozen=True):
     @property
     def failed(self) -> list[Recording]:
         return [recording for recording in self.recordings if recording.status == "failed"]
+
+    @property
+    def contradicted(self) -> list[Recording]:
+        return [recording for recording in self.recordings if recording.contradiction]
 
 
 def is_collection(path: Path) -> bool:

@@ -21,6 +21,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.given import captures_given, folder_of, names_of
 from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy
 from mouselift.dataset.layout import LISTS
+from mouselift.dataset.unfinished import masks_contradict
 from mouselift.engines.engine import Engine, Job, Unit
 from mouselift.engines.local import seconds_an_item
 from mouselift.errors import MouseliftError
@@ -142,7 +143,8 @@ def _row(name: str, capture: Path, dataset: Path) -> Recording:
     for record in records:
         if record.status == "dropped":
             dropped[record.reason or "unknown"] = dropped.get(record.reason or "unknown", 0) + 1
-    return Recording(name, told, "prepared", len(records), kept, dropped)
+    said = "; ".join(finding.message for finding in masks_contradict(dataset))
+    return Recording(name, told, "prepared", len(records), kept, dropped, contradiction=said)
 
 
 def _roles(groups: Mapping[str, str], share: float) -> dict[str, str]:

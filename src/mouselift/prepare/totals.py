@@ -40,6 +40,11 @@ class PrepareSummary:
     scale: str = ""  # the subject's size and the cameras' distance in the declared unit, in words
     keypoints: int | None = None  # samples with keypoints, of those that were kept; None: the capture names none
 
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """About the recording: the samples are there, and are not to be used."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
+
 
 class Totals:
     """Counts and sizes of a dataset's samples; those that this run selected (`mine`) apart."""
