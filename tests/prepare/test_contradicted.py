@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from mouselift.capture.capture import MASK_JOB, MASK_REPORT
+from mouselift.capture.made_masks import MASK_JOB, MASK_REPORT
 from mouselift.cli.app import run
 
 SAID = "camera Camera2: its place is wrong"
