@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
-from PIL import Image
-from scipy.io import loadmat, savemat
 
+from discoveries import loaded, said
 from mouselift.capture.capture import load_capture
-from mouselift.capture.capture_toml import read_spec, write_capture_toml
-from mouselift.capture.discovery import Discovery, discover
-from mouselift.capture.source import CaptureSource
+from mouselift.capture.discovery import discover
 from mouselift.errors import CalibrationError, CaptureError
-
-
-def loaded(found: Discovery, out: Path):
-    """Written and loaded, as init does."""
-    write_capture_toml(out / "capture.toml", found.spec, comments=found.comments)
-    assert read_spec(out / "capture.toml") == found.spec
-    return load_capture(out)
-
-
-def said(found: Discovery, words: str) -> bool:
-    return any(words in line for line in (*found.found, *found.assumed, *found.left))
 
 
 def test_dannce_folders(dannce: Path, truth, distance) -> None:
@@ -248,131 +230,6 @@ def test_nothing_there(tmp_path: Path) -> None:
         discover(tmp_path, rig=tmp_path / "a.ini")
 
 
-def turned_images(folder: Path, size: tuple[int, int], code: int, frames: int = 2) -> None:
-    """JPEGs of `size` as stored, with an orientation tag."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(frames):
-        image = Image.fromarray(np.full((size[1], size[0], 3), 80, dtype=np.uint8))
-        exif = image.getexif()
-        exif[0x0112] = code
-        image.save(folder / f"{index:04d}.jpg", exif=exif)
-
-
-def test_orientation_without_evidence_is_applied_and_said(tmp_path: Path, truth, write) -> None:
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 3 if index == 1 else 1)
-    found = discover(tmp_path)
-    name = truth[1].name
-    assert [line for line in found.assumed if name in line] == [
-        f"{name}: its tag says turned by 180 degrees: images are turned so, as OpenCV and players show them"
-    ]
-    assert not any(entry.as_stored for entry in found.spec.cameras)
-    assert len(loaded(found, tmp_path).cameras) == 4
-
-
-@pytest.mark.parametrize("made_on_turned", [True, False])
-@pytest.mark.parametrize("code", [2, 3, 4])
-def test_outlines_tell_which_images_masks_were_made_on(
-    tmp_path: Path, truth, write, code: int, made_on_turned: bool
-) -> None:
-    """Mirrored or turned by 180 degrees both readings have the masks' size; a wrong one was taken in silence."""
-    write.anipose(tmp_path / "calibration.toml", truth)
-    rng = np.random.default_rng(0)
-    floor = np.kron(rng.integers(120, 150, (48, 64)), np.ones((10, 10))).astype(np.uint8)
-    for index, camera in enumerate(truth):
-        own = code if index == 2 else 1
-        for frame in range(5):
-            stored = np.repeat(floor[:, :, None], 3, axis=2)
-            mask = np.zeros((480, 640), np.uint8)
-            cv2.ellipse(mask, (150 + 20 * frame, 120), (60, 30), 30.0, 0, 360, 255, -1)
-            stored[mask > 0] = 60
-            folder = tmp_path / f"images/{camera.name}"
-            folder.mkdir(parents=True, exist_ok=True)
-            image = Image.fromarray(stored)
-            exif = image.getexif()
-            exif[0x0112] = own
-            image.save(folder / f"{frame:04d}.jpg", exif=exif)
-            masks = tmp_path / f"masks/{camera.name}"
-            masks.mkdir(parents=True, exist_ok=True)
-            turned = {1: mask, 2: mask[:, ::-1], 3: mask[::-1, ::-1], 4: mask[::-1]}[own]
-            Image.fromarray(turned if made_on_turned else mask).save(masks / f"{frame:04d}.png")
-    found = discover(tmp_path)
-    assert [entry.as_stored for entry in found.spec.cameras] == [False, False, not made_on_turned, False]
-    if made_on_turned:
-        assert said(found, "images are turned so; the masks' outlines follow only such images")
-    else:
-        assert [line for line in found.assumed if "left aside (as_stored = true); the masks' outlines" in line]
-
-
-def test_masks_on_plain_images_do_not_tell_and_that_is_said(tmp_path: Path, truth, write) -> None:
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 2 if index == 1 else 1, frames=4)
-        write.images(tmp_path / f"masks/{camera.name}", size=(640, 480))
-    found = discover(tmp_path)
-    assert not any(entry.as_stored for entry in found.spec.cameras)
-    assert [line for line in found.assumed if "mirrored left to right" in line and "do not tell" in line]
-
-
-@pytest.mark.parametrize(("stored", "as_stored"), [((480, 640), False), ((640, 480), True)])
-def test_the_calibrated_size_decides_about_a_tag(
-    tmp_path: Path, truth, write, stored: tuple[int, int], as_stored: bool
-) -> None:
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        turned_images(tmp_path / f"images/{camera.name}", stored if index == 2 else (640, 480), 6 if index == 2 else 1)
-    found = discover(tmp_path)
-    assert [entry.as_stored for entry in found.spec.cameras] == [False, False, as_stored, False]
-    assert any("the calibrated size (640x480) fit" in line and "clockwise" in line for line in found.found)
-    capture = loaded(found, tmp_path)
-    with closing(CaptureSource(capture)) as source:
-        images = next(source.read([0])).views
-    assert {(view.image.width, view.image.height) for view in images if view.image} == {(640, 480)}
-
-
-def test_masks_decide_about_a_tag_or_contradict_the_calibration(tmp_path: Path, truth, write) -> None:
-    write.dannce(tmp_path / "calibration", truth)  # holds no size
-    for index, camera in enumerate(truth):
-        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 8 if index == 0 else 1)
-        write.images(tmp_path / f"masks/{camera.name}", size=(640, 480))
-    found = discover(tmp_path)
-    assert [entry.as_stored for entry in found.spec.cameras] == [True, False, False, False]
-    assert said(found, "left aside (as_stored = true); the masks' size (640x480) fit only images that are not turned")
-    shutil.rmtree(tmp_path / "calibration")
-    write.anipose(tmp_path / "calibration.toml", [replace(truth[0], width=480, height=640), *truth[1:]])
-    with pytest.raises(CaptureError, match=r"480x640 turned, 640x480 as stored; the calibrated size .* contradict"):
-        discover(tmp_path)
-
-
-def test_the_size_of_masks_in_arrays_decides_about_a_tag(tmp_path: Path, truth, write) -> None:
-    write.dannce(tmp_path / "calibration", truth)
-    (tmp_path / "masks").mkdir()
-    for index, camera in enumerate(truth):
-        turned_images(tmp_path / f"images/{camera.name}", (640, 480), 8 if index < 2 else 1)
-        size = (640, 480) if index == 1 else (480, 640)  # rows, columns: the second's as shown, the others' as stored
-        np.save(tmp_path / f"masks/{camera.name}.npy", np.zeros((2, *size), dtype=bool))
-    found = discover(tmp_path)
-    assert [entry.as_stored for entry in found.spec.cameras] == [True, False, False, False]
-    assert said(found, "left aside (as_stored = true); the masks' size (640x480) fit only images that are not turned")
-    assert said(found, "images are turned so; the masks' size (480x640) fit only that")
-
-
-def test_image_numbers_with_gaps_are_the_triggers(tmp_path: Path, truth, write) -> None:
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        folder = write.images(tmp_path / f"images/{camera.name}", frames=6)
-        if index == 1:
-            (folder / "000002.png").unlink()
-    found = discover(tmp_path)
-    assert found.spec.numbering == "common"
-    assert said(
-        found,
-        f"Equal image numbers show one instant, since some are missing in between; images lost: {truth[1].name} 1",
-    )
-    assert loaded(found, tmp_path).numbering == "common"
-
-
 def test_cameras_counted_from_0_and_videos_from_1_are_refused(tmp_path: Path, truth, write) -> None:
     """Three of four names fit, each to its neighbour's video."""
     named = [replace(camera, name=f"cam{index}") for index, camera in enumerate(truth)]
@@ -395,80 +252,6 @@ def test_serial_numbers_stand_among_dates(tmp_path: Path, truth, write) -> None:
     assert [entry.video for entry in found.spec.cameras] == [
         tmp_path / f"videos/{camera.name}_20240501_120000.mp4" for camera in named
     ]
-
-
-def test_different_numbers_of_images_are_said(tmp_path: Path, truth, write) -> None:
-    """Numbered anew without gaps: which were lost, nothing says."""
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        write.images(tmp_path / f"images/{camera.name}", frames=6 - (index == 1))
-    found = discover(tmp_path)
-    assert any(
-        f"different numbers of images ({truth[0].name} 6, {truth[1].name} 5" in line and "mouselift inspect" in line
-        for line in found.assumed
-    )
-    write.images(tmp_path / f"images/{truth[1].name}", frames=6)
-    assert not any("different numbers of images" in line for line in discover(tmp_path).assumed)
-
-
-def test_image_numbers_that_go_up_by_other_steps_are_asked_about(tmp_path: Path, truth, write) -> None:
-    """Every second number: half the rate, or counted by twos."""
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        folder = write.images(tmp_path / f"images/{camera.name}", frames=6)
-        for number in range(5, -1, -1) if index == 1 else ():
-            (folder / f"{number:06d}.png").rename(folder / f"{2 * number:06d}.png")
-    with pytest.raises(CaptureError, match=f"{truth[0].name} 1, {truth[1].name} 2.*--numbering common"):
-        discover(tmp_path)
-    assert discover(tmp_path, numbering="common").spec.numbering == "common"
-
-
-def test_image_numbers_that_start_elsewhere_are_asked_about(tmp_path: Path, truth, write) -> None:
-    write.anipose(tmp_path / "calibration.toml", truth)
-    for index, camera in enumerate(truth):
-        folder = write.images(tmp_path / f"images/{camera.name}", frames=6)
-        if index == 1:
-            (folder / "000000.png").rename(folder / "000006.png")
-    with pytest.raises(CaptureError, match=r"1 to 6 \(6 images\).*--numbering common or --numbering own"):
-        discover(tmp_path)
-    assert discover(tmp_path, numbering="own").spec.numbering == "own"
-    assert said(discover(tmp_path, numbering="common"), f"as asked; images lost: {truth[0].name} 1, {truth[1].name} 1")
-
-
-def with_sync(file: Path, frames: list[np.ndarray]) -> None:
-    """Adds Label3D's `sync` to a *_dannce.mat: row k of all cameras is one instant."""
-    content = {key: value for key, value in loadmat(file).items() if not key.startswith("__")}
-    cells = np.empty((len(frames), 1), dtype=object)
-    for index, rows in enumerate(frames):
-        cells[index, 0] = {"data_frame": rows.reshape(-1, 1), "data_sampleID": np.arange(len(rows)).reshape(-1, 1)}
-    savemat(file, {**content, "sync": cells})
-
-
-def test_sync_of_dannce_says_the_offsets(tmp_path: Path, truth, world_points, write) -> None:
-    file = write.label3d(tmp_path / "20240101_rig_dannce.mat", truth, world_points)
-    for camera in truth:
-        write.video(tmp_path / f"videos/{camera.name}/0.mp4", frames=8)
-    rows = np.arange(5.0)
-    with_sync(file, [rows, rows + 3, rows, rows])
-    found = discover(tmp_path)
-    assert [entry.frame_offset for entry in found.spec.cameras] == [0, 3, 0, 0]
-    assert said(found, f"by sync of {file.name} (frame_offset): {truth[1].name} 3")
-    assert [camera.frame_offset for camera in loaded(found, tmp_path).cameras] == [0, 3, 0, 0]
-    with_sync(file, [rows, rows, rows, rows])
-    assert not any("sync" in line for line in (*discover(tmp_path).found, *discover(tmp_path).assumed))
-    with_sync(file, [rows, np.array([0.0, 1, 3, 4, 6]), rows, rows])
-    drifting = discover(tmp_path)
-    assert [entry.frame_offset for entry in drifting.spec.cameras] == [0, 0, 0, 0]
-    runs = [entry.image_runs for entry in drifting.spec.cameras]
-    assert runs[1] == ((0, 0, 2), (2, 3, 2), (4, 6, 1))
-    assert runs[0] == runs[2] == runs[3] == ((0, 0, 5),)
-    (tmp_path / "capture.toml").unlink()
-    track = CaptureSource(loaded(drifting, tmp_path)).tracks[1].images
-    assert track.numbers(range(5)) == [0, 1, 3, 4, 6]
-    with_sync(file, [rows, np.array([0.0, 1, 1, 2, 3]), rows, rows])  # nothing says which instant image 1 shows
-    found = discover(tmp_path)
-    assert found.spec.cameras[1].image_runs == ((0, 0, 1), (3, 2, 2))
-    assert said(found, f"{truth[1].name} 2 lost")
 
 
 def test_hidden_companions_are_not_seen(dannce: Path) -> None:

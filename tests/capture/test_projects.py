@@ -7,14 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from discoveries import said
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import Discovery, discover
 from mouselift.errors import CalibrationError, CaptureError
-
-
-def said(found: Discovery, words: str) -> bool:
-    return any(words in line for line in (*found.found, *found.assumed, *found.left))
 
 
 def videos_of(found: Discovery) -> dict[str, str]:

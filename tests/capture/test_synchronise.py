@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy.io import savemat
+from scipy.io import loadmat, savemat
 
+from discoveries import loaded, said
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import read_spec, write_capture_toml
 from mouselift.capture.discovery import discover
@@ -147,11 +148,11 @@ def test_no_lost_images_write_nothing(recording) -> None:
 
 def test_a_length_is_no_time_and_no_camera_is_so_fast(recording) -> None:
     folder, places, kept = recording
-    for header, said in (("frame,exposure_time_us", "expected one column of times"), ("frame,time_us", "1,000,000 im")):
+    for header, expected in (("frame,exposure_time_us", "expected one column of times"), ("frame,time_us", "1,000,000 im")):
         for place, images in zip(places, kept, strict=True):
             rows = "\n".join(f"{n},{5000 + n}" for n in range(len(images)))
             (folder / place / "timestamps.csv").write_text(f"{header}\n{rows}\n")
-        with pytest.raises(CaptureError, match=said):
+        with pytest.raises(CaptureError, match=expected):
             discover(folder)
 
 
@@ -260,3 +261,39 @@ def test_no_date_and_no_time_are_named(tmp_path: Path) -> None:
     np.save(tmp_path / "frametimes.npy", np.array(["2024-01-01", "NaT"], dtype="datetime64[ns]"))
     with pytest.raises(CaptureError, match=r"number 1 \(from 0\) is no time"):
         read_times(tmp_path / "frametimes.npy")
+
+
+def with_sync(file: Path, frames: list[np.ndarray]) -> None:
+    """Adds Label3D's `sync` to a *_dannce.mat: row k of all cameras is one instant."""
+    content = {key: value for key, value in loadmat(file).items() if not key.startswith("__")}
+    cells = np.empty((len(frames), 1), dtype=object)
+    for index, rows in enumerate(frames):
+        cells[index, 0] = {"data_frame": rows.reshape(-1, 1), "data_sampleID": np.arange(len(rows)).reshape(-1, 1)}
+    savemat(file, {**content, "sync": cells})
+
+
+def test_sync_of_dannce_says_the_offsets(tmp_path: Path, truth, world_points, write) -> None:
+    file = write.label3d(tmp_path / "20240101_rig_dannce.mat", truth, world_points)
+    for camera in truth:
+        write.video(tmp_path / f"videos/{camera.name}/0.mp4", frames=8)
+    rows = np.arange(5.0)
+    with_sync(file, [rows, rows + 3, rows, rows])
+    found = discover(tmp_path)
+    assert [entry.frame_offset for entry in found.spec.cameras] == [0, 3, 0, 0]
+    assert said(found, f"by sync of {file.name} (frame_offset): {truth[1].name} 3")
+    assert [camera.frame_offset for camera in loaded(found, tmp_path).cameras] == [0, 3, 0, 0]
+    with_sync(file, [rows, rows, rows, rows])
+    assert not any("sync" in line for line in (*discover(tmp_path).found, *discover(tmp_path).assumed))
+    with_sync(file, [rows, np.array([0.0, 1, 3, 4, 6]), rows, rows])
+    drifting = discover(tmp_path)
+    assert [entry.frame_offset for entry in drifting.spec.cameras] == [0, 0, 0, 0]
+    runs = [entry.image_runs for entry in drifting.spec.cameras]
+    assert runs[1] == ((0, 0, 2), (2, 3, 2), (4, 6, 1))
+    assert runs[0] == runs[2] == runs[3] == ((0, 0, 5),)
+    (tmp_path / "capture.toml").unlink()
+    track = CaptureSource(loaded(drifting, tmp_path)).tracks[1].images
+    assert track.numbers(range(5)) == [0, 1, 3, 4, 6]
+    with_sync(file, [rows, np.array([0.0, 1, 1, 2, 3]), rows, rows])  # nothing says which instant image 1 shows
+    found = discover(tmp_path)
+    assert found.spec.cameras[1].image_runs == ((0, 0, 1), (3, 2, 2))
+    assert said(found, f"{truth[1].name} 2 lost")

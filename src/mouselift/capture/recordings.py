@@ -98,45 +98,6 @@ def masks_beside(paths: Sequence[Path]) -> list[Path]:
     ]
 
 
-def choose(
-    sets: Sequence[Recording], names: Sequence[str], folder: Path, first: int | None, match: str | None
-) -> tuple[Recording, list[str]]:
-    """The recording to take, and why. Of several chunks: `first`, or the earliest that most cameras share.
-
-    `match`: a piece of the path of the recording that is meant. CaptureError where several recordings compete, or what
-    was asked for is none of them.
-    """
-    if match is not None:
-        fitting = [group for group in sets if match.lower() in group.words.lower()]
-        if not fitting:
-            there = ", ".join(sorted({group.pattern for group in sets}))
-            raise CaptureError(f"{folder}: no recording has {match!r} in its path; there is {there}")
-        sets = fitting
-    most = max(len(group.files) for group in sets)
-    full = [group for group in sets if len(group.files) == most]
-    patterns = sorted({group.pattern for group in full})
-    if len(patterns) > 1:
-        raise CaptureError(
-            f"{folder}: several recordings have {most} of {len(names)} cameras: {', '.join(patterns)}; "
-            "say which with --recording and a piece of its path"
-        )
-    chunks = {group.first: group for group in full}
-    if first is not None:
-        if first not in chunks:
-            given = ", ".join(str(key) for key in chunks if key is not None) or "none"
-            raise CaptureError(f"{folder}: no recording that starts at frame {first}; there is {given}")
-        return chunks[first], [f"Recording that starts at frame {first}, as asked: {chunks[first].words}"]
-    chosen = full[0]
-    if len(full) == 1:
-        return chosen, [f"Recording: {chosen.words}"]
-    others = ", ".join(str(group.first) for group in full[1:SHOWN])
-    more = ", ..." if len(full) > SHOWN else ""
-    return chosen, [
-        f"Recording: {chosen.words}, the earliest of {len(full)} chunks; the others start at frame {others}{more} "
-        "(take one with --chunk FRAME)"
-    ]
-
-
 def listed(paths: Sequence[Path], folder: Path) -> str:
     """Paths for a message, relative to `folder`, cut when there are many."""
     shown = ", ".join(path.relative_to(folder).as_posix() for path in paths[:SHOWN])

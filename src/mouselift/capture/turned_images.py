@@ -1,21 +1,26 @@
-"""Were masks made on images that are turned as their tag says, or as they are stored? Where sizes fit both.
+"""Are a camera's images turned as their orientation tag says? Told by what fits only one reading.
 
-A subject differs from what is around it, so an image changes across the subject's outline; across the same outline in
-another place of the image it changes as images do anywhere. Both readings are tried on a few images.
+Sizes tell, of the calibration and of masks, where width and height differ. Where both readings have one size, masks
+tell: a subject differs from what is around it, so an image changes across the subject's outline; across the same
+outline in another place of the image it changes as images do anywhere. Both readings are tried on a few images.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Levels, Mask
+from mouselift.calibration.rig import RigCamera
+from mouselift.capture.capture import masks_of, media_of
+from mouselift.capture.capture_toml import CameraEntry
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import look_at_masks
-from mouselift.errors import MaskError
+from mouselift.errors import CaptureError, MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import ImageFolder, as_levels
 from mouselift.media.orientation import Orientation
@@ -31,7 +36,49 @@ _MOST = 0.75  # of the images agree
 _AROUND = np.ones((3, 3), np.uint8)
 
 
-def made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None:
+def oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, list[str], list[str]]:
+    """Whether the images are turned as their tag says, by what only one of the two sizes fits; found, assumed.
+
+    Without such evidence they are, as OpenCV, players and labelling tools show them. CaptureError where the
+    calibration fits only one and the masks only the other.
+    """
+    media = media_of(entry)
+    if media.orientation.as_stored:
+        return entry, [], []
+    shown = media.width, media.height
+    stored = media.orientation.size(shown)
+    tag = f"{entry.name}: its tag says {media.orientation.words}"
+    sizes = {"the calibrated size": calibrated.crop_size or calibrated.size}
+    if (mask := masks_of(entry)) is not None:
+        sizes["the masks' size"] = mask.width, mask.height
+    evidence = {what: size for what, size in sizes.items() if shown != stored and size in (shown, stored)}
+    if not evidence:
+        on_turned = None if mask is None else _made_on_turned(media, mask)
+        if on_turned is None:
+            unknown = (
+                "" if mask is None else "; the masks' outlines do not tell whether masks were made so: look at them"
+            )
+            return entry, [], [f"{tag}: images are turned so, as OpenCV and players show them{unknown}"]
+        if on_turned:
+            return entry, [f"{tag}: images are turned so; the masks' outlines follow only such images"], []
+        left = (
+            f"{tag}: left aside (as_stored = true); the masks' outlines follow only images that are not turned. "
+            "The calibration is taken to be of these too"
+        )
+        return replace(entry, as_stored=True), [], [left]
+    words = " and ".join(f"{what} ({width}x{height})" for what, (width, height) in evidence.items())
+    if len(set(evidence.values())) > 1:
+        raise CaptureError(
+            f"{media.path}: {tag}: {shown[0]}x{shown[1]} turned, {stored[0]}x{stored[1]} as stored; {words} contradict "
+            "each other. Make the masks on the images that the cameras were calibrated with"
+        )
+    if shown in evidence.values():
+        return entry, [f"{tag}: images are turned so; {words} fit only that"], []
+    left = f"{tag}: left aside (as_stored = true); {words} fit only images that are not turned"
+    return replace(entry, as_stored=True), [left], []
+
+
+def _made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None:
     """Whether the masks belong to the images as shown (True) or as stored (False); None: outlines do not tell.
 
     media: with an orientation; masks: of the size of its images, as shown and as stored.
