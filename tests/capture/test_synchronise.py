@@ -148,11 +148,14 @@ def test_no_lost_images_write_nothing(recording) -> None:
 
 def test_a_length_is_no_time_and_no_camera_is_so_fast(recording) -> None:
     folder, places, kept = recording
-    for header, expected in (("frame,exposure_time_us", "expected one column of times"), ("frame,time_us", "1,000,000 im")):
+    for header, words in (
+        ("frame,exposure_time_us", "expected one column of times"),
+        ("frame,time_us", "1,000,000 im"),
+    ):
         for place, images in zip(places, kept, strict=True):
             rows = "\n".join(f"{n},{5000 + n}" for n in range(len(images)))
             (folder / place / "timestamps.csv").write_text(f"{header}\n{rows}\n")
-        with pytest.raises(CaptureError, match=expected):
+        with pytest.raises(CaptureError, match=words):
             discover(folder)
 
 
