@@ -19,9 +19,9 @@ from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, Datas
 from mouselift.audit.sample import audit_sample
 from mouselift.cli.app import run as command
 from mouselift.dataset.collection import COLLECTION, Collection, Recording
+from mouselift.dataset.description import read_description
 from mouselift.dataset.lists import rewrite_lists
 from mouselift.dataset.sample import Sample
-from mouselift.dataset.unfinished import frame_rate
 from mouselift.errors import DatasetError, OptionError
 
 TIMES = (0.5, 0.9, 1.5)
@@ -289,7 +289,7 @@ def test_of_a_collection_every_recording_is_asked_whether_it_is_finished(copy: P
     assert f"{root / 'one/dataset.json'}: the preparation was not finished" in said[0]
     assert "recordings that failed (1)" in said[1]
     assert said[1].endswith("two")
-    assert frame_rate(root) == 25.0
+    assert read_description(root).frame_rate == 25.0
 
 
 def test_a_camera_is_blamed_over_the_samples_of_its_rig_only() -> None:

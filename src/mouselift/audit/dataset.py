@@ -35,9 +35,9 @@ from mouselift.audit.sample import audit_views
 from mouselift.audit.trainer import read_trainer, trainer_findings
 from mouselift.audit.verdict import in_words, verdict
 from mouselift.consistency.sample_planes import SamplePlanes
+from mouselift.dataset.description import read_description
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, sample_names
-from mouselift.dataset.unfinished import frame_rate, masks_contradict, unfinished
 from mouselift.diagnosis.cause import Cause
 from mouselift.diagnosis.dataset_causes import find_causes, voted_causes
 from mouselift.findings import Finding, Severity
@@ -188,11 +188,12 @@ def _summed_up(
     rays = ray_distances(collected.rays, *profile.arrays) if collected.rays.views else []
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
-    whole += [*unfinished(path), *masks_contradict(path)]
+    described = read_description(path)
+    whole += [*described.unfinished, *described.masks_contradict]
     lists, broken = read_splits(path, depth=1 + max((name.count("/") for name in collected.ids), default=0))
     whole += [
         *broken,
-        *split_findings(lists, collected.ids, collected.frames, collected.likenesses, frame_rate(path)),
+        *split_findings(lists, collected.ids, collected.frames, collected.likenesses, described.frame_rate),
     ]
     passed, failed, unknown = collected.verdict_counts()
     contradicted = recording_findings(keypoints, blamed, failed > 0)

@@ -15,8 +15,8 @@ import numpy as np
 from mouselift.audit.distribution import BINS, COMPONENTS, RayStatistics
 from mouselift.audit.placement import viewpoints
 from mouselift.calibration.facelift import check_frame, read_sample_file
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
-from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import CalibrationError, DatasetError
 from mouselift.foreign import json_as, numbers
 from mouselift.framing.framing import PRETRAINED_DISTANCE

@@ -9,8 +9,9 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from mouselift.capture.camera_names import CameraNames
-from mouselift.capture.recordings import MASK_FOLDER, PREPARED, SHOWN, Recording
+from mouselift.capture.recordings import MASK_FOLDER, SHOWN, Recording
 from mouselift.dataset.collection import CAPTURE_FILE
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError
 from mouselift.foreign import first_few
 
@@ -92,7 +93,7 @@ def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], sai
                 files.setdefault(path.suffix.lower(), []).append(path)
         elif path.resolve() in parents or MASK_FOLDER.search(path.name):
             yield from _unread(path, told, parents, said)
-        elif (path / PREPARED).is_file():
+        elif (path / DATASET_FILE).is_file():
             yield path, "/ (a prepared dataset)"
         elif words := _content(path, said):
             yield path, f"/ ({words})"

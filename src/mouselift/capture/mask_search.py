@@ -14,7 +14,8 @@ from pathlib import Path
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import CameraNames, token
 from mouselift.capture.mask_files import STACK_SUFFIXES, carries, names_inside, object_folders, open_masks
-from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, PREPARED, Recording, media_below
+from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, Recording, media_below
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError, MaskError, MissingExtraError, VideoError
 from mouselift.media.array_masks import ARRAY_SUFFIXES
 from mouselift.media.coco_masks import read_coco
@@ -79,7 +80,7 @@ def _stack_files(folder: Path) -> Iterator[Path]:
         here, depth, inside = pending.pop(0)
         for path in visible(here.iterdir()):
             if path.is_dir():
-                dataset = (path / PREPARED).is_file() or OTHER_FOLDER.match(path.name)
+                dataset = (path / DATASET_FILE).is_file() or OTHER_FOLDER.match(path.name)
                 if depth < _DEPTH and not dataset:
                     pending.append((path, depth + 1, inside or MASK_FOLDER.search(path.name) is not None))
             elif path.suffix.lower() in STACK_SUFFIXES and _may_hold_masks(path, inside):

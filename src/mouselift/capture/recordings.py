@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import CameraNames
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError
 from mouselift.media.images import IMAGE_SUFFIXES
 
@@ -20,7 +21,6 @@ MASK_FOLDER = re.compile(
     r"(^|[_\-. ])(masks?|silhouettes?|seg(mentation)?s?|annotations?|mattes?|simpleclick)([_\-. ]|$)", re.IGNORECASE
 )
 OTHER_FOLDER = re.compile(r"^(calib.*|com|dannce|predictions?|results?|truth|\..*)$", re.IGNORECASE)
-PREPARED = "dataset.json"  # a dataset that mouselift made of this recording
 _DEPTH = 4  # videos/Camera1/<ticks>/<first>.mp4
 SHOWN = 12  # candidates that a message lists
 
@@ -125,5 +125,5 @@ def media_below(folder: Path, masks: bool, skip: str | None = None) -> Iterator[
                 if path.is_dir()
                 and not OTHER_FOLDER.match(path.name)
                 and path.name != skip
-                and not (path / PREPARED).is_file()
+                and not (path / DATASET_FILE).is_file()
             ]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mouselift.atomic import write_whole
+from mouselift.dataset.description import read_description
 from mouselift.dataset.layout import LISTS, is_folder, lines_of, sample_here
-from mouselift.dataset.unfinished import unfinished
 from mouselift.errors import DatasetError
 from mouselift.foreign import short_text
 
@@ -38,7 +38,8 @@ def rewrite_lists(dataset: Path, dry_run: bool = False) -> list[RewrittenList]:
     """
     files = [dataset / name for name in LISTS.values() if (dataset / name).is_file()]
     if not files:
-        why = "; its preparation was stopped: give the same `mouselift prepare` again" if unfinished(dataset) else ""
+        stopped = read_description(dataset).unfinished
+        why = "; its preparation was stopped: give the same `mouselift prepare` again" if stopped else ""
         wanted = " or ".join(LISTS.values())
         raise DatasetError(f"{dataset}: expected a dataset's folder with {wanted}, found neither{why}")
     new = {file: [(line, str(_place(file, number, line))) for number, line in lines_of(file)] for file in files}

@@ -7,8 +7,8 @@ from itertools import islice
 from pathlib import Path
 
 from mouselift.dataset.collection import CAPTURE_FILE
-from mouselift.foreign import first_few, json_as
-from mouselift.limits import CALIBRATION_BYTES, limited_bytes
+from mouselift.dataset.description import DATASET_FILE, read_dataset_file
+from mouselift.foreign import first_few
 
 _CAMERAS_FILE = "opencv_cameras.json"
 _VIDEOS = {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm"}  # the commonest: only a hint follows
@@ -26,7 +26,7 @@ def what_it_is(path: Path) -> str:
         )
     if (path / "shards.json").is_file():
         return "these are shards, which `mouselift train` reads: give the dataset that they were exported from"
-    if (path / "dataset.json").is_file():
+    if (path / DATASET_FILE).is_file():
         return _without_samples(path)
     datasets = sorted({file.parent.parent for file in islice(path.glob(f"[!.]*/[!.]*/{_CAMERAS_FILE}"), _LOOKED_AT)})
     if datasets:
@@ -45,8 +45,8 @@ def what_it_is(path: Path) -> str:
 
 def _without_samples(path: Path) -> str:
     try:
-        complete = bool(json_as(limited_bytes(path / "dataset.json", CALIBRATION_BYTES), dict)["complete"])
-    except (OSError, ValueError, KeyError):
+        complete = read_dataset_file(path).complete
+    except OSError:
         complete = True
     if complete:
         return "its preparation kept no sample: manifest.jsonl holds the reason for each frame"

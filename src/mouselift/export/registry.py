@@ -8,8 +8,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.remote import remote_url
-from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import DatasetError
 from mouselift.export.options import ExportOptions, FormatName
 from mouselift.progress import Progress, silent

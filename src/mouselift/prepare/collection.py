@@ -20,8 +20,8 @@ from mouselift.atomic import whole_file, write_whole
 from mouselift.capture.capture import load_capture
 from mouselift.capture.given import captures_given, folder_of, names_of
 from mouselift.dataset.collection import COLLECTION, Collection, Recording, SplitBy
+from mouselift.dataset.description import read_description
 from mouselift.dataset.layout import LISTS
-from mouselift.dataset.unfinished import masks_contradict
 from mouselift.engines.engine import Engine, Job, Unit
 from mouselift.engines.local import seconds_an_item
 from mouselift.errors import MouseliftError
@@ -143,7 +143,7 @@ def _row(name: str, capture: Path, dataset: Path) -> Recording:
     for record in records:
         if record.status == "dropped":
             dropped[record.reason or "unknown"] = dropped.get(record.reason or "unknown", 0) + 1
-    said = "; ".join(finding.message for finding in masks_contradict(dataset))
+    said = "; ".join(finding.message for finding in read_description(dataset).masks_contradict)
     return Recording(name, told, "prepared", len(records), kept, dropped, contradiction=said)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from mouselift.capture.capture import Capture
-from mouselift.dataset.unfinished import warn_of_unfinished
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.errors import FramingError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, run_blocks, worker_count

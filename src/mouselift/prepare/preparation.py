@@ -20,6 +20,7 @@ from mouselift import __version__
 from mouselift.array_types import Array, Int64
 from mouselift.capture.capture import Capture
 from mouselift.capture.source import CaptureSource, masked_frames, open_source
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS
 from mouselift.dataset.source import DatasetSource
 from mouselift.engines.engine import Job
@@ -39,8 +40,6 @@ from mouselift.run_folder import RunFolder
 LOG = logging.getLogger(__name__)
 
 Source = CaptureSource | DatasetSource
-
-DESCRIPTION = "dataset.json"
 
 
 class Preparation:
@@ -274,7 +273,7 @@ class DatasetStore(RunFolder[Record]):
     """One prepared dataset on disk."""
 
     def __init__(self, root: Path, identity: dict[str, Any], shard: str = "") -> None:
-        super().__init__(root, identity, description=DESCRIPTION, record=Record, verb="prepare", shard=shard)
+        super().__init__(root, identity, description=DATASET_FILE, record=Record, verb="prepare", shard=shard)
 
     def known(self, among: Container[int] | None = None) -> Int64[Array, " f"]:
         """Frames, ascending, of samples that need no work: dropped, or whole on disk. among: frames; None: all."""

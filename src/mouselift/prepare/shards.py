@@ -15,13 +15,14 @@ import msgspec
 
 from mouselift.atomic import TEMPORARY, write_whole
 from mouselift.capture.capture import Capture
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import DatasetError, FramingError
 from mouselift.foreign import json_as
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import Engine, worker_count
 from mouselift.prepare.options import PrepareOptions, Shard
 from mouselift.prepare.pipeline import run_preparation, smallest, wanted_zooms
-from mouselift.prepare.preparation import DESCRIPTION, Preparation
+from mouselift.prepare.preparation import Preparation
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
 from mouselift.run_lock import LOCK
@@ -104,7 +105,7 @@ def merge_shards(capture: Capture, out: Path, options: PrepareOptions) -> Prepar
         >>> ml.merge_shards(capture, Path("out/mouse7"), ml.PrepareOptions()).kept
     """
     work = Preparation(capture, out, options)
-    if not (out / DESCRIPTION).is_file():
+    if not (out / DATASET_FILE).is_file():
         raise DatasetError(f"{out}: expected what `mouselift prepare ... --shard I/N` made, found no dataset.json")
     with work.begun(_shared(work)):
         missing = {frame for block in work.todo() for frame in block}

@@ -16,8 +16,8 @@ import msgspec
 
 from mouselift import __version__, parallel
 from mouselift.atomic import check_output, check_outside
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.layout import CAMERAS_FILE
-from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import DatasetError
 from mouselift.fingerprint import file_digest
 from mouselift.fit.camera_colours import CameraColours

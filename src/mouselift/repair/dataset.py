@@ -19,9 +19,9 @@ from mouselift.calibration.facelift import camera_numbers, read_cameras_json
 from mouselift.calibration.registry import load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.consistency.cameras import check_sample
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, lines_of
-from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.diagnosis.cause import Cause, Diagnosis
 from mouselift.diagnosis.explain import explain, in_order, problem_of
 from mouselift.errors import CalibrationError, DatasetError

@@ -21,6 +21,7 @@ from mouselift.capture.capture import Capture, load_capture
 from mouselift.capture.capture_toml import capture_file
 from mouselift.capture.source import masked_frames, open_source
 from mouselift.dataset.collection import CAPTURE_FILE
+from mouselift.dataset.description import DATASET_FILE
 from mouselift.dataset.layout import find_samples
 from mouselift.dataset.sample import read_sample
 from mouselift.errors import DatasetError, FramingError, MaskError
@@ -30,7 +31,6 @@ from mouselift.media.png import read_png
 from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.pipeline import prepare_dataset
-from mouselift.prepare.preparation import DESCRIPTION
 from mouselift.prepare.sample import Record
 from mouselift.prepare.selection import select_frames
 from mouselift.prepare.totals import PrepareSummary
@@ -174,7 +174,7 @@ def _check_out(out: Path, names: set[str]) -> None:
     if not out.is_dir():
         return  # `prepare` says what is wrong with a place where no folder can be made
     there = visible(out.iterdir())
-    datasets = {path.name for path in there if path.name in names or (path / DESCRIPTION).is_file()}
+    datasets = {path.name for path in there if path.name in names or (path / DATASET_FILE).is_file()}
     strange = [path.name for path in there if path.name not in datasets and not (datasets and path.name in _PAGES)]
     if strange:
         raise DatasetError(

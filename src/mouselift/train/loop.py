@@ -14,8 +14,8 @@ import numpy as np
 import torch
 
 from mouselift.data.dataset import MultiViewDataset
+from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.store import SampleStore
-from mouselift.dataset.unfinished import warn_of_unfinished
 from mouselift.errors import CheckpointError
 from mouselift.models.gslrm.config import available_bytes
 from mouselift.models.gslrm.facelift import load_gslrm
