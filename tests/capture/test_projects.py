@@ -127,3 +127,20 @@ def test_sessions_with_calibrations_of_their_own_are_named(tmp_path: Path, truth
         write.dannce(tmp_path / f"{day}/calibration", truth)
     with pytest.raises(CaptureError, match=r"further below there are day1/calibration, day2/calibration: run init on"):
         discover(tmp_path)
+
+
+def test_a_calibration_beside_the_recording_is_named(tmp_path: Path, truth, write) -> None:
+    """As JARVIS keeps it: it is not taken unasked, for there may be one of every day."""
+    write.jarvis(tmp_path / "CalibrationSets/Rig 8", truth)
+    session = tmp_path / "Recordings/day1"
+    for camera in truth:
+        write.video(session / f"{camera.name}.mp4")
+    with pytest.raises(
+        CaptureError, match=r"beside it there are '\.\./\.\./CalibrationSets/Rig 8': name it with --rig"
+    ):
+        discover(session)
+    with pytest.raises(
+        CaptureError, match=r"below there are 'CalibrationSets/Rig 8': run init on the folder of one rec"
+    ):
+        discover(tmp_path)
+    assert discover(session, rig=tmp_path / "CalibrationSets/Rig 8").spec.rig_format == "jarvis"

@@ -5,13 +5,20 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import re
+import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from mouselift.calibration.registry import load_rig
+from mouselift.capture.capture import load_capture
 from mouselift.capture.source import CaptureSource
 from mouselift.cli.app import run
+from mouselift.media.video_index import probe
 from mouselift.synthetic.capture import CaptureSpec, write_capture
 from mouselift.synthetic.rigs import markerless_rig, scaled_rig
 from rig_files import Writers, bent_cameras
@@ -64,6 +71,37 @@ def test_the_next_step_is_up_where_it_is_not_known(tmp_path: Path, capsys: pytes
     for verb in (["mask", str(tmp_path)], ["prepare", str(tmp_path), str(tmp_path / "out")]):
         assert run(verb) == 2
         assert "`mouselift inspect" in capsys.readouterr().err.replace("\n", " ")
+
+
+def test_up_is_proposed_as_level_cameras_tell_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Never taken unasked."""
+    cameras, files = scaled_rig(markerless_rig(), 0.25).cameras, Writers()
+    flat = [replace(camera, skew=0.0) for camera in cameras]  # anipose's files hold no skew
+    files.anipose(tmp_path / "calibration.toml", flat)
+    for camera in flat:
+        files.images(tmp_path / camera.name, 2, (camera.width, camera.height))
+    assert run(["init", str(tmp_path)]) == 0
+    assert 'Next: write up = "+z" at the head of' in capsys.readouterr().out
+    assert load_capture(tmp_path).up is None
+
+
+def test_what_is_to_decide_is_the_next_step(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Masks of two animals: `prepare` would refuse."""
+    place = tmp_path / "two mice"
+    shutil.copytree(folder, place)
+    shutil.rmtree(place / "masks")
+    for camera in load_rig(place / "calibration").cameras:
+        video = probe(place / "videos" / camera.name / "0.mp4")
+        (place / "masks" / camera.name).mkdir(parents=True)
+        labels = np.zeros((video.height, video.width), np.uint8)
+        labels[20:60, 20:60], labels[80:120, 80:120] = 1, 2
+        for frame in range(video.frames):
+            cv2.imwrite(str(place / "masks" / camera.name / f"{frame:06d}.png"), labels)
+    assert run(["init", str(place), "--json"]) == 0
+    assert "mask_object = 1" in json.loads(capsys.readouterr().out)["to_decide"]
+    assert run(["init", str(place), "--force"]) == 0
+    said = capsys.readouterr().out
+    assert said.index("Next: settle what is TO DECIDE above") < said.index("Then: mouselift prepare")
 
 
 def test_init_keeps_what_it_writes_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

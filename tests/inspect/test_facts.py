@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pickle
+import shlex
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -100,7 +102,7 @@ def test_without_masks_the_rest_is_told(record: Callable[..., Path]) -> None:
     assert found.agreement is None
     assert "mouselift mask" in found.next
     lost = inspect_capture(load_capture(record(TIMES[:3], masks=False, up=None)))
-    assert lost.next.startswith("Next: write up = ... at the head of")
+    assert lost.next.startswith('Next: write up = "+z" at the head of')
     assert "Then: mouselift mask" in lost.next
     assert all(fact.distance > 0 for fact in found.cameras)
     assert not found.failed
@@ -186,11 +188,24 @@ def test_up_that_cannot_be(steady: Path) -> None:
     assert {code for code, _ in codes(unknown)} == {"up-unknown"}
     assert unknown.cameras[0].elevation is None
     assert "`mask` and `prepare` refuse to work" in unknown.findings[0].message
-    assert unknown.next.startswith("Next: write up = ... at the head of")
+    assert unknown.next.startswith('Next: write up = "+z" at the head of')
+    assert "if the cameras were mounted upright, not rolled" in unknown.next
+    assert "(the subject's path tells it only where" in unknown.next
     assert "Then: mouselift prepare" in unknown.next
     buried = with_up('up = "+z"\nfloor = 80.0')
     assert {code for code, _ in codes(buried)} == {"floor-above"}
     assert buried.failed
+
+
+def test_the_next_command_can_be_copied(steady: Path, tmp_path: Path) -> None:
+    """Folders have spaces in their names."""
+    place = tmp_path / "Käfig 2"
+    shutil.copytree(steady, place)
+    for line in ('up = "+z"', ""):
+        file = place / "capture.toml"
+        file.write_text((steady / "capture.toml").read_text().replace('up = "+z"', line))
+        said = inspect_capture(load_capture(place), InspectOptions(instants=5, lag=0)).next
+        assert shlex.split(said[said.index("mouselift") :])[2] == str(place)
 
 
 def test_impossible_options() -> None:

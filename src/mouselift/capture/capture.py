@@ -18,6 +18,7 @@ from mouselift.capture.timeline import Runs
 from mouselift.errors import CaptureError
 from mouselift.foreign import first_few, repeated
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.level_cameras import level_up
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo, probe
 
@@ -27,6 +28,7 @@ _SHARED = 0.5  # of a camera's image numbers are another camera's: less is no tr
 _SPREAD = 1e5  # numbers for each image: more are steps of micro- or nanoseconds
 _SHORTEST = 0.05  # focal length / side: a fisheye lens that sees all round has 0.16 (side = 2 pi f)
 _LONGEST = 200.0  # a field of view of 0.3 degrees
+_ON_AXIS = float(np.cos(np.radians(3.0)))  # as level as cameras are that count as level (geometry.level_cameras)
 _FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
@@ -79,7 +81,8 @@ class Capture:
             raise CaptureError(
                 f"{self.path}: up: this needs to know which way is up, and neither capture.toml nor the rig "
                 f"({self.rig_format}) says it, and it is not guessed: {self.how_to_set_up()}. Where there are masks, "
-                f"`mouselift inspect {shlex.quote(str(self.path.parent))}` fits one to the subject's path"
+                f"`mouselift inspect {shlex.quote(str(self.path.parent))}` fits one to the subject's path, if that "
+                "goes far enough both ways"
             )
         return self.up
 
@@ -87,10 +90,24 @@ class Capture:
         """What to write where the file does not say which way is up; fitted: the direction to write, where one fits."""
         if fitted is not None:
             return f"write up = {[round(float(v), 3) for v in fitted]} at the head of {self.path}, if that is up"
+        level = level_up([camera.camera for camera in self.cameras])
+        if level is not None:
+            return (
+                f"write up = {_direction(level)} at the head of {self.path}, if the cameras were mounted upright, "
+                "not rolled: their images are level about it"
+            )
         return (
             f"write up = ... at the head of {self.path}: the axis of the rig's world with its sign "
             '(up = "+z", for one) or a vector (up = [0.0, -0.8, 0.6])'
         )
+
+
+def _direction(up: Vector3) -> str:
+    """As capture.toml takes it: an axis where it is one, else a vector."""
+    axis = int(np.abs(up).argmax())
+    if abs(up[axis]) >= _ON_AXIS:
+        return f'"{"+" if up[axis] > 0 else "-"}{"xyz"[axis]}"'
+    return str([round(float(v), 3) for v in up])
 
 
 def load_capture(path: Path, *, new_masks: bool = False) -> Capture:

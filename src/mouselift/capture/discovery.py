@@ -32,6 +32,8 @@ from mouselift.media.images import ImageFolder
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video_index import VideoInfo
 
+TO_DECIDE = "TO DECIDE"  # marks what only the user can say
+
 
 @dataclass(frozen=True)
 class Discovery:
@@ -258,7 +260,7 @@ def _mask_values(entries: Sequence[CameraEntry]) -> Iterator[str]:
                 how = f"{masks.words}; " if isinstance(masks, MaskStack) else ""
                 words = f"Values of the masks: {how}{look_at_masks(str(entry.mask), masks).words}"
             except MaskError as error:
-                words = f"TO DECIDE: {error}"
+                words = f"{TO_DECIDE}: {error}"
             said.setdefault(words, []).append(entry.name)
     for words, names in said.items():
         yield words if len(names) == len(entries) else f"{', '.join(names)}: {words}"
@@ -269,7 +271,7 @@ def _described(name: str, media: VideoInfo | ImageFolder, folder: Path) -> str:
     if isinstance(media, VideoInfo):
         which = f"; the first of {media.streams} videos in it" if media.streams > 1 else ""
         return f"{name}: {shown}, {size}, {media.frames} frames{which}"
-    return f"{name}: images in {shown}, {size}"
+    return f"{name}: {len(media.numbers)} images in {shown}, {size}"
 
 
 def _dataset(folder: Path) -> Discovery:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ _CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*"
 _SESSIONS = ("label3d", "sleap")  # files of labels that hold the cameras too
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
 _SHOWN = 12  # calibrations that a message lists
+_LOOKED_AT = 200  # folders in which a message looks for them: a project may hold thousands
 
 
 @dataclass(frozen=True)
@@ -48,16 +50,33 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
         if params:
             others = tuple(one for one in found if one not in params)
             return FoundRig(*params[0], above=place != folder, others=others)
-    children = _folders_in(folder)
-    sessions = [*children, *(below for child in children for below in _folders_in(child))]
-    below = dict.fromkeys(relative(path, folder) for place in sessions for _, path in _rigs_at(place, project))
-    hint = f"; further below there are {', '.join(list(below)[:_SHOWN])}: run init on one session" if below else ""
+    hint = _elsewhere(folder, project)
     raise CaptureError(
         f"{folder}: no calibration recognised{hint}. Expected one of: calibration/hires_cam1_params.mat ... or "
         "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), "
         f"sparse/0 (COLMAP), transforms.json (nerfstudio) or another of docs/reference/rig-formats.md, or a "
         f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
     )
+
+
+def _elsewhere(folder: Path, project: AniposeProject | None) -> str:
+    """Where calibrations lie that are not taken unasked: two folders down, or beside the recording in its project."""
+    below = _rigs_below(folder, folder, project)
+    if below:
+        return (
+            f"; further below there are {', '.join(below)}: run init on the folder of one recording, with --rig PATH "
+            "where its calibration lies neither in it nor in a folder above it"
+        )
+    beside = dict.fromkeys(rig for place in _above(folder) for rig in _rigs_below(place, folder, project))
+    return f"; beside it there are {', '.join(list(beside)[:_SHOWN])}: name it with --rig" if beside else ""
+
+
+def _rigs_below(place: Path, folder: Path, project: AniposeProject | None) -> list[str]:
+    """As seen from `folder`."""
+    children = _folders_in(place)
+    places = [*children, *(below for child in children for below in _folders_in(child))][:_LOOKED_AT]
+    rigs = dict.fromkeys(path for one in places for _, path in _rigs_at(one, project))
+    return [shlex.quote(relative(path, folder)) for path in rigs][:_SHOWN]
 
 
 def relative(path: Path, folder: Path) -> str:
@@ -76,6 +95,8 @@ def _above(folder: Path) -> Iterator[Path]:
 
 
 def _folders_in(place: Path) -> list[Path]:
+    if not os.access(place, os.R_OK | os.X_OK):
+        return []
     with os.scandir(place) as entries:  # a folder of many images costs no look at each of them
         return sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 

@@ -54,7 +54,7 @@ class Init:
     def run(self) -> int:
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import changed_keys, write_capture_toml
-        from mouselift.capture.discovery import discover
+        from mouselift.capture.discovery import TO_DECIDE, discover
         from mouselift.dataset.collection import CAPTURE_FILE
         from mouselift.foreign import first_few
 
@@ -75,7 +75,8 @@ class Init:
         changed = [] if kept is None else changed_keys(kept, target)
         capture = load_capture(target)
         missing = [camera.name for camera in capture.cameras if camera.mask is None]
-        open_ = None if any("TO DECIDE" in line for line in found.found) else _what_is_open(capture)
+        asked = [line for line in found.found if TO_DECIDE in line]
+        open_ = "\n".join(asked) if asked else _what_is_open(capture)
         if self.json:
             emit_json(
                 {
@@ -105,8 +106,8 @@ class Init:
         if kept is not None:
             had = f"; it had, or had otherwise: {first_few(changed, _TOLD)}" if changed else ""
             say(f"The former file is kept as {kept.name}{had}")
-        if open_ is not None:
-            say(bold("TO DECIDE"), f": {open_}")
+        if open_ is not None and not asked:
+            say(bold(TO_DECIDE), f": {open_}")
         place = target.parent
         if capture.dataset is not None:
             given = shlex.quote(str(self.folder))
@@ -114,8 +115,11 @@ class Init:
             say(f"Or: mouselift prepare {shlex.quote(str(place))} OUT    (to frame its samples anew)")
             return EXIT_OK
         word = "Next"
+        if open_ is not None:
+            say(f"Next: settle what is {TO_DECIDE} above")
+            word = "Then"
         if capture.up is None:
-            say(f"Next: {capture.how_to_set_up()}")
+            say(f"{word}: {capture.how_to_set_up()}")
             word = "Then"
         if missing:
             say(f"{word}: mouselift mask {shlex.quote(str(place))}    (no masks for {', '.join(missing)})")

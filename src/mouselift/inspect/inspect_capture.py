@@ -307,12 +307,14 @@ def _recorded(capture: Capture, source: CaptureSource | DatasetSource) -> list[R
 
 
 def _next(capture: Capture, source: CaptureSource | DatasetSource, path: PathFacts | None, failed: bool) -> str:
-    folder, masked = capture.path.parent, masked_frames(source)
+    folder, masked = shlex.quote(str(capture.path.parent)), masked_frames(source)
     flags = mask_flags(masked, source.frames)  # of masks at every n-th frame
     prepare = f"mouselift prepare {folder} OUT{f' {flags}' if flags else ''}"
     if capture.up is None and not failed:
         then = prepare if masked else f"mouselift mask {folder}"
-        return f"Next: {capture.how_to_set_up(None if path is None else path.normal)}. Then: {then}"
+        line = path is not None and path.normal is None
+        why = " (the subject's path tells it only where it goes half its length and more both ways)" if line else ""
+        return f"Next: {capture.how_to_set_up(None if path is None else path.normal)}{why}. Then: {then}"
     if not masked:
         return (
             f"No masks, so lag, agreement and the subject's path could not be measured. Next: mouselift mask {folder} "
