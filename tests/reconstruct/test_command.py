@@ -157,6 +157,20 @@ def test_whole_samples_are_skipped_and_broken_ones_made_again(
     assert calls[4:] == ["sample_2"]
 
 
+def test_some_samples_first_then_the_rest(
+    make_sample: Callable[..., Path], tmp_path: Path, quick: list[object]
+) -> None:
+    for k in range(4):
+        make_sample(tmp_path / f"data/sample_{k}")
+    out = tmp_path / "out"
+    run(tmp_path / "data", out, *quick, "--samples", 2)
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == ["sample_0", "sample_3"]
+    before = (out / "sample_3/metrics.json").stat().st_mtime_ns
+    run(tmp_path / "data", out, *quick)
+    assert sorted(path.name for path in out.iterdir() if path.is_dir()) == [f"sample_{k}" for k in range(4)]
+    assert (out / "sample_3/metrics.json").stat().st_mtime_ns == before
+
+
 def test_runs_are_not_mixed(
     make_sample: Callable[..., Path], sample: Path, tmp_path: Path, quick: list[object]
 ) -> None:

@@ -22,13 +22,14 @@ from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.lora import LoRAConfig
 from mouselift.run_lock import LOCK
 from mouselift.train import loop
-from mouselift.train.config import TrainConfig
+from mouselift.train.config import TrainConfig, box, tiny_cpu
 from mouselift.train.gradients import BatchLosses
 from mouselift.train.log import read_log
 from mouselift.train.loop import train_model
 from mouselift.train.optimiser import Optimiser
 from mouselift.train.options import TrainOptions
 from mouselift.train.state import load_state
+from mouselift.train.views import with_views
 
 Make = Callable[..., TrainConfig]
 
@@ -263,6 +264,20 @@ def test_an_unfinished_dataset_is_said_to_be_one(
     (own / "dataset.json").write_text('{"complete": false}')
     train_model(config(updates=1), own, tmp_path / "run", checked=False)
     assert "the preparation was not finished" in caplog.text
+
+
+def test_a_range_of_inputs_fits_rigs_of_fewer_cameras() -> None:
+    """Recipe `box`: three to six views in. One view is held out where four or more are there, as always."""
+    names = ("a", "b", "c", "d", "e", "f", "g")
+    for count, inputs, held in ((3, 3, "none"), (4, 3, "d"), (5, 4, "e"), (6, 5, "f"), (7, 6, "g")):
+        taken = with_views(box(), names[:count])
+        assert (taken.inputs, taken.hold_out) == (inputs, (held,)), count
+    assert with_views(replace(box(), hold_out=("none",)), names[:4]).inputs == 4
+    assert with_views(replace(box(), hold_out=("a", "c")), names[:5]).inputs == 3
+    with pytest.raises(DatasetError, match=r"expected 3 views of which 3 go in; the sample has 2.*Let fewer go in"):
+        with_views(box(), names[:2])
+    with pytest.raises(DatasetError, match="expected 4 views"):  # no range: what is asked for, or nothing
+        with_views(tiny_cpu(), names[:3])
 
 
 def test_what_does_not_fit_is_refused_by_name(config: Make, dataset: Path, tmp_path: Path) -> None:

@@ -97,7 +97,8 @@ class ViewChoice:
         if max(total, count) > len(order) or count > total:
             raise DatasetError(
                 f"expected {max(total, count)} views of which {count} go in; the sample has {len(order)} that are not "
-                f"held out: {', '.join(names[place] for place in open_views)}"
+                f"held out: {', '.join(names[place] for place in open_views)}. Let fewer go in (`inputs`), or "
+                "hold none out"
             )
         shown = [names.index(name) for name in self.held_out] if self.show_held_out else []
         wanted = [names.index(name) for name in compared] + shown

@@ -114,6 +114,8 @@ class ReconstructOptions(Ranged):
     """Views that go in, by name; the others are held out and scored apart. All by default."""
     size: OptionalSide = None
     """Pixels a side, to which images are resized with their cameras; 256 is a tenth of the work of 512."""
+    samples: OptionalCount = None
+    """At most this many samples, spread over those given; the rest is made when the command is given without it."""
     filter: FilterName = "none"
     """Which Gaussians to leave out. The facelift ones are the release's and made for human heads."""
     colour_bytes: bool = False

@@ -52,6 +52,7 @@ from mouselift.reconstruct.write import SHEET_QUALITY, Page, sheet, write_made
 from mouselift.render.backends import renderer_for
 from mouselift.render.base import Colour
 from mouselift.run_folder import RunFolder
+from mouselift.sampling import evenly_spaced
 
 Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs
 
@@ -122,7 +123,8 @@ def reconstruct_samples(
     runs_on, network = processes_for(source, workers, engine), network_of(source)
     identity = {**source.identity, "options": options.identity, "mouselift": __version__}
     store = RunFolder(out, identity, description=RECONSTRUCTION, record=SampleRecord, verb="reconstruct")
-    todo = folders if alone else _unfinished(store, folders)
+    wanted = evenly_spaced(folders, options.samples or len(folders))
+    todo = wanted if alone else _unfinished(store, wanted)
     plan = make_plan(todo, options.rule, options.size)
     if todo:
         announce(plan, estimate(network.engine, plan) if network else None)
@@ -159,7 +161,7 @@ def reconstruct_samples(
         ordered = [known[name] for name in sorted(known)]
         store.finish(ordered, {}, {"samples": len(ordered)})
         store.write(METRICS_CSV, metrics_csv(ordered))
-    return Reconstructed([known[folder.name] for folder in folders], len(todo))
+    return Reconstructed([known[folder.name] for folder in wanted], len(todo))
 
 
 def evaluate_reconstruction(

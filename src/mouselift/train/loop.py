@@ -41,7 +41,7 @@ from mouselift.train.samples import batches_from
 from mouselift.train.state import RunState, load_state, save_state, save_weights
 from mouselift.train.trackers import Tracker, trackers
 from mouselift.train.validate import validate
-from mouselift.train.views import held_out, training_views, validation_views
+from mouselift.train.views import training_views, validation_views, with_views
 
 LOG = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def train_model(
         progress = progress if ranks.first else silent
         device = ranks.device(config.device)
         train, val = ranks.from_first(lambda: split(dataset))
-        config = replace(config, hold_out=ranks.from_first(lambda: held_out(config, train.facts(0).views)))
+        config = ranks.from_first(lambda: with_views(config, train.facts(0).views))
         same = ranks.from_first(lambda: identity(config, train, val, ranks.count))
         folder = RunFolder(out, same, description=DESCRIPTION, record=LogLine, verb="train")
         with folder.locked() if ranks.first else nullcontext():

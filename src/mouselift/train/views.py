@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,6 +11,20 @@ import numpy as np
 from mouselift.data.dataset import ViewChoice
 from mouselift.reconstruct.options import MIN_VIEWS, NONE
 from mouselift.train.config import TrainConfig
+
+LOG = logging.getLogger(__name__)
+
+
+def with_views(config: TrainConfig, names: Sequence[str]) -> TrainConfig:
+    """With the held-out views by name, and no more inputs than samples have beside them (`names`, the first sample's),
+    where the config takes a range of numbers of inputs. DatasetError as `held_out`."""
+    if config.fewest_inputs is not None and not config.input_views:
+        kept = len(_named(config)) if config.hold_out else int(len(names) >= MIN_VIEWS)
+        inputs = max(config.fewest_inputs, min(config.inputs, len(names) - kept))
+        if inputs < config.inputs:
+            LOG.warning("samples have %d views: at most %d go in, not %d", len(names), inputs, config.inputs)
+            config = replace(config, inputs=inputs)
+    return replace(config, hold_out=held_out(config, names))
 
 
 def held_out(config: TrainConfig, names: Sequence[str]) -> tuple[str, ...]:
