@@ -329,6 +329,8 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
     cameras = problem[0][0]
     left_out = sorted((f for f in found if f.candidate.code in _LEFT_OUT), key=lambda f: f.residual.loss)
     blamed = [f.candidate.views[0] for f in left_out[:_BLAMED]]
+    if _copy_explains(left_out[0], problem, possible):
+        return []
     simple = [*fitted.all_views_alike(cameras), *fitted.moved_centres(cameras), *fitted.each_scale(cameras)]
     for view in blamed[:2]:
         simple += [*fitted.one_view(len(cameras), view), *fitted.moved_centre(len(cameras), view)]
@@ -338,6 +340,15 @@ def _searched(problem: Problem, found: Sequence[Fit], possible: int) -> list[Fit
         rest = [*fitted.two_views(cameras, blamed), *fitted.each_view(cameras)]
         fine += _refined(fits(rest, problem, possible, quick=True), problem, possible)
     return fine
+
+
+def _copy_explains(left_out: Fit, problem: Problem, possible: int) -> bool:
+    """Whether a view's pose is a copy, all others agree, and no value of its own comes near: no other cause does."""
+    if left_out.candidate.code != "calibration-copied" or not left_out.rms_px <= _EXPLAINED_PX:
+        return False
+    views, (view,) = len(problem[0][0]), left_out.candidate.views
+    own = fits([*fitted.one_view(views, view), *fitted.moved_centre(views, view)], problem, possible, quick=True)
+    return min(f.rms_px for f in own) > _NEAR * _EXPLAINED_PX
 
 
 def _refined(coarse: Sequence[Fit], problem: Problem, possible: int) -> list[Fit]:

@@ -14,7 +14,7 @@ from mouselift.diagnosis.independence import measurements, shared_errors
 from mouselift.diagnosis.least_squares import NOISE_PX, Solution
 from mouselift.diagnosis.search import Problem, search
 from mouselift.geometry.camera_arrays import AT_ONCE, CameraArrays, ConvexOutlines, middle_rays, sampson_residuals
-from mouselift.geometry.triangulation import meeting_point
+from mouselift.geometry.triangulation import meeting_points
 
 _MISSING_PX = 4.0  # a missing row counts as a residual of this size
 _LIMIT_PX = 60.0  # larger residuals count as this
@@ -206,9 +206,9 @@ def fit_residuals(tried: Sequence[Sequence[CameraArrays]], outlines: Sequence[Co
             r, corners = sampson_residuals(CameraArrays.joined(cameras), outline)
             clipped = ~corners.usable & cut[corners.pair % len(outline), corners.at].any(axis=1)
             sizes = (len(cameras), -1)
-            for n, (own, lost) in enumerate(zip(r.reshape(sizes), clipped.reshape(sizes), strict=True)):
-                own = own if in_front(cameras[n], outline) else np.full_like(own, np.nan)
-                found[first + n].append((own, int(lost.sum())))
+            r = np.where(all_in_front(cameras, outline)[:, None], r.reshape(sizes), np.nan)
+            for n, (own, lost) in enumerate(zip(r, clipped.reshape(sizes).sum(axis=1), strict=True)):
+                found[first + n].append((own, int(lost)))
     return [_summed(each, parts, outlines) for each, parts in zip(tried, found, strict=True)]
 
 
@@ -233,12 +233,15 @@ def _robust(r: np.ndarray | float) -> np.ndarray | np.float64:
 
 def in_front(cameras: CameraArrays, outlines: ConvexOutlines) -> bool:
     """Whether the point where the silhouettes' rays meet lies in front of every camera that sees it."""
+    return bool(all_in_front([cameras], outlines)[0])
+
+
+def all_in_front(sets: Sequence[CameraArrays], outlines: ConvexOutlines) -> Bool[Array, " b"]:
+    """`in_front` of several sets of cameras."""
     seen = np.flatnonzero(outlines.seen)
     if len(seen) < 2:
-        return False
-    d = middle_rays(cameras, outlines)[seen]
-    try:
-        point = meeting_point(cameras.centre[seen], d)
-    except ValueError:  # parallel rays
-        return False
-    return bool((((point - cameras.centre[seen]) * d).sum(axis=1) > 0).all())
+        return np.zeros(len(sets), dtype=bool)
+    cameras, shape = CameraArrays.joined(sets), (len(sets), len(outlines), 3)
+    d, centre = (part.reshape(shape)[:, seen] for part in (middle_rays(cameras, outlines), cameras.centre))
+    points, known = meeting_points(centre, d)
+    return known & (((points[:, None] - centre) * d).sum(axis=2) > 0).all(axis=1)

@@ -22,6 +22,7 @@ from mouselift.diagnosis.search import ROBUST_PX, Problem
 from mouselift.geometry.camera_arrays import CameraArrays, ConvexOutlines, linearised
 
 _K1_SIGMA = 0.3  # prior: cameras of the rigs in docs/reference/rig-formats.md have -0.35 to 0.05
+_WAY_DECREASE = 1e-3  # relative decrease of the cost that ends the first fit, from which the robust one begins
 _NEWTON_STEPS = 8  # from r = r_d, |k1| r^2 below 0.2: converged to 1e-12 after five
 
 
@@ -52,7 +53,7 @@ def _fit(problem: Problem, possible: int, shared: bool) -> Fit:
     spread = np.ones((views, 1)) if shared else np.eye(views)
     count = spread.shape[1]
     evaluate, prior = partial(_evaluate, problem, spread), np.full(count, (NOISE_PX / _K1_SIGMA) ** 2)
-    found = minimise(evaluate, np.zeros(count), prior, np.zeros(count))
+    found = minimise(evaluate, np.zeros(count), prior, np.zeros(count), least_decrease=_WAY_DECREASE)
     found = minimise(evaluate, found.x, prior, np.zeros(count), ROBUST_PX)
     ideal = [undistorted(cameras, outlines, spread @ found.x)[0] for cameras, outlines in problem]
     corrected = tuple(cameras for cameras, _ in problem)

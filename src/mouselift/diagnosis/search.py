@@ -19,6 +19,11 @@ _GRADUAL_PX = (8.0, 2.0, ROBUST_PX)  # scales of the robust loss, from coarse to
 _PLAIN_PX = (np.inf, ROBUST_PX)
 _FAR = (-0.7, -0.525, -0.35, -0.175, 0.175, 0.35, 0.525, 0.7)  # of a single value: a factor of two each way
 _QUICK_STEPS, _QUICK_DECREASE = 15, 1e-2
+# Relative decrease of the cost that ends a step on the way (a scale that another follows), and a search before it is
+# known whether it leads anywhere; the best ones are then finished to `LEAST_DECREASE`.
+_WAY_DECREASE, _SEARCH_DECREASE = 1e-3, 1e-4
+_FINISHED = 2.0  # times the least residual of all candidates, up to which a search is finished
+_SAME_COST, _SAME_VALUES = 1e-2, 0.02  # relative; share of the prior's deviations: searches that have met
 _SEARCH_MISSING_PX = 0.5  # a missing row counts as this between starts of one candidate, in the fit's own robust loss
 
 Problem = Sequence[tuple[CameraArrays, ConvexOutlines]]  # one a sample
@@ -50,16 +55,23 @@ def search(
     if quick:
         return best
     at = open_above(_ARRIVED_PX)  # parts that masks lack, perhaps: outliers from the start
-    found = batch.descend([*at, *at], [*(best[n].x for n in at), *(zero[n] for n in at)], _GRADUAL_PX)
-    for k, n in enumerate(at):
-        best[n] = min(best[n], found[k], found[len(at) + k], key=_cost)
+    for n, found in batch.descend_gradually([*at, *at], [*(best[n].x for n in at), *(zero[n] for n in at)]):
+        best[n] = min(best[n], found, key=_cost)
+    means = zero.copy()
     for n in open_above(_PLACED_PX):
         starts = candidates[n].starts
         if starts is not None and len(applied[n]) == 1:
             guesses = starts(*applied[n][0])
-            best[n] = min(
-                [best[n], *batch.descend([n] * len(guesses), guesses, _PLAIN_PX, guesses)], key=_cost_with_missing
-            )
+            for guess, found in zip(
+                guesses, batch.descend([n] * len(guesses), guesses, _PLAIN_PX, guesses), strict=True
+            ):
+                if _cost_with_missing(found) < _cost_with_missing(best[n]):
+                    best[n], means[n] = found, guess
+    least = min((_loss_left(each) for each in best), default=0.0)
+    at = open_above(0.0) if least == 0 else [n for n in everyone if _loss_left(best[n]) <= _FINISHED**2 * least]
+    finished = batch.descend(at, [best[n].x for n in at], (ROBUST_PX,), [means[n] for n in at], least=LEAST_DECREASE)
+    for n, found in zip(at, finished, strict=True):
+        best[n] = found
     return best
 
 
@@ -113,16 +125,18 @@ class _Batch:
         scales: tuple[float, ...],
         means: Sequence[np.ndarray] | None = None,
         steps: int | None = None,
+        least: float | None = None,
     ) -> list[Solution]:
         """A search of candidate which[n] from starts[n], through the scales of the robust loss; means of the prior.
 
-        steps: at most, of each scale; 0 leaves the starts as they are.
+        steps: at most, of each scale; 0 leaves the starts as they are. least: relative decrease that ends the last one.
         """
         if not which:
             return []
         candidates, x = np.array(which), self._padded(starts)
         mean = np.zeros_like(x) if means is None else self._padded(means)
-        most, least = (_QUICK_STEPS, _QUICK_DECREASE) if self.quick else (STEPS, LEAST_DECREASE)
+        most, decrease = (_QUICK_STEPS, _QUICK_DECREASE) if self.quick else (STEPS, _SEARCH_DECREASE)
+        decrease = decrease if least is None else least
 
         def evaluate(x: np.ndarray, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             parts = [np.s_[k : k + AT_ONCE] for k in range(0, len(at), AT_ONCE)]
@@ -130,12 +144,30 @@ class _Batch:
             return np.concatenate([r for r, _ in found]), np.concatenate([J for _, J in found])
 
         found: list[Solution] = []
-        for scale in scales:
+        for number, scale in enumerate(scales, start=1):
+            enough = decrease if number == len(scales) else max(decrease, _WAY_DECREASE)
             found = minimise_many(
-                evaluate, x, self.prior[candidates], mean, scale, most if steps is None else steps, least
+                evaluate, x, self.prior[candidates], mean, scale, most if steps is None else steps, enough
             )
             x = np.array([each.x for each in found])
         return [each.first(self.sizes[n]) for n, each in zip(which, found, strict=True)]
+
+    def descend_gradually(self, which: Sequence[int], starts: Sequence[np.ndarray]) -> list[tuple[int, Solution]]:
+        """(candidate, search) through scales from coarse to fine; of searches that meet early, one goes on."""
+        coarse = self.descend(which, starts, _GRADUAL_PX[:1], least=_WAY_DECREASE)
+        kept: list[int] = []
+        for n, found in enumerate(coarse):
+            own = [coarse[k] for k in kept if which[k] == which[n]]
+            if not any(self._met(which[n], found, other) for other in own):
+                kept.append(n)
+        fine = self.descend([which[k] for k in kept], [coarse[k].x for k in kept], _GRADUAL_PX[1:])
+        return [(which[k], found) for k, found in zip(kept, fine, strict=True)]
+
+    def _met(self, candidate: int, a: Solution, b: Solution) -> bool:
+        """Whether two searches of one candidate are at one place."""
+        deviations = NOISE_PX / np.sqrt(self.prior[candidate, : self.sizes[candidate]])
+        near = bool((np.abs(a.x - b.x) <= _SAME_VALUES * deviations).all())
+        return near and abs(a.cost - b.cost) <= _SAME_COST * max(a.cost, b.cost)
 
     def _padded(self, values: Sequence[np.ndarray]) -> Float64[Array, "n k"]:
         out = np.zeros((len(values), self.prior.shape[1]))

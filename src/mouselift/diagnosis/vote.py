@@ -15,7 +15,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.fit import in_front, undo
+from mouselift.diagnosis.fit import all_in_front, undo
 from mouselift.diagnosis.fitted import each_scale, each_view
 from mouselift.diagnosis.readings import copies, readings
 from mouselift.diagnosis.search import Problem
@@ -154,7 +154,7 @@ def _planes(sets: Sequence[CameraArrays], outlines: ConvexOutlines) -> tuple[Flo
     """
     r, corners = sampson_residuals(CameraArrays.joined(sets), outlines)
     r = np.abs(r).reshape(len(sets), -1)
-    r[[not in_front(cameras, outlines) for cameras in sets]] = np.nan
+    r[~all_in_front(sets, outlines)] = np.nan
     return r, corners.pair[: r.shape[1]]
 
 

@@ -164,10 +164,10 @@ def _to_world(cameras: CameraArrays) -> Float64[Array, "c 3 3"]:
     return out
 
 
-def middle_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "v 3"]:
-    """Unit rays in the world towards the middle of each outline's corners."""
+def middle_rays(cameras: CameraArrays, outlines: ConvexOutlines) -> Float64[Array, "c 3"]:
+    """Unit rays in the world towards the middle of each outline's corners; cameras: of one set, or of several."""
     middle = np.concatenate([outlines.points.mean(axis=1), np.ones((len(outlines), 1))], axis=1)
-    d = (_to_world(cameras) @ middle[:, :, None])[:, :, 0]
+    d = (_to_world(cameras).reshape(-1, len(outlines), 3, 3) @ middle[:, :, None]).reshape(-1, 3)
     return d / np.linalg.norm(d, axis=1, keepdims=True)
 
 
@@ -191,8 +191,9 @@ def _tangent_corners(cameras: CameraArrays, outlines: ConvexOutlines, world: Flo
     along = np.stack([u, v], axis=1)[of_view // 2].reshape(len(cameras), -1, 3) @ unit
     along = along.reshape(pairs.size, 2, -1)
     at, ahead = np.empty((pairs.size, 2), dtype=np.int64), np.empty(pairs.size, dtype=bool)
-    at[of_view.ravel()] = extreme_corners(along.swapaxes(1, 2))
-    ahead[of_view.ravel()] = (along[:, 0] > _LEAST_AHEAD).all(axis=1)
+    nearest = along[:, 0].min(axis=1)
+    at[of_view.ravel()] = extreme_corners(along.swapaxes(1, 2), nearest)
+    ahead[of_view.ravel()] = nearest > _LEAST_AHEAD
     at, ahead = at.reshape(-1, 2, 2).swapaxes(1, 2), ahead.reshape(-1, 2).all(axis=1)  # [pair, side, view], [pair]
     usable = (apart & ahead & outlines.seen[pairs % views].all(axis=1))[:, None]
     usable = usable & ~outlines.uninformative[pairs[:, None] % views, at].any(axis=2)

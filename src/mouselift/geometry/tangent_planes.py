@@ -172,12 +172,15 @@ def _lengths(vectors: Float64[Array, "n 3"]) -> Float64[Array, "n 1"]:
     return np.sqrt((vectors * vectors).sum(axis=1, keepdims=True))
 
 
-def extreme_corners(along: Float64[Array, "q k 2"]) -> Int64[Array, "q 2"]:
-    """Corners of the smallest and the largest plane angle; along: (ray . u, ray . v)."""
+def extreme_corners(along: Float64[Array, "q k 2"], nearest: Float64[Array, " q"] | None = None) -> Int64[Array, "q 2"]:
+    """Corners of the smallest and the largest plane angle; along: (ray . u, ray . v).
+
+    nearest: the least ray . u, where it is known already.
+    """
     x, y = along[..., 0], along[..., 1]
     with np.errstate(divide="ignore", invalid="ignore"):
         order = y / x  # rises with the angle where all rays are on u's side; 4 times as fast as the angle
-    behind = ~(x > 0).all(axis=1)
+    behind = ~((x.min(axis=1) if nearest is None else nearest) > 0)
     if behind.any():
         order[behind] = np.arctan2(y[behind], x[behind])
     return np.stack([order.argmin(axis=1), order.argmax(axis=1)], axis=1)

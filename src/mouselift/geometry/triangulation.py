@@ -36,6 +36,19 @@ def meeting_point(origins: Points3, directions: Points3) -> Vector3:
     return np.linalg.solve(A, np.einsum("nij,nj->i", across, origins))
 
 
+def meeting_points(
+    origins: Float64[Array, "b n 3"], directions: Float64[Array, "b n 3"]
+) -> tuple[Float64[Array, "b 3"], Bool[Array, " b"]]:
+    """(`meeting_point` of several sets of rays, whether each set determines one); 0 where it does not."""
+    across = np.eye(3) - directions[..., :, None] * directions[..., None, :]
+    A = across.sum(axis=1)
+    known = np.linalg.cond(A) <= _MAX_CONDITION
+    points = np.zeros((len(A), 3))
+    b = np.einsum("bnij,bnj->bi", across, origins)
+    points[known] = np.linalg.solve(A[known], b[known][..., None])[..., 0]
+    return points, np.asarray(known)
+
+
 def ray_distances(point: Vector3, origins: Points3, directions: Points3) -> Float64[Array, " n"]:
     """Distance from a point to each ray (as a line); directions of unit length."""
     return np.linalg.norm(np.cross(point - origins, directions), axis=1)
