@@ -12,11 +12,12 @@ import faults
 from faults import FAULTS
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis import explain
+from mouselift.diagnosis import explain, fitted
 from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose, few_views
 from mouselift.diagnosis.fit import fits, lowest, ranked
 from mouselift.diagnosis.readings import readings
+from mouselift.diagnosis.search import _Batch
 from mouselift.errors import DatasetError
 from mouselift.geometry.camera_arrays import CameraArrays
 
@@ -233,6 +234,29 @@ def test_of_many_views_another_order_of_all_is_seen(
         assert cause is not None
         assert cause.code == "views-out-of-order"
         assert cause.sentence.startswith("5 of 6 views looked at: ")
+
+
+def test_a_copied_pose_that_explains_everything_ends_the_search(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copied = faults.copied_calibration(exact_postures[0], np.random.default_rng(0), pair=(2, 4)).sample
+
+    def refused(*_: object) -> None:
+        raise AssertionError("fitted")
+
+    monkeypatch.setattr(explain, "lens_fits", refused)
+    cause = diagnose(copied).cause
+    assert cause is not None
+    assert (cause.code, cause.views) == ("calibration-copied", (copied.names[2],))
+
+
+def test_searches_of_one_candidate_that_meet_go_on_as_one(exact_postures: tuple[Sample, ...]) -> None:
+    sample = faults.wrong_intrinsics_all(exact_postures[0], np.random.default_rng(0), scale=1.2).sample
+    problem, candidate = [explain.problem_of(sample)], next(fitted.all_views_alike(explain.problem_of(sample)[0]))
+    batch = _Batch.of([candidate], [problem], [np.array([0.5])], quick=False)
+    found = batch.descend_gradually([0, 0], [np.array([0.15]), np.array([0.2])])
+    assert len(found) == 1
+    assert found[0][1].x[0] == pytest.approx(np.log(1.2), abs=0.01)
 
 
 def test_scores_are_bounded_before_they_are_counted(exact_postures: tuple[Sample, ...]) -> None:

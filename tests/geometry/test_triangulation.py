@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.triangulation import meeting_point, ray_distances, triangulate
+from mouselift.geometry.triangulation import meeting_point, meeting_points, ray_distances, triangulate
 
 X = np.array([[12.0, -7.0, 5.0]])
 
@@ -135,3 +135,14 @@ def test_a_pixel_that_is_nan_is_refused(ring: Callable[..., list[Camera]]) -> No
 def test_meeting_point_of_axes() -> None:
     origins = np.array([[5.0, 1.0, 2.0], [1.0, -5.0, 2.0], [1.0, 1.0, 9.0]])
     np.testing.assert_allclose(meeting_point(origins, np.eye(3)), [1.0, 1.0, 2.0], atol=1e-12)
+
+
+def test_several_sets_of_rays_meet_as_each_alone() -> None:
+    rng = np.random.default_rng(5)
+    origins, directions = rng.normal(size=(2, 4, 6, 3))
+    directions /= np.linalg.norm(directions, axis=2, keepdims=True)
+    directions[2] = directions[2, 0]  # parallel: no point
+    points, known = meeting_points(origins, directions)
+    assert known.tolist() == [True, True, False, True]
+    for k in np.flatnonzero(known):
+        np.testing.assert_allclose(points[k], meeting_point(origins[k], directions[k]), rtol=0, atol=1e-12)
