@@ -129,6 +129,10 @@ def test_a_sample_with_right_cameras_has_rough_masks(rough: list) -> None:
     after = settled(report, together)
     assert after.verdict == "pass"
     assert [(f.code, f.severity) for f in after.findings] == [("masks-rough", "warning")]
+    uncovered = Finding.of("coverage", "s: the hull covers 97 % of a silhouette", sample="s", severity="error")
+    carved = settled(replace_findings(report, [blamed, uncovered]), together)
+    assert carved.verdict == "pass"  # `--hull` looks at the same masks, and says no more of the cameras
+    assert [(f.code, f.severity) for f in carved.findings] == [("masks-rough", "warning"), ("coverage", "warning")]
     broken = replace_findings(report, [blamed, Finding.of("bad-file", "cannot be read", sample="s")])
     assert settled(broken, together).verdict == "fail"  # what is wrong besides stays wrong
 

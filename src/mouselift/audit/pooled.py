@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import msgspec
 import numpy as np
 
@@ -119,6 +121,8 @@ def settled(report: SampleReport, together: PooledTangency) -> SampleReport:
             finding = Finding.of(
                 "masks-rough", text, sample=report.id, frame=report.frame, value=report.numbers["tangency_px"]
             )
+        elif finding.code == "coverage":  # the hull is that of the same masks
+            finding = replace(finding, severity="warning")
         if finding.code != "tangency-unknown":
             findings.append(finding)
     return msgspec.structs.replace(report, findings=findings, verdict=verdict(findings, compared=1.0))
