@@ -179,3 +179,54 @@ def test_a_sample_that_a_sentence_names_stays_in_it(
     assert Audit(copy, workers=1).run() == 1
     said = " ".join(capsys.readouterr().out.split())
     assert "1 samples are in both data_train.txt and data_val.txt, the first: sample_000000" in said
+
+
+# As anipose writes it, as far as it is recognised; a hint does not read it.
+CALIBRATED = '[cam_0]\nname = "A"\nmatrix = []\nrotation = []\ntranslation = []\n'
+
+
+def _videos(folder: Path, *cameras: str) -> Path:
+    """Named as a rig's cameras; a hint does not open them."""
+    folder.mkdir(parents=True)
+    for camera in cameras:
+        (folder / f"{camera}.mp4").touch()
+    return folder
+
+
+def _advised(folder: Path) -> list[str]:
+    with pytest.raises(DatasetError) as caught:
+        Audit(folder).run()
+    return re.findall(r"`(mouselift [^`]*)`", str(caught.value))
+
+
+@pytest.mark.parametrize("at", [".", "calibration", "calib"])
+@pytest.mark.parametrize("videos", ["videos", "videos/A", "session/videos-raw", "calibration"])
+def test_a_folder_inside_a_recording_leads_to_the_recording(at: str, videos: str, tmp_path: Path) -> None:
+    rec = tmp_path / "a recording"
+    (rec / at).mkdir(parents=True)
+    (rec / at / "calibration.toml").write_text(CALIBRATED)
+    inside = rec / videos
+    _videos(inside / "board" if inside.exists() else inside, "A", "B")
+    assert _advised(inside) == [f"mouselift init '{rec}'"]
+    (rec / "capture.toml").touch()
+    assert _advised(inside) == [f"mouselift prepare '{rec}' OUT", f"mouselift inspect '{rec}'"]
+    assert _advised(_videos(rec / "figures")) == []  # empty
+
+
+def test_of_several_recordings_with_one_calibration_both_readings_are_given(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "calibration.toml").write_text(CALIBRATED)
+    one, _ = (_videos(tmp_path / "project" / name / "videos-raw", "A", "B") for name in ("mouse1", "mouse2"))
+    assert _advised(one) == [f"mouselift init {tmp_path / 'project'}", f"mouselift init {one.parent}"]
+
+
+def test_a_folder_of_videos_without_a_calibration_is_named_itself(tmp_path: Path) -> None:
+    assert _advised(_videos(tmp_path / "videos", "A", "B")) == [f"mouselift init {tmp_path / 'videos'}"]
+
+
+def test_masks_that_lie_elsewhere_are_no_part_of_the_folder_above(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "masks.json").touch()
+    assert _advised(tmp_path / "masks") == ["mouselift prepare CAPTURE OUT"]
+    (tmp_path / "capture.toml").touch()
+    assert _advised(tmp_path / "masks") == [f"mouselift prepare {tmp_path} OUT"]

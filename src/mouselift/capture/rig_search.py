@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mouselift.atomic import matching, visible
 from mouselift.calibration.anipose_project import AniposeProject
-from mouselift.calibration.registry import rig_at, rigs_in
+from mouselift.calibration.places import above, rigs_at
+from mouselift.calibration.registry import rig_at
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CaptureError
 
-_CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*", "sparse", "sparse/*")
 _SESSIONS = ("label3d", "sleap")  # files of labels that hold the cameras too
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
 _SHOWN = 12  # calibrations that a message lists
@@ -41,7 +39,7 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
         rig_format, path = rig_at(asked)
         others = [one for one in _rigs_at(folder, project) if one[1].resolve() != path.resolve()]
         return FoundRig(rig_format, path, others=tuple(others))
-    for place in [folder, *_above(folder)]:
+    for place in [folder, *above(folder, _ABOVE)]:
         found = _rigs_at(place, project)
         params = [one for one in found if not _is_copy(one, found)]
         if len(params) > 1:
@@ -67,7 +65,7 @@ def _elsewhere(folder: Path, project: AniposeProject | None) -> str:
             f"; further below there are {', '.join(below)}: run init on the folder of one recording, with --rig PATH "
             "where its calibration lies neither in it nor in a folder above it"
         )
-    beside = dict.fromkeys(rig for place in _above(folder) for rig in _rigs_below(place, folder, project))
+    beside = dict.fromkeys(rig for place in above(folder, _ABOVE) for rig in _rigs_below(place, folder, project))
     return f"; beside it there are {', '.join(list(beside)[:_SHOWN])}: name it with --rig" if beside else ""
 
 
@@ -85,15 +83,6 @@ def relative(path: Path, folder: Path) -> str:
     return str(path) if seen.count("..") > _ABOVE else Path(seen).as_posix()
 
 
-def _above(folder: Path) -> Iterator[Path]:
-    """Folders above a recording that may be its project's; never a home, the folder of temporary files or the root."""
-    ends = {Path.home(), Path(tempfile.gettempdir()).resolve(), Path(folder.anchor)}
-    for place in list(folder.parents)[:_ABOVE]:
-        if place in ends or not os.access(place, os.R_OK | os.X_OK):
-            return
-        yield place
-
-
 def _folders_in(place: Path) -> list[Path]:
     if not os.access(place, os.R_OK | os.X_OK):
         return []
@@ -102,11 +91,7 @@ def _folders_in(place: Path) -> list[Path]:
 
 
 def _rigs_at(place: Path, project: AniposeProject | None) -> list[tuple[str, Path]]:
-    """(format, path) of every rig in a folder's usual places. Label3D's files lie in the folder itself."""
-    patterns = [*_CALIBRATION_FOLDERS, *([project.calibration_results] if project is not None else [])]
-    places = dict.fromkeys([place, *(found for pattern in patterns for found in visible(place.glob(pattern)))])
-    found = [one for here in places if here.is_dir() for one in rigs_in(here)]
-    return [*found, *(("dannce", file) for file in matching(place, "*_dannce.mat"))]
+    return rigs_at(place, project.calibration_results if project is not None else None)
 
 
 def _is_copy(one: tuple[str, Path], found: Sequence[tuple[str, Path]]) -> bool:
