@@ -80,6 +80,22 @@ def visible(paths: Iterable[Path]) -> list[Path]:
     return sorted(path for path in paths if not path.name.startswith("."))
 
 
+def everything_below(folder: Path) -> list[Path]:
+    """Files and folders, sorted; nothing of a folder that is not there. Links to folders are not followed.
+
+    OSError where one cannot be listed: `Path.rglob` passes it over.
+    """
+    found: list[Path] = []
+    todo = [folder]
+    while todo:
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(todo.pop()) as entries:
+            for entry in entries:
+                found.append(Path(entry))
+                if entry.is_dir(follow_symlinks=False):
+                    todo.append(found[-1])
+    return sorted(found)
+
+
 def matching(folder: Path, *patterns: str) -> list[Path]:
     """What is in `folder` and fits one of `patterns` in any case: CALIBRATION.TOML is found. As `visible`; nothing of a
     folder that is not there, or may not be listed."""
@@ -185,8 +201,8 @@ def write_first(path: Path, data: bytes) -> bool:
 
 def same_files(one: Path, other: Path) -> bool:
     """Whether both folders hold the same names with the same bytes."""
-    names = [{path.relative_to(folder) for path in folder.rglob("*")} for folder in (one, other)]
     try:
+        names = [{path.relative_to(folder) for path in everything_below(folder)} for folder in (one, other)]
         return names[0] == names[1] and all(_same(one / name, other / name) for name in names[0])
     except OSError:  # another process replaces it
         return False

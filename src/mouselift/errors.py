@@ -74,6 +74,20 @@ def why_not(error: OSError) -> str:
     return known or f"{error.strerror or error}; check the path, the drive and the permissions"
 
 
+# What a path says for good: nothing of that name, or no name at all. Everything else may be otherwise tomorrow.
+_OF_THE_PATH = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.EILSEQ}
+)
+
+
+def is_outage(error: OSError) -> bool:
+    """Whether it tells of the surroundings (permission, disk, network), and nothing of what is there.
+
+    Libraries raise OSError without a number for content that they cannot read: no outage.
+    """
+    return error.errno is not None and error.errno not in _OF_THE_PATH
+
+
 class UnreachableError(VideoError):
     """A file cannot be read now: its folder is away, permission is denied, the disk or the network fails.
 
@@ -88,6 +102,12 @@ class UnreachableError(VideoError):
             yield
         except OSError as error:
             raise cls.because(path, f"cannot be read now ({error.strerror or error})") from error
+
+    @classmethod
+    def on_outage(cls, path: object, error: Exception, what: str = "read") -> None:
+        """Raises one of these where `error` says nothing about what is there (`is_outage`)."""
+        if isinstance(error, OSError) and is_outage(error):
+            raise cls.because(path, f"cannot be {what} now ({error.strerror})") from error
 
     @classmethod
     def because(cls, path: object, what: str) -> UnreachableError:

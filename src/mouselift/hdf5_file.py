@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from mouselift.errors import CalibrationError, MissingExtraError, MouseliftError
+from mouselift.errors import CalibrationError, MissingExtraError, MouseliftError, why_not
 from mouselift.foreign import short_text
 from mouselift.limits import CALIBRATION_BYTES, MAT_BYTES, first_bytes
 
@@ -109,6 +109,12 @@ def opened(path: Path, what: str, error: type[MouseliftError] = CalibrationError
 
     instead: for the message where h5py is not installed, as `h5py_for`.
     """
+    try:
+        first_bytes(path, 1)
+    except OSError as found:
+        raise error(f"{path}: cannot be read: {why_not(found)}") from None
+    except ValueError:  # a pipe
+        pass
     if not is_hdf5(path):
         raise error(f"{path}: expected an HDF5 file with {what}")
     library = h5py_for(path, what, instead)

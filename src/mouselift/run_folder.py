@@ -28,6 +28,7 @@ import msgspec
 
 from mouselift.atomic import (
     TEMPORARY,
+    everything_below,
     hidden_by_us,
     is_abandoned,
     same_files,
@@ -38,7 +39,7 @@ from mouselift.atomic import (
     write_first,
     write_whole,
 )
-from mouselift.errors import DatasetError, OutputError
+from mouselift.errors import DatasetError, OutputError, is_outage
 from mouselift.foreign import json_as
 from mouselift.limits import LIST_BYTES, limited_bytes
 from mouselift.run_lines import MANIFEST, LineIndex, R, SampleFiles, end_last_line, lines_of
@@ -211,7 +212,7 @@ class RunFolder(Generic[R]):
         folder = self.root / name
         return {
             path.relative_to(folder).as_posix(): path
-            for path in sorted(folder.rglob("*"))
+            for path in everything_below(folder)
             if path.is_file() and not path.is_symlink()
         }
 
@@ -223,7 +224,9 @@ class RunFolder(Generic[R]):
                 and (not contents or zlib.crc32(there[name].read_bytes()) == checksum)
                 for name, (size, checksum) in said.items()
             )
-        except OSError:  # a name that is too long as well
+        except OSError as error:  # a name that is too long as well
+            if is_outage(error):
+                raise _storage_error(self.root / _id(record), error) from error
             return False
 
     @contextmanager

@@ -16,7 +16,7 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, UnreachableError
 from mouselift.foreign import json_as
 
 MANIFEST = "manifest.jsonl"
@@ -41,6 +41,7 @@ def read_manifest(root: Path, record: type[R]) -> list[R]:
     try:
         return [json_as(line, record) for line in lines_of(path, needed=True)]
     except OSError as error:
+        UnreachableError.on_outage(path, error)
         raise DatasetError(f"{path}: cannot be read: {error.strerror or error}; was the run finished?") from None
     except ValueError as error:
         raise DatasetError(f"{path}: expected one record a line, as mouselift writes, got: {error}") from None

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import errno
-import io
-import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -25,36 +21,14 @@ def dataset(tmp_path: Path, make_exact, write_sample) -> Path:
     return tmp_path / "data"
 
 
-@pytest.fixture
-def denied(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path, int], None]:
-    """As a folder without permission or a share that is away: paths in and below it raise, whoever asks."""
-
-    def deny(place: Path, code: int) -> None:
-        def guarded(plain: Callable[..., Any]) -> Callable[..., Any]:
-            def call(path: Any, *args: Any, **kwargs: Any) -> Any:
-                below = isinstance(path, str | Path) and (Path(path) == place or place in Path(path).parents)
-                if below and not (plain is os.stat and Path(path) == place):
-                    raise OSError(code, os.strerror(code), str(path))
-                return plain(path, *args, **kwargs)
-
-            return call
-
-        monkeypatch.setattr(os, "stat", guarded(os.stat))
-        monkeypatch.setattr(os, "open", guarded(os.open))
-        monkeypatch.setattr(io, "open", guarded(io.open))
-        monkeypatch.setattr("builtins.open", guarded(open))
-
-    return deny
-
-
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EIO, errno.ESTALE])
 @pytest.mark.parametrize("what", ["images", CAMERAS_FILE, "images/cam_000.png"])
 def test_a_sample_that_cannot_be_read_now_has_no_fault(dataset: Path, denied, what: str, code: int) -> None:
     sample = find_samples(dataset)[0]
     denied(sample / what, code)
-    with pytest.raises(UnreachableError, match="cannot be read now"):
+    with pytest.raises(UnreachableError, match=r"cannot be (read|looked into) now"):
         load_sample(sample, colours=True)
-    with pytest.raises(UnreachableError, match="cannot be read now"):
+    with pytest.raises(UnreachableError, match=r"cannot be (read|looked into) now"):
         scene_of_sample(sample, hull=False)
 
 

@@ -111,7 +111,8 @@ def read_splits(dataset: Path, depth: int = 1) -> tuple[dict[str, list[str]], li
             found.append(Finding.of("bad-list", str(error)))
             continue
         names[split] = ["/".join(Path(line).parts[-depth:]) for line in lines]
-        missing = [line for line in lines if not is_folder(dataset / line)]  # an absolute line stays absolute
+        # An absolute line stays absolute.
+        missing = [line for line in lines if not is_folder(dataset / line, of_others=True)]
         if missing:
             first = short_text(missing[0])
             text = f"{file}: {len(missing)} of {len(names[split])} lines name no folder, the first: {first}"

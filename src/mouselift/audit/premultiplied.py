@@ -8,7 +8,7 @@ from pathlib import Path
 from mouselift.calibration.facelift import read_sample_file
 from mouselift.dataset.alpha_checks import premultiplied
 from mouselift.dataset.layout import CAMERAS_FILE, lies_inside
-from mouselift.errors import MouseliftError
+from mouselift.errors import MouseliftError, UnreachableError
 from mouselift.findings import Finding
 from mouselift.media.png import read_rgb_alpha
 from mouselift.sampling import evenly_spaced
@@ -25,6 +25,8 @@ def premultiplied_findings(folders: Sequence[Path]) -> list[Finding]:
             if not lies_inside(folder, path):
                 continue
             colours, alpha = read_rgb_alpha(path)
+        except UnreachableError:
+            raise
         except (MouseliftError, KeyError, TypeError):  # the audit of the sample says it
             continue
         answer = None if alpha is None else premultiplied(colours, alpha)

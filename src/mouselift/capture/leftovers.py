@@ -89,7 +89,9 @@ def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], sai
         if _dangles(path):
             yield path, f" (a link to {path.readlink()}, which is not there)"
         elif not path.is_dir():
-            if not _mentioned(path.name, said):
+            if not os.access(path, os.R_OK):
+                yield path, " (cannot be read now)"
+            elif not _mentioned(path.name, said):
                 files.setdefault(path.suffix.lower(), []).append(path)
         elif path.resolve() in parents or MASK_FOLDER.search(path.name):
             yield from _unread(path, told, parents, said)
@@ -107,7 +109,8 @@ def _unread(folder: Path, told: Collection[Path], parents: Collection[Path], sai
 def _content(folder: Path, said: str) -> str:
     """Files by suffix of a folder and below it; empty where all are mentioned."""
     counts: Counter[str] = Counter()
-    for at, folders, files in os.walk(folder):
+    closed: list[OSError] = []
+    for at, folders, files in os.walk(folder, onerror=closed.append):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         counts.update(
             f"{Path(name).suffix.lower() or name}{' linked to nothing' * _dangles(Path(at, name))}"
@@ -116,7 +119,8 @@ def _content(folder: Path, said: str) -> str:
         )
         if counts.total() > _MOST_FILES:
             return f"more than {_MOST_FILES} files"
-    return ", ".join(f"{count} {suffix}" for suffix, count in counts.most_common(_NAMED))
+    words = [f"{count} {suffix}" for suffix, count in counts.most_common(_NAMED)]
+    return ", ".join([*words, *(["cannot be looked into now"] if closed else [])])
 
 
 def _dangles(path: Path) -> bool:

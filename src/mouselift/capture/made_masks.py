@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 
 import msgspec
 
 from mouselift.capture.mask_files import Masks
+from mouselift.errors import UnreachableError
 from mouselift.findings import Finding
 from mouselift.foreign import json_as
 
@@ -30,8 +30,12 @@ class _MaskReport(msgspec.Struct):
 def said_of_masks(masks: Iterable[Masks | None]) -> Iterator[Finding]:
     """That masks were made with cameras that contradict what they see: nothing made of them can tell any more."""
     for folder in dict.fromkeys(found.path.parent for found in masks if found is not None and made_by_us(found)):
-        with suppress(ValueError, OSError):  # not finished, or damaged: `mouselift mask` says so
-            said = json_as((folder / MASK_REPORT).read_bytes(), _MaskReport)
+        file = folder / MASK_REPORT
+        try:
+            said = json_as(file.read_bytes(), _MaskReport)
+        except (ValueError, OSError) as error:  # not finished, or damaged: `mouselift mask` says so
+            UnreachableError.on_outage(file, error)
+        else:
             yield from contradiction_findings(said.contradiction and f"{folder}: {said.contradiction}", said.blamed)
 
 

@@ -16,7 +16,7 @@ from mouselift.capture.camera_names import CameraNames, token
 from mouselift.capture.mask_files import STACK_SUFFIXES, carries, names_inside, object_folders, open_masks
 from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, Recording, media_below
 from mouselift.dataset.description import DATASET_FILE
-from mouselift.errors import CaptureError, MaskError, MissingExtraError, VideoError
+from mouselift.errors import CaptureError, MaskError, MissingExtraError, UnreachableError, VideoError
 from mouselift.media.array_masks import ARRAY_SUFFIXES
 from mouselift.media.coco_masks import read_coco
 from mouselift.media.images import IMAGE_SUFFIXES
@@ -95,6 +95,8 @@ def _may_hold_masks(path: Path, inside: bool) -> bool:
         return False
     try:
         return bool(read_coco(path))
+    except UnreachableError:
+        return True  # not known: `search_masks` says why
     except (MaskError, VideoError):
         return False
 

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from mouselift.atomic import visible
 from mouselift.calibration.anipose_project import AniposeProject
 from mouselift.calibration.places import above, rigs_at
 from mouselift.calibration.registry import rig_at
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import CaptureError
+from mouselift.foreign import first_few
 
 _SESSIONS = ("label3d", "sleap")  # files of labels that hold the cameras too
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
@@ -49,6 +51,8 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
             others = tuple(one for one in found if one not in params)
             return FoundRig(*params[0], above=place != folder, others=others)
     hint = _elsewhere(folder, project)
+    closed = [path for path in visible(folder.iterdir()) if not os.access(path, os.R_OK) and not path.is_symlink()]
+    hint += f"; cannot be read now: {first_few([path.name for path in closed], _SHOWN)}" if closed else ""
     raise CaptureError(
         f"{folder}: no calibration recognised{hint}. Expected one of: calibration/hires_cam1_params.mat ... or "
         "*_dannce.mat (DANNCE), new_cam.pkl (MAMMAL), calibration.toml (Anipose), Camera_*.yaml (JARVIS), "

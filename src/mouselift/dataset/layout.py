@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import shlex
+import stat
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -46,19 +47,26 @@ def _has_no_links(folder: str, path: str) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """False too for a path that the system takes for none: too long, or with a NUL."""
-    try:
-        return path.is_file()
-    except (OSError, ValueError):
-        return False
+    """False too for a path that the system takes for none: too long, or with a NUL. UnreachableError where nothing
+    says whether there is one: permission is denied, or the drive fails."""
+    return stat.S_ISREG(_mode(path))
 
 
-def is_folder(path: Path) -> bool:
-    """As `is_file`."""
+def is_folder(path: Path, of_others: bool = False) -> bool:
+    """As `is_file`. of_others: written on another machine or by another user, whose folders may be closed: False."""
+    return stat.S_ISDIR(_mode(path, of_others))
+
+
+def _mode(path: Path, of_others: bool = False) -> int:
+    """0 where nothing is. Not `Path.is_file`, which takes outages for nothing from Python 3.14 on."""
     try:
-        return path.is_dir()
-    except (OSError, ValueError):
-        return False
+        return os.stat(path).st_mode
+    except ValueError:
+        return 0
+    except OSError as error:
+        if not (of_others and isinstance(error, PermissionError)):
+            UnreachableError.on_outage(path, error, "looked into")
+        return 0
 
 
 def find_samples(path: Path) -> list[Path]:
@@ -140,7 +148,7 @@ def listed_samples(file: Path) -> list[Path]:
         if folder in found:
             raise DatasetError(f"{file}: lines {found[folder]} and {number} name the same sample {folder}")
         found[folder] = number
-        if not is_folder(file.parent / line):
+        if not is_folder(file.parent / line, of_others=True):
             moved.append((line, folder))
     if not found:
         raise DatasetError(f"{file}: expected one sample folder a line, found none; is the split empty?")
@@ -154,11 +162,12 @@ def listed_samples(file: Path) -> list[Path]:
 
 
 def lines_of(file: Path) -> list[tuple[int, str]]:
-    """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it cannot be read, or a line is
-    too long for a path."""
+    """(number from 1, text) of a list's lines, empty ones left out. DatasetError where it is none, or a line is too
+    long for a path; UnreachableError where it cannot be read now."""
     try:
         lines = limited_bytes(file, LIST_BYTES).decode("utf-8-sig").splitlines()
     except (OSError, ValueError) as error:
+        UnreachableError.on_outage(file, error)
         raise DatasetError(f"{file}: expected one sample folder a line, got: {error}") from None
     out = [(number, line.strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     for number, line in out:
@@ -191,11 +200,12 @@ def _warn(text: str) -> None:
 
 def _located(file: Path, number: int, line: str) -> Path:
     as_written = file.parent / line  # an absolute line stays as it is
-    if is_folder(as_written):
+    if is_folder(as_written, of_others=True):
         return as_written.resolve()
     here = sample_here(file, number, line)
     if here is not None:
         return here
+    is_folder(as_written)  # an error where it is another user's, and no sample of its name is here
     raise DatasetError(
         f"{file}: line {number}: expected a sample's folder, got {short_text(line, 600)}, which is not there, "
         f"nor is its end in {file.parent}; was the sample deleted, or the list moved without its samples?"

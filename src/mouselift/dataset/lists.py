@@ -51,7 +51,10 @@ def rewrite_lists(dataset: Path, dry_run: bool = False) -> list[RewrittenList]:
     out: list[RewrittenList] = []
     for file, lines in new.items():
         changed = [(old, now) for old, now in lines if old != now]
-        still = sum(is_folder(file.parent / old) and (file.parent / old).resolve() != Path(now) for old, now in changed)
+        still = sum(
+            is_folder(file.parent / old, of_others=True) and (file.parent / old).resolve() != Path(now)
+            for old, now in changed
+        )
         before, after = changed[0] if changed else ("", "")
         out.append(RewrittenList(file.name, len(lines), len(changed), before, after, still))
         if changed and not dry_run:

@@ -12,7 +12,7 @@ from pathlib import Path
 from mouselift.array_types import Array, Int64
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
 from mouselift.dataset.sample import Sample, View, check_size, read_sample
-from mouselift.errors import DatasetError, MouseliftError
+from mouselift.errors import DatasetError, MouseliftError, UnreachableError
 from mouselift.findings import Finding
 from mouselift.media.images import ArrayImage, FrameSet, ViewFrame, require_readable
 from mouselift.media.numbered_names import number_of
@@ -82,6 +82,8 @@ def _view_frame(view: View, frame: int, images: bool) -> ViewFrame:
     try:
         colours, mask = read_rgb_alpha(file)
         check_size(where, file, view.camera, (colours.shape[1], colours.shape[0]))
+    except UnreachableError:
+        raise
     except MouseliftError as error:
         require_readable(file)  # only what is there and damaged is missing
         return ViewFrame(view.camera, None, None, f"{where}: {error}")

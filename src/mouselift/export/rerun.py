@@ -24,7 +24,7 @@ import numpy as np
 from mouselift import __version__
 from mouselift.array_types import Array, Float32, UInt8
 from mouselift.atomic import check_outside, whole_file
-from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError
+from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, MouseliftError, UnreachableError
 from mouselift.export.options import ExportOptions
 from mouselift.export.registry import ExportSummary
 from mouselift.export.scene import WAY_OUT, ExportScene, require
@@ -233,6 +233,8 @@ class _Job:
             scene = scene_of()
             check_cameras([view.camera for view in scene.views])
             splats = self._splats(name)
+        except UnreachableError:  # a record would say of the scene what is true of the drive
+            raise
         except MouseliftError as error:
             return _Made(key, SceneRecord(name, None, "refused", reason=str(error)))
         points = 0 if scene.hull is None else len(scene.hull.points)

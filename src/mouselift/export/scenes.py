@@ -17,7 +17,7 @@ from mouselift.capture.capture import load_capture
 from mouselift.capture.source import CaptureSource, masked_frames
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import LISTS, find_samples, lines_of, listed_samples
-from mouselift.errors import CaptureError, DatasetError, MouseliftError
+from mouselift.errors import CaptureError, DatasetError, MouseliftError, UnreachableError
 from mouselift.export.capture_scene import scene_of_frame
 from mouselift.export.options import ExportOptions, FormatName
 from mouselift.export.registry import FORMATS, ExportSummary
@@ -205,6 +205,8 @@ class _Job:
         try:
             scene = scene_of()
             files = self.format.files(scene, self.options)
+        except UnreachableError:  # a record would say of the scene what is true of the drive
+            raise
         except MouseliftError as error:
             return SceneRecord(name, None, "refused", reason=str(error))
         with self.store.writing(name) as folder:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 import msgspec
 
 from mouselift import __version__
-from mouselift.atomic import whole_file
+from mouselift.atomic import everything_below, whole_file
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.layout import CAMERAS_FILE, LISTS, find_samples, has_lists, lies_inside, lines_of, split_samples
 from mouselift.dataset.mistaken import what_it_is
@@ -137,7 +137,7 @@ def _planned(folder: Path) -> _Planned:
     sample = read_sample(folder)
     found: dict[str, os.stat_result] = {}
     with UnreachableError.reading(folder):
-        for path in sorted(folder.rglob("*")):
+        for path in everything_below(folder):
             file = path.relative_to(folder)
             if any(part.startswith(".") for part in file.parts) or path.is_dir():
                 continue

@@ -7,6 +7,8 @@ image is compared with the background, the background is brought to the image's 
 from __future__ import annotations
 
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +18,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Float32, Levels, Mask, UInt8
 from mouselift.atomic import whole_file
-from mouselift.errors import MaskError
+from mouselift.errors import MaskError, UnreachableError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import Image
 from mouselift.media.orientation import Box
@@ -116,14 +118,16 @@ class Background:
 
     @classmethod
     def load(cls, path: Path) -> Background:
-        """Raises MaskError where the file is missing, damaged or of another version."""
+        """MaskError where the file is missing, damaged or of another version; UnreachableError where it cannot be read
+        now."""
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
                 if int(data["format"]) != _FORMAT:
                     raise ValueError(f"expected format {_FORMAT}, got {int(data['format'])}")
                 maps = (data["luma"], data["chroma"], data["spread"], data["uncovered"])
                 return cls(*maps, samples=int(data["samples"]))
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            UnreachableError.on_outage(path, error)
             raise MaskError(f"{path}: no usable background model ({error}); delete it and run again") from error
 
 

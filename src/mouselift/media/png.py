@@ -19,7 +19,7 @@ import numpy as np
 from zlib_ng import zlib_ng
 
 from mouselift.array_types import Array, ImageRGB, ImageRGBA, Levels, UInt8
-from mouselift.errors import DatasetError
+from mouselift.errors import DatasetError, UnreachableError
 from mouselift.limits import IMAGE_BYTES, IMAGE_PIXELS, check_image_size, limited_bytes
 from mouselift.media.decoding import SIGNATURE, decoded, size_of
 from mouselift.media.images import eight_bits
@@ -98,15 +98,17 @@ def up_filtered_steps(data: bytes) -> UInt8[Array, "h stride"] | None:
 
 
 def read_png(path: Path) -> ImageRGBA:
-    """A PNG file -> straight RGBA. DatasetError as `decode_png`, and where the file cannot be read."""
+    """A PNG file -> straight RGBA. Errors as `decode_png` and `content_of`."""
     return decode_png(content_of(path, "a readable PNG file"), str(path))
 
 
 def content_of(path: Path, expected: str = "a readable image") -> bytes:
-    """A file's bytes. DatasetError, with what was expected, where it cannot be read."""
+    """A file's bytes. DatasetError, with what was expected, where it is none; UnreachableError where it cannot be read
+    now."""
     try:
         return limited_bytes(path, IMAGE_BYTES)
     except OSError as error:
+        UnreachableError.on_outage(path, error)
         raise DatasetError(f"{path}: expected {expected}, got: {error.strerror or error}") from None
     except ValueError as error:  # a pipe, or larger than images are
         raise DatasetError(f"{path}: {error}") from None

@@ -24,7 +24,7 @@ from mouselift.dataset.description import read_description
 from mouselift.dataset.layout import LISTS
 from mouselift.engines.engine import Engine, Job, Unit
 from mouselift.engines.local import seconds_an_item
-from mouselift.errors import MouseliftError
+from mouselift.errors import MouseliftError, UnreachableError
 from mouselift.framing.framing import DatasetZoom
 from mouselift.parallel import LocalEngine
 from mouselift.prepare.options import PrepareOptions, Shard
@@ -136,6 +136,8 @@ def _row(name: str, capture: Path, dataset: Path) -> Recording:
     told = str(capture.absolute())
     try:
         records = read_manifest(dataset, Record)
+    except UnreachableError:  # the lists would leave a whole dataset out
+        raise
     except MouseliftError as error:
         return Recording(name, told, "failed", error=str(error))
     kept = sum(record.status == "kept" for record in records)

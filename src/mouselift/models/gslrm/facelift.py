@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mouselift.atomic import whole_file
-from mouselift.errors import CheckpointError
+from mouselift.errors import CheckpointError, why_not
 from mouselift.foreign import json_as
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
@@ -73,6 +73,10 @@ def read_state(path: Path) -> tuple[State, GSLRMConfig | None]:
     """
     if not path.is_file():
         raise CheckpointError(f"{path}: no such checkpoint; expected a .pt or .safetensors file")
+    try:
+        path.open("rb").close()  # what the libraries raise of a closed file reads like damage
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read: {why_not(error)}") from error
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
     return _read_pt(path), None
