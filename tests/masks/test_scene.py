@@ -64,6 +64,23 @@ def test_resting_subject_leaves_no_ghost(recording, backgrounds):
         assert (np.abs(np.median(stack, axis=0) - clean) > 15)[body].mean() > 0.8  # what a median does
 
 
+def test_a_subject_with_levels_on_both_sides_of_the_floors_is_not_learned():
+    """A lit white back, a shaded belly, and the floor's own level between them."""
+    rng = np.random.default_rng(2)
+    floor = cv2.GaussianBlur(rng.normal(0, 60, (160, 240)), (0, 0), 4) + 165
+    images = []
+    for k in range(24):
+        image = floor + rng.normal(0, 1.5, floor.shape)
+        x, y = rng.normal((120, 80), (45, 8))
+        row, column = np.mgrid[:160, :240]
+        body = ((column - x) / 42) ** 2 + ((row - y) / 26) ** 2 < 1
+        shade = 160 - 95 * np.tanh((row - y) / 9) + 9 * np.sin(column + 3 * k)
+        image[body] = shade[body]
+        images.append(ArrayImage(np.repeat(np.rint(image.clip(0, 255)).astype(np.uint8)[..., None], 3, axis=2)))
+    wrong = np.abs(learn_background(images, "cam0").luma - floor) > 12
+    assert wrong.mean() < 0.002
+
+
 def test_background_survives_its_file(tmp_path, backgrounds):
     backgrounds[0].save(tmp_path / "b.npz")
     again = Background.load(tmp_path / "b.npz")

@@ -4,7 +4,7 @@ The samples are spread evenly over the recording, so memory does not grow with i
 
 1. Start: per pixel the tightest quarter of the samples (`tightest`): the background stands
    still; even a resting animal breathes and shifts. Regions in which another level is frequent too take
-   the level that leaves the weaker edge around the region: the background goes on across it.
+   the level that leaves the weaker edge around the region, and around each part of it: the background goes on across.
 2. Rounds: every sample is compared with the background, in its own light (`light_gain`). Changed regions are
    closed and filled. Where a filled region is *equal* to the background inside a changed surrounding, the
    background shows the subject there (a hole); where a region's outline is an edge of the background
@@ -99,8 +99,23 @@ def _start(small: np.ndarray) -> tuple[Levels, Levels]:
     for window, region, ring in _connected(cv2.morphologyEx(closed, cv2.MORPH_OPEN, _SQUARE3)):
         seams = [float(_edges(choice[window])[ring].mean()) for choice in (darker, brighter)]
         chosen = darker if seams[0] < seams[1] else brighter
-        level[window][region] = chosen[window][region]
+        level[window][region] = _pieced(level[window], chosen[window], region, threshold[window])[region]
     return level, threshold
+
+
+def _pieced(level: Levels, chosen: Levels, region: Mask, threshold: Levels) -> Levels:
+    """`chosen` in the region, but `level` in those parts on whose outline it leaves the weaker edge.
+
+    A subject that is in part brighter and in part darker than the background makes the darker levels of a region and
+    the brighter ones a mixture of both.
+    """
+    out = np.where(region, chosen, level)
+    apart = (cv2.absdiff(out, level) > threshold).view(np.uint8)
+    for window, part, ring in _connected(cv2.morphologyEx(apart, cv2.MORPH_CLOSE, _SQUARE3)):
+        kept, taken = (float(_edges(choice[window])[ring].mean()) for choice in (level, out))
+        if kept < taken:
+            out[window][part] = level[window][part]
+    return out
 
 
 def _connected(regions: np.ndarray) -> Iterator[tuple[tuple[slice, slice], Mask, Mask]]:
