@@ -22,13 +22,13 @@ from mouselift.run_folder import RunFolder
 LOG = logging.getLogger(__name__)
 
 _BACKGROUND = "background-"
-_METHOD = 3  # raised where the same images give other masks: those of two releases are not mixed in one folder
+_METHOD = 4  # raised where the same images give other masks: those of two releases are not mixed in one folder
 _DIGESTS = {
     "calibration": "cameras: the calibration is another",
     "videos": "videos: their contents are others",
     "method": "by a release of mouselift that made other masks of the same images",
 }
-_READ_FOR_BACKGROUNDS = ("cameras", "videos", "learn_from")  # of the identity
+_READ_FOR_BACKGROUNDS = ("cameras", "videos", "learn_from", "method")  # of the identity
 
 
 def png_name(number: int) -> str:
