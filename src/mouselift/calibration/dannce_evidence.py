@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -48,8 +49,8 @@ def proofs_near(path: Path, raws: Sequence[RawCamera]) -> list[Proof]:
     exact = {camera.name: camera for camera in json_cameras(file)} if file.is_file() else {}
     return [
         *([_proof_of_json(raws, exact)] if exact else []),
-        *(_proof(file, raws, _labels, 1) for file in labels),
-        *(_proof(file, raws, _centres, 0) for file in pickles),
+        *(_proof(file, raws, load_mat, _labels, 1) for file in labels),
+        *(_proof(file, raws, load_pickle, _centres, 0) for file in pickles),
         *_proof_of_middle(raws),
     ]
 
@@ -72,7 +73,11 @@ def axis_hint(raws: Sequence[RawCamera]) -> str:
 
 
 def _proof(
-    file: Path, raws: Sequence[RawCamera], read: Callable[[Path, Views], tuple[float, Sightings]], base: int
+    file: Path,
+    raws: Sequence[RawCamera],
+    load: Callable[[Path], Any],
+    compare: Callable[[Any, Views], tuple[float, Sightings]],
+    base: int,
 ) -> Proof:
     """One file's proof; a file that cannot serve is named with its reason, and decides nothing.
 
@@ -80,8 +85,9 @@ def _proof(
     """
     found: dict[bool, tuple[float, Sightings]] = {}
     try:
+        content = load(file)
         for r_transposed in (True, False):
-            found[r_transposed] = read(file, {raw.name: raw.camera(r_transposed) for raw in raws})
+            found[r_transposed] = compare(content, {raw.name: raw.camera(r_transposed) for raw in raws})
     except (CalibrationError, MissingExtraError, ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
         return Proof(f"{file.name} was of no use as evidence: {error}.")
     residuals = {r_transposed: residual for r_transposed, (residual, _) in found.items()}
@@ -96,12 +102,11 @@ def _proof(
     return Proof(words + said, best, one_based)
 
 
-def _labels(file: Path, cameras: Views) -> tuple[float, Sightings]:
+def _labels(content: Mapping[str, Any], cameras: Views) -> tuple[float, Sightings]:
     """Median |project(data_3d) - data_2d| over labelled points, and the labelled points; pixels of the file's own base.
 
     No sightings where the labels are projections of this very calibration: they are counted as it is, whatever that is.
     """
-    content = load_mat(file)
     if "labelData" not in content:
         raise ValueError("it holds no labelData")
     cells = np.ravel(content["labelData"])
@@ -129,12 +134,11 @@ def _labels(file: Path, cameras: Views) -> tuple[float, Sightings]:
     return residual, [([c for c, _ in p], np.stack([s for _, s in p])) for p in points.values() if len(p) > 2]
 
 
-def _centres(file: Path, cameras: Views) -> tuple[float, Sightings]:
+def _centres(content: Any, cameras: Views) -> tuple[float, Sightings]:
     """Median reprojection residual of the point where the rays through the detected centres meet, and the centres."""
     known = {name: camera for name, camera in cameras.items() if camera is not None}
     if len(known) < len(cameras):
         return float("inf"), []
-    content = load_pickle(file)
     if not isinstance(content, dict):
         raise ValueError("expected a dict of samples")
     sightings: Sightings = []
