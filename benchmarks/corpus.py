@@ -21,7 +21,6 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Literal, cast, overload
@@ -199,11 +198,6 @@ def _load(file: Path) -> Sample:
             alpha = np.asarray(cv2.imdecode(data[f"png{k}"], cv2.IMREAD_UNCHANGED), dtype=np.uint8)
             views.append(View(name, camera, alpha, cut=bool(cut)))
     return Sample(f"sample_{int(file.stem):06d}", tuple(views), frame=int(file.stem))
-
-
-def without_record(sample: Sample) -> Sample:
-    """The same sample as foreign data: nobody wrote down which views a sensor cut."""
-    return replace(sample, views=tuple(replace(view, cut=None) for view in sample.views))
 
 
 def main() -> None:

@@ -53,16 +53,16 @@ class _Place:
     note: str = ""
 
 
-def disk_usage(variables: Mapping[str, str] | None = None, which: Which = shutil.which) -> list[DiskUse]:
+def disk_usage(which: Which = shutil.which) -> list[DiskUse]:
     """The caches and environments of this user that are there, largest first.
 
-    variables: the environment that says where they lie (default: this process's). which: finds programs.
+    Where they lie is said by variables of the environment. which: finds programs.
 
     >>> for use in disk_usage():  # doctest: +SKIP
     ...     print(use.size, use.path, *use.command)
     """
     found: dict[Path, DiskUse] = {}
-    for place in _places(os.environ if variables is None else variables, which):
+    for place in _places(os.environ, which):
         path = _real(place.path)
         if not os.path.isdir(path) or path in found:
             continue

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from mouselift.data.decode import Cutout, read_cutout
+from mouselift.data.decode import Cutout, cutout_of
 from mouselift.errors import DatasetError
-from mouselift.media.png import encode_png, up_filtered_steps
+from mouselift.media.png import content_of, encode_png, up_filtered_steps
 
 
 def whole(cutout: Cutout) -> np.ndarray:
@@ -44,6 +44,10 @@ def image_of(case: str) -> np.ndarray:
         return image
     image[hidden] = 0
     return image
+
+
+def read_cutout(file: Path) -> Cutout:
+    return cutout_of(content_of(file), file)
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,15 @@ import torch
 from mouselift.errors import CheckpointError, ModelError
 from mouselift.models.gslrm.facelift import save_gslrm
 from mouselift.models.gslrm.model import GSLRM
-from mouselift.models.lora import ATTENTION, LoRAConfig, inject, lora_state, merge, trainable
+from mouselift.models.lora import ATTENTION, LoRAConfig, inject, merge, trainable
 
 LAYERS = ("attn.to_qkv", "attn.fc", "mlp.mlp.0", "mlp.mlp.2")
+
+
+def lora_state(model: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Of the state, the factors: what fine-tuning adds."""
+    state = model.state_dict()
+    return {name: value.clone() for name, value in state.items() if name.endswith((".lora_a", ".lora_b"))}
 
 
 def copy_of(golden: Any) -> GSLRM:

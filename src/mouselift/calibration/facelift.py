@@ -63,13 +63,13 @@ def read_entries(path: Path, data: bytes | None = None) -> tuple[list[ViewEntry]
     return [_view_of_frame(path, index, frame) for index, frame in enumerate(content.frames)], content
 
 
-def read_cameras_json(path: Path, data: bytes | None = None) -> tuple[list[ViewEntry], dict[str, Any]]:
-    """The views of an `opencv_cameras.json`, and the whole content. data: the file's bytes, where they are at hand.
+def read_cameras_json(path: Path) -> tuple[list[ViewEntry], dict[str, Any]]:
+    """The views of an `opencv_cameras.json`, and the whole content.
 
     Rotations rounded in the file (off by up to 1e-4) are replaced by the nearest one. CalibrationError names file,
     frame and key. A frame without file_path (an inference rig) gets "images/cam_NNN.png" of its place.
     """
-    frames, content = _read_frames(path, dict, data)
+    frames, content = _read_frames(path, dict)
     return [_view_of_frame(path, index, frame) for index, frame in enumerate(frames)], content
 
 

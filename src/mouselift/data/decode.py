@@ -16,7 +16,7 @@ import numpy as np
 from mouselift.array_types import Array, Float32, ImageRGBA, UInt8
 from mouselift.media.decoding import SIGNATURE
 from mouselift.media.orientation import Box
-from mouselift.media.png import content_of, decode_png, rgb_alpha_of, up_filtered_steps
+from mouselift.media.png import decode_png, rgb_alpha_of, up_filtered_steps
 
 # Colours times alpha, and alpha; 0..1. In planes: interleaved took four times as long.
 Premultiplied = Float32[Array, "4 h w"]
@@ -51,11 +51,6 @@ class Cutout:
         for plane, colour in zip(inner, colours, strict=False):  # alpha's plane is done
             np.multiply(colour, weight, out=plane)
         return out
-
-
-def read_cutout(path: Path) -> Cutout:
-    """An image file's cutout, as `cutout_of`."""
-    return cutout_of(content_of(path), path)
 
 
 def cutout_of(data: bytes, path: Path) -> Cutout:

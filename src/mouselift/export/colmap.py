@@ -49,7 +49,6 @@ def colmap_files(scene: ExportScene, ground: Ground = "empty", form: ColmapForm 
 
 FORMAT = SceneFormat(
     "colmap",
-    "a folder a sample: sparse/0/{cameras,images,points3D}, images/, masks/",
     lambda scene, options: colmap_files(scene, options.ground, options.colmap_form),
     lambda cameras: [model_of(camera) for camera in cameras],
 )

@@ -47,7 +47,6 @@ def check_square(cameras: Sequence[Camera]) -> None:
 
 FORMAT = SceneFormat(
     "facelift",
-    "FaceLift's layout: a folder a sample with opencv_cameras.json and images/, data_train.txt, data_val.txt",
     lambda scene, options: facelift_files(scene),
     check_square,
     hull=False,

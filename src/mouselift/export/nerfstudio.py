@@ -60,7 +60,6 @@ def nerfstudio_files(scene: ExportScene, ground: Ground = "empty") -> dict[str, 
 
 FORMAT = SceneFormat(
     "nerfstudio",
-    "a folder a sample: transforms.json, images/, masks/, points.ply",
     lambda scene, options: nerfstudio_files(scene, options.ground),
     lambda cameras: model_of(cameras),
 )

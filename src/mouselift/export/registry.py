@@ -43,11 +43,6 @@ class ExportSummary:
 class Format(Protocol):
     """One format. `export` fills the new folder `out`, goes on where it was stopped, and overwrites nothing."""
 
-    @property
-    def makes(self) -> str:
-        """What `out` holds, in a sentence."""
-        ...
-
     def export(
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:

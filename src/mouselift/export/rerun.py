@@ -49,8 +49,6 @@ _KEYPOINT = (255, 190, 0), 5.0  # colour; radius on the screen, Rerun's points
 class Rerun:
     """The format. The file is written whole: a run that was stopped begins anew, a finished one stays."""
 
-    makes = f"{FILE}: cameras, images, masks, hull, keypoints and Gaussians on time lines, for Rerun's viewer"
-
     def export(
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:

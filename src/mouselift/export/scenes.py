@@ -66,7 +66,6 @@ class SceneFormat:
     """
 
     name: FormatName
-    makes: str
     files: Callable[[ExportScene, ExportOptions], dict[str, bytes]]
     check: CheckCameras  # of a capture's cameras, before anything is written
     hull: bool = True  # it holds points

@@ -65,8 +65,6 @@ class _Planned:
 class WebDataset:
     """The format. `out` may be an address on a server (s3://, gs://)."""
 
-    makes = "tar files of whole samples (shard-000000.tar ...), an index beside each, and shards.json"
-
     def export(
         self, source: Path, out: Path, options: ExportOptions, progress: Progress, workers: int = 0
     ) -> ExportSummary:

@@ -21,8 +21,8 @@ _OPACITY = 0.8  # solid, and still with a gradient
 _REACH = 1.3  # of the subject's radius: the hull of few views is longer than the masks
 
 
-def hull_start(sample: SampleTensors, subject: Subject, most: int = MOST) -> Gaussians:
-    """Where each ray of a subject's pixel enters the hull of the other views (`hull_maps`): at most `most` Gaussians.
+def hull_start(sample: SampleTensors, subject: Subject) -> Gaussians:
+    """Where each ray of a subject's pixel enters the hull of the other views (`hull_maps`): at most `MOST` Gaussians.
 
     Balls of the pixel's size there, of its colour without the background. DatasetError where no ray meets a hull.
     """
@@ -39,7 +39,7 @@ def hull_start(sample: SampleTensors, subject: Subject, most: int = MOST) -> Gau
             f"sample {sample.name}: the masks of {', '.join(sample.views[k] for k in chosen)} share no volume; "
             "`mouselift audit` looks for wrong cameras and masks"
         )
-    stride = max(1, math.ceil(math.sqrt(count / most)))
+    stride = max(1, math.ceil(math.sqrt(count / MOST)))
     grid = torch.zeros_like(known)
     grid[:, ::stride, ::stride] = True
     view, row, column = torch.nonzero(known & grid, as_tuple=True)

@@ -116,15 +116,6 @@ def trainable(model: nn.Module) -> list[str]:
     return [name for name, parameter in model.named_parameters() if parameter.requires_grad]
 
 
-def lora_state(model: nn.Module) -> dict[str, Tensor]:
-    """The factors by name: what a fine-tuned model adds to its checkpoint, a few MB. `load_state_dict` takes them."""
-    return {
-        f"{name}.{factor}": getattr(layer, factor).detach().clone()
-        for name, layer in _adapted(model)
-        for factor in ("lora_a", "lora_b")
-    }
-
-
 def _sum(weight: Tensor, a: Tensor, b: Tensor, scale: float) -> Tensor:
     return (weight.double() + scale * (b.double() @ a.double())).to(weight.dtype)
 

@@ -21,6 +21,7 @@ from mouselift.array_types import Float
 from mouselift.data.rays import RayMaps
 
 _HALF = 0.5  # of alpha: inside
+_STEPS = 128  # of a walk over twice `reach`; the entry is interpolated between two of them
 _NEAR = 1e-3  # world units before a camera from which it sees a point
 _LEAST_SEEN = 2  # other views that must see a point of the hull, where there are so many
 _LEAST_OTHERS = 3  # views beside the ray's own from which on one of them may lack a part
@@ -35,7 +36,6 @@ def hull_maps(
     origins: RayMaps,
     directions: RayMaps,
     reach: float,
-    steps: int = 128,
 ) -> HullMaps:
     """The hull's entry for every pixel of the subject in every view.
 
@@ -46,7 +46,7 @@ def hull_maps(
     """
     b, v, h, w = alpha.shape
     out = alpha.new_zeros(b, v, 2, h, w)
-    along = torch.linspace(-reach, reach, steps, device=alpha.device)
+    along = torch.linspace(-reach, reach, _STEPS, device=alpha.device)
     for sample in range(b):
         w2c = torch.linalg.inv(c2w[sample])
         find = _compiled(alpha[sample]) if alpha.device.type == "cpu" else _walked
