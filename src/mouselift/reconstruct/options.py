@@ -94,9 +94,8 @@ class HoldOut:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ReconstructOptions(Ranged):
-    """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist,
-    OptionError for numbers out of range."""
+class MethodOptions(Ranged):
+    """What makes the Gaussians."""
 
     checkpoint: Path | None = None
     """The network's weights: FaceLift's released .pt, or .safetensors of mouselift. Default: the small network that
@@ -110,6 +109,13 @@ class ReconstructOptions(Ranged):
     camera_colours: bool = False
     """Reconstruct in colours common to all cameras: each camera's gain and offset are estimated from the given samples,
     taken out of what goes in, put back where its view is drawn and scored, and reported."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReconstructOptions(MethodOptions):
+    """What `reconstruct_samples` is asked for. ModelError for a filter that does not exist,
+    OptionError for numbers out of range."""
+
     views: tuple[str, ...] = ()
     """Views that go in, by name; the others are held out and scored apart. All by default."""
     size: OptionalSide = None
@@ -162,25 +168,13 @@ class ReconstructOptions(Ranged):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(Ranged):
+class EvaluateOptions(MethodOptions):
     """What `evaluate_reconstruction` is asked for: a checkpoint or files of Gaussians, and what is held out.
 
     ModelError where both `checkpoint` and `gaussians` are given; DatasetError where options contradict one another
     or numbers are out of range.
     """
 
-    checkpoint: Path | None = None
-    """The network's weights: FaceLift's released .pt, or .safetensors of mouselift. Default: the small network that
-    comes with it, which learned from synthetic mice and rats at 128 px."""
-    method: Method = "network"
-    """fit: no network, no checkpoint; Gaussians start on the visual hull of the masks and are fitted to the views."""
-    steps: Steps = STEPS
-    """Of the fit."""
-    refine: Steps = 0
-    """Steps by which a network's Gaussians are fitted further to the views that went in."""
-    camera_colours: bool = False
-    """Reconstruct in colours common to all cameras: each camera's gain and offset are estimated from the given samples,
-    taken out of what goes in, put back where its view is drawn and scored, and reported."""
     gaussians: Path | None = None
     """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
     <sample>.splat of every sample, in the world of its cameras; or one such file for one sample. In place of a
