@@ -115,6 +115,13 @@ def check_output(path: Path, replace: bool, outside: Path | None = None) -> None
         check_outside(path, outside)
 
 
+def check_folder(path: Path) -> None:
+    """Before any work: OutputError where a file, or a link to nowhere, stands in place of `path` or a folder above."""
+    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    if os.path.lexists(there) and not os.path.isdir(there):
+        raise OutputError(f"{there}: is a file; expected a folder: give another name. Nothing was changed")
+
+
 def check_outside(path: Path, folder: Path) -> None:
     """OutputError where `path` lies in a folder of the user's in which nothing is written."""
     if folder.is_dir() and path.resolve().is_relative_to(folder.resolve()):
@@ -243,6 +250,6 @@ def why_not_written(error: OSError) -> str:
 def _check_free(path: Path, replace: bool) -> None:
     """A link that leads nowhere is there too."""
     if os.path.isdir(path):
-        raise OutputError(f"{path}: is a folder; expected the name of a file to write")
+        raise OutputError(f"{path}: is a folder; expected the name of a file to write: give one in it, or move it away")
     if os.path.lexists(path) and not replace:
         raise OutputError(f"{path}: exists already; give another name, or remove it (--force where there is one)")

@@ -52,12 +52,17 @@ class Init:
     json: Json = False
 
     def run(self) -> int:
+        from mouselift.atomic import check_folder, check_output
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import changed_keys, write_capture_toml
         from mouselift.capture.discovery import TO_DECIDE, discover
         from mouselift.dataset.collection import CAPTURE_FILE
         from mouselift.foreign import first_few
 
+        target = (self.out or self.folder) / CAPTURE_FILE
+        if self.out is not None:
+            check_folder(self.out)
+        check_output(target, replace=True)
         found = discover(
             self.folder,
             rig=self.rig,
@@ -69,7 +74,6 @@ class Init:
             numbering=self.numbering,
             times=self.times,
         )
-        target = (self.out or self.folder) / CAPTURE_FILE
         target.parent.mkdir(parents=True, exist_ok=True)
         kept = write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
         changed = [] if kept is None else changed_keys(kept, target)

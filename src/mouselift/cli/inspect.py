@@ -53,8 +53,14 @@ class Inspect:
         return self._many()
 
     def _page(self, *name: str) -> Path | None:
-        page = None if self.out is None else self.out.joinpath(*name, PAGE)
-        if page is not None and page.exists() and not self.force:
+        from mouselift.atomic import check_folder, check_output
+
+        if self.out is None:
+            return None
+        page = self.out.joinpath(*name, PAGE)
+        check_folder(page.parent)
+        check_output(page, replace=True)
+        if page.exists() and not self.force:
             raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
         return page
 

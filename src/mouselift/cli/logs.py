@@ -65,6 +65,9 @@ def logging_to(logs: Logs) -> Iterator[None]:
     handlers[0].setFormatter(_OneLine(f"{'%(name)s' if logs.level < logging.WARNING else 'warning'}: %(message)s"))
     handlers[0].setLevel(logs.level)
     if logs.log_file is not None:
+        from mouselift.atomic import check_output
+
+        check_output(logs.log_file, replace=True)
         try:
             handlers.append(_LogFile(logs.log_file, encoding="utf-8", errors="backslashreplace"))
         except OSError as error:

@@ -15,6 +15,8 @@ from mouselift.errors import MaskError
 from mouselift.masks.options import MaskOptions
 from mouselift.ranges import Rows
 
+SHEET = "contact_sheet.png"
+
 if TYPE_CHECKING:
     from mouselift.capture.capture import Capture
     from mouselift.masks.segment_capture import MaskReport
@@ -43,6 +45,7 @@ class Mask:
     json: Json = False
 
     def run(self) -> int:
+        from mouselift.atomic import check_output
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.segment_capture import segment_capture
@@ -51,11 +54,12 @@ class Mask:
 
         capture = load_capture(self.capture, new_masks=True)
         out = self.out if self.out is not None else capture.path.parent / "masks"
+        check_output(out / SHEET, replace=True)
         others = self._others(capture, out)
         with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
             report = segment_capture(capture, out, self.options, engine=engine, progress=progress)
             set_masks(capture.path, report.paths(out))
-            sheet = mask_sheet(load_capture(self.capture), out / "contact_sheet.png", self.rows, progress=progress)
+            sheet = mask_sheet(load_capture(self.capture), out / SHEET, self.rows, progress=progress)
         if self.json:
             emit_json({"contact_sheet": str(sheet), "report": report})
         else:

@@ -79,6 +79,7 @@ class Prepare:
     def _one(self, path: Path, out: Path, shard: Shard | None) -> int:
         import msgspec
 
+        from mouselift.atomic import check_folder
         from mouselift.capture.capture import load_capture
         from mouselift.dataset.remote import remote_url
         from mouselift.export.upload import writable
@@ -90,6 +91,7 @@ class Prepare:
             raise CaptureError(f"{remote_url(out)}: expected a folder on this machine; --remote says where shards go")
         if self.remote is not None:
             writable(self.remote)  # before hours of work
+        check_folder(out)
         capture = load_capture(path)
         with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
             if self.merge:
@@ -126,9 +128,11 @@ class Prepare:
             return export(dataset, Path(url), "webdataset", progress=progress)
 
     def _many(self, root: Path, shard: Shard | None) -> int:
+        from mouselift.atomic import check_folder
         from mouselift.parallel import engine_at
         from mouselift.prepare.collection import gather_collection, prepare_collection
 
+        check_folder(root)
         if self.merge:
             found = gather_collection(self.captures, root, self.options, split=self.split)
         else:

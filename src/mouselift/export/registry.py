@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from mouselift.atomic import check_folder
 from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.remote import remote_url
 from mouselift.errors import DatasetError
@@ -76,5 +77,7 @@ def export(
     url = remote_url(out)
     if url is not None and format != "webdataset":
         raise DatasetError(f"{url}: only --format webdataset writes to a server; expected a new folder")
+    if url is None:
+        check_folder(out)
     warn_of_unfinished(source)
     return format_named(format).export(source, out, options, progress, workers)

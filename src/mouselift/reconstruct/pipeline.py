@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from mouselift import __version__, parallel
-from mouselift.atomic import check_output, check_outside
+from mouselift.atomic import check_folder, check_output, check_outside
 from mouselift.dataset.description import warn_of_unfinished
 from mouselift.dataset.layout import CAMERAS_FILE
 from mouselift.errors import DatasetError
@@ -116,6 +116,8 @@ def reconstruct_samples(
     alone = out.suffix.lower() == ".ply"
     if alone:
         check_output(out, False)
+    else:
+        check_folder(out)
     warn_of_unfinished(*given)
     if alone and len(folders) != 1:
         raise DatasetError(f"{out}: a .ply holds one sample, got {len(folders)}; expected a folder for the results")
@@ -184,6 +186,8 @@ def evaluate_reconstruction(
         >>> options = EvaluateOptions(checkpoint=Path("facelift.pt"), hold_out=("Camera6",))
         >>> evaluate_reconstruction(Path("out/mouse7/data_val.txt"), Path("evaluated"), options).means
     """
+    if out is not None:
+        check_folder(out)
     plan = make_plan(dataset, options.rule, options.size, options.samples, progress)
     warn_of_unfinished(dataset)
     if source is None:

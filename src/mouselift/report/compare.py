@@ -12,7 +12,7 @@ import numpy as np
 
 from mouselift import __version__
 from mouselift.array_types import frozen
-from mouselift.atomic import visible, write_whole
+from mouselift.atomic import check_folder, visible, write_whole
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.options import AuditOptions
 from mouselift.audit.profile import load_profile
@@ -171,8 +171,9 @@ def compare_framings(
 
 def _check_out(out: Path, names: set[str]) -> None:
     """DatasetError where the folder holds what no comparison writes: before anything is written in it."""
+    check_folder(out)
     if not out.is_dir():
-        return  # `prepare` says what is wrong with a place where no folder can be made
+        return
     there = visible(out.iterdir())
     datasets = {path.name for path in there if path.name in names or (path / DATASET_FILE).is_file()}
     strange = [path.name for path in there if path.name not in datasets and not (datasets and path.name in _PAGES)]

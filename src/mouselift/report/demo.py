@@ -11,7 +11,7 @@ from statistics import fmean
 import numpy as np
 
 from mouselift import __version__
-from mouselift.atomic import hidden
+from mouselift.atomic import check_folder, hidden
 from mouselift.audit.dataset import audit_dataset
 from mouselift.audit.result import Verdict
 from mouselift.capture.capture import load_capture
@@ -93,6 +93,7 @@ class DemoResult:
 
 def run_demo(out: Path, workers: int, progress: Progress) -> DemoResult:
     """Everything under `out`; what an earlier, stopped demo made is used again."""
+    check_folder(out)
     capture_folder = out / "capture"
     truth = _capture(capture_folder, progress)
     capture = load_capture(capture_folder)
