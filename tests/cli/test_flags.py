@@ -39,7 +39,12 @@ def flags(cls: type) -> Iterator[tuple[str, object, str]]:
 
 
 def documented(cls: type) -> dict[str, str]:
-    """The string under each field."""
+    """The string under each field, those of its base classes included."""
+    bases = [base for base in cls.__mro__ if dataclasses.is_dataclass(base)]
+    return {field: text for base in reversed(bases) for field, text in _documented_here(base).items()}
+
+
+def _documented_here(cls: type) -> dict[str, str]:
     body = typing.cast(ast.ClassDef, ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0]).body
     return {
         field.target.id: text.value.value
