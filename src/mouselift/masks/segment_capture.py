@@ -31,6 +31,7 @@ from mouselift.findings import Finding
 from mouselift.foreign import json_as
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
+from mouselift.masks.exchanged import ASKED_FRAMES, exchanged_cameras
 from mouselift.masks.mask_folder import MaskFolder, mask_identity, png_name
 from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
@@ -117,9 +118,15 @@ def segment_capture(
         backgrounds = _backgrounds(capture, folder, samples, runs_on, progress)
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
         cameras = [track.camera for track in source.tracks]
-        scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
+        try:
+            scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
+        except MaskError as error:
+            again = source.read(evenly_spaced(samples, ASKED_FRAMES))
+            if (exchange := exchanged_cameras(again, backgrounds, cameras)) is None:
+                raise
+            raise MaskError(f"{error} What was found wrong: {exchange.words}") from None
         asked = evenly_spaced(frames, TESTED_FRAMES)
-        tested = camera_test(scene, each(source.read(asked), counted(progress, "cameras", 0, len(asked))))
+        tested = camera_test(scene, source.read, asked, counted(progress, "cameras", 0, len(asked)))
         source.close()
         records = _segmented(capture, scene, folder, work, frames, runs_on, progress)
         every_frame = options.every == 1 and options.start == 0 and options.stop is None
