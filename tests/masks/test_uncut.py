@@ -81,8 +81,9 @@ def test_a_turned_camera_is_named(recording: Recording, tested, view: int) -> No
     assert "masks made with it agree with it all the same" in found.text
 
 
-@pytest.mark.parametrize(("view", "factor"), [(1, 1.03), (2, 0.97)])
+@pytest.mark.parametrize(("view", "factor"), [(1, 1.08), (2, 0.92)])
 def test_a_focal_length_that_is_off_is_named(recording: Recording, tested, view: int, factor: float) -> None:
+    """The subject is small there and near the optical axis, so 3 % would move it by less than a pixel."""
     cameras = list(recording.arena.cameras)
     cameras[view] = replace(cameras[view], fx=cameras[view].fx * factor, fy=cameras[view].fy * factor)
     found = tested(tuple(cameras))

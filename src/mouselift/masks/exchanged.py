@@ -61,8 +61,6 @@ def exchanged_cameras(
     if len(frames) < _LEAST_FRAMES:
         return None
     given = _apart(frames, halves)
-    if given <= _AGREES:
-        return None
     tried = sorted((_apart(frames, [halves[k] for k in order]), order) for order in _orders(_suspects(frames, halves)))
     least, order = tried[0]
     following = tried[1][0] if len(tried) > 1 else np.inf
