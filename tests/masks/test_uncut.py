@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -13,11 +14,14 @@ from arena import Recording
 from mouselift.capture.capture import Capture, CaptureCamera
 from mouselift.capture.made_masks import MASK_JOB, MASK_REPORT
 from mouselift.capture.source import CaptureSource
+from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.masks.background import learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import exchanged_cameras
+from mouselift.masks.options import MaskOptions
 from mouselift.masks.scene import Scene, learn_scene
+from mouselift.masks.segment_capture import segment_capture
 from mouselift.masks.uncut import CameraTest, camera_test
 from mouselift.media.images import FrameSet
 from mouselift.media.png import encode_png
@@ -119,6 +123,29 @@ def test_a_subject_that_no_place_explains_contradicts_the_cameras(recording: Rec
     found = camera_test(scene, lambda frames: map(mixed.__getitem__, frames), range(8))
     assert "no place is seen by all of them" in found.text
     assert not found.cameras
+
+
+def test_exchanged_cameras_are_named_where_no_scene_can_be_learned(
+    recording: Recording, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Views that agree on no place stop `mask` before it has masks to test."""
+
+    def nothing(*_: object) -> Scene:
+        raise MaskError("nothing is seen by enough cameras.")
+
+    for view, camera in enumerate(recording.arena.cameras):
+        (tmp_path / camera.name).mkdir()
+        for frame in range(12):
+            image = recording.arena.image(view, recording.poses[3 * frame], frame).colours
+            (tmp_path / camera.name / f"{frame:06d}.png").write_bytes(encode_png(image))
+    monkeypatch.setattr("mouselift.masks.segment_capture.learn_scene", nothing)
+    toml = tmp_path / "capture.toml"
+    for order, said in (((1, 0, 2, 3, 4), "files of cam0 and cam1 are exchanged"), ((0, 1, 2, 3, 4), "cameras.$")):
+        rig = rearranged(recording.arena.cameras, order)
+        cameras = tuple(CaptureCamera(one.name, one, None, tmp_path / one.name, None) for one in rig)
+        capture = Capture(toml, "mm", UP, cameras, (), None, None, toml, "test", ())
+        with pytest.raises(MaskError, match=said):
+            segment_capture(capture, tmp_path / f"masks{order[0]}", MaskOptions(learn_from=12), workers=1)
 
 
 def test_what_mask_said_of_cameras_stays_with_its_masks(recording: Recording, tmp_path) -> None:

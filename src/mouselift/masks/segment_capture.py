@@ -124,7 +124,7 @@ def segment_capture(
             again = source.read(evenly_spaced(samples, ASKED_FRAMES))
             if (exchange := exchanged_cameras(again, backgrounds, cameras)) is None:
                 raise
-            raise MaskError(f"{error} What was found wrong: {exchange.words}") from None
+            raise MaskError(f"{error} What was found: {exchange.words}") from None
         asked = evenly_spaced(frames, TESTED_FRAMES)
         tested = camera_test(scene, source.read, asked, counted(progress, "cameras", 0, len(asked)))
         source.close()

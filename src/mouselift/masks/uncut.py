@@ -37,7 +37,6 @@ from mouselift.sampling import evenly_spaced
 
 TESTED_FRAMES = 24
 _LEAST_FRAMES = 5
-_LEAST_LOST = 3  # frames: none under right cameras
 # Of the hull's projection, median of a view: right 0.62 to 0.85, wrong 0.57 to 0.83, white animals 0.17 to 0.53.
 _COVERED = 0.55
 _LEAST_PART = 0.25  # of the subject's area, about: smaller ones are no subject that all views should place
@@ -100,9 +99,9 @@ def uncut(segmenter: Segmenter, frame: FrameSet) -> Uncut:
 
 
 def settled(cameras: Sequence[Camera], frames: Sequence[Uncut], exchange: Callable[[], Exchange | None]) -> CameraTest:
-    """As `judged`; where something is wrong, an exchange of cameras is looked for first."""
+    """As `judged`; where something is wrong, or a frame is lost, an exchange of cameras is looked for first."""
     found = judged(cameras, frames)
-    if (found.text or sum(frame.lost for frame in frames) >= _LEAST_LOST) and (order := exchange()) is not None:
+    if (found.text or any(frame.lost for frame in frames)) and (order := exchange()) is not None:
         text = f"the cameras contradict what they see: {order.words}, and masks made so agree all the same"
         return CameraTest(found.untested, order.cameras, text)
     return found
