@@ -118,8 +118,8 @@ def test_a_view_that_cannot_be_read_is_not_missing(dataset: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("module", ["scenes", "rerun"])
-def test_a_scene_that_cannot_be_read_is_not_refused_for_good(module: str) -> None:
-    """Refused ones are recorded, and not tried again."""
+def test_a_scene_that_cannot_be_read_is_not_refused(module: str) -> None:
+    """A record would say of the scene what is true of the drive."""
     Job = import_module(f"mouselift.export.{module}")._Job
 
     def scene() -> None:

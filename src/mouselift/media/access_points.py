@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-_LOOKED_AT = 1 << 16  # bytes of a packet; parameter sets and messages come first and are short
+LOOKED_AT = 1 << 16  # bytes of a packet; parameter sets and messages come first and are short
 _H264_SLICE, _H264_IDR, _H264_MESSAGE = 1, 5, 6
 _RECOVERY_POINT = 6
 _SLICES_I, _SLICES_B = (2, 7), (1, 6)
@@ -24,7 +24,7 @@ class Packets:
 
     def __init__(self, codec: str, extradata: bytes | None, intra_only: bool) -> None:
         self._codec, self._intra_only = codec, intra_only
-        self._length = _length_size(codec, extradata or b"")
+        self._length = length_size(codec, extradata or b"")
         self._irap_seen = False
         self._broken_group = False  # HEVC: leading images of the last random access point cannot be decoded
         # Codecs whose decoders leave out images that no other refers to, exactly and at once.
@@ -35,7 +35,7 @@ class Packets:
         """Is decoding that starts at this packet, flagged as key frame, exact from its image on?"""
         if self._intra_only:
             return True
-        head = bytes(data[:_LOOKED_AT])
+        head = bytes(data[:LOOKED_AT])
         if self._codec == "h264":
             return self._starts_h264(head)
         if self._codec == "hevc":
@@ -57,7 +57,7 @@ class Packets:
             return any(shown for _, shown in _vp9_frames(bytes(data)))
         if self._codec != "hevc":
             return True
-        kind = self._hevc_type(bytes(data[:_LOOKED_AT]))
+        kind = self._hevc_type(bytes(data[:LOOKED_AT]))
         if kind in _HEVC_IRAP:  # a stream that begins with an open group, or was spliced before one
             self._broken_group = kind in _HEVC_BLA or not self._irap_seen
             self._irap_seen = True
@@ -66,7 +66,7 @@ class Packets:
     def note_order(self, data: memoryview) -> None:
         """Look whether the packet holds a B picture, which may refer to images shown later (H.264 only)."""
         if self._codec == "h264":
-            slices = (unit for kind, unit in self._units(bytes(data[:_LOOKED_AT])) if kind in (_H264_SLICE, _H264_IDR))
+            slices = (unit for kind, unit in self._units(bytes(data[:LOOKED_AT])) if kind in (_H264_SLICE, _H264_IDR))
             self.backward |= any(_slice_type(unit) in _SLICES_B for unit in itertools.islice(slices, 1))
 
     def _starts_h264(self, head: bytes) -> bool:
@@ -90,21 +90,24 @@ class Packets:
         return None
 
     def _units(self, head: bytes) -> Iterator[tuple[int, bytes]]:
-        """(H.264's type, bytes) of each NAL unit, without those that do not start in `head`."""
-        at = 0
-        while self._length and at + self._length < len(head):
-            size = int.from_bytes(head[at : at + self._length], "big")
-            at += self._length
-            if unit := head[at : at + size]:
-                yield unit[0] & 0x1F, unit
-            at += size
-        if not self._length:
-            for unit in head.split(b"\0\0\1")[1:]:
-                if unit:
-                    yield unit[0] & 0x1F, unit
+        """(H.264's type, bytes)."""
+        return ((unit[0] & 0x1F, unit) for unit in nal_units(head, self._length))
 
 
-def _length_size(codec: str, extradata: bytes) -> int:
+def nal_units(head: bytes, length: int) -> Iterator[bytes]:
+    """NAL units of a packet's beginning, without those that do not start in `head`. length: as `length_size`."""
+    at = 0
+    while length and at + length < len(head):
+        size = int.from_bytes(head[at : at + length], "big")
+        at += length
+        if unit := head[at : at + size]:
+            yield unit
+        at += size
+    if not length:
+        yield from filter(None, head.split(b"\0\0\1")[1:])
+
+
+def length_size(codec: str, extradata: bytes) -> int:
     """Bytes of the lengths before NAL units, as MP4 and Matroska store them; 0 where start codes part them."""
     if codec == "h264" and len(extradata) > 4 and extradata[0] == 1:
         return (extradata[4] & 3) + 1

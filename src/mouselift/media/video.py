@@ -19,7 +19,7 @@ from av.video.stream import VideoStream
 from mouselift.errors import UnreachableError, VideoError
 from mouselift.media.images import require_readable
 from mouselift.media.video_image import VideoImage
-from mouselift.media.video_index import BROKEN_OFF, DECODER, VideoInfo
+from mouselift.media.video_index import BROKEN_OFF, DECODER, PROGRAM_STREAM, VideoInfo
 
 _VAIN = 2  # readings from the start that brought nothing: then a missing image is believed
 
@@ -31,6 +31,7 @@ class VideoReader:
         self.info = info
         self._container: InputContainer | None = None
         self._seekable = True
+        self._program_stream = False
         self._plainly = False  # from the start, every image: where jumping or leaving out has lost one
         self._vain = 0
         self._decoded: Iterator[tuple[int, VideoFrame]] | None = None
@@ -175,6 +176,7 @@ class VideoReader:
             self._container = av.open(str(self.info.path))
         except FFmpegError as error:
             raise UnreachableError.because(self.info.path, f"cannot be opened any more ({error})") from error
+        self._program_stream = self._container.format.name == PROGRAM_STREAM
         self._container.streams.video[0].codec_context.options = DECODER
         self._container.streams.video[0].codec_context.thread_count = 1  # processes share the work, not threads
         return self._container
@@ -232,13 +234,21 @@ class VideoReader:
             return True
         return packet.size == self._sizes[place] and packet.pts == self._stamp(place)
 
+    def _is_cut(self, rank: int) -> bool:
+        """Of the last packet: whether the index took it for no image."""
+        return self.info.packets is not None and self.info.packets.number(rank) is None
+
     def _decode(self, packets: Iterator[tuple[int, Packet[VideoStream]]]) -> Iterator[VideoFrame]:
         table, began, complete = self.info.packets, False, False
         for place, packet in packets:
             rank: int | None = None
             if packet.size:
                 rank = place if table is None else place + self._leads[place]
+                if self._program_stream and place == self.info.packet_count - 1 and self._is_cut(rank):
+                    continue  # decoding it spoils the one before
                 packet.pts = rank
+                if self._program_stream:  # the mark of the last piece is on what ends in it: whole pictures
+                    packet.is_corrupt = False
                 if table is not None and table.droppable:
                     # An image that nobody refers to and nobody wants need not be decoded: the others stay exact.
                     wanted = self._plainly or rank in self._wanted

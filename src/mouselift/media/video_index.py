@@ -30,10 +30,12 @@ from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.access_points import Packets
 from mouselift.media.images import require_readable
 from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
+from mouselift.media.stream_end import certain, delayed, slots_of
 
 DECODER = {"max_pixels": str(IMAGE_PIXELS)}  # to FFmpeg's decoders: the size may change in the stream
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
 BROKEN_OFF = (FFmpegError, IndexError)  # of demultiplexing; IndexError: PyAV, where damage looks like a new stream
+PROGRAM_STREAM = "mpeg"  # FFmpeg's name of the container
 _NO_TIME = -(2**63)  # FFmpeg's own mark of a packet without a time stamp
 _FIRST_IMAGES = 6  # of a cut stream: more than come out before its order is that of their times
 
@@ -110,6 +112,8 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
         first = first or _first_images(path, info, entry)
         if first.in_order is False or (info.packets is None and entry > 0):
             info = _by_counting(info, _count(path))
+        elif info.packets is None and info.times is not None:
+            info = replace(info, times=None if first.delay is None else _one(delayed(info.times, first.delay)))
         elif first.rank is not None:
             info = _from(info, first.rank)
     except (*BROKEN_OFF, ValueError) as error:
@@ -135,6 +139,7 @@ class _First:
     orientation: Orientation = UPRIGHT
     rank: int | None = None  # of the first that comes out; None where damage may have cost others before it
     in_order: bool = True  # they come out in the order of their times
+    delay: int | None = None  # packets that go in before the first comes out; None where damage may have cost some
 
 
 def _first_alone(path: Path, info: VideoInfo, entry: int, packet: Packet[VideoStream]) -> _First | None:
@@ -160,7 +165,7 @@ def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
     FFmpeg hands the container's display matrix on with every image.
     """
     table = info.packets
-    damaged = False
+    damaged, delay = False, None
     out: list[int] = []
     orientation: Orientation | None = None
     with av.open(str(path)) as container:
@@ -176,11 +181,13 @@ def _first_images(path: Path, info: VideoInfo, entry: int) -> _First:
                 continue
             if frames and orientation is None:
                 orientation = _orientation(path, frames[0])
+            if frames and delay is None:
+                delay = place
             out += [frame.pts for frame in frames if frame.pts is not None]
             if frames and len(out) >= (_FIRST_IMAGES if entry else 1):
                 break
     if table is None or damaged or not out:
-        return _First(orientation or UPRIGHT)
+        return _First(orientation or UPRIGHT, delay=None if damaged or entry else delay)
     return _First(orientation or UPRIGHT, out[0], out == sorted(set(out)))
 
 
@@ -243,13 +250,15 @@ class _Seen:
     starts: list[int] = field(default_factory=list)
     last_dts: int | None = None
     in_order: bool = False  # of presentation
+    decoding: array[int] = field(default_factory=lambda: array("q"))  # times of decoding, of an AVI alone
     whole: bool = True  # nothing says that the end is cut off
 
 
 def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _Seen:
     stream = container.streams.video[0]
     seen = _Seen(in_order=bool(stream.codec_context.has_b_frames))
-    offset, position, latest = 0, 0, None
+    offset, position, latest, before = 0, 0, None, None
+    avi, program_stream = container.format.name == "avi", container.format.name == PROGRAM_STREAM
     try:
         for packet in container.demux(stream):
             if packet.size == 0:
@@ -271,11 +280,17 @@ def _demultiplexed(path: Path, container: InputContainer, look: Packets) -> _See
             seen.offsets.append(offset)
             seen.sizes.append(packet.size)
             seen.shown.append(look.shows(data) and not packet.is_discard)
-            seen.last_dts, seen.whole = packet.dts, not packet.is_corrupt
+            if avi and packet.dts is not None:
+                seen.decoding.append(packet.dts)
+            before, seen.last_dts = seen.last_dts, packet.dts
+            seen.whole = not packet.is_corrupt and (seen.whole or not program_stream)
             position = packet.pos or position
     except BROKEN_OFF:
         require_readable(path, position)
         seen.whole = False  # a truncated file: what came before is good; `promised` tells that more was expected
+    if program_stream and seen.shown and not seen.whole:
+        # The mark of the file's last piece is on all pictures that end in it, and not on the one that the cut is in.
+        seen.shown[-1], seen.last_dts = False, before
     if not any(seen.shown):
         edited = "; its edit list leaves all out: `ffmpeg -ignore_editlist 1 -i in.mp4 -c copy out.mp4`"
         raise VideoError(f"{path}: holds no image{edited if seen.times else ''}")
@@ -296,6 +311,9 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     count, shown = len(seen.times), np.frombuffer(seen.shown, dtype=bool)
     # An edit list may leave packets out altogether: those of the header's count are not all expected.
     listed = len(stream.index_entries) if stream.frames and "mp4" in container.format.name else stream.frames
+    slots = slots_of(np.frombuffer(seen.decoding, dtype=np.int64), count)
+    if slots is not None and listed:
+        listed = max(listed - (int(slots[-1]) + 1 - count), 0)
     info = VideoInfo(
         path,
         context.width,
@@ -316,7 +334,8 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     unordered = seen.in_order and (look.backward or avi)
     stamps = np.array(seen.times, dtype=np.int64)
     if (stamps == _NO_TIME).any() or unordered:
-        return info, entry, seen.first
+        empty = slots is not None and slots[-1] - slots[0] >= count
+        return replace(info, times=slots if empty else None), entry, seen.first
     shown_at = stamps + np.frombuffer(seen.offsets, dtype=np.int64)
     order = np.argsort(shown_at, kind="stable")
     ranks = np.empty(count, dtype=np.int32)
@@ -325,11 +344,17 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     times = shown_at[order[images]]
     if (np.diff(times) == 0).any():  # two images of one time: their order is not known
         return info, entry, seen.first
-    # An MP4 whose table, written at its end, lists every packet that came (fragments list theirs as they go) is whole.
-    complete = seen.whole and count >= listed > 0 and stream.frames >= listed and "mp4" in container.format.name
+    if slots is not None and (order[1:] > order[:-1]).all():
+        times = slots[images]  # FFmpeg's presentation times of H.264 in AVI are those of the images after
+    # An MP4 whose table, written at its end, lists every packet that came (fragments list theirs as they go) is whole,
+    # and an AVI in which the last place that its header counts is taken.
+    tables = "mp4" in container.format.name or slots is not None
+    complete = seen.whole and count >= listed > 0 and stream.frames >= listed and tables
     if seen.last_dts is not None and not complete:
-        times = _certain(times, seen.last_dts + seen.offsets[-1], seen.whole and count >= listed)
-        images = images[: len(times)]
+        end, whole = seen.last_dts + seen.offsets[-1], seen.whole and count >= listed
+        guessed = container.format.name == PROGRAM_STREAM
+        images = images[: certain(path, times, order[images].astype(np.int32), count, end, whole, guessed)]
+        times = times[: len(images)]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
     leads, sizes = _narrow(ranks - np.arange(count)), _narrow(np.frombuffer(seen.sizes, dtype=np.int32))
     table = PacketTable(_one(stamps[order]), _one(sizes), _one(leads), _one(images), starts, look.droppable)
@@ -361,17 +386,3 @@ def _keys(starts: np.ndarray, ranks: np.ndarray, images: np.ndarray) -> tuple[np
     last = dict(zip(numbers[inside].tolist(), starts[inside].tolist(), strict=True))
     keys = sorted(last)
     return np.array([0, *keys], dtype=np.int64), np.array([0, *(last[key] for key in keys)], dtype=np.int64)
-
-
-def _certain(order: np.ndarray, last_dts: int, whole: bool) -> np.ndarray:
-    """The sorted times without those whose number a cut-off end leaves open.
-
-    Images are stored in decoding order: after a cut, one shown later than the last stored image was due
-    for decoding may have lost predecessors. Where nothing says that the end is cut, a gap there does.
-    """
-    sure = int(np.searchsorted(order, last_dts, side="right"))
-    if whole:
-        steps = np.diff(order)
-        gaps = np.flatnonzero(steps[max(sure - 1, 0) :] > 1.5 * np.median(steps)) if steps.size else steps
-        sure = max(sure, 1) + int(gaps[0]) if gaps.size else len(order)
-    return order[: max(sure, 1)]
