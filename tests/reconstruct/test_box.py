@@ -47,16 +47,16 @@ def test_it_reconstructs_an_animal_that_it_never_saw(tmp_path: Path) -> None:
     trained, random = (
         _scores(tmp_path / "data", checkpoint, views) for checkpoint in (None, tmp_path / "random.safetensors")
     )
-    assert trained[0] > random[0] + 2.0
+    assert trained[0] > random[0] + 5.0
     assert trained[1] > random[1] + 0.25
     assert trained[1] > FLOOR
 
 
 def _scores(dataset: Path, checkpoint: Path | None, views: tuple[str, ...]) -> tuple[float, float]:
-    """Foreground PSNR and IoU of the views that were not given."""
+    """PSNR and IoU of the views that were not given. The whole image's: a cloud that covers all has no holes."""
     options = EvaluateOptions(checkpoint=checkpoint, views=views, size=128, device="cpu")
     (record,) = evaluate_reconstruction(dataset, None, options).records
-    psnr, iou = record.mean("foreground_psnr", "held-out"), record.mean("iou", "held-out")
+    psnr, iou = record.mean("psnr", "held-out"), record.mean("iou", "held-out")
     assert psnr is not None
     assert iou is not None
     return psnr, iou

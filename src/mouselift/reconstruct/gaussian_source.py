@@ -22,6 +22,7 @@ from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.gslrm.packing import patches_near
 from mouselift.progress import Progress, silent
 from mouselift.reconstruct.options import Precision
+from mouselift.reconstruct.specks import without_specks
 from mouselift.render.base import Gaussians
 
 BOX = Path(mouselift.models.__file__).with_name("box.safetensors")  # the weights that come with mouselift
@@ -105,8 +106,9 @@ class Engine:
 
         inputs: places among the sample's views; None: its own choice, `sample.inputs` (all of them, unless a
         `ViewChoice` says otherwise). Global Gaussians first, then those of pixels, view by view, in token order
-        (`StoredGaussians`). On its device, float32, without gradients. ModelError as `check_size` and `memory`,
-        and for views that the sample does not have.
+        (`StoredGaussians`); of a network that reads the hull `without_specks`, as masks are there then. On its device,
+        float32, without gradients. ModelError as `check_size` and `memory`, and for views that the sample does not
+        have.
         """
         chosen = sample.inputs.tolist() if inputs is None else list(inputs)
         if not chosen or not all(0 <= k < len(sample.views) for k in chosen) or len(set(chosen)) < len(chosen):
@@ -118,8 +120,12 @@ class Engine:
         self.memory(len(chosen), height, width, self.patches(sample, chosen))
         with torch.no_grad():
             parts = (sample.image, sample.c2w, sample.fxfycxcy)
-            image, c2w, fxfycxcy = (part[chosen][None].to(self.device) for part in parts)
-            return Gaussians.from_stored(*self.model(image, c2w, fxfycxcy, progress).of_sample(0))
+            image, c2w, fxfycxcy = (part[chosen].to(self.device) for part in parts)
+            stored = self.model(image[None], c2w[None], fxfycxcy[None], progress).of_sample(0)
+            gaussians = Gaussians.from_stored(*stored)
+            if not self.model.config.needs_hull:
+                return gaussians
+            return without_specks(gaussians, image[:, 3], c2w, fxfycxcy, sample.name)
 
 
 @runtime_checkable
