@@ -22,15 +22,13 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
 import faults
 from corpus import Flavour, corpus
 from faults import Injected
-from many_views import SUBJECTS, load_scene, scenes, some_views
+from many_views import SUBJECTS, load_scene, quiet, scenes, some_views
 from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.dataset.sample import Sample
@@ -213,11 +211,6 @@ def views_table(pool: ProcessPoolExecutor, options: argparse.Namespace) -> None:
         print(f"{subject}: {sum(a.found for a in exact)} of {len(exact)} false alarms; {worst}")
 
 
-def _quiet() -> None:
-    threadpool_limits(1, user_api="blas")
-    cv2.setNumThreads(1)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--samples", type=int, default=500)
@@ -235,13 +228,13 @@ def main() -> None:
     options = parser.parse_args()
     start = time.monotonic()
     if options.views:
-        with ProcessPoolExecutor(options.workers, initializer=_quiet) as pool:
+        with ProcessPoolExecutor(options.workers, initializer=quiet) as pool:
             views_table(pool, options)
         print(f"\n{time.monotonic() - start:.0f} s")
         return
     count = options.samples if options.rough else 2 * options.samples
     corpus(count, flavour=options.flavour, workers=options.workers, seed=options.seed)
-    with ProcessPoolExecutor(options.workers, initializer=_quiet) as pool:
+    with ProcessPoolExecutor(options.workers, initializer=quiet) as pool:
         for rough in ROUGH if options.rough else (None,):
             if options.calibrate:
                 calibrate(pool, options.samples if rough else 2 * options.samples, options, rough)

@@ -27,10 +27,10 @@ from typing import Literal, cast, overload
 
 import cv2
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 import _paths  # noqa: F401  (puts tests/shared on the path)
 from faults import rough as roughened
+from many_views import quiet
 from mouselift.array_types import Levels
 from mouselift.dataset.sample import Sample, View
 from mouselift.framing.framing import PRESETS
@@ -105,7 +105,7 @@ def corpus(
     missing = [k for k, file in enumerate(files) if not file.is_file()]
     if missing:
         start = time.monotonic()
-        with ProcessPoolExecutor(workers, initializer=_quiet) as pool:
+        with ProcessPoolExecutor(workers, initializer=quiet) as pool:
             for done, _ in enumerate(
                 pool.map(partial(_make, flavour=flavour, seed=seed, rig=rig), missing, chunksize=4), start=1
             ):
@@ -113,11 +113,6 @@ def corpus(
                     left = (time.monotonic() - start) / done * (len(missing) - done)
                     print(f"corpus {flavour}: {done} of {len(missing)}, {left:.0f} s left", flush=True)
     return Corpus(files, rough)
-
-
-def _quiet() -> None:
-    threadpool_limits(1, user_api="blas")
-    cv2.setNumThreads(1)
 
 
 @cache

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from mouselift.diagnosis.causes import CAUSES
 from mouselift.findings import CODES, GUIDES, Finding, as_sentence
+from scripts import script
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCES = [file for file in (ROOT / "src/mouselift").rglob("*.py") if file.name != "findings.py"]
@@ -122,11 +122,7 @@ def test_entries_are_whole() -> None:
 
 
 def test_pages_are_as_the_code_says() -> None:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = script("docs/generate.py")
     stale = [path for path, text in generate.pages().items() if path.read_text(encoding="utf-8") != text]
     assert stale == [], "run python docs/generate.py"
 

@@ -44,11 +44,13 @@ T: !!opencv-matrix {{ rows: 3, cols: 1, dt: d, data: [ 1.0, 2.0, 1e3 ] }}
 """
 
 
+def chunk(kind: bytes, data: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
 def png(width: int, height: int) -> bytes:
     """A PNG of a few bytes whose header says any size."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 6, 0, 0, 0))
     return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"0" * 1000)) + chunk(b"IEND", b"")
@@ -317,9 +319,6 @@ def test_files_larger_than_their_kind_are_not_read(tmp_path: Path) -> None:
 def test_a_small_png_that_unpacks_to_much(tmp_path: Path) -> None:
     """32 x 32 pixels in its header, 100 MB in its only chunk of data."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     rows = b"\2" + bytes(4 * 32)
     header, end = chunk(b"IHDR", struct.pack(">IIBBBBB", 32, 32, 8, 6, 0, 0, 0)), chunk(b"IEND", b"")
     parts = [b"\x89PNG\r\n\x1a\n", header, chunk(b"IDAT", zlib.compress(rows * 32)), end]
@@ -337,9 +336,6 @@ def test_a_pipe_in_place_of_an_image_is_not_waited_for(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("colours", [0, 1000])
 def test_indices_without_a_palette_or_with_one_that_is_too_long(colours: int, tmp_path: Path) -> None:
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
     header = chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 3, 0, 0, 0))
     palette = chunk(b"PLTE", bytes(3 * (colours - 1)) + b"abc") if colours else b""
     rows = chunk(b"IDAT", zlib.compress(bytes(5 * 4)))

@@ -158,6 +158,11 @@ def member(group: Any, name: str) -> Any:
     return group[name]
 
 
+def text_of(value: Any) -> str:
+    """Of a string or an attribute, which comes as text or as bytes."""
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def is_group(value: Any) -> bool:
     return isinstance(value, importlib.import_module("h5py").Group)
 

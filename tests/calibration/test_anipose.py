@@ -16,11 +16,6 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.lens import Fisheye
 
 
-@pytest.fixture
-def unskewed(truth) -> list[Camera]:
-    return [replace(camera, skew=0.0) for camera in truth]
-
-
 @pytest.mark.parametrize("metadata", ["", "[metadata]\n", "[metadata]\nadjusted = true\nerror = 1.668\n"])
 def test_read_exactly(metadata: str, tmp_path: Path, unskewed, write, distance) -> None:
     rig = read_anipose(write.anipose(tmp_path / "calibration.toml", unskewed, metadata=metadata))

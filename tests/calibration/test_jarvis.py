@@ -15,11 +15,6 @@ from mouselift.errors import CalibrationError
 from mouselift.geometry.camera import Camera
 
 
-@pytest.fixture
-def unskewed(truth) -> list[Camera]:
-    return [replace(camera, skew=0.0) for camera in truth]
-
-
 def test_read_exactly(tmp_path: Path, unskewed, write, distance) -> None:
     rig = read_jarvis(write.jarvis(tmp_path, unskewed))
     assert rig.names == tuple(camera.name for camera in unskewed)

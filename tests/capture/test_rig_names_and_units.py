@@ -16,13 +16,6 @@ from mouselift.capture.discovery import discover
 from mouselift.capture.source import CaptureSource
 from mouselift.cli.app import run
 from mouselift.errors import CaptureError
-from mouselift.geometry.camera import Camera
-
-
-@pytest.fixture
-def unskewed(truth) -> list[Camera]:
-    """The test rig as formats without skew hold it."""
-    return [replace(camera, skew=0.0) for camera in truth]
 
 
 def written(folder: Path) -> CaptureSource:

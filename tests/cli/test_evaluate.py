@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from mouselift.media.png import encode_png
 from mouselift.models.gslrm import config as network_config
 from mouselift.reconstruct.options import EvaluateOptions
 from mouselift.run_lock import LOCK
+from pickled_code import Opens
 
 SIDE = 32
 
@@ -101,13 +101,6 @@ def test_one_source_of_gaussians(dataset: Path, checkpoint: Path, tmp_path: Path
     refused(ModelError, "expected --checkpoint FILE, or --gaussians", dataset, checkpoint, tmp_path)
     refused(DatasetError, "--rotate makes a reconstruction a view", dataset, None, tmp_path, rotate=True)
     refused(DatasetError, r"expected one of sample_0/gaussians.ply", dataset, None, tmp_path)
-
-
-class Opens:
-    """An object whose unpickling runs code."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
-        return Path.touch, (Path("pwned"),)
 
 
 def test_checkpoints_that_cannot_be_used(

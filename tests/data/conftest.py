@@ -9,27 +9,15 @@ import numpy as np
 import pytest
 import torch
 
+from camera_ring import ring
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 
 torch.set_num_threads(1)
 SIDE = 96
 SIGMA = 3.0  # pixels: marks wide enough that sampling does not move their centroids
 COLOUR = np.array([0.9, 0.4, 0.2])
-
-
-def ring(count: int, side: int = SIDE) -> list[Camera]:
-    """Cameras about the origin at 2.7, off-centre principal points, fx != fy."""
-    out = []
-    for k in range(count):
-        angle = 2 * np.pi * k / count + 0.3
-        centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        T = looking_at(np.zeros(3), centre)
-        focal = side * (1.05 + 0.05 * k)
-        out.append(Camera(side, side, focal, focal * 1.02, side / 2 + 3.3, side / 2 - 4.1 - k, T, name=f"cam{k}"))
-    return out
 
 
 def marked(camera: Camera, point: np.ndarray) -> np.ndarray:
@@ -60,7 +48,7 @@ def marked_dataset(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.n
     """Three samples of four views, and the mark's place in each. Read only."""
     root, where = tmp_path_factory.mktemp("marked"), points(3)
     for k, point in enumerate(where):
-        write_marked(root / f"sample_{k:06d}", ring(4), point)
+        write_marked(root / f"sample_{k:06d}", ring(4, SIDE), point)
     return root, where
 
 
@@ -74,4 +62,4 @@ def make_sample() -> Callable[..., Path]:
 
 @pytest.fixture
 def cameras() -> list[Camera]:
-    return ring(4)
+    return ring(4, SIDE)

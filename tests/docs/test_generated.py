@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
 
 from mouselift.cli.app import run
+from scripts import script
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,11 +23,7 @@ def numbers(page: str) -> dict[str, list[float]]:
 @pytest.mark.slow
 def test_the_comparison_of_framings(tmp_path: Path) -> None:
     """Within a twentieth: another decoder moves the last digits."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
+    generate = script("docs/generate.py")
     assert run(["demo", str(tmp_path / "demo"), "--json"]) == 0
     compared = tmp_path / "compared"
     assert run(["compare", str(tmp_path / "demo/capture"), str(compared), "--instants", "12", "--json"]) in (0, 1)

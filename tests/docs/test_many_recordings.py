@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from folder_files import files_of
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
 from mouselift.cli.app import run
@@ -40,10 +41,6 @@ def give(line: str, part: int = 0) -> None:
     """One command, at small size and in this process."""
     small = ["--size", "64", "--on-cut", "keep", "--interpolation", "linear", "--workers", "1", "--json"]
     assert run([*shlex.split(filled(line, part))[1:], *small]) == 0
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    return {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.fixture(scope="module")

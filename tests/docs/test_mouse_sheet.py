@@ -1,26 +1,13 @@
 from __future__ import annotations
 
-import importlib.util
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 
 from mouselift.synthetic.rigs import Rig, markerless_rig, scaled_rig
-
-
-def sheets() -> Any:
-    script = Path(__file__).parents[2] / "docs/mouse_sheet.py"
-    spec = importlib.util.spec_from_file_location("mouse_sheet", script)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from scripts import script
 
 
 def test_a_sheet_of_individuals_shows_one_in_each_cell() -> None:
-    sheet = sheets().animal_sheet(per_row=2, rows=1, cell=60)
+    sheet = script("docs/mouse_sheet.py").animal_sheet(per_row=2, rows=1, cell=60)
     assert sheet.shape == (2 * 64 + 4, 2 * 64 + 4, 3)
     cells = [sheet[4 + r * 64 : 64 + r * 64, 4 + c * 64 : 64 + c * 64] for r in range(2) for c in range(2)]
     shares = [float((np.abs(cell.astype(int) - 237) > 6).any(axis=2).mean()) for cell in cells]
@@ -28,7 +15,7 @@ def test_a_sheet_of_individuals_shows_one_in_each_cell() -> None:
 
 
 def test_a_sheet_has_a_cell_for_each_view_and_instant() -> None:
-    module = sheets()
+    module = script("docs/mouse_sheet.py")
     small = scaled_rig(markerless_rig(), 0.25)
     sheet = module.mouse_sheet((0.5, 4.0, 6.0), (0, 1), Rig(small.cameras[:3], small.arena), 90)
     assert sheet.shape == (2 * 94 + 4, 3 * 94 + 4, 3)

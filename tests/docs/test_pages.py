@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import unicodedata
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from mouselift import __version__
+from scripts import script
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -67,17 +66,8 @@ def test_the_four_answers() -> None:
             assert re.search(rf"^(def |class )?{name}\b", source, re.MULTILINE), f"{path} has no {name}"
 
 
-def _script(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(Path(name).stem, ROOT / name)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_citation_names_the_version() -> None:
-    problems = _script("tools/check_version.py").problems
+    problems = script("tools/check_version.py").problems
     assert not [line for line in problems(f"v{__version__}") if "CHANGELOG" not in line]
     assert len(problems("v99.0.0")) == 3
 

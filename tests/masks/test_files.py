@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from folder_files import files_of
 from mouselift.capture.capture import Capture, CaptureCamera
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import CaptureError, DatasetError, MaskError, MouseliftError, OutputError
@@ -153,10 +154,6 @@ def capture(recording, tmp_path_factory: pytest.TempPathFactory) -> Capture:
     return Capture(toml, "mm", UP, tuple(cameras), (), None, None, toml, "test", ())
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 @pytest.fixture(scope="module")
 def finished(capture, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, MaskReport]:
     out = tmp_path_factory.mktemp("out") / "masks"
@@ -202,7 +199,7 @@ def test_run_reports_quality_and_the_empty_frame(finished):
 def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monkeypatch):
     monkeypatch.setattr("mouselift.masks.segment_capture._BLOCK", 10)
     whole, _ = finished
-    assert contents(whole / "cam3") != {}
+    assert files_of(whole / "cam3") != {}
 
     def killed(stage: str, done: int, total: int) -> None:
         if stage == "masks" and done == 12:
@@ -219,7 +216,7 @@ def test_killed_run_goes_on_to_the_same_bytes(capture, finished, tmp_path, monke
     assert ("masks", 10) in stages
     assert len([done for stage, done in stages if stage == "scene"]) > 100  # 48 samples, read twice and carved
     assert ("masks", 2) not in stages
-    assert contents(out) == contents(whole)
+    assert files_of(out) == files_of(whole)
 
 
 def test_order_and_division_of_the_work_do_not_matter(capture, finished, tmp_path, monkeypatch):
@@ -231,7 +228,7 @@ def test_order_and_division_of_the_work_do_not_matter(capture, finished, tmp_pat
 
     monkeypatch.setattr("mouselift.masks.segment_capture.run_blocks", backwards)
     segment_capture(capture, tmp_path / "b", MaskOptions(every=2), workers=3)
-    assert contents(tmp_path / "b") == contents(finished[0])
+    assert files_of(tmp_path / "b") == files_of(finished[0])
 
 
 def test_finished_run_is_not_done_again(capture, finished):
@@ -254,7 +251,7 @@ def test_masks_that_went_missing_are_made_again_and_others_stay(capture, finishe
     (out / "cam3" / png_name(8)).write_bytes(mended)
     segment_capture(capture, out, MaskOptions(every=2), workers=1)
     assert "masks of cam1, cam2 are not there any more; they are made again" in caplog.text
-    assert contents(out) == contents(whole) | {f"cam3/{png_name(8)}": mended}
+    assert files_of(out) == files_of(whole) | {f"cam3/{png_name(8)}": mended}
 
 
 def test_what_changed_is_said_in_words(capture, finished):
@@ -290,7 +287,7 @@ def test_a_run_that_made_no_mask_yet_is_begun_anew(capture, tmp_path, monkeypatc
     assert report.floor == "floor at 0.0 mm, as given"
     assert left == {0}
     segment_capture(given, tmp_path / "alone", options, workers=1)
-    assert contents(out) == contents(tmp_path / "alone")
+    assert files_of(out) == files_of(tmp_path / "alone")
 
 
 def test_other_videos_have_other_backgrounds(capture, tmp_path):
@@ -385,7 +382,7 @@ def test_every_frame_of_videos_becomes_mask_videos(recording, capture, tmp_path)
     first = next(iter(VideoReader(probe(out / "cam0.mkv")).read([0])))[1]
     assert first is not None
     assert not first.luma().any()  # before the common timeline begins
-    kept = contents(out)
+    kept = files_of(out)
     (out / "cam1.mkv").unlink()
     segment_capture(filmed, out, MaskOptions(learn_from=30), workers=1)
-    assert contents(out) == kept
+    assert files_of(out) == kept

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,15 +13,9 @@ from mouselift.errors import CheckpointError, OutputError
 from mouselift.models.gslrm.config import tiny
 from mouselift.models.gslrm.facelift import load_gslrm, save_gslrm
 from mouselift.models.gslrm.model import GSLRM
+from pickled_code import Opens
 
 State = dict[str, Tensor]
-
-
-class Opens:
-    """An object whose unpickling runs code."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[str]]:
-        return Path.touch, (Path("pwned"),)  # type: ignore[return-value]
 
 
 @pytest.fixture

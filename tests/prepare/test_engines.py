@@ -11,21 +11,13 @@ from typing import Any
 import pytest
 
 import mouselift as ml
+from folder_files import files_of
 from mouselift.engines import dask
 from mouselift.errors import MaskError, MouseliftError
 from mouselift.prepare import preparation
 
 distributed: Any = pytest.importorskip("distributed", reason="the extra `dask` is not installed")
 OPTIONS = ml.PrepareOptions(size=64, interpolation="linear")
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; the folder's own path in the lists made relative."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes().replace(str(folder.resolve()).encode(), b"OUT")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope="module")

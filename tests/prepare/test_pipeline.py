@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from folder_files import files_of
 from mouselift.capture.capture import load_capture
 from mouselift.engines import local
 from mouselift.errors import DatasetError, MouseliftError
@@ -33,16 +34,6 @@ from mouselift.prepare.totals import PrepareSummary
 KEEP = PrepareOptions(on_cut="keep")
 # The command line, which starts processes for little work too.
 WITH_POOL = "from mouselift.engines import local; local.WORTH = 0; from mouselift.cli import main; main()"
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; absolute sample paths in the list files made relative."""
-    out = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            data = path.read_bytes()
-            out[str(path.relative_to(folder))] = data.replace(str(folder.resolve()).encode(), b"OUT")
-    return out
 
 
 def run(capture: Path, out: Path, options: PrepareOptions = KEEP, workers: int = 1) -> PrepareSummary:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from folder_files import files_of
 from mouselift.capture.capture import load_capture
 from mouselift.errors import CaptureError, DatasetError, MaskError, OptionError
 from mouselift.media.images import FrameSet
@@ -18,15 +19,6 @@ from mouselift.prepare.sample import Record, Setting, make_sample
 from mouselift.prepare.shards import measure_shard, merge_shards, prepare_shard
 
 OPTIONS = PrepareOptions(size=64, preset="canonical", scope="dataset", interpolation="linear")
-
-
-def files_of(folder: Path) -> dict[str, bytes]:
-    """Every file's bytes; the folder's own path in the lists made relative."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes().replace(str(folder.resolve()).encode(), b"OUT")
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-    }
 
 
 def dropping_frame_5(

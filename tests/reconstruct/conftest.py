@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from camera_ring import ring
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 
 torch.set_num_threads(1)
@@ -19,19 +19,6 @@ SIDE = 48
 POINT = np.array([0.12, -0.2, 0.17])  # world
 SPREAD = 0.1  # world units, standard deviation of the blob
 COLOUR = (0.8, 0.4, 0.2)
-
-
-def ring(count: int, side: int) -> list[Camera]:
-    """Cameras about the origin at 2.7, off-centre principal points, fx != fy."""
-    out = []
-    for k in range(count):
-        angle = 2 * np.pi * k / count + 0.3
-        centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        T = looking_at(np.zeros(3), centre)
-        focal = side * (1.05 + 0.05 * k)
-        middle = (side / 2 + 2.3 * side / 48, side / 2 - (3.1 + k) * side / 48)
-        out.append(Camera(side, side, focal, focal * 1.02, *middle, T, name=f"cam{k}"))
-    return out
 
 
 def blob(camera: Camera) -> np.ndarray:

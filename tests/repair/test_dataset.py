@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import faults
+from folder_files import files_of
 from mouselift.calibration.facelift import ViewEntry, read_cameras_json, sample_json
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.sample import Sample
@@ -46,10 +47,10 @@ def pixels(root: Path) -> dict[str, bytes]:
 
 def test_cameras_change_and_pixels_do_not(dataset: Path, tmp_path: Path) -> None:
     out = tmp_path / "new"
-    before = {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()}
+    before = files_of(dataset)
     summary = repair_dataset(dataset, out, workers=1)
     assert (summary.good, summary.repaired, summary.refused) == (1, 1, 1)
-    assert {p: p.read_bytes() for p in sorted(dataset.rglob("*")) if p.is_file()} == before
+    assert files_of(dataset) == before
     assert pixels(out) == pixels(dataset)
     same = "000000/opencv_cameras.json"
     assert (out / same).read_bytes() == (dataset / same).read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,12 @@ def straight_cameras() -> list[Camera]:
 @pytest.fixture
 def truth() -> list[Camera]:
     return bent_cameras()
+
+
+@pytest.fixture
+def unskewed(truth: list[Camera]) -> list[Camera]:
+    """`truth` as formats without skew hold it."""
+    return [replace(camera, skew=0.0) for camera in truth]
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from folder_files import files_of
 from layouts import Layout, write_laid_out
 from marks import find_marks
 from mouselift.errors import CalibrationError, CaptureError
@@ -23,10 +24,6 @@ Reader = Callable[[Path], np.ndarray]
 @pytest.fixture(scope="module")
 def spec(small_rig: Rig) -> CaptureSpec:
     return CaptureSpec(frames=4, rig=small_rig, fps=10.0, gop=2)
-
-
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
 
 
 @pytest.mark.parametrize(
@@ -53,7 +50,7 @@ def test_layouts_have_their_files_and_all_frames(
 def test_equal_specs_give_equal_bytes(spec: CaptureSpec, tmp_path: Path) -> None:
     for name in ("a", "b"):
         write_capture(tmp_path / name, replace(spec, frames=2, marks=3))
-    first, second = bytes_of(tmp_path / "a"), bytes_of(tmp_path / "b")
+    first, second = files_of(tmp_path / "a"), files_of(tmp_path / "b")
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from folder_files import files_of
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.layout import find_samples, split_samples
 from mouselift.dataset.sample import read_sample
@@ -137,10 +138,6 @@ def test_instants_of_an_object_show_it_turned() -> None:
     assert np.abs(first - first.mean(axis=0) - (second - second.mean(axis=0))).max() > 5.0
 
 
-def bytes_of(folder: Path) -> dict[str, bytes]:
-    return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
 def test_a_dataset_goes_on_grows_and_divides_its_individuals(tmp_path: Path) -> None:
     options = SampleOptions(size=32, extra=0, rig="facelift")
     summary = write_samples(tmp_path / "a", [0, HELD_OUT[0]], 2, options)
@@ -153,7 +150,7 @@ def test_a_dataset_goes_on_grows_and_divides_its_individuals(tmp_path: Path) -> 
     assert kept.stat().st_mtime_ns == before
     write_samples(tmp_path / "b", [1, 0, HELD_OUT[0]], 2, options, workers=2)
     lists = ("data_train.txt", "data_val.txt")
-    a, b = ({k: v for k, v in bytes_of(tmp_path / x).items() if k not in lists} for x in "ab")
+    a, b = ({k: v for k, v in files_of(tmp_path / x).items() if k not in lists} for x in "ab")
     assert a == b
     with pytest.raises(DatasetError, match="rig: there facelift, now random"):
         write_samples(tmp_path / "a", [0], 2, replace(options, rig="random"))

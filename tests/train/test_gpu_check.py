@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from mouselift.models.lora import LoRAConfig
 from mouselift.render.base import WHITE, Colour, Gaussians, RenderCamera, Rendering
 from mouselift.render.cpu import CpuRenderer
 from mouselift.train.config import TrainConfig, rtx3060
+from scripts import script as load
 
 ROOT = Path(__file__).resolve().parents[2]
 CPU = torch.device("cpu")
@@ -26,13 +26,7 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    spec = importlib.util.spec_from_file_location("gpu_check", ROOT / "benchmarks/gpu_check.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "gpu_check", module)
-    spec.loader.exec_module(module)
-    return module
+    return load("benchmarks/gpu_check.py")
 
 
 class HalfAPixel:

@@ -17,7 +17,7 @@ import numpy as np
 from mouselift.calibration.sleap_session import sessions_in
 from mouselift.errors import CalibrationError, CaptureError
 from mouselift.foreign import doubles, json_of, whole_numbers
-from mouselift.hdf5_file import array_of, is_dataset, member, opened
+from mouselift.hdf5_file import array_of, is_dataset, member, opened, text_of
 from mouselift.keypoints.keypoints import Keypoints, in_order, numbered
 from mouselift.limits import MAT_BYTES
 
@@ -41,7 +41,7 @@ def _tracks(path: Path, file: Any, tracks: Any) -> Keypoints:
         raise CaptureError(f"{path}: tracks: holds {shape[1]} animals; expected one: save each apart")
     points = array_of(tracks, "tracks", MAT_BYTES).astype(np.float64)[:, 0]
     nodes = member(file, "node_names")
-    names = numbered(shape[2]) if nodes is None else tuple(_text(name) for name in array_of(nodes, "node_names"))
+    names = numbered(shape[2]) if nodes is None else tuple(text_of(name) for name in array_of(nodes, "node_names"))
     return in_order(path, "sleap", np.arange(len(points)), points, names, None, ("row n is frame n",))
 
 
@@ -72,13 +72,9 @@ def _sessions(path: Path, file: Any) -> Keypoints:
 def _skeleton(file: Any, count: int) -> tuple[str, ...] | None:
     """Names of the first skeleton's nodes; None where they are not told as expected."""
     try:
-        content = json_of(_text(file["metadata"].attrs["json"]))
+        content = json_of(text_of(file["metadata"].attrs["json"]))
         ids = [node["id"] for node in content["skeletons"][0]["nodes"]]
         names = tuple(str(content["nodes"][number]["name"]) for number in ids)
     except (KeyError, IndexError, TypeError, ValueError):
         return None
     return names if len(names) == count else None
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)

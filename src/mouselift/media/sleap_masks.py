@@ -17,7 +17,7 @@ import numpy as np
 from mouselift.array_types import Array
 from mouselift.errors import MaskError, UnreachableError
 from mouselift.foreign import json_of, short, short_text, whole_numbers
-from mouselift.hdf5_file import array_of, check_inside, h5py_for, is_dataset, member, opened
+from mouselift.hdf5_file import array_of, check_inside, h5py_for, is_dataset, member, opened, text_of
 from mouselift.limits import MAT_BYTES, check_image_size
 from mouselift.media.annotations import AnnotatedImage, Shape, annotated_masks
 from mouselift.media.mask_stack import MaskStack
@@ -75,7 +75,7 @@ def open_sleap(path: Path, belongs: Callable[[str], bool], chosen: int | str | N
             raise ValueError(f"masks lack the columns {', '.join(missing)}")
         columns = {key: np.array(whole_numbers(table[key], -1, 1 << 40, key), dtype=np.int64) for key in _COLUMNS}
         tracks = [str(json_of(text)[1]) for text in _lines(file, "tracks_json")] if "tracks_json" in file else []
-        categories = [_text(text) for text in _lines(file, "mask_categories")] if "mask_categories" in file else []
+        categories = [text_of(text) for text in _lines(file, "mask_categories")] if "mask_categories" in file else []
         _check_runs(member(file, "mask_rle"))
         own_rows = np.flatnonzero(columns["video"] == own[0])
         sizes = {(int(columns["width"][row]), int(columns["height"][row])) for row in own_rows}
@@ -109,10 +109,6 @@ def _shapes(found: list[tuple[bool, Shape]]) -> tuple[Shape, ...]:
     """Of one frame: a person's, where there are any."""
     by_hand = tuple(shape for drawn, shape in found if drawn)
     return by_hand or tuple(shape for _, shape in found)
-
-
-def _text(value: Any) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
 
 
 def _lines(file: Any, name: str) -> Iterator[str | bytes]:

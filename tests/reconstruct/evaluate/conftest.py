@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from camera_ring import ring
 from mouselift.calibration.facelift import ViewEntry, sample_json
 from mouselift.gaussians.files import write_ply
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 from mouselift.render.base import Gaussians, RenderCamera
 from mouselift.render.cpu import CpuRenderer
@@ -42,17 +42,6 @@ def scene(seed: int) -> Gaussians:
         torch.full((count,), 0.95),
         torch.tensor(colours, dtype=torch.float32),
     )
-
-
-def ring(count: int) -> list[Camera]:
-    """Cameras about the origin at 2.7, off-centre principal points, fx != fy."""
-    out = []
-    for k in range(count):
-        angle = 2 * np.pi * k / count + 0.3
-        centre = 2.7 * np.array([np.cos(angle) * 0.9, np.sin(angle) * 0.9, 0.436])
-        T = looking_at(np.zeros(3), centre)
-        out.append(Camera(SIDE, SIDE, 95.0, 97.0, SIDE / 2 + 3.3, SIDE / 2 - 4.1 - k, T, name=f"cam{k}"))
-    return out
 
 
 def image(gaussians: Gaussians, camera: Camera) -> np.ndarray:
@@ -92,7 +81,7 @@ def make_known() -> Callable[..., Known]:
     def make(root: Path, samples: int = 3, views: int = 4, change: Change | None = None, opaque: bool = False) -> Known:
         for k in range(samples):
             name = f"sample_{10 * k:06d}"
-            write_sample(root / "ds" / name, scene(k), ring(views), change, opaque)
+            write_sample(root / "ds" / name, scene(k), ring(views, SIDE, fx=95.0), change, opaque)
             write_ply(root / "made" / f"{name}.ply", scene(k).to_splats())
         return Known(root / "ds", root / "made")
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -12,21 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from scripts import script
+
 EXAMPLE = Path(__file__).parents[3] / "examples/fit_gaussians.py"
 SIZE, STEPS = 256, 1000
 LEAST_DB = 30.0
 
 
 @pytest.fixture(scope="module")
-def example() -> Iterator[ModuleType]:
-    spec = importlib.util.spec_from_file_location("fit_gaussians", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
+def example() -> ModuleType:
+    return script("examples/fit_gaussians.py")
 
 
 def foreground_psnr(example: ModuleType, preset: str, out: Path) -> float:

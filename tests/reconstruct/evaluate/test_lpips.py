@@ -6,7 +6,6 @@ largest difference is in docs/guides/evaluate.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 
 from mouselift.errors import CheckpointError
 from mouselift.reconstruct.lpips import CHANNELS, CONVOLUTIONS, SCALE, SHIFT, Lpips
+from pickled_code import Opens
 
 State = dict[str, Tensor]
 
@@ -133,13 +133,6 @@ def test_other_weights_are_refused(state: State, changes: dict[str, Any], words:
     torch.save(changed(state, **changes), tmp_path / "other.pt")
     with pytest.raises(CheckpointError, match=words):
         Lpips.load(tmp_path / "other.pt")
-
-
-class Opens:
-    """An object whose unpickling runs code."""
-
-    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Path]]:
-        return Path.touch, (Path("pwned"),)
 
 
 def test_code_and_half_files_are_refused(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
