@@ -102,6 +102,10 @@ def test_an_activated_file_is_read_as_it_is_told_to_be(marked_dataset: Path, tmp
     export(sample, tmp_path / "b", "rerun", replace(told, activated="both"), workers=1)
     sizes = read(tmp_path / "b" / "scenes.rrd", "frame")["/world/gaussians"]["Points3D:radii"][7]
     assert np.abs(np.array(sizes) - np.exp(cloud.scales.mean(axis=1))).max() < 1e-6
+    write_ply(tmp_path / "one.ply", replace(cloud, scales=cloud.scales / np.float32(np.log(10))))
+    export(sample, tmp_path / "d", "rerun", replace(told, read_as=("log10",)), workers=1)
+    sizes = read(tmp_path / "d" / "scenes.rrd", "frame")["/world/gaussians"]["Points3D:radii"][7]
+    assert np.abs(np.array(sizes) - np.exp(cloud.scales.mean(axis=1))).max() < 1e-6
     with pytest.raises(DatasetError, match="one file, but 2 samples"):
         export(marked_dataset, tmp_path / "c", "rerun", told, workers=1)
 

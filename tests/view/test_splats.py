@@ -194,6 +194,9 @@ def test_served(tmp_path: Path, sample_folder: Callable[..., Path]) -> None:
     with pytest.raises(DatasetError, match="--activated both"):
         SplatView(tmp_path / "active.ply", port=0)
     with SplatView(tmp_path / "active.ply", port=0, activated="both") as live:
+        assert "Read as activated values, as told: opacities and scales; rotations are taken" in live.words.content
+    with SplatView(tmp_path / "active.ply", port=0, activated="both", read_as=("xyzw",)) as live:
+        assert "Read as xyzw, as told." in live.words.content
         assert "Read as activated values, as told: opacities and scales." in live.words.content
     with pytest.raises(DatasetError, match="no sample is called sample_9"):
         SplatView(tmp_path / "recon", port=0, sample="sample_9")

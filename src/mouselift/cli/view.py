@@ -13,7 +13,7 @@ import tyro
 from mouselift.cli.console import EXIT_OK, say
 from mouselift.errors import DatasetError
 from mouselift.ranges import PORTS
-from mouselift.reconstruct.options import Activated
+from mouselift.reconstruct.options import Activated, Form
 
 _NOT_ALONE = (
     "--host {}: other machines can reach this viewer. Whoever has the address with its token can read the scene, and "
@@ -41,6 +41,9 @@ class View:
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""
+    read_as: tuple[Form, ...] = ()
+    """What a .ply of Gaussians holds in another form than the standard's. colours: f_dc are colours 0..1. log10: scales
+    are logarithms to base 10. xyzw: rotations have w last."""
     host: str = "127.0.0.1"
     """Address to listen on; 0.0.0.0: every network that this machine is in. Other than the default, everyone there who
     has the printed address can read the scene, and what is sent is not encrypted; a tunnel (`ssh -L`) is safer."""
@@ -55,11 +58,10 @@ class View:
 
         own = (self.path, self.host, self.port, self.sample)
         splats = is_splats(self.path)
-        if self.activated is not None and not splats:
-            raise DatasetError(
-                f"{self.path}: --activated says how a .ply of Gaussians is read; expected one, or a folder"
-            )
-        with SplatView(*own, self.activated) if splats else LiveView(*own) as live:
+        if (self.activated is not None or self.read_as) and not splats:
+            told = "--read-as" if self.read_as else "--activated"
+            raise DatasetError(f"{self.path}: {told} says how a .ply of Gaussians is read; expected one, or a folder")
+        with SplatView(*own, self.activated, self.read_as) if splats else LiveView(*own) as live:
             try:
                 say(f"Open {live.address}  (Ctrl-C ends it)")
                 if not is_loopback(live.gate.host):

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from mouselift.ranges import Count, Frames, Range, Ranged
 
 Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
+Form = Literal["colours", "log10", "xyzw"]  # of gaussians.forms
 FormatName = Literal["webdataset", "nerfstudio", "colmap", "facelift", "rerun"]
 Ground = Literal["empty", "ignored"]
 LensChoice = Literal["undistort", "keep"]
@@ -39,3 +40,6 @@ class ExportOptions(Ranged):
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""
+    read_as: tuple[Form, ...] = ()
+    """What a .ply of Gaussians holds in another form than the standard's. colours: f_dc are colours 0..1. log10: scales
+    are logarithms to base 10. xyzw: rotations have w last."""

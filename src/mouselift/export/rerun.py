@@ -71,6 +71,7 @@ class Rerun:
                     "with one each"
                 )
             told |= {"gaussians": str(options.gaussians.resolve()), "activated": options.activated}
+            told |= {"read_as": list(options.read_as)} if options.read_as else {}
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")
         with store.locked():
             store.open()
@@ -246,7 +247,9 @@ class _Job:
 
     def _splats(self, sample: str) -> Splats | None:
         path = self.options.gaussians
-        return None if path is None else read_splats(_file_of(path, sample), self.options.activated)
+        return (
+            None if path is None else read_splats(_file_of(path, sample), self.options.activated, self.options.read_as)
+        )
 
 
 def _file_of(folder: Path, sample: str) -> Path:

@@ -80,7 +80,9 @@ class SceneFormat:
         check_outside(out, source if source.is_dir() else source.parent)
         plan = plan_of(source, options, self.check, self.resampled, self.keypoints)
         chosen = {
-            key: value for key, value in asdict(options).items() if key not in ("shard_mb", "gaussians", "activated")
+            key: value
+            for key, value in asdict(options).items()
+            if key not in ("shard_mb", "gaussians", "activated", "read_as")
         }
         told = {"source": str(source.resolve()), "format": self.name, **chosen, "version": __version__}
         store = RunFolder(out, told, description=DESCRIPTION, record=SceneRecord, verb="export")

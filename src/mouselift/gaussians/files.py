@@ -7,6 +7,7 @@ from pathlib import Path
 from mouselift.errors import DatasetError
 from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.compressed_ply import CONVERT
+from mouselift.gaussians.forms import Form
 from mouselift.gaussians.read_ply import read_ply
 from mouselift.gaussians.read_splat import RECORD, read_splat
 from mouselift.gaussians.splats import SH_DC, Splats
@@ -33,10 +34,10 @@ def is_file_of_splats(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES + CONVERTIBLE and not path.is_dir()
 
 
-def read_splats(path: Path, activated: Activated | None = None) -> Splats:
+def read_splats(path: Path, activated: Activated | None = None, read_as: tuple[Form, ...] = ()) -> Splats:
     """A `.ply` or `.splat` of Gaussians. DatasetError as their readers, and for another suffix.
 
-    activated: as `read_ply`; a `.splat` is not asked, its format says it.
+    activated, read_as: as `read_ply`; a `.splat` is not asked, its format says it.
     """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
@@ -44,4 +45,4 @@ def read_splats(path: Path, activated: Activated | None = None) -> Splats:
         raise DatasetError(
             f"{path}: expected a file of Gaussians, .ply or .splat, got {path.suffix or 'no suffix'}{convert}"
         )
-    return read_ply(path, activated) if suffix == ".ply" else read_splat(path)
+    return read_ply(path, activated, read_as) if suffix == ".ply" else read_splat(path)

@@ -21,6 +21,7 @@ from mouselift.array_types import Array, Bool, Float32
 from mouselift.errors import DatasetError
 from mouselift.gaussians.activated import Activated, check_activated, check_levels, deactivated
 from mouselift.gaussians.compressed_ply import is_compressed, unpacked
+from mouselift.gaussians.forms import Form, check_forms, check_told, doubts
 from mouselift.gaussians.ply import Ply, read_elements
 from mouselift.gaussians.splats import Splats, harmonics_of_colours, logits_of_levels
 
@@ -29,11 +30,13 @@ LOG = logging.getLogger(__name__)
 POSITION, DC = ("x", "y", "z"), tuple(f"f_dc_{i}" for i in range(3))
 SCALES, ROTATION = tuple(f"scale_{i}" for i in range(3)), tuple(f"rot_{i}" for i in range(4))
 COLOURS = ("red", "green", "blue")
+COLOUR_LETTERS = ("r", "g", "b")
 NORMAL = ("nx", "ny", "nz")
 _REST_OF_DEGREE = {0: 0, 1: 9, 2: 24, 3: 45}
-_SILENT = {*NORMAL, *COLOURS, "alpha"}  # nothing that a Gaussian has is in them
+_SILENT = {*NORMAL, *COLOURS, *COLOUR_LETTERS, "alpha"}  # nothing that a Gaussian has is in them
 _LEVEL_ERROR = 1e-3  # of 255: opacities that are all so near to whole levels were stored as bytes
 _ORDINARY_LENGTH = (1e-3, 1e3)  # of quaternions; others are scaled to 1, float32 squares would vanish or overflow
+_W_FIRST = "; rotations are taken to have w first (else --read-as xyzw)"  # of an exporter with forms of its own
 _FILTER_3D = (
     "filter_3D of Mip-Splatting is not applied: the Gaussians are thinner and more opaque than they were trained; "
     "export a fused .ply"
@@ -64,11 +67,12 @@ class _Parts:
         ]
 
 
-def read_ply(path: Path, activated: Activated | None = None) -> Splats:
+def read_ply(path: Path, activated: Activated | None = None, read_as: tuple[Form, ...] = ()) -> Splats:
     """Read a `.ply` of Gaussians, plain or compressed (module docstring). What was left out is in its `notes`.
 
     activated: which numbers are opacities 0..1 and lengths in place of logits and logarithms; None: none, and
     DatasetError where they look so. A compressed file always holds logarithms, and opacities in bytes.
+    read_as: which numbers are in another form than the standard's (`forms`).
     DatasetError: no PLY, cut short, a property missing or malformed, or no Gaussian that is sound.
     """
     ply = read_elements(path)
@@ -78,7 +82,10 @@ def read_ply(path: Path, activated: Activated | None = None) -> Splats:
         )
     notes: list[str] = []
     packed = is_compressed(ply)
-    parts = _Parts(**unpacked(ply)) if packed else _settled(_plain(ply, notes), activated, path, notes)
+    check_told(read_as)
+    if packed and read_as:
+        raise DatasetError(f"{path}: read_as: a compressed file has one form; expected none, got {' '.join(read_as)}")
+    parts = _Parts(**unpacked(ply)) if packed else _settled(_plain(ply, notes), activated, read_as, path, notes)
     finite = np.logical_and.reduce([np.isfinite(part).all(axis=1) for _, part in parts.named()])
     good = finite & (parts.rotations != 0).any(axis=1)
     if not good.all():
@@ -106,11 +113,12 @@ def _plain(ply: Ply, notes: list[str]) -> _Parts:
     names = table.dtype.names or ()
     _check_types(table, path)
     blank = set(DC) <= set(names) and not any(table[name].any() for name in DC)
-    coloured = set(COLOURS) <= set(names) and all(table[name].dtype == "u1" for name in COLOURS)
-    if coloured and (blank or not set(DC) & set(names)):
-        dc = harmonics_of_colours(np.stack([table[name] for name in COLOURS], axis=1) / 255)
+    coloured = next((each for each in (COLOURS, COLOUR_LETTERS) if set(each) <= set(names)), None)
+    if coloured is not None and (blank or not set(DC) & set(names)):
+        colours, scale = _colours(table, coloured, path)
+        dc = harmonics_of_colours(colours)
         said = "f_dc is 0 everywhere" if blank else "there is no f_dc"
-        notes.append(f"colours are those of red, green and blue, 8 bits each: {said}")
+        notes.append(f"colours are those of {coloured[0]}, {coloured[1]} and {coloured[2]}, {scale}: {said}")
     else:
         dc = _get(table, DC, path)
     rest = _get(table, tuple(f"f_rest_{i}" for i in range(_REST_OF_DEGREE[_degree(names, path)])), path)
@@ -123,6 +131,21 @@ def _plain(ply: Ply, notes: list[str]) -> _Parts:
         _get(table, SCALES, path),
         _get(table, ROTATION, path),
     )
+
+
+def _colours(table: np.ndarray, names: tuple[str, ...], path: Path) -> tuple[np.ndarray, str]:
+    """[n, 3] in 0..1, and their scale in words: the type's own of whole numbers; of others 0..1, or levels of bytes."""
+    stored = np.stack([table[name] for name in names], axis=1)
+    if stored.dtype.kind == "u" and stored.dtype.itemsize <= 2:
+        bits = 8 * stored.dtype.itemsize
+        return stored / (2**bits - 1), f"{bits} bits each"
+    low, high = (float(end(stored[np.isfinite(stored)], initial=0.0)) for end in (np.min, np.max))
+    if low < 0 or high > 255 or stored.dtype.kind != "f":
+        raise DatasetError(
+            f"{path}: expected {', '.join(names)} as bytes, or as numbers of 0 to 1 or 0 to 255, got {stored.dtype} "
+            f"from {low:.3g} to {high:.3g}"
+        )
+    return (stored, "0 to 1 each") if high <= 1 else (stored / 255, "0 to 255 each")
 
 
 def _check_types(table: np.ndarray, path: Path) -> None:
@@ -180,8 +203,23 @@ def _of_levels(opacities: Float32[Array, "n 1"], notes: list[str]) -> Float32[Ar
     return out
 
 
-def _settled(parts: _Parts, activated: Activated | None, path: Path, notes: list[str]) -> _Parts:
-    """Logits and logarithms, by the numbers' looks or as told."""
+def _settled(
+    parts: _Parts, activated: Activated | None, read_as: tuple[Form, ...], path: Path, notes: list[str]
+) -> _Parts:
+    """Logits, logarithms and harmonics, by the numbers' looks or as told."""
+    sound = np.isfinite(parts.scales).all(axis=1) & np.isfinite(parts.positions).all(axis=1)
+    sound &= np.isfinite(parts.dc).all(axis=1)
+    if activated is None and not read_as:
+        check_forms(path, parts.dc[sound])
+        notes += doubts(parts.dc[sound], parts.scales[sound], parts.positions[sound])
+    if read_as:
+        notes.append(f"read as {', '.join(read_as)}, as told{'' if 'xyzw' in read_as else _W_FIRST}")
+    if "colours" in read_as:
+        parts = replace(parts, dc=harmonics_of_colours(parts.dc))
+    if "log10" in read_as:
+        parts = replace(parts, scales=parts.scales * np.float32(np.log(10)))
+    if "xyzw" in read_as:
+        parts = replace(parts, rotations=np.roll(parts.rotations, 1, axis=1))
     opacities, scales = parts.opacities[:, 0], parts.scales
     if activated is None:
         sound = np.isfinite(opacities) & np.isfinite(scales).all(axis=1) & np.isfinite(parts.positions).all(axis=1)
@@ -191,6 +229,7 @@ def _settled(parts: _Parts, activated: Activated | None, path: Path, notes: list
     if activated != "none":
         notes.append(
             f"read as activated values, as told: {'opacities and scales' if activated == 'both' else activated}"
+            + ("" if "xyzw" in read_as else _W_FIRST)
         )
     opacities, scales = deactivated(activated, opacities, scales)
     return replace(parts, opacities=opacities[:, None], scales=scales)

@@ -29,7 +29,7 @@ def source_of(options: ReconstructOptions | EvaluateOptions) -> Source:
     if options.method == "fit":
         return FitSource(options.steps, options.device)
     if isinstance(options, EvaluateOptions) and options.gaussians is not None:
-        return FileSource(options.gaussians, device, options.activated)
+        return FileSource(options.gaussians, device, options.activated, options.read_as)
     network = NetworkSource(options.checkpoint or BOX, options.dtype, options.device, options.mask_margin)
     return RefinedSource(network, options.refine) if options.refine else network
 

@@ -16,6 +16,7 @@ from mouselift.errors import CheckpointError, DatasetError, ModelError
 from mouselift.fingerprint import file_digest
 from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import read_splats
+from mouselift.gaussians.forms import Form
 from mouselift.models.gslrm.config import check_memory
 from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
@@ -211,11 +212,13 @@ class FileSource:
     path: Path
     device: torch.device
     activated: Activated | None = None  # as `read_splats`
+    read_as: tuple[Form, ...] = ()
     notes: dict[str, tuple[str, ...]] = field(default_factory=dict)  # `Splats.notes` of the samples that were read
 
     @property
     def identity(self) -> dict[str, object]:
-        told = {} if self.activated is None else {"activated": self.activated}
+        told: dict[str, object] = {} if self.activated is None else {"activated": self.activated}
+        told |= {"read_as": list(self.read_as)} if self.read_as else {}
         return {"gaussians": str(self.path.resolve()), **told}
 
     @property
@@ -246,7 +249,7 @@ class FileSource:
             self.file(sample)
 
     def gaussians(self, sample: SampleTensors, inputs: Sequence[int], progress: Progress) -> Gaussians:
-        splats = read_splats(self.file(sample.name), self.activated)
+        splats = read_splats(self.file(sample.name), self.activated, self.read_as)
         self.notes[sample.name] = splats.notes
         return Gaussians.from_splats(splats, self.device)
 

@@ -12,6 +12,7 @@ from mouselift.ranges import MaskMargin, OptionalCount, OptionalSide, Range, Ran
 
 Precision = Literal["float32", "bfloat16"]
 Activated = Literal["none", "opacities", "scales", "both"]  # of gaussians.activated
+Form = Literal["colours", "log10", "xyzw"]  # of gaussians.forms
 Method = Literal["network", "fit"]
 FilterName = Literal["none", "facelift", "facelift-gradio", "facelift-training"]  # of gaussians.filters.FILTERS
 Levels3 = Annotated[tuple[int, int, int], Range(0, 255)]  # red, green, blue, 0..255
@@ -182,6 +183,9 @@ class EvaluateOptions(MethodOptions):
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""
+    read_as: tuple[Form, ...] = ()
+    """What a .ply of Gaussians holds in another form than the standard's. colours: f_dc are colours 0..1. log10: scales
+    are logarithms to base 10. xyzw: rotations have w last."""
     hold_out: tuple[str, ...] = ()
     """Views that are kept from the network, by name (default: the first sample's last view), or `none`."""
     views: tuple[str, ...] = ()
@@ -213,8 +217,9 @@ class EvaluateOptions(MethodOptions):
         _check_method(self, self.checkpoint is not None or self.gaussians is not None)
         if self.boxed and self.size is None:
             object.__setattr__(self, "size", BOX_SIZE)
-        if self.activated is not None and self.gaussians is None:
-            raise DatasetError("--activated says how files of Gaussians are read; expected --gaussians with it")
+        if (self.activated is not None or self.read_as) and self.gaussians is None:
+            told = "--read-as" if self.read_as else "--activated"
+            raise DatasetError(f"{told} says how files of Gaussians are read; expected --gaussians with it")
         if self.gaussians is not None and self.rotate:
             raise DatasetError("--rotate makes a reconstruction a view; expected --checkpoint with it, got --gaussians")
         if self.mask_margin is not None and self.gaussians is not None:

@@ -28,6 +28,7 @@ from mouselift.errors import CalibrationError, DatasetError, MissingExtraError, 
 from mouselift.findings import as_sentence
 from mouselift.gaussians.activated import Activated
 from mouselift.gaussians.files import is_file_of_splats, read_splats
+from mouselift.gaussians.forms import Form
 from mouselift.geometry.camera import Camera
 from mouselift.media.png import read_png
 from mouselift.ranges import PORTS
@@ -183,9 +184,11 @@ class SplatView(Served):
         port: int = 8080,
         sample: str | None = None,
         activated: Activated | None = None,
+        read_as: tuple[Form, ...] = (),
     ) -> None:
         self.sources = sources_of(path, sample)
         self.activated: Activated | None = activated  # as `read_splats`
+        self.read_as = read_as
         names = [source.name for source in self.sources]
         first = 0 if is_file_of_splats(path) else index_of(path, names, sample)
         super().__init__(path.resolve().name, len(names), first, host, port)
@@ -193,7 +196,7 @@ class SplatView(Served):
     def show(self, index: int) -> Scene:
         """Replace the scene by that of source number `index`."""
         source = self.sources[index]
-        splats = read_splats(source.file, self.activated)
+        splats = read_splats(source.file, self.activated, self.read_as)
         cloud = cloud_of(splats)
         scene = splat_scene(source.name, splats, cameras_of(source.cameras) if source.cameras is not None else [])
         self.clear()

@@ -98,9 +98,24 @@ def test_activated_files_are_scored_as_what_they_are(make_known: Any, tmp_path: 
         evaluate_reconstruction(known.dataset, None, asked)
     told = evaluate_reconstruction(known.dataset, None, replace(asked, activated="both"))
     assert mean(told, "foreground_psnr") > 50
-    assert told.records[0].notes == ("read as activated values, as told: opacities and scales",)
+    assert told.records[0].notes[0].startswith("read as activated values, as told: opacities and scales; rotations are")
     wrong = evaluate_reconstruction(known.dataset, None, replace(asked, activated="none"))
     assert mean(wrong, "foreground_psnr") < 30
+
+
+def test_files_in_another_form_are_scored_as_what_they_are(make_known: Any, tmp_path: Path) -> None:
+    known = make_known(tmp_path, samples=1)
+    file = known.gaussians / "sample_000000.ply"
+    splats = read_splats(file)
+    file.unlink()
+    scales, rotations = splats.scales / np.float32(np.log(10)), np.roll(splats.rotations, -1, axis=1)
+    write_ply(file, replace(splats, scales=scales, rotations=rotations))
+    asked = EvaluateOptions(gaussians=known.gaussians, hold_out=ALL, device="cpu", read_as=("log10", "xyzw"))
+    told = evaluate_reconstruction(known.dataset, None, asked)
+    assert mean(told, "foreground_psnr") > 50
+    assert told.records[0].notes == ("read as log10, xyzw, as told",)
+    wrong = evaluate_reconstruction(known.dataset, None, replace(asked, read_as=("xyzw",)))
+    assert mean(wrong, "foreground_psnr") < 40
 
 
 def test_a_gaussian_that_was_left_out_is_on_record(make_known: Any, tmp_path: Path) -> None:
