@@ -72,6 +72,7 @@ def minimise(
     mean: Float64[Array, " k"],
     robust_px: float = np.inf,
     steps: int = STEPS,
+    least_decrease: float = LEAST_DECREASE,
 ) -> Solution:
     """argmin sum rho(r) + sum prior (x - mean)^2 of one problem: `minimise_many`."""
 
@@ -79,7 +80,7 @@ def minimise(
         r, J = evaluate(x[0])
         return r[None], J[None]
 
-    return minimise_many(one, start[None], prior[None], mean[None], robust_px, steps)[0]
+    return minimise_many(one, start[None], prior[None], mean[None], robust_px, steps, least_decrease)[0]
 
 
 def minimise_many(
