@@ -17,8 +17,8 @@ from dataclasses import asdict
 from pathlib import Path
 
 import _paths  # noqa: F401
-from fuzz_readers import Reader, readers
-from fuzz_run import Result, Seed, fuzz
+from fuzz_readers import readers
+from fuzz_run import Reader, Result, Seed, fuzz
 
 
 def run_reader(name: str, reader: Reader, seed: int, inputs: int, out: Path) -> Result:

@@ -13,8 +13,8 @@ import pytest
 
 import fuzz_run
 import mutations
-from fuzz_readers import Reader, readers
-from fuzz_run import Result, Seed, fuzz
+from fuzz_readers import readers
+from fuzz_run import Reader, Result, Seed, fuzz
 from mat73 import save73
 from mouselift import hdf5_file
 from mouselift.errors import DatasetError

@@ -292,7 +292,7 @@ CODES: dict[str, Code] = {
         "Correct the calibration (files of two cameras exchanged? one moved?), delete the masks, and make them "
         "again."),
     "cameras-untested": Code(("mask",), _N, "too few frames show a subject that stands out as a whole: whether the "
-        "cameras agree was not tested before masks were cut", "Another witness: keypoints in 3D (`inspect`)."),
+        "cameras agree was not tested before masks were cut", "Compare keypoints in 3D with the masks (`inspect`)."),
     "few-instants": Code(_INSPECT, _W,
         "too few instants with a mask in all views: whether cameras and masks agree was not judged",
         "Give more frames, or masks of more frames."),

@@ -83,7 +83,7 @@ def test_files_that_nothing_reads(dannce: Path) -> None:
         assert words in rest
 
 
-def test_other_recordings_calibrations_and_strangers(dannce: Path, truth, write) -> None:
+def test_other_recordings_calibrations_and_files_without_a_name(dannce: Path, truth, write) -> None:
     write.anipose(dannce / "calibration.toml", [replace(camera, skew=0.0) for camera in truth])
     for camera in truth[:2]:
         write.video(dannce / f"pilot/{camera.name}.mp4")

@@ -78,7 +78,7 @@ def test_fisheye_agrees_with_opencv(lens: Fisheye, seed: int) -> None:
         BrownConrady(-0.16 * 1.01, 0.5, -0.001, -0.003, -0.4),  # one per cent
     ],
 )
-def test_opencv_witness_notices_faults(wrong: BrownConrady) -> None:
+def test_a_wrong_lens_differs_from_opencv(wrong: BrownConrady) -> None:
     right, rays = BrownConrady(-0.16, 0.5, -0.001, -0.003, -0.4), rays_within(0.4, 1)
     assert np.abs(right.distort(rays) - by_opencv(right, rays)).max() < 1e-11
     assert np.abs(right.distort(rays) - by_opencv(wrong, rays)).max() > 1e-5

@@ -14,11 +14,10 @@ import sys
 import tempfile
 import traceback
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from fuzz_readers import Reader
 from mouselift import hdf5_file
 from mouselift.errors import MouseliftError
 from mutations import mutated
@@ -27,6 +26,15 @@ SECONDS = 5.0  # of CPU an input
 MEMORY_MB = 1000  # that the process may grow by, and (with what it maps before) address
 _BATCH = 500  # inputs a child
 _SILENT = 120.0  # seconds of wall time after which a child hangs: machines are shared
+
+
+@dataclass(frozen=True)
+class Reader:
+    """write: fills the empty folder and gives the path that is read; the files in it are what is changed."""
+
+    write: Callable[[Path], Path]
+    read: Callable[[Path], object]
+    kept: tuple[str, ...] = ()  # endings of files that stay as they are
 
 
 @dataclass

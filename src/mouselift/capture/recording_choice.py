@@ -27,7 +27,7 @@ def choose_recording(
     names: CameraNames, place: Path, paths: Sequence[Path], chunk: int | None, match: str | None, rig: str
 ) -> Choice:
     """The recording to take, and the reasons."""
-    sets, strangers = find_media(names, paths, masks=False)
+    sets, unnamed = find_media(names, paths, masks=False)
     named, sets = sets, joined(sets)
     videos = [group for group in sets if all(path.is_file() for path in group.files.values())]
     raw_folder = None
@@ -36,7 +36,7 @@ def choose_recording(
         raw_folder, videos = (names.project.videos_raw, raw) if raw else (None, videos)
     taken = videos or sets
     if not taken or max(len(group.files) for group in taken) < 2:
-        seen = f"; files that carry no camera's name: {listed(strangers, place)}" if strangers else ""
+        seen = f"; files that carry no camera's name: {listed(unnamed, place)}" if unnamed else ""
         if taken:
             files = listed([path for group in taken for path in group.files.values()], place)
             raise CaptureError(
@@ -57,7 +57,7 @@ def choose_recording(
         )
     left = [*other_recordings(sets, chosen, raw_folder)]
     strange: dict[str, list[Path]] = {}
-    for path in strangers:
+    for path in unnamed:
         strange.setdefault(names.why_not(path), []).append(path)
     left += [f"{listed(paths, place)}: {why}" for why, paths in strange.items()]
     return Choice(chosen, sets, tuple(words), tuple(left))
@@ -66,9 +66,9 @@ def choose_recording(
 def choose_masks(names: CameraNames, choice: Choice, masks: MaskSearch) -> tuple[dict[str, Path], list[str], list[str]]:
     """Masks of the recording's cameras, of the same chunk where masks come in chunks; what was found, what is left."""
     recording, left = choice.recording, list(masks.left)
-    sets, strangers = find_media(names, masks.own, masks=True)
+    sets, unnamed = find_media(names, masks.own, masks=True)
     sets = [*joined(sets), *masks.shared]
-    left += [f"{listed(strangers, names.folder)}: {names.why_not(strangers[0])}"] if strangers else []
+    left += [f"{listed(unnamed, names.folder)}: {names.why_not(unnamed[0])}"] if unnamed else []
     fitting: list[Recording] = []
     for group in sets:
         other = max((group.shared_parts(one) for one in choice.sets if one.pattern != recording.pattern), default=0)

@@ -54,11 +54,11 @@ def find_media(names: CameraNames, paths: Sequence[Path], masks: bool) -> tuple[
     CaptureError where one file carries two cameras' names, or two files of a recording carry the same.
     """
     sets: dict[tuple[str, int | None], Recording] = {}
-    strangers: list[Path] = []
+    unnamed: list[Path] = []
     for path in paths:
         named = names.find(path, only_regex=not masks)
         if named is None:
-            strangers.append(path)
+            unnamed.append(path)
             continue
         group = sets.setdefault((named.pattern, named.first), Recording(named.pattern, named.first, {}))
         if named.camera in group.files:
@@ -67,7 +67,7 @@ def find_media(names: CameraNames, paths: Sequence[Path], masks: bool) -> tuple[
                 "one of them away, or write capture.toml by hand"
             )
         group.files[named.camera] = path
-    return sorted(sets.values(), key=lambda s: (s.pattern, s.first or 0)), strangers
+    return sorted(sets.values(), key=lambda s: (s.pattern, s.first or 0)), unnamed
 
 
 def joined(sets: Sequence[Recording]) -> list[Recording]:
