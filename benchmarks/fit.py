@@ -34,6 +34,7 @@ from mouselift.prepare.pipeline import prepare_dataset
 from mouselift.progress import silent
 from mouselift.reconstruct.fit_source import FitSource
 from mouselift.reconstruct.metrics import view_scores
+from mouselift.reconstruct.options import STEPS
 from mouselift.reconstruct.sample import background_of, camera_of
 from mouselift.render.base import Gaussians, draw
 from mouselift.render.cpu import CpuRenderer
@@ -193,7 +194,7 @@ def main() -> None:
     parser.add_argument("what", choices=("mice", "rig", "masks"))
     parser.add_argument("folder", type=Path)
     parser.add_argument("--instants", type=int, default=24)
-    parser.add_argument("--steps", type=int, nargs="+", default=[100])
+    parser.add_argument("--steps", type=int, nargs="+", default=[STEPS])
     options = parser.parse_args()
     torch.set_num_threads(1)
     if options.what == "mice":

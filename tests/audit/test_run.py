@@ -15,6 +15,7 @@ import pytest
 from file_faults import premultiplied_alpha
 from mouselift.audit.dataset import WORST, audit_dataset, repeated_findings
 from mouselift.audit.options import AuditOptions
+from mouselift.audit.profile import load_profile
 from mouselift.audit.result import SAMPLE_NUMBERS, VERDICTS, VIEW_NUMBERS, DatasetAudit, encode_audit, read_audit
 from mouselift.audit.sample import audit_sample
 from mouselift.cli.app import run as command
@@ -290,6 +291,11 @@ def test_of_a_collection_every_recording_is_asked_whether_it_is_finished(copy: P
     assert "recordings that failed (1)" in said[1]
     assert said[1].endswith("two")
     assert read_description(root).frame_rate == 25.0
+
+
+def test_a_profile_may_be_given_as_a_value(copy: Path) -> None:
+    mine = msgspec.structs.replace(load_profile("facelift"), name="mine")
+    assert audit_dataset(copy, AuditOptions(samples=1), profile=mine, workers=1).profile == "mine"
 
 
 def test_a_camera_is_blamed_over_the_samples_of_its_rig_only() -> None:
