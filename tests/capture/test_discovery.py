@@ -20,7 +20,7 @@ def test_dannce_folders(dannce: Path, truth, distance) -> None:
     assert max(distance(a.camera, b) for a, b in zip(capture.cameras, truth, strict=True)) < 1e-9
     assert capture.cameras[2].video == dannce / "videos/Camera3/0.mp4"
     assert capture.up is not None
-    assert said(found, "+Z is up and the unit is mm")
+    assert said(found, "the unit is mm, as dannce rigs are made: cameras are ")
     assert said(found, "videos/{camera}/0.mp4")
     assert said(found, "Camera2: videos/Camera2/0.mp4, 640x480, 3 frames")
     assert said(found, "No masks")

@@ -89,7 +89,7 @@ def test_height_and_width_exchanged(anipose: Path) -> None:
 
 @pytest.mark.parametrize(
     ("factor", "words"),
-    [(1 / 25.4, "inches or squares of the calibration board"), (1e3, "micrometres"), (1e-3, "in m it is usual")],
+    [(1 / 25.4, "inches or squares of the calibration board"), (1e3, "micrometres"), (1e-3, "in m they are ")],
 )
 def test_units_that_would_do_are_named(anipose: Path, unskewed, write, factor: float, words: str) -> None:
     def scaled(camera):

@@ -20,8 +20,8 @@ _DISTANCE_MM = (20.0, 5e4)
 # Where units are proposed: from a fly to a horse, from a bench to a room.
 _USUAL_SUBJECT_MM = (0.8, 3e3)
 _USUAL_DISTANCE_MM = (50.0, 1e4)
-# Squares of a calibration board between camera and subject: of 40 mm at 0.1 m, of 10 mm at 0.5 m.
-_SQUARES = (2.5, 50.0)
+# Squares of a calibration board between camera and subject: of 40 mm at 0.1 m, of 50 mm at 5 m.
+_SQUARES = (2.5, 100.0)
 
 
 @dataclass(frozen=True)
@@ -86,23 +86,53 @@ def _advice(scale: Scale) -> str:
     return f'Is the unit{squares or " another one"}? unit = "unknown" in capture.toml says that it is not known.'
 
 
-def declared_unit(cameras: Sequence[RigCamera]) -> tuple[str, str]:
-    """(unit, words) of a rig whose file says none: mm, unless cameras would stand where none can.
+def declared_unit(cameras: Sequence[RigCamera], told: str | None = None) -> tuple[str, str]:
+    """(unit, words) of a rig; told: by its format. Else mm, unless cameras would stand where none can.
 
-    What is measured is the distance of the cameras from the point nearest to all optical axes.
+    What is measured is the distance of the cameras from the point nearest to all optical axes, and how much they see
+    there. Fly and mouse, mouse and monkey differ by as much as cm and mm do: the words give every reading.
     """
     centres = np.stack([-camera.R_cam_world.T @ camera.t_cam_world for camera in cameras])
     try:
         point = meeting_point(centres, np.stack([camera.R_cam_world[2] for camera in cameras]))
     except ValueError:
-        return "mm", ""
-    scale = Scale("mm", tuple(np.linalg.norm(centres - point, axis=1).tolist()))
-    if scale.fits("mm"):
-        return "mm", f"cameras {three(scale.distance)} mm from where they look"
-    told = f"in mm cameras would be {three(scale.distance)} mm from where they look, which none can be"
+        return told or "mm", ""
+    distances = np.linalg.norm(centres - point, axis=1)
+    scale = Scale(told or "mm", tuple(distances.tolist()))
+    # Where the file does not say the image's width, the principal point is taken for its middle.
+    widths = [2 * each.K[0, 2] if each.size is None else each.size[0] for each in cameras]
+    seen = [d * w / each.K[0, 0] for d, w, each in zip(distances, widths, cameras, strict=True)]
+    across = float(np.median(seen))
+    if told is not None or scale.fits("mm"):
+        unit = told or "mm"
+        impossible = ", which none can be" if not scale.fits(unit) else ""
+        return unit, f"cameras are {_read_in(scale, across, unit)}{impossible}{_otherwise(scale, across, unit)}"
+    none = f"in mm cameras would be {three(scale.distance)} mm from where they look, which none can be"
     if scale.fits("m", usual=True) and not scale.fits_squares():
-        return "m", f"{told}; in m it is usual"
+        return "m", f"{none}; in m they are {_read_in(scale, across, 'm')}{_otherwise(scale, across, 'm')}"
     possible = [_IN_WORDS[unit] for unit in _IN_WORDS if scale.fits(unit)] + ["inches"] * scale.fits_inches()
     squares = ["squares of the calibration board"] * scale.fits_squares()
     known = " or ".join([*possible, *squares]) or "another unit"
-    return "unknown", f"{told}; {known} would do: say which by unit, or leave it unknown"
+    return "unknown", f"{none}; {known} would do: say which by unit, or leave it unknown"
+
+
+def _read_in(scale: Scale, across: float, unit: str) -> str:
+    return f"{_length(scale.distance * _MM[unit])} from where they look and see {_length(across * _MM[unit])} there"
+
+
+def _length(mm: float) -> str:
+    return f"{three(mm / 1000)} m" if mm >= 1000 else f"{three(mm)} mm"
+
+
+def _otherwise(scale: Scale, across: float, unit: str) -> str:
+    """Every other reading that a recording may have."""
+    others = [
+        f"in {each} {_length(scale.distance * _MM[each])} and {_length(across * _MM[each])}"
+        for each in _MM
+        if each != unit and _DISTANCE_MM[0] <= scale.distance * _MM[each] <= _USUAL_DISTANCE_MM[1]
+    ]
+    units = [f'"{read.split()[1]}"' for read in others]
+    if scale.fits_squares():
+        others.append("or the numbers count squares of the calibration board")
+        units.append('"unknown"')
+    return f"; {', '.join(others)}: if so, unit = {' or '.join(units)} in capture.toml" if others else ""
