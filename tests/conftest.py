@@ -27,7 +27,7 @@ from mouselift.synthetic.raster import render_silhouette
 from mouselift.synthetic.rigs import markerless_rig
 from other_rigs import undistorted_rig, unskewed_rig
 
-pytest_plugins = ["exact_samples", "outages", "rig_files"]  # fixtures that several folders share
+pytest_plugins = ["exact_samples", "odd_kernels", "outages", "rig_files"]  # fixtures that several folders share
 
 # A process of tests has a core to itself, and matrices here are small: waiting for BLAS threads was a sixth of the CPU
 # time of tests/consistency. The variables are for libraries that are loaded later, and for processes that tests start.

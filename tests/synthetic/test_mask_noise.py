@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import cv2
 import numpy as np
 import pytest
 
@@ -123,3 +126,19 @@ def test_tips_are_missing_as_often_as_in_real_masks(mask: Levels) -> None:
     noise = MaskNoise(floor=0.0, tail_tip=0.0, limb=0.0, hole=0.0, hard=0.0)
     off = [np.abs(noise.apply(mask, s).astype(float) - mask).sum() / 255 / outline(mask) for s in range(30)]
     assert 0.007 < np.mean(off) / subject_size(mask) < 0.027
+
+
+@pytest.mark.parametrize("change", [without_tail_tip, without_limb])
+def test_a_mirrored_mask_loses_the_mirrored_part(mask: Levels, change: Callable[[Levels, int], Levels]) -> None:
+    for seed in range(8):
+        mirrored = np.ascontiguousarray(mask[:, ::-1])
+        np.testing.assert_array_equal(change(mirrored, seed)[:, ::-1], change(mask, seed))
+
+
+def test_an_even_kernel_is_noticed() -> None:
+    mask = np.zeros((9, 9), np.uint8)
+    with pytest.raises(AssertionError, match="a kernel of 2 x 2 moves the mask"):
+        cv2.morphologyEx(mask, cv2.MORPH_CLOSE, np.ones((2, 2), np.uint8))
+    with pytest.raises(AssertionError, match="a kernel of 1 x 4 moves the mask"):
+        cv2.dilate(mask, kernel=np.ones((1, 4), np.uint8))
+    assert not cv2.dilate(cv2.erode(mask, np.ones((2, 2)), anchor=(1, 1)), np.ones((2, 2)), anchor=(0, 0)).any()
