@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from file_faults import FILE_FAULTS
-from mouselift.data.decode import read_cutout
+from mouselift.data.decode import cutout_of
 from mouselift.dataset.alpha_checks import premultiplied
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.sample import Sample, read_sample
@@ -21,6 +21,7 @@ from mouselift.dataset.silhouette import mask_from_ground
 from mouselift.errors import DatasetError
 from mouselift.geometry.outlines import outline_of
 from mouselift.media.numbered_names import number_of
+from mouselift.media.png import content_of
 
 Edit = Callable[[list[dict[str, Any]]], object]
 
@@ -295,7 +296,7 @@ def test_faults_of_files_are_named_and_the_silhouettes_stay(good: Path, folder: 
 def test_the_reader_for_training_agrees_with_the_audit(folder: Path, fault: str) -> None:
     FILE_FAULTS[fault][0](folder)
     for view in load_sample(folder).views:
-        cutout = read_cutout(view.path)
+        cutout = cutout_of(content_of(view.path), view.path)
         whole = np.zeros((cutout.height, cutout.width), dtype=np.uint8)
         x0, y0, x1, y1 = cutout.box
         whole[y0:y1, x0:x1] = cutout.rgba[..., 3]

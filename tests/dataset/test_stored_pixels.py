@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mouselift.data.decode import read_cutout
+from mouselift.data.decode import cutout_of
 from mouselift.dataset.foreign_sample import load_sample
 from mouselift.dataset.source import DatasetSource
-from mouselift.media.png import encode_png, read_alpha, read_colours, read_rgb_alpha
+from mouselift.media.png import content_of, encode_png, read_alpha, read_colours, read_rgb_alpha
 
 SIZE = 64
 
@@ -75,7 +75,7 @@ def test_every_reader_sees_what_pillow_sees(tmp_path: Path, write: Callable[[Pat
         return
     for alpha in (read_alpha(path).alpha, read_rgb_alpha(path)[1]):
         np.testing.assert_array_equal(alpha, seen[..., 3])
-    cutout = read_cutout(path)
+    cutout = cutout_of(content_of(path), path)
     x0, y0, x1, y1 = cutout.box
     np.testing.assert_array_equal(cutout.rgba[..., 3], seen[y0:y1, x0:x1, 3])
 
