@@ -313,6 +313,9 @@ CODES: dict[str, Code] = {
     "floor-above": Code(_INSPECT, _E, "the subject lies below the capture's floor"),
     # making masks
     "mask-uncovered": Code(_MASK, _W, "a part of the image was never seen without the subject"),
+    "mask-torn": Code(_INSPECT, _W, "a camera's masks have holes and bites, of which views that agree say nothing",
+        "Look at the masks. Where mouselift made them, the subject hardly left its place, so the background shows it: "
+        "give a longer recording, or masks of another tool."),
     "mask-colours": Code(_MASK, _W, "too little of the subject was seen to learn its colours"),
     # preparing
     "sample-unusable": Code(("prepare", "inspect"), _E, "a sample of a dataset used as input cannot be used"),

@@ -17,6 +17,7 @@ from mouselift.geometry.outline_mismatch import RATIO
 MOST_SAMPLES = 300  # pooled, evenly spaced: a median over 300 samples is known to a tenth of its spread
 _COARSE_PX = 0.5  # masks that leave no finer judgement are rough, and said to be
 _NEVER = 0.3  # a focal length wrong by such a share, or a turn of so many radians, is no small fault any more
+_GUIDE = "The audit's guide says what two and three cameras can show."
 _ALONE = {"tangency", "tangency-unknown"}  # what one sample says of its cameras, and what all together may know better
 
 
@@ -35,14 +36,15 @@ def pooled_findings(pooled: PooledTangency, explained: bool = False) -> list[Fin
             f"{who} cannot be judged: {pooled.samples} samples show {test.seen} independent numbers of the cameras, "
             f"and noise is known from {test.blocks} of them; more samples, spread over more places, are needed"
         )
-        return [Finding.of("tangency-pooled", text, severity="warning")]
+        return [Finding.of("tangency-pooled", text, severity="warning", advice=_GUIDE)]
     agree = max(test.fault_px, test.needed_px)
     rough = agree > _COARSE_PX
     share = 100 * agree * pooled.size_share / max(pooled.mismatch_px, 1e-9)
     text = f"{who} agree to {agree:.1f} {unit} ({share:.1g} % of the animal) over {pooled.samples} samples; "
     text += f"{_would_not_show(test)}{'; the masks are too rough for more' if rough else ''}. {_unseen(pooled)}"
     severity = "warning" if rough else "note"
-    return [Finding.of("tangency-pooled", text, severity=severity, value=test.fault_px, limit=test.needed_px)]
+    px, limit = test.fault_px, test.needed_px
+    return [Finding.of("tangency-pooled", text, severity=severity, value=px, limit=limit, advice=_GUIDE)]
 
 
 def _contradiction(pooled: PooledTangency, blame: Blame, explained: bool) -> list[Finding]:

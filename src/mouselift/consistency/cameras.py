@@ -134,7 +134,7 @@ def blame_cameras(sample: Sample, check: CameraCheck) -> CameraCheck:
 def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
     text = (
         f"only {hypothesis.planes_used} tangent planes have a say (expected at least {MIN_PLANES}): "
-        "whether cameras and silhouettes agree is not known"
+        "whether cameras and silhouettes agree cannot be told from one such sample"
     )
     return sample.finding("tangency-unknown", text, value=float(hypothesis.planes_used), limit=float(MIN_PLANES))
 

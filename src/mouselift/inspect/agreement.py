@@ -16,6 +16,7 @@ from mouselift.inspect.facts import AgreementFacts, CameraSeries, MaskFacts, Ser
 from mouselift.inspect.sampled_frames import FrameOutlines
 from mouselift.inspect.subject_path import SubjectPosition
 from mouselift.masks.quality import FrameRecord, ViewRecord, measure, rounded_median, summarise
+from mouselift.masks.torn import GOOD_TORN
 from mouselift.masks.volume import Carver, Volume, fine_voxel, half_camera
 from mouselift.media.images import FrameSet
 
@@ -261,3 +262,10 @@ def mask_findings(masks: Sequence[MaskFacts]) -> Iterator[Finding]:
                 yield Finding.of(
                     code, text, severity="warning", camera=fact.camera, value=share, limit=limit, advice=""
                 )
+        torn = fact.quality.torn
+        if torn is not None and torn > GOOD_TORN:
+            text = (
+                f"camera {fact.camera}: its masks are torn: holes and bites are {torn:.0%} of the trunk in the median "
+                "(whole animals have up to 3 %)"
+            )
+            yield Finding.of("mask-torn", text, camera=fact.camera, value=torn, limit=GOOD_TORN)

@@ -2,7 +2,7 @@
 
 Per frame: rays through the mask centroids should meet, planes should be tangent to both silhouettes of
 a pair (`geometry.tangent_planes`), the hull of all masks should fill every mask again, and little of a mask should lie
-flat on the floor. A subject that the
+flat on the floor; and, of each mask alone, holes and bites in the trunk. A subject that the
 sensor's border cuts has another centroid and outline than its whole: such views are counted, not measured.
 """
 
@@ -23,6 +23,7 @@ from mouselift.geometry.triangulation import triangulate
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import halved
 from mouselift.masks.floor import Floor
+from mouselift.masks.torn import GOOD_TORN, torn_share
 from mouselift.masks.volume import Carver, ViewLevels, ViewMask, dilated, footprint
 
 CUT_MARGIN = 2  # pixels from the border
@@ -44,6 +45,7 @@ class ViewRecord(msgspec.Struct, frozen=True):
     tangency_px: tuple[float, ...] = ()  # absolute residuals of this view's tangent points
     coverage: float | None = None  # share of the mask that the hull of all masks fills
     flat: float | None = None  # share of the mask that only the hull's part close to the floor explains
+    torn: float | None = None  # holes and bites in the trunk, over its area (masks.torn)
 
 
 class FrameRecord(msgspec.Struct, frozen=True):
@@ -66,6 +68,7 @@ class CameraQuality(msgspec.Struct, frozen=True):
     jumps: float | None  # share of neighbouring frames between which the area jumps
     verdict: str
     flat: float | None = None  # median
+    torn: float | None = None  # median
 
 
 def measure(
@@ -92,7 +95,17 @@ def measure(
     views = [ViewRecord("no-image" if mask is None else "empty") for mask in masks]
     for i, shape in shapes.items():
         tangents = tuple(tangency.get(i, ()))
-        views[i] = ViewRecord("ok", shape.area, i not in whole, centroid.get(i), tangents, coverage.get(i), flat.get(i))
+        mask = masks[i]
+        views[i] = ViewRecord(
+            "ok",
+            shape.area,
+            i not in whole,
+            centroid.get(i),
+            tangents,
+            coverage.get(i),
+            flat.get(i),
+            None if mask is None else torn_share(mask),
+        )
     return FrameRecord(frame, tuple(views))
 
 
@@ -182,6 +195,7 @@ def _camera(name: str, views: Sequence[ViewRecord]) -> CameraQuality:
         jumps=round(float((change > _STEADY).mean()), 4) if change.size else None,
         verdict="",
         flat=rounded_median([v.flat for v in views if v.flat is not None]),
+        torn=rounded_median([v.torn for v in views if v.torn is not None]),
     )
     return msgspec.structs.replace(quality, verdict=_verdict_words(quality))
 
@@ -203,6 +217,8 @@ def _verdict_words(q: CameraQuality) -> str:
         concerns.append(f"the other views support only {q.coverage:.0%} of it")
     if q.flat is not None and q.flat > _GOOD_FLAT:
         concerns.append(f"{q.flat:.0%} of it lies flat on the floor, as a shadow does")
+    if q.torn is not None and q.torn > GOOD_TORN:
+        concerns.append(f"it is torn: holes and bites are {q.torn:.0%} of the trunk")
     if q.centroid_px is None and q.tangency_px is None:
         concerns.append("nothing to compare it with")
     said = "good" if not concerns else "look at it: " + "; ".join(concerns)
