@@ -5,7 +5,7 @@ docs/reference/findings.md and the table of docs/guides/audit.md are made from i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
@@ -73,6 +73,27 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.message} [{self.code}]"
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Findings of one code and severity, for a person: what several cameras have in common stands once."""
+
+    code: str
+    severity: Severity
+    messages: tuple[str, ...]
+    advice: tuple[str, ...]  # each once
+
+
+def grouped(findings: Iterable[Finding]) -> list[Alike]:
+    """In the order in which each code and severity comes first."""
+    found: dict[tuple[str, Severity], list[Finding]] = {}
+    for finding in findings:
+        found.setdefault((finding.code, finding.severity), []).append(finding)
+    return [
+        Alike(*key, tuple(f.message for f in alike), tuple(dict.fromkeys(f.advice for f in alike if f.advice)))
+        for key, alike in found.items()
+    ]
 
 
 def as_sentence(words: str, names: Collection[str | None] = ()) -> str:

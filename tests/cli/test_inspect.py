@@ -134,6 +134,26 @@ def test_masks_at_every_fourth_frame_lead_to_those(
     assert re.search(r"mouselift\s+prepare\s+\S+\s+OUT\s+--every\s+4", capsys.readouterr().out)
 
 
+def test_what_cameras_have_in_common_stands_once(
+    steady: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(steady, tmp_path / "mouse"))
+    for mask in folder.glob("masks*/**/*.png"):
+        levels = cv2.imread(str(mask), cv2.IMREAD_UNCHANGED)
+        assert levels is not None
+        depth = cv2.distanceTransform((levels > 127).astype(np.uint8), cv2.DIST_L2, 5)
+        y, x = np.unravel_index(int(depth.argmax()), depth.shape)
+        cv2.circle(levels, (int(x), int(y)), round(0.65 * float(depth.max())), 0, -1)  # a hole in each
+        cv2.imwrite(str(mask), levels)
+    inspect(str(folder), "--lag", "0", "--out", str(tmp_path / "page"))
+    said = capsys.readouterr().out
+    assert said.count("[mask-torn]") == 1
+    assert all(f"camera {name}: its masks are torn" in said for name in ("Camera1", "Camera2", "Camera3"))
+    assert said.count("Look at the masks. Where") == 1
+    page = (tmp_path / "page/inspect.html").read_text(encoding="utf-8")
+    assert page.count("mask-torn</code>") == page.count("Look at the masks. Where") == 1
+
+
 def test_keypoints_without_masks_are_not_compared(
     write: Callable[..., Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 
-from mouselift.report.charts import _TOP, Axis, bars, by_view, histogram, legend, number, over_frames, value_axis
+from mouselift.report import charts
+from mouselift.report.charts import (
+    _TOP,
+    Axis,
+    bars,
+    by_view,
+    histogram,
+    legend,
+    number,
+    over_frames,
+    series_style,
+    value_axis,
+)
 
 
 def test_axis_places_values() -> None:
@@ -112,6 +125,16 @@ def test_histogram_bars_lie_at_their_values() -> None:
     assert "mean 0.508" in svg
     assert "profile p -0.49" in svg
     assert svg.count('class="bar"') == 1
+
+
+def test_many_series_can_be_told_apart() -> None:
+    """Rigs have more cameras than there are colours."""
+    styles = [series_style(index) for index in range(36)]
+    assert len(set(styles)) == 36
+    assert len({shape for shape, _ in styles}) == 6
+    known = {part for _, kind in styles for part in kind.split()}
+    style = (Path(charts.__file__).parent / "templates" / "report.css").read_text()
+    assert all(f".{part} {{" in style for part in known)
 
 
 def test_bars_and_legend() -> None:

@@ -12,6 +12,7 @@ from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say
 from mouselift.cli.flags import INLINE, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
 from mouselift.errors import CaptureError
+from mouselift.findings import grouped
 from mouselift.inspect.options import InspectOptions
 
 if TYPE_CHECKING:
@@ -174,9 +175,10 @@ def show(found: Inspection) -> None:
     say(f"Lag: {found.lag_said}")
     if found.path is not None:
         say(f"Path: {path_words(found)}")
-    for finding in found.findings:
-        say(Styled(finding.severity, _COLOURS[finding.severity]), f" [{finding.code}]")
-        say(f"  {finding.message}")
+    for alike in grouped(found.findings):
+        say(Styled(alike.severity, _COLOURS[alike.severity]), f" [{alike.code}]")
+        for line in (*alike.messages, *alike.advice):
+            say(f"  {line}")
     if not any(finding.severity != "note" for finding in found.findings):
         say(Styled("Nothing wrong was found.", "bold green"))
     say(found.next)

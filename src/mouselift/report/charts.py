@@ -240,9 +240,9 @@ def over_frames(
 
 
 def series_style(index: int) -> tuple[str, str]:
-    """(shape of the marks, class of line and marks)."""
-    place = index % len(SHAPES)
-    return SHAPES[place], f"s{place}"
+    """(shape of the marks, class of line and marks). Where colours come again, other shapes and dashes go with them."""
+    again, place = divmod(index, len(SHAPES))
+    return SHAPES[(place + again) % len(SHAPES)], f"s{place}{' again' if again % 2 else ''}"
 
 
 def legend(names: Sequence[str]) -> Markup:

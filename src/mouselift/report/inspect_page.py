@@ -13,7 +13,7 @@ from mouselift import __version__
 from mouselift.array_types import Array, Float64, Vector3
 from mouselift.capture.capture import load_capture
 from mouselift.capture.source import open_source
-from mouselift.findings import SEVERITIES
+from mouselift.findings import SEVERITIES, grouped
 from mouselift.inspect.facts import Inspection, LagFacts
 from mouselift.report.charts import Axis, Chart, Values, legend, number, over_frames, series_style, value_axis
 from mouselift.report.conclusion import GAP_LIMIT_PX
@@ -47,7 +47,7 @@ def write_inspect_page(found: Inspection, page: Path) -> None:
         verdict="fail" if found.failed else "pass",
         sentence=_sentence(found),
         facts=_facts(found),
-        findings=sorted(found.findings, key=lambda finding: SEVERITIES.index(finding.severity)),
+        findings=grouped(sorted(found.findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         sheet=sheet,
         sheet_alt=alt,
         plan=_rig_plan(found),
