@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.atomic import check_output, create_new, same_files, whole_file, write_whole
+from mouselift.atomic import check_output, check_writable, create_new, same_files, whole_file, write_whole
 from mouselift.errors import OutputError
 
 
@@ -97,6 +97,20 @@ def test_the_reason_and_what_to_do(tmp_path: Path) -> None:
             write_whole(path, b"")
     with pytest.raises(OutputError, match="disk is full"):
         fail_twice(tmp_path / "b")
+
+
+def test_a_folder_that_takes_no_files_is_said_before_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests may run as root, who may write anywhere: the system's answer is put in its place."""
+    made = _made(tmp_path / "made")
+    check_writable(made / "new/folders/x.json")
+    monkeypatch.setattr(os, "access", lambda folder, _: Path(folder) != made)
+    for place in (made / "x.json", made / "new/folders/x.json"):
+        with pytest.raises(OutputError, match=r"x\.json: cannot be written: permission denied"):
+            check_writable(place)
+        with pytest.raises(OutputError, match="permission denied"):
+            check_output(place, replace=False)
+    check_writable(tmp_path / "other/x.json")
+    assert not list(made.iterdir())
 
 
 def fail_twice(path: Path) -> None:

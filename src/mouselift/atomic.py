@@ -111,6 +111,7 @@ def check_output(path: Path, replace: bool, outside: Path | None = None) -> None
     outside: a folder of the user's in which nothing is written.
     """
     _check_free(path, replace)
+    check_writable(path)
     if outside is not None:
         check_outside(path, outside)
 
@@ -120,6 +121,17 @@ def check_folder(path: Path) -> None:
     there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
     if os.path.lexists(there) and not os.path.isdir(there):
         raise OutputError(f"{there}: is a file; expected a folder: give another name. Nothing was changed")
+
+
+def check_writable(path: Path) -> None:
+    """Before any work: OutputError where the folder that `path` will lie in takes no files: hours would be for nothing.
+
+    Only what the system says at once; a disk may be full later.
+    """
+    folder = next((place for place in path.absolute().parents if os.path.lexists(place)), path)
+    if os.path.isdir(folder) and not os.access(folder, os.W_OK | os.X_OK):
+        read_only = hasattr(os, "statvfs") and os.statvfs(folder).f_flag & os.ST_RDONLY
+        raise OutputError(f"{path}: {why_not_written(OSError(errno.EROFS if read_only else errno.EACCES, ''))}")
 
 
 def check_outside(path: Path, folder: Path) -> None:

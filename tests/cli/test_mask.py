@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_masks_from_elsewhere_keep_their_place_until_asked(
     said = " ".join(capsys.readouterr().out.split())
     assert f"capture.toml names these masks now; before, {named}" in said
     assert masks(capture) == {new}
+
+
+def test_a_capture_that_cannot_be_written_is_said_before_any_work(
+    capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Recordings lie on drives that can only be read; masks of hours would be named nowhere."""
+    monkeypatch.setattr(os, "access", lambda place, _: Path(place) != capture)
+    assert run(["mask", str(capture), "--out", str(tmp_path / "new")]) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "capture.toml: cannot be written: permission denied" in said
+    assert "make one elsewhere (mouselift init FOLDER --out PLACE)" in said
+    assert not (tmp_path / "new").exists()
+    assert run(["init", str(capture), "--force"]) == 2
+    assert "(--out PLACE)" in capsys.readouterr().err
 
 
 def test_masks_that_are_not_there_keep_their_place_too(

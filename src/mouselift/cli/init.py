@@ -57,12 +57,16 @@ class Init:
         from mouselift.capture.capture_toml import changed_keys, write_capture_toml
         from mouselift.capture.discovery import TO_DECIDE, discover
         from mouselift.dataset.collection import CAPTURE_FILE
+        from mouselift.errors import OutputError
         from mouselift.foreign import first_few
 
         target = (self.out or self.folder) / CAPTURE_FILE
         if self.out is not None:
             check_folder(self.out)
-        check_output(target, replace=True)
+        try:
+            check_output(target, replace=True)
+        except OutputError as error:
+            raise OutputError(f"{error} (--out PLACE)") from None
         found = discover(
             self.folder,
             rig=self.rig,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import tyro
 
+from mouselift.atomic import check_writable
 from mouselift.cli.console import EXIT_NO, EXIT_OK, Styled, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
@@ -63,6 +64,8 @@ class Inspect:
         check_output(page, replace=True)
         if page.exists() and not self.force:
             raise CaptureError(f"{page}: exists already and is kept as it is; use --force to replace it")
+        if page is not None:
+            check_writable(page)
         return page
 
     def _one(self, capture: Path) -> int:

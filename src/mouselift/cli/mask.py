@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from mouselift.cli.console import EXIT_NO, EXIT_OK, bold, emit_json, say, table
 from mouselift.cli.flags import INLINE, CaptureFolder, EngineAt, Force, Json, Workers
 from mouselift.cli.progress_bar import progress_bar
-from mouselift.errors import MaskError
+from mouselift.errors import MaskError, OutputError
 from mouselift.masks.options import MaskOptions
 from mouselift.ranges import Rows
 
@@ -45,7 +45,7 @@ class Mask:
     json: Json = False
 
     def run(self) -> int:
-        from mouselift.atomic import check_output
+        from mouselift.atomic import check_output, check_writable
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import set_masks
         from mouselift.masks.segment_capture import segment_capture
@@ -56,6 +56,12 @@ class Mask:
         out = self.out if self.out is not None else capture.path.parent / "masks"
         check_output(out / SHEET, replace=True)
         others = self._others(capture, out)
+        try:
+            check_writable(capture.path)
+        except OutputError as error:
+            raise OutputError(
+                f"{error}. It is to name the masks: make one elsewhere (mouselift init FOLDER --out PLACE)"
+            ) from None
         with progress_bar(self.json) as progress, engine_at(self.engine, self.workers) as engine:
             report = segment_capture(capture, out, self.options, engine=engine, progress=progress)
             set_masks(capture.path, report.paths(out))
