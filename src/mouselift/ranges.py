@@ -1,4 +1,4 @@
-"""Ranges of options: each stands in the option's type, and one function compares all of them.
+"""Ranges and choices of options: each stands in the option's type, and one function compares all of them.
 
 >>> from typing import Annotated
 >>> @dataclass(frozen=True)
@@ -11,10 +11,13 @@ mouselift.errors.OptionError: --every: expected 1 to 100, got 0
 
 from __future__ import annotations
 
+import difflib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mouselift.errors import OptionError
 from mouselift.limits import IMAGE_PIXELS, NETWORK
@@ -32,8 +35,8 @@ class Range:
 
     def check(self, name: str, value: int | float) -> None:
         """OptionError names the range. NaN lies in none."""
-        if not self.least <= value <= self.most:
-            raise OptionError(f"--{name.replace('_', '-')}: expected {self}, got {value}")
+        if isinstance(value, str) or not self.least <= value <= self.most:
+            raise OptionError(f"--{name.replace('_', '-')}: expected {self}, got {value!r}")
 
 
 # More than any recording, machine or run has; beyond them a number is a slip, or takes the memory or the machine.
@@ -60,10 +63,40 @@ MaskMargin = Annotated[int | None, Range(0, NETWORK["mask_margin"])]
 
 
 class Ranged:
-    """Base of option dataclasses: numbers out of the ranges of their types are an OptionError when one is made."""
+    """Base of option dataclasses. When one is made, OptionError for numbers out of the ranges of their types and for
+    words that are no choice; text for a path becomes one, a list or one word for several becomes a tuple."""
 
     def __post_init__(self) -> None:
+        take_kinds(self)
         check_ranges(self)
+
+
+def take_kinds(options: Any) -> None:
+    """The command line gives values of the right kind; programs give what reads well: `views="Camera1"`."""
+    hints = get_type_hints(type(options))
+    for field in fields(options):
+        value, kinds = getattr(options, field.name), _kinds(hints[field.name])
+        several = [kind for kind in kinds if get_origin(kind) is tuple]
+        if isinstance(value, str) and Path in kinds:
+            object.__setattr__(options, field.name, Path(value))
+        elif several and isinstance(value, str | list):
+            value = (value,) if isinstance(value, str) else tuple(value)
+            object.__setattr__(options, field.name, value)
+        words = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
+        if several and not words:
+            kinds = [inner for kind in several for inner in _kinds(get_args(kind)[0])]
+            words = [get_args(kind) for kind in kinds if get_origin(kind) is Literal]
+        choices = [word for group in words for word in group]
+        for one in value if isinstance(value, tuple) else (value,):
+            if choices and one is not None and str not in kinds and one not in choices:
+                near = difflib.get_close_matches(str(one), map(str, choices), n=1, cutoff=0.7)
+                hint = f"; did you mean {near[0]!r}?" if near else ""
+                raise OptionError(f"{field.name}: expected one of {', '.join(map(str, choices))}, got {one!r}{hint}")
+
+
+def _kinds(hint: Any) -> list[Any]:
+    """What a value may be, of `A | B | None` each."""
+    return list(get_args(hint)) if get_origin(hint) in (Union, UnionType) else [hint]
 
 
 def check_ranges(options: Any) -> None:

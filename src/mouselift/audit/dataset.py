@@ -45,6 +45,7 @@ from mouselift.keypoints.off_mask import KeypointFacts
 from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 
 LOG = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class _Job:
         yield done, rays
 
 
+@takes_paths
 def audit_dataset(
     path: Path,
     options: AuditOptions = DEFAULTS,

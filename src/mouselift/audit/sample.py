@@ -28,8 +28,10 @@ from mouselift.diagnosis.explain import in_order
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import Tangency
+from mouselift.strings_as_paths import takes_paths
 
 
+@takes_paths
 def audit_sample(sample: Sample | Path, *, hull: bool = False) -> SampleReport:
     """One sample's findings, numbers and verdict, from its views or from its folder, the folder's files included.
 

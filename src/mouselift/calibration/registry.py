@@ -27,6 +27,7 @@ from mouselift.calibration import (
 )
 from mouselift.calibration.rig import Rig, RigFormat
 from mouselift.errors import CalibrationError, CaptureError
+from mouselift.strings_as_paths import takes_paths
 
 FORMATS: dict[str, RigFormat] = {
     "dannce": dannce.FORMAT,
@@ -49,6 +50,7 @@ FORMATS: dict[str, RigFormat] = {
 }
 
 
+@takes_paths
 def load_rig(path: Path, format: str | None = None, variant: str | None = None, unused: Collection[str] = ()) -> Rig:
     """The rig at `path` (file or folder), less the cameras in `unused`.
 

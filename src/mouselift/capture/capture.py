@@ -21,6 +21,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.level_cameras import level_up
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo, probe
+from mouselift.strings_as_paths import takes_paths
 
 LOG = logging.getLogger(__name__)
 
@@ -110,6 +111,7 @@ def _direction(up: Vector3) -> str:
     return str([round(float(v), 3) for v in up])
 
 
+@takes_paths
 def load_capture(path: Path, *, new_masks: bool = False) -> Capture:
     """Load a capture from the folder that holds capture.toml, or from that file.
 

@@ -23,10 +23,12 @@ from mouselift.foreign import first_few, is_whole, short
 from mouselift.media.images import require_readable
 from mouselift.media.numbered_names import number_of
 from mouselift.media.png import read_alpha, read_colours
+from mouselift.strings_as_paths import takes_paths
 
 _NAMED = 4  # views that a message names
 
 
+@takes_paths
 def load_sample(folder: Path, colours: bool = False, *, name: str | None = None) -> Sample:
     """Reads one sample folder, of any tool. What is wrong with its files is in `Sample.findings`.
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mouselift.engines.engine import Job, Result, Unit
+from mouselift.engines.program import program_left_out
 from mouselift.engines.worker import digest_of, hear_by, heard_by, run_unit, settle
 from mouselift.errors import MouseliftError
 from mouselift.progress import Step, unheard
@@ -36,8 +37,8 @@ _HEARD = 0.5  # seconds after which a worker's steps are heard at the latest
 class LocalEngine:
     """Runs work in `workers` processes of this machine; 0: one a core that this process may run on; 1: this one.
 
-    Within `with` the processes live on from call to call; without it they end with each call. It is for one thread. A
-    script that uses more than one process guards its own start with `if __name__ == "__main__":`.
+    Within `with` the processes live on from call to call; without it they end with each call. It is for one thread.
+    A script needs no `if __name__ == "__main__":` for them, unless it hands over objects of classes of its own.
 
     Errors: MouseliftError for a negative number, and where the system killed a process; finished samples stay.
 
@@ -133,6 +134,7 @@ class _Pool:
         context = multiprocessing.get_context("spawn")  # fork copies threads' locks: decoders would hang
         self._counter = context.Value("q", 0)
         self._jobs = tempfile.TemporaryDirectory(prefix="mouselift-jobs-")
+        self._needs_program = False  # the job holds objects of classes that the program itself defines
         self._processes = ProcessPoolExecutor(workers, context, _start_worker, (self._counter,))
 
     def run(self, units: Iterable[Unit[Result]], hears: Step) -> Iterator[Result]:
@@ -145,7 +147,7 @@ class _Pool:
                 for job, block in todo:
                     if job is not last:
                         last, packed = job, self._packed(job)
-                    with _interrupts_held():
+                    with _interrupts_held(), self._program():
                         unit = self._processes.submit(_run, str(packed), list(block))
                     pending.add(unit)
                     jobs[unit] = packed
@@ -170,10 +172,14 @@ class _Pool:
     def _packed(self, job: Job[Any]) -> Path:
         """The file of a job; its name is the digest."""
         packed = pickle.dumps(job)
+        self._needs_program = b"__main__" in packed
         file = Path(self._jobs.name, digest_of(packed))
         if not file.exists():
             file.write_bytes(packed)
         return file
+
+    def _program(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext() if self._needs_program else program_left_out()
 
     def terminate(self) -> None:
         for worker in set(multiprocessing.active_children()) - self._others:

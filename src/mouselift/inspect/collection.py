@@ -16,6 +16,7 @@ from mouselift.inspect.options import InspectOptions
 from mouselift.parallel import Engine, LocalEngine
 from mouselift.prepare.collection import as_error
 from mouselift.progress import Progress, renamed, silent
+from mouselift.strings_as_paths import takes_paths
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class InspectedRecording:
         return self.found is None or self.found.failed
 
 
+@takes_paths
 def inspect_collection(
     captures: Sequence[str | Path],
     options: InspectOptions = InspectOptions(),

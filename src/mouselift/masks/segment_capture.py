@@ -45,6 +45,7 @@ from mouselift.parallel import Engine, run_blocks, step, worker_count
 from mouselift.progress import Progress, counted, each, silent
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 
 LOG = logging.getLogger(__name__)
 
@@ -74,6 +75,7 @@ class MaskReport(msgspec.Struct, frozen=True):
         return {camera: out / name for camera, name in self.masks.items()}
 
 
+@takes_paths
 def segment_capture(
     capture: Capture,
     out: Path,

@@ -34,10 +34,12 @@ from mouselift.prepare.sample import Record
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
 from mouselift.run_lines import read_manifest
+from mouselift.strings_as_paths import takes_paths
 
 LOG = logging.getLogger(__name__)
 
 
+@takes_paths
 def prepare_collection(
     captures: Sequence[str | Path],
     root: Path,
@@ -75,6 +77,7 @@ def prepare_collection(
     return _gathered(named, root, options, split, {row.name: row for row in rows if row.error})
 
 
+@takes_paths
 def gather_collection(
     captures: Sequence[str | Path],
     root: Path,

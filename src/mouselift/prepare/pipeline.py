@@ -18,8 +18,10 @@ from mouselift.prepare.options import PrepareOptions
 from mouselift.prepare.preparation import Preparation
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, counted, silent
+from mouselift.strings_as_paths import takes_paths
 
 
+@takes_paths
 def prepare_dataset(
     capture: Capture,
     out: Path,

@@ -26,6 +26,7 @@ from mouselift.prepare.preparation import Preparation
 from mouselift.prepare.totals import PrepareSummary
 from mouselift.progress import Progress, silent
 from mouselift.run_lock import LOCK
+from mouselift.strings_as_paths import takes_paths
 
 _ZOOM = f"{TEMPORARY}zoom-"  # removed with all that is unfinished, when the dataset is complete
 _NAMED = 8  # shards that an error names
@@ -38,6 +39,7 @@ class _MeasuredZoom(msgspec.Struct):
     zoom: DatasetZoom | None
 
 
+@takes_paths
 def measure_shard(
     capture: Capture,
     out: Path,
@@ -68,6 +70,7 @@ def measure_shard(
     return sum(map(len, blocks))
 
 
+@takes_paths
 def prepare_shard(
     capture: Capture,
     out: Path,
@@ -95,6 +98,7 @@ def prepare_shard(
         return work.stopped()
 
 
+@takes_paths
 def merge_shards(capture: Capture, out: Path, options: PrepareOptions) -> PrepareSummary:
     """Completes the dataset that shards filled: the bytes are those of a run alone. No sample is made.
 

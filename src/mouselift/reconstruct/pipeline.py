@@ -53,6 +53,7 @@ from mouselift.render.backends import renderer_for
 from mouselift.render.base import Colour
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 
 Announce = Callable[[Plan, Estimate | None], None]  # hears what is about to start; None: no network runs
 
@@ -82,6 +83,7 @@ class Reconstructed:
     made: int  # of them, in this run; the others were there
 
 
+@takes_paths
 def reconstruct_samples(
     samples: Path | Sequence[Path],
     out: Path,
@@ -166,6 +168,7 @@ def reconstruct_samples(
     return Reconstructed([known[folder.name] for folder in wanted], len(todo))
 
 
+@takes_paths
 def evaluate_reconstruction(
     dataset: Path,
     out: Path | None,

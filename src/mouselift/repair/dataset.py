@@ -32,6 +32,7 @@ from mouselift.repair.options import Pool, RepairOptions
 from mouselift.repair.sample import MOST_VIEWS, Repaired, repair_sample
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 
 LOG = logging.getLogger(__name__)
 
@@ -80,6 +81,7 @@ class RepairRecord(msgspec.Struct):
     read: str = ""  # fingerprint of the sample that it was made from
 
 
+@takes_paths
 def repair_dataset(
     dataset: Path,
     out: Path,

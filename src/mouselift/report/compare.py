@@ -39,6 +39,7 @@ from mouselift.report.options import CompareOptions
 from mouselift.report.page import image_uri, render_page
 from mouselift.report.sheet import contact_sheet, tile_of_sample
 from mouselift.run_lines import read_manifest
+from mouselift.strings_as_paths import takes_paths
 
 _TILE = 168
 _PAGES = ("compare.html", "compare.json")
@@ -132,6 +133,7 @@ def source_of(path: Path) -> Capture:
     return Capture(path, "normalised", up, (), (), None, path.resolve(), path, "facelift", ())
 
 
+@takes_paths
 def compare_framings(
     capture: Capture,
     out: Path,

@@ -31,6 +31,7 @@ from mouselift.report.page import Fact, image_uri, render_page, scene_json
 from mouselift.report.sheet import Tile, contact_sheet, tile_of_sample
 from mouselift.report.tangent_sheet import tangent_sheet
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 from mouselift.view.scene import colours_or_grey, scene_of
 
 _TILE = 150
@@ -107,6 +108,7 @@ class Shared:
     messages: list[str]
 
 
+@takes_paths
 def write_report(
     dataset: Path,
     page: Path,

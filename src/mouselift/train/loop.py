@@ -25,6 +25,7 @@ from mouselift.render.backends import renderer_for
 from mouselift.render.base import Renderer
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
+from mouselift.strings_as_paths import takes_paths
 from mouselift.train.config import TrainConfig, resolve
 from mouselift.train.facelift_file import FACELIFT, write_facelift_file
 from mouselift.train.gradients import BatchLosses, add_gradients
@@ -60,6 +61,7 @@ class TrainSummary:
     warnings: list[str]
 
 
+@takes_paths
 def train_model(
     recipe: str | TrainConfig,
     dataset: Path,

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from mouselift.data.dataset import MultiViewDataset, reading_processes
 from mouselift.data.sample import Batch, SampleTensors, collate
+from mouselift.engines.program import program_left_out
 from mouselift.errors import MouseliftError
 
 _AHEAD = 4  # batches that each process reads before they are asked for
@@ -80,7 +81,9 @@ def batches_from(
         prefetch_factor=_AHEAD if workers else None,
         **reading_processes(workers),
     )
-    for found in loader:
+    with program_left_out():
+        read = iter(loader)
+    for found in read:
         if isinstance(found, MouseliftError):
             raise found
         yield found
