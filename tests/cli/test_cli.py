@@ -104,6 +104,22 @@ def test_what_is_to_decide_is_the_next_step(folder: Path, tmp_path: Path, capsys
     assert said.index("Next: settle what is TO DECIDE above") < said.index("Then: mouselift prepare")
 
 
+def test_a_path_with_spaces_without_quotes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "day 1/mouse 3").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert run(["init", "day", "1/mouse", "3"]) == 2
+    assert "expected quotes round a path with spaces: 'day 1/mouse 3'" in capsys.readouterr().err
+    assert run(["prepare", "day", "1/mouse", "3", "out", "--every", "5"]) == 2
+    assert "spaces: 'day 1/mouse 3'" in capsys.readouterr().err
+    assert run(["init", "day 1/mouse 3"]) == 2
+    assert "quotes" not in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        run(["init", "night", "1"])
+    assert "quotes" not in capsys.readouterr().err
+
+
 def test_init_keeps_what_it_writes_over(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["init", str(folder), "--out", str(tmp_path)]) == 0
     file = tmp_path / "capture.toml"

@@ -42,6 +42,15 @@ def test_scales_and_shifts_of_all_views_come_back(exact_postures: tuple[Sample, 
     assert 0 < found.gauge.zoom < 0.05
 
 
+def test_three_good_views_are_not_said_to_disagree(exact_postures: tuple[Sample, ...]) -> None:
+    """Six planes judge no sample alone."""
+    sample = exact_postures[0]
+    found = repair_sample(replace(sample, views=sample.views[:3]))
+    assert found.status == "refused"
+    assert found.reason.startswith("too few tangent planes to judge this sample alone: nothing says that its cameras")
+    assert "disagree" not in found.reason
+
+
 def test_the_measure_notices_one_per_cent_and_half_a_pixel(exact_postures: tuple[Sample, ...]) -> None:
     """In one view: the gauge, which is common, must not swallow them."""
     true, outlines = problem_of(exact_postures[0], check_sample(exact_postures[0]))

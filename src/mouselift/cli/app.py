@@ -7,6 +7,7 @@ import difflib
 import io
 import logging
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -121,9 +122,23 @@ def _answered(given: list[str]) -> int:
             return _wrong_usage(f"mouselift {verb} has no option {name}", name, sorted(known), f" {verb}")
     if any(word in ("", f"{word.partition('=')[0]}=") for word in rest):
         raise OptionError("an argument is empty: a variable of the shell without a value?")
+    if torn := _torn_path(rest):
+        raise OptionError(f"expected quotes round a path with spaces: {shlex.quote(torn)}")
     call = parsed(verb, rest)
     with logging_to(call.logs):
         return _carried_out(call, given)
+
+
+def _torn_path(words: Sequence[str]) -> str | None:
+    """What is there, and was given as several arguments, of which the first is not there."""
+    for first in range(len(words)):
+        for end in range(first + 2, len(words) + 1):
+            part = words[first:end]
+            if any(word.startswith("-") for word in part) or os.path.lexists(part[0]):
+                break
+            if os.path.lexists(" ".join(part)):
+                return " ".join(part)
+    return None
 
 
 def _verb(given: Sequence[str]) -> str | None:

@@ -45,7 +45,8 @@ def progress_bar(quiet: bool = False, clock: Callable[[], float] = time.monotoni
 
         def advance(stage: str, done: int, total: int) -> None:
             note(stage, done, total)
-            tell(stage, done, total)
+            if total:  # of nothing, nothing is said
+                tell(stage, done, total)
 
         yield advance
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -49,6 +50,7 @@ class Train:
     def run(self) -> int:
         import mouselift.models  # noqa: F401  (first: it says what to install where torch is missing)
         from mouselift.cli.reconstruct import use_threads
+        from mouselift.train.config import resolve
         from mouselift.train.loop import train_model
         from mouselift.train.ranks import placed
 
@@ -71,7 +73,11 @@ class Train:
         say(f"{done.updates} updates" + (f", {done.skipped} of them skipped (not finite)" if done.skipped else ""))
         if done.best_psnr is not None:
             say(f"held-out views, foreground PSNR of the best weights: {done.best_psnr:.2f} dB")
-        say("Weights in ", bold(self.out / "last.safetensors"), "; score them with: mouselift evaluate")
+        weights = self.out / "last.safetensors"
+        say("Weights in ", bold(weights))
+        side = resolve(self.recipe, self.options).size
+        size_flag = f" --size {side}" if side else ""
+        say(f"Next: mouselift evaluate DATASET --checkpoint {shlex.quote(str(weights))}{size_flag}")
         return EXIT_OK
 
     def _dry_run(self) -> int:

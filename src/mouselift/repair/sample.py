@@ -94,7 +94,14 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
             text = f"{text}; {EXCHANGE_FILES.format(who=who)}"
             return Repaired("refused", cameras, cause, text, before, None)
         text = "nothing wrong was found in the samples that were pooled" if cause is None else cause.sentence
-        text += _too_few_equations(outlines, at_first) if cause is not None and cause.code == "unexplained" else ""
+        if cause is not None and cause.code == "unexplained":
+            few = _too_few_equations(outlines, at_first)
+            text += few
+            if not few and not check.judged and not check.faulty:
+                text = (
+                    f"too few tangent planes to judge this sample alone: nothing says that its cameras are wrong "
+                    f"({_px(before)}), and no single cause was found. The audit judges all samples together"
+                )
         return Repaired("refused", cameras, cause, text, before, None)
     problem = [(arrays, outlines)]
     doubt = "" if rig is not None else undetermined(undone, found.rivals, problem, sample.names)

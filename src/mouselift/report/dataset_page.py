@@ -222,7 +222,8 @@ def _facts(audit: DatasetAudit) -> list[Fact]:
     """The three numbers that matter."""
     tangency, coverage, focal = (audit.quantiles.get(name) for name in ("tangency_px", "coverage", "focal_spread"))
     unknown = f", {audit.unknown:,} unknown" if audit.unknown else ""
-    facts = [Fact(f"{audit.passed:,} of {audit.samples:,}", f"samples pass, {audit.failed:,} fail{unknown}")]
+    together = " alone; all together pass" if audit.unknown > audit.samples / 2 and audit.verdict == "pass" else ""
+    facts = [Fact(f"{audit.passed:,} of {audit.samples:,}", f"samples pass, {audit.failed:,} fail{unknown}{together}")]
     if tangency:
         facts.append(Fact(f"{tangency[3]:.2f} px", f"median tangency residual (worst sample {tangency[-1]:.2f} px)"))
     if coverage and audit.hull:
