@@ -8,7 +8,7 @@ the spoilt cameras each time, as `mask` does. Faults: a focal length 3 % too lon
 about either axis across the optical one, of each camera; each two exchanged; --faults draws so many of them.
 
 A row a fault, over draws of 24 of the frames: nothing said, the right cameras named, others named, none named; how much
-nearer the best change of one camera brings its outlines, as a share of the limit (largest and smallest over the draws).
+nearer the best change of one camera surely brings its outlines, as a share of the limit (least and most of the draws).
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ def measured(footage: Footage, views: Sequence[int], fault: Fault | None) -> dic
 
 def share_of_limit(cameras: Sequence[Camera], drawn: Sequence[Uncut], test: CameraTest) -> float | None:
     best = best_change(cameras, drawn)
-    return None if best is None else best.gain / gain_limit(len(cameras) - len(test.untested))
+    return None if best is None else best.least / gain_limit(len(cameras) - len(test.untested))
 
 
 def counted(said: Sequence[tuple[str, ...] | None], truth: tuple[str, ...]) -> dict[str, int]:

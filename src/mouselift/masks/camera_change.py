@@ -3,7 +3,8 @@
 A wrong focal length, or a camera that was turned, moves its outlines by one rule in all frames, and the animal stands
 elsewhere in each. What is wrong with outlines changes from frame to frame, or does not follow such a rule. So for each
 camera a change of its focal length (one number), and a turn (a shift of its image, two numbers), are fitted to all
-planes that it shares with others, by Huber's weights; what counts is how much nearer the outlines come by it.
+planes that it shares with others, by Huber's weights. What counts is how much nearer outlines of every second frame
+come by the change that the others want, and how sure that is over frames: few frames agree about a change by chance.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from mouselift.geometry.tangent_planes import TangentPlanes
 
 _ROUNDS = 15  # of reweighting
 _CAPPED = 0.3  # of the subject's size: a lost tail counts so much and no more
+_SURE = 2.0  # standard errors
 _LEAST_PLANES = 8  # of a camera; fewer fix no change
 _NUMBERS = {"focal": [0], "turn": [1, 2]}  # of (log-scale about the principal point, shift in x, in y)
 
@@ -34,7 +36,12 @@ class Change(NamedTuple):
     value: float  # focal: share by which the camera's is too long; turn: degrees by which it was turned
     moved: float  # RMS over its planes, of the subject's size, by which outlines move
     gain: float  # of the subject's size by which the camera's outlines come nearer, mean over frames
-    errors: float  # standard errors over frames by which `gain` is above nothing
+    error: float  # standard error of it over frames
+
+    @property
+    def least(self) -> float:
+        """What of the gain is sure."""
+        return self.gain - _SURE * self.error
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,16 +104,20 @@ def camera_changes(found: Residuals, cameras: Sequence[Camera]) -> list[Change]:
 
 def _change(own: Residuals, number: int, camera: Camera, kind: Kind) -> Change:
     columns = own.columns[:, number][:, _NUMBERS[kind]]
-    values = _robust_fit(columns, own.residual)
-    moved = columns @ values
-    before, after = (np.minimum(np.abs(r), _CAPPED) for r in (own.residual, own.residual - moved))
+    left, half = own.residual.copy(), own.frame % 2
+    for part in (0, 1):
+        told = half == part
+        if (~told).sum() > columns.shape[1]:
+            left[told] -= columns[told] @ _robust_fit(columns[~told], own.residual[~told])
+    before, after = (np.minimum(np.abs(r), _CAPPED) for r in (own.residual, left))
     planes = np.bincount(own.frame, minlength=own.frames)
     gains = (np.bincount(own.frame, before - after, own.frames) / np.maximum(planes, 1))[planes > 0]
-    scatter = float(gains.std() / np.sqrt(len(gains)))
+    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    values = _robust_fit(columns, own.residual)
+    moved = float(np.sqrt(np.mean((columns @ values) ** 2)))
     # The image is too small by the factor by which the focal length is too long.
     value = float(np.expm1(-values[0])) if kind == "focal" else float(np.degrees(np.hypot(*values) / camera.focal))
-    gain = float(gains.mean())
-    return Change(number, kind, value, float(np.sqrt(np.mean(moved**2))), gain, gain / max(scatter, 1e-9))
+    return Change(number, kind, value, moved, float(gains.mean()), error)
 
 
 def _robust_fit(columns: Float64[Array, "m k"], residual: Float64[Array, " m"]) -> Float64[Array, " k"]:
