@@ -88,15 +88,23 @@ def test_a_pause_near_the_end_takes_no_image_away(codec: str, name: str, before:
 
 
 @pytest.mark.parametrize("pause", [(), (57, 58, 59, 60), (20, 21, 22, 62, 63, 64)])
-@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize(
+    ("codec", "suffix"),
+    [
+        (codec, suffix)
+        for codec in CODECS
+        for suffix in (".mkv", ".mp4", ".avi")
+        if (codec[:4], suffix) != ("h265", ".avi")
+    ],
+)
 def test_after_a_cut_no_image_gets_another_number(
-    codec: str, pause: tuple[int, ...], make_video: MakeVideo, tmp_path: Path
+    codec: str, suffix: str, pause: tuple[int, ...], make_video: MakeVideo, tmp_path: Path
 ) -> None:
-    whole = made(make_video, codec, "a.mkv", COUNT + len(pause), pause)
+    whole = made(make_video, codec, f"a{suffix}", COUNT + len(pause), pause)
     clean = levels(whole)
     kept = []
     for packets in range(1, 10):
-        path = without_last(whole, tmp_path / f"{packets}.mkv", packets)
+        path = without_last(whole, tmp_path / f"{packets}{suffix}", packets)
         found = read(path)
         assert same(found, clean[: len(found)])
         kept.append(len(found))

@@ -30,7 +30,7 @@ from mouselift.limits import IMAGE_PIXELS, check_image_size
 from mouselift.media.access_points import Packets
 from mouselift.media.images import require_readable
 from mouselift.media.orientation import UPRIGHT, Orientation, of_display_matrix
-from mouselift.media.stream_end import certain, delayed, slots_of
+from mouselift.media.stream_end import certain, certain_unordered, delayed, slots_of
 
 DECODER = {"max_pixels": str(IMAGE_PIXELS)}  # to FFmpeg's decoders: the size may change in the stream
 _FIRST_PACKETS = 300  # in which an image must be decoded for its orientation to be known
@@ -113,7 +113,9 @@ def _probe(path: Path, size: int, changed: int) -> VideoInfo:
         if first.in_order is False or (info.packets is None and entry > 0):
             info = _by_counting(info, _count(path))
         elif info.packets is None and info.times is not None:
-            info = replace(info, times=None if first.delay is None else _one(delayed(info.times, first.delay)))
+            info = replace(
+                info, times=None if first.delay is None else _one(delayed(info.times, first.delay)[: info.frames])
+            )
         elif first.rank is not None:
             info = _from(info, first.rank)
     except (*BROKEN_OFF, ValueError) as error:
@@ -335,7 +337,9 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     stamps = np.array(seen.times, dtype=np.int64)
     if (stamps == _NO_TIME).any() or unordered:
         empty = slots is not None and slots[-1] - slots[0] >= count
-        return replace(info, times=slots if empty else None), entry, seen.first
+        sure = certain_unordered(path, count) if unordered and shown.all() else count
+        info = replace(info, frames=min(info.frames, sure), times=slots if empty else None)
+        return info, entry, seen.first
     shown_at = stamps + np.frombuffer(seen.offsets, dtype=np.int64)
     order = np.argsort(shown_at, kind="stable")
     ranks = np.empty(count, dtype=np.int32)
@@ -344,17 +348,18 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     times = shown_at[order[images]]
     if (np.diff(times) == 0).any():  # two images of one time: their order is not known
         return info, entry, seen.first
-    if slots is not None and (order[1:] > order[:-1]).all():
+    in_order = bool((order[1:] > order[:-1]).all())
+    if slots is not None and in_order:
         times = slots[images]  # FFmpeg's presentation times of H.264 in AVI are those of the images after
-    # An MP4 whose table, written at its end, lists every packet that came (fragments list theirs as they go) is whole,
-    # and an AVI in which the last place that its header counts is taken.
+    # Every packet that came is in the table of an MP4 that was written at its end (fragments list theirs as they go);
+    # of an AVI, the last place that its header counts is taken.
     tables = "mp4" in container.format.name or slots is not None
     complete = seen.whole and count >= listed > 0 and stream.frames >= listed and tables
-    if seen.last_dts is not None and not complete:
+    if seen.last_dts is not None:
         end, whole = seen.last_dts + seen.offsets[-1], seen.whole and count >= listed
-        guessed = container.format.name == PROGRAM_STREAM
-        images = images[: certain(path, times, order[images].astype(np.int32), count, end, whole, guessed)]
-        times = times[: len(images)]
+        guessed = container.format.name == PROGRAM_STREAM or (slots is not None and not in_order)
+        sure = certain(path, times, order[images].astype(np.int32), count, end, whole, complete, guessed)
+        times, images = times[:sure], images[:sure]
     keys, starts = _keys(np.array(seen.starts, dtype=np.int64), ranks, images)
     leads, sizes = _narrow(ranks - np.arange(count)), _narrow(np.frombuffer(seen.sizes, dtype=np.int32))
     table = PacketTable(_one(stamps[order]), _one(sizes), _one(leads), _one(images), starts, look.droppable)
