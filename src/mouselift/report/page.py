@@ -20,11 +20,11 @@ from mouselift.media.encode import encode_jpeg
 from mouselift.view.scene import HullSurface, Scene
 
 _JPEG_QUALITY = 88
-# docs/guides/reconstruct.md, `python benchmarks/fit.py mice WORK` and `rig DATASET`, 128 px, 10 instants each
+# docs/guides/reconstruct.md, `python benchmarks/fit.py mice WORK` and `rig DATASET --instants 6`, 128 px
 _TYPICAL = (
-    "Typical foreground PSNR and IoU, of fits without a network at 128 px: views never given 22.1 dB and 0.914 with "
-    "exact masks and cameras, 14.1 dB and 0.742 on a real recording; views that went in 24.5 dB and 0.967, and "
-    "24.1 dB and 0.959. Other sizes and animals differ."
+    "Typical foreground PSNR and IoU, of fits without a network at 128 px: views never given 23.2 dB and 0.920 with "
+    "exact masks and cameras, 14.4 dB and 0.769 on a real recording; views that went in 25.7 dB and 0.960, and "
+    "26.2 dB and 0.955. Other sizes and animals differ."
 )
 _MOST_POINTS = 9000  # of a hull: more do not look better, and a page holds several scenes
 
