@@ -17,6 +17,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
+from mouselift.consistency.known_faults import known_fault
 from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
 from mouselift.consistency.opened_silhouettes import rough_everywhere, stretched
 from mouselift.consistency.score_limits import ChanceModel
@@ -130,12 +131,22 @@ def choose_hypothesis(
         _Candidate("several", whole, rivals[2], bound[2]),
     ]
     found = _choice(candidates)
+    known = None
+    if not found.clear and whole.spare >= _SPARE_RESIDUALS:
+        alike = slice(3 * views, None)
+        known = known_fault(
+            z, columns[:, alike], chance.noise[alike, alike], max(1.0, whole.left / whole.spare),
+            lambda own: np.diag(ChanceModel.of(planes, own, sigma, point_px, sharp).noise),
+            lambda: [tip for k in range(views) for tip in _touching_tips(planes, sharp, k)],
+        )  # fmt: skip
+    if known is not None:
+        found = _Candidate(known.kind, common if known.kind == "all" else lens, known.score, known.limit)
     kind: Kind = found.kind if found.clear else "none"
     fit = found.fit
     numbers = fit.values.tolist()
     change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
     if kind == "all":
-        change = (0.0, numbers[0], numbers[1])
+        change = (0.0, numbers[0], numbers[1]) if known is None else known.change
     left, used = (float(np.sum(z**2)), 0) if kind == "none" else (fit.left, fit.rank)
     noise = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
     view = best if kind == "view" else None

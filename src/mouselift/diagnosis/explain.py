@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from msgspec import structs
 
 from mouselift.consistency.cameras import CameraCheck, check_sample, compared_outlines
-from mouselift.consistency.hypotheses import ROUGH_PX
+from mouselift.consistency.hypotheses import ROUGH_PX, FaultHypothesis, Kind
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import fitted
 from mouselift.diagnosis.candidate import Candidate
@@ -28,6 +28,7 @@ from mouselift.sampling import evenly_spaced
 # How often these limits name the right cause: `python benchmarks/naming_rates.py`, docs/evidence/audit-rates.md.
 _MARGIN = 10.0  # a cause must beat "nothing is wrong" by this much of the score
 _RIVAL = 5.0  # within this much of the best score, two causes are not told apart
+_NO_MORE = 1e-6  # of the score: a reading that changes nothing is as good as nothing, to round-off
 _FEW_VALUES = 2  # with so few, a cause fits only what it explains
 _EXPLAINED_PX = 0.3  # where a cause leaves less, none with more freedom is tried
 _BLAMED = 3  # views without which the others agree best: they may be faulty alone or in pairs
@@ -46,6 +47,7 @@ _LEFT_OUT = ("views-disagree", "calibration-copied")
 _NO_CAMERA = ("unexplained", "lens-left", *_LEFT_OUT)  # causes that no change of cameras undoes
 # What a value may be by chance: a zoom the ratio of an image's sides, a shift one that points along cx, cy.
 _BY_CHANCE = {"fov-side": ("all-focal", "all-scale"), "all-principal": ("all-shift",)}
+_SEEN: dict[str, tuple[str, ...]] = {"lens": ("lens-left",), "all": ("all-shift", "all-half-pixel")}
 _CYCLED_UNKNOWN_PX = 4.0  # what a plane that is not there counts as, like a missing row of a fit
 _CYCLED = 6  # views whose planes are off most: three of them may be exchanged in a circle
 # Of the image's width: more than a cause may leave, as in a vote (`vote._AFTER_SHARE`): right ones leave up to 4.2 of
@@ -57,6 +59,26 @@ _MOST_LOSS_SHARE = 0.5  # the same of the robust loss
 # Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
 # with 5 or more the largest error of a scale was 3 %, with 4 up to 9 %, with fewer up to 44 % at below 0.1 px left.
 REDUNDANT = 5
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the check of cameras has found to explain more than exact masks leave to chance, in all samples."""
+
+    kind: Kind
+    view: str | None  # the faulty camera's name, where kind is "view"
+
+    @classmethod
+    def in_all(cls, found: Sequence[FaultHypothesis], names: Sequence[str]) -> Seen | None:
+        """None where samples differ."""
+        kinds = {(each.kind, None if each.view is None else names[each.view]) for each in found}
+        return cls(*kinds.pop()) if len(kinds) == 1 else None
+
+    def says(self, candidate: Candidate, names: Sequence[str]) -> bool:
+        """Whether a cause is of the kind that was found: it need then only be better than nothing."""
+        if self.kind == "view":
+            return self.view is not None and tuple(names[k] for k in candidate.views) == (self.view,)
+        return candidate.code in _SEEN.get(self.kind, ())
 
 
 def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
@@ -84,13 +106,13 @@ def diagnose_checked(given: Sequence[Sample], checks: Sequence[CameraCheck]) -> 
     if all(in_order(sample, check) for sample, check in zip(given, checks, strict=True)):
         problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
         return Diagnosis((), finite(fit(Candidate("none", ()), problem).rms_px))
-    lens = all(check.hypothesis.kind == "lens" for check in checks)
     if len(names) <= LOOKED_AT:
         problem = [problem_of(sample, check) for sample, check in zip(given, checks, strict=True)]
-        return explain(problem, names, lens=lens)
+        return explain(problem, names, seen=Seen.in_all([check.hypothesis for check in checks], names))
     few = few_views(given, checks)
     problem = [problem_of(sample) for sample in few]
-    found = explain(problem, few[0].names, _other_orders(given, few, problem), lens=lens)
+    seen = Seen.in_all([check.hypothesis for check in checks], names)
+    found = explain(problem, few[0].names, _other_orders(given, few, problem), seen=seen)
     where = f"{len(few[0].views)} of {len(names)} views looked at: "
     causes = (structs.replace(cause, sentence=where + cause.sentence) for cause in found.causes)
     return Diagnosis(tuple(causes), found.residual_px)
@@ -164,7 +186,7 @@ def in_order(sample: Sample, check: CameraCheck) -> bool:
         return True
     problem = [(cameras, outlines)]
     most = most_typical_px(cameras, outlines)
-    coarse = fits((c for c in fitted.all_views_alike(cameras) if c.parameters == 1), problem, quick=True)
+    coarse = fits((c for c in fitted.all_views_alike(cameras) if c.parameters <= 1), problem, quick=True)
     near = [f for f in coarse if f.residual.typical_px <= _NEAR * most or f.rms_px <= _NEAR * _EXPLAINED_PX]
     alike = fits((f.candidate for f in near), problem)
     if any(f.residual.typical_px <= most for f in alike):
@@ -191,16 +213,15 @@ def _lens_explains(problem: Problem) -> bool:
 
 
 def explain(
-    problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = (), *, lens: bool = False
+    problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = (), *, seen: Seen | None = None
 ) -> Diagnosis:
     """The cause for samples that are known not to agree, from camera arrays and convex outlines.
 
-    Of many samples, a few find the cause and all of them its values. more: readings to try beside the usual ones. lens:
-    the check has found that one k1 explains more than exact masks leave to chance; it need then only be better than
-    nothing, and no worse than other causes.
+    Of many samples, a few find the cause and all of them its values. more: readings to try beside the usual ones. seen:
+    what the check has found, beyond chance; a cause of that kind need only be better than nothing.
     """
     if len(problem) > _FEW:
-        found = explain(evenly_spaced(problem, _FEW), names, more, lens=lens)
+        found = explain(evenly_spaced(problem, _FEW), names, more, seen=seen)
         before = finite(fit(Candidate("none", ()), problem).rms_px)
         if found.undone is None:
             return Diagnosis(found.causes, before)
@@ -217,7 +238,13 @@ def explain(
     nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
     found = [*discrete, *_without_a_view(cameras, problem, nothing)]
     best = lowest(discrete)[0] if any(f.rms_px <= _EXPLAINED_PX for f in discrete) else nothing
-    if best.rms_px > _EXPLAINED_PX or best.score > nothing.score - _MARGIN or not _explains(best, nothing, cameras):
+    small = nothing.rms_px <= LARGE_PX  # many causes come near what disagrees so little
+    if (
+        small
+        or best.rms_px > _EXPLAINED_PX
+        or best.score > nothing.score - _MARGIN
+        or not _explains(best, nothing, cameras)
+    ):
         found += _searched(problem, found, possible)
     elif len(best.candidate.views) == len(cameras) and best.candidate.code != "all-half-pixel":
         # One wrong intrinsics for all views may explain as well what this reading does.
@@ -225,11 +252,18 @@ def explain(
         found += _refined(alike, problem, possible)
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
-    known = lens and best.candidate.code == "lens-left"
-    margin, explained = (_RIVAL, True) if known else (_MARGIN, _explains(best, nothing, cameras))
-    if best.score > nothing.score - margin or not explained:
-        best, found = replace(nothing, candidate=Candidate("unexplained", ())), []
-    rivals = tuple(f for f in found if _rivals(f, best) and not _extends(f, best, cameras))
+    own = [f for f in found if seen is not None and seen.says(f.candidate, names) and f.score < nothing.score]
+    if best not in own and not (best.score <= nothing.score - _MARGIN and _explains(best, nothing, cameras)):
+        near = [f for f in own if f.score < best.score + _RIVAL]
+        best, found = (
+            (lowest(near)[0], found) if near else (replace(nothing, candidate=Candidate("unexplained", ())), [])
+        )
+    rivals = tuple(
+        f for f in found
+        if (_rivals(f, best) or (f in own and f.score < best.score + _MARGIN))
+        and f.score < nothing.score - _NO_MORE
+        and not _extends(f, best, cameras)
+    )  # fmt: skip
     best = _one_for_all(best, problem)
     cause = describe(best, rivals, names, before, problem)
     undone = None if best.candidate.code in _NO_CAMERA else best
@@ -286,6 +320,8 @@ def _rivals(found: Fit, best: Fit) -> bool:
     """Whether silhouettes do not exclude it. That a reading needs no value excludes no few values."""
     values = found.candidate.parameters if best.candidate.basis is None else 0
     few, near = values <= _FEW_VALUES, best.score + _RIVAL
+    if found.candidate.code in _BY_CHANCE:  # that it is one of many sides makes it less likely, and excludes nothing
+        near += 2 * float(np.log(found.candidate.options))
     if found.least_score - few * values * float(np.log(max(found.residual.rows, 2.0))) >= near:
         return False
     return found.score - few * values * float(np.log(max(found.residual.measurements, 2.0))) < near
@@ -301,10 +337,12 @@ def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
     a, b = rival.candidate, best.candidate
     if "lens-left" in (a.code, b.code):  # its cameras stay as they are
         return a.code == b.code
-    if a.code in _BY_CHANCE.get(b.code, ()):
+    if a.code in _BY_CHANCE.get(b.code, ()) or b.code in _BY_CHANCE.get(a.code, ()):
         return False
     if not differs(rival, best):
         return True
+    if rival.score < best.score:  # one with fewer values was taken, but the silhouettes prefer this one
+        return False
     more = set(b.views) <= set(a.views) and a.parameters > b.parameters
     return more and a.basis is not None and contains(rival, best, cameras)
 

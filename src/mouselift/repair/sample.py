@@ -15,7 +15,7 @@ from mouselift.diagnosis.candidate import change_of
 from mouselift.diagnosis.cause import Cause, Diagnosis, finite
 from mouselift.diagnosis.causes import EXCHANGE_FILES
 from mouselift.diagnosis.determined import undetermined
-from mouselift.diagnosis.explain import LARGE_PX, REDUNDANT, diagnose_checked, explain, in_order, problem_of
+from mouselift.diagnosis.explain import LARGE_PX, REDUNDANT, Seen, diagnose_checked, explain, in_order, problem_of
 from mouselift.diagnosis.fit import Fit, FitResidual, fit_residual, in_front, undo
 from mouselift.diagnosis.source_camera import exchanged_before_prepare
 from mouselift.errors import CalibrationError
@@ -83,8 +83,8 @@ def repair_sample(sample: Sample, shared: Diagnosis | None = None, rig: Rig | No
         text = f"{len(cameras)} views; at most {MOST_VIEWS} are fitted together"
         text = text if cause is None else f"{cause.sentence}; nothing was changed: {text}"
         return Repaired("refused", cameras, cause, text, before, None)
-    lens = check.hypothesis.kind == "lens"
-    found = explain([(arrays, outlines)], sample.names, lens=lens) if shared is None else shared
+    seen = Seen.in_all([check.hypothesis], sample.names)
+    found = explain([(arrays, outlines)], sample.names, seen=seen) if shared is None else shared
     cause, undone = found.cause, found.undone
     if cause is None or undone is None:
         swapped = exchanged_before_prepare(sample, outlines)
