@@ -67,16 +67,16 @@ def known_fault(
     for n, kind in enumerate(("all", "lens")):
         column = columns[:, n]
         sign = float(np.sign(column @ z)) if kind == "all" else 1.0
-        score, limit = _compared(sign * column @ z, column @ column, variance[n])
+        score, limit = _compared(sign * float(column @ z), float(column @ column), float(variance[n]))
         if not score > limit:
             continue
         apart = [*groups(), *np.arange(len(z))[:, None]]
         without = np.repeat(column[:, None], len(apart), axis=1)
         for row, planes in enumerate(apart):
             without[planes, row] = 0.0
+        products, squares, variances = sign * z @ without, (without**2).sum(axis=0), floor * noise(without)
         each = [
-            _compared(*values)
-            for values in zip(sign * z @ without, (without**2).sum(axis=0), floor * noise(without), strict=True)
+            _compared(*values) for values in zip(products.tolist(), squares.tolist(), variances.tolist(), strict=True)
         ]
         score, limit = min(each, key=lambda pair: pair[0] - pair[1])
         if score > limit and all(one > other for one, other in each):

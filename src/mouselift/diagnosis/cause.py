@@ -63,6 +63,12 @@ def describe(best: Fit, rivals: Sequence[Fit], names: tuple[str, ...], before: f
     return Cause(code, _sentence(best, names, values), views, values, before, after, labels, decided_by)
 
 
+def without_values(cause: Cause) -> Cause:
+    """The same cause, of which only the kind is known."""
+    sentence = f"{CAUSES[cause.code].sentence}; by how much, too few tangent planes say"
+    return msgspec.structs.replace(cause, sentence=sentence, values={})
+
+
 def in_general(candidate: Candidate, names: tuple[str, ...]) -> str:
     """A cause that many samples have in common, without values."""
     who = _who(candidate.views, names)

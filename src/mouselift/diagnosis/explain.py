@@ -13,7 +13,7 @@ from mouselift.consistency.hypotheses import ROUGH_PX, FaultHypothesis, Kind
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import fitted
 from mouselift.diagnosis.candidate import Candidate
-from mouselift.diagnosis.cause import Diagnosis, describe, finite
+from mouselift.diagnosis.cause import Diagnosis, describe, finite, without_values
 from mouselift.diagnosis.causes import COMMONEST
 from mouselift.diagnosis.determined import contains, differs
 from mouselift.diagnosis.fit import Fit, fit, fit_residual, fits, in_front, lowest, ranked
@@ -59,6 +59,9 @@ _MOST_LOSS_SHARE = 0.5  # the same of the robust loss
 # Residuals beyond the unknowns that a fit of many values needs. 29 samples of the legacy preset with clipped borders:
 # with 5 or more the largest error of a scale was 3 %, with 4 up to 9 %, with fewer up to 44 % at below 0.1 px left.
 REDUNDANT = 5
+# With three to spare, a wrong cause leaves a share of 1 % by chance once in a million (0.01^3): what it is is then
+# known, and how much of it is not.
+_CERTAIN_REDUNDANCY, _CERTAIN_SHARE = 3, 0.01
 
 
 @dataclass(frozen=True)
@@ -71,8 +74,8 @@ class Seen:
     @classmethod
     def in_all(cls, found: Sequence[FaultHypothesis], names: Sequence[str]) -> Seen | None:
         """None where samples differ."""
-        kinds = {(each.kind, None if each.view is None else names[each.view]) for each in found}
-        return cls(*kinds.pop()) if len(kinds) == 1 else None
+        seen = {cls(each.kind, None if each.view is None else names[each.view]) for each in found}
+        return seen.pop() if len(seen) == 1 else None
 
     def says(self, candidate: Candidate, names: Sequence[str]) -> bool:
         """Whether a cause is of the kind that was found: it need then only be better than nothing."""
@@ -250,11 +253,15 @@ def explain(
         # One wrong intrinsics for all views may explain as well what this reading does.
         alike = fits(fitted.all_views_alike(cameras), problem, possible, quick=True)
         found += _refined(alike, problem, possible)
+    vague = [f for f in found if not _determined(f) and _certain(f, nothing)]
     found = [f for f in found if _determined(f)]
     best = _likeliest(found, cameras)
     own = [f for f in found if seen is not None and seen.says(f.candidate, names) and f.score < nothing.score]
     if best not in own and not (best.score <= nothing.score - _MARGIN and _explains(best, nothing, cameras)):
         near = [f for f in own if f.score < best.score + _RIVAL]
+        if not near and vague:
+            best = _one_for_all(lowest(vague)[0], problem)
+            return Diagnosis((without_values(describe(best, (), names, before, problem)),), before)
         best, found = (
             (lowest(near)[0], found) if near else (replace(nothing, candidate=Candidate("unexplained", ())), [])
         )
@@ -281,6 +288,12 @@ def _explains(found: Fit, nothing: Fit, cameras: CameraArrays) -> bool:
 def _determined(found: Fit) -> bool:
     """Whether the values were checked by residuals beyond those that determine them; few values need fewer."""
     return found.candidate.basis is None or found.redundancy >= min(REDUNDANT, found.candidate.parameters)
+
+
+def _certain(found: Fit, nothing: Fit) -> bool:
+    """Whether the cause is beyond doubt though its values are not: next to nothing is left, and that is no chance."""
+    little = found.rms_px <= min(_EXPLAINED_PX, _CERTAIN_SHARE * nothing.rms_px)
+    return little and found.redundancy >= _CERTAIN_REDUNDANCY
 
 
 def _likeliest(found: Sequence[Fit], stated: CameraArrays) -> Fit:
@@ -339,10 +352,10 @@ def _extends(rival: Fit, best: Fit, cameras: CameraArrays) -> bool:
         return a.code == b.code
     if a.code in _BY_CHANCE.get(b.code, ()) or b.code in _BY_CHANCE.get(a.code, ()):
         return False
+    if rival.score < best.score and a.code != b.code:  # fewer values were taken, but silhouettes prefer this one
+        return False
     if not differs(rival, best):
         return True
-    if rival.score < best.score:  # one with fewer values was taken, but the silhouettes prefer this one
-        return False
     more = set(b.views) <= set(a.views) and a.parameters > b.parameters
     return more and a.basis is not None and contains(rival, best, cameras)
 
