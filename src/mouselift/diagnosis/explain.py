@@ -255,7 +255,7 @@ def explain(
         found += _refined(alike, problem, possible)
     vague = [f for f in found if not _determined(f) and _certain(f, nothing)]
     found = [f for f in found if _determined(f)]
-    best = _likeliest(found, cameras)
+    best = _likeliest(found, cameras, [f for f in found if seen is not None and seen.says(f.candidate, names)])
     own = [f for f in found if seen is not None and seen.says(f.candidate, names) and f.score < nothing.score]
     if best not in own and not (best.score <= nothing.score - _MARGIN and _explains(best, nothing, cameras)):
         near = [f for f in own if f.score < best.score + _RIVAL]
@@ -296,8 +296,9 @@ def _certain(found: Fit, nothing: Fit) -> bool:
     return little and found.redundancy >= _CERTAIN_REDUNDANCY
 
 
-def _likeliest(found: Sequence[Fit], stated: CameraArrays) -> Fit:
-    """Of the causes that explain the silhouettes equally well, the likeliest: probable cameras, few values, common.
+def _likeliest(found: Sequence[Fit], stated: CameraArrays, seen: Sequence[Fit]) -> Fit:
+    """Of the causes that explain the silhouettes equally well, the likeliest: of the kind that the check has found
+    (seen), probable cameras, few values, common.
 
     What is known of cameras beforehand (`source_camera`) counts here; whether others explain them as well, by
     silhouettes alone.
@@ -307,9 +308,9 @@ def _likeliest(found: Sequence[Fit], stated: CameraArrays) -> Fit:
     near = [(f, e) for f, e in zip(found, improbable, strict=True) if f.least_score + e < least + _RIVAL]
     close = [(f, f.score + e) for f, e in near if f.score + e < least + _RIVAL]
 
-    def order(each: tuple[Fit, float]) -> tuple[bool, int, int, float]:
+    def order(each: tuple[Fit, float]) -> tuple[bool, bool, int, int, float]:
         code = each[0].candidate.code
-        return code in _LEFT_OUT, each[0].candidate.parameters, _rank(code), each[1]
+        return code in _LEFT_OUT, each[0] not in seen, each[0].candidate.parameters, _rank(code), each[1]
 
     return min(close, key=order)[0]
 
