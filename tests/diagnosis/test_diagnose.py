@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -13,6 +15,7 @@ from faults import FAULTS
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis import explain, fitted
+from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.changes import turned
 from mouselift.diagnosis.explain import diagnose, few_views
 from mouselift.diagnosis.fit import fits, lowest, ranked
@@ -282,3 +285,66 @@ def test_a_zoom_of_all_views_is_not_put_down_to_masks(exact_postures: tuple[Samp
         assert check.tangency.rms_px < explain.LARGE_PX
         rough = replace(check, findings=(sample.finding("masks-rough", "as an audit of many views says"),))
         assert explain.in_order(sample, rough) is right
+
+
+def test_a_cause_is_named_though_its_values_are_not_determined(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On arcs few measurements are to spare: what was done is certain, by how much is not, and nothing is undone."""
+    sample = faults.views_rescaled(exact_postures[0], np.random.default_rng(3)).sample
+    monkeypatch.setattr(explain, "REDUNDANT", 100)  # more than this sample has, as on an arc
+    found = diagnose(sample)
+    assert found.cause is not None
+    assert (found.cause.code, found.cause.values, found.undone) == ("each-scale-shift", {}, None)
+    assert found.cause.sentence.endswith("by how much, too few tangent planes say")
+    monkeypatch.setattr(explain, "_CERTAIN_REDUNDANCY", 100)
+    cause = diagnose(sample).cause
+    assert cause is not None
+    assert cause.code == "unexplained"
+
+
+def test_masks_do_not_excuse_a_field_of_view_of_the_other_side(
+    exact_postures: tuple[Sample, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A zoom by 16:9 is far for a fit, and needs none: its factor is known."""
+    sample = zoomed(exact_postures[0], 16 / 9)
+    check = check_sample(sample)
+    rough = replace(check, findings=(sample.finding("masks-rough", "as the audit of some samples on a ring says"),))
+
+    def unfitted(cameras: CameraArrays) -> list[Candidate]:
+        return [c for c in fitted.all_views_alike(cameras) if c.parameters == 0]
+
+    assert not explain.in_order(sample, rough)
+    monkeypatch.setattr(explain, "fitted", SimpleNamespace(all_views_alike=unfitted, moved_centres=lambda _: []))
+    assert not explain.in_order(sample, rough)
+
+
+def test_a_focal_length_near_another_sides_is_not_stated_flatly(exact_postures: tuple[Sample, ...]) -> None:
+    """0.7 % from the ratio of 9:8: the focal length fits better, and the field of view is not excluded."""
+    cause = diagnose(zoomed(exact_postures[0], 1.007 / 1.125)).cause
+    assert cause is not None
+    assert (cause.code, cause.ambiguous_with) == ("all-focal", ("fov-side",))
+
+
+def test_an_exchange_of_cx_and_cy_is_not_believed_for_a_pixel(exact_postures: tuple[Sample, ...]) -> None:
+    """Where cx and cy differ by 1.5 px, their exchange is nearly a shift; the shift that fits better is given."""
+    views = list(exact_postures[0].views)
+    camera = views[2].camera
+    moved = [(camera.cy - camera.cx) / 2 + step for step in (0.75, -0.75)]  # the image, so that cx - cy is 1.5 px
+    alpha = cv2.warpAffine(
+        views[2].alpha, np.array([[1.0, 0.0, moved[0]], [0.0, 1.0, -moved[0]]]), views[2].alpha.shape
+    )
+    true = replace(camera, cx=camera.cx + moved[0], cy=camera.cy - moved[0])
+    assert true.cx - true.cy == pytest.approx(1.5)
+    views[2] = replace(views[2], alpha=alpha, camera=replace(true, cx=true.cx - 1.3, cy=true.cy + 1.6))
+    cause = diagnose(replace(exact_postures[0], views=tuple(views))).cause
+    assert cause is not None
+    assert cause.code.startswith("view-")
+    assert "view-shift" in (cause.code, *(rival.partition(" ")[0] for rival in cause.ambiguous_with))
+
+
+def zoomed(sample: Sample, factor: float) -> Sample:
+    views = (
+        replace(v, camera=replace(v.camera, fx=factor * v.camera.fx, fy=factor * v.camera.fy)) for v in sample.views
+    )
+    return replace(sample, views=tuple(views))

@@ -152,7 +152,8 @@ def choose_hypothesis(
     view = best if kind == "view" else None
     k1 = _k1(lens, chance, planes) if kind == "lens" else (0.0, 0.0)
     plain = FaultHypothesis(kind, view, found.score, found.limit, change, noise, scores, rivals, bound, count, k1=k1)
-    if kind == "none" and noise <= ROUGH_PX:
+    exact = NOISE_PX * float(np.sqrt(np.mean(z**2))) <= ROUGH_PX  # without any hypothesis, so masks need not be asked
+    if exact and (kind == "none" or known is not None):
         return plain
     size_px = float(min(np.sqrt(outline.area) for outline in outlines if outline is not None))
     exact_px = finest_rough_noise(size_px)

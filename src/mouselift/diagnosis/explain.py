@@ -47,7 +47,10 @@ _LEFT_OUT = ("views-disagree", "calibration-copied")
 _NO_CAMERA = ("unexplained", "lens-left", *_LEFT_OUT)  # causes that no change of cameras undoes
 # What a value may be by chance: a zoom the ratio of an image's sides, a shift one that points along cx, cy.
 _BY_CHANCE = {"fov-side": ("all-focal", "all-scale"), "all-principal": ("all-shift",)}
-_SEEN: dict[str, tuple[str, ...]] = {"lens": ("lens-left",), "all": ("all-shift", "all-half-pixel")}
+_SEEN: dict[str, tuple[str, ...]] = {"lens": ("lens-left",), "all": ("all-shift", "all-half-pixel", "all-principal")}
+# Where cx, cy are nearly alike, exchanging them shifts an image by a pixel: that it needs no value is then no reason to
+# believe it.
+_SMALL_READINGS = ("xy-swapped",)
 _CYCLED_UNKNOWN_PX = 4.0  # what a plane that is not there counts as, like a missing row of a fit
 _CYCLED = 6  # views whose planes are off most: three of them may be exchanged in a circle
 # Of the image's width: more than a cause may leave, as in a vote (`vote._AFTER_SHARE`): right ones leave up to 4.2 of
@@ -306,7 +309,10 @@ def _likeliest(found: Sequence[Fit], stated: CameraArrays, seen: Sequence[Fit]) 
     improbable = [improbability(stated, f.corrected[0]) for f in found]
     _, least = lowest(found, improbable)
     near = [(f, e) for f, e in zip(found, improbable, strict=True) if f.least_score + e < least + _RIVAL]
-    close = [(f, f.score + e) for f, e in near if f.score + e < least + _RIVAL]
+    close = [
+        (f, f.score + e) for f, e in near
+        if f.score + e < (least + 1e-9 if f.candidate.code in _SMALL_READINGS else least + _RIVAL)
+    ]  # fmt: skip
 
     def order(each: tuple[Fit, float]) -> tuple[bool, bool, int, int, float]:
         code = each[0].candidate.code
