@@ -1,6 +1,6 @@
 """How much of the animal's shadow is in the masks of `mouselift mask`?
 
-    python benchmarks/mask_shadows.py [KIND ...] [--frames 24] [--judged 8] [--sheets FOLDER]
+    python benchmarks/mask_shadows.py [KIND ...] [--frames 24] [--judged 8] [--seed 3] [--sheets FOLDER]
 
 Synthetic recordings with exact truth (six cameras at half size), one a kind: shadows that are soft, hard or thrown
 from one side, of animals that are dark or light, on a floor that is matt, dark or mirrors. Printed by kind: overlap
@@ -61,6 +61,7 @@ class Kind:
     shadow: bool = True
     gloss: float = 0.0  # share of the floor's light that its mirror image takes
     floor: float = 1.0  # factor on the empty scene's levels
+    jpeg: int = 0  # quality at which images were compressed, 0: they were not
 
 
 HARD, LOW = Lamp(55, 0.5, 0.6), Lamp(32, 0.4, 2.5)
@@ -76,6 +77,11 @@ KINDS = {
     "brown, gloss": Kind(gloss=0.25, lamp=LOW),
     "white, dark": Kind("white", floor=0.35),
     "black, dark": Kind("black", floor=0.45),
+    "white": Kind("white"),
+    "white, low": Kind("white", LOW),
+    "white, jpeg": Kind("white", LOW, floor=0.6, jpeg=50),
+    "hooded, mid": Kind("hooded", floor=0.6),
+    "agouti, mid": Kind("agouti", HARD, floor=0.6),
 }
 
 
@@ -101,6 +107,12 @@ def _on_floor(mesh: Mesh, towards: np.ndarray, corner: np.ndarray, cells: int) -
     for face in mesh.topology.faces:
         cv2.fillConvexPoly(out, at[face], 1.0, cv2.LINE_8, 4)
     return out
+
+
+def compressed(image: ImageRGB, quality: int) -> ImageRGB:
+    """As a JPEG leaves it."""
+    coded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
+    return np.ascontiguousarray(np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1])
 
 
 def mirrored(posed: Posed) -> Posed:
@@ -135,7 +147,8 @@ class Film:
                 if kind.floor != 1:
                     rgb = rgb * (1 - bare) + rgb * bare * kind.floor
                 rgb += noise.normal(0, NOISE, rgb.shape)
-                images.append(np.rint(rgb.clip(0, 255)).astype(np.uint8))
+                shot = np.rint(rgb.clip(0, 255)).astype(np.uint8)
+                images.append(compressed(shot, kind.jpeg) if kind.jpeg else shot)
                 masks.append(shown.mask)
             self._images.append(images)
             self.truth.append(masks)
@@ -173,6 +186,7 @@ def main() -> None:
     parser.add_argument("kinds", nargs="*", metavar="KIND", help=f"of {', '.join(KINDS)}; default: all")
     parser.add_argument("--frames", type=int, default=24)
     parser.add_argument("--judged", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=3, help="of animal, motion, floor and noise (default: 3)")
     parser.add_argument("--sheets", type=Path)
     options = parser.parse_args()
     cv2.setNumThreads(1)
@@ -180,7 +194,7 @@ def main() -> None:
         f"{'kind':14}{'IoU':>7}{'area':>7}{'worst':>7}{'missing':>9}{'tail':>7}{'floor mm':>10}{'good':>6}{'CPU s':>7}"
     )
     for name in options.kinds or KINDS:
-        film = Film(KINDS[name], demo_rig(), options.frames)
+        film = Film(KINDS[name], demo_rig(), options.frames, options.seed)
         samples = list(range(options.frames))
         backgrounds = [
             learn_background((f.views[i].image for f in film.read(samples)), camera.name)

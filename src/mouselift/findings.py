@@ -337,6 +337,7 @@ CODES: dict[str, Code] = {
     "mask-torn": Code(_INSPECT, _W, "a camera's masks have holes and bites, of which views that agree say nothing",
         "Look at the masks. Where mouselift made them, the subject hardly left its place, so the background shows it: "
         "give a longer recording, or masks of another tool."),
+    "mask-untold": Code(_MASK, _W, "a large part of the subject is as bright as the background behind it"),
     "mask-colours": Code(_MASK, _W, "too little of the subject was seen to learn its colours"),
     # preparing
     "sample-unusable": Code(("prepare", "inspect"), _E, "a sample of a dataset used as input cannot be used"),

@@ -18,7 +18,9 @@ def changes_of(luma: np.ndarray, ground: float = 120.0) -> Changes:
     unit = np.full(luma.shape, max(12.0, 0.12 * ground), np.float32)
     bright = np.abs(luma.astype(np.float32) - lit) / unit
     away = np.full((*luma.shape, 2), 128, np.uint8)
-    return Changes(luma, lit, away, bright, unit, np.zeros_like(bright), np.zeros(luma.shape, bool), away)
+    return Changes(
+        luma, lit, away, bright, unit, np.zeros_like(bright), np.zeros(luma.shape, bool), away, np.zeros_like(luma)
+    )
 
 
 def line_image(middle: float, width: float, level: float, shape: tuple[int, int] = (80, 240)) -> np.ndarray:

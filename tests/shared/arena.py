@@ -51,6 +51,7 @@ class Arena:
     ground: float = 120.0
     mirror: float = 0.55  # share of the floor's light that the mirror image takes away
     height: float = 0.0
+    shading: float = 0.0  # levels by which the subject's top is brighter, and its bottom darker, than its middle
     shadow: float = 0.0  # share of the floor's light that the subject takes away, on one side
 
     def background(self, view: int) -> np.ndarray:
@@ -112,6 +113,9 @@ class Arena:
             body = self.truth(view, pose)
             levels[self.reflection(view, pose)] *= 1 - self.mirror
             levels[body] = self.subject + rng.normal(0, 3, int(body.sum()))
+            if self.shading and body.any():
+                rows = np.nonzero(body)[0]
+                levels[body] += self.shading * (1 - 2 * (rows - rows.min()) / max(int(np.ptp(rows)), 1))
         grey = np.clip(levels * light + rng.normal(0, 1.0, levels.shape), 0, 255).round().astype(np.uint8)
         return ArrayImage(np.repeat(grey[:, :, None], 3, axis=2))
 

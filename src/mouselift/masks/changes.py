@@ -142,6 +142,7 @@ class Changes(NamedTuple):
     colour: Float32[Array, "h w"]  # colour difference, as `bright`
     uncovered: Mask  # [h, w] the background is not known here
     before: UInt8[Array, "h w 2"]  # colour differences of the background; 128: grey
+    spread: Levels  # levels that 80 % of the background's own images stay within
 
     @property
     def changed(self) -> Mask:
@@ -205,7 +206,7 @@ def _changes(
     unit = np.maximum(spread * np.float32(_NOISE_FACTOR), lit * np.float32(_CONTRAST))
     np.maximum(unit, np.float32(_CHANGE), out=unit)
     away = np.asarray(cv2.addWeighted(chroma, 1.0, before, -1.0, 128.0), dtype=np.uint8)
-    return _measured(luma, lit, away, unit, cv2.absdiff(chroma, before), uncovered, before)
+    return _measured(luma, lit, away, unit, cv2.absdiff(chroma, before), uncovered, before, spread)
 
 
 def _measured(
@@ -216,12 +217,13 @@ def _measured(
     apart: UInt8[Array, "h w 2"],
     uncovered: Mask,
     before: UInt8[Array, "h w 2"],
+    spread: Levels,
 ) -> Changes:
     brightness = np.asarray(cv2.divide(cv2.absdiff(luma, lit), unit, dtype=cv2.CV_32F), dtype=np.float32)
     colour = np.maximum(apart[..., 0], apart[..., 1]) / np.float32(_COLOUR)
     brightness[uncovered] = 0
     colour[uncovered] = 0
-    return Changes(luma, lit, away, brightness, unit, colour, uncovered, before)
+    return Changes(luma, lit, away, brightness, unit, colour, uncovered, before, spread)
 
 
 def darkened(changes: Changes) -> Float32[Array, "h w"]:
@@ -237,6 +239,5 @@ def compared_with(changes: Changes, share: Float32[Array, "h w"]) -> Changes:
     greyer = (changes.before.astype(np.float32) - 128) * (1 - share)[..., None]
     away = np.rint(changes.away + greyer).clip(0, 255).astype(np.uint8)
     before = np.rint(changes.before - greyer).astype(np.uint8)
-    return _measured(
-        changes.luma, lit, away, unit, cv2.absdiff(away, np.full_like(away, 128)), changes.uncovered, before
-    )
+    apart = cv2.absdiff(away, np.full_like(away, 128))
+    return _measured(changes.luma, lit, away, unit, apart, changes.uncovered, before, changes.spread)

@@ -22,7 +22,7 @@ from mouselift.run_folder import RunFolder
 LOG = logging.getLogger(__name__)
 
 _BACKGROUND = "background-"
-_METHOD = 4  # raised where the same images give other masks: those of two releases are not mixed in one folder
+_METHOD = 5  # raised where the same images give other masks: those of two releases are not mixed in one folder
 _DIGESTS = {
     "calibration": "cameras: the calibration is another",
     "videos": "videos: their contents are others",

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Background, Changes, Comparer, halved, yuv_image
 from mouselift.masks.floor import Floor, find_floor
+from mouselift.masks.subject_levels import LevelTally, SubjectLevels, of_many_levels
 from mouselift.masks.volume import (
     Carver,
     Cloud,
@@ -66,6 +67,8 @@ class ColourModel:
     mirror: LogRatios | None  # log p(pixel | mirror image) - log p(pixel | subject); None: the floor mirrors too little
     low: float  # the narrowest range of levels that holds half of the subject
     high: float
+    levels: SubjectLevels | None = None  # of a subject of many levels: it has no level of its own
+    untold: float = 0.0  # share of the subject that is as bright as the backgrounds that it was seen on
 
 
 def log_ratio(ratios: LogRatios, changes: Changes) -> Float32[Array, "h w"]:
@@ -230,7 +233,18 @@ def _colours(
             near = dilated(around, 3)
             # Where subject and mirror image can both be, few views tell which is seen: learn from neither.
             tally.add(changes, subject & ~mirror, mirror & ~near, ~near & _surroundings(near))
-    return tuple(tally.model() for tally in tallies)
+    models = [tally.model() for tally in tallies]
+    many = of_many_levels([model.high - model.low for model in models if model is not None])
+    return tuple(
+        None if model is None else _with_levels(model, tally.levels.levels(), many)
+        for model, tally in zip(models, tallies, strict=True)
+    )
+
+
+def _with_levels(model: ColourModel, levels: SubjectLevels | None, many: bool) -> ColourModel:
+    if levels is None:
+        return model
+    return replace(model, levels=levels if many else None, untold=levels.untold)
 
 
 def _surroundings(near: Mask) -> Mask:
@@ -253,6 +267,7 @@ class _ColourTally:
     def __init__(self) -> None:
         self._counts = np.zeros((4, 2, _BINS**2))  # by class and kind of histogram
         self._levels = np.zeros(256)
+        self.levels = LevelTally()
 
     def add(self, changes: Changes, subject: Mask, mirror: Mask, background: Mask) -> None:
         """Pixels in no mask are of unknown class and not counted; changed ones of `mirror` show the mirror image."""
@@ -263,6 +278,7 @@ class _ColourTally:
             for kind, pixels in enumerate(bins):
                 self._counts[row, kind] += np.bincount(pixels[chosen], minlength=_BINS**2)
         self._levels += np.bincount(changes.luma[classes[_SUBJECT]], minlength=256)
+        self.levels.add(changes, subject)
 
     def model(self) -> ColourModel | None:
         """None with too few pixels of the subject."""

@@ -13,7 +13,7 @@ from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, Comparer, YuvImage, enlarged, yuv_image
 from mouselift.masks.scene import ColourModel, Scene, like_subject, log_ratio, without_specks
-from mouselift.masks.shadow import Shade, ShadowFinder, explained
+from mouselift.masks.shadow import Shade, ShadowFinder, Shares, explained
 from mouselift.masks.tail_curve import body_size, find_tail
 from mouselift.masks.tail_outline import draw_tail
 from mouselift.masks.volume import Cloud, Extent, ViewLevels, ViewMask, footprint, subject_cluster
@@ -134,7 +134,10 @@ class Segmenter:
             model = self.scene.colours[view]
             shown = without_shadow(changes.changed, changes, shade, comparer.window, model)
             changed[view] = comparer.whole(without_specks(shown))
-            unknown[view] = comparer.whole(looks_alike(changes, model))
+            silent = looks_alike(changes, model)
+            if model is not None and model.levels is not None:
+                silent |= model.levels.undecided(changes, _within(shade, comparer.window))
+            unknown[view] = comparer.whole(silent)
         return changed, unknown
 
     def _chosen(self, hulls: Sequence[Cloud]) -> tuple[Cloud, Cloud]:
@@ -182,8 +185,15 @@ def without_shadow(shown: Mask, changes: Changes, shade: Shade | None, window: B
     return left
 
 
+def _within(shade: Shade | None, window: Box) -> Shares | None:
+    """The light in a window of the half-size map."""
+    return None if shade is None else shade.share[window[1] : window[3], window[0] : window[2]]
+
+
 def looks_alike(changes: Changes, model: ColourModel | None) -> Mask:
     """Where the background is as dark (or bright) as the subject, or unknown: no change says nothing there."""
+    if model is not None and model.levels is not None:
+        return model.levels.alike(changes) | changes.uncovered
     return like_subject(changes.lit, model) | changes.uncovered
 
 
@@ -192,7 +202,10 @@ def subject_pixels(changes: Changes, footprint: Mask, mirror: Mask, model: Colou
 
     Reflections are broad: thin parts inside the mirror image stay, or paws would go with it.
     """
-    hidden = looks_alike(changes, model) & cv2.erode(footprint.view(np.uint8), _INNER).astype(bool)
+    hidden = looks_alike(changes, model)
+    if model is not None and model.levels is not None:
+        hidden |= model.levels.undecided(changes)
+    hidden &= cv2.erode(footprint.view(np.uint8), _INNER).astype(bool)
     if model is None:
         return (footprint & changes.changed) | hidden
     bright = changes.bright > 1

@@ -51,6 +51,7 @@ LOG = logging.getLogger(__name__)
 
 _BLOCK = 250  # frames of the recording
 _COVERAGE_EVERY = 10  # segmented frames between two hulls that are carved only to measure coverage
+_UNTOLD = 0.15  # of the subject. Black and brown kinds of benchmarks/mask_shadows.py: 0.01 to 0.12; white 0.05 to 0.23
 _UNCOVERED = 0.001  # share of an image that was never seen without the subject: below, it is not worth a warning
 _DEFAULTS = MaskOptions()
 
@@ -351,6 +352,17 @@ def _findings(
             "agree about; their masks are empty"
         )
         yield Finding.of("empty-mask", text, frame=empty[0], advice="")
+    untold = {
+        n: c.untold for n, c in zip(scene.names, scene.colours, strict=True) if c is not None and c.untold > _UNTOLD
+    }
+    if untold:
+        shares = ", ".join(f"{share:.0%} in {name}" for name, share in untold.items())
+        text = (
+            f"of the subject {shares} is as bright as the background behind it: outlines there rest on fine "
+            "differences and on the other views. Look at the contact sheet; a floor of another brightness, or a lamp "
+            "that lights the subject and not the floor, would help. Masks of another tool can be given instead"
+        )
+        yield Finding.of("mask-untold", text)
     for i, name in enumerate(scene.names):
         missing = [r.frame for r in records if r.views[i].state == "no-image"]
         if missing:

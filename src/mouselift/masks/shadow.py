@@ -21,7 +21,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Float32, Float64, Mask, Points2, Points3
+from mouselift.array_types import Array, Float32, Float64, Levels, Mask, Points2, Points3
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.changes import Changes, compared_with, darkened
@@ -110,7 +110,7 @@ class ShadowFinder:
             free = ~own.uncovered & ~dilated(footprint(high, camera), 1)[y0:y1, x0:x1]
             shares.append(cv2.remap(darkened(own) * free, at[..., 0], at[..., 1], cv2.INTER_LINEAR))
             seen.append(cv2.remap(free.astype(np.float32), at[..., 0], at[..., 1], cv2.INTER_LINEAR) > 0.99)
-            same = like_subject(own.luma, model).view(np.uint8)
+            same = _of_its_level(own.luma, model).view(np.uint8)
             like.append(cv2.remap(same, at[..., 0], at[..., 1], cv2.INTER_NEAREST).astype(bool))
         if len(shares) < 2:
             return None
@@ -179,4 +179,11 @@ def explained(changes: Changes, share: Shares, model: ColourModel | None) -> Mas
     """Where the background in a share of its light is what the image shows, and is not as dark as the subject."""
     shaded = compared_with(changes, share)
     nearer = (shaded.bright < np.minimum(changes.bright, 1)) & (shaded.colour < _SAME_COLOUR) & (share < 1)
-    return nearer & ~like_subject(changes.luma, model) & ~like_subject(shaded.lit, model) & ~changes.uncovered
+    return nearer & ~_of_its_level(changes.luma, model) & ~_of_its_level(shaded.lit, model) & ~changes.uncovered
+
+
+def _of_its_level(levels: Levels, model: ColourModel | None) -> Mask:
+    """As dark (or bright) as the subject, if it has one level; a subject of many has those of any shadow."""
+    if model is None or model.levels is not None:
+        return np.zeros(levels.shape, dtype=bool)
+    return like_subject(levels, model)
