@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from mouselift.audit.pooled import fineness, is_inconclusive, pooled_findings, settled
+from mouselift.audit.pooled import few_places, fineness, is_inconclusive, pooled_findings, settled
 from mouselift.audit.result import SampleReport
 from mouselift.consistency.pooled_tangency import PooledTangency, pool
 from mouselift.consistency.sample_planes import SamplePlanes
@@ -102,6 +102,35 @@ def test_a_wrong_camera_is_named(views: tuple[int, ...], place: int, rough: list
         assert found.blame.cameras == (name,)
         assert not found.right
         assert [(f.code, f.severity, f.camera) for f in pooled_findings(found)] == [("tangency-pooled", "error", name)]
+
+
+@pytest.fixture(scope="module")
+def resting(rough: list) -> list[tuple[Sample, list[Outline | None]]]:
+    """Twenty samples of a subject that rests: its masks err in the same way in all of them, and a little besides."""
+    sample, outlines = rough[1]
+    out = []
+    for number in range(20):
+        rng = RNG(100 + number)
+        jittered = [replace(o, convex=o.convex + rng.normal(size=o.convex.shape) * 0.1) for o in outlines]
+        out.append((sample, jittered))
+    return out
+
+
+@pytest.mark.parametrize("views", [(0, 1, 2, 3, 4, 5), (0, 1, 3, 4), (0, 2, 4), (1, 2, 5), (0, 3)])
+def test_a_subject_at_rest_blames_no_camera(views: tuple[int, ...], resting: list) -> None:
+    found = pooled(resting, list, views)
+    assert found.places == 1
+    assert found.right
+    assert "is seen in one place only" in few_places(found)
+    if len(views) > 4:  # changes of four cameras fit whatever one place shows
+        assert found.settles
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_nor_does_it_hide_a_camera_that_is_far_off(place: int, resting: list) -> None:
+    found = pooled(resting, turned(place, 2.0), (0, 1, 2, 3, 4, 5))
+    assert found.blame is not None
+    assert found.blame.cameras == (resting[0][0].views[place].name,)
 
 
 def test_exchanged_cameras_are_both_named(rough: list) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mouselift.audit.result import SampleReport
 from mouselift.audit.verdict import verdict
-from mouselift.consistency.pooled_tangency import FLOOR_PX, SHRINKS, Blame, PooledTangency, PooledTest
+from mouselift.consistency.pooled_tangency import FLOOR_PX, MANY_PLACES, Blame, PooledTangency, PooledTest, shrinks
 from mouselift.consistency.sample_planes import unit_words
 from mouselift.findings import Finding
 from mouselift.geometry.outline_mismatch import RATIO
@@ -41,7 +41,8 @@ def pooled_findings(pooled: PooledTangency, explained: bool = False) -> list[Fin
     rough = agree > _COARSE_PX
     share = 100 * agree * pooled.size_share / max(pooled.mismatch_px, 1e-9)
     text = f"{who} agree to {agree:.1f} {unit} ({share:.1g} % of the animal) over {pooled.samples} samples; "
-    text += f"{_would_not_show(test)}{'; the masks are too rough for more' if rough else ''}. {_unseen(pooled)}"
+    text += f"{_would_not_show(test)}{f'; the masks are too rough for more{few_places(pooled)}' if rough else ''}. "
+    text += _unseen(pooled)
     severity = "warning" if rough else "note"
     px, limit = test.fault_px, test.needed_px
     return [Finding.of("tangency-pooled", text, severity=severity, value=px, limit=limit, advice=_GUIDE)]
@@ -60,7 +61,7 @@ def _contradiction(pooled: PooledTangency, blame: Blame, explained: bool) -> lis
             text += "place is wrong, not the masks"
         else:
             text += "no small change of it explains that: it is exchanged with another camera, or stands elsewhere"
-        off, limit = off / max(other, FLOOR_PX), SHRINKS
+        off, limit = off / max(other, FLOOR_PX), shrinks(pooled.places)
     elif blame.kind == "exchanged":
         text = f"cameras {' and '.join(blame.cameras)}: {where} the outlines of all views lie {off:.1f} {unit} from "
         text += f"where the others put them, and {other:.1f} without these two: they are exchanged, or both are wrong"
@@ -84,6 +85,14 @@ def fineness(pooled: PooledTangency) -> str:
     """As sentences say it: how far a fault of a camera may still hide."""
     mismatch = f"{pooled.mismatch_px:.2g} {unit_words(pooled.source)}"
     return f"cameras agree to {mismatch}, {100 * pooled.size_share:.2g} % of the animal"
+
+
+def few_places(pooled: PooledTangency) -> str:
+    """As a sentence goes on where masks may err alike in most samples; "" where the subject moved enough."""
+    if pooled.places >= MANY_PLACES:
+        return ""
+    where = "one place" if pooled.places == 1 else f"{pooled.places} places"
+    return f"; the subject is seen in {where} only: samples spread over more of the recording would tell more"
 
 
 def _would_not_show(test: PooledTest) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from mouselift.audit.pooled import MOST_SAMPLES, fineness, pooled_findings
+from mouselift.audit.pooled import MOST_SAMPLES, few_places, fineness, pooled_findings
 from mouselift.consistency.pooled_tangency import PooledTangency, pool
 from mouselift.consistency.sample_planes import SamplePlanes
 from mouselift.diagnosis.cause import Cause
@@ -99,7 +99,7 @@ class Rigs:
             return ""
         worst = max(self.together.values(), key=lambda one: one.size_share)
         who = "All samples together" if len(self.together) == 1 else "Samples of each rig together, the least certain"
-        return f" {who}: {fineness(worst)}; masks allow no finer."
+        return f" {who}: {fineness(worst)}; masks allow no finer{few_places(worst)}."
 
     @property
     def settles(self) -> bool:

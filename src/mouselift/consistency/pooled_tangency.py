@@ -10,6 +10,9 @@ robust fit of such numbers (Huber's weights):
   Statistics 2, 1931), the fit against its scatter between blocks of neighbouring samples, which holds whatever noise
   masks have. What repeats itself in masks is no noise: a fault must also be larger than a share of what it leaves.
 
+That share follows the number of places in which the samples show the subject (`places`): where it hardly moves, masks
+err alike in all samples, and what repeats itself there is masks as well as cameras.
+
 Pixels are those of the source image where the samples' own record says how much they were magnified.
 """
 
@@ -24,15 +27,20 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
+from mouselift.consistency.places import distinct_places
 from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera, columns_of
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
 
 _LEAST_SAMPLES = 5  # as `mouselift inspect`: fewer instants say nothing
 _ROUNDS = 20  # of reweighting
 _CAPPED = 5.0  # times the median: a lost tail counts so much and no more
-# By which a camera's change must shrink the mismatch of its planes. 43 samples of mouse_cylinder with right cameras,
-# all of them and subsets of three: 0.6 to 1.2 (1.6, but by 0.9 px, over 8 samples). A focal length off by 3 %: 2.0 up.
-SHRINKS = 1.4
+# A camera's change must explain so many times what it leaves (squares add): outlines then come together by 1.4 times.
+# Under right cameras masks allow more, the fewer the places: docs/evidence/audit-rates.md, short stretches.
+_EXPLAINS, _EXPLAINS_PLACE = 0.98, 4.0  # of many places; of one, falling with the square root of their number
+MANY_PLACES = 16
+# In one place masks repeat themselves whole, and what a change leaves does not tell how much they err: it must move
+# outlines by shares of the subject's size, one camera's and all cameras'. Right: 1.3 and 3.7 % in 24 stretches.
+_TELLING_PLACES, _ONE_SHARE, _ALL_SHARE = 4, 0.02, 0.04
 _CERTAIN = 4.0  # standard errors over samples by which it must help
 _FALSE_ALARMS = 1e-4  # of Hotelling's test, were residuals noise alone
 _POWER_SIGMA = 1.65  # a fault that shows in 95 of 100 datasets lies so far beyond the limit
@@ -41,14 +49,15 @@ _SPARE_BLOCKS = 4  # blocks beyond the numbers that are seen: fewer give no scat
 _SEEN = 1e-3  # share of the largest eigenvalue below which a combination of numbers is not seen by any sample
 # Exact masks repeat 0.01 to 0.04 px in all samples: 4 choices of 2 and 3 of six cameras, 20 to 200 samples, corpus 0.
 FLOOR_PX = 0.1
-# Rough masks repeat themselves too, under right cameras: a fault must be so many times what it leaves. All pairs and
-# triples of five cameras of mouse_cylinder, and masks of three: right 0.1 to 1.06, a focal length off by 3 % from 2.97.
-_REPEATED_RATIO = 1.5
+# The same of all cameras' changes together. Pairs and triples of five cameras of mouse_cylinder, and masks of three,
+# the whole recording: right 0.1 to 1.12, a focal length off by 3 % from 2.97.
+_REPEATED, _REPEATED_PLACE = 1.5, 6.0
 _GROSS_SHARE = 0.02  # of the image's width: residuals that no small change explains, and no mask (`diagnosis.vote`)
 # Outlines of exact masks with soft edges miss each other by 0.02 to 0.05 px of the source, of hard edges by 0.1 to 0.2
 # (rounding to whole pixels: 0.29 px of sigma an outline). What changes of all cameras leave must be as rough as that.
 _HARD_PX = 0.08
-_MOST_SHRINK = 4.0  # mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 with three (masks repeat themselves, too)
+# mouse_cylinder: 1.5 with five right cameras, 1.3 to 3.2 with three; 1.3 to 8.4 in one place, to 4.4 in two or three.
+_MOST_SHRINK, _MOST_SHRINK_PLACE = 4.0, 10.0
 _MOST_CAMERAS = 16  # unknowns of all grow by four a camera
 SIZE_SHARE = 0.05  # of the subject's size that outlines may miss each other by: more is no roughness
 _RIVAL = 0.9  # of three cameras: share of the named one's gain that another may bring; mouse_cylinder: 0.3 to 0.85
@@ -76,6 +85,7 @@ class PooledTangency:
 
     names: tuple[str, ...]
     samples: int
+    places: int  # in which they show the subject
     source: bool  # pixels are the source image's
     few: bool  # most samples have too few planes for a verdict of their own
     mismatch_px: float  # the outline mismatch of all cameras
@@ -116,13 +126,15 @@ def pool(samples: Sequence[SamplePlanes]) -> PooledTangency | None:
     few = 2 * sum(sample.few for sample in known) > len(known)
     if not known or (len(known) < _LEAST_SAMPLES and not few):
         return None
-    planes = _Planes.of(known)
+    planes, places = _Planes.of(known), distinct_places(known)
     total = outline_mismatch(planes.residual)
     size, source = float(np.nanmedian([s.size_px for s in known])), all(sample.source for sample in known)
-    test, some = _test(planes) if few else None, len(known) >= _LEAST_SAMPLES
+    still = size if places < _TELLING_PLACES else 0.0
+    test, some = _test(planes, places, _ALL_SHARE * still) if few else None, len(known) >= _LEAST_SAMPLES
     tested = test is not None and bool(np.isfinite(test.limit))
-    rough = some and planes.rough(total)
-    blamed, repeats = _blamed(planes, FLOOR_PX if tested else LEAST_PX, rough) if some else (None, True)
+    rough = some and planes.rough(total, places)
+    least = max(FLOOR_PX if tested else LEAST_PX, _ONE_SHARE * still)
+    blamed, repeats = _blamed(planes, least, rough, places) if some else (None, True)
     if test is not None and tested:
         # Sharper than single cameras' medians: it says whether a camera is wrong, those which.
         gross = _GROSS_SHARE * float(np.mean([s.width_px for s in known]))
@@ -134,7 +146,7 @@ def pool(samples: Sequence[SamplePlanes]) -> PooledTangency | None:
     elif blamed is None and some and source and (total > ROUGH_PX or total > SIZE_SHARE * size):
         blamed = Blame("gross", (), total, ROUGH_PX)
     settles = rough and not repeats
-    return PooledTangency(planes.names, len(known), source, few, total, total / size, settles, blamed, test)
+    return PooledTangency(planes.names, len(known), places, source, few, total, total / size, settles, blamed, test)
 
 
 def _one_rig(samples: Sequence[SamplePlanes]) -> list[SamplePlanes]:
@@ -188,13 +200,14 @@ class _Planes:
         """With one camera changed."""
         return self.left_by(np.arange(NUMBERS) + NUMBERS * camera, self.of_camera(camera))
 
-    def rough(self, total: float) -> bool:
+    def rough(self, total: float, places: int) -> bool:
         """Whether it is the masks by which outlines miss each other: changes of all cameras leave about as much."""
         if len(self.names) > _MOST_CAMERAS or total <= _HARD_PX:
             return False
         every = np.arange(self.columns.shape[1])
         left = outline_mismatch(self.left_by(every, np.ones(len(self.residual), dtype=bool)))
-        return left > _HARD_PX and total < _MOST_SHRINK * left
+        most = max(_MOST_SHRINK, _MOST_SHRINK_PLACE / np.sqrt(places))
+        return bool(left > _HARD_PX and total < most * left)
 
 
 def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, float]:
@@ -212,7 +225,12 @@ def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, 
     return values / size, typical
 
 
-def _blamed(planes: _Planes, least_px: float, rough: bool) -> tuple[Blame | None, bool]:
+def shrinks(places: int) -> float:
+    """By which one camera's change must bring its outlines nearer to the others'."""
+    return float(np.hypot(1.0, max(_EXPLAINS, _EXPLAINS_PLACE / np.sqrt(places))))
+
+
+def _blamed(planes: _Planes, least_px: float, rough: bool, places: int) -> tuple[Blame | None, bool]:
     """(the cameras to blame, whether any camera's change helps at all: where masks are `rough` alone, else unknown)."""
     total, repeats = outline_mismatch(planes.residual), False
     found: list[tuple[float, Blame]] = []
@@ -225,9 +243,10 @@ def _blamed(planes: _Planes, least_px: float, rough: bool) -> tuple[Blame | None
         after = outline_mismatch(left[own])
         gain = np.minimum(np.abs(planes.residual), _CAPPED * total) - np.minimum(np.abs(left), _CAPPED * total)
         each = np.bincount(planes.sample, gain, planes.samples)
-        helps = before > SHRINKS * after and each.mean() > _CERTAIN * each.std() / np.sqrt(planes.samples)
-        repeats |= bool(helps)
-        if helps and before - after > least_px:
+        helps = before > shrinks(places) * after and each.mean() > _CERTAIN * each.std() / np.sqrt(planes.samples)
+        large = before - after > least_px
+        repeats |= bool(helps and (large or places >= _TELLING_PLACES))
+        if helps and large:
             kind = "elsewhere" if after > ROUGH_PX else "change"
             found.append((float(gain.sum()), Blame(kind, (name,), before, after)))
     found.sort(key=lambda one: -one[0])
@@ -253,7 +272,7 @@ def _blamed(planes: _Planes, least_px: float, rough: bool) -> tuple[Blame | None
     return alone, repeats
 
 
-def _test(planes: _Planes) -> PooledTest:
+def _test(planes: _Planes, places: int, least_px: float) -> PooledTest:
     """Of all cameras' numbers together."""
     J, r = planes.columns, planes.residual
     size = np.sqrt(np.maximum((J**2).mean(axis=0), 1e-30))  # pixels that a unit of each number makes
@@ -267,7 +286,8 @@ def _test(planes: _Planes) -> PooledTest:
     blocks = min(planes.samples, _BLOCKS)
     score = basis * np.clip(left, -reach, reach)[:, None]
     sums = np.stack([np.bincount(planes.sample * blocks // planes.samples, s, blocks) for s in score.T], axis=1)
-    fault, needed = float(np.sqrt(np.mean((basis @ estimate) ** 2))), max(FLOOR_PX, _REPEATED_RATIO * typical)
+    repeated = max(_REPEATED, _REPEATED_PLACE / np.sqrt(places))
+    fault, needed = float(np.sqrt(np.mean((basis @ estimate) ** 2))), max(FLOOR_PX, repeated * typical, least_px)
     spare = blocks - count
     if spare < _SPARE_BLOCKS:
         return PooledTest(blocks, count, float("nan"), float("inf"), typical, fault, needed, float("inf"), float("inf"))

@@ -36,6 +36,8 @@ class SamplePlanes:
     slope: np.ndarray  # [m, 2, 2] d residual / d place
     R: Float64[Array, "v 3 3"]  # camera from world
     centre: Float64[Array, "v 3"]
+    towards: Float64[Array, "v 3"]  # unit, world axes: from each camera to its outline's centroid; NaN: no outline
+    reach: Float64[Array, " v"]  # the subject's size (square root of its area) as that camera sees it, rad
     size_px: float  # the subject: square root of its area, median over views
     width_px: float  # of the images, mean
     source: bool  # pixels are the source image's
@@ -57,13 +59,21 @@ class SamplePlanes:
         place = (planes.points[::every] - principal[view]) / focal[view]
         slope = gradient * focal[view] * np.array([1.0, -1.0])[:, None] / unit
         sizes = [np.sqrt(o.area) / s for o, s in zip(outlines, scale, strict=True) if o is not None]
+        towards, reach = np.full((len(cameras), 3), np.nan), np.full(len(cameras), np.nan)
+        for k, (camera, outline) in enumerate(zip(cameras, outlines, strict=True)):
+            if outline is not None:
+                at = (outline.centroid[0] - principal[k]) / focal[k]
+                ray = np.array([*at, 1.0]) / np.sqrt(1 + at @ at)
+                towards[k] = camera.R_cam_world.T @ ray
+                reach[k] = np.sqrt(outline.area) / focal[k].mean() * ray[2]
         widths = [camera.width / s for camera, s in zip(cameras, scale, strict=True)]
         return cls(
             sample.names, view.astype(np.int16), (planes.angle[::every] / unit[:, 0, 0]).astype(np.float32),
             place.astype(np.float32), slope.astype(np.float32),
             np.array([c.R_cam_world for c in cameras]).reshape(-1, 3, 3),
-            np.array([c.centre for c in cameras]).reshape(-1, 3), float(np.median(sizes)) if sizes else float("nan"),
-            float(np.mean(widths)) if widths else float("nan"), bool(scales), rig, len(planes.angle) < MIN_PLANES,
+            np.array([c.centre for c in cameras]).reshape(-1, 3), towards, reach,
+            float(np.median(sizes)) if sizes else float("nan"), float(np.mean(widths)) if widths else float("nan"),
+            bool(scales), rig, len(planes.angle) < MIN_PLANES,
         )  # fmt: skip
 
     def without_planes(self) -> SamplePlanes:
