@@ -19,9 +19,8 @@ from mouselift.diagnosis.cause import Cause
 from mouselift.findings import Finding
 from mouselift.sampling import evenly_spaced
 
-_LEAST_ASKED = (
-    40  # samples a recording that are pooled, however many recordings: 32 blocks of `pooled_tangency`, and more
-)
+# Samples a recording that are pooled, however many recordings: 32 blocks of `pooled_tangency`, and more
+_LEAST_ASKED = 40
 _EXPLAINED = 4  # recordings whose causes are looked for, those with most samples that disagree; two causes are told
 
 RigKey = tuple[tuple[str, ...], int | Path]  # cameras; what tells the rig from others of these names

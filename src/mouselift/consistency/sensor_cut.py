@@ -38,9 +38,8 @@ _SOLID = 0.7  # over this share of its length
 # A camera turned by a and b about its y and x axes shows a frame's edge turned by about sin a sin b. A subject at the
 # corner of a lens of 50 degrees: a, b <= 25 degrees.
 _SLOPE_RAD = float(np.sin(np.radians(25.0)) ** 2)
-_SHORT_PX = (
-    0.8  # other views' subject reaches so far beyond: four sigma of the sharpest corners (`hypotheses.sigma_px`)
-)
+# Other views' subject reaches so far beyond: four sigma of the sharpest corners (`hypotheses.sigma_px`).
+_SHORT_PX = 0.8
 _SHORT_RATIO = 4.0  # and so much farther than the rest of the view disagrees
 _EDGE_PX = 1.0  # of the source, and of the sample's image: so near to the source's border is on it
 

@@ -17,9 +17,8 @@ from mouselift.render.base import Gaussians
 
 LOG = logging.getLogger(__name__)
 
-MARGIN = (
-    3 / 128
-)  # of an image's side, by which masks are grown: docs/evidence/performance.md, "Specks beside the animal"
+# Of an image's side, by which masks are grown: docs/evidence/performance.md, "Specks beside the animal".
+MARGIN = 3 / 128
 MASKS = 2  # that must see a centre outside: ditto
 
 
