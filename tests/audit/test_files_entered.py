@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -36,9 +37,10 @@ def entered() -> Iterator[set[str]]:
 
 def test_a_sample_passes_through_at_most_twelve_files(exact: Sample) -> None:
     plain = replace(exact, keypoints=None)
-    audit_sample(plain)  # what is cached is made
+    follow = inspect.unwrap(audit_sample)  # text that becomes a path is no part of it
+    follow(plain)  # what is cached is made
     with entered() as files:
-        report = audit_sample(plain)
+        report = follow(plain)
     assert report.verdict == "pass"
     assert len(files) <= 12, sorted(files)
 

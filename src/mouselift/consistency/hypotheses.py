@@ -17,10 +17,9 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
-from mouselift.consistency.known_faults import known_fault
 from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
 from mouselift.consistency.opened_silhouettes import rough_everywhere, stretched
-from mouselift.consistency.score_limits import ChanceModel
+from mouselift.consistency.score_limits import ChanceModel, known_fault
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import TangentPlanes
 
