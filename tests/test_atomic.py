@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mouselift.atomic import check_output, check_writable, create_new, same_files, whole_file, write_whole
+from mouselift.atomic import check_output, check_writable, create_new, folders_in, same_files, whole_file, write_whole
 from mouselift.errors import OutputError
 
 
@@ -150,3 +150,14 @@ def test_what_is_no_file_equals_nothing_and_is_not_waited_for(tmp_path: Path) ->
     os.mkfifo(tmp_path / "other/a")
     assert not same_files(tmp_path / "one", tmp_path / "other")
     assert not same_files(tmp_path / "other", tmp_path / "one")
+
+
+def test_a_look_around_passes_over_links_that_lead_nowhere(tmp_path: Path) -> None:
+    for name in ("b", "a", ".hidden"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")  # `DirEntry.is_dir` raises OSError for it, `Path.is_dir` does not
+    (tmp_path / "gone").symlink_to("nowhere")
+    (tmp_path / "link").symlink_to("a")
+    assert [path.name for path in folders_in(tmp_path)] == ["a", "b", "link"]
+    assert folders_in(tmp_path / "file") == folders_in(tmp_path / "missing") == []

@@ -105,6 +105,21 @@ def matching(folder: Path, *patterns: str) -> list[Path]:
     return []
 
 
+def folders_in(place: Path) -> list[Path]:
+    """As `visible`, for a look around: a link that leads nowhere, or round in a circle, is no folder, and nothing is in
+    a place that may not be listed. A folder of many images costs no look at each of them."""
+    with suppress(OSError), os.scandir(place) as entries:
+        return visible(Path(entry) for entry in entries if _is_folder(entry))
+    return []
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
 def check_output(path: Path, replace: bool, outside: Path | None = None) -> None:
     """Before any work: OutputError where `path` is a folder, is taken (without `replace`), or lies in `outside`.
 

@@ -218,6 +218,13 @@ def test_a_rig_in_doubt_needs_the_variant(tmp_path: Path, truth, write) -> None:
     assert 'variant = "opencv"' in (tmp_path / "capture.toml").read_text()
 
 
+def test_a_link_in_a_circle_beside_the_recording_stops_nothing(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "recording").mkdir()
+    with pytest.raises(CaptureError, match="no calibration recognised"):
+        discover(tmp_path / "recording")
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     with pytest.raises(CaptureError, match=r"no calibration recognised.*new_cam\.pkl"):
         discover(tmp_path)

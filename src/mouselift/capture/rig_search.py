@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mouselift.atomic import visible
+from mouselift.atomic import folders_in, visible
 from mouselift.calibration.anipose_project import AniposeProject
 from mouselift.calibration.places import above, rigs_at
 from mouselift.calibration.registry import rig_at
@@ -75,8 +75,8 @@ def _elsewhere(folder: Path, project: AniposeProject | None) -> str:
 
 def _rigs_below(place: Path, folder: Path, project: AniposeProject | None) -> list[str]:
     """As seen from `folder`."""
-    children = _folders_in(place)
-    places = [*children, *(below for child in children for below in _folders_in(child))][:_LOOKED_AT]
+    children = folders_in(place)
+    places = [*children, *(below for child in children for below in folders_in(child))][:_LOOKED_AT]
     rigs = dict.fromkeys(path for one in places for _, path in _rigs_at(one, project))
     return [shlex.quote(relative(path, folder)) for path in rigs][:_SHOWN]
 
@@ -85,13 +85,6 @@ def relative(path: Path, folder: Path) -> str:
     """`path` as seen from `folder`, for messages; whole where it lies far from it."""
     seen = os.path.relpath(path, folder)
     return str(path) if seen.count("..") > _ABOVE else Path(seen).as_posix()
-
-
-def _folders_in(place: Path) -> list[Path]:
-    if not os.access(place, os.R_OK | os.X_OK):
-        return []
-    with os.scandir(place) as entries:  # a folder of many images costs no look at each of them
-        return sorted(Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir())
 
 
 def _rigs_at(place: Path, project: AniposeProject | None) -> list[tuple[str, Path]]:

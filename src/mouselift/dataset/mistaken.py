@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
 
+from mouselift.atomic import folders_in
 from mouselift.calibration.places import above, rigs_at
 from mouselift.dataset.collection import CAPTURE_FILE
 from mouselift.dataset.description import DATASET_FILE, read_dataset_file
@@ -86,9 +86,7 @@ def _to_recognise(place: Path, folder: Path) -> str:
     """`place` has the calibration; other folders with videos in it may be other recordings with the same."""
     whole = f"`mouselift init {_quoted(place)}` recognises the recording"
     inner = place / folder.relative_to(place).parts[0]
-    with os.scandir(place) as entries:
-        others = [Path(entry) for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
-    if any(_has_videos(other) for other in others if other != inner):
+    if any(_has_videos(other) for other in folders_in(place) if other != inner):
         return f"{whole}; where {place} holds several, `mouselift init {_quoted(inner)}`"
     return whole
 
