@@ -47,6 +47,7 @@ def test_a_sample_passes_through_at_most_twelve_files(exact: Sample) -> None:
 
 def test_keypoints_add_three_at_most(exact: Sample) -> None:
     assert exact.keypoints is not None
+    audit_sample(exact)  # what is cached is made
     with entered() as plain:
         audit_sample(replace(exact, keypoints=None))
     with entered() as labelled:
@@ -57,6 +58,7 @@ def test_keypoints_add_three_at_most(exact: Sample) -> None:
 
 def test_the_hull_adds_one_or_two(make_exact: Callable[..., Sample]) -> None:
     sample = make_exact(0.5)
+    audit_sample(sample, hull=True)  # what is cached is made
     with entered() as plain:
         audit_sample(sample)
     with entered() as carved:
