@@ -21,6 +21,14 @@ def test_import_loads_nothing_heavy() -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_an_audit_loads_no_rig_formats_but_its_own() -> None:
+    code = (
+        "import sys, mouselift.audit.dataset\nprint([m for m in sys.modules if m.startswith('mouselift.calibration.')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert len(done.stdout.split(",")) <= 5, done.stdout  # thirty formats take 40 ms of every start
+
+
 @pytest.mark.parametrize("name", [name for name in ml.__all__ if name != "__version__"])
 def test_every_name_resolves_and_is_documented(name: str) -> None:
     if name in ("reconstruct_samples", "evaluate_reconstruction", "Gaussians", "render_gaussians"):

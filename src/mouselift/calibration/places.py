@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mouselift.atomic import matching, visible
-from mouselift.calibration.registry import rigs_in
 
 CALIBRATION_FOLDERS = ("calibration", "calib", "calib_params", "calib_params/*", "sparse", "sparse/*")
 
@@ -18,6 +17,8 @@ def rigs_at(place: Path, results: str | None = None) -> list[tuple[str, Path]]:
 
     Label3D's files lie in the folder itself.
     """
+    from mouselift.calibration.registry import rigs_in  # all formats: a tenth of an audit's start, which asks no place
+
     patterns = [*CALIBRATION_FOLDERS, *([results] if results is not None else [])]
     places = dict.fromkeys([place, *(found for pattern in patterns for found in visible(place.glob(pattern)))])
     found = [one for here in places if here.is_dir() for one in rigs_in(here)]
