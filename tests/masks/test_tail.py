@@ -7,7 +7,7 @@ import pytest
 
 from mouselift.geometry.camera import Camera
 from mouselift.masks.changes import Changes
-from mouselift.masks.tail_curve import body_core, line_votes
+from mouselift.masks.tail_curve import Path, _best_path, body_core, line_votes
 from mouselift.masks.tail_outline import draw_tail
 
 SIZE = 100.0  # world units: pixels at depth 1000 with a focal length of 1000
@@ -78,3 +78,10 @@ def test_what_the_mask_has_already_stays_as_it_is():
     mask[39:41] = True
     drawn = draw_tail(mask, changes_of(line_image(40.0, 6.0, 60)), (0, 0, 240, 80), camera, curve, SIZE)
     assert np.array_equal(drawn, mask)
+
+
+def test_no_path_leads_to_an_island_out_of_reach() -> None:
+    far = np.array([[60.0, 0.0, 0.0]])
+    body = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [2.0, 0.0, 0.0]])
+    faint = Path(np.concatenate([far, body]), np.array([3.0, 1.0, 1.0, 1.0]))
+    assert _best_path(faint, np.array([False, True, False, False]), 1.0) is None  # the body's own end is the best

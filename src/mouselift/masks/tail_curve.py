@@ -200,7 +200,7 @@ def _best_path(met: Path, start: Bool[Array, " n"], edge: float) -> Cloud | None
     step = np.zeros(count + 1)
     long = np.linalg.norm(points[inner] - points[before[inner]], axis=1)
     step[inner] = long * np.where(long <= _STEP, votes[inner] - _ENOUGH, -_LOSS)
-    gathered = np.zeros(count + 1)
+    gathered = np.where(np.isfinite(distance), 0.0, -np.inf)  # no path ends where none leads
     for node in np.argsort(distance)[1 : int(np.isfinite(distance).sum())].tolist():
         gathered[node] = gathered[before[node]] + step[node]
     node = int(gathered.argmax())
