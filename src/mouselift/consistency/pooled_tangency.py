@@ -30,9 +30,9 @@ from mouselift.array_types import Array, Float64
 from mouselift.consistency.places import distinct_places
 from mouselift.consistency.sample_planes import NUMBERS, SamplePlanes, by_camera, columns_of
 from mouselift.geometry.outline_mismatch import LEAST_PX, RATIO, ROUGH_PX, outline_mismatch
+from mouselift.geometry.robust_fit import robust_fit
 
 _LEAST_SAMPLES = 5  # as `mouselift inspect`: fewer instants say nothing
-_ROUNDS = 20  # of reweighting
 _CAPPED = 5.0  # times the median: a lost tail counts so much and no more
 # A camera's change must explain so many times what it leaves (squares add): outlines then come together by 1.4 times.
 # Under right cameras masks allow more, the fewer the places: docs/evidence/audit-rates.md, short stretches.
@@ -61,7 +61,6 @@ _MOST_SHRINK, _MOST_SHRINK_PLACE = 4.0, 10.0
 _MOST_CAMERAS = 16  # unknowns of all grow by four a camera
 SIZE_SHARE = 0.05  # of the subject's size that outlines may miss each other by: more is no roughness
 _RIVAL = 0.9  # of three cameras: share of the named one's gain that another may bring; mouse_cylinder: 0.3 to 0.85
-_RANK = 1e-8  # share of the largest eigenvalue below which a combination of numbers is not fitted
 _SAME_RIG = 1e-3  # rad: baselines of samples of one rig agree to this
 
 
@@ -193,7 +192,7 @@ class _Planes:
         for part in (0, 1):
             fitted, told = own & (half != part), own & (half == part)
             if fitted.sum() > columns.shape[1]:
-                out[told] -= columns[told] @ _robust_fit(columns[fitted], self.residual[fitted])[0]
+                out[told] -= columns[told] @ robust_fit(columns[fitted], self.residual[fitted])[0]
         return out
 
     def left(self, camera: int) -> np.ndarray:
@@ -208,21 +207,6 @@ class _Planes:
         left = outline_mismatch(self.left_by(every, np.ones(len(self.residual), dtype=bool)))
         most = max(_MOST_SHRINK, _MOST_SHRINK_PLACE / np.sqrt(places))
         return bool(left > _HARD_PX and total < most * left)
-
-
-def _robust_fit(columns: np.ndarray, residual: np.ndarray) -> tuple[np.ndarray, float]:
-    """(Huber's M-estimate by reweighted least squares; the typical size of what it leaves, 1.48 times the median)."""
-    size = np.maximum(np.linalg.norm(columns, axis=0), 1e-12)
-    scaled, values, typical = columns / size, np.zeros(columns.shape[1]), 0.0
-    for _ in range(_ROUNDS):
-        left = np.abs(residual - scaled @ values)
-        typical = max(1.4826 * float(np.median(left)), 1e-6)
-        weighted = scaled.T / np.maximum(1.0, left / typical)
-        # By normal equations, whose eigenvalues are the squares of the columns' singular values: a tenth of the time.
-        own, turn = np.linalg.eigh(weighted @ scaled)
-        known = own > _RANK * own[-1]
-        values = turn[:, known] @ ((weighted @ residual) @ turn[:, known] / own[known])
-    return values / size, typical
 
 
 def shrinks(places: int) -> float:
@@ -280,7 +264,7 @@ def _test(planes: _Planes, places: int, least_px: float) -> PooledTest:
     seen = vectors[:, values > _SEEN * values[-1]]
     basis = J @ (seen / size[:, None])  # of the combinations that are seen
     count = basis.shape[1]
-    estimate, typical = _robust_fit(basis, r)
+    estimate, typical = robust_fit(basis, r)
     left, reach = r - basis @ estimate, max(typical, FLOOR_PX)
     bread = np.linalg.inv(basis.T @ (basis * (np.abs(left) < reach)[:, None]))
     blocks = min(planes.samples, _BLOCKS)

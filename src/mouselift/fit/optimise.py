@@ -103,7 +103,8 @@ def _run(start: Gaussians, subject: Subject, renderer: Renderer, steps: int, pro
             _constant(colours).clamp_(*limits)
         progress("steps", step + 1, steps)
     with torch.no_grad():
-        return _shown(now())
+        fitted = now()
+        return fitted.chosen(fitted.opacities >= MIN_ALPHA)
 
 
 def view_loss(drawn: Rendering, crop: Crop) -> Float[Tensor, ""]:
@@ -135,12 +136,6 @@ def _limits(colours: Float[Tensor, "n 3"]) -> tuple[Float[Tensor, "3"], Float[Te
     """(least, most)."""
     ordered = colours.sort(dim=0).values
     return ordered[0], ordered[math.floor(_BRIGHTEST * (len(ordered) - 1))]
-
-
-def _shown(gaussians: Gaussians) -> Gaussians:
-    kept = gaussians.opacities >= MIN_ALPHA
-    g = gaussians
-    return Gaussians(g.positions[kept], g.scales[kept], g.rotations[kept], g.opacities[kept], g.colours[kept])
 
 
 def _on(crop: Crop, device: torch.device) -> Crop:

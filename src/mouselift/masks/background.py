@@ -23,6 +23,7 @@ import numpy as np
 from mouselift.array_types import Array, Bool, Levels, Mask, UInt8
 from mouselift.errors import MaskError
 from mouselift.masks.changes import Background, YuvImage, doubled, halved, light_gain, relit, yuv_image
+from mouselift.masks.volume import filled
 from mouselift.media.images import Image
 from mouselift.progress import Step, unheard
 
@@ -155,10 +156,8 @@ def _regions(changed: Mask, sample: Levels, background_edges: np.ndarray) -> tup
     """Changed regions, closed and filled: (those of the sample, ghosts of the background)."""
     opened = cv2.morphologyEx(changed.view(np.uint8), cv2.MORPH_OPEN, _SQUARE3)
     closed = cv2.morphologyEx(opened, cv2.MORPH_CLOSE, _SQUARE7)
-    outlines, _ = cv2.findContours(closed, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    filled = np.asarray(cv2.drawContours(np.zeros_like(closed), outlines, -1, 1, cv2.FILLED))
     real, ghost = np.zeros(changed.shape, dtype=bool), np.zeros(changed.shape, dtype=bool)
-    for window, region, ring in _connected(filled):
+    for window, region, ring in _connected(filled(closed.view(bool)).view(np.uint8)):
         own = _edges(sample[window])[ring].mean()
         target = ghost if background_edges[window][ring].mean() > _GHOST_EDGE * own else real
         target[window] |= region

@@ -17,6 +17,7 @@ import numpy as np
 
 from mouselift.array_types import Array, Bool, Float64, Int64
 from mouselift.geometry.camera import Camera
+from mouselift.geometry.robust_fit import robust_fit
 from mouselift.geometry.tangent_planes import TangentPlanes
 
 _ROUNDS = 15  # of reweighting
@@ -108,24 +109,13 @@ def _change(own: Residuals, number: int, camera: Camera, kind: Kind) -> Change:
     for part in (0, 1):
         told = half == part
         if (~told).sum() > columns.shape[1]:
-            left[told] -= columns[told] @ _robust_fit(columns[~told], own.residual[~told])
+            left[told] -= columns[told] @ robust_fit(columns[~told], own.residual[~told], _ROUNDS)[0]
     before, after = (np.minimum(np.abs(r), _CAPPED) for r in (own.residual, left))
     planes = np.bincount(own.frame, minlength=own.frames)
     gains = (np.bincount(own.frame, before - after, own.frames) / np.maximum(planes, 1))[planes > 0]
     error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
-    values = _robust_fit(columns, own.residual)
+    values, _ = robust_fit(columns, own.residual, _ROUNDS)
     moved = float(np.sqrt(np.mean((columns @ values) ** 2)))
     # The image is too small by the factor by which the focal length is too long.
     value = float(np.expm1(-values[0])) if kind == "focal" else float(np.degrees(np.hypot(*values) / camera.focal))
     return Change(number, kind, value, moved, float(gains.mean()), error)
-
-
-def _robust_fit(columns: Float64[Array, "m k"], residual: Float64[Array, " m"]) -> Float64[Array, " k"]:
-    """Huber's M-estimate by reweighted least squares; its unit is the typical size of what is left."""
-    values = np.zeros(columns.shape[1])
-    for _ in range(_ROUNDS):
-        left = np.abs(residual - columns @ values)
-        weights = 1 / np.maximum(1.0, left / max(1.4826 * float(np.median(left)), 1e-6))
-        root = np.sqrt(weights)
-        values = np.linalg.lstsq(columns * root[:, None], residual * root, rcond=1e-6)[0]
-    return values

@@ -18,7 +18,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
 from mouselift.masks.changes import Background, Comparer, yuv_image
 from mouselift.masks.quality import CUT_MARGIN, planes_of
-from mouselift.masks.volume import ViewMask, half_camera
+from mouselift.masks.volume import filled, half_camera
 from mouselift.media.images import FrameSet
 
 SURE = 2.0  # times what counts as a change of brightness
@@ -74,14 +74,6 @@ def sure_parts(bright: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     solid = cv2.morphologyEx((bright > SURE).view(np.uint8), cv2.MORPH_OPEN, OPENED)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(np.asarray(solid, dtype=np.uint8), connectivity=4)
     return np.asarray(labels, dtype=np.int32), np.asarray(stats, dtype=np.int64)
-
-
-def filled(part: ViewMask) -> ViewMask:
-    """Without holes."""
-    lines, _ = cv2.findContours(part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    out = np.zeros(part.shape, dtype=np.uint8)
-    cv2.drawContours(out, lines, -1, 1, cv2.FILLED)
-    return out.astype(bool)
 
 
 def _shapes(frame: FrameSet, comparers: Sequence[Comparer]) -> Shapes:

@@ -25,12 +25,12 @@ from mouselift.geometry.tangent_planes import TangentPlanes
 from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.camera_change import Change, Residuals, camera_changes
 from mouselift.masks.changes import Changes
-from mouselift.masks.exchanged import ASKED_FRAMES, OPENED, SURE, Exchange, exchanged_cameras, filled, sure_parts
+from mouselift.masks.exchanged import ASKED_FRAMES, OPENED, SURE, Exchange, exchanged_cameras, sure_parts
 from mouselift.masks.quality import CUT_MARGIN, planes_of
 from mouselift.masks.scene import Reader, Scene, like_subject
 from mouselift.masks.segment import Segmenter, without_shadow
 from mouselift.masks.shadow import Shade
-from mouselift.masks.volume import Cloud, ViewMask, footprint
+from mouselift.masks.volume import Cloud, ViewMask, filled, footprint
 from mouselift.media.images import FrameSet
 from mouselift.progress import Step, each, unheard
 from mouselift.sampling import evenly_spaced

@@ -228,6 +228,14 @@ def _outside_distance(mask: Mask | None) -> Distances | None:
     return np.asarray(cv2.distanceTransform((~mask).view(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_3), dtype=np.float32)
 
 
+def filled(part: ViewMask) -> ViewMask:
+    """Without holes."""
+    lines, _ = cv2.findContours(part.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    out = np.zeros(part.shape, dtype=np.uint8)
+    cv2.drawContours(out, lines, -1, 1, cv2.FILLED)
+    return out.astype(bool)
+
+
 def dilated(mask: Mask, radius: int) -> Mask:
     """Grown by `radius` pixels."""
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * radius + 1, 2 * radius + 1))

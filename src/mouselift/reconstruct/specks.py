@@ -49,8 +49,7 @@ def without_specks(
             MASKS,
         )
         return gaussians
-    g = gaussians
-    return Gaussians(g.positions[kept], g.scales[kept], g.rotations[kept], g.opacities[kept], g.colours[kept])
+    return gaussians.chosen(kept)
 
 
 def _outside(

@@ -20,7 +20,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from mouselift.array_types import Float
+from mouselift.array_types import Bool, Float
 from mouselift.errors import CalibrationError
 from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
@@ -91,6 +91,11 @@ class Gaussians:
         """On another device."""
         parts = (self.positions, self.scales, self.rotations, self.opacities, self.colours)
         return Gaussians(*(part.to(device) for part in parts))
+
+    def chosen(self, kept: Bool[Tensor, " n"]) -> Gaussians:
+        """Some of them, in their order."""
+        parts = (self.positions, self.scales, self.rotations, self.opacities, self.colours)
+        return Gaussians(*(part[kept] for part in parts))
 
     def to_splats(self) -> Splats:
         """For a file. Opacities of exactly 0 and 1 are held to 1e-7 from there: their logits are infinite."""
