@@ -189,6 +189,15 @@ def without_masks(toml: Path, cameras: int = 99) -> None:
     toml.write_text("\n".join(line for line in lines if line not in named))
 
 
+def test_a_list_is_given_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of two, the last would count alone: a camera that is to be left out would stay in."""
+    assert run(["init", str(folder), "--unused", "Camera1", "--unused=Camera2"]) == 2
+    assert "--unused is given several times" in capsys.readouterr().err
+    assert not (folder / "capture.toml").exists()
+    assert run(["compare", str(folder), "out", "--frames", "1", "2", "--frames", "3"]) == 2
+    assert "--frames is given several times" in capsys.readouterr().err
+
+
 def test_wrong_option_gets_a_hint(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["prepare", str(folder), "out", "--presett", "canonical"]) == 2
     said = capsys.readouterr().err

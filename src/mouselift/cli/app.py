@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from functools import reduce
@@ -17,7 +18,7 @@ from importlib import import_module
 from operator import or_
 from pathlib import Path
 from types import ModuleType
-from typing import Annotated, Any, Protocol, cast, get_type_hints, runtime_checkable
+from typing import Annotated, Any, Protocol, cast, get_args, get_origin, get_type_hints, runtime_checkable
 
 import tyro
 
@@ -115,13 +116,15 @@ def _answered(given: list[str]) -> int:
         return _wrong_usage(f"there is no command {verb!r}", verb, VERBS)
     at = given.index(verb)
     rest = given[:at] + given[at + 1 :]
-    known = {*_options(_class_of(verb)), *_options(Logs), "--help"}
+    known = {*dict(_options(_class_of(verb))), *dict(_options(Logs)), "--help"}
     for word in rest:
         name = word.split("=")[0].replace("_", "-")
         if word.startswith("--") and name[2:] and name not in known:
             return _wrong_usage(f"mouselift {verb} has no option {name}", name, sorted(known), f" {verb}")
     if any(word in ("", f"{word.partition('=')[0]}=") for word in rest):
         raise OptionError("an argument is empty: a variable of the shell without a value?")
+    if twice := _list_given_twice(verb, rest):  # the last would count alone
+        raise OptionError(f"{twice} is given several times; expected once, with all its values behind it")
     if torn := _torn_path(rest):
         raise OptionError(f"expected quotes round a path with spaces: {shlex.quote(torn)}")
     call = parsed(verb, rest)
@@ -139,6 +142,16 @@ def _torn_path(words: Sequence[str]) -> str | None:
             if os.path.lexists(" ".join(part)):
                 return " ".join(part)
     return None
+
+
+def _list_given_twice(verb: str, words: Sequence[str]) -> str | None:
+    """An option of several values that stands there more than once."""
+    given = Counter(word.split("=")[0].replace("_", "-") for word in words if word.startswith("--"))
+    return next((name for name, kind in _options(_class_of(verb)) if given[name] > 1 and _is_list(kind)), None)
+
+
+def _is_list(kind: Any) -> bool:
+    return get_origin(kind) is tuple and Ellipsis in get_args(kind)
 
 
 def _verb(given: Sequence[str]) -> str | None:
@@ -171,13 +184,13 @@ def _completion(given: Sequence[str]) -> int:
     return EXIT_OK
 
 
-def _options(cls: type) -> Iterator[str]:
-    """Names of the options of a verb, those of its options dataclass included."""
+def _options(cls: type) -> Iterator[tuple[str, Any]]:
+    """(name, type) of the options of a verb, those of its options dataclass included."""
     for name, hint in get_type_hints(cls).items():
         if is_dataclass(hint):
             yield from _options(cast("type", hint))
         elif name != "return":
-            yield f"--{name.replace('_', '-')}"
+            yield f"--{name.replace('_', '-')}", hint
 
 
 def _class_of(verb: str) -> type:
