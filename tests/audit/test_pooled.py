@@ -16,6 +16,7 @@ from mouselift.audit.result import DatasetAudit
 from mouselift.dataset.sample import Sample, View
 from mouselift.findings import Finding
 from mouselift.geometry.camera import Camera
+from mouselift.report.conclusion import conclusion
 from mouselift.synthetic.mesh import Mesh, ellipsoid, join
 from mouselift.synthetic.raster import render_silhouette
 from other_rigs import ring_rig
@@ -166,3 +167,5 @@ def test_few_samples_stay_unknown(tmp_path: Path, write_sample: Callable[..., Pa
     assert audit.verdict == "unknown"
     assert pooled(audit).severity == "warning"
     assert "more samples" in pooled(audit).message
+    assert "more samples" in audit.sentence, "what is missing stands in the first lines"
+    assert "more samples" in conclusion(audit).action

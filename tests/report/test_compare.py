@@ -112,7 +112,9 @@ def test_one_framing_is_recommended_by_what_was_measured() -> None:
     nothing, why = recommendation([made("per-sample", "fail"), made("legacy", "fail")], "facelift")
     assert nothing is None
     assert "no framing passes" in why
-    assert "nothing says" in recommendation([made("per-view", "unknown")], "facelift")[1]
+    unknown = [made("per-view", "unknown"), msgspec.structs.replace(made("per-sample", "unknown"), sentence="Too few.")]
+    assert recommendation(unknown, "facelift") == (None, "None is recommended yet. Too few.")
+    assert "old bug" in recommendation([made("legacy", "fail")], "facelift")[1]
 
 
 def test_what_several_audits_say_is_said_once() -> None:

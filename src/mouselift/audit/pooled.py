@@ -33,8 +33,8 @@ def pooled_findings(pooled: PooledTangency, explained: bool = False) -> list[Fin
     test, unit = pooled.test, unit_words(pooled.source)
     if not pooled.enough:
         text = (
-            f"{who} cannot be judged: {pooled.samples} samples show {test.seen} independent numbers of the cameras, "
-            f"and noise is known from {test.blocks} of them; more samples, spread over more places, are needed"
+            f"{who} cannot be judged: {pooled.samples} samples are too few to tell {test.seen} numbers of the cameras "
+            "from noise; more samples, spread over more places, are needed"
         )
         return [Finding.of("tangency-pooled", text, severity="warning", advice=_GUIDE)]
     agree = max(test.fault_px, test.needed_px)

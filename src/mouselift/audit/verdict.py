@@ -63,7 +63,8 @@ def in_words(
         cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
         return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if answer == "unknown":
-        return f"Nothing says that the cameras match the pixels, or that they do not.{aside}"
+        lacking = "".join(f" {finding.as_sentence}" for finding in together)
+        return f"Nothing says that the cameras match the pixels, or that they do not.{aside}{lacking}"
     why = [_cause(cause) for cause in causes[:_CAUSES]]
     if not why:
         gravest = sorted(

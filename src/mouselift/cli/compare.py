@@ -81,6 +81,7 @@ def show(result: Comparison) -> None:
     say()
     say("Ratios: largest / smallest view of a sample. Centre: principal point off the")
     say(f"middle. Directions, nearest: distance of the rays to the profile `{result.profile}`.")
+    say(result.why)
     say("Images: ", bold(Path(result.page).resolve()))
 
 

@@ -191,8 +191,11 @@ def recommendation(results: Sequence[WayResult], profile: str) -> tuple[str | No
     sound = [way for way in results if way.verdict == "pass"]
     if not sound:
         meant = [way for way in results if way.name != "legacy"]
-        if not meant or all(way.verdict == "unknown" for way in meant):
-            return None, "None is recommended: nothing says whether any of these framings matches its pixels."
+        if not meant:
+            return None, "None is recommended: `legacy` is the old bug, and nothing else was compared."
+        if all(way.verdict == "unknown" for way in meant):
+            usual = next((way for way in meant if way.name == _DEFAULT), meant[0])
+            return None, f"None is recommended yet. {usual.sentence}"
         return None, (
             "None is recommended: no framing passes, so another framing does not mend it. `mouselift report` on one of "
             "the datasets says whether masks or cameras are to blame."

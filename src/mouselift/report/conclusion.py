@@ -56,6 +56,8 @@ def _action(audit: DatasetAudit) -> str:
     if masks:
         return f"{_first(warned[masks]).advice} (`{masks}`, {_samples(warned[masks])})"
     if audit.verdict == "unknown":
+        if together := [finding for finding in audit.findings if finding.code == "tangency-pooled"]:
+            return together[0].as_sentence
         count = warned.get("tangency-unknown") or next(iter(warned.values()), None)
         return "More views or better masks: nothing could be judged." if count is None else _first(count).advice
     doubtful = next((code for code in _IN_PART if code in warned), "")
