@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +55,17 @@ def choose_recording(
             f"The names of {chosen.words} differ in other digits too: taken for one recording, the first images of all "
             "cameras for one instant"
         )
-    left = [*other_recordings(sets, chosen, raw_folder)]
-    strange: dict[str, list[Path]] = {}
-    for path in unnamed:
-        strange.setdefault(names.why_not(path), []).append(path)
-    left += [f"{listed(paths, place)}: {why}" for why, paths in strange.items()]
-    return Choice(chosen, sets, tuple(words), tuple(left))
+    left = (*other_recordings(sets, chosen, raw_folder), *_of_no_camera(names, unnamed, place))
+    return Choice(chosen, sets, tuple(words), left)
+
+
+def _of_no_camera(names: CameraNames, paths: Sequence[Path], place: Path) -> Iterator[str]:
+    """Those that are left out for one reason together."""
+    by_reason: dict[str, list[Path]] = {}
+    for path in paths:
+        by_reason.setdefault(names.why_not(path), []).append(path)
+    for why, alike in by_reason.items():
+        yield f"{listed(alike, place)}: {why}"
 
 
 def choose_masks(names: CameraNames, choice: Choice, masks: MaskSearch) -> tuple[dict[str, Path], list[str], list[str]]:
@@ -68,7 +73,7 @@ def choose_masks(names: CameraNames, choice: Choice, masks: MaskSearch) -> tuple
     recording, left = choice.recording, list(masks.left)
     sets, unnamed = find_media(names, masks.own, masks=True)
     sets = [*joined(sets), *masks.shared]
-    left += [f"{listed(unnamed, names.folder)}: {names.why_not(unnamed[0])}"] if unnamed else []
+    left += _of_no_camera(names, unnamed, names.folder)
     fitting: list[Recording] = []
     for group in sets:
         other = max((group.shared_parts(one) for one in choice.sets if one.pattern != recording.pattern), default=0)
