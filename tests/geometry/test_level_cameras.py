@@ -49,6 +49,15 @@ def test_nothing_is_told_where_cameras_do_not_agree() -> None:
     assert level_up(CAMERAS[:2]) is None, "two always agree"
 
 
+def test_rolls_seldom_pass_for_one_tilt() -> None:
+    """One degree of freedom is left of three cameras' rolls: as a mean over three, 54 of 100 would pass."""
+    rng = np.random.default_rng(0)
+    draws = [
+        [rolled(camera, roll) for camera, roll in zip(CAMERAS, rng.normal(0, 7, 3), strict=False)] for _ in range(300)
+    ]
+    assert sum(level_up(cameras) is not None for cameras in draws) < 0.42 * len(draws)
+
+
 def test_all_on_their_heads_look_like_a_room_on_its_head() -> None:
     """So what is said of it says `if the cameras were mounted upright`."""
     up = level_up([rolled(camera, 180.0) for camera in CAMERAS])
