@@ -38,6 +38,16 @@ def test_every_name_resolves_and_is_documented(name: str) -> None:
     assert inspect.getdoc(value)
 
 
+@pytest.mark.parametrize("name", [name for name in ml.__all__ if name[0].islower()])
+def test_text_will_do_for_a_path(name: str) -> None:
+    """As docs/api says of every function."""
+    if name in ("reconstruct_samples", "evaluate_reconstruction", "render_gaussians"):
+        pytest.importorskip("torch")
+    function = getattr(ml, name)
+    takes_a_path = any("Path" in str(hint) for hint in function.__annotations__.values())
+    assert inspect.getsource(inspect.unwrap(function)).startswith("@takes_paths\n") == takes_a_path
+
+
 def test_names_are_listed_and_hide_no_subpackage() -> None:
     assert set(dir(ml)) == set(ml.__all__)
     assert not set(ml.__all__) & {module.name for module in pkgutil.iter_modules(ml.__path__)}

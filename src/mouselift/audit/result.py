@@ -59,7 +59,10 @@ VIEW_NUMBERS = {
 
 
 class SampleReport(msgspec.Struct):
-    """One sample. Keys of `numbers`: SAMPLE_NUMBERS; of each view: "camera" and VIEW_NUMBERS. None: not known."""
+    """The audit of one sample: verdict, findings, numbers.
+
+    Keys of `numbers`: SAMPLE_NUMBERS; of each view: "camera" and VIEW_NUMBERS. None: not known.
+    """
 
     id: str
     frame: int | None
@@ -102,8 +105,9 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)  # of SAMPLE_NUMBERS
 
 
 class DatasetAudit(msgspec.Struct):
-    """A dataset. Columns hold one float32 a sample (`sample_columns`) or a view (`view_columns`); NaN: not known.
+    """The audit of a dataset: verdict, findings, causes, and the numbers of all samples and views.
 
+    Columns hold one float32 a sample (`sample_columns`) or a view (`view_columns`); NaN: not known.
     `sample_columns` also has "frame" and "verdict" (place in VERDICTS); `view_columns` also has "sample" and "camera"
     (places in `ids` and `cameras`).
     """

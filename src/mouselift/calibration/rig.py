@@ -82,7 +82,7 @@ class RigCamera:
 
 @dataclass(frozen=True, eq=False)
 class Rig:
-    """A rig file, read. `evidence`: what was found and decided, in words; `assumed`: what nothing decided."""
+    """The cameras of a rig file. `evidence`: what was found and decided, in words; `assumed`: what nothing decided."""
 
     file: Path
     format: str

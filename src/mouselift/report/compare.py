@@ -74,7 +74,7 @@ class WayResult(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What was compared, on which frames."""
+    """Framings of the same frames, with what was measured of each and the one that is recommended."""
 
     source: str
     out: str
