@@ -168,6 +168,79 @@ def test_cut_outs_of_photographs_and_faded_palettes_keep_their_alpha(tmp_path: P
     np.testing.assert_array_equal(levels(faded), disc(2))
 
 
+def see_through(number: int, strength: int = 153) -> np.ndarray:
+    """As overlays are saved: what is opaque in `painted` lets the image shine through."""
+    return painted(number) * np.array([1, 1, 1, strength / 255]) // 1
+
+
+def test_overlays_that_let_the_image_through_hide_no_object(tmp_path: Path) -> None:
+    """Their alpha has one value, and would be both objects as one."""
+    overlay = files(tmp_path / "o", lambda n: see_through(n).astype(np.uint8))
+    with pytest.raises(MaskError, match=r'several values fill areas: "#00c800", "#c80000"'):
+        look_at_masks("here", overlay)
+    assert differ(levels(overlay, "#c80000")) == 0
+    faded = palette(
+        tmp_path / "p", lambda n: (disc(n) > 0) + 2 * (other(n) > 0), [0, 0, 0, *RED, *GREEN], bytes([0, 128, 128])
+    )
+    with pytest.raises(MaskError, match=r'several values fill areas: "#00c800", "#c80000"'):
+        look_at_masks("here", faded)
+
+
+def test_one_object_in_another_colour_each_time_is_one(tmp_path: Path) -> None:
+    """SAM's own demo draws its overlays in random colours."""
+
+    def paint(number: int) -> np.ndarray:
+        colour = np.random.default_rng(number).integers(0, 255, 3)
+        return np.dstack([np.full((*SIZE[::-1], 3), colour), disc(number) // 255 * 153]).astype(np.uint8)
+
+    assert differ(levels(files(tmp_path / "m", paint))) == 0
+
+
+@pytest.mark.parametrize(("codec", "pix_fmt"), [("qtrle", "argb"), ("png", "rgba")])
+def test_the_alpha_of_a_video_hides_no_object(tmp_path: Path, codec: str, pix_fmt: str) -> None:
+    with pytest.raises(MaskError, match="painted in several colours"):
+        look_at_masks("here", video(tmp_path / "m.mov", painted, codec, pix_fmt))
+
+
+def test_what_is_all_transparent_is_no_empty_mask(tmp_path: Path) -> None:
+    """Drawn into an array of zeros with four channels."""
+
+    def paint(number: int) -> np.ndarray:
+        return np.dstack([disc(number)] * 3 + [np.zeros_like(disc(0))])
+
+    with pytest.raises(MaskError, match="alpha is 0 in each of 4 masks"):
+        look_at_masks("here", files(tmp_path / "m", paint))
+    with pytest.raises(MaskError, match="alpha is 0 in each of 4 masks"):
+        look_at_masks("here", video(tmp_path / "m.mov", paint, "png", "rgba"))
+
+
+def test_lossy_videos_of_dark_subjects_are_not_empty(tmp_path: Path) -> None:
+    """A label 20 is as dark as the ripples that are removed."""
+    info = video(tmp_path / "m.mp4", lambda n: soft(n) // 12, "libx264", "yuv420p")
+    with pytest.raises(MaskError, match=r"nowhere opaque: what fills areas has levels up to (19|2\d) of 255"):
+        look_at_masks("here", info)
+    assert "nothing is marked" in look_at_masks("here", files(tmp_path / "e", lambda n: disc(n) * 0)).words
+
+
+def test_h264_that_hardly_loses_anything_has_no_second_object(tmp_path: Path) -> None:
+    """At crf 6 few values are left, and one that lies beside the subject may fill an area."""
+
+    def paint(number: int) -> np.ndarray:
+        near = cv2.dilate(disc(number), np.ones((3, 3), dtype=np.uint8)) - disc(number)
+        left = np.array([1, 2, 3, 5, 6, 191, 249, 250, 252, 253], dtype=np.uint8)
+        out = np.where(near > 0, left[np.arange(near.size).reshape(near.shape) % len(left)], disc(number) // 255 * 254)
+        out[48:56, 40:56] = 1
+        return out.astype(np.uint8)
+
+    assert differ(levels(files(tmp_path / "m", paint))) < 0.1
+    assert differ(levels(video(tmp_path / "m.mkv", paint, "ffv1", "gray"))) < 0.1
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p9le", "yuv422p10le", "yuv444p12le", "yuv420p16le", "gray10le"])
+def test_more_bits_than_8(tmp_path: Path, pix_fmt: str) -> None:
+    assert differ(levels(video(tmp_path / "m.mkv", disc, "ffv1", pix_fmt))) == 0
+
+
 def test_a_border_of_255_round_a_label_is_no_subject(tmp_path: Path) -> None:
     """As in PASCAL VOC: as opacity the border alone would be left."""
 

@@ -20,7 +20,7 @@ from functools import lru_cache, reduce
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, ImageRGB, Int64, Levels, UInt8
+from mouselift.array_types import Array, ImageRGB, Int64, Levels, Mask, UInt8
 from mouselift.errors import MaskError
 from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
 from mouselift.media.mask_stack import MaskStack
@@ -45,6 +45,8 @@ _HALF = 128  # from here on a pixel is the subject's
 _BLACK = 16  # and below, of the brightness that video of limited range stores
 _NEAR = 24  # levels about the commonest one, in a mask that a lossy codec blurred
 _MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
+_RIPPLES = 6  # values that fill nothing, near 0 or 255: H.264 at crf 2 leaves 9 and more, label maps hardly one
+_NOISE = 8  # levels that a lossy codec leaves where nothing is
 _VOID = 255  # PASCAL VOC's border between objects
 _WHOLE = 250  # levels from here on are opaque: rounding of soft masks
 _BORDER = 0.9  # of the image's outermost pixels, in every mask: no subject that a camera frames covers them
@@ -96,6 +98,7 @@ class MaskValues:
 
 
 OPACITY = MaskValues()
+EMPTY = MaskValues(words="opacity; nothing is marked in those looked at")
 
 
 def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | str | None = None) -> MaskValues:
@@ -133,6 +136,13 @@ def look_at_masks(where: str, media: VideoInfo | NumberedImages, chosen: int | s
 def _of_video(where: str, frames: Sequence[VideoImage], wanted: int | None) -> MaskValues:
     alphas = [frame.alpha() for frame in frames if frame.has_alpha]
     if len(alphas) == len(frames) and any(int(alpha.min()) < 255 for alpha in alphas):
+        pictures = [frame.frame.to_ndarray(format="rgba") for frame in frames]
+        _check_transparent(where, pictures)
+        if _has_flat_colours(pictures):
+            raise MaskError(
+                f"{where}: what is opaque in the video is painted in several colours, as objects are, and its alpha "
+                "does not tell them apart. Export the subject alone, or PNGs (then mask_object chooses)"
+            )
         values = _of_values(where, alphas, wanted)
         return replace(values, alpha=True, words=f"the video's alpha: {values.words}")
     lumas = [frame.luma() for frame in frames]
@@ -211,9 +221,11 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     if len(seen) > _FEW and max(seen) >= _COLOUR and not _one_bright_colour(filling):
         return _of_lossy(where, [as_rgb(eight_bits(_cropped(image))) for image in looked])
     if not filling:
-        return OPACITY
+        _check_transparent(where, looked)
+        return OPACITY if seen else EMPTY
     highest = filling[-1]
-    ripples = len(seen) > _FEW and all(v <= _RIPPLE_LOW or v >= _RIPPLE_HIGH for v in filling) and highest <= 255
+    edges = len(seen) > _FEW or (len(seen) - len(filling) >= _RIPPLES and highest >= _RIPPLE_HIGH)
+    ripples = edges and all(v <= _RIPPLE_LOW or v >= _RIPPLE_HIGH for v in filling) and highest <= 255
     if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS and not _one_plateau(counts, seen):
         raise MaskError(
             f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
@@ -240,6 +252,16 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     return OPACITY
 
 
+def _check_transparent(where: str, looked: Sequence[Array]) -> None:
+    """MaskError where alpha hides all of every mask, and not all colours are the same: they are the mask, perhaps."""
+    hidden = [i[:, :, :3] for i in looked if i.ndim == 3 and i.shape[2] == 4 and not i[:, :, 3].any()]
+    if hidden and len(hidden) == len(looked) and any(int(np.ptp(colours, axis=(0, 1)).max()) for colours in hidden):
+        raise MaskError(
+            f"{where}: everything is transparent (alpha is 0 in each of {len(hidden)} masks looked at), and colours "
+            "differ below it. Export the masks without alpha, or with an alpha that is 255 on the subject"
+        )
+
+
 def _one_plateau(counts: Counter[int], seen: Collection[int]) -> bool:
     """Whether levels rise to about one, which fills nearly all areas: soft masks whose subject is below 255."""
     top, _ = counts.most_common(1)[0]
@@ -257,12 +279,21 @@ def _has_flat_colours(looked: Sequence[Array]) -> bool:
     Cut-outs of photographs have no plain areas: there alpha alone is the mask.
     """
     cut = [i for i in looked if i.ndim == 3 and i.shape[2] == 4 and i[:, :, 3].min() < 255]
-    inside, counts = 0, Counter[int]()
+    inside, counts, together = 0, Counter[int](), False
     for image in cut:
-        opaque = (image[:, :, 3] == 255).view(np.uint8)
-        inside += int(cv2.erode(opaque, _AROUND).sum())
-        counts.update(_filling(_codes(image, flat=True)))
-    return 1 < len(counts) <= _FEW and counts.total() >= _MOSTLY * inside
+        opaque = _opaque(image)
+        inside += int(cv2.erode(opaque.view(np.uint8), _AROUND).sum())
+        found = _filling(_codes(image, flat=True))
+        counts.update(found)
+        # What is half transparent may have another colour in each image: overlays of one object drawn at random.
+        together = together or len(found) > 1 or (bool(found) and bool((image[:, :, 3] == 255).any()))
+    return together and 1 < len(counts) <= _FEW and counts.total() >= _MOSTLY * inside
+
+
+def _opaque(image: Array) -> Mask:
+    """Of an image with alpha: where it has most of it. Overlays that let the image shine through reach no 255."""
+    alpha = image[:, :, 3]
+    return np.asarray((alpha == alpha.max()) & (alpha > 0))
 
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
@@ -272,7 +303,13 @@ def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues
     # Channel by channel: numpy is ten times as slow over an axis of three.
     channels = [np.concatenate(parts).astype(np.int16) for parts in zip(*areas, strict=True)]
     if not channels or len(channels[0]) < _FILLED:
-        return OPACITY
+        dark = max((int(_largest(i)[f].max()) for i, f in zip(looked, flat, strict=True) if f.any()), default=0)
+        if _NOISE < dark <= _RIPPLE_LOW:
+            raise MaskError(
+                f"{where}: the subject is nowhere opaque: what fills areas has levels up to {dark} of 255, which lossy "
+                "codecs leave by themselves. Export masks whose subject is 255"
+            )
+        return EMPTY if dark <= _NOISE else OPACITY
     brightest = reduce(np.maximum, channels)
     top = int(np.bincount(brightest, minlength=256).argmax())
     inside = np.abs(brightest - top) <= _NEAR
@@ -297,7 +334,7 @@ def _codes(image: Array, flat: bool = False) -> Int64[Array, "h w"]:
     """
     if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
         if flat:
-            return np.where(image[:, :, 3] == 255, _codes(image[:, :, :3]), 0)
+            return np.where(_opaque(image), _codes(image[:, :, :3]), 0)
         return image[:, :, 3].astype(np.int64)
     if image.ndim == 3:
         red, green, blue = (image[:, :, k].astype(np.int64) for k in range(3))

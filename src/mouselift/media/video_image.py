@@ -70,7 +70,7 @@ class VideoImage:
         """Brightness levels 0..255 (the Y plane, brought to full range), then through `curve` where given."""
         x0, y0, x1, y1 = self._stored_box(box)
         name = self.frame.format.name
-        if name.startswith("yuv") and "p1" not in name:
+        if name.startswith("yuv") and self.frame.format.components[0].bits == 8:
             levels = full_range_levels(self._full_range)
             part = _looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
         else:
