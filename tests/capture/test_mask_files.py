@@ -135,6 +135,16 @@ def test_a_coco_file_a_camera_some_images_not_annotated(recording: Path, truth) 
     check(found, truth, range(4))
 
 
+@pytest.mark.parametrize("place", ["masks/{}/annotations/instances_default.json", "masks/{}/export/coco.json"])
+def test_an_export_unpacked_for_each_camera(recording: Path, truth, place: str) -> None:
+    """Its file lies in a folder of its own, and the images' names hold the frame alone."""
+    for camera in truth:
+        path = recording / place.format(camera.name)
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(coco(truth, {camera.name: "{:06d}.png"}, range(12))))
+    check(discover(recording), truth)
+
+
 def pngs(recording: Path, truth, pattern: str, offset: int = 0, invert: bool = False) -> None:
     for camera in truth:
         for number in range(12):
@@ -202,7 +212,12 @@ def test_what_cannot_be_read_is_left_with_its_reason(recording: Path, truth) -> 
     np.save(recording / "masks/overview.npy", np.zeros((12, 5, 7), dtype=bool))
     (recording / "masks/Camera2.slp").write_bytes(b"\x89HDF")
     (recording / "masks/Camera3.json").write_text('{"version": "5.0", "shapes": []}')
+    faulty = coco(truth, {c.name: f"{c.name}/{{}}.png" for c in truth}, range(2))
+    for mark in faulty["annotations"]:  # type: ignore[attr-defined]
+        del mark["category_id"]
+    (recording / "masks/all.json").write_text(json.dumps(faulty))
     left = "\n".join(discover(recording).left)
+    assert "masks/all.json: an image or annotation of this COCO file lacks 'category_id'" in left
     assert "masks/Camera1.npy: array masks: expected bool or whole numbers, got float32; save masks > 0" in left
     assert "masks/overview.npy: carries no camera's name" in left
     assert "masks/Camera2.slp: " in left

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -173,7 +173,7 @@ def test_specks_beside_the_subject_cost_nothing(tmp_path: Path) -> None:
         (document(["a/1.png", "b/1.png"], [square(1)]), "both carry frame number 1"),
         (document(["1.png"], [{"image_id": 1, "segmentation": [[1, 2, 3]]}]), "1.png: segm.*three corners"),
         (document(["1.png"], [{**square(1), "image_id": "1"}]), "image_id '1', the first image's id is 1"),
-        (document(["1.png"], [square(1, left=30)]), "1.png: .*x from 30 to 35.* cover no pixel .*30x20"),
+        (document(["1.png"], [square(1, left=30)]), "1.png: .*x from 30 to 35.* show nothing .*30x20"),
         (document(["1.png"], [{"image_id": 1, "segmentation": [[0.1, 0.2, 0.4, 0.2, 0.4, 0.6]]}]), "shares of its si"),
         (document(["1.png"], [{"image_id": 1, "segmentation": {"size": [30, 20], "counts": [600]}}]), "1.png: .*size"),
         (document(["1.png"], [{"image_id": 1, "segmentation": {"size": [20, 30], "counts": [6]}}]), "runs of 600"),
@@ -184,6 +184,48 @@ def test_what_is_refused(tmp_path: Path, content: object, words: str) -> None:
     path = write(tmp_path / "m.json", content)
     with pytest.raises(MaskError, match=words):
         open_coco(path, EVERY).read(1)
+
+
+def test_shares_of_the_sides_that_hold_the_middle_of_a_pixel(tmp_path: Path) -> None:
+    """Of a subject in the middle of its image one pixel would be left."""
+    mark = {"image_id": 1, "segmentation": [[0.3, 0.2, 0.8, 0.2, 0.8, 0.9, 0.3, 0.9]]}
+    stack = open_coco(write(tmp_path / "m.json", document(["1.png"], [mark])), EVERY)
+    with pytest.raises(MaskError, match="shares of its sides"):
+        stack.read(1)
+
+
+def runs(mask: np.ndarray, order: Literal["C", "F"]) -> dict[str, Any]:
+    flat = mask.ravel(order)
+    edges = np.flatnonzero(np.diff(flat)) + 1
+    counts = np.diff([0, *edges.tolist(), flat.size]).tolist()
+    return {"size": list(mask.shape), "counts": counts}
+
+
+BOX = [4, 3, 13, 6]  # of `box`, x y width height
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [
+        runs(box(), "C"),  # along the rows
+        [[3, 4, 9, 4, 9, 17, 3, 17]],  # x and y exchanged
+        [[13.3, 15, 56.7, 15, 56.7, 45, 13.3, 45]],  # per cent
+        [[8, 6, 30, 6, 30, 18, 8, 18]],  # of an image of twice the size
+    ],
+)
+def test_a_segmentation_that_lies_elsewhere_than_its_box(tmp_path: Path, segmentation: object) -> None:
+    marks = [{"image_id": k, "segmentation": segmentation, "bbox": BOX} for k in (1, 2, 3)]
+    with pytest.raises(MaskError, match=r"1\.png: the segmentation covers x .* its bbox says .*3 of 3 looked at"):
+        open_coco(write(tmp_path / "m.json", document(["1.png", "2.png", "3.png"], marks)), EVERY)
+
+
+@pytest.mark.parametrize("bbox", [BOX, [4, 3, 17, 9], [10.5, 6, 13, 6], [0, 0, 0, 0], [0.1, 0.1, 0.4, 0.3], None, "x"])
+def test_boxes_that_tools_write_are_no_contradiction(tmp_path: Path, bbox: object) -> None:
+    marks = [{"image_id": k, "segmentation": runs(box(), "F"), "bbox": bbox} for k in (1, 2, 3)]
+    if bbox == BOX:
+        marks[1]["bbox"] = [20, 12, 5, 5]  # one of three, drawn by hand
+    stack = open_coco(write(tmp_path / "m.json", document(["1.png", "2.png", "3.png"], marks)), EVERY)
+    np.testing.assert_array_equal(stack.read(2), box() * np.uint8(255))
 
 
 def test_cameras_joined_with_their_own_ids_are_refused(tmp_path: Path) -> None:

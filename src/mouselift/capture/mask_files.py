@@ -35,13 +35,18 @@ def open_masks(path: Path, names: tuple[str, ...], chosen: int | str | None = No
         return open_arrays(path, chosen, lambda array: carries(names, array))
     if suffix == ".json":
         carried = any(carries(names, inside) for inside in names_inside(path))
-        whole = not carried and carries(names, f"{path.parent.name}/{path.stem}")
+        whole = not carried and carries(names, _nearest(path))
         return open_coco(path, lambda file_name: whole or carries(names, file_name), chosen)
     if suffix == ".slp":
         videos = names_inside(path)
-        whole = len(videos) == 1 and carries(names, f"{path.parent.name}/{path.stem}")
+        whole = len(videos) == 1 and carries(names, _nearest(path))
         return open_sleap(path, lambda video: whole or carries(names, video), chosen)
     return probe(path, as_stored)
+
+
+def _nearest(path: Path) -> str:
+    """The end of a file's path that may name its camera: exports lie in a folder of their own, cam1/annotations/."""
+    return "/".join((*path.parts[-3:-1], path.stem))
 
 
 def names_inside(path: Path) -> list[str]:

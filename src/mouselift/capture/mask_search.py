@@ -18,7 +18,7 @@ from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, Recording, m
 from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError, MaskError, MissingExtraError, UnreachableError, VideoError
 from mouselift.media.array_masks import ARRAY_SUFFIXES
-from mouselift.media.coco_masks import read_coco
+from mouselift.media.coco_masks import NotCocoError, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES
 
 _ANNOTATIONS = re.compile(r"(^|[_\-. ])(annotations?|instances|coco)([_\-. ]|$)", re.IGNORECASE)
@@ -95,9 +95,11 @@ def _may_hold_masks(path: Path, inside: bool) -> bool:
         return False
     try:
         return bool(read_coco(path))
-    except UnreachableError:
-        return True  # not known: `search_masks` says why
-    except (MaskError, VideoError):
+    except NotCocoError:
+        return False
+    except (UnreachableError, MaskError):
+        return True  # `search_masks` says why
+    except VideoError:
         return False
 
 

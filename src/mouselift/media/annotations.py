@@ -22,6 +22,7 @@ class Shape:
     category: str
     track: str | None
     content: Any  # for `Draw`
+    box: Any = None  # what the file says beside it, x y width height
 
 
 @dataclass(frozen=True)
