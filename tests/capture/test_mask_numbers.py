@@ -31,6 +31,21 @@ def test_masks_by_place_belong_to_images_in_order(start: int, tmp_path: Path) ->
         CaptureSource(capture(tmp_path, [masked, view("B", images=images)], "common"))
 
 
+@pytest.mark.parametrize("start", [0, 1, 17])
+def test_masks_counted_anew_beside_images_with_gaps_are_refused(start: int, tmp_path: Path) -> None:
+    """Tools that take a folder's images in order count them from 0: behind a gap equal numbers are other images."""
+    held = [0, 1, 2, 3, 5, 6, 9, 10, 11]
+    images = folder_of(tmp_path / "p", held, start, lambda i: block(held[i]))
+    masks = folder_of(tmp_path / "m", range(9), 0, block)
+    cameras = [view("A", images=images, mask=masks), view("B", images=images)]
+    with pytest.raises(MaskError, match=rf"9 masks numbered 0 to 8 .* 9 images .* {start} to {start + 11} with gaps"):
+        CaptureSource(capture(tmp_path, cameras, "common"))
+    named = folder_of(tmp_path / "n", held, start, lambda i: block(held[i]))
+    cameras = [view("A", images=images, mask=named), view("B", images=images)]
+    source = CaptureSource(capture(tmp_path, cameras, "common"))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 4, 5, 11])] == [0, None, 5, 11]
+
+
 def test_masks_of_some_frames_only(make_video: MakeVideo, tmp_path: Path) -> None:
     """Their names are source frame numbers; whether from 0 or 1 is said, not guessed."""
     video = make_video("a.mp4", count=40, options=B_FRAMES)

@@ -249,12 +249,42 @@ def test_a_clock_that_jumps_back_elsewhere_is_no_wrap(recording) -> None:
         discover(folder)
 
 
+def test_counts_of_gige_cameras_leave_out_0(recording) -> None:
+    """Their block numbers go from 65535 to 1: taken for an image lost there, they would contradict the times."""
+    folder, places, kept = recording
+    for place, images in zip(places, kept, strict=True):
+        rows = [f"{(n + 65530 - 1) % 65535 + 1},{t:.6f}" for n, t in zip(images, images / RATE, strict=True)]
+        (folder / place / "timestamps.csv").write_text("block_id,time\n" + "\n".join(rows))
+    assert [len(entry.image_runs) for entry in discover(folder).spec.cameras] == [1, 2, 2, 1]
+    lost = [f"{n},{t:.6f}" for n, t in zip((*range(65530, 65536), 1, 2, 4, 5, 6, 7), kept[0] / RATE, strict=True)]
+    (folder / places[0] / "timestamps.csv").write_text("block_id,time\n" + "\n".join(lost))
+    with pytest.raises(CaptureError, match=r"by its count image 8 is number 9 from the first, by its times 8"):
+        discover(folder)
+
+
 def test_counts_that_start_again_agree_with_their_times(recording) -> None:
     folder, places, kept = recording
     for place, images in zip(places, kept, strict=True):
         rows = [f"{(n + 250) % 256},{t:.6f}" for n, t in zip(images, images / RATE, strict=True)]
         (folder / place / "timestamps.csv").write_text("frame,time\n" + "\n".join(rows))
     assert [len(entry.image_runs) for entry in discover(folder).spec.cameras] == [1, 2, 2, 1]
+
+
+def test_two_files_of_times_that_differ_are_named(recording) -> None:
+    """One of them was taken by its suffix, and said nothing of what the other knows."""
+    folder, places, kept = recording
+    for place, images in zip(places, kept, strict=True):
+        campy(folder / place, np.arange(len(images)))
+        milliseconds(folder / place, images)
+    with pytest.raises(CaptureError, match=r"frametimes.npy and .*timestamps.csv tell different times: image 4 is num"):
+        discover(folder)
+    for place, images in zip(places, kept, strict=True):
+        campy(folder / place, images)
+        (folder / place / "times.txt").write_text("\n".join(f"{round(n / RATE, 1)}" for n in images))  # too coarse
+        (folder / place / "image_times.mat").write_bytes(b"not yet")
+    found = discover(folder)
+    assert [len(entry.image_runs) for entry in found.spec.cameras] == [1, 2, 2, 1]
+    assert not found.left
 
 
 def test_no_date_and_no_time_are_named(tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def mask_track(file: Path, camera: CaptureCamera, media: Masks, images: Track, c
         masks = Track(media, images.shift - (images.media.first if isinstance(images.media, ImageFolder) else 0))
     elif isinstance(images.media, ImageFolder) and set(media.numbers) <= images.media.files.keys():
         masks = Track(media, images.shift)  # the same numbers are the same images
+    elif (
+        media.complete and media.frames == count and isinstance(images.media, ImageFolder) and not images.media.complete
+    ):
+        raise MaskError(
+            f"{here}: holds {count} masks numbered {media.first} to {media.last} without a gap; its {count} images "
+            f"({images.path.name}) are numbered {images.media.first} to {images.media.last} with gaps: equal numbers "
+            "are not one image. Name the masks by the numbers of their images"
+        )
     elif media.complete and media.frames == count:
         offset = images.media.first - media.first if isinstance(images.media, ImageFolder) else -media.first
         masks = Track(media, images.shift - offset)

@@ -12,10 +12,20 @@ from mouselift.array_types import Array, Int64
 from mouselift.atomic import visible
 from mouselift.calibration.dannce_files import sync_rows
 from mouselift.capture.camera_names import CameraNames
-from mouselift.capture.clocks import Alignment, align
+from mouselift.capture.clocks import Alignment, align, ticks_of
 from mouselift.capture.recordings import Recording
 from mouselift.capture.timeline import LOST, Runs, runs_of
-from mouselift.capture.timestamps import Times, check_numbers, cut, find_times, read_times, seconds, stamps, unwrapped
+from mouselift.capture.timestamps import (
+    TimeFiles,
+    Times,
+    check_numbers,
+    cut,
+    find_times,
+    read_times,
+    seconds,
+    stamps,
+    unwrapped,
+)
 from mouselift.errors import CaptureError
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo
@@ -95,18 +105,22 @@ def by_times(
     told: "common", "own" (`align`) or "ignore". synced: DANNCE's sync decides already.
     CaptureError with both readings where times leave it open.
     """
-    files = {name: path for name, path in find_times(names, recording.files).items() if name in media}
-    paths = tuple(files.values())
+    files = {name: found for name, found in find_times(names, recording.files).items() if name in media}
+    paths = tuple(found.path for found in files.values())
+    others = tuple(path for found in files.values() for path in found.others)
     numbered = any(isinstance(found, ImageFolder) and not found.complete for found in media.values())
     if told == "ignore" or (files and (synced or numbered)):
         why = "as asked" if told == "ignore" else "sync decides" if synced else "numbers of the images decide"
-        return Synchronised(left=tuple(f"{path.name}: times, {why}" for path in paths), files=paths)
+        return Synchronised(left=tuple(f"{path.name}: times, {why}" for path in paths), files=(*paths, *others))
     if synced:
         return Synchronised()
     try:
         if files:
-            times = {name: read_times(path) for name, path in files.items()}
-            return _by_files(times, recording, media, told, paths)
+            times = {name: read_times(found.path) for name, found in files.items()}
+            aligned = _by_files(times, recording, media, told, (*paths, *others))
+            for name, found in files.items():
+                _check_same(name, times[name], found, recording, media[name])
+            return aligned
         return _by_stamps(media, told)
     except CaptureError as error:
         raise CaptureError(f"{names.folder}: {error}{_TOLD}") from None
@@ -138,6 +152,29 @@ def _by_files(
     where = ", ".join(sorted({path.name for path in paths}))
     started = f"; clocks that start again, here going on: {', '.join(wraps)}" if wraps else ""
     return _aligned(f"Times of images ({where}; unit {units.pop()}{started})", aligned, told, paths)
+
+
+def _check_same(
+    name: str, times: Times, files: TimeFiles, recording: Recording, media: VideoInfo | ImageFolder
+) -> None:
+    """CaptureError where another file with times of the camera lost images at other places: one of the two is wrong.
+
+    What cannot be read, or leaves its images open, decides nothing.
+    """
+    for path in files.others:
+        try:
+            ticks = [
+                ticks_of(name, seconds(name, unwrapped(found)[0], media.rate)[0]).ticks
+                for found in (_of_images(name, each, media, recording.first) for each in (times, read_times(path)))
+            ]
+        except CaptureError:
+            continue
+        if not np.array_equal(*ticks):
+            at = int(np.flatnonzero(ticks[0] != ticks[1])[0])
+            raise CaptureError(
+                f"camera {name}: {files.path} and {path} tell different times: image {at} is number {ticks[0][at]} by "
+                f"the first and {ticks[1][at]} by the other. Move the one away that is wrong"
+            )
 
 
 def _of_images(name: str, times: Times, media: VideoInfo | ImageFolder, first: int | None) -> Times:

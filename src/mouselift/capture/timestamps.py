@@ -37,7 +37,7 @@ _CLOCK = re.compile(r"(?<![\d:.])(\d{1,2}):(\d\d):(\d\d(?:\.\d+)?)(?![\d:])")
 _COMMA = re.compile(r"(?<=\d),(?=\d)")
 # At which clocks start again: 16, 31 and 32 bits; cameras on FireWire's bus at 128 s; the time of day at midnight.
 _WRAPS = (2.0**16, 2.0**31, 2.0**32, *(s * unit for s in (128.0, 86400.0) for unit in (1, 1e3, 1e6, 1e9)))
-_COUNT_WRAPS = (2.0**8, 2.0**16, 2.0**24, 2.0**32)
+_COUNT_WRAPS = (2.0**8, 2.0**16 - 1, 2.0**16, 2.0**24, 2.0**32)  # block numbers of GigE Vision leave out 0
 _LOST_AT_WRAP = 10  # images that may be lost where a clock starts again
 _LARGEST_TIME = 1e19  # nanoseconds since 1970 are 1.8e18
 _FASTEST = 20_000.0  # images a second: no camera of animals, so that the column holds something else
@@ -54,15 +54,23 @@ class Times:
     numbers: Float64[Array, " n"] | None = None  # the camera's own count of each image
 
 
-def find_times(names: CameraNames, recording: Mapping[str, Path]) -> dict[str, Path]:
-    """The file of times of each camera; CaptureError where a camera has several of one kind."""
+@dataclass(frozen=True)
+class TimeFiles:
+    """Of one camera. others: what it has in other kinds of file, which should say the same."""
+
+    path: Path
+    others: tuple[Path, ...]
+
+
+def find_times(names: CameraNames, recording: Mapping[str, Path]) -> dict[str, TimeFiles]:
+    """The files of times of each camera; CaptureError where a camera has several of one kind."""
     found: dict[str, list[Path]] = {}
     for path in sorted(names.folder.rglob("*")):
         if path.suffix.lower() not in SUFFIXES or path.name.startswith(".") or not _NAME.search(path.stem):
             continue
         if path.is_file() and (named := names.find(path)) is not None and named.camera in recording:
             found.setdefault(named.camera, []).append(path)
-    out: dict[str, Path] = {}
+    out: dict[str, TimeFiles] = {}
     for name, paths in found.items():
         beside = [path for path in paths if path.parent == recording[name].parent] or paths
         best = min(SUFFIXES.index(path.suffix.lower()) for path in beside)
@@ -70,7 +78,7 @@ def find_times(names: CameraNames, recording: Mapping[str, Path]) -> dict[str, P
         if len(first) > 1:
             listed = ", ".join(str(path) for path in first)
             raise CaptureError(f"camera {name}: several files of times: {listed}; move those away that are not meant")
-        out[name] = first[0]
+        out[name] = TimeFiles(first[0], tuple(path for path in beside if path != first[0]))
     return out
 
 
@@ -260,7 +268,7 @@ def _unwrapped(values: Float64[Array, " n"], wraps: Sequence[float]) -> tuple[Fl
     longest = _LOST_AT_WRAP * float(np.median(forth))
     for wrap in sorted(wraps):
         made = back + wrap
-        if values.max() < wrap and made.min() > 0 and made.max() < longest:
+        if values.max() <= wrap and made.min() > 0 and made.max() < longest:
             return values + wrap * np.r_[0, np.cumsum(steps < 0)], wrap
     return values, 0.0
 
@@ -270,9 +278,11 @@ def check_numbers(name: str, times: Times, ticks: np.ndarray) -> None:
     recorders count what they write."""
     if times.numbers is None:
         return
-    counted = _unwrapped(times.numbers, _COUNT_WRAPS)[0] - times.numbers[0]
-    if (np.diff(counted) == 1).all():
+    readings = [_unwrapped(times.numbers, [wrap])[0] - times.numbers[0] for wrap in _COUNT_WRAPS]
+    if any((np.diff(counted) == 1).all() or np.array_equal(counted, ticks) for counted in readings):
         return
+    # Where the count never starts again all readings are equal; else the one that follows the times longest is meant.
+    counted = max(readings, key=lambda each: int(np.argmax(each != ticks)))
     other = np.flatnonzero(counted != ticks)
     if other.size:
         at = int(other[0])
