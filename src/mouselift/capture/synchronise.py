@@ -169,7 +169,7 @@ def _check_same(
             ]
         except CaptureError:
             continue
-        if not np.array_equal(*ticks):
+        if not np.array_equal(ticks[0], ticks[1]):
             at = int(np.flatnonzero(ticks[0] != ticks[1])[0])
             raise CaptureError(
                 f"camera {name}: {files.path} and {path} tell different times: image {at} is number {ticks[0][at]} by "
