@@ -78,7 +78,7 @@ def test_runs_are_not_mixed(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="was not written by `mouselift make`"):
         store(tmp_path / "out", way="a").open()
     (tmp_path / "file").touch()
-    with pytest.raises(DatasetError, match="is a file"), store(tmp_path / "file").locked():
+    with pytest.raises(OutputError, match="is a file"), store(tmp_path / "file").locked():
         pass
 
 
@@ -112,7 +112,7 @@ def test_files_of_the_user_are_not_touched(tmp_path: Path) -> None:
         pass
     assert target.read_text() == "PRECIOUS"
     (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
-    with pytest.raises(DatasetError, match="is a file"), store(tmp_path / "nowhere").locked():
+    with pytest.raises(OutputError, match="is a file"), store(tmp_path / "nowhere").locked():
         pass
 
 

@@ -13,11 +13,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from itertools import takewhile
 from pathlib import Path
 
 from mouselift.errors import OutputError, why_not
 
 TEMPORARY = ".mouselift-writing-"  # begins the hidden names that hold what is not finished
+_FILES = (".html", ".json", ".csv", ".ply", ".splat", ".mp4")  # endings that nobody gives a folder
 _LONGEST = 160  # bytes of a name that are kept in a hidden one: 255 are allowed
 _writing: set[str] = set()  # hidden names that this process writes to
 _ABANDONED = 3600.0  # seconds: what another machine began earlier is nobody's; a sample is written in less than one
@@ -132,8 +134,13 @@ def check_output(path: Path, replace: bool, outside: Path | None = None) -> None
 
 
 def check_folder(path: Path) -> None:
-    """Before any work: OutputError where a file, or a link to nowhere, stands in place of `path` or a folder above."""
-    there = next((place for place in (path, *path.parents) if os.path.lexists(place)), path)
+    """Before any work: OutputError where a file, or a link to nowhere, stands in place of `path` or a folder above, or
+    a folder would be made under a name that is a file's."""
+    above = [path, *path.parents]
+    new = list(takewhile(lambda place: not os.path.lexists(place), above))
+    if meant := next((place for place in new if place.suffix.lower() in _FILES), None):
+        raise OutputError(f"{meant}: expected the name of a folder, got that of a {meant.suffix} file")
+    there = above[min(len(new), len(above) - 1)]
     if os.path.lexists(there) and not os.path.isdir(there):
         raise OutputError(f"{there}: is a file; expected a folder: give another name. Nothing was changed")
 

@@ -28,6 +28,7 @@ import msgspec
 
 from mouselift.atomic import (
     TEMPORARY,
+    check_folder,
     everything_below,
     hidden_by_us,
     is_abandoned,
@@ -99,14 +100,14 @@ class RunFolder(Generic[R]):
                 self._check()  # another shard was first
 
     def _check_ours(self) -> None:
-        """DatasetError where the folder is somebody else's, or another run's: before anything is written in it.
+        """DatasetError where the folder is somebody else's, or another run's, OutputError where it can be none: before
+        anything is written in it.
 
         A run that was killed before its first description leaves the lock and unfinished files.
         """
+        check_folder(self.root)
         if not os.path.lexists(self.root):
             return
-        if not os.path.isdir(self.root):
-            raise DatasetError(f"{self.root}: is a file; expected a new folder. Nothing was changed")
         try:
             others = [name for name in os.listdir(self.root) if not name.startswith(OURS)]
         except OSError as error:

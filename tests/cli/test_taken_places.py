@@ -27,7 +27,7 @@ FOLDERS = {
     "export": ["{dataset} {place} --format " + name for name in ("colmap", "nerfstudio", "facelift", "webdataset")],
     "reconstruct": ["{dataset} {place} --method fit --steps 1"],
     "evaluate": ["{dataset} --method fit --steps 1 --out {place}"],
-    "train": ["tiny_cpu {dataset} {place} --unchecked"],
+    "train": ["tiny_cpu {dataset} {place} --unchecked --updates 1"],
 }
 NOTHING_WRITTEN = {"doctor", "disk", "lists", "view"}  # lists: those of the dataset itself
 
@@ -86,6 +86,24 @@ def test_a_file_in_place_of_a_folder(
     assert "folder" in one_line.partition("is a file; expected a")[2]
     assert "took" not in said.err, "it is said before any work"
     assert place.read_text() == "mine"
+
+
+@pytest.mark.parametrize(("verb", "line"), [(verb, line) for verb, lines in FOLDERS.items() for line in lines])
+def test_a_files_name_in_place_of_a_folders(
+    verb: str,
+    line: str,
+    inputs: dict[str, Path],
+    captures: dict[str, Path],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A page that was asked for would lie in a folder `page.html`."""
+    place = tmp_path / "place.html"
+    assert run(words(verb, line, place=place, **inputs, **captures)) == 2
+    said = capsys.readouterr()
+    assert f"{place}: expected the name of a folder, got that of a .html file" in " ".join(said.err.split())
+    assert "took" not in said.err, "it is said before any work"
+    assert not place.exists()
 
 
 @pytest.mark.parametrize("force", [[], ["--force"]])

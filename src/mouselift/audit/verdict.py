@@ -47,18 +47,19 @@ def in_words(
             aside = f" {barely.samples} of {samples} lie barely above the limit (`tangency`): look at them.{aside}"
         rough = counts.get("masks-rough")
         if rough is not None and rough.severity == "warning":
-            aside = f" In {rough.samples} of {samples} masks are too rough to show small faults of cameras.{aside}"
+            where = f"In {rough.samples} of {samples} samples"
+            aside = f" {where} the masks are too rough to show small faults of cameras.{aside}"
         silent = counts.get("view-not-compared")
         if silent is not None:
             aside = (
-                f" In {silent.samples} of {samples} a view was not compared (`view-not-compared`): nothing is known "
-                f"about its camera.{aside}"
+                f" In {silent.samples} of {samples} samples a view was not compared (`view-not-compared`): nothing is "
+                f"known about its camera.{aside}"
             )
         assumed = counts.get("repair-assumed")
         if assumed is not None:
             aside = (
-                f" In {assumed.samples} of {samples} cameras were repaired by an assumption that silhouettes do not "
-                f"test (`repair-assumed`): compare them with the original calibration.{aside}"
+                f" In {assumed.samples} of {samples} samples cameras were repaired by an assumption that silhouettes "
+                f"do not test (`repair-assumed`): compare them with the original calibration.{aside}"
             )
         cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
         return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
