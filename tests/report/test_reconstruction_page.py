@@ -6,6 +6,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import torch
@@ -13,6 +14,7 @@ import torch
 from mouselift.gaussians.files import SH_DC, Splats
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
+from mouselift.reconstruct.options import BOX_WORDS
 from mouselift.reconstruct.record import SCORES, SampleRecord, ViewRecord
 from mouselift.reconstruct.sample import Made, Shot
 from mouselift.render.base import Gaussians, Rendering
@@ -87,6 +89,17 @@ def test_the_page(made: Made, tmp_path: Path) -> None:
     assert "Turntable" not in page, "there is none in the folder"
     assert "64 of 255 levels or more" in page, "a quarter of the range is full red"
     assert "linear-gradient(to right, #fff, rgb(179, 38, 30))" in page
+
+
+def test_scores_are_compared_with_those_of_the_same_method(made: Made, tmp_path: Path) -> None:
+    for folder, words, typical in (
+        ("box", f"{BOX_WORDS}, float32", "of this network alone"),
+        ("fit", "fitted to the input views in 200 steps, no network", "of fits without a network"),
+    ):
+        record = msgspec.structs.replace(made.record, network=words)
+        (tmp_path / folder).mkdir()
+        write_reconstruction_page(replace(made, record=record), tmp_path / folder)
+        assert typical in (tmp_path / folder / "index.html").read_text()
 
 
 def test_a_turn_is_in_the_page_unless_it_is_large(made: Made, tmp_path: Path) -> None:

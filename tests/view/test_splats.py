@@ -17,7 +17,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.similarity import looking_at
 from mouselift.media.png import encode_png
 from mouselift.view.live import SplatView, cameras_of, is_splats, sources_of
-from mouselift.view.splats import cloud_of, opacities_of, shown_most, splat_scene
+from mouselift.view.splats import blended, cloud_of, colours_of, opacities_of, shown_most, splat_scene
 from splat_file import write_splat
 
 COUNT = 40
@@ -122,6 +122,20 @@ def test_a_scene_of_centres() -> None:
         wanted = np.array([[0, 0], [32, 0], [32, 32], [0, 32]], dtype=np.float64)
         np.testing.assert_allclose(drawn.camera.project(drawn.corners), wanted, atol=1e-9)
     assert scene.radius == pytest.approx(np.linalg.norm(scene.cameras[1].camera.centre - scene.centre))
+
+
+def test_a_faint_one_has_the_colour_of_those_about_it() -> None:
+    """Drawn alone and whole, pale haze would hide a dark animal."""
+    splats = some(40)
+    splats.harmonics[:], splats.opacities[:], splats.scales[:] = -1.0, 4.0, -4.0
+    splats.harmonics[0], splats.opacities[0] = 1.0, -2.5
+    splats.harmonics[1], splats.positions[1] = 1.0, 100.0  # far from all others, and opaque
+    pale, dark = colours_of(splats)[0], colours_of(splats)[2]
+    faint, far, opaque = blended(splats, np.array([0, 1, 2]))
+    np.testing.assert_allclose(faint, dark, atol=0.02)
+    assert (pale - far < 0.9 * (pale - dark)).all(), "its own counts among the eight"
+    np.testing.assert_allclose(opaque, dark, atol=0.02)
+    np.testing.assert_array_equal(blended(some(1), np.array([0])), colours_of(some(1)))
 
 
 def test_a_scene_of_nothing() -> None:

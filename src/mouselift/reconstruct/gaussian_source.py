@@ -22,7 +22,7 @@ from mouselift.models.gslrm.facelift import load_gslrm
 from mouselift.models.gslrm.model import GSLRM
 from mouselift.models.gslrm.packing import patches_near
 from mouselift.progress import Progress, silent
-from mouselift.reconstruct.options import Precision
+from mouselift.reconstruct.options import BOX_WORDS, Precision
 from mouselift.reconstruct.specks import without_specks
 from mouselift.render.base import Gaussians
 
@@ -187,7 +187,7 @@ class NetworkSource:
     @property
     def words(self) -> str:
         near = "" if self.mask_margin is None else f", patches within {self.mask_margin} px of the masks"
-        name = "the network that comes with mouselift" if self.checkpoint == BOX else self.checkpoint.name
+        name = BOX_WORDS if self.checkpoint == BOX else self.checkpoint.name
         return f"{name}, {self.precision}{near}"
 
     @property

@@ -19,6 +19,7 @@ Levels3 = Annotated[tuple[int, int, int], Range(0, 255)]  # red, green, blue, 0.
 
 STEPS = 200  # of a fit: `benchmarks/fit.py` prints what fewer and more reach
 MIN_VIEWS = 4  # of a sample, for a view to be held out unasked: three are the fewest worth reconstructing from
+BOX_WORDS = "the network that comes with mouselift"  # in records and on pages
 BOX_SIZE = 128  # pixels a side: what the network that comes with mouselift was trained on
 NONE = "none"  # in place of a view's name: hold none out
 

@@ -71,7 +71,7 @@ def write_evaluation_page(result: Evaluation, folder: Path, page: Path) -> None:
         table_words=_table_words(len(ordered)),
         made=_made(result),
         version=__version__,
-        scale=difference_scale(FULL_DIFFERENCE, RED),
+        scale=difference_scale(FULL_DIFFERENCE, RED, next((record.network for record in result.records), "")),
     )
 
 

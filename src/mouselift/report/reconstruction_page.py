@@ -47,7 +47,7 @@ def write_reconstruction_page(made: Made, folder: Path) -> None:
         "reconstruction.html.j2",
         folder / PAGE,
         version=__version__,
-        scale=difference_scale(FULL_DIFFERENCE, RED),
+        scale=difference_scale(FULL_DIFFERENCE, RED, record.network),
         record=record,
         inputs=[view for view in record.views if view.role == "input"],
         facts=facts_of(record),
