@@ -13,6 +13,7 @@ import numpy as np
 
 from mouselift.calibration.anipose_project import AniposeProject, project_of
 from mouselift.calibration.registry import load_rig
+from mouselift.calibration.rig import Rig
 from mouselift.capture.camera_names import CameraNames, counted_elsewhere
 from mouselift.capture.capture import first_numbers, masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec
@@ -21,8 +22,8 @@ from mouselift.capture.mask_search import search_masks
 from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recording_choice import Choice, choose_masks, choose_recording
 from mouselift.capture.recordings import listed, masks_beside, media_below
-from mouselift.capture.rig_search import find_rig, relative
-from mouselift.capture.synchronise import by_sync, by_times
+from mouselift.capture.rig_search import FoundRig, find_rig, relative
+from mouselift.capture.synchronise import Synchronised, by_sync, by_times
 from mouselift.capture.turned_images import oriented
 from mouselift.capture.unit_and_up import unit_and_up
 from mouselift.dataset.layout import CAMERAS_FILE, find_samples
@@ -110,30 +111,9 @@ def discover(
     missing = [name for name in calibration.names if name not in chosen.files]
     assumed += _without_media(names, choice, place, missing, paths)
     synced = by_sync(folder, rig_format, rig_file, chosen.first)
-    assumed += synced.assumed
-    entries: list[CameraEntry] = []
-    for name in calibration.names:
-        if name in chosen.files:
-            entry, known, guessed = oriented(_entry(name, chosen.files[name], masks), calibration[name])
-            runs = synced.runs.get(name, ())
-            entries.append(replace(entry, frame_offset=synced.offsets.get(name, 0), image_runs=runs))
-            found += known
-            assumed += guessed
-    media = {entry.name: media_of(entry) for entry in entries}
-    timed = by_times(names, choice.recording, media, times, bool(synced.offsets or synced.runs))
-    entries = [replace(each, image_runs=timed.runs.get(each.name, each.image_runs)) for each in entries]
-    assumed += timed.assumed
-    found += [
-        *synced.found,
-        *timed.found,
-        *(_described(name, each, folder) for name, each in media.items()),
-        *mask_words,
-    ]
-    found += _mask_values(entries)
-    numbering, number_words = _numbering(folder, media, numbering)
-    found += number_words
-    if not (synced.found or timed.found or numbering == "common"):
-        assumed += _counts_differ(media)
+    bound = _bound(names, calibration, choice, masks, mask_words, synced, times, numbering)
+    found += bound.found
+    assumed += bound.assumed
     keypoints = find_keypoints(folder)
     if len(keypoints) == 1:
         found.append(f"Keypoints in 3D: {relative(keypoints[0], folder)}; `mouselift inspect` lays them on the masks")
@@ -144,32 +124,93 @@ def discover(
         rig_format=rig_format,
         rig_variant=variant,
         unused=(*unused, *missing),
-        cameras=tuple(entries),
-        numbering=numbering,
+        cameras=bound.cameras,
+        numbering=bound.numbering,
         keypoints=keypoints[0] if len(keypoints) == 1 else None,
     )
     left = [
-        *(
-            f"{relative(path, folder)}: one of several files of keypoints, none taken; name one by keypoints = ..."
-            for path in (keypoints if len(keypoints) > 1 else ())
-        ),
+        *_not_taken(keypoints if len(keypoints) > 1 else (), folder),
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
         *choice.left,
         *mask_left,
-        *timed.left,
+        *bound.left,
     ]
     used = [
-        *([rig_file] if rig_file.is_file() else []),
-        *(camera.source for camera in calibration.cameras),
-        *(path for _, path in found_rig.others if path.is_file()),
+        *_files_of(found_rig, calibration, project),
         *paths,
-        *timed.files,
+        *bound.files,
         *found_masks.looked_at,
-        *([project.file] if project is not None else []),
         *keypoints,
     ]
     left += unknown_files(names, used, [*found, *assumed, *left])
     return Discovery(folder, spec, tuple(found), tuple(assumed), tuple(left))
+
+
+@dataclass(frozen=True)
+class _Bound:
+    """Cameras with their files, and which image shows which instant; what is said of that."""
+
+    cameras: tuple[CameraEntry, ...]
+    numbering: str | None
+    found: list[str]
+    assumed: list[str]
+    left: tuple[str, ...]
+    files: tuple[Path, ...]  # of times, used or not
+
+
+def _bound(
+    names: CameraNames,
+    calibration: Rig,
+    choice: Choice,
+    masks: dict[str, Path],
+    mask_words: Sequence[str],
+    synced: Synchronised,
+    times: str | None,
+    numbering: str | None,
+) -> _Bound:
+    """The cameras that the chosen recording has files of, in the rig's order."""
+    found: list[str] = []
+    assumed = [*synced.assumed]
+    entries: list[CameraEntry] = []
+    for name in calibration.names:
+        if name in choice.recording.files:
+            entry, known, guessed = oriented(_entry(name, choice.recording.files[name], masks), calibration[name])
+            entries.append(entry)
+            found += known
+            assumed += guessed
+    media = {entry.name: media_of(entry) for entry in entries}
+    timed = by_times(names, choice.recording, media, times, bool(synced.offsets or synced.runs))
+    entries = [_in_step(entry, synced, timed) for entry in entries]
+    assumed += timed.assumed
+    found += [*synced.found, *timed.found]
+    found += [*(_described(name, each, names.folder) for name, each in media.items()), *mask_words]
+    found += _mask_values(entries)
+    numbering, words = _numbering(names.folder, media, numbering)
+    found += words
+    if not (synced.found or timed.found or numbering == "common"):
+        assumed += _counts_differ(media)
+    return _Bound(tuple(entries), numbering, found, assumed, timed.left, timed.files)
+
+
+def _in_step(entry: CameraEntry, synced: Synchronised, timed: Synchronised) -> CameraEntry:
+    """With the offset and the lost images that DANNCE's sync tells, and those that times do, which come before."""
+    runs = timed.runs.get(entry.name, synced.runs.get(entry.name, ()))
+    return replace(entry, frame_offset=synced.offsets.get(entry.name, 0), image_runs=runs)
+
+
+def _not_taken(keypoints: Sequence[Path], folder: Path) -> Iterator[str]:
+    for path in keypoints:
+        yield f"{relative(path, folder)}: one of several files of keypoints, none taken; name one by keypoints = ..."
+
+
+def _files_of(found: FoundRig, calibration: Rig, project: AniposeProject | None) -> Iterator[Path]:
+    """What was read for the rig, or is told as another one."""
+    if found.path.is_file():
+        yield found.path
+    yield from (camera.source for camera in calibration.cameras)
+    yield from (path for _, path in found.others if path.is_file())
+    if project is not None:
+        yield project.file
 
 
 def _without_media(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -15,6 +17,7 @@ from mouselift.ranges import OptionalFrame
 
 if TYPE_CHECKING:
     from mouselift.capture.capture import Capture
+    from mouselift.capture.discovery import Discovery
 
 _TOLD = 8  # keys of a former capture.toml that are named
 
@@ -55,10 +58,9 @@ class Init:
         from mouselift.atomic import check_folder, check_output
         from mouselift.capture.capture import load_capture
         from mouselift.capture.capture_toml import changed_keys, write_capture_toml
-        from mouselift.capture.discovery import TO_DECIDE, discover
+        from mouselift.capture.discovery import discover
         from mouselift.dataset.collection import CAPTURE_FILE
         from mouselift.errors import OutputError
-        from mouselift.foreign import first_few
 
         target = (self.out or self.folder) / CAPTURE_FILE
         if self.out is not None:
@@ -81,59 +83,96 @@ class Init:
         target.parent.mkdir(parents=True, exist_ok=True)
         kept = write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
         changed = [] if kept is None else changed_keys(kept, target)
-        capture = load_capture(target)
-        missing = [camera.name for camera in capture.cameras if camera.mask is None]
-        asked = [line for line in found.found if TO_DECIDE in line]
-        open_ = "\n".join(asked) if asked else _what_is_open(capture)
+        written = _Written(target, found, load_capture(target), kept, changed)
         if self.json:
-            emit_json(
-                {
-                    "capture": str(target),
-                    "format": capture.rig_format,
-                    "cameras": [camera.name for camera in capture.cameras],
-                    "found": found.found,
-                    "assumed": found.assumed,
-                    "not_used": found.left,
-                    "evidence": capture.evidence,
-                    "without_masks": missing,
-                    "to_decide": open_,
-                    "kept": None if kept is None else str(kept),
-                    "changed": changed,
-                }
-            )
-            return EXIT_OK
-        for title, lines in (("Found", found.found), ("Assumed", found.assumed), ("Not used", found.left)):
+            emit_json(written.plain())
+        else:
+            written.show()
+            for line in written.next_steps(self.folder):
+                say(line)
+        return EXIT_OK
+
+
+@dataclass(frozen=True, eq=False)
+class _Written:
+    """A capture.toml that was just written, as read back from it."""
+
+    file: Path
+    found: Discovery
+    capture: Capture
+    kept: Path | None  # where the former file is
+    changed: list[str]  # its keys that are gone, or have another value now
+
+    @property
+    def missing(self) -> list[str]:
+        return [camera.name for camera in self.capture.cameras if camera.mask is None]
+
+    @cached_property
+    def to_decide(self) -> str | None:
+        """What only the user can say."""
+        return "\n".join(self._asked()) or _what_is_open(self.capture)
+
+    def _asked(self) -> list[str]:
+        from mouselift.capture.discovery import TO_DECIDE
+
+        return [line for line in self.found.found if TO_DECIDE in line]
+
+    def plain(self) -> dict[str, object]:
+        return {
+            "capture": str(self.file),
+            "format": self.capture.rig_format,
+            "cameras": [camera.name for camera in self.capture.cameras],
+            "found": self.found.found,
+            "assumed": self.found.assumed,
+            "not_used": self.found.left,
+            "evidence": self.capture.evidence,
+            "without_masks": self.missing,
+            "to_decide": self.to_decide,
+            "kept": None if self.kept is None else str(self.kept),
+            "changed": self.changed,
+        }
+
+    def show(self) -> None:
+        """For a person: what was found, apart from what was assumed."""
+        from mouselift.capture.discovery import TO_DECIDE
+        from mouselift.foreign import first_few
+
+        sections = ("Found", self.found.found), ("Assumed", self.found.assumed), ("Not used", self.found.left)
+        for title, lines in sections:
             if lines:
                 say(bold(title))
                 for line in lines:
                     say(f"  {line}")
-        for line in capture.evidence:
+        for line in self.capture.evidence:
             if line.startswith("WARNING"):
                 say(line)
-        say(bold("Wrote"), f" {target}")
-        if kept is not None:
-            had = f"; it had, or had otherwise: {first_few(changed, _TOLD)}" if changed else ""
-            say(f"The former file is kept as {kept.name}{had}")
-        if open_ is not None and not asked:
-            say(bold(TO_DECIDE), f": {open_}")
-        place = target.parent
-        if capture.dataset is not None:
-            given = shlex.quote(str(self.folder))
-            say(f"Next: mouselift audit {given}    (it is a dataset already: do its cameras match its pixels?)")
-            say(f"Or: mouselift prepare {shlex.quote(str(place))} OUT    (to frame its samples anew)")
-            return EXIT_OK
-        word = "Next"
-        if open_ is not None:
-            say(f"Next: settle what is {TO_DECIDE} above")
-            word = "Then"
-        if capture.up is None:
-            say(f"{word}: {capture.how_to_set_up()}")
-            word = "Then"
-        if missing:
-            say(f"{word}: mouselift mask {shlex.quote(str(place))}    (no masks for {', '.join(missing)})")
+        say(bold("Wrote"), f" {self.file}")
+        if self.kept is not None:
+            had = f"; it had, or had otherwise: {first_few(self.changed, _TOLD)}" if self.changed else ""
+            say(f"The former file is kept as {self.kept.name}{had}")
+        if self.to_decide is not None and not self._asked():
+            say(bold(TO_DECIDE), f": {self.to_decide}")
+
+    def next_steps(self, folder: Path) -> Iterator[str]:
+        """Commands, in their order; `folder`: as the user gave it."""
+        from mouselift.capture.discovery import TO_DECIDE
+
+        place = shlex.quote(str(self.file.parent))
+        if self.capture.dataset is not None:
+            given = shlex.quote(str(folder))
+            yield f"Next: mouselift audit {given}    (it is a dataset already: do its cameras match its pixels?)"
+            yield f"Or: mouselift prepare {place} OUT    (to frame its samples anew)"
+            return
+        steps: list[str] = []
+        if self.to_decide is not None:
+            steps.append(f"settle what is {TO_DECIDE} above")
+        if self.capture.up is None:
+            steps.append(self.capture.how_to_set_up())
+        if self.missing:
+            steps.append(f"mouselift mask {place}    (no masks for {', '.join(self.missing)})")
         else:
-            say(f"{word}: mouselift prepare {shlex.quote(str(place))} OUT")
-        return EXIT_OK
+            steps.append(f"mouselift prepare {place} OUT")
+        yield from (f"{word}: {step}" for word, step in zip(("Next", "Then", "Then"), steps, strict=False))
 
 
 def _what_is_open(capture: Capture) -> str | None:
