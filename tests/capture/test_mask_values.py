@@ -35,6 +35,10 @@ def other(number: int) -> np.ndarray:
     return disc(number, x=75, radius=9)
 
 
+def soft_other(number: int) -> np.ndarray:
+    return disc(number, x=75, radius=9, soft=True)
+
+
 def files(folder: Path, paint: Paint, suffix: str = "png", count: int = 4) -> ImageFolder:
     folder.mkdir(exist_ok=True)
     for number in range(count):
@@ -134,6 +138,15 @@ def test_masks_that_are_nowhere_opaque_are_refused_with_their_levels(tmp_path: P
     folder = files(tmp_path / "m", lambda n: np.round(disc(n, soft=True) * 158).astype(np.uint8))
     with pytest.raises(MaskError, match=r"here: the subject is nowhere opaque: levels found are 0 to 158 of 255"):
         look_at_masks("here", folder)
+
+
+def test_two_soft_objects_are_no_opacity_with_one_plateau(tmp_path: Path) -> None:
+    """Levels of a soft mask whose subject is 210 look alike, but fill nearly nothing below it."""
+    one = files(tmp_path / "one", lambda n: np.rint(210 * disc(n, soft=True)))
+    assert look_at_masks("masks", one).top == 210
+    second = files(tmp_path / "two", lambda n: np.rint(np.maximum(210 * disc(n, soft=True), 100 * soft_other(n))))
+    with pytest.raises(MaskError, match="several values fill areas: 100, 210"):
+        look_at_masks("masks", second)
 
 
 @pytest.mark.parametrize("object_", [1, 2])
