@@ -76,6 +76,10 @@ def test_anipose_is_turned_back_into_the_rigs_world(tmp_path: Path) -> None:
     assert np.nanmax(np.abs(found.points - POINTS)) < 1e-9
     assert np.isnan(found.points[1, 2]).all()
     assert "turned back" in found.notes[0]
+    assert found.confidence is not None
+    assert (found.confidence == 0.9).all()
+    file.write_text(anipose_csv(POINTS, M, np.zeros(3)).replace("ear_score", "ear_other"))
+    assert load_keypoints(file, 0.0).confidence is None, "not of all"
     file.write_text(anipose_csv(POINTS, np.eye(3), np.zeros(3)).replace("nose_x", "nose_q"))
     assert "nose" not in load_keypoints(file, 0.0).names
     file.write_text("fnum,a\n1,2\n")
