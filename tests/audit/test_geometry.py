@@ -94,3 +94,7 @@ def test_silence_is_not_agreement(exact: Sample) -> None:
     assert said.startswith("The cameras that were compared match the pixels in all 3 samples. In 3 of 3 a view was not")
     assert in_words("pass", 3, 0, 0, {}, (), ()) == "The cameras match the pixels in all 3 samples."
     assert not any(finding.code == "view-not-compared" for finding in audit_sample(exact).findings)
+    others = (*exact.views[:k], *exact.views[k + 1 :])
+    without = audit_sample(replace(exact, views=others, unseen=(turned,)))  # its image shows no subject at all
+    assert [f.camera for f in without.findings if f.code == "view-not-compared"] == [view.name]
+    assert without.verdict == "pass"

@@ -140,7 +140,7 @@ def _unknown(sample: Sample, hypothesis: FaultHypothesis) -> Finding:
 
 
 def _not_compared(sample: Sample, found: Tangency) -> Iterator[Finding]:
-    """Views without a tangent plane of their own: the others agree, and say nothing about them."""
+    """Views without a tangent plane of their own, or a silhouette: the others agree, and say nothing about them."""
     for view, rms_px in zip(sample.views, found.view_rms_px, strict=True):
         if np.isnan(rms_px):
             text = (
@@ -148,6 +148,12 @@ def _not_compared(sample: Sample, found: Tangency) -> Iterator[Finding]:
                 "that the others agree says nothing about it"
             )
             yield sample.finding("view-not-compared", text, camera=view.name)
+    for camera in sample.unseen:
+        text = (
+            f"view {camera.name} has no silhouette, so its camera was not compared: that the others agree says nothing "
+            "about it"
+        )
+        yield sample.finding("view-not-compared", text, camera=camera.name)
 
 
 def _tiny(sample: Sample, smallest: float) -> Finding:
