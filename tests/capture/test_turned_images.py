@@ -75,6 +75,41 @@ def test_outlines_tell_which_images_masks_were_made_on(
         assert [line for line in found.assumed if "left aside (as_stored = true); the masks' outlines" in line]
 
 
+@pytest.mark.parametrize("turned_twice", [True, False])
+@pytest.mark.parametrize("code", [3, 4, 6])
+def test_a_tag_that_masks_alone_have(tmp_path: Path, truth, write, code: int, turned_twice: bool) -> None:
+    """Tools that turn images hand the tag on: their masks were turned a second time, and nothing said it."""
+    write.anipose(tmp_path / "calibration.toml", truth)
+    rng = np.random.default_rng(0)
+    floor = np.kron(rng.integers(120, 150, (48, 64)), np.ones((10, 10))).astype(np.uint8)
+    turn = {3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 6: Image.Transpose.ROTATE_90}[code]
+    for index, camera in enumerate(truth):
+        for frame in range(5):
+            mask = mask_of(frame)
+            for kind in ("images", "masks"):
+                (tmp_path / kind / camera.name).mkdir(parents=True, exist_ok=True)
+            image = np.where(mask > 0, np.uint8(60), floor)
+            Image.fromarray(image).save(tmp_path / f"images/{camera.name}/{frame:04d}.png")
+            stored = Image.fromarray(mask)
+            stored = stored if turned_twice or index != 2 else stored.transpose(turn)
+            exif = stored.getexif()
+            exif[0x0112] = code if index == 2 else 1
+            stored.save(tmp_path / f"masks/{camera.name}/{frame:04d}.png", exif=exif)
+    found = discover(tmp_path)
+    assert [entry.as_stored for entry in found.spec.cameras] == [False, False, turned_twice, False]
+    assert said(found, "masks are turned so; the") != turned_twice
+    lines = [line for line in found.assumed if f"{truth[2].name}: a tag of its masks says" in line]
+    assert len(lines) == turned_twice
+    with closing(CaptureSource(loaded(found, tmp_path))) as source:
+        (views,) = source.read([3])
+        np.testing.assert_array_equal(views.views[2].mask, mask_of(3))
+
+
+def mask_of(frame: int) -> np.ndarray:
+    mask = np.zeros((480, 640), np.uint8)
+    return cv2.ellipse(mask, (150 + 20 * frame, 120), (60, 30), 30.0, 0, 360, 255, -1)
+
+
 def test_masks_on_plain_images_do_not_tell_and_that_is_said(tmp_path: Path, truth, write) -> None:
     write.anipose(tmp_path / "calibration.toml", truth)
     for index, camera in enumerate(truth):

@@ -7,7 +7,7 @@ outline in another place of the image it changes as images do anywhere. Both rea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
@@ -23,7 +23,6 @@ from mouselift.capture.mask_values import look_at_masks
 from mouselift.errors import CaptureError, MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import ImageFolder, as_levels
-from mouselift.media.orientation import Orientation
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo
@@ -44,7 +43,7 @@ def oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, li
     """
     media = media_of(entry)
     if media.orientation.as_stored:
-        return entry, [], []
+        return _turned_masks(entry, media)
     shown = media.width, media.height
     stored = media.orientation.size(shown)
     tag = f"{entry.name}: its tag says {media.orientation.words}"
@@ -78,10 +77,45 @@ def oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, li
     return replace(entry, as_stored=True), [left], []
 
 
-def _made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None:
+def _turned_masks(entry: CameraEntry, media: VideoInfo | ImageFolder) -> tuple[CameraEntry, list[str], list[str]]:
+    """`oriented` of images without a tag: are their masks turned as a tag of their own says?
+
+    Tools that turn images hand the tag on all the same, and are then turned twice.
+    """
+    mask = masks_of(entry)
+    if mask is None or mask.orientation.as_stored:
+        return entry, [], []
+    shown = mask.width, mask.height
+    stored = mask.orientation.size(shown)
+    tag = f"{entry.name}: a tag of its masks says {mask.orientation.words}, its images have none"
+    if shown != stored and (media.width, media.height) in (shown, stored):
+        fits: bool | None = (media.width, media.height) == shown
+        evidence = f"the images' size ({media.width}x{media.height}) fits"
+    else:
+        fits = None if shown != stored else _made_on_turned(media, mask, mask.orientation.stored)
+        evidence = "the masks' outlines fit"
+    if fits is None:
+        return (
+            entry,
+            [],
+            [f"{tag}: masks are turned so; their outlines do not tell whether that is right: look at them"],
+        )
+    if fits:
+        return entry, [f"{tag}: masks are turned so; {evidence} only that"], []
+    return (
+        replace(entry, as_stored=True),
+        [],
+        [f"{tag}: left aside (as_stored = true); {evidence} only masks as stored"],
+    )
+
+
+def _made_on_turned(
+    media: VideoInfo | ImageFolder, masks: Masks, other: Callable[[Mask], Mask] | None = None
+) -> bool | None:
     """Whether the masks belong to the images as shown (True) or as stored (False); None: outlines do not tell.
 
-    media: with an orientation; masks: of the size of its images, as shown and as stored.
+    media: with an orientation; masks: of the size of its images, as shown and as stored. other: what the second reading
+    makes of a mask, where it is not the images that are turned.
     """
     numbers = evenly_spaced(sorted(_numbers(media) & _numbers(masks)), _LOOKED_AT)
     try:
@@ -91,7 +125,8 @@ def _made_on_turned(media: VideoInfo | ImageFolder, masks: Masks) -> bool | None
             for image, mask in zip(_images(media, numbers), _images(masks, numbers), strict=True)
             if image is not None
             and mask is not None
-            and (ratio := _ratio(_luma(image), values.levels(mask) >= HALF_LEVEL, media.orientation)) is not None
+            and (ratio := _ratio(_luma(image), values.levels(mask) >= HALF_LEVEL, other or media.orientation.shown))
+            is not None
         ]
     except MaskError:  # said where the values of all masks are looked at
         return None
@@ -121,13 +156,13 @@ def _luma(image: VideoImage | Array) -> Levels:
     return image.luma() if isinstance(image, VideoImage) else as_levels(image)
 
 
-def _ratio(image: Levels, mask: Mask, orientation: Orientation) -> float | None:
+def _ratio(image: Levels, mask: Mask, other: Callable[[Mask], Mask]) -> float | None:
     """How much steeper the image is along the mask's outline than along that of the mask turned as the image was."""
     if image.shape != mask.shape or not mask.any() or mask.all():
         return None
     smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
     steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    shown, stored = (_steepness(steep, part) for part in (mask, orientation.shown(mask)))
+    shown, stored = (_steepness(steep, part) for part in (mask, other(mask)))
     return shown / stored if stored else None
 
 
