@@ -123,6 +123,22 @@ def test_frame_numbers_that_do_not_fit_are_refused(tmp_path: Path, numbers: np.n
         open_arrays(save(tmp_path / "m.npz", {"masks": masks(), "frame_ids": numbers}))
 
 
+def test_what_scripts_save_beside_masks_is_not_read(tmp_path: Path) -> None:
+    """SAM's boxes and scores, the images themselves, logits of a lower resolution, points."""
+    beside = {
+        "boxes": np.zeros((T, 4), dtype=np.int64),
+        "scores": np.zeros((T, 1)),
+        "images": np.zeros((T, H, W, 3), dtype=np.uint8),
+        "low_res_logits": np.zeros((T, 8, 8), dtype=np.float32),
+        "points": np.zeros((T, 17), dtype=np.int64),
+    }
+    stack = open_arrays(save(tmp_path / "m.npz", {"masks": masks(), **beside}))
+    check(stack, masks())
+    assert all(name in stack.words.split("; not used: ")[1] for name in beside)
+    with pytest.raises(MaskError, match="masks: expected bool or whole numbers, got float32"):
+        open_arrays(save(tmp_path / "f.npz", {"masks": masks().astype(np.float32), "scores": beside["scores"]}))
+
+
 def test_labels_stay(tmp_path: Path) -> None:
     np.save(tmp_path / "m.npy", masks().astype(np.int32) * 2)
     frame = open_arrays(tmp_path / "m.npy").read(2)

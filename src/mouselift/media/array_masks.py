@@ -36,6 +36,7 @@ ARRAY_SUFFIXES = (".npy", ".npz")
 _SKIPPED_AT_ONCE = 1 << 20  # bytes
 _FRAME_VALUES = 4 * IMAGE_PIXELS  # objects and pixels
 _FRAME_NUMBERS = re.compile(r"frames?_?(i|idxs?|index|indexes|indices|ids?|nums?|numbers?|nos?)?", re.IGNORECASE)
+_NAMED_MASKS = re.compile(r"(^|[_\-. ])(masks?|seg(mentation)?s?)([_\-. ]|$)", re.IGNORECASE)
 _CHANNELS = 4  # a last axis no longer than this is colour, no width
 _SAVE = "np.savez_compressed(FILE, masks=masks) with masks [T, h, w] of bool or uint8"
 
@@ -148,7 +149,7 @@ def open_arrays(
         headers = _headers(path)
     large = [h for h in headers if len(h.shape) >= 2]
     shared = [h for h in large if belongs(_key(h))]
-    large = shared or large
+    large = _masks_among(shared or large)
     if not large:
         there = ", ".join(f"{_key(h)} {list(h.shape)}" for h in headers[:8]) or "nothing"
         raise MaskError(f"{path}: expected masks, [T, h, w]; holds {there}")
@@ -168,6 +169,16 @@ def open_arrays(
     unused = [_key(h) for h in headers if h.name not in used and not (shared and len(h.shape) >= 2)]
     words = stack.words + (f", numbered by {_key(places[0])}" if places is not None else "")
     return replace(stack, words=words + (f"; not used: {', '.join(unused)}" if unused else ""))
+
+
+def _masks_among(arrays: list[_Header]) -> list[_Header]:
+    """Without what lies beside masks and is none: boxes, points, colours, logits, and what a name tells from masks.
+
+    All of them where none can be masks, so that it is said why.
+    """
+    possible = [h for h in arrays if h.shape[-1] > _CHANNELS and h.dtype.kind in "biu"] or arrays
+    named = [h for h in possible if _NAMED_MASKS.search(_key(h))]
+    return named if len({h.shape for h in possible}) > 1 and len({h.shape for h in named}) == 1 else possible
 
 
 def _one_a_frame(path: Path, arrays: Sequence[_Header]) -> list[int] | None:
