@@ -11,7 +11,7 @@ import pytest
 from mouselift.capture.capture import load_capture
 from mouselift.capture.capture_toml import write_capture_toml
 from mouselift.capture.discovery import discover
-from mouselift.errors import CalibrationError
+from mouselift.errors import CalibrationError, CaptureError
 from rig_standins import STANDINS
 
 POINTS = np.random.default_rng(3).uniform(-25, 25, (20, 3))
@@ -42,7 +42,22 @@ def test_init_recognises(kind: str, tmp_path: Path, video: Path) -> None:
     assert found.spec.rig_format == kind
     assert found.spec.unit == UNITS.get(kind, "mm")
     assert any(f"the unit is {found.spec.unit}" in line for line in found.assumed)
+    assert not any(name in line for line in found.left for name in ("intri.yml", "extri.yml", "cameras.", "images."))
     write_capture_toml(tmp_path / "capture.toml", found.spec, comments=found.comments)
     cameras = {camera.name: camera.camera for camera in load_capture(tmp_path).cameras}
     for view in views:
         np.testing.assert_allclose(cameras[view.name].project(POINTS), view.project(POINTS), atol=1e-9)
+
+
+def test_a_file_of_opencv_that_cannot_be_read_is_named(tmp_path: Path, video: Path) -> None:
+    """No format takes it for its own: before, no calibration was found, and nothing said why."""
+    standin = STANDINS["OpenCV yaml"]
+    views = standin.rig()
+    (tmp_path / "calibration").mkdir()
+    standin.write(tmp_path / "calibration", views)
+    for file in (tmp_path / "calibration").iterdir():
+        file.write_text(file.read_text().replace("cols: 1", "cols: 7"))
+    for view in views:
+        shutil.copyfile(video, tmp_path / f"{view.name}.mp4")
+    with pytest.raises(CaptureError, match=r"not readable: .*calibration/.*FileStorage.*5 rows and 7 cols with 5"):
+        discover(tmp_path)

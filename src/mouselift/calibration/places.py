@@ -19,10 +19,15 @@ def rigs_at(place: Path, results: str | None = None) -> list[tuple[str, Path]]:
     """
     from mouselift.calibration.registry import rigs_in  # all formats: a tenth of an audit's start, which asks no place
 
-    patterns = [*CALIBRATION_FOLDERS, *([results] if results is not None else [])]
-    places = dict.fromkeys([place, *(found for pattern in patterns for found in visible(place.glob(pattern)))])
-    found = [one for here in places if here.is_dir() for one in rigs_in(here)]
+    found = [one for here in folders_of_rigs(place, results) for one in rigs_in(here)]
     return [*found, *(("dannce", file) for file in matching(place, "*_dannce.mat"))]
+
+
+def folders_of_rigs(place: Path, results: str | None = None) -> list[Path]:
+    """The folder itself and its usual subfolders, as far as they are there."""
+    patterns = [*CALIBRATION_FOLDERS, *([results] if results is not None else [])]
+    found = dict.fromkeys([place, *(path for pattern in patterns for path in visible(place.glob(pattern)))])
+    return [path for path in found if path.is_dir()]
 
 
 def above(folder: Path, most: int) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from mouselift.capture.mask_search import search_masks
 from mouselift.capture.mask_values import look_at_masks
 from mouselift.capture.recording_choice import Choice, choose_masks, choose_recording
 from mouselift.capture.recordings import listed, masks_beside, media_below
-from mouselift.capture.rig_search import FoundRig, find_rig, relative
+from mouselift.capture.rig_search import FoundRig, files_of, find_rig, relative
 from mouselift.capture.synchronise import Synchronised, by_sync, by_times
 from mouselift.capture.turned_images import oriented
 from mouselift.capture.unit_and_up import unit_and_up
@@ -205,8 +205,7 @@ def _not_taken(keypoints: Sequence[Path], folder: Path) -> Iterator[str]:
 
 def _files_of(found: FoundRig, calibration: Rig, project: AniposeProject | None) -> Iterator[Path]:
     """What was read for the rig, or is told as another one."""
-    if found.path.is_file():
-        yield found.path
+    yield from files_of(found.format, found.path)
     yield from (camera.source for camera in calibration.cameras)
     yield from (path for _, path in found.others if path.is_file())
     if project is not None:

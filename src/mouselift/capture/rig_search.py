@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mouselift.atomic import folders_in, visible
 from mouselift.calibration.anipose_project import AniposeProject
-from mouselift.calibration.places import above, rigs_at
-from mouselift.calibration.registry import rig_at
+from mouselift.calibration.opencv_storage import is_storage, storage_of
+from mouselift.calibration.places import above, folders_of_rigs, rigs_at
+from mouselift.calibration.registry import FORMATS, rig_at
 from mouselift.dataset.layout import CAMERAS_FILE
-from mouselift.errors import CaptureError
+from mouselift.errors import CalibrationError, CaptureError
 from mouselift.foreign import first_few
 
 _SESSIONS = ("label3d", "sleap")  # files of labels that hold the cameras too
 _ABOVE = 2  # project/group/session: how far up a project's calibration is looked for
 _SHOWN = 12  # calibrations that a message lists
+_FAULTS = 3  # files of which a message says what is wrong with them
 _LOOKED_AT = 200  # folders in which a message looks for them: a project may hold thousands
 
 
@@ -51,6 +53,8 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
             others = tuple(one for one in found if one not in params)
             return FoundRig(*params[0], above=place != folder, others=others)
     hint = _elsewhere(folder, project)
+    if faults := [*_unreadable(folder)]:
+        hint = f"; not readable: {first_few(faults, _FAULTS)}{hint}"
     closed = [path for path in visible(folder.iterdir()) if not os.access(path, os.R_OK) and not path.is_symlink()]
     hint += f"; cannot be read now: {first_few([path.name for path in closed], _SHOWN)}" if closed else ""
     raise CaptureError(
@@ -59,6 +63,25 @@ def find_rig(folder: Path, asked: Path | None, project: AniposeProject | None) -
         f"sparse/0 (COLMAP), transforms.json (nerfstudio) or another of docs/reference/rig-formats.md, or a "
         f"dataset of folders with {CAMERAS_FILE}; name it with --rig PATH if it lies elsewhere"
     )
+
+
+def _unreadable(folder: Path) -> Iterator[str]:
+    """Files of OpenCV in the usual places that cannot be read, with the reason: no format takes them for its own."""
+    for place in folders_of_rigs(folder):
+        for file in visible(place.iterdir()):
+            if is_storage(file):
+                try:
+                    storage_of(file)
+                except CalibrationError as error:
+                    yield str(error)
+
+
+def files_of(rig_format: str, path: Path) -> list[Path]:
+    """The files of a rig, as far as its format fixes their names."""
+    if path.is_file():
+        return [path]
+    names = [name for name in FORMATS[rig_format].names if "*" not in name]
+    return [path / name for name in names if (path / name).is_file()]
 
 
 def _elsewhere(folder: Path, project: AniposeProject | None) -> str:
