@@ -105,7 +105,10 @@ def test_ccalibs_omnidirectional_cameras_are_refused(tmp_path: Path) -> None:
     refused(path, "xi_1: the omnidirectional model is not supported", "world-to-camera")
 
 
-def test_multicals_relative_poses(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exact", [True, False])
+def test_multicals_relative_poses(tmp_path: Path, exact: bool) -> None:
+    """exact: else the origin is the master's pose times its own inverse, which rounding leaves beside it."""
+
     def relative(content: Any) -> None:
         poses = content["camera_poses"]
         R0, t0 = np.array(poses["left"]["R"]), np.array(poses["left"]["T"])
@@ -114,7 +117,10 @@ def test_multicals_relative_poses(tmp_path: Path) -> None:
             t = np.array(poses[name]["T"]) - R @ t0
             poses[f"{name}_to_left"] = {"R": R.tolist(), "T": t.tolist()}
             del poses[name]
-        poses["left"] = {"R": np.eye(3).tolist(), "T": [0, 0, 0]}
+        back = np.linalg.inv(np.vstack([np.column_stack([R0, t0]), [0, 0, 0, 1]]))
+        origin = np.eye(4) if exact else np.vstack([np.column_stack([R0, t0]), [0, 0, 0, 1]]) @ back
+        assert exact == np.array_equal(origin, np.eye(4))
+        poses["left"] = {"R": origin[:3, :3].tolist(), "T": origin[:3, 3].tolist()}
 
     views = STANDINS["multical"].rig()
     path = edit_json("multical", tmp_path, relative)

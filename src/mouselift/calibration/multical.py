@@ -26,6 +26,7 @@ from mouselift.errors import CalibrationError
 from mouselift.foreign import numbers, short
 
 _MODELS = ("standard", "rational", "thin_prism", "tilted")  # all are OpenCV's one vector of coefficients
+_ORIGIN = 1e-9  # a pose times its own inverse: rounding of float64, in metres or millimetres
 _KEYS = ("K", "dist", "image_size")
 
 
@@ -64,9 +65,10 @@ def _by_camera(path: Path, cameras: Mapping[str, Any], poses: Mapping[str, Any])
 
 def _is_origin(pose: Any) -> bool:
     try:
-        return np.array_equal(numbers(pose["R"]), np.eye(3)) and not numbers(pose["T"]).any()
+        R, T = numbers(pose["R"], (3, 3)), numbers(pose["T"])
     except (TypeError, KeyError, ValueError):
         return False
+    return bool(np.abs(R - np.eye(3)).max() < _ORIGIN and np.abs(T).max(initial=0.0) < _ORIGIN)
 
 
 def _camera(path: Path, name: str, entry: Any, pose: Mapping[str, Any]) -> RigCamera:
