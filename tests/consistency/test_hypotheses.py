@@ -11,7 +11,7 @@ import pytest
 import faults
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.hypotheses import choose_hypothesis
-from mouselift.consistency.mask_errors import NOISE_PX
+from mouselift.consistency.outline_noise import NOISE_PX
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from rough_masks import Roughness

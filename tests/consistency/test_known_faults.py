@@ -58,10 +58,21 @@ def test_a_lens_is_found_by_its_own_sign_only() -> None:
     assert found(0.15 * columns[:, 2], columns) is None  # pincushion: not what lenses leave
 
 
+def test_a_lens_has_any_size_that_lenses_have() -> None:
+    """Where a k1 of -0.1 hardly shows, -0.3 does; where it shows well, half of it is none that anyone left."""
+    hardly, well = spread(2.5), spread(9.0)
+    fault = found(-0.3 * hardly[:, 2], hardly)
+    assert fault is not None
+    assert fault.kind == "lens"
+    assert found(-0.1 * hardly[:, 2], hardly) is None
+    assert found(-0.055 * well[:, 2], well) is None
+    assert found(-0.1 * well[:, 2], well) is not None
+
+
 def test_no_fault_on_the_word_of_one_tip_or_under_rough_masks() -> None:
     columns = spread(2.0)
     z = 0.5 * columns[:, 0]
-    assert found(z, columns, floor=9.0) is None
+    assert found(z, columns, floor=16.0) is None
     z = np.where(np.arange(40) < 4, 20 * z, 0.0)  # planes of `_TIPS`
     assert z @ columns[:, 0] > 0.5 * columns[:, 0] @ columns[:, 0]
     assert found(z, columns) is None
@@ -71,7 +82,7 @@ def test_what_explains_too_little_by_itself_is_named(
     on_an_arc: Callable[[float], Sample], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such samples had passed."""
-    half = faults.half_pixel_all(on_an_arc(9.0), np.random.default_rng(1)).sample
+    half = faults.half_pixel_all(on_an_arc(44.6), np.random.default_rng(1)).sample
     lens = faults.lens_left(on_an_arc(29.4), np.random.default_rng(1), k1=-0.15).sample
     for sample, kind, code in ((half, "all", "all-half-pixel"), (lens, "lens", "lens-left")):
         check = check_sample(sample)

@@ -14,9 +14,9 @@ from mouselift.consistency.hypotheses import (
     ROUGH_PX,
     FaultHypothesis,
     choose_hypothesis,
-    sigma_px,
 )
 from mouselift.consistency.opened_silhouettes import OpenedTangency
+from mouselift.consistency.outline_noise import OutlineNoise
 from mouselift.consistency.sensor_cut import without_cuts
 from mouselift.dataset.sample import Sample
 from mouselift.findings import Finding
@@ -112,7 +112,7 @@ def check_cameras(sample: Sample, outlines: Sequence[Outline | None]) -> CameraC
             coarse = opened()
             hidden = hidden_fault_px(coarse.planes)
             if hypothesis.opened_share is None:
-                hidden = min(hidden, hidden_fault_px(found.planes, sigma_px(found.planes, kept)))
+                hidden = min(hidden, hidden_fault_px(found.planes, OutlineNoise.of(found.planes, kept).sigma_px))
             limit = _MOST_HIDDEN * coarse.silhouettes.breadth_px
         findings.append(_rough(sample, hypothesis, hidden))
         if hidden is not None and limit is not None and hidden > limit:

@@ -17,9 +17,11 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
-from mouselift.consistency.mask_errors import NOISE_PX, AskOpened, MaskErrors, mask_errors
+from mouselift.consistency.mask_errors import AskOpened, MaskErrors, mask_errors
 from mouselift.consistency.opened_silhouettes import rough_everywhere, stretched
+from mouselift.consistency.outline_noise import NOISE_PX, OutlineNoise
 from mouselift.consistency.score_limits import ChanceModel, known_fault
+from mouselift.consistency.touched_places import touched_corners, touched_places, touching_tips
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import TangentPlanes
 
@@ -41,22 +43,7 @@ MIN_PLANES = 8  # of one sample: three unknowns of a view, the gauge of four, an
 _EXACT_PX, _ROUGH_SHARE, _MASKS_SHARE = 0.08, 0.003, 0.04
 _LEAST_LEFT = 6  # planes: four views have up to twelve
 _FAR_PX, _FAR_SPARE = 0.5, 3  # residual RMS beyond which so few residuals to spare are enough to blame cameras
-_SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (0 .. 1) above _BLUNT; same run
-_THIN_PX = 1.0  # and where a tip is w pixels wide: _THIN_PX / w^2
-_TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
-_THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
-# A plane belongs to a tip that would touch it if it were so much longer: same scenes; with 0.5 one more alarm.
-_TIP_REACH_PX = 1.0
-# Residuals up to which they may be its loss; beyond, a mask lacks a part. Same scenes: 1.99; seed 11: 3.1, the end of a
-# tail in one view of a mouse of 39 px. Only a needle loses so much: the half level cuts a right angle by a third of a
-# pixel.
-_TIP_LOSS_PX, _NEEDLE_LOSS_PX = 2.0, 4.0
-_NEEDLE = 0.7  # sharpness of a right angle; corners of boxes have up to 0.64, ends of tails 0.76 to 1
-# Blunt places of one image, too, may be off by 0.3 px over 10 px, and cameras on an arc touch few places: 4 of 5 alarms
-# among 1,600 exact samples on an arc (benchmarks/corpus.py, 100 to 1699) came of one, and are gone with this.
-_PLACE_PX, _PLACE_LOSS_PX = 10.0, 0.45  # planes so near touch one place; residuals up to which it may be the outline's
 _ELSEWHERE = 0.6  # of a view's limit, that its score must reach without any one place
-_BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
 _RANK = 1e-3  # singular values below this share of the largest belong to the gauge
@@ -93,28 +80,30 @@ def choose_hypothesis(
     if count < MIN_PLANES:
         nothing = np.full(views, np.nan)
         return FaultHypothesis("unknown", None, nan, nan, none, nan, nothing, (*none, 0.0), (*none, 0.0), count)
-    point_px, sharp = _point_sigma(planes, outlines)
-    sigma = _of_residuals(planes, point_px)
-    z, J = planes.residual / sigma, planes.jacobian() / sigma[:, None, None]
+    far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
+    # What corners lose is small, and taking it off would spread a camera that is far off over all planes.
+    noise = OutlineNoise.of(planes, outlines, corners=not far)
+    sigma, z, J = noise.sigma_px, noise.whitened(planes.residual), planes.jacobian()
     # Columns of all hypotheses: three a view, the shift of all views, the lens of all views.
-    of_lens = planes.moved(planes.lens_shift()) / sigma
+    of_lens = planes.moved(planes.lens_shift())
     columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1), of_lens[:, None]], axis=1)
-    chance = ChanceModel.of(planes, columns, sigma, point_px, sharp)
+    columns = noise.less_corners(columns / sigma[:, None])
+    chance = ChanceModel.of(planes, columns, noise)
     fits = [_Fit.of(columns, slice(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
     common = _Fit.of(columns, slice(3 * views, 3 * views + 2), z, chance.gram)
     lens = _Fit.of(columns, slice(3 * views + 2, 3 * views + 3), z, chance.gram)
     whole = _Fit.of(columns, slice(3 * views), z, chance.gram)
-    far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
     bounds = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in fits])
     limits = (common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far))
     lens_limit = lens.limit(chance, _LENS_RATE, far)
     beyond = [fit.score(whole) > bound for fit, bound in zip((*fits, common, whole), (*bounds, *limits), strict=True)]
     beyond.append(_lens_score(lens, whole) > lens_limit)
     if any(beyond):
-        tips = [_touching_tips(planes, sharp, k) for k in range(views)]
-        every = [tip for own in tips for tip in own]
+        tips = [touching_tips(planes, noise.sharpness, k) for k in range(views)]
+        corners = touched_corners(planes)
+        every = [tip for own in tips for tip in own] + corners
         fits = [
-            fit.without_one(tips[k], z).borne_out(_touched_places(planes, k), z) if beyond[k] else fit
+            fit.without_one(tips[k] + corners, z).borne_out(touched_places(planes, k), z) if beyond[k] else fit
             for k, fit in enumerate(fits)
         ]
         common, lens, whole = (fit.without_one(every, z) for fit in (common, lens, whole))
@@ -135,8 +124,8 @@ def choose_hypothesis(
         alike = slice(3 * views, None)
         known = known_fault(
             z, columns[:, alike], chance.noise[alike, alike], max(1.0, whole.left / whole.spare),
-            lambda own: np.diag(ChanceModel.of(planes, own, sigma, point_px, sharp).noise),
-            lambda: [tip for k in range(views) for tip in _touching_tips(planes, sharp, k)],
+            lambda own: np.diag(ChanceModel.of(planes, own, noise).noise),
+            lambda: [tip for k in range(views) for tip in touching_tips(planes, noise.sharpness, k)],
         )  # fmt: skip
     if known is not None:
         found = _Candidate(known.kind, common if known.kind == "all" else lens, known.score, known.limit)
@@ -147,10 +136,10 @@ def choose_hypothesis(
     if kind == "all":
         change = (0.0, numbers[0], numbers[1]) if known is None else known.change
     left, used = (float(np.sum(z**2)), 0) if kind == "none" else (fit.left, fit.rank)
-    noise = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
+    noise_px = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
     view = best if kind == "view" else None
     k1 = _k1(lens, chance, planes) if kind == "lens" else (0.0, 0.0)
-    plain = FaultHypothesis(kind, view, found.score, found.limit, change, noise, scores, rivals, bound, count, k1=k1)
+    plain = FaultHypothesis(kind, view, found.score, found.limit, change, noise_px, scores, rivals, bound, count, k1=k1)
     exact = NOISE_PX * float(np.sqrt(np.mean(z**2))) <= ROUGH_PX  # without any hypothesis, so masks need not be asked
     if exact and (kind == "none" or known is not None):
         return plain
@@ -167,7 +156,7 @@ def choose_hypothesis(
         # A camera and faults of single masks that leave what exact masks do: the others are no rough ones.
         coarse &= masks.camera is None or masks.noise_px > exact_px
         return _with_opened(found, opened) if coarse and found.kind != "masks" and opened is not None else found
-    left_px = (z - J.reshape(count, -1) @ whole.values) * sigma
+    left_px = (z - columns[:, : 3 * views] @ whole.values) * sigma
     if opened is None or not (coarse or rough_everywhere(planes, z, left_px, whole.spare)):
         return plain
     return _with_opened(plain, opened)
@@ -201,7 +190,7 @@ def _without_two(of_pairs: Float64[Array, "v v"]) -> Float64[Array, " p"]:
 
 def _with_masks(plain: FaultHypothesis, masks: MaskErrors, views: int) -> FaultHypothesis:
     """`plain` with masks at fault, or a camera beside them; where no mask is, the plain decision is the sharper one."""
-    if not masks.found and (masks.camera is None or plain.kind in ("view", "all", "lens")):
+    if not masks.found and (masks.camera is None or plain.kind in ("none", "view", "all", "lens")):
         return replace(plain, masks=masks if masks.instead and masks.camera == plain.view else None)
     kinds: dict[int | None, Kind] = {None: "masks", views: "all", views + 1: "lens"}
     kind = kinds.get(masks.camera, "view")
@@ -224,83 +213,6 @@ def _with_opened(plain: FaultHypothesis, opened: AskOpened) -> FaultHypothesis:
         plain, kind="masks", view=None, change=(0.0, 0.0, 0.0), k1=(0.0, 0.0), score=share, limit=OPENED_SHARE,
         noise_px=float(np.sqrt(np.mean(found.planes.residual**2))), opened_share=share,
     )  # fmt: skip
-
-
-def sigma_px(planes: TangentPlanes, outlines: Sequence[Outline | None]) -> Float64[Array, " m"]:
-    """Expected sigma of each residual on exact samples, pixels."""
-    return _of_residuals(planes, _point_sigma(planes, outlines)[0])
-
-
-def _point_sigma(
-    planes: TangentPlanes, outlines: Sequence[Outline | None]
-) -> tuple[Float64[Array, "m 2"], Float64[Array, "m 2"]]:
-    """(sigma of the outline at each plane's touching points, pixels; its sharpness there, 0 .. 1).
-
-    More at the end of a sharp or thin tip: the half level cuts it short, by an amount that depends on the direction of
-    view.
-    """
-    outward = planes.outward
-    sigma, sharpness = np.full((len(planes.angle), 2), NOISE_PX), np.zeros((len(planes.angle), 2))
-    both = np.stack([planes.first, planes.second], axis=1)
-    for k, outline in enumerate(outlines):
-        if outline is None:
-            continue
-        here = np.nonzero(both == k)
-        sharp, width = _tips(outline.points, planes.points[here], outward[here])
-        tip = _SHARP_PX * np.maximum(sharp - _BLUNT, 0.0)
-        sigma[here] = np.sqrt(NOISE_PX**2 + tip**2 + (_THIN_PX / width**2) ** 2)
-        sharpness[here] = sharp
-    return sigma, sharpness
-
-
-def _touching_tips(planes: TangentPlanes, sharp: Float64[Array, "m 2"], view: int) -> list[np.ndarray]:
-    """Of each tip of a view's outline the planes that touch it, where there are several: one error, and a small one.
-
-    Where the half level cuts a tip short, a plane that ought to touch its end touches the outline elsewhere: planes
-    that would touch the tip if it were a little longer belong to it, too.
-    """
-    row, place = np.nonzero(np.stack([planes.first, planes.second], axis=1) == view)
-    points, outward = planes.points[row, place], planes.outward[row, place]
-    ends = np.flatnonzero(sharp[row, place] > _BLUNT)
-    off = points[ends, None] - points[None]
-    near = np.hypot(off[..., 0], off[..., 1]) < _TIP_RADIUS_PX
-    near |= (off * outward).sum(axis=2) > -_TIP_REACH_PX
-    groups = [own for own in np.unique(near, axis=0) if own.sum() > 1]
-    most = [_NEEDLE_LOSS_PX if sharp[row, place][own].max() > _NEEDLE else _TIP_LOSS_PX for own in groups]
-    return [row[own] for own, px in zip(groups, most, strict=True) if np.abs(planes.residual[row[own]]).max() < px]
-
-
-def _touched_places(planes: TangentPlanes, view: int) -> list[np.ndarray]:
-    """Of each place of a view's outline the planes that touch it, where there are several that are off by little."""
-    row, place = np.nonzero(np.stack([planes.first, planes.second], axis=1) == view)
-    off = planes.points[row, place][:, None] - planes.points[row, place]
-    groups = [row[near] for near in np.unique(np.hypot(off[..., 0], off[..., 1]) < _PLACE_PX, axis=0) if near.sum() > 1]
-    return [own for own in groups if np.abs(planes.residual[own]).max() < _PLACE_LOSS_PX]
-
-
-def _of_residuals(planes: TangentPlanes, point_px: Float64[Array, "m 2"]) -> Float64[Array, " m"]:
-    """Sigma of residuals from those of their two touching points."""
-    slope = (planes.gradient**2).sum(axis=2)
-    return np.sqrt((slope * point_px**2).sum(axis=1) / np.maximum(slope.sum(axis=1), 1e-300))
-
-
-def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(sharpness: 0 on a straight edge .. 1 at a needle's end; width in pixels, at least 1) of an outline's corners.
-
-    The mean offset of the outline near a corner of half opening angle a is radius / 2 times cos a.
-    """
-    x, y = (points[None, :, axis] - corners[:, None, axis] for axis in (0, 1))
-    at, count = np.flatnonzero(x * x + y * y < _TIP_RADIUS_PX**2), len(corners)
-    row, dx, dy = at // len(points), x.ravel()[at], y.ravel()[at]
-    number = np.maximum(np.bincount(row, minlength=count), 1)
-    mean = [np.bincount(row, d, minlength=count) / number for d in (dx, dy)]
-    sharp = np.hypot(mean[0], mean[1]) / (_TIP_RADIUS_PX / 2)
-    end = -(dx * outward[row, 0] + dy * outward[row, 1]) < _THIN_DEPTH_PX
-    along = np.where(end, dy * outward[row, 0] - dx * outward[row, 1], 0.0)
-    low, high = np.zeros(count), np.zeros(count)
-    np.minimum.at(low, row, along)
-    np.maximum.at(high, row, along)
-    return sharp, np.maximum(high - low, 1.0)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,13 +22,13 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64
 from mouselift.consistency.opened_silhouettes import MASK_NOISE_PX, OpenedTangency
+from mouselift.consistency.outline_noise import NOISE_PX
 from mouselift.geometry.tangent_planes import TangentPlanes
 from mouselift.sampling import some_combinations
 
 AskOpened = Callable[[], OpenedTangency]  # opening silhouettes takes 12 ms a sample: only where it decides
 
 # `python benchmarks/audit_detection.py --calibrate`, 1,000 exact samples; with --rough, the others.
-NOISE_PX = 0.055  # sigma of an outline point on exact masks, away from sharp and thin tips
 _CLEAN_GAIN = 11.0  # log-likelihood by which a camera alone must beat masks alone to be blamed
 _ROUGH_GAIN = 20.0  # the same where masks are wrong beside it: 13 to 27 without a faulty camera
 _ROUGH_CHANGE_PX = 1.0  # by which it must then move the outline: rough masks leave less (0.5)
@@ -100,8 +100,8 @@ def mask_errors(
 ) -> MaskErrors | None:
     """Errors of masks, with at most one camera's beside them or instead; None where nothing of the kind explains it.
 
-    sigma_px: of each residual on exact masks (`hypotheses.sigma_px`). opened: asked only where it decides. lens: a lens
-    that was left in all images is tried as well.
+    sigma_px: of each residual on exact masks (`OutlineNoise`). opened: asked only where it decides. lens: a lens that
+    was left in all images is tried as well.
     """
     residuals = _Residuals.of(planes, sigma_px)
     growth = _growth(planes) / sigma_px[:, None]

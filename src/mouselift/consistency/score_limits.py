@@ -8,14 +8,14 @@ that it explains have mean tr(PC) and variance 2 tr(PCPC). A chi-square variable
 with b = tr(PC)^2 / tr(PCPC) degrees of freedom (Satterthwaite, Biometrics Bulletin 2, 1946); its quantile is the limit.
 Where the noise itself is measured, by few residuals beyond the unknowns, the quantile is F's.
 
-Faults of all views whose least size is known, half a pixel and the lens of a camera, have a sharper test
-(`known_fault`). Of a change of any size a check asks how much it explains, and where cameras say little of it (on an
-arc) the answer is never clear. Half a pixel has one size, and a lens that anyone would undistort has a k1 of -0.1 or
-less. So it is asked which is likelier, the fault at its least size or no fault. With q what the fault adds to the
-whitened residuals z, and C their covariance, T = q' z / sqrt(q' C q) is a normal deviate, of mean 0 without the fault
-and of mean X = q' q / sqrt(q' C q) with it: the log of the ratio of their likelihoods is T X - X^2 / 2 (Neyman and
-Pearson, Philosophical Transactions A 231, 1933). It must be above 0, and T beyond chance, without any one plane and
-without the planes at any one tip.
+Faults of all views whose size is known have a sharper test (`known_fault`). Of a change of any size a check asks how
+much it explains, and where cameras say little of it (on an arc) the answer is never clear. Half a pixel has one size,
+and the lenses that anyone would undistort have a k1 of -0.1 to -0.4. So it is asked which is likelier, that fault or
+none. With q what the fault adds to the whitened residuals z, and C their covariance, T = q' z / sqrt(q' C q) is a
+normal deviate, of mean 0 without the fault and of mean X = q' q / sqrt(q' C q) with it: the log of the ratio of their
+likelihoods is T X - X^2 / 2 (Neyman and Pearson, Philosophical Transactions A 231, 1933). Of several sizes, all as
+likely, it is the log of these ratios' mean (Jeffreys, Theory of Probability, 1939). It must be above a limit, without
+any one plane and without the planes at any one tip as well.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
+from mouselift.consistency.outline_noise import OutlineNoise
 from mouselift.geometry.tangent_planes import TangentPlanes
 
 # Noise of an outline's place on exact masks: error of places that six planes or more touch, by sharpness, 110 scenes of
@@ -40,14 +41,13 @@ _PLACE_PX = 3.0  # planes that touch a view within one cell of this size share i
 # alike: covariances of up to 0.001 px^2 at 6 to 25 px, same scenes), and one of all views (half level, rounding).
 _VIEW_FLOOR_PX, _COMMON_FLOOR_PX = 0.03, 0.02
 _STEPS, _TERMS = 20, 2000  # at most: four steps, and about 5 + 10 sqrt(a) terms
+_ONE_SIZE = np.ones(1)
 _HALF_PX = 0.5  # pixel centres at whole numbers or at +0.5: there is no other shift of this kind
-# Barrel distortion; machine vision lenses of 4 to 8 mm have -0.1 to -0.4 (docs/reference/rig-formats.md).
-_LEAST_K1 = -0.1
-# Deviations from chance. Where the fault was likelier than none, exact samples reached 1.23 (1,000 on an arc, 400 each
-# all round and on a ring: benchmarks/corpus.py, 0 to 999 and 0 to 399), without any one tip; 1.03 with 6 to 64 views
-# (60 scenes of benchmarks/many_views.py, seed 0).
-# A lens reached 1.9 and 2.3 before a body with few facets (two samples of one of 30 scenes, seed 31, 6 and 8 views).
-_LEAST_DEVIATE = {"all": 1.6, "lens": 2.5}
+# k1 of lenses that were left: barrel distortion of machine vision lenses of 4 to 8 mm (docs/reference/rig-formats.md).
+_LENSES_K1 = np.linspace(-0.1, -0.4, 31)
+# The log of the ratio. Exact samples reach 0.76 (a lens) and 0.32 (half a pixel): 1,890 of 120 scenes of
+# `benchmarks/many_views.py` (seeds 31 and 47, 6 to 64 views) and 200 on an arc (`benchmarks/corpus.py`, 1500 to 1699).
+_LEAST_LOG_RATIO = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,20 +61,12 @@ class ChanceModel:
     noise: Float64[Array, "k k"]
 
     @classmethod
-    def of(
-        cls,
-        planes: TangentPlanes,
-        columns: Float64[Array, "m k"],
-        sigma_px: Float64[Array, " m"],
-        point_px: Float64[Array, "m 2"],
-        sharp: Float64[Array, "m 2"],
-    ) -> ChanceModel:
-        """Of hypotheses' columns (d z / d value), z being residuals in units of sigma_px.
-
-        point_px: sigma of the outline at each plane's two touching points. sharp: of the outline there, 0 .. 1.
-        """
-        seen = _shared_errors(planes, columns, sigma_px, point_px, sharp)
-        return cls(columns.T @ columns, seen.T @ seen)
+    def of(cls, planes: TangentPlanes, columns: Float64[Array, "m k"], noise: OutlineNoise) -> ChanceModel:
+        """Of hypotheses' columns: d z / d value, z being `OutlineNoise.whitened` residuals."""
+        whitened = noise.less_corners(columns)
+        seen = _shared_errors(planes, whitened, noise)
+        corners = noise.corner_spread @ whitened
+        return cls(columns.T @ columns, seen.T @ seen + np.outer(corners, corners))
 
     def limit(self, turn: Float64[Array, "k r"], rate: float, spare: int | None) -> float:
         """Squares that a hypothesis explains by chance once in 1 / `rate` exact samples, over the noise.
@@ -128,17 +120,12 @@ def _tail(a: float, x: float) -> float:
     return value
 
 
-def _shared_errors(
-    planes: TangentPlanes,
-    columns: Float64[Array, "m k"],
-    sigma_px: Float64[Array, " m"],
-    point_px: Float64[Array, "m 2"],
-    sharp: Float64[Array, "m 2"],
-) -> Float64[Array, "e k"]:
-    """What each independent error of outlines, of unit variance, adds to the columns, by way of whitened residuals."""
+def _shared_errors(planes: TangentPlanes, columns: Float64[Array, "m k"], noise: OutlineNoise) -> Float64[Array, "e k"]:
+    """What each independent error of outlines, of unit variance, adds to the columns by way of residuals over sigma."""
+    sigma_px = noise.sigma_px
     count, both = len(sigma_px), np.stack([planes.first, planes.second], axis=1)
     unit = np.sqrt((planes.gradient**2).sum(axis=(1, 2)))
-    variance = np.maximum(_EDGE_PX**2 + (_CORNER_PX * sharp) ** 2, _LEAST_SHARE * point_px**2)
+    variance = np.maximum(_EDGE_PX**2 + (_CORNER_PX * noise.sharpness) ** 2, _LEAST_SHARE * noise.point_px**2)
     slope = planes.gradient * np.array([1.0, -1.0])[:, None] / np.maximum(unit * sigma_px, 1e-300)[:, None, None]
     cell = np.floor(planes.points / _PLACE_PX).astype(np.int64)
     cell -= cell.min(axis=(0, 1))
@@ -163,8 +150,8 @@ class KnownFault:
 
     kind: Literal["all", "lens"]
     sign: float  # of half a pixel, to the right and down; 1 for a lens
-    score: float  # T X
-    limit: float  # X^2 / 2, or more where T must be larger to be no chance
+    score: float  # log of the ratio of likelihoods
+    limit: float  # that it must exceed
 
     @property
     def change(self) -> tuple[float, float, float]:
@@ -186,34 +173,36 @@ def known_fault(
     columns: d z / d (dx and dy of all views, k1); by_chance: covariance of their products with z. floor: of the noise's
     variance, 1 on exact masks. noise, groups (of planes at one tip): asked only where the fault is likelier.
     """
-    change = np.array([[_HALF_PX, _HALF_PX, 0.0], [0.0, 0.0, _LEAST_K1]])
+    change = np.array([[_HALF_PX, _HALF_PX, 0.0], [0.0, 0.0, _LENSES_K1[0]]])
     columns = columns @ change.T
     variance = floor * np.diag(change @ by_chance @ change.T)
     found: list[KnownFault] = []
     for n, kind in enumerate(("all", "lens")):
-        column, least = columns[:, n], _LEAST_DEVIATE[kind]
+        column, sizes = columns[:, n], _ONE_SIZE if kind == "all" else _LENSES_K1 / _LENSES_K1[0]
         sign = float(np.sign(column @ z)) if kind == "all" else 1.0
-        score, limit = _compared(sign * float(column @ z), float(column @ column), float(variance[n]), least)
-        if not score > limit:
+        product, square = sign * float(column @ z), float(column @ column)
+        if not _log_ratio(np.array([product]), np.array([square]), variance[n : n + 1], sizes) > _LEAST_LOG_RATIO:
             continue
         apart = [*groups(), *np.arange(len(z))[:, None]]
         without = np.repeat(column[:, None], len(apart), axis=1)
         for row, planes in enumerate(apart):
             without[planes, row] = 0.0
-        products, squares, variances = sign * z @ without, (without**2).sum(axis=0), floor * noise(without)
-        each = [
-            _compared(*values, least)
-            for values in zip(products.tolist(), squares.tolist(), variances.tolist(), strict=True)
-        ]
-        score, limit = min(each, key=lambda pair: pair[0] - pair[1])
-        if score > limit and all(one > other for one, other in each):
-            found.append(KnownFault("all" if kind == "all" else "lens", sign, score, limit))
-    return max(found, key=lambda fault: fault.score - fault.limit, default=None)
+        ratio = float(_log_ratio(sign * z @ without, (without**2).sum(axis=0), floor * noise(without), sizes).min())
+        if ratio > _LEAST_LOG_RATIO:
+            found.append(KnownFault("all" if kind == "all" else "lens", sign, ratio, _LEAST_LOG_RATIO))
+    return max(found, key=lambda fault: fault.score, default=None)
 
 
-def _compared(product: float, square: float, variance: float, least: float) -> tuple[float, float]:
-    """(T X, what it must exceed) of q' z, q' q and the variance of q' z; least: T beyond chance."""
-    if not variance > 0:
-        return 0.0, float("inf")
-    expected = square / np.sqrt(variance)
-    return float(product / np.sqrt(variance) * expected), float(expected * max(expected / 2, least))
+def _log_ratio(
+    product: Float64[Array, " g"], square: Float64[Array, " g"], variance: Float64[Array, " g"], sizes: np.ndarray
+) -> Float64[Array, " g"]:
+    """Log of the ratio of likelihoods, of a fault of any of these sizes to none; -inf where nothing is known of it.
+
+    product, square, variance: q' z, q' q and the variance of q' z, for the fault of size 1.
+    """
+    spread = np.sqrt(np.maximum(variance, 1e-300))
+    deviate, expected = product / spread, square / spread * sizes[:, None]
+    each = deviate * expected - expected**2 / 2
+    largest = each.max(axis=0)
+    ratio = largest + np.log(np.exp(each - largest).mean(axis=0))
+    return np.where(variance > 0, ratio, -np.inf)

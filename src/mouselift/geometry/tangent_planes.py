@@ -253,6 +253,20 @@ class TangentPlanes:
     middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
     focal: Float64[Array, "v 2"]  # of each view's camera, pixels
     principal: Float64[Array, "v 2"]  # and its principal point
+    centre: Float64[Array, "v 3"]  # of the cameras, world
+    rays: Float64[Array, "m 2 3"]  # world, through the touching points
+
+    @cached_property
+    def touched(self) -> Float64[Array, "m 3"]:
+        """Where each plane touches the subject, world: half way between its two rays where they pass nearest."""
+        a, b = self.rays[:, 0], self.rays[:, 1]
+        apart = self.centre[self.second] - self.centre[self.first]
+        aa, ab, bb = (a * a).sum(axis=1), (a * b).sum(axis=1), (b * b).sum(axis=1)
+        to_a, to_b = (a * apart).sum(axis=1), (b * apart).sum(axis=1)
+        squared_sine = np.maximum(aa * bb - ab * ab, 1e-300)
+        on_a = a * ((bb * to_a - ab * to_b) / squared_sine)[:, None]
+        on_b = b * ((ab * to_a - aa * to_b) / squared_sine)[:, None]
+        return (self.centre[self.first] + on_a + self.centre[self.second] + on_b) / 2
 
     @cached_property
     def residual(self) -> Float64[Array, " m"]:
@@ -381,6 +395,8 @@ def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Ar
         for part in (found.corner, found.angle, found.arm, found.du, found.dv)
     )
     first, second = view[pairs[row]].T
+    sizes = [[(c.width / 2, c.height / 2), (c.fx, c.fy), (c.cx, c.cy)] for c in cameras]
+    middle, focal, principal = np.array(sizes).reshape(-1, 3, 2).transpose(1, 0, 2)
     return TangentPlanes(
         len(cameras),
         first,
@@ -390,9 +406,11 @@ def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Ar
         angle[:, 0] - angle[:, 1],
         _slope(angle, du, dv) / np.maximum(arm, 1e-300)[..., None],
         _distance(angle, arm, du, dv, angle[:, ::-1]),
-        *np.array([[(c.width / 2, c.height / 2), (c.fx, c.fy), (c.cx, c.cy)] for c in cameras])
-        .reshape(-1, 3, 2)
-        .transpose(1, 0, 2),
+        middle,
+        focal,
+        principal,
+        np.array([camera.centre for camera in cameras]).reshape(-1, 3),
+        views.rays[pairs[row], corner],
     )
 
 

@@ -1,0 +1,114 @@
+"""What an exact outline may be off by: noise, more of it at sharp and thin tips, and what the half level cuts off.
+
+The half level cuts every corner short, by a third of a pixel at a right angle. That is no noise: it grows with the
+square of the corner's sharpness in all views alike, and where many planes touch few corners (bodies with few facets,
+many views) it looks like a lens or a shift of all views. How much it is differs from body to body: a corner of a mesh
+loses more than the round end of a tail. So its mean is taken off, and its pattern counts as little as its spread says:
+with q the pattern in whitened residuals, times its spread, their covariance is 1 + q q', and they are whitened by that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mouselift.array_types import Array, Float64
+from mouselift.geometry.outlines import Outline
+from mouselift.geometry.tangent_planes import TangentPlanes
+
+# `python benchmarks/audit_detection.py --calibrate`, 1,000 exact samples.
+NOISE_PX = 0.055  # sigma of an outline point on exact masks, away from sharp and thin tips
+# The next five: 990 exact samples of 110 scenes (seed 0 of `benchmarks/many_views.py`, 6 to 64 views).
+_SHARP_PX = 0.3  # extra sigma where the outline is sharp, times its sharpness (0 .. 1) above BLUNT
+BLUNT = 0.4  # sharpness up to which a corner is as well defined as an edge
+_THIN_PX = 1.0  # extra sigma where a tip is w pixels wide: _THIN_PX / w^2
+TIP_RADIUS_PX = 5.0  # sharpness at a tangent point is measured within this
+_THIN_DEPTH_PX = 1.5  # and width this far inside the tip's end
+# Lost at a corner over its sharpness squared, mean and spread. Fits to 20 scenes of each kind, same run, 64 views:
+# bodies with few facets 0.19 +- 0.16, mice 0.12 +- 0.06; 60 samples of six views on each rig (benchmarks/corpus.py,
+# 1000 to 1059): 0.14 to 0.18.
+_CORNER_LOSS_PX, _CORNER_SPREAD_PX = 0.15, 0.15
+
+
+@dataclass(frozen=True, eq=False)
+class OutlineNoise:
+    """Of exact outlines where tangent planes touch them, and of the planes' residuals."""
+
+    point_px: Float64[Array, "m 2"]  # sigma of the outline at each plane's two touching points
+    sharpness: Float64[Array, "m 2"]  # of the outline there: 0 on a straight edge .. 1 at a needle's end
+    sigma_px: Float64[Array, " m"]  # of each residual
+    corners: Float64[Array, " m"]  # what corners that lose a pixel over their sharpness squared add, over sigma_px
+
+    @classmethod
+    def of(cls, planes: TangentPlanes, outlines: Sequence[Outline | None], *, corners: bool = True) -> OutlineNoise:
+        """outlines: one a view, those that the planes touch. corners: what they lose is taken into account."""
+        point_px, sharpness = _point_sigma(planes, outlines)
+        sigma = _of_residuals(planes, point_px)
+        lost = planes.moved(-planes.outward * sharpness[..., None] ** 2) if corners else np.zeros(len(sigma))
+        return cls(point_px, sharpness, sigma, lost / sigma)
+
+    def whitened(self, residual: Float64[Array, " m"]) -> Float64[Array, " m"]:
+        """Residuals (pixels) over their sigma, less what corners lose in the mean, and `less_corners`."""
+        return self.less_corners(residual / self.sigma_px - _CORNER_LOSS_PX * self.corners)
+
+    def less_corners(self, over_sigma: np.ndarray) -> np.ndarray:
+        """Anything over sigma_px, [m] or [m, k], less along the corners' pattern: times (1 + q q')^-1/2."""
+        q = self.corner_spread
+        square = float(q @ q)
+        if square == 0.0:
+            return over_sigma
+        return over_sigma - np.multiply.outer(q, q @ over_sigma) * ((1 - 1 / np.sqrt(1 + square)) / square)
+
+    @property
+    def corner_spread(self) -> Float64[Array, " m"]:
+        """The pattern q."""
+        return _CORNER_SPREAD_PX * self.corners
+
+
+def _point_sigma(
+    planes: TangentPlanes, outlines: Sequence[Outline | None]
+) -> tuple[Float64[Array, "m 2"], Float64[Array, "m 2"]]:
+    """(sigma of the outline at each plane's touching points, pixels; its sharpness there, 0 .. 1).
+
+    More at the end of a sharp or thin tip: the half level cuts it short, by an amount that depends on the direction of
+    view.
+    """
+    outward = planes.outward
+    sigma, sharpness = np.full((len(planes.angle), 2), NOISE_PX), np.zeros((len(planes.angle), 2))
+    both = np.stack([planes.first, planes.second], axis=1)
+    for k, outline in enumerate(outlines):
+        if outline is None:
+            continue
+        here = np.nonzero(both == k)
+        sharp, width = _tips(outline.points, planes.points[here], outward[here])
+        tip = _SHARP_PX * np.maximum(sharp - BLUNT, 0.0)
+        sigma[here] = np.sqrt(NOISE_PX**2 + tip**2 + (_THIN_PX / width**2) ** 2)
+        sharpness[here] = sharp
+    return sigma, sharpness
+
+
+def _of_residuals(planes: TangentPlanes, point_px: Float64[Array, "m 2"]) -> Float64[Array, " m"]:
+    """Sigma of residuals from those of their two touching points."""
+    slope = (planes.gradient**2).sum(axis=2)
+    return np.sqrt((slope * point_px**2).sum(axis=1) / np.maximum(slope.sum(axis=1), 1e-300))
+
+
+def _tips(points: np.ndarray, corners: np.ndarray, outward: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(sharpness: 0 on a straight edge .. 1 at a needle's end; width in pixels, at least 1) of an outline's corners.
+
+    The mean offset of the outline near a corner of half opening angle a is radius / 2 times cos a.
+    """
+    x, y = (points[None, :, axis] - corners[:, None, axis] for axis in (0, 1))
+    at, count = np.flatnonzero(x * x + y * y < TIP_RADIUS_PX**2), len(corners)
+    row, dx, dy = at // len(points), x.ravel()[at], y.ravel()[at]
+    number = np.maximum(np.bincount(row, minlength=count), 1)
+    mean = [np.bincount(row, d, minlength=count) / number for d in (dx, dy)]
+    sharp = np.hypot(mean[0], mean[1]) / (TIP_RADIUS_PX / 2)
+    end = -(dx * outward[row, 0] + dy * outward[row, 1]) < _THIN_DEPTH_PX
+    along = np.where(end, dy * outward[row, 0] - dx * outward[row, 1], 0.0)
+    low, high = np.zeros(count), np.zeros(count)
+    np.minimum.at(low, row, along)
+    np.maximum.at(high, row, along)
+    return sharp, np.maximum(high - low, 1.0)
