@@ -11,7 +11,7 @@ import faults
 from exact_samples import make_sample
 from mouselift.consistency import hypotheses
 from mouselift.consistency.cameras import check_sample
-from mouselift.consistency.score_limits import KnownFault, known_fault
+from mouselift.consistency.hypotheses import KnownFault, known_fault
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import diagnose, explain, problem_of
 from other_rigs import ring_rig

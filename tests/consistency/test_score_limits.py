@@ -13,8 +13,7 @@ import faults
 from mouselift.consistency import hypotheses
 from mouselift.consistency.cameras import CameraCheck, check_cameras
 from mouselift.consistency.hypotheses import _Fit, choose_hypothesis
-from mouselift.consistency.outline_noise import OutlineNoise
-from mouselift.consistency.score_limits import ChanceModel, chi_square_quantile
+from mouselift.consistency.outline_noise import ChanceModel, OutlineNoise, chi_square_quantile
 from mouselift.consistency.touched_places import touched_places, touching_tips
 from mouselift.dataset.sample import Sample, View
 from mouselift.geometry.outlines import outline_of
