@@ -10,9 +10,11 @@ import pytest
 import faults
 from mouselift.consistency.cameras import check_sample
 from mouselift.dataset.sample import Sample
+from mouselift.diagnosis.candidate import Candidate
 from mouselift.diagnosis.explain import problem_of
+from mouselift.diagnosis.fit import Fit, FitResidual
 from mouselift.geometry.camera_arrays import CameraArrays
-from mouselift.repair.sample import gauge_directions, repair_sample, unobservable
+from mouselift.repair.sample import _clearly_less, gauge_directions, repair_sample, unobservable
 from rough_masks import Roughness
 
 
@@ -179,3 +181,19 @@ def test_one_aspect_is_taken_from_lossy_masks(exact_postures: tuple[Sample, ...]
     lossy = Roughness(grown_px=None, tail_lost=0.0)
     rough = faults.rough(exact_postures[0], np.random.default_rng(1), what=lossy).sample
     assert repair_sample(faults.anisotropic(rough, np.random.default_rng(1)).sample).status == "repaired"
+
+
+@pytest.mark.parametrize(("fitted", "rms_px", "enough"), [(False, 9.0, True), (True, 9.0, False), (True, 4.0, True)])
+def test_fitted_values_must_bring_down_what_masks_spoil_too(fitted: bool, rms_px: float, enough: bool) -> None:
+    """Two views that were exchanged are put right though one mask is spoiled; values could be fitted to that mask."""
+
+    def residual(rms_px: float, loss: float) -> FitResidual:
+        return FitResidual(rms_px, 1.0, loss, rows=30, known=30, clipped=0, total=30 * loss)
+
+    def one_shift(cameras: CameraArrays) -> np.ndarray:
+        return np.zeros((len(cameras), 7, 1))
+
+    candidate = Candidate("a-cause", (0,), basis=one_shift if fitted else None)
+    undone = Fit(candidate, np.zeros(1), np.eye(1), (), residual(rms_px, 1.0), np.ones(1))
+    assert _clearly_less(undone, residual(10.0, 8.0), residual(rms_px, 1.0)) == enough
+    assert not _clearly_less(undone, residual(10.0, 8.0), residual(rms_px, 5.0)), "the robust loss falls in any case"
