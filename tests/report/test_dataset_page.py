@@ -77,13 +77,14 @@ def test_a_cause_that_the_verdict_says_whole_makes_no_empty_bullet(
 
 
 def test_nothing_of_the_verdict_is_behind_a_fold(dataset: Path, audit: DatasetAudit, tmp_path: Path) -> None:
-    long = "A clause of the verdict; " * 20 + "see `mouselift <b>repair`."
+    long = "A clause of the verdict; " * 20 + "see `mouselift <b>repair` and `prepare --every 5`."
     write_report(dataset, tmp_path / "page.html", msgspec.structs.replace(audit, sentence=long))
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     header = text[text.index("<header") : text.index("</header>")]
     assert "<details" not in text
     assert header.count("A clause") == 20
     assert "<code>mouselift &lt;b&gt;repair</code>" in header, "backticks are code, names are text"
+    assert '<code>prepare <span class="option">--every</span> 5</code>' in header, "no line ends after its hyphens"
     assert text.index('class="contents"') < text.index('class="facts"')
 
 

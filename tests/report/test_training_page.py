@@ -31,7 +31,7 @@ def test_page_says_what_the_run_did(folder: Path, tmp_path: Path) -> None:
     assert text.count("data:image/jpeg") == 2
     assert text.count('<svg class="chart"') == 4
     assert "ssim 0.0" not in text
-    assert "<code>mouselift reconstruct DATASET OUT --checkpoint" in text
+    assert '<code>mouselift reconstruct DATASET OUT <span class="option">--checkpoint</span>' in text
     assert "best.safetensors" in text
     assert "<b>mouse</b>" not in text  # a folder's name is text
     assert "http" not in text.replace("http://www.w3.org", "")

@@ -21,6 +21,7 @@ from mouselift.reconstruct.options import BOX_WORDS
 from mouselift.view.scene import HullSurface, Scene
 
 _JPEG_QUALITY = 88
+_OPTION = re.compile(r"(?<![^ ])--?[a-z][a-z-]*")  # of a command line
 # docs/guides/reconstruct.md, `python benchmarks/fit.py mice WORK` and `rig DATASET --instants 6`, 128 px
 _TYPICAL_FIT = (
     "Typical foreground PSNR and IoU, of fits without a network at 128 px: views never given 23.2 dB and 0.920 with "
@@ -81,8 +82,13 @@ def _templates() -> jinja2.Environment:
 
 
 def with_code(text: str) -> Markup:
-    """What stands between backticks as <code>; all else as text, whatever it holds."""
-    return Markup(re.sub(r"`([^`\n]+)`", r"<code>\1</code>", str(escape(text))))
+    """What stands between backticks as <code>, in which no line ends within an option; all else as text, whatever it
+    holds."""
+
+    def code(found: re.Match[str]) -> str:
+        return "<code>" + _OPTION.sub(r'<span class="option">\g<0></span>', found[1]) + "</code>"
+
+    return Markup(re.sub(r"`([^`\n]+)`", code, str(escape(text))))
 
 
 def unsigned_zero(number: str) -> str:
