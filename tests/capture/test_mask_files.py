@@ -250,3 +250,35 @@ def test_masks_of_another_size_say_what_was_done(recording: Path, truth, change:
     write_capture_toml(recording / "capture.toml", discover(recording).spec)
     with pytest.raises(MaskError, match=words):
         CaptureSource(load_capture(recording))
+
+
+@pytest.mark.parametrize(
+    "place", ["masks/{}/mask_{:05d}.npy", "masks/{}/mask_data/{}_{:05d}.npy", "masks/{}_{:05d}.npy"]
+)
+@pytest.mark.parametrize("kind", [bool, np.uint16])
+def test_a_file_of_an_array_a_frame(recording: Path, truth, place: str, kind: type) -> None:
+    """As Grounded SAM 2 saves label maps; a folder a camera, or all in one."""
+    for camera in truth:
+        for number in range(12):
+            path = recording / place.format(*[camera.name] * (place.count("{}")), number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            mask = shape(truth, camera.name, number).astype(kind)
+            np.save(path, mask[None] if number % 2 else mask)
+    found = discover(recording)
+    assert "one .npy a frame, 12 frames numbered 0 to 11" in "\n".join(found.found)
+    assert found.left == ()
+    check(found, truth)
+
+
+def test_many_files_are_left_in_one_line(recording: Path, truth) -> None:
+    for camera in truth:
+        (recording / f"masks/{camera.name}").mkdir(parents=True)
+        for number in range(12):
+            np.save(recording / f"masks/{camera.name}/{number:04d}.npy", np.zeros((2, 3, 4, 5), dtype=np.float32))
+    left = discover(recording).left
+    assert len(left) == len(truth)
+    assert "0002.npy, ... and 9 more" in left[0] or "0002.npy and 9 more" in left[0]
+    np.save(recording / f"masks/{truth[0].name}.npy", shape(truth, truth[0].name, 0))
+    assert any("expected all frames of a camera, [T, h, w], or a folder" in line for line in discover(recording).left)
+    np.save(recording / f"masks/{truth[1].name}.npy", shape(truth, truth[1].name, 0))
+    assert any("this name holds the camera's alone" in line for line in discover(recording).left)

@@ -151,7 +151,7 @@ def test_labels_stay(tmp_path: Path) -> None:
     [
         (masks().astype(np.float32), r"expected bool or whole numbers, got float32; save masks > 0 of logits"),
         (masks()[..., None], r"got shape \[9, 20, 30, 1\]: move the last axis"),
-        (masks()[0], "expected a name that ends"),
+        (masks()[0], "expected a name that ends|one mask of shape"),
         (np.zeros(4, bool), r"expected masks, \[T, h, w\]; holds  \[4\]"),
         (np.array({"a": masks()}, dtype=object), "pickled objects, which may run code"),
         (masks().astype(np.int16) * 300, "got 0 to 300; save labels as uint16"),

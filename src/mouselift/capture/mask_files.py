@@ -6,11 +6,13 @@ One file or folder may hold all cameras' masks; then the names inside tell the c
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from mouselift.atomic import visible
 from mouselift.capture.camera_names import composed, token
 from mouselift.errors import MaskError, UnreachableError
+from mouselift.media.array_files import frame_files, open_array_files
 from mouselift.media.array_masks import ARRAY_SUFFIXES, array_names, open_arrays
 from mouselift.media.coco_masks import open_coco, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES, ImageFolder, NumberedImages
@@ -50,7 +52,9 @@ def _nearest(path: Path) -> str:
 
 
 def names_inside(path: Path) -> list[str]:
-    """The names that tell cameras inside a file: of annotated images, of videos, or of arrays."""
+    """The names that tell cameras inside a file: of annotated images, of videos, or of arrays; in a folder of them."""
+    if path.is_dir():
+        return [file.name for file in frame_files(visible(path.iterdir()))]
     if path.suffix.lower() in ARRAY_SUFFIXES:
         return array_names(path)
     if path.suffix.lower() == ".json":
@@ -78,6 +82,11 @@ def object_folders(path: Path) -> dict[str, Path]:
 
 
 def _of_folder(path: Path, names: tuple[str, ...], chosen: int | str | None, as_stored: bool) -> NumberedImages:
+    with UnreachableError.reading(path):
+        inside = visible(path.iterdir())
+    if not any(map(_is_image, inside)) and (arrays := frame_files(inside)):
+        only = set(_own(path, names, [file.name for file in arrays]) or ())
+        return open_array_files(path, [file for file in arrays if not only or file.name in only])
     objects = object_folders(path)
     if objects:
         name, question = choose_object(path, sorted(objects), chosen, "folders of masks")
@@ -87,13 +96,18 @@ def _of_folder(path: Path, names: tuple[str, ...], chosen: int | str | None, as_
         return MaskStack(path, *size, tuple(folder.numbers), folder, words, one_object=True, question=question)
     with UnreachableError.reading(path):
         images = [entry.name for entry in visible(path.iterdir()) if _is_image(entry)]
-    own = [name for name in images if carries(names, name)]
+    return ImageFolder.scan(path, as_stored, masks=True, only=_own(path, names, images))
+
+
+def _own(path: Path, names: tuple[str, ...], files: Sequence[str]) -> list[str] | None:
+    """Those of a folder's files that carry the camera's name; None: all. MaskError where that is all they carry."""
+    own = [name for name in files if carries(names, name)]
     if own and not any(_DIGIT.search(_without(names, Path(name).stem)) for name in own):
         raise MaskError(
             f"{path}: {own[0]}: expected one file a mask, named by its frame number; this name holds the camera's "
             "alone. A stack of pages is read as an array: np.save(FILE, tifffile.imread(STACK))"
         )
-    return ImageFolder.scan(path, as_stored, masks=True, only=own if 0 < len(own) < len(images) else None)
+    return own if 0 < len(own) < len(files) else None
 
 
 def _without(names: tuple[str, ...], stem: str) -> str:

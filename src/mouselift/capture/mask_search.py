@@ -17,11 +17,14 @@ from mouselift.capture.mask_files import STACK_SUFFIXES, carries, names_inside, 
 from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, Recording, media_below
 from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError, MaskError, MissingExtraError, UnreachableError, VideoError
+from mouselift.foreign import first_few
+from mouselift.media.array_files import frame_files
 from mouselift.media.array_masks import ARRAY_SUFFIXES
 from mouselift.media.coco_masks import NotCocoError, read_coco
 from mouselift.media.images import IMAGE_SUFFIXES
 
 _ANNOTATIONS = re.compile(r"(^|[_\-. ])(annotations?|instances|coco)([_\-. ]|$)", re.IGNORECASE)
+_ALIKE = 3  # files that are named for one reason
 _DEPTH = 4  # as of other media
 
 
@@ -42,6 +45,7 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
     own = list(dict.fromkeys(_object_parent(names, path) for path in found))
     shared: list[Recording] = []
     left: list[str] = []
+    alike: dict[tuple[Path, str], list[str]] = {}  # files of one folder that are left for one reason
     for path in [path for path in own if path.is_dir()]:
         if _camera(names, path) is None and (cameras := _inside(names, _images(path))):
             shared.append(_recording(names, path, cameras))
@@ -51,7 +55,7 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
         shown = path.relative_to(folder).as_posix()
         try:
             named = names.find(path)
-            of_one = named is not None and path.suffix.lower() in ARRAY_SUFFIXES
+            of_one = named is not None and (path.is_dir() or path.suffix.lower() in ARRAY_SUFFIXES)
             inside = [] if of_one else _inside(names, names_inside(path))
             cameras = inside or ([named.camera] if named is not None else [])
             if not cameras:
@@ -60,7 +64,7 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
             for camera in cameras:
                 open_masks(path, (camera,))
         except (CaptureError, MaskError, MissingExtraError, VideoError) as error:
-            left.append(f"{shown}: {_reason(error, path)}")
+            alike.setdefault((path.parent, _reason(error, path)), []).append(shown)
             continue
         if inside:
             shared.append(_recording(names, path, inside))
@@ -68,17 +72,26 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
             left += [f"{shown}: {len(strange)} entries such as {strange[0]}: no camera's name"] if strange else []
         else:
             own.append(path)
+    left += [f"{first_few(files, _ALIKE)}: {reason}" for (_, reason), files in alike.items()]
     return MaskSearch(
         tuple(own), tuple(shared), tuple(left), (*own, *(r for s in shared for r in s.files.values()), *stacks)
     )
 
 
 def _stack_files(folder: Path) -> Iterator[Path]:
-    """Files of arrays and annotations below mask folders or named as masks, and COCO's that are named so."""
+    """Files of arrays and annotations below mask folders or named as masks, and COCO's that are named so; folders of
+    arrays where each holds one frame."""
     pending = [(folder, 0, False)]
     while pending:
         here, depth, inside = pending.pop(0)
-        for path in visible(here.iterdir()):
+        entries = visible(here.iterdir())
+        images = any(path.suffix.lower() in IMAGE_SUFFIXES for path in entries)
+        frames = set() if images or not inside else set(frame_files(entries))
+        if frames:
+            yield here
+        for path in entries:
+            if path in frames:
+                continue
             if path.is_dir():
                 dataset = (path / DATASET_FILE).is_file() or OTHER_FOLDER.match(path.name)
                 if depth < _DEPTH and not dataset:

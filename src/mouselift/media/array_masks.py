@@ -134,6 +134,12 @@ class _Members:
         return _as_mask(where, frame[self.index or 0])
 
 
+def shape_of(path: Path) -> tuple[int, ...]:
+    """Of the array in a .npy. MaskError as `open_arrays`."""
+    with UnreachableError.reading(path):
+        return _headers(path)[0].shape
+
+
 def array_names(path: Path) -> list[str]:
     """Of the arrays that may be masks in a .npz; none of a .npy. MaskError as `open_arrays`."""
     with UnreachableError.reading(path):
@@ -141,10 +147,14 @@ def array_names(path: Path) -> list[str]:
 
 
 def open_arrays(
-    path: Path, chosen: int | str | None = None, belongs: Callable[[str], bool] = lambda name: False
+    path: Path,
+    chosen: int | str | None = None,
+    belongs: Callable[[str], bool] = lambda name: False,
+    one_frame: bool = False,
 ) -> MaskStack:
     """The masks of a .npy or .npz. chosen: `mask_object`; belongs: whether an array's name is this camera's, where one
-    file holds all cameras'. MaskError for what is no masks, or none that can be read."""
+    file holds all cameras'; one_frame: a .npy holds one mask, [h, w] or [1, h, w]. MaskError for what is no masks, or
+    none that can be read."""
     with UnreachableError.reading(path):
         headers = _headers(path)
     large = [h for h in headers if len(h.shape) >= 2]
@@ -159,6 +169,9 @@ def open_arrays(
         raise MaskError(f"{path}: expected arrays of one shape, got {there}; save the masks alone: {_SAVE}")
     for header in large:
         _check_type(path, header)
+    if one_frame:
+        large = [replace(large[0], shape=(1, *large[0].shape[-2:]))]
+        return _of_stacks(path, large, None, chosen)
     frames = _one_a_frame(path, large)
     if frames is not None:
         stack, places = _of_members(path, large, frames, chosen), None
@@ -194,6 +207,11 @@ def _one_a_frame(path: Path, arrays: Sequence[_Header]) -> list[int] | None:
     except CaptureError as error:
         if len(shape) > 2 and shape[0] > 1:
             return None
+        if path.suffix.lower() == ".npy":
+            raise MaskError(
+                f"{path}: one mask of shape {list(shape)}: expected all frames of a camera, [T, h, w], or a folder a "
+                "camera with a file a frame, each named by its number"
+            ) from None
         raise MaskError(f"{error}; or save one array: {_SAVE}") from None
     if len(shape) > 2 and shape[0] == count:
         raise MaskError(
