@@ -27,7 +27,7 @@ class _Files:
 
 
 def frame_files(folder: Sequence[Path]) -> list[Path]:
-    """Those among a folder's files that hold a frame each; none where they hold whole recordings. By the first."""
+    """Those among a folder's files that hold a frame each; none where they hold whole recordings. By the first one."""
     arrays = [path for path in folder if path.suffix.lower() == SUFFIX]
     if len(arrays) < 2:
         return []
@@ -35,7 +35,7 @@ def frame_files(folder: Sequence[Path]) -> list[Path]:
         shape = shape_of(arrays[0])
     except MaskError:  # said where it is opened
         return []
-    return arrays if len(shape) == 2 or (len(shape) == 3 and shape[0] == 1) else []
+    return arrays if len(shape) == 2 else []  # [1, h, w] is a recording of one frame, too
 
 
 def open_array_files(folder: Path, files: Sequence[Path]) -> MaskStack:
