@@ -16,11 +16,11 @@ from mouselift.repair.options import RepairOptions
 
 
 def summary(refused: int) -> RepairSummary:
-    refusals = ["000002: the image is mirrored"] * refused
+    refusals = ["000002: the image is mirrored"] * min(refused, 5)
     return RepairSummary("old", "new", 3, 1, 1, refused, {"views-swapped": 1}, 40.0, 0.1, None, refusals)
 
 
-@pytest.mark.parametrize(("refused", "code"), [(0, 0), (1, 1)])
+@pytest.mark.parametrize(("refused", "code"), [(0, 0), (1, 1), (12, 1)])
 def test_exit_code_and_words(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], refused: int, code: int
 ) -> None:
@@ -29,6 +29,7 @@ def test_exit_code_and_words(
     printed = capsys.readouterr().out
     assert "views-swapped" in printed
     assert ("mirrored" in printed) == bool(refused)
+    assert ("and 7 more: new/manifest.jsonl" in printed) == (refused == 12)
 
 
 def test_json_is_one_document(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -140,17 +140,47 @@ def audit_dataset(
     for first in sorted(parts):
         collected.rays = collected.rays.merged(parts[first])
     rigs = Rigs.pooled(planes, asked, folders)
-    few: list[int] = []  # samples without a verdict of their own, which have one together
-    blamed: list[int] = []  # those of them whose cameras are wrong
+    few, blamed = _judge_together(inconclusive, planes, rigs, collected)
+    collected.settle()
+    causes, found = _explain(collected, rigs, blamed, folders, progress)
+    found += premultiplied_findings(folders)
+    if options.trainer is not None:
+        found += trainer_findings(options.trainer, trainer, collected.fewest_views())
+    contradicted = collected.contradicted.items()
+    blames = Counter((folders[number].parent, camera) for camera, own in contradicted for number in own)
+    facts = labelled.facts()
+    return _summed_up(path, collected, profile, options.hull, causes, found, rigs, few, facts, blames)
+
+
+def _judge_together(
+    inconclusive: Sequence[tuple[int, SampleReport, Likeness]],
+    planes: Mapping[int, SamplePlanes],
+    rigs: Rigs,
+    collected: Collected,
+) -> tuple[int, list[int]]:
+    """Adds the samples that blame cameras alone, or cannot say, by what all samples of their rig say.
+
+    (how many have no verdict of their own, and have one together; those of them whose cameras are wrong)
+    """
+    few, blamed = 0, list[int]()
     for index, report, like in inconclusive:
         own, together = planes[index], rigs.of_sample(index)
         if together is not None and together.enough and own.few and report.verdict == "unknown":
-            few.append(index)
+            few += 1
             blamed += [index] * (together.blame is not None)
         elif together is not None and together.right and together.settles and own.rig is not None:
             report = settled(report, together)
         collected.add(index, report, like)
-    collected.settle()
+    return few, blamed
+
+
+def _explain(
+    collected: Collected, rigs: Rigs, blamed: Sequence[int], folders: Sequence[Path], progress: Progress
+) -> tuple[list[Cause], list[Finding]]:
+    """Causes behind samples that fail, alone or together, and what many samples together say of the cameras.
+
+    Where a cause and one camera's fault would say the same twice, the more definite one stands alone.
+    """
     repeated = []
     looked_behind = collected.disagreeing
     if not collected.verdict_counts()[1]:  # else samples fail by themselves
@@ -166,13 +196,7 @@ def audit_dataset(
         causes = []  # that nothing explains the samples: one camera does
     if one_rig and explained and collected.disagreeing:  # samples that fail alone, and a cause that says why
         pooled = [finding for finding in pooled if finding.severity != "error"]
-    found = [*pooled, *repeated, *premultiplied_findings(folders)]
-    if options.trainer is not None:
-        found += trainer_findings(options.trainer, trainer, collected.fewest_views())
-    contradicted = collected.contradicted.items()
-    blames = Counter((folders[number].parent, camera) for camera, own in contradicted for number in own)
-    facts = labelled.facts()
-    return _summed_up(path, collected, profile, options.hull, causes, found, rigs, len(few), facts, blames)
+    return causes, [*pooled, *repeated]
 
 
 def _summed_up(

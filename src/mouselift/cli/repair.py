@@ -53,6 +53,8 @@ class Repair:
 
 def show(summary: RepairSummary) -> None:
     """The summary for a person."""
+    from mouselift.run_lines import MANIFEST
+
     rows = [
         ["in order, copied as they were", str(summary.good), ""],
         ["repaired", str(summary.repaired), _change(summary)],
@@ -71,6 +73,8 @@ def show(summary: RepairSummary) -> None:
         )
     for refusal in summary.refusals:
         say(refusal)
+    if more := summary.refused - len(summary.refusals):
+        say(f"and {more} more: {Path(summary.out) / MANIFEST}")
 
 
 def _change(summary: RepairSummary) -> str:

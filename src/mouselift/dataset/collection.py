@@ -33,7 +33,7 @@ class Recording(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Collection(msgspec.Struct, frozen=True):
-    """What collection.json says."""
+    """Recordings that were prepared together and what became of each, as collection.json holds it."""
 
     split: SplitBy
     recordings: list[Recording]

@@ -138,7 +138,7 @@ class PathFacts(msgspec.Struct, frozen=True):
 
 
 class Inspection(msgspec.Struct, frozen=True):
-    """Everything about one capture."""
+    """Facts and findings of one capture: rig, masks, lag, agreement, the subject's path; lengths in `unit`."""
 
     capture: str
     rig_format: str

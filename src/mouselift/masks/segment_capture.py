@@ -57,7 +57,7 @@ _DEFAULTS = MaskOptions()
 
 
 class MaskReport(msgspec.Struct, frozen=True):
-    """What was made, and how good it is."""
+    """The masks that were made, and how well the views agree about them (source pixels)."""
 
     masks: dict[str, str]  # camera: video or folder of PNGs, relative to the output folder
     frames: int

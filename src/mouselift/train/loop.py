@@ -51,7 +51,7 @@ DEFAULTS = TrainOptions()
 
 @dataclass(frozen=True)
 class TrainSummary:
-    """What a run came to."""
+    """How a training ended: updates, scores of held-out views, what to look at."""
 
     out: str
     updates: int
