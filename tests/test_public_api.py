@@ -35,7 +35,9 @@ def test_every_name_resolves_and_is_documented(name: str) -> None:
         pytest.importorskip("torch")
     value = getattr(ml, name)
     assert value.__name__ == name
-    assert inspect.getdoc(value)
+    text = re.sub(r"`[^`]*`|>>>.*", "", inspect.getdoc(value) or "")
+    assert text
+    assert not re.search(r"<[a-z]+>", text), "a browser takes it for a tag, and shows nothing"
 
 
 @pytest.mark.parametrize("name", [name for name in ml.__all__ if name[0].islower()])

@@ -99,6 +99,7 @@ def test_options_are_frozen_and_documented(name: str) -> None:
     assert cls.__dataclass_params__.frozen
     assert documented(cls).keys() == {field.name for field in dataclasses.fields(cls)}
     assert cls.__doc__
+    assert not any(re.search(r"<[a-z]+>", text) for text in documented(cls).values()), "taken for a tag by a browser"
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -101,11 +101,12 @@ def audit_dataset(
     engine: Engine | None = None,
     progress: Progress = silent,
 ) -> DatasetAudit:
-    """Every `every`-th sample of a dataset, at most `samples`, spread over it; the same for any number of workers.
+    """Whether the cameras of a dataset match its pixels: verdict, findings and causes, without any ground truth.
 
-    path: a folder of samples, one sample, or a list file. Images are read, judged and forgotten; a kilobyte of numbers
-    a sample stays. Nothing is ever written into the dataset. profile: in place of the one
-    that the options name. workers: 0 means one a core. engine: where blocks run, in place of `workers` processes.
+    path: a folder of samples, one sample, or a list file. Every `every`-th sample is taken, at most `samples`, spread
+    over it; the result is the same for any number of workers. Images are read, judged and forgotten; a kilobyte of
+    numbers a sample stays. Nothing is ever written into the dataset. profile: in place of the one that the options
+    name. workers: 0 means one a core. engine: where blocks run, in place of `workers` processes.
     DatasetError where there are no samples, or the profile is none.
 
     >>> audit = audit_dataset(Path("out/mouse7"), AuditOptions(samples=200))  # doctest: +SKIP

@@ -22,6 +22,7 @@ import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Int64, Levels, Mask, UInt8
 from mouselift.errors import MaskError
+from mouselift.foreign import first_few
 from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
@@ -49,6 +50,7 @@ _RIPPLES = 6  # values that fill nothing, near 0 or 255: H.264 at crf 2 leaves 9
 _NOISE = 8  # levels that a lossy codec leaves where nothing is
 _VOID = 255  # PASCAL VOC's border between objects
 _WHOLE = 250  # levels from here on are opaque: rounding of soft masks
+_SHOWN = 8  # values that a message lists
 _BORDER = 0.9  # of the image's outermost pixels, in every mask: no subject that a camera frames covers them
 
 
@@ -414,8 +416,7 @@ def _named(code: int) -> str:
 
 
 def _listed(codes: Sequence[int]) -> str:
-    shown = ", ".join(map(_named, codes[:8]))
-    return shown + (f" and {len(codes) - 8} more" if len(codes) > 8 else "")
+    return first_few([_named(code) for code in codes], _SHOWN)
 
 
 @lru_cache(maxsize=64)

@@ -11,6 +11,7 @@ from mouselift.atomic import visible
 from mouselift.capture.camera_names import CameraNames
 from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError
+from mouselift.foreign import first_few
 from mouselift.media.images import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
@@ -100,8 +101,7 @@ def masks_beside(paths: Sequence[Path]) -> list[Path]:
 
 def listed(paths: Sequence[Path], folder: Path) -> str:
     """Paths for a message, relative to `folder`, cut when there are many."""
-    shown = ", ".join(path.relative_to(folder).as_posix() for path in paths[:SHOWN])
-    return shown + (f" and {len(paths) - SHOWN} more" if len(paths) > SHOWN else "")
+    return first_few([path.relative_to(folder).as_posix() for path in paths], SHOWN)
 
 
 def media_below(folder: Path, masks: bool, skip: str | None = None) -> Iterator[Path]:

@@ -35,8 +35,8 @@ class ExportOptions(Ranged):
     colmap_form: ColmapForm = "binary"
     """colmap: .bin or .txt."""
     gaussians: Path | None = None
-    """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
-    <sample>.splat of every sample; or one such file for one sample. For rerun, of a dataset: shown as points."""
+    """A folder that holds a SAMPLE/gaussians.ply (`mouselift reconstruct` writes them), SAMPLE.ply or
+    SAMPLE.splat of every sample; or one such file for one sample. For rerun, of a dataset: shown as points."""
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of
     logits and logarithms; by default none, and a file in which they look so is refused."""

@@ -51,7 +51,7 @@ def prepare_collection(
     engine: Engine | None = None,
     progress: Progress = silent,
 ) -> Collection:
-    """Makes or completes a dataset `root`/<capture> of every capture, and `root`/collection.json.
+    """Makes or completes a dataset `root/CAPTURE` of every capture, and `root/collection.json`.
 
     captures: folders with a capture.toml, patterns ("recordings/*"), text files that list captures one a line, or an
     earlier `root`, whose captures are meant. split: what validates. "recording": whole recordings; "folder": whole

@@ -178,8 +178,8 @@ class EvaluateOptions(MethodOptions):
     """
 
     gaussians: Path | None = None
-    """A folder that holds a <sample>/gaussians.ply (`mouselift reconstruct` writes them), <sample>.ply or
-    <sample>.splat of every sample, in the world of its cameras; or one such file for one sample. In place of a
+    """A folder that holds a SAMPLE/gaussians.ply (`mouselift reconstruct` writes them), SAMPLE.ply or
+    SAMPLE.splat of every sample, in the world of its cameras; or one such file for one sample. In place of a
     network."""
     activated: Activated | None = None
     """Which numbers of a .ply of Gaussians are activated already (opacities 0..1, scales as lengths), in place of

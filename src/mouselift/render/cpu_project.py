@@ -148,8 +148,8 @@ def _quaternion_gradient(q, G):
 
 @njit(**COMPILE, inline="always")
 @no_type_check
-def _covariance_gradient(m0, m1, s0, s1, s2, s3, s4, s5):
-    """(g_mx, g_my, g_m0, g_m1) from the six sums that `project_backward` describes; m0, m1 as in `project`."""
+def _covariance_gradient(m0, m1, s1, s2, s3, s4, s5):
+    """(g_mx, g_my, g_m0, g_m1) from five of the sums that `project_backward` describes; m0, m1 as in `project`."""
     xx, yy, xy = _dot(m0, m0) + DILATION, _dot(m1, m1) + DILATION, _dot(m0, m1)
     d = 1 / yy
     k, a = xy * d, 1 / max(xx - xy * xy * d, DILATION)
@@ -188,7 +188,7 @@ def project_backward(part, positions, scales, rotations, opacities, T, K, size, 
         b1 = _dot(A1, own[0]), _dot(A1, own[1]), _dot(A1, own[2])
         m0 = b0[0] * scale[0], b0[1] * scale[1], b0[2] * scale[2]
         m1 = b1[0] * scale[0], b1[1] * scale[1], b1[2] * scale[2]
-        g_mx, g_my, g_m0, g_m1 = _covariance_gradient(m0, m1, s[0], s[1], s[2], s[3], s[4], s[5])
+        g_mx, g_my, g_m0, g_m1 = _covariance_gradient(m0, m1, s[1], s[2], s[3], s[4], s[5])
         for j in range(3):
             g_scales[n, j] = b0[j] * g_m0[j] + b1[j] * g_m1[j]
         h0 = g_m0[0] * scale[0], g_m0[1] * scale[1], g_m0[2] * scale[2]

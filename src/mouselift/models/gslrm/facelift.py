@@ -18,7 +18,7 @@ from torch import Tensor
 
 from mouselift.atomic import whole_file
 from mouselift.errors import CheckpointError, why_not
-from mouselift.foreign import json_as
+from mouselift.foreign import first_few, json_as
 from mouselift.models.gslrm.config import GSLRMConfig, released
 from mouselift.models.gslrm.model import GSLRM
 
@@ -124,7 +124,7 @@ def _read_pt(path: Path) -> State:
     if strange:
         raise CheckpointError(
             f"{path}: expected a dictionary of weights, or one under 'model'; got entries that are no tensors: "
-            f"{_listed(strange)}"
+            f"{first_few(strange, _SHOWN)}"
         )
     return content
 
@@ -151,7 +151,7 @@ def check_weights(path: Path, state: State, shapes: Mapping[str, tuple[int, ...]
         if key in state and state[key].shape != shape
     ]
     faults = [
-        f"{title} {len(keys)}: {_listed(keys)}"
+        f"{title} {len(keys)}: {first_few(keys, _SHOWN)}"
         for title, keys in (
             ("missing", [key for key in shapes if key not in state]),
             ("unexpected", [key for key in state if key not in shapes]),
@@ -163,9 +163,6 @@ def check_weights(path: Path, state: State, shapes: Mapping[str, tuple[int, ...]
         raise CheckpointError(f"{path}: expected {whose}; {'; '.join(faults)}. {hint}")
     bad = [key for key in shapes if not (state[key].is_floating_point() and bool(torch.isfinite(state[key]).all()))]
     if bad:
-        raise CheckpointError(f"{path}: expected finite numbers, got NaN, infinity or integers in {_listed(bad)}")
-
-
-def _listed(keys: list[str]) -> str:
-    more = f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else ""
-    return ", ".join(keys[:_SHOWN]) + more
+        raise CheckpointError(
+            f"{path}: expected finite numbers, got NaN, infinity or integers in {first_few(bad, _SHOWN)}"
+        )
