@@ -36,11 +36,12 @@ from mouselift.errors import MaskError  # noqa: E402
 from mouselift.geometry.camera import Camera  # noqa: E402
 from mouselift.geometry.lens import BrownConrady  # noqa: E402
 from mouselift.masks.background import learn_background  # noqa: E402
+from mouselift.masks.camera_change import Change  # noqa: E402
 from mouselift.masks.changes import Background, Changes, Comparer, YuvImage  # noqa: E402
 from mouselift.masks.exchanged import ASKED_FRAMES, Exchange, exchanged_cameras  # noqa: E402
-from mouselift.masks.scene import learn_scene  # noqa: E402
+from mouselift.masks.scene import Scene, learn_scene  # noqa: E402
 from mouselift.masks.segment import Segmenter  # noqa: E402
-from mouselift.masks.uncut import TESTED_FRAMES, CameraTest, Uncut, best_change, gain_limit, settled, uncut  # noqa: E402
+from mouselift.masks.uncut import TESTED_FRAMES, Uncut, best_change, gain_limit, settled, uncut  # noqa: E402
 from mouselift.media.images import FrameSet  # noqa: E402
 from mouselift.sampling import evenly_spaced  # noqa: E402
 from mouselift.synthetic.rigs import Rig, aimed_camera, markerless_rig, scaled_rig  # noqa: E402
@@ -165,27 +166,40 @@ def measured(footage: Footage, views: Sequence[int], fault: Fault | None) -> dic
     def exchange() -> Exchange | None:
         return exchanged_cameras(read(evenly_spaced(footage.looked_at, ASKED_FRAMES)), empty, cameras)
 
+    def learn(cameras: Sequence[Camera]) -> Scene:
+        return learn_scene(read, footage.learned, empty, cameras, footage.up, footage.floor)
+
+    def every(scene: Scene) -> list[Uncut]:
+        segmenter = Segmenter(scene)
+        return [uncut(segmenter, frame) for frame in read(footage.looked_at)]
+
     try:
-        scene = learn_scene(read, footage.learned, empty, cameras, footage.up, footage.floor)
+        scene = learn(cameras)
     except MaskError:
         named = found.cameras if (found := exchange()) is not None else ()
         return {"stopped": True, **counted([named], truth)}
-    segmenter = Segmenter(scene)
-    seen = [uncut(segmenter, frame) for frame in read(footage.looked_at)]
+    seen, undone = every(scene), dict[tuple[int, str], list[Uncut]]()
+    halves = scene.carver().cameras
     rng, said, shares = np.random.default_rng(SEED), list[tuple[str, ...] | None](), list[float]()
     for _ in range(DRAWS):
-        drawn = [seen[k] for k in rng.choice(len(seen), TESTED_FRAMES, replace=False)]
-        test = settled(segmenter.carver.cameras, drawn, exchange)
+        drawn = np.sort(rng.choice(len(seen), min(TESTED_FRAMES, len(seen)), replace=False))
+
+        def again(change: Change, drawn: np.ndarray = drawn) -> list[Uncut]:
+            """As the first draw that asked wants the camera changed: others want nearly the same."""
+            key = (change.camera, change.kind)
+            if key not in undone:
+                try:
+                    undone[key] = every(learn(change.undone_in(cameras)))
+                except MaskError:
+                    undone[key] = []
+            return [undone[key][k] for k in drawn] if undone[key] else []
+
+        test = settled(halves, [seen[k] for k in drawn], exchange, again)
         said.append(test.cameras if test.text else None)
-        if (share := share_of_limit(segmenter.carver.cameras, drawn, test)) is not None:
-            shares.append(share)
+        if (best := best_change([seen[k] for k in drawn])) is not None:
+            shares.append(best.least / gain_limit(len(halves) - len(test.untested)))
     row: dict[str, object] = {"stopped": False, **counted(said, truth)}
     return row | ({"least": min(shares), "most": max(shares)} if shares else {})
-
-
-def share_of_limit(cameras: Sequence[Camera], drawn: Sequence[Uncut], test: CameraTest) -> float | None:
-    best = best_change(cameras, drawn)
-    return None if best is None else best.least / gain_limit(len(cameras) - len(test.untested))
 
 
 def counted(said: Sequence[tuple[str, ...] | None], truth: tuple[str, ...]) -> dict[str, int]:

@@ -5,13 +5,17 @@ elsewhere in each. What is wrong with outlines changes from frame to frame, or d
 camera a change of its focal length (one number), and a turn (a shift of its image, two numbers), are fitted to all
 planes that it shares with others, by Huber's weights. What counts is how much nearer outlines of every second frame
 come by the change that the others want, and how sure that is over frames: few frames agree about a change by chance.
+
+Another camera's change may explain part of the same, the more the fewer cameras there are: of three, each plane of the
+wrong camera is shared by a right one. The two right ones' own planes tell, so two changes are compared frame by frame
+(`Change.ahead_of`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -29,20 +33,62 @@ _NUMBERS = {"focal": [0], "turn": [1, 2]}  # of (log-scale about the principal p
 Kind = Literal["focal", "turn"]
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Change:
     """The best change of one kind of one camera."""
 
     camera: int
     kind: Kind
-    value: float  # focal: share by which the camera's is too long; turn: degrees by which it was turned
+    values: Float64[Array, " k"]  # focal: log of the factor by which its image is too large; turn: its shift, pixels
     moved: float  # RMS over its planes, of the subject's size, by which outlines move
-    gain: float  # of the subject's size by which the camera's outlines come nearer, mean over frames
-    error: float  # standard error of it over frames
+    gains: Float64[Array, " f"]  # by frame: shares of the subject's size by which planes come nearer, summed
+    planes: Int64[Array, " f"]  # of the camera, by frame
+
+    @property
+    def gain(self) -> float:
+        """Of the subject's size by which the camera's outlines come nearer, mean over frames."""
+        return float(self._of_a_plane(self.gains).mean())
 
     @property
     def least(self) -> float:
         """What of the gain is sure."""
-        return self.gain - _SURE * self.error
+        return _sure(self._of_a_plane(self.gains))
+
+    def ahead_of(self, other: Change) -> float:
+        """By how much it surely brings outlines nearer than another camera's change does, a share of the size."""
+        return _sure(self._of_a_plane(self.gains - other.gains))
+
+    def degrees(self, camera: Camera) -> float:
+        """Of a turn: by how much; camera: of the outlines' pixels."""
+        return float(np.degrees(np.hypot(*self.values) / camera.focal))
+
+    @property
+    def too_long(self) -> float:
+        """Of a focal length: the share by which it is too long. The image is too small by the same factor."""
+        return float(np.expm1(-self.values[0]))
+
+    def undone_in(self, cameras: Sequence[Camera]) -> tuple[Camera, ...]:
+        """Cameras of the full-size images, one of them without what is wrong with it; outlines are of half the size."""
+        out = list(cameras)
+        own = out[self.camera]
+        if self.kind == "focal":
+            factor = float(np.exp(self.values[0]))
+            out[self.camera] = replace(own, fx=own.fx * factor, fy=own.fy * factor)
+        else:
+            x, y = 2 * self.values
+            out[self.camera] = replace(own, cx=own.cx + x, cy=own.cy + y)
+        return tuple(out)
+
+    def _of_a_plane(self, sums: Float64[Array, " f"]) -> Float64[Array, " n"]:
+        shown = self.planes > 0
+        return np.asarray(sums[shown] / self.planes[shown])
+
+
+def _sure(values: Float64[Array, " n"]) -> float:
+    """Their mean, less two standard errors."""
+    if len(values) < 2:
+        return -np.inf
+    return float(values.mean() - _SURE * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +125,15 @@ class Residuals:
             len(parts), frame, first, second, side, residual / sizes, distance / sizes[:, None], np.concatenate(columns)
         )
 
+    @property
+    def views(self) -> int:
+        return self.columns.shape[1]
+
+    @property
+    def tested(self) -> Bool[Array, " v"]:
+        """Cameras that have planes."""
+        return np.array([self.of_camera(view).any() for view in range(self.views)])
+
     def chosen(self, rows: Bool[Array, " m"]) -> Residuals:
         """Some planes only."""
         kept = (self.frame, self.first, self.second, self.side, self.residual, self.distance, self.columns)
@@ -88,22 +143,19 @@ class Residuals:
         return np.asarray((self.first == camera) | (self.second == camera))
 
 
-def camera_changes(found: Residuals, cameras: Sequence[Camera]) -> list[Change]:
-    """Of each camera the better of a focal length and a turn, largest gain first; none of cameras with few planes.
-
-    cameras: of the outlines' pixels.
-    """
+def camera_changes(found: Residuals) -> list[Change]:
+    """Of each camera the better of a focal length and a turn, largest gain first; none of cameras with few planes."""
     best = []
-    for number, camera in enumerate(cameras):
+    for number in range(found.views):
         own = found.of_camera(number)
         if own.sum() >= _LEAST_PLANES:
             part = found.chosen(own)
             kinds: tuple[Kind, Kind] = ("focal", "turn")
-            best.append(max((_change(part, number, camera, kind) for kind in kinds), key=lambda one: one.gain))
+            best.append(max((_change(part, number, kind) for kind in kinds), key=lambda one: one.gain))
     return sorted(best, key=lambda one: -one.gain)
 
 
-def _change(own: Residuals, number: int, camera: Camera, kind: Kind) -> Change:
+def _change(own: Residuals, number: int, kind: Kind) -> Change:
     columns = own.columns[:, number][:, _NUMBERS[kind]]
     left, half = own.residual.copy(), own.frame % 2
     for part in (0, 1):
@@ -111,11 +163,7 @@ def _change(own: Residuals, number: int, camera: Camera, kind: Kind) -> Change:
         if (~told).sum() > columns.shape[1]:
             left[told] -= columns[told] @ robust_fit(columns[~told], own.residual[~told], _ROUNDS)[0]
     before, after = (np.minimum(np.abs(r), _CAPPED) for r in (own.residual, left))
-    planes = np.bincount(own.frame, minlength=own.frames)
-    gains = (np.bincount(own.frame, before - after, own.frames) / np.maximum(planes, 1))[planes > 0]
-    error = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else np.inf
+    gains, planes = (np.bincount(own.frame, one, own.frames) for one in (before - after, np.ones(len(left))))
     values, _ = robust_fit(columns, own.residual, _ROUNDS)
     moved = float(np.sqrt(np.mean((columns @ values) ** 2)))
-    # The image is too small by the factor by which the focal length is too long.
-    value = float(np.expm1(-values[0])) if kind == "focal" else float(np.degrees(np.hypot(*values) / camera.focal))
-    return Change(number, kind, value, moved, float(gains.mean()), error)
+    return Change(number, kind, values, moved, gains, planes.astype(np.int64))

@@ -29,6 +29,7 @@ from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.foreign import json_as
+from mouselift.geometry.camera import Camera
 from mouselift.masks.background import LEARNING_STEPS, learn_background
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import ASKED_FRAMES, exchanged_cameras
@@ -42,7 +43,7 @@ from mouselift.media.decoding import decoded
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
 from mouselift.parallel import Engine, run_blocks, step, worker_count
-from mouselift.progress import Progress, counted, each, silent
+from mouselift.progress import Progress, Step, counted, each, silent, unheard
 from mouselift.run_folder import RunFolder
 from mouselift.sampling import evenly_spaced
 from mouselift.strings_as_paths import takes_paths
@@ -121,15 +122,19 @@ def segment_capture(
         backgrounds = _backgrounds(capture, folder, samples, runs_on, progress)
         learnt = counted(progress, "scene", 0, SCENE_STEPS * len(samples))
         cameras = [track.camera for track in source.tracks]
+
+        def learn(cameras: Sequence[Camera], samples: Sequence[int], step: Step = unheard) -> Scene:
+            return learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, step)
+
         try:
-            scene = learn_scene(source.read, samples, backgrounds, cameras, up, capture.floor, learnt)
+            scene = learn(cameras, samples, learnt)
         except MaskError as error:
             again = source.read(evenly_spaced(samples, ASKED_FRAMES))
             if (exchange := exchanged_cameras(again, backgrounds, cameras)) is None:
                 raise
             raise MaskError(f"{error} What was found: {exchange.words}") from None
         asked = evenly_spaced(frames, TESTED_FRAMES)
-        tested = camera_test(scene, source.read, asked, counted(progress, "cameras", 0, len(asked)))
+        tested = camera_test(scene, source.read, asked, learn, counted(progress, "cameras", 0, len(asked)))
         source.close()
         records = _segmented(capture, scene, folder, work, frames, runs_on, progress)
         every_frame = options.every == 1 and options.start == 0 and options.stop is None

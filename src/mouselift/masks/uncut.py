@@ -4,21 +4,27 @@ Masks of `segment` fit one another as well as they can, under wrong cameras too:
 few frames the part of each image that is the subject without doubt (its level, far from the background's) is taken
 uncut, and the distances of its tangent points from the other views' tangent planes are measured as shares of its size:
 
-* one camera is to blame where one change of it brings its outlines nearer to the others' (`camera_change`);
+* one camera is to blame where one change of it brings its outlines nearer to the others' (`camera_change`), surely so
+  and surely more than any change of another camera does;
 * where places that all see are wanting, or outlines lie far apart, cameras may be exchanged (`exchanged`);
 * else the calibration is wrong as a whole.
 
-A subject of many levels (a white animal on a pale floor) has no such part in most views: nothing is said then.
+A subject of many levels (a white animal on a pale floor) has no such part in most views: nothing is said then. What
+tells it from a whole subject is the share of the hull's projection that the part fills; but under a camera that was
+turned the hull is another one, and the floor may be found far too low. And of three cameras each change is shared by
+two pairs of three. So where parts fill too little, or cameras are few, a change that is wanted is put to the proof: the
+scene is learned again with that camera put right, and parts must then be whole, and agree.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.tangent_planes import TangentPlanes
@@ -39,7 +45,7 @@ TESTED_FRAMES = 24
 _LEAST_FRAMES = 5
 _LEAST_COMPARED = 8  # frames in which outlines are compared: fewer agree about a change of a camera by chance
 # Of the hull's projection, median of a view: right 0.62 to 0.85, wrong 0.57 to 0.83, white animals 0.17 to 0.53.
-_COVERED = 0.55
+_COVERED, _PARTLY_COVERED = 0.55, 0.3
 _LEAST_PART = 0.25  # of the subject's area, about: smaller ones are no subject that all views should place
 _MOST = 0.75  # of the views
 _CLOSED = np.ones((5, 5), np.uint8)  # pixels: shine and texture
@@ -47,10 +53,19 @@ _CLOSED = np.ones((5, 5), np.uint8)  # pixels: shine and texture
 # nearer. Set on frames of mouse_cylinder (all five, and choices of four and three): right cameras, draws of 24 frames,
 # 0.0010 of five and 0.0012 of four; of 6 frames 0.0035, 0.0045, and 0.0097 of three. A focal length off by 3 % or a
 # turn of 1 degree, 24 frames: nine draws in ten 0.0115 and more of five cameras, 0.0102 of four.
-_GAIN = {3: 0.010, 4: 0.006}
+_GAIN = {2: 0.040, 3: 0.010, 4: 0.006}
 _GAIN_OF_MORE = 0.004
-_RIVAL, _RIVAL_OF_THREE = 0.8, 0.6  # of the gain: where another camera's change brings as much, neither is named
-_GROSS = 0.09  # of the subject's size, median over pairs: nothing that one camera's change explains
+_PROOF = 0.6  # of that limit: from here on the scene is learned again with the change undone
+_PROVED = 3  # so many changes of different cameras are put to the proof
+_LEFT = 0.25  # of the gain: what may be wanted of any camera still where the change is undone
+# Of the gain: where another camera's change brings as much, neither is named. Of three cameras, which share most
+# planes, the better change must surely be ahead by the limit above: so much right cameras' own errors may make.
+_RIVAL = 0.8
+# Of the subject's size, median over pairs: nothing that one camera's change explains. One pair of right cameras alone:
+# 0.07 to 0.10 (CameraS and CameraU of mouse_cylinder).
+_GROSS, _GROSS_OF_TWO = 0.09, 0.20
+
+Learn = Callable[[Sequence[Camera], Sequence[int]], Scene]
 
 
 class CameraTest(NamedTuple):
@@ -61,15 +76,25 @@ class CameraTest(NamedTuple):
     text: str = ""
 
 
-def camera_test(scene: Scene, read: Reader, frames: Sequence[int], step: Step = unheard) -> CameraTest:
-    """frames: far from each other in time, `TESTED_FRAMES` of them; some are read again where something is wrong."""
+def camera_test(scene: Scene, read: Reader, frames: Sequence[int], learn: Learn, step: Step = unheard) -> CameraTest:
+    """frames: far from each other in time, `TESTED_FRAMES` of them; they are read again where something is wrong.
+
+    learn: the scene from frames with other cameras, MaskError as `learn_scene`.
+    """
     segmenter = Segmenter(scene)
     seen = [uncut(segmenter, frame) for frame in each(read(frames), step)]
 
     def exchange() -> Exchange | None:
         return exchanged_cameras(read(evenly_spaced(frames, ASKED_FRAMES)), scene.backgrounds, scene.cameras)
 
-    return settled(segmenter.carver.cameras, seen, exchange)
+    def again(change: Change) -> Iterable[Uncut]:
+        try:
+            corrected = Segmenter(learn(change.undone_in(scene.cameras), frames))
+        except MaskError:
+            return ()
+        return (uncut(corrected, frame) for frame in read(frames))
+
+    return settled(segmenter.carver.cameras, seen, exchange, again)
 
 
 class Uncut(NamedTuple):
@@ -98,12 +123,27 @@ def uncut(segmenter: Segmenter, frame: FrameSet) -> Uncut:
     return Uncut(planes_of(segmenter.carver.cameras, shapes), size, covered)
 
 
-def settled(cameras: Sequence[Camera], frames: Sequence[Uncut], exchange: Callable[[], Exchange | None]) -> CameraTest:
-    """As `judged`; where something is wrong, or a frame is lost, an exchange of cameras is looked for first."""
+def settled(
+    cameras: Sequence[Camera],
+    frames: Sequence[Uncut],
+    exchange: Callable[[], Exchange | None],
+    again: Callable[[Change], Iterable[Uncut]],
+) -> CameraTest:
+    """As `judged`; where something is wrong, or a frame is lost, an exchange of cameras is looked for first.
+
+    again: the frames as they are seen with one camera put right. cameras: of the half-size maps.
+    """
     found = judged(cameras, frames)
     if (found.text or any(frame.lost for frame in frames)) and (order := exchange()) is not None:
         text = f"the cameras contradict what they see: {order.words}, and masks made so agree all the same"
         return CameraTest(found.untested, order.cameras, text)
+    if found.cameras or (parts := _between_parts(frames, _PARTLY_COVERED)) is None:
+        return found
+    changes = camera_changes(parts)
+    for number, change in enumerate(changes[:_PROVED]):
+        if change.least > _PROOF * gain_limit(int(parts.tested.sum())) and _agree(list(again(change)), parts, change):
+            suspects = [*changes[:number], *_suspects(changes[number:], parts)]
+            return _changed(cameras, (), parts, suspects)
     return found
 
 
@@ -118,72 +158,94 @@ def judged(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> CameraTest:
             "wrong as a whole; the few masks that are not empty agree all the same"
         )
         return CameraTest((), (), text)
-    found = _between_whole_subjects(frames)
+    found = _between_parts(frames, _COVERED)
     if found is None:
         return CameraTest(names)
-    untested = tuple(name for view, name in enumerate(names) if not found.of_camera(view).any())
-    where = f"over {found.frames} frames, before masks are cut to what all views support,"
-    tested = len(names) - len(untested)
-    tried = camera_changes(found, cameras)
-    if tried and tried[0].least > gain_limit(tested):
-        best, rival = tried[0], (_RIVAL if tested > 3 else _RIVAL_OF_THREE) * tried[0].gain
-        rivals = [one for one in tried[1:] if one.gain > rival]
-        if not rivals and tested > 2:
-            text = (
-                f"camera {names[best.camera]}: {where} the subject's outlines lie {best.moved:.0%} of its size from "
-                f"where the others put them; {_words(best)} explains it. Its calibration or its place is wrong, and "
-                "masks made with it agree with it all the same"
-            )
-            return CameraTest(untested, (names[best.camera],), text)
-        among = " or ".join(names[one.camera] for one in (best, *rivals))
+    untested = tuple(name for name, tested in zip(names, found.tested, strict=True) if not tested)
+    changes, tested = camera_changes(found), int(found.tested.sum())
+    if changes and changes[0].least > gain_limit(tested):
+        return _changed(cameras, untested, found, _suspects(changes, found) if tested > 3 else changes)
+    if (apart := _apart(found)) > (_GROSS if tested > 2 else _GROSS_OF_TWO):
         text = (
-            f"the cameras contradict what they see: {where} the subject's outlines lie {best.moved:.0%} of its size "
-            f"from where the others put them. {among} is wrong (which, outlines do not tell), and masks made so agree "
-            "all the same"
-        )
-        return CameraTest(untested, (), text)
-    if (apart := _apart(found)) > _GROSS:
-        text = (
-            f"the cameras contradict what they see: {where} the subject's outlines lie {apart:.0%} of its size from "
-            "where the other views put them, and no change of one camera explains it. The calibration is wrong as a "
-            "whole, and masks made with it agree with it all the same"
+            f"the cameras contradict what they see: {_over(found)} the subject's outlines lie {apart:.0%} of its size "
+            "from where the other views put them, and no change of one camera explains it. The calibration is wrong as "
+            "a whole, and masks made with it agree with it all the same"
         )
         return CameraTest(untested, (), text)
     return CameraTest(untested)
 
 
-def best_change(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> Change | None:
+def _suspects(changes: Sequence[Change], found: Residuals) -> list[Change]:
+    """The first of these changes, and those of other cameras that it is not surely better than."""
+    best, *others = changes
+    tested = int(found.tested.sum())
+    if tested < 3:
+        return [best, *others]
+    if tested == 3:
+        return [best, *(one for one in others if best.ahead_of(one) <= gain_limit(tested))]
+    return [best, *(one for one in others if one.gain > _RIVAL * best.gain)]
+
+
+def _changed(
+    cameras: Sequence[Camera], untested: tuple[str, ...], found: Residuals, suspects: Sequence[Change]
+) -> CameraTest:
+    """suspects: at least one."""
+    best, names = suspects[0], [cameras[one.camera].name for one in suspects]
+    where = f"{_over(found)} the subject's outlines lie {best.moved:.0%} of its size from where the others put them"
+    if len(names) == 1:
+        if best.kind == "turn":
+            words = f"a turn of it by {best.degrees(cameras[best.camera]):.2g} degrees"
+        else:
+            share = best.too_long
+            words = f"a focal length that is {abs(share):.1%} too {'long' if share > 0 else 'short'}"
+        text = (
+            f"camera {names[0]}: {where}; {words} explains it. Its calibration or its place is wrong, and masks made "
+            "with it agree with it all the same"
+        )
+        return CameraTest(untested, (names[0],), text)
+    text = (
+        f"the cameras contradict what they see: {where}. {' or '.join(names)} is wrong (which, outlines do not tell), "
+        "and masks made so agree all the same"
+    )
+    return CameraTest(untested, (), text)
+
+
+def _over(found: Residuals) -> str:
+    return f"over {found.frames} frames, before masks are cut to what all views support,"
+
+
+def _agree(frames: Sequence[Uncut], before: Residuals, change: Change) -> bool:
+    """Whether parts are whole subjects with that change undone, and nothing like it is wanted of any camera."""
+    found = _between_parts(frames, _COVERED)
+    if found is None or (before.tested & ~found.tested).any():
+        return False
+    return all(one.gain < _LEFT * change.gain for one in camera_changes(found))
+
+
+def best_change(frames: Sequence[Uncut]) -> Change | None:
     """The one change of one camera that brings its outlines nearest; None where no camera can be compared."""
-    found = _between_whole_subjects(frames)
-    return None if found is None else next(iter(camera_changes(found, cameras)), None)
+    found = _between_parts(frames, _COVERED)
+    return None if found is None else next(iter(camera_changes(found)), None)
 
 
-def _between_whole_subjects(frames: Sequence[Uncut]) -> Residuals | None:
-    """None where too few frames show something."""
+def _between_parts(frames: Sequence[Uncut], covered: float) -> Residuals | None:
+    """Planes between views whose parts fill so much of the hull's projection; None: too few frames show something."""
     seen = [(frame.planes, frame.size) for frame in frames if frame.planes is not None]
     if len(seen) < _LEAST_COMPARED:
         return None
-    # Else what is told from the background is no whole subject.
-    whole = np.median([frame.covered for frame in frames if frame.planes is not None], axis=0) >= _COVERED
+    whole = np.median([frame.covered for frame in frames if frame.planes is not None], axis=0) >= covered
     every = Residuals.of(seen)
     return every.chosen(whole[every.first] & whole[every.second])
 
 
 def gain_limit(cameras: int) -> float:
     """By how much of the subject's size a change of one of so many cameras must surely bring its outlines nearer."""
-    return _GAIN.get(max(cameras, 3), _GAIN_OF_MORE)
-
-
-def _words(change: Change) -> str:
-    if change.kind == "turn":
-        return f"a turn of it by {change.value:.2g} degrees"
-    return f"a focal length that is {abs(change.value):.1%} too {'long' if change.value > 0 else 'short'}"
+    return _GAIN.get(max(cameras, 2), _GAIN_OF_MORE)
 
 
 def _apart(found: Residuals) -> float:
     """Median over pairs and sides of the median over frames; signed, because outlines are off to either side."""
-    views = int(max(found.first.max(initial=0), found.second.max(initial=0))) + 1
-    key = (found.first * views + found.second) * 2 + found.side
+    key = (found.first * found.views + found.second) * 2 + found.side
     medians = [np.abs(np.median(found.distance[key == one], axis=0)) for one in np.unique(key)]
     return float(np.median(medians)) if medians else 0.0
 
