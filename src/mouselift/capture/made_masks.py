@@ -40,6 +40,6 @@ def said_of_masks(masks: Iterable[Masks | None]) -> Iterator[Finding]:
 
 
 def contradiction_findings(text: str, cameras: Sequence[str]) -> Iterator[Finding]:
-    """Of `masks.uncut.CameraTest`; none where nothing is wrong."""
+    """Of `masks.camera_agreement.CameraTest`; none where nothing is wrong."""
     if text:
         yield Finding.of("cameras-contradict", text, camera=cameras[0] if len(cameras) == 1 else None)

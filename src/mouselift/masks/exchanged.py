@@ -28,7 +28,7 @@ _LEAST_FRAMES = 3
 _ALL_PAIRS = 32  # views up to which every pair has its two planes (`geometry.tangent_planes`)
 _SUSPECTS = 8  # cameras that are off most; the orders of more would take minutes
 # mouse_cylinder, any two of five exchanged, and rounds of three: 0.3 as given, 0.05 when put right, 0.19 and more with
-# any other exchange (`python benchmarks/uncut_cameras.py`).
+# any other exchange (`python benchmarks/camera_agreement.py`).
 _AGREES = 0.12
 _OF_GIVEN = 0.5
 _OF_NEXT = 0.6

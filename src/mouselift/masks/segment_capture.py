@@ -31,6 +31,7 @@ from mouselift.findings import Finding
 from mouselift.foreign import json_as
 from mouselift.geometry.camera import Camera
 from mouselift.masks.background import LEARNING_STEPS, learn_background
+from mouselift.masks.camera_agreement import CameraTest, camera_test, tested_frames
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import ASKED_FRAMES, exchanged_cameras
 from mouselift.masks.mask_folder import MaskFolder, mask_identity, png_name
@@ -38,7 +39,6 @@ from mouselift.masks.options import MaskOptions
 from mouselift.masks.quality import CameraQuality, FrameRecord, measure, rounded_median, summarise
 from mouselift.masks.scene import SCENE_STEPS, Scene, learn_scene
 from mouselift.masks.segment import Segmenter
-from mouselift.masks.uncut import TESTED_FRAMES, CameraTest, camera_test
 from mouselift.media.decoding import decoded
 from mouselift.media.png import encode_png
 from mouselift.media.video_index import VideoInfo
@@ -133,7 +133,7 @@ def segment_capture(
             if (exchange := exchanged_cameras(again, backgrounds, cameras)) is None:
                 raise
             raise MaskError(f"{error} What was found: {exchange.words}") from None
-        asked = evenly_spaced(frames, TESTED_FRAMES)
+        asked = evenly_spaced(frames, tested_frames(len(cameras)))
         tested = camera_test(scene, source.read, asked, learn, counted(progress, "cameras", 0, len(asked)))
         source.close()
         records = _segmented(capture, scene, folder, work, frames, runs_on, progress)

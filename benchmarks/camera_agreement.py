@@ -1,14 +1,16 @@
 """Which wrong cameras does `mouselift mask` tell before it cuts masks, and are right ones left in peace?
 
-    python benchmarks/uncut_cameras.py [RECORDING ...] [--capture CAPTURE] [--cameras 5] [--faults N] [--out rows.jsonl]
+    python benchmarks/camera_agreement.py [RECORDING ...] [--capture CAPTURE] [--cameras 5] [--faults N] [--out FILE]
 
 Recordings: `cylinder` (--capture: a folder of mouse_cylinder with capture.toml; other numbers of --cameras are drawn
 from its five), and synthetic ones of rigs, coats, floors and sizes on which no limit was set. The scene is learned with
-the spoilt cameras each time, as `mask` does. Faults: a focal length 3 % too long and too short and a turn of 1 degree
-about either axis across the optical one, of each camera; each two exchanged; --faults draws so many of them.
+the spoilt cameras each time, as `mask` does, and again with a camera put right where `mask` asks for that proof.
+Faults: a focal length 3 % too long and too short and a turn of 1 degree about either axis across the optical one, of
+each camera; each two exchanged; --faults draws so many of them.
 
-A row a fault, over draws of 24 of the frames: nothing said, the right cameras named, others named, none named; how much
-nearer the best change of one camera surely brings its outlines, as a share of the limit (least and most of the draws).
+A row a fault, over draws of as many of the frames as `mask` takes: nothing said, the right cameras named, others named,
+none named; how much nearer the best change of one camera surely brings its outlines, as a share of the limit (least and
+most of the draws).
 """
 
 from __future__ import annotations
@@ -36,17 +38,17 @@ from mouselift.errors import MaskError  # noqa: E402
 from mouselift.geometry.camera import Camera  # noqa: E402
 from mouselift.geometry.lens import BrownConrady  # noqa: E402
 from mouselift.masks.background import learn_background  # noqa: E402
+from mouselift.masks.camera_agreement import Uncut, best_change, gain_limit, settled, tested_frames, uncut  # noqa: E402
 from mouselift.masks.camera_change import Change  # noqa: E402
 from mouselift.masks.changes import Background, Changes, Comparer, YuvImage  # noqa: E402
 from mouselift.masks.exchanged import ASKED_FRAMES, Exchange, exchanged_cameras  # noqa: E402
 from mouselift.masks.scene import Scene, learn_scene  # noqa: E402
 from mouselift.masks.segment import Segmenter  # noqa: E402
-from mouselift.masks.uncut import TESTED_FRAMES, Uncut, best_change, gain_limit, settled, uncut  # noqa: E402
 from mouselift.media.images import FrameSet  # noqa: E402
 from mouselift.sampling import evenly_spaced  # noqa: E402
 from mouselift.synthetic.rigs import Rig, aimed_camera, markerless_rig, scaled_rig  # noqa: E402
 
-LEARNED, LOOKED_AT, DRAWS, SEED = 20, 36, 20, 20261129
+LEARNED, LOOKED_AT, DRAWS, SEED = 20, 60, 20, 20261129
 UP = np.array([0.0, 0.0, 1.0])
 # kind, cameras, size of the images over 1152 x 1024, seed
 SYNTHETIC = {
@@ -182,7 +184,7 @@ def measured(footage: Footage, views: Sequence[int], fault: Fault | None) -> dic
     halves = scene.carver().cameras
     rng, said, shares = np.random.default_rng(SEED), list[tuple[str, ...] | None](), list[float]()
     for _ in range(DRAWS):
-        drawn = np.sort(rng.choice(len(seen), min(TESTED_FRAMES, len(seen)), replace=False))
+        drawn = np.sort(rng.choice(len(seen), min(tested_frames(len(views)), len(seen)), replace=False))
 
         def again(change: Change, drawn: np.ndarray = drawn) -> list[Uncut]:
             """As the first draw that asked wants the camera changed: others want nearly the same."""

@@ -17,6 +17,16 @@ from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.masks.background import learn_background
+from mouselift.masks.camera_agreement import (
+    CameraTest,
+    Uncut,
+    best_change,
+    camera_test,
+    gain_limit,
+    judged,
+    settled,
+    uncut,
+)
 from mouselift.masks.camera_change import Change
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import exchanged_cameras
@@ -24,7 +34,6 @@ from mouselift.masks.options import MaskOptions
 from mouselift.masks.scene import Scene, learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.masks.segment_capture import segment_capture
-from mouselift.masks.uncut import CameraTest, Uncut, best_change, camera_test, gain_limit, judged, settled, uncut
 from mouselift.masks.volume import half_camera
 from mouselift.media.images import FrameSet
 from mouselift.media.png import encode_png
