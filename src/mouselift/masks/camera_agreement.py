@@ -24,6 +24,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from mouselift.array_types import Array, Float64
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
@@ -47,6 +48,8 @@ _LEAST_COMPARED = 8  # frames in which outlines are compared: fewer agree about 
 # Of the hull's projection, median of a view: right 0.62 to 0.85, with three cameras from 0.41; one of three turned by 1
 # degree from 0.45; white animals 0.17 to 0.53.
 _COVERED, _PARTLY_COVERED = 0.55, 0.3
+# The same with a camera put right, mean over cameras: right 0.58 to 0.69; white and hooded animals 0.24 to 0.40.
+_COVERED_IN_ALL = 0.5
 _LEAST_PART = 0.25  # of the subject's area, about: smaller ones are no subject that all views should place
 _MOST = 0.75  # of the views
 _CLOSED = np.ones((5, 5), np.uint8)  # pixels: shine and texture
@@ -228,8 +231,8 @@ def _over(found: Residuals) -> str:
 
 def _agree(frames: Sequence[Uncut], before: Residuals, change: Change) -> bool:
     """Whether parts are whole subjects with that change undone, and nothing like it is wanted of any camera."""
-    found = _between_parts(frames, _COVERED)
-    if found is None or (before.tested & ~found.tested).any():
+    found = _between_parts(frames, _PARTLY_COVERED)
+    if found is None or (before.tested & ~found.tested).any() or _covered(frames).mean() < _COVERED_IN_ALL:
         return False
     return all(one.gain < _LEFT * change.gain for one in camera_changes(found))
 
@@ -245,9 +248,13 @@ def _between_parts(frames: Sequence[Uncut], covered: float) -> Residuals | None:
     seen = [(frame.planes, frame.size) for frame in frames if frame.planes is not None]
     if len(seen) < _LEAST_COMPARED:
         return None
-    whole = np.median([frame.covered for frame in frames if frame.planes is not None], axis=0) >= covered
-    every = Residuals.of(seen)
+    whole, every = _covered(frames) >= covered, Residuals.of(seen)
     return every.chosen(whole[every.first] & whole[every.second])
+
+
+def _covered(frames: Sequence[Uncut]) -> Float64[Array, " v"]:
+    """By view; at least one frame shows something."""
+    return np.median([frame.covered for frame in frames if frame.planes is not None], axis=0)
 
 
 def gain_limit(cameras: int) -> float:
