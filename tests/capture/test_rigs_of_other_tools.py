@@ -61,3 +61,9 @@ def test_a_file_of_opencv_that_cannot_be_read_is_named(tmp_path: Path, video: Pa
         shutil.copyfile(video, tmp_path / f"{view.name}.mp4")
     with pytest.raises(CaptureError, match=r"not readable: .*calibration/.*FileStorage.*5 rows and 7 cols with 5"):
         discover(tmp_path)
+
+
+def test_a_damaged_file_of_caliscope_is_named(tmp_path: Path) -> None:
+    (tmp_path / "camera_array.toml").write_text("[cameras.1\nsize = [1, 2]\n")
+    with pytest.raises(CalibrationError, match=r"camera_array.toml: not valid TOML"):
+        discover(tmp_path)

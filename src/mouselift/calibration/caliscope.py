@@ -22,6 +22,7 @@ from mouselift.calibration.rig import (
 from mouselift.errors import CalibrationError
 
 _KEYS = ("size", "matrix", "distortions")
+_NAME = "camera_array.toml"
 _POSE = ("rotation", "translation")
 
 
@@ -66,7 +67,18 @@ def _camera(path: Path, name: str, table: dict[str, Any]) -> RigCamera:
 
 
 def find_caliscope(folder: Path) -> list[Path]:
-    return [file for file in matching(folder, "*.toml") if holds_caliscope(file)]
+    return [file for file in matching(folder, "*.toml") if holds_caliscope(file) or _is_damaged(file)]
+
+
+def _is_damaged(file: Path) -> bool:
+    """By its name; its reader says what is wrong with it."""
+    if file.name.lower() != _NAME:
+        return False
+    try:
+        toml_of(file)
+    except CalibrationError:
+        return True
+    return False
 
 
 @by_content
