@@ -63,6 +63,7 @@ def test_files_of_cameras_that_are_left_out(dannce: Path, truth, write) -> None:
         "masks/Camera2: of camera Camera2, which --unused leaves out"
     ]
     assert "masks/overview.npz: carries no camera's name" in left
+    assert "calibration/hires_cam2_params.mat: of camera Camera2, which --unused leaves out" in left
     two = discover(dannce, unused=("Camera2", "Camera3")).left
     assert [line for line in two if line.startswith("masks/Camera")] == [
         f"masks/{name}: of camera {name}, which --unused leaves out" for name in ("Camera2", "Camera3")

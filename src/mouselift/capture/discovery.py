@@ -131,6 +131,7 @@ def discover(
     left = [
         *_not_taken(keypoints if len(keypoints) > 1 else (), folder),
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
+        *(_of_unused(load_rig(rig_file, rig_format, variant), calibration, folder) if unused else ()),
         *choice.left,
         *mask_left,
         *bound.left,
@@ -201,6 +202,14 @@ def _in_step(entry: CameraEntry, synced: Synchronised, timed: Synchronised) -> C
 def _not_taken(keypoints: Sequence[Path], folder: Path) -> Iterator[str]:
     for path in keypoints:
         yield f"{relative(path, folder)}: one of several files of keypoints, none taken; name one by keypoints = ..."
+
+
+def _of_unused(whole: Rig, calibration: Rig, folder: Path) -> Iterator[str]:
+    """Files of cameras that are left out, where each has its own."""
+    used = {whole.file, *(camera.source for camera in calibration.cameras)}
+    for camera in whole.cameras:
+        if camera.name not in calibration.names and camera.source not in used:
+            yield f"{relative(camera.source, folder)}: of camera {camera.name}, which --unused leaves out"
 
 
 def _files_of(found: FoundRig, calibration: Rig, project: AniposeProject | None) -> Iterator[Path]:
