@@ -389,6 +389,9 @@ def known_fault(
         column, sizes = columns[:, n], _ONE_SIZE if kind == "all" else _LENSES_K1 / _LENSES_K1[0]
         sign = float(np.sign(column @ z)) if kind == "all" else 1.0
         product, square = sign * float(column @ z), float(column @ column)
+        # No size has a larger ratio than that of the likeliest one, T^2 / 2: nearly all exact samples end here.
+        if not product > 0 or not product**2 / 2 > _LEAST_LOG_RATIO * variance[n]:
+            continue
         if not _log_ratio(np.array([product]), np.array([square]), variance[n : n + 1], sizes) > _LEAST_LOG_RATIO:
             continue
         apart = [*groups(), *np.arange(len(z))[:, None]]

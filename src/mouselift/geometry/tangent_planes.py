@@ -253,7 +253,7 @@ class TangentPlanes:
     middle: Float64[Array, "v 2"]  # of each view's image, pixels: scales are about it
     focal: Float64[Array, "v 2"]  # of each view's camera, pixels
     principal: Float64[Array, "v 2"]  # and its principal point
-    centre: Float64[Array, "v 3"]  # of the cameras, world
+    centre: Float64[Array, "v 3"]  # of the cameras, world; NaN where there is no outline
     rays: Float64[Array, "m 2 3"]  # world, through the touching points
 
     @cached_property
@@ -384,8 +384,9 @@ def tangent_planes(
 
 def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Array, " n"]) -> TangentPlanes:
     """As `tangent_planes`, from rays; view: of each outline, its camera's number in `cameras`."""
-    pairs = chosen_pairs(views.mean)
-    u, v, apart = baseline_frames(views.centre, views.mean, pairs)
+    pairs, centre = chosen_pairs(views.mean), np.full((len(cameras), 3), np.nan)
+    centre[view] = views.centre
+    u, v, apart = baseline_frames(centre[view], views.mean, pairs)
     pairs, u, v = pairs[apart], u[apart], v[apart]
     found = tangents_about(views, pairs.ravel(), np.repeat(u, 2, axis=0), np.repeat(v, 2, axis=0))
     row, side = np.nonzero(found.usable.reshape(-1, 2, 2).all(axis=1))
@@ -409,7 +410,7 @@ def planes_between(views: OutlineRays, cameras: Sequence[Camera], view: Int64[Ar
         middle,
         focal,
         principal,
-        np.array([camera.centre for camera in cameras]).reshape(-1, 3),
+        centre,
         views.rays[pairs[row], corner],
     )
 
