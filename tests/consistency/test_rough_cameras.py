@@ -13,7 +13,7 @@ import faults
 from mouselift.array_types import Levels
 from mouselift.audit.sample import compare_views
 from mouselift.consistency.cameras import CameraCheck, check_cameras
-from mouselift.consistency.opened_silhouettes import least_stretched
+from mouselift.consistency.rough_masks import least_stretched
 from mouselift.dataset.sample import Sample
 from mouselift.geometry.outlines import outline_of
 from rough_masks import Roughness

@@ -12,7 +12,7 @@ import pytest
 import faults
 from mouselift.consistency.cameras import check_sample
 from mouselift.consistency.hidden_fault import hidden_fault_px
-from mouselift.consistency.hypotheses import finest_rough_noise
+from mouselift.consistency.rough_masks import finest_rough_noise
 from mouselift.dataset.sample import Sample
 from mouselift.synthetic.mask_noise import MaskNoise
 

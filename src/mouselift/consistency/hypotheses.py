@@ -27,8 +27,8 @@ import numpy as np
 
 from mouselift.array_types import Array, Float64
 from mouselift.consistency.mask_errors import AskOpened, MaskErrors, mask_errors
-from mouselift.consistency.opened_silhouettes import rough_everywhere, stretched
 from mouselift.consistency.outline_noise import NOISE_PX, ChanceModel, OutlineNoise
+from mouselift.consistency.rough_masks import finest_rough_noise, rough_everywhere, rough_for_the_size
 from mouselift.consistency.touched_places import touched_corners, touched_places, touching_tips
 from mouselift.geometry.outlines import Outline
 from mouselift.geometry.tangent_planes import TangentPlanes
@@ -44,12 +44,6 @@ _LENS_RATE = 5e-3
 ROUGH_PX = 0.25  # noise above this means rough masks: small faults of cameras go unseen. Same run: 0.12 at most
 OPENED_SHARE = 0.14  # disagreement of opened silhouettes up to which cameras are right: 21 samples of mouse_cylinder
 MIN_PLANES = 8  # of one sample: three unknowns of a view, the gauge of four, and one to spare
-# Rough masks of small subjects leave less than a pixel. What four of six views leave, of 40 samples a rig (three rigs
-# of `mouselift.synthetic.samples`, seed 5, 128 px, subjects of 16 to 48 px): exact masks 0.02 to 0.064 px; rough ones
-# 0.0034 of the size and more, whose median |residual| is 0.037 of the size at most. 99 % of 1,000 exact samples of
-# 512 px leave up to 0.08 px.
-_EXACT_PX, _ROUGH_SHARE, _MASKS_SHARE = 0.08, 0.003, 0.04
-_LEAST_LEFT = 6  # planes: four views have up to twelve
 _FAR_PX, _FAR_SPARE = 0.5, 3  # residual RMS beyond which so few residuals to spare are enough to blame cameras
 _ELSEWHERE = 0.6  # of a view's limit, that its score must reach without any one place
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
@@ -60,7 +54,7 @@ _ONE_SIZE = np.ones(1)
 _HALF_PX = 0.5  # pixel centres at whole numbers or at +0.5: there is no other shift of this kind
 # k1 of lenses that were left: barrel distortion of machine vision lenses of 4 to 8 mm (docs/reference/rig-formats.md).
 _LENSES_K1 = np.linspace(-0.1, -0.4, 31)
-# The log of the ratio. Exact samples of `benchmarks/many_views.py` with 6 to 64 views reach 0.76 (a lens) and 0.32 (half
+# The log of the ratio. Exact samples of `benchmarks/many_views.py`, 6 to 64 views, reach 0.76 (a lens) and 0.32 (half
 # a pixel) on seeds 31 and 47 (1,890 of 120 scenes), 0.99 and 1.65 on seed 61 (3,600 of 200); 200 on an arc
 # (`benchmarks/corpus.py`, 1500 to 1699) less.
 _LEAST_LOG_RATIO = {"all": 2.0, "lens": 1.2}
@@ -93,116 +87,27 @@ def choose_hypothesis(
     What looks like a wrong camera is compared with errors of masks before it is blamed. `opened` gives the opened
     silhouettes; it is asked only where that is close.
     """
-    count, views, nan, none = len(planes.angle), planes.views, float("nan"), (0.0, 0.0, 0.0)
+    count, nan, none = len(planes.angle), float("nan"), (0.0, 0.0, 0.0)
     if count < MIN_PLANES:
-        nothing = np.full(views, np.nan)
+        nothing = np.full(planes.views, np.nan)
         return FaultHypothesis("unknown", None, nan, nan, none, nan, nothing, (*none, 0.0), (*none, 0.0), count)
-    far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
-    # What corners lose is small, and taking it off would spread a camera that is far off over all planes.
-    noise = OutlineNoise.of(planes, outlines, corners=not far)
-    sigma, z, J = noise.sigma_px, noise.whitened(planes.residual), planes.jacobian()
-    # Columns of all hypotheses: three a view, the shift of all views, the lens of all views.
-    of_lens = planes.moved(planes.lens_shift())
-    columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1), of_lens[:, None]], axis=1)
-    columns = noise.less_corners(columns / sigma[:, None])
-    chance = ChanceModel.of(planes, columns, noise)
-    fits = [_Fit.of(columns, slice(3 * k, 3 * k + 3), z, chance.gram) for k in range(views)]
-    common = _Fit.of(columns, slice(3 * views, 3 * views + 2), z, chance.gram)
-    lens = _Fit.of(columns, slice(3 * views + 2, 3 * views + 3), z, chance.gram)
-    whole = _Fit.of(columns, slice(3 * views), z, chance.gram)
-    bounds = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in fits])
-    limits = (common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far))
-    lens_limit = lens.limit(chance, _LENS_RATE, far)
-    beyond = [fit.score(whole) > bound for fit, bound in zip((*fits, common, whole), (*bounds, *limits), strict=True)]
-    beyond.append(_lens_score(lens, whole) > lens_limit)
-    if any(beyond):
-        tips = [touching_tips(planes, noise.sharpness, k) for k in range(views)]
-        corners = touched_corners(planes)
-        every = [tip for own in tips for tip in own] + corners
-        fits = [
-            fit.without_one(tips[k] + corners, z).borne_out(touched_places(planes, k), z) if beyond[k] else fit
-            for k, fit in enumerate(fits)
-        ]
-        common, lens, whole = (fit.without_one(every, z) for fit in (common, lens, whole))
-    scores = np.array([fit.score(whole) for fit in fits])
-    clear = scores > bounds
-    best = int(np.where(clear, scores, -1.0).argmax() if clear.any() else (scores / bounds).argmax())
-    rivals = (fits[best].score(whole), common.score(whole), whole.score(whole), _lens_score(lens, whole))
-    bound = (float(bounds[best]), *limits, lens_limit)
-    candidates = [
-        _Candidate("view", fits[best], rivals[0], bound[0]),
-        _Candidate("all", common, rivals[1], bound[1]),
-        _Candidate("lens", lens, rivals[3], bound[3]),
-        _Candidate("several", whole, rivals[2], bound[2]),
-    ]
-    found = _choice(candidates)
-    known = None
-    if not found.clear and whole.spare >= _SPARE_RESIDUALS:
-        alike = slice(3 * views, None)
-        known = known_fault(
-            z, columns[:, alike], chance.noise[alike, alike], max(1.0, whole.left / whole.spare),
-            lambda own: np.diag(ChanceModel.of(planes, own, noise).noise),
-            lambda: [tip for k in range(views) for tip in touching_tips(planes, noise.sharpness, k)],
-        )  # fmt: skip
-    if known is not None:
-        found = _Candidate(known.kind, common if known.kind == "all" else lens, known.score, known.limit)
-    kind: Kind = found.kind if found.clear else "none"
-    fit = found.fit
-    numbers = fit.values.tolist()
-    change = (numbers[0], numbers[1], numbers[2]) if kind == "view" else (0.0, 0.0, 0.0)
-    if kind == "all":
-        change = (0.0, numbers[0], numbers[1]) if known is None else known.change
-    left, used = (float(np.sum(z**2)), 0) if kind == "none" else (fit.left, fit.rank)
-    noise_px = NOISE_PX * float(np.sqrt(left / max(count - used, 1)))
-    view = best if kind == "view" else None
-    k1 = _k1(lens, chance, planes) if kind == "lens" else (0.0, 0.0)
-    plain = FaultHypothesis(kind, view, found.score, found.limit, change, noise_px, scores, rivals, bound, count, k1=k1)
-    exact = NOISE_PX * float(np.sqrt(np.mean(z**2))) <= ROUGH_PX  # without any hypothesis, so masks need not be asked
-    if exact and (kind == "none" or known is not None):
+    fits = _Fits.of(planes, outlines)
+    plain, known = fits.chosen()
+    exact = NOISE_PX * float(np.sqrt(np.mean(fits.z**2))) <= ROUGH_PX  # without any hypothesis: masks need not be asked
+    if exact and (plain.kind == "none" or known):
         return plain
     size_px = float(min(np.sqrt(outline.area) for outline in outlines if outline is not None))
-    exact_px = finest_rough_noise(size_px)
-    coarse = min(least_noise(planes, z), least_noise(planes, common.off)) > exact_px
-    # The fullest change leaves few residuals to spare, and planes that touch one corner count once: less is enough.
-    coarse &= whole.noise_px > exact_px * NOISE_PX / _EXACT_PX
-    coarse &= float(np.median(np.abs(planes.residual))) <= _MASKS_SHARE * size_px
-    coarse = coarse and not stretched(planes)
-    masks = mask_errors(planes, sigma, opened, lens=kind == "lens")
+    coarse = rough_for_the_size(planes, fits.z, fits.common.off, fits.whole.noise_px, size_px)
+    masks = mask_errors(planes, fits.noise.sigma_px, opened, lens=plain.kind == "lens")
     if masks is not None:
-        found = _with_masks(plain, masks, views)
+        found = _with_masks(plain, masks, planes.views)
         # A camera and faults of single masks that leave what exact masks do: the others are no rough ones.
-        coarse &= masks.camera is None or masks.noise_px > exact_px
+        coarse &= masks.camera is None or masks.noise_px > finest_rough_noise(size_px)
         return _with_opened(found, opened) if coarse and found.kind != "masks" and opened is not None else found
-    left_px = (z - columns[:, : 3 * views] @ whole.values) * sigma
-    if opened is None or not (coarse or rough_everywhere(planes, z, left_px, whole.spare)):
+    left_px = (fits.z - fits.columns[:, : 3 * planes.views] @ fits.whole.values) * fits.noise.sigma_px
+    if opened is None or not (coarse or rough_everywhere(planes, fits.z, left_px, fits.whole.spare)):
         return plain
     return _with_opened(plain, opened)
-
-
-def finest_rough_noise(size_px: float) -> float:
-    """Noise at well-defined points, pixels, below which masks of a subject of that size are as good as exact ones."""
-    return max(_EXACT_PX, _ROUGH_SHARE * size_px)
-
-
-def least_noise(planes: TangentPlanes, z: Float64[Array, " m"]) -> float:
-    """Noise at well-defined points, pixels, of the views that are left without the two that disagree most.
-
-    Whatever is wrong with one camera or two exchanged ones, the others of an exact sample agree exactly; rough masks
-    are rough in all views. Infinite where no two views leave enough planes. z: residuals over their sigma.
-    """
-    squares, count = np.zeros((2, planes.views, planes.views))
-    np.add.at(squares, (planes.first, planes.second), z**2)
-    np.add.at(count, (planes.first, planes.second), 1.0)
-    left, many = (_without_two(one + one.T) for one in (squares, count))
-    enough = many >= _LEAST_LEFT
-    return NOISE_PX * float(np.sqrt((left[enough] / many[enough]).min(initial=np.inf)))
-
-
-def _without_two(of_pairs: Float64[Array, "v v"]) -> Float64[Array, " p"]:
-    """What remains of a symmetric table's sum without two views, for every two."""
-    own = of_pairs.sum(axis=1)
-    left = own.sum() / 2 - own[:, None] - own + of_pairs
-    return np.asarray(left[np.triu_indices(len(own), 1)])
 
 
 def _with_masks(plain: FaultHypothesis, masks: MaskErrors, views: int) -> FaultHypothesis:
@@ -316,6 +221,110 @@ class _Candidate:
     @property
     def clear(self) -> bool:
         return self.score > self.limit
+
+
+@dataclass(frozen=True, eq=False)
+class _Fits:
+    """Every hypothesis fitted to one sample's residuals, and what chance makes of each."""
+
+    planes: TangentPlanes
+    noise: OutlineNoise
+    z: Float64[Array, " m"]  # whitened residuals
+    columns: Float64[Array, "m k"]  # d z / d (three numbers a view, the shift of all views, k1 of all views)
+    chance: ChanceModel
+    views: tuple[_Fit, ...]
+    common: _Fit
+    lens: _Fit
+    whole: _Fit
+    view_limits: Float64[Array, " v"]
+    limits: tuple[float, float, float]  # one shift of all, several views, one lens's distortion
+
+    @classmethod
+    def of(cls, planes: TangentPlanes, outlines: Sequence[Outline | None]) -> _Fits:
+        """outlines: one a view, those that the planes touch."""
+        count, views = len(planes.angle), planes.views
+        far = float(np.sqrt(np.mean(planes.residual**2))) > _FAR_PX
+        # What corners lose is small, and taking it off would spread a camera that is far off over all planes.
+        noise = OutlineNoise.of(planes, outlines, corners=not far)
+        z, J = noise.whitened(planes.residual), planes.jacobian()
+        k1 = planes.moved(planes.lens_shift())
+        columns = np.concatenate([J.reshape(count, -1), J[:, :, 1:].sum(axis=1), k1[:, None]], axis=1)
+        columns = noise.less_corners(columns / noise.sigma_px[:, None])
+        chance = ChanceModel.of(planes, columns, noise)
+        each = tuple(_Fit.of(columns, slice(3 * k, 3 * k + 3), z, chance.gram) for k in range(views))
+        common = _Fit.of(columns, slice(3 * views, 3 * views + 2), z, chance.gram)
+        lens = _Fit.of(columns, slice(3 * views + 2, 3 * views + 3), z, chance.gram)
+        whole = _Fit.of(columns, slice(3 * views), z, chance.gram)
+        view_limits = np.array([fit.limit(chance, _VIEW_RATE / views, far) for fit in each])
+        of_all, of_several = common.limit(chance, _ALL_RATE, far), whole.limit(chance, _SEVERAL_RATE, far)
+        limits = (of_all, of_several, lens.limit(chance, _LENS_RATE, far))
+        fits = cls(planes, noise, z, columns, chance, each, common, lens, whole, view_limits, limits)
+        return fits._borne_out()
+
+    @property
+    def scores(self) -> Float64[Array, " v"]:
+        """Each view's."""
+        return np.array([fit.score(self.whole) for fit in self.views])
+
+    @property
+    def scores_of_several(self) -> tuple[float, float, float]:
+        """As `limits`."""
+        return self.common.score(self.whole), self.whole.score(self.whole), _lens_score(self.lens, self.whole)
+
+    def _borne_out(self) -> _Fits:
+        """The same, where any score is above its limit as far as no one place or tip alone says so."""
+        clear = self.scores > self.view_limits
+        if not clear.any() and not any(s > limit for s, limit in zip(self.scores_of_several, self.limits, strict=True)):
+            return self
+        tips = [touching_tips(self.planes, self.noise.sharpness, k) for k in range(self.planes.views)]
+        corners, z = touched_corners(self.planes), self.z
+        every = [tip for own in tips for tip in own] + corners
+        views = tuple(
+            fit.without_one(tips[k] + corners, z).borne_out(touched_places(self.planes, k), z) if clear[k] else fit
+            for k, fit in enumerate(self.views)
+        )
+        common, lens, whole = (fit.without_one(every, z) for fit in (self.common, self.lens, self.whole))
+        return replace(self, views=views, common=common, lens=lens, whole=whole)
+
+    def chosen(self) -> tuple[FaultHypothesis, bool]:
+        """(the hypothesis that explains the residuals best, masks not thought of; whether it is a `KnownFault`)."""
+        scores, (of_all, of_several, of_lens) = self.scores, self.scores_of_several
+        clear = scores > self.view_limits
+        best = int(np.where(clear, scores, -1.0).argmax() if clear.any() else (scores / self.view_limits).argmax())
+        candidates = [
+            _Candidate("view", self.views[best], float(scores[best]), float(self.view_limits[best])),
+            _Candidate("all", self.common, of_all, self.limits[0]),
+            _Candidate("lens", self.lens, of_lens, self.limits[2]),
+            _Candidate("several", self.whole, of_several, self.limits[1]),
+        ]
+        found, known = _choice(candidates), None
+        if not found.clear and self.whole.spare >= _SPARE_RESIDUALS:
+            known = self._known_fault()
+        if known is not None:
+            found = _Candidate(known.kind, self.common if known.kind == "all" else self.lens, known.score, known.limit)
+        kind: Kind = found.kind if found.clear else "none"
+        numbers, change = found.fit.values.tolist(), (0.0, 0.0, 0.0)
+        if kind == "view":
+            change = (numbers[0], numbers[1], numbers[2])
+        elif kind == "all":
+            change = (0.0, numbers[0], numbers[1]) if known is None else known.change
+        left, used = (float(np.sum(self.z**2)), 0) if kind == "none" else (found.fit.left, found.fit.rank)
+        noise_px = NOISE_PX * float(np.sqrt(left / max(len(self.z) - used, 1)))
+        plain = FaultHypothesis(
+            kind, best if kind == "view" else None, found.score, found.limit, change, noise_px, scores,
+            (float(scores[best]), of_all, of_several, of_lens), (float(self.view_limits[best]), *self.limits),
+            len(self.z), k1=_k1(self.lens, self.chance, self.planes) if kind == "lens" else (0.0, 0.0),
+        )  # fmt: skip
+        return plain, known is not None
+
+    def _known_fault(self) -> KnownFault | None:
+        alike, views = slice(3 * self.planes.views, None), range(self.planes.views)
+        floor = max(1.0, self.whole.left / self.whole.spare)
+        return known_fault(
+            self.z, self.columns[:, alike], self.chance.noise[alike, alike], floor,
+            lambda own: np.diag(ChanceModel.of(self.planes, own, self.noise).noise),
+            lambda: [tip for k in views for tip in touching_tips(self.planes, self.noise.sharpness, k)],
+        )  # fmt: skip
 
 
 def _choice(candidates: Sequence[_Candidate]) -> _Candidate:

@@ -21,8 +21,9 @@ from functools import cached_property
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64
-from mouselift.consistency.opened_silhouettes import MASK_NOISE_PX, OpenedTangency
+from mouselift.consistency.opened_silhouettes import OpenedTangency
 from mouselift.consistency.outline_noise import NOISE_PX
+from mouselift.consistency.rough_masks import MASK_NOISE_PX
 from mouselift.geometry.tangent_planes import TangentPlanes
 from mouselift.sampling import some_combinations
 

@@ -8,7 +8,7 @@ nearly the same part of it stays in all views.
 
 Opened outlines are not the silhouettes of one opened subject (an ear before the trunk is trunk), so tangency between
 them is off by pixels where parts were taken away, and exact elsewhere. They tell two exchanged cameras from rough
-masks, not a scale of one per cent. So they are used only where masks are rough in every view (`rough_everywhere`), and
+masks, not a scale of one per cent. So they are used only where masks are rough in every view (`rough_masks`), and
 where faults of masks and of a camera explain the outlines about equally well.
 """
 
@@ -21,7 +21,7 @@ from itertools import combinations
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Float64, Levels, Points2
+from mouselift.array_types import Levels, Points2
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import HALF_LEVEL, Outline
 from mouselift.geometry.tangent_planes import TangentPlanes, tangent_planes
@@ -31,14 +31,6 @@ _EXCHANGED = 8  # views among which two cameras are exchanged
 _RIM = 2  # pixels of background around the crop
 _SLACK_PX = 1.5  # distances are between pixel centres: a straight edge is up to so much farther from the core
 _CUT_PX = 1.5  # a corner so near to a cut of the whole outline is on the cut
-
-# Set on 21 samples of mouse_cylinder (rough masks) and rough samples of `python benchmarks/audit_detection.py --rough`.
-MASK_NOISE_PX = 0.6  # the most that outlines disagree by where no mask lacks a part
-_AGREE = 4.0  # sigma of exact masks within which a plane agrees
-_AGREE_SHARE = 0.25  # of the planes: more of them agree where two views of six are exchanged
-_SPARE_RESIDUALS = 5  # residuals beyond the unknowns; with fewer, some change of the cameras explains everything
-_STRETCHES = np.linspace(-0.35, 0.35, 29)
-_STRETCHED = 0.8  # share of the residuals that one stretch leaves: 0.06 to 0.68 where it is the cause, else 0.93
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,40 +85,6 @@ class OpenedTangency:
             exchanged[a], exchanged[b] = exchanged[b], exchanged[a]
             found.append(self.silhouettes.disagreement(exchanged))
         return float(np.nanmin(found))
-
-
-def rough_everywhere(
-    planes: TangentPlanes, z: Float64[Array, " m"], left_px: Float64[Array, " m"], spare_residuals: int
-) -> bool:
-    """Whether masks are so rough in all views that no outline can be trusted.
-
-    z: residuals over the sigma of exact masks. left_px: what a small change of every camera leaves of them. The masks
-    are good, and the fault is the cameras', where some planes agree as those of exact masks do, where a small change of
-    every camera explains the residuals, or where one stretch or zoom of all images does.
-    """
-    if spare_residuals < _SPARE_RESIDUALS or float(np.mean(np.abs(z) < _AGREE)) > _AGREE_SHARE:
-        return False
-    noise_px = float(np.sqrt(np.sum(left_px**2) / spare_residuals))
-    return noise_px > MASK_NOISE_PX and not stretched(planes)
-
-
-def stretched(planes: TangentPlanes) -> bool:
-    """Whether one stretch or zoom of all images explains the residuals."""
-    return least_stretched(planes) <= _STRETCHED
-
-
-def least_stretched(planes: TangentPlanes) -> float:
-    """Share of the mean |residual| that the best stretch of all images, along x, y or both, leaves.
-
-    In units of the stretched image: shrinking all images to nothing explains nothing.
-    """
-    if len(planes.angle) == 0:
-        return 1.0
-    views = np.stack([planes.first, planes.second], axis=1)
-    arm, residual = planes.points - planes.middle[views], planes.residual
-    moved = [planes.moved(arm * np.array(along)) for along in ((1.0, 0.0), (0.0, 1.0), (1.0, 1.0))]
-    left = [np.abs(residual - s * m).mean() / (1 - abs(s)) for m in moved for s in _STRETCHES]
-    return float(min(left) / max(float(np.abs(residual).mean()), 1e-12))
 
 
 def open_silhouettes(alphas: Sequence[Levels], outlines: Sequence[Outline | None]) -> OpenedSilhouettes:
