@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from mouselift.capture.made_masks import MASK_JOB, MASK_REPORT
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
+from mouselift.masks import camera_agreement
 from mouselift.masks.background import learn_background
 from mouselift.masks.camera_agreement import (
     CameraTest,
@@ -121,6 +123,27 @@ def test_a_focal_length_that_is_off_is_named(recording: Recording, tested, view:
     cameras[view] = replace(cameras[view], fx=cameras[view].fx * factor, fy=cameras[view].fy * factor)
     found = tested(tuple(cameras))
     assert found.cameras == (cameras[view].name,)
+
+
+def test_where_a_turn_explains_it_as_well_both_are_said(
+    recording: Recording, tested, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Away from the optical axis: 3 % of CameraE's focal length in mouse_cylinder is like 0.13 degrees."""
+    cameras = list(recording.arena.cameras)
+    cameras[1] = replace(cameras[1], fx=cameras[1].fx * 1.08, fy=cameras[1].fy * 1.08)
+    assert "degrees" not in tested(tuple(cameras)).text
+    alone = camera_agreement.changes_of
+    monkeypatch.setattr(
+        camera_agreement,
+        "changes_of",
+        lambda found, camera: [
+            alone(found, camera)[0],
+            replace(alone(found, camera)[1], gains=1e6 * np.ones(found.frames)),
+        ],
+    )
+    assert re.search(
+        r"a focal length that is \d\.\d% too long or a turn of it by .* degrees", tested(tuple(cameras)).text
+    )
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2, 3, 4), (0, 1, 4, 3, 2), (0, 2, 3, 1, 4)])

@@ -11,7 +11,7 @@ import pytest
 from arena import Recording
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
-from mouselift.masks.camera_change import Residuals, camera_changes
+from mouselift.masks.camera_change import Residuals, camera_changes, changes_of
 from mouselift.masks.quality import planes_of
 
 POSES = range(0, 40, 4)
@@ -40,6 +40,7 @@ def test_a_focal_length(recording: Recording, shapes: list[dict[int, Silhouette]
     assert best.too_long == pytest.approx(factor - 1, abs=0.005)
     assert best.gain > 2 * second.gain
     assert best.least > 0.5 * best.gain
+    assert [one.kind for one in changes_of(residuals(cameras, shapes), 2)] == ["focal", "turn"]
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -30,7 +30,7 @@ from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
 from mouselift.geometry.tangent_planes import TangentPlanes
 from mouselift.geometry.visual_hull import VisualHull
-from mouselift.masks.camera_change import Change, Residuals, camera_changes
+from mouselift.masks.camera_change import Change, Residuals, camera_changes, changes_of
 from mouselift.masks.changes import Changes
 from mouselift.masks.exchanged import ASKED_FRAMES, OPENED, SURE, Exchange, exchanged_cameras, sure_parts
 from mouselift.masks.quality import CUT_MARGIN, planes_of
@@ -208,11 +208,10 @@ def _changed(
     best, names = suspects[0], [cameras[one.camera].name for one in suspects]
     where = f"{_over(found)} the subject's outlines lie {best.moved:.0%} of its size from where the others put them"
     if len(names) == 1:
-        if best.kind == "turn":
-            words = f"a turn of it by {best.degrees(cameras[best.camera]):.2g} degrees"
-        else:
-            share = best.too_long
-            words = f"a focal length that is {abs(share):.1%} too {'long' if share > 0 else 'short'}"
+        # Away from its axis a camera's focal length moves the subject as a turn does.
+        also = [one for one in changes_of(found, best.camera) if one.kind != best.kind]
+        alike = [best, *(one for one in also if one.gain > _RIVAL * best.gain)]
+        words = " or ".join(_words(one, cameras[one.camera]) for one in alike)
         text = (
             f"camera {names[0]}: {where}; {words} explains it. Its calibration or its place is wrong, and masks made "
             "with it agree with it all the same"
@@ -223,6 +222,13 @@ def _changed(
         "and masks made so agree all the same"
     )
     return CameraTest(untested, (), text)
+
+
+def _words(change: Change, camera: Camera) -> str:
+    if change.kind == "turn":
+        return f"a turn of it by {change.degrees(camera):.2g} degrees"
+    share = change.too_long
+    return f"a focal length that is {abs(share):.1%} too {'long' if share > 0 else 'short'}"
 
 
 def _over(found: Residuals) -> str:

@@ -145,14 +145,17 @@ class Residuals:
 
 def camera_changes(found: Residuals) -> list[Change]:
     """Of each camera the better of a focal length and a turn, largest gain first; none of cameras with few planes."""
-    best = []
-    for number in range(found.views):
-        own = found.of_camera(number)
-        if own.sum() >= _LEAST_PLANES:
-            part = found.chosen(own)
-            kinds: tuple[Kind, Kind] = ("focal", "turn")
-            best.append(max((_change(part, number, kind) for kind in kinds), key=lambda one: one.gain))
-    return sorted(best, key=lambda one: -one.gain)
+    each = (changes_of(found, number) for number in range(found.views))
+    return sorted((own[0] for own in each if own), key=lambda one: -one.gain)
+
+
+def changes_of(found: Residuals, camera: int) -> list[Change]:
+    """A focal length and a turn of one camera, the better one first; none where it has few planes."""
+    own = found.of_camera(camera)
+    if own.sum() < _LEAST_PLANES:
+        return []
+    kinds: tuple[Kind, Kind] = ("focal", "turn")
+    return sorted((_change(found.chosen(own), camera, kind) for kind in kinds), key=lambda one: -one.gain)
 
 
 def _change(own: Residuals, number: int, kind: Kind) -> Change:
