@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.calibration.anipose_project import AniposeProject, project_of
-from mouselift.calibration.registry import load_rig
+from mouselift.calibration.registry import FORMATS, load_rig
 from mouselift.calibration.rig import Rig
 from mouselift.capture.camera_names import CameraNames, counted_elsewhere
 from mouselift.capture.capture import first_numbers, masks_of, media_of
@@ -131,7 +131,8 @@ def discover(
     left = [
         *_not_taken(keypoints if len(keypoints) > 1 else (), folder),
         *(f"{relative(path, folder)}: another calibration ({kind})" for kind, path in found_rig.others),
-        *(_of_unused(load_rig(rig_file, rig_format, variant), calibration, folder) if unused else ()),
+        # As it stands in the file: a camera may be left out because it is a copy of another, which `load_rig` refuses.
+        *(_of_unused(FORMATS[rig_format].read(rig_file, variant), calibration, folder) if unused else ()),
         *choice.left,
         *mask_left,
         *bound.left,
