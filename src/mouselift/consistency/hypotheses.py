@@ -21,6 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -50,14 +51,17 @@ _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may mis
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
 _RANK = 1e-3  # singular values below this share of the largest belong to the gauge
 
-_ONE_SIZE = np.ones(1)
 _HALF_PX = 0.5  # pixel centres at whole numbers or at +0.5: there is no other shift of this kind
 # k1 of lenses that were left: barrel distortion of machine vision lenses of 4 to 8 mm (docs/reference/rig-formats.md).
 _LENSES_K1 = np.linspace(-0.1, -0.4, 31)
 # The log of the ratio. Exact samples of `benchmarks/many_views.py`, 6 to 64 views, reach 0.76 (a lens) and 0.32 (half
 # a pixel) on seeds 31 and 47 (1,890 of 120 scenes), 0.99 and 1.65 on seed 61 (3,600 of 200); 200 on an arc
 # (`benchmarks/corpus.py`, 1500 to 1699) less.
-_LEAST_LOG_RATIO = {"all": 2.0, "lens": 1.2}
+_LEAST_LOG_RATIO_ALL, _LEAST_LOG_RATIO_LENS = 2.0, 1.2
+_KNOWN: tuple[tuple[Literal["all", "lens"], np.ndarray, float], ...] = (
+    ("all", np.ones(1), _LEAST_LOG_RATIO_ALL),
+    ("lens", _LENSES_K1 / _LENSES_K1[0], _LEAST_LOG_RATIO_LENS),
+)  # kind, sizes in units of the first, limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -276,15 +280,19 @@ class _Fits:
         clear = self.scores > self.view_limits
         if not clear.any() and not any(s > limit for s, limit in zip(self.scores_of_several, self.limits, strict=True)):
             return self
-        tips = [touching_tips(self.planes, self.noise.sharpness, k) for k in range(self.planes.views)]
         corners, z = touched_corners(self.planes), self.z
-        every = [tip for own in tips for tip in own] + corners
+        every = [tip for own in self.tips for tip in own] + corners
         views = tuple(
-            fit.without_one(tips[k] + corners, z).borne_out(touched_places(self.planes, k), z) if clear[k] else fit
+            fit.without_one(self.tips[k] + corners, z).borne_out(touched_places(self.planes, k), z) if clear[k] else fit
             for k, fit in enumerate(self.views)
         )
         common, lens, whole = (fit.without_one(every, z) for fit in (self.common, self.lens, self.whole))
         return replace(self, views=views, common=common, lens=lens, whole=whole)
+
+    @cached_property
+    def tips(self) -> list[list[np.ndarray]]:
+        """By view: of each tip the planes that touch it."""
+        return [touching_tips(self.planes, self.noise.sharpness, k) for k in range(self.planes.views)]
 
     def chosen(self) -> tuple[FaultHypothesis, bool]:
         """(the hypothesis that explains the residuals best, masks not thought of; whether it is a `KnownFault`)."""
@@ -318,12 +326,12 @@ class _Fits:
         return plain, known is not None
 
     def _known_fault(self) -> KnownFault | None:
-        alike, views = slice(3 * self.planes.views, None), range(self.planes.views)
+        alike = slice(3 * self.planes.views, None)
         floor = max(1.0, self.whole.left / self.whole.spare)
         return known_fault(
             self.z, self.columns[:, alike], self.chance.noise[alike, alike], floor,
             lambda own: np.diag(ChanceModel.of(self.planes, own, self.noise).noise),
-            lambda: [tip for k in views for tip in touching_tips(self.planes, self.noise.sharpness, k)],
+            lambda: [tip for own in self.tips for tip in own],
         )  # fmt: skip
 
 
@@ -401,9 +409,9 @@ def known_fault(
     columns = columns @ change.T
     variance = floor * np.diag(change @ by_chance @ change.T)
     found: list[KnownFault] = []
-    for n, kind in enumerate(("all", "lens")):
-        column, sizes = columns[:, n], _ONE_SIZE if kind == "all" else _LENSES_K1 / _LENSES_K1[0]
-        sign, least = float(np.sign(column @ z)) if kind == "all" else 1.0, _LEAST_LOG_RATIO[kind]
+    for n, (kind, sizes, least) in enumerate(_KNOWN):
+        column = columns[:, n]
+        sign = float(np.sign(column @ z)) if kind == "all" else 1.0
         product, square = sign * float(column @ z), float(column @ column)
         # No size has a larger ratio than that of the likeliest one, T^2 / 2: nearly all exact samples end here.
         if not product > 0 or not product**2 / 2 > least * variance[n]:
@@ -416,7 +424,7 @@ def known_fault(
             without[planes, row] = 0.0
         ratio = float(_log_ratio(sign * z @ without, (without**2).sum(axis=0), floor * noise(without), sizes).min())
         if ratio > least:
-            found.append(KnownFault("all" if kind == "all" else "lens", sign, ratio, least))
+            found.append(KnownFault(kind, sign, ratio, least))
     return max(found, key=lambda fault: fault.score - fault.limit, default=None)
 
 

@@ -24,8 +24,7 @@ _NEEDLE = 0.7  # sharpness of a right angle; corners of boxes have up to 0.64, e
 # among 1,600 exact samples on an arc (benchmarks/corpus.py, 100 to 1699) came of one, and are gone with this.
 _PLACE_PX, _PLACE_LOSS_PX = 10.0, 0.45  # planes so near touch one place; residuals up to which it may be the outline's
 # On bodies with few facets one corner has up to a third of the planes of 32 views, in all of them alike: 3 of the 6
-# alarms of seed 31 came of one or two, and are gone with 6 and with 10 px.
-# Residuals reach 0.6 px there.
+# alarms of seed 31 came of one or two, and are gone with 6 and with 10 px. Residuals reach 0.6 px there.
 _BODY_PX, _BODY_LOSS_PX = 6.0, 1.0  # size of a corner, as the median camera sees it; residuals up to which it is that
 
 
@@ -55,8 +54,8 @@ def touched_places(planes: TangentPlanes, view: int) -> list[np.ndarray]:
 
 
 def touched_corners(planes: TangentPlanes) -> list[np.ndarray]:
-    """Of each place of the subject the planes that touch it, in whatever views, where there are several that
-    are off by little.
+    """Of each place of the subject the planes that touch it, in whatever views, where there are several that are off
+    by little.
 
     Places are cells of two grids, one shifted by half a cell: a corner on one's border is inside the other's.
     """
