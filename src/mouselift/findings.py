@@ -312,8 +312,10 @@ CODES: dict[str, Code] = {
         "made with it agree with it all the same, so nothing made of them tells any more",
         "Correct the calibration (files of two cameras exchanged? one moved?), delete the masks, and make them "
         "again."),
-    "cameras-untested": Code(("mask",), _N, "too few frames show a subject that stands out as a whole: whether the "
-        "cameras agree was not tested before masks were cut", "Compare keypoints in 3D with the masks (`inspect`)."),
+    "cameras-untested": Code(("mask", "inspect", "prepare", "audit"), _W,
+        "whether a camera agrees with the others was not tested before masks were cut to what all views support, "
+        "or of all cameras: masks agree with wrong cameras too, so nothing made of them tells",
+        "Name keypoints in 3D of another tool in `capture.toml`: they are compared with the masks."),
     "few-instants": Code(_INSPECT, _W,
         "too few instants with a mask in all views: whether cameras and masks agree was not judged",
         "Give more frames, or masks of more frames."),

@@ -24,6 +24,7 @@ from mouselift.dataset.description import read_description
 from mouselift.dataset.lists import rewrite_lists
 from mouselift.dataset.sample import Sample
 from mouselift.errors import DatasetError, OptionError
+from mouselift.report.conclusion import conclusion
 
 TIMES = (0.5, 0.9, 1.5)
 
@@ -318,6 +319,44 @@ def test_a_dataset_of_masks_that_wrong_cameras_made_fails(copy: Path) -> None:
     assert [(f.severity, f.camera) for f in audit.findings if f.code == "cameras-contradict"] == [("error", "cam1")]
     assert audit.verdict == "fail"
     assert "cam1: is wrong" in audit.sentence
+
+
+def test_masks_that_were_cut_to_cameras_that_nobody_tested_say_nothing_of_these(copy: Path) -> None:
+    """Silhouettes that were cut to agree do agree: no fineness is told then, and of no tested camera no PASS."""
+    one, every = "camera cam1: was not tested", "whether the cameras agree was not tested"
+
+    def audited(message: str, camera: str | None) -> DatasetAudit:
+        said = {"code": "cameras-untested", "severity": "warning", "message": message, "camera": camera}
+        (copy / "dataset.json").write_text(json.dumps({"findings": [said]}), encoding="utf-8")
+        return audit_dataset(copy, workers=1)
+
+    audit = audited(one, "cam1")
+    assert audit.verdict == "pass"
+    assert f"masks were cut so that they do, and not all was compared before. C{one[1:]}." in audit.sentence
+    assert "agree to" not in audit.sentence
+    audit = audited(every, None)
+    assert audit.verdict == "unknown"
+    assert audit.sentence.startswith("Nothing says that the cameras match the pixels, or that they do not.")
+    assert "Whether the cameras agree was not tested." in audit.sentence
+    assert "keypoints" in conclusion(audit).action
+
+
+@pytest.mark.parametrize("views", [2, 3])
+def test_nor_how_finely_few_cameras_agree(
+    tmp_path: Path, make_exact: Callable[..., Sample], write_sample, views: int
+) -> None:
+    for time in np.linspace(0.3, 1.8, 24):
+        sample = make_exact(float(time))
+        write_sample(tmp_path / sample.id, replace(sample, views=sample.views[:views]))
+    assert "would not show" in audit_dataset(tmp_path, workers=1).sentence
+    said = {"code": "cameras-untested", "message": "camera cam1: was compared coarsely", "camera": "cam1"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"findings": [said]}), encoding="utf-8")
+    audit = audit_dataset(tmp_path, workers=1)
+    assert audit.verdict == "pass"
+    assert audit.sentence.startswith("The cameras match the pixels in all 24 samples. But masks were cut")
+    assert "would not show" not in audit.sentence
+    (together,) = (finding for finding in audit.findings if finding.code == "tangency-pooled")
+    assert together.message.endswith("But masks were cut so that they agree (`cameras-untested`)")
 
 
 @pytest.mark.parametrize(

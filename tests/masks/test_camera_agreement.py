@@ -23,6 +23,7 @@ from mouselift.masks.camera_agreement import (
     CameraTest,
     Uncut,
     best_change,
+    camera_doubts,
     camera_test,
     gain_limit,
     judged,
@@ -249,6 +250,15 @@ def test_exchanged_cameras_are_named_where_no_scene_can_be_learned(
             segment_capture(capture, tmp_path / f"masks{order[0]}", MaskOptions(learn_from=12), workers=1)
 
 
+def test_what_was_not_tested_is_said_of_one_camera_or_of_all() -> None:
+    names = ("cam0", "cam1", "cam2")
+    assert list(camera_doubts(names, CameraTest(()))) == []
+    (every,) = camera_doubts(names, CameraTest(names))
+    assert every.camera is None
+    assert "what is made of these masks does not tell" in every.text
+    assert [doubt.camera for doubt in camera_doubts(names, CameraTest(("cam1",)))] == ["cam1"]
+
+
 def test_what_mask_said_of_cameras_stays_with_its_masks(recording: Recording, tmp_path) -> None:
     cameras = []
     for view, camera in enumerate(recording.arena.cameras[:3]):
@@ -271,5 +281,11 @@ def test_what_mask_said_of_cameras_stays_with_its_masks(recording: Recording, tm
     (said,) = CaptureSource(capture).findings
     assert (said.code, said.severity, said.camera) == ("cameras-contradict", "error", "cam1")
     assert str(tmp_path / "masks") in said.message
+    report = {"doubts": [{"camera": None, "text": "not tested"}, {"camera": "cam1", "text": "not tested"}]}
+    (tmp_path / "masks" / MASK_REPORT).write_bytes(msgspec.json.encode(report))
+    assert [(f.code, f.severity, f.camera) for f in CaptureSource(capture).findings] == [
+        ("cameras-untested", "warning", None),
+        ("cameras-untested", "warning", "cam1"),
+    ]
     (tmp_path / "masks" / MASK_REPORT).write_text("no json")
     assert not CaptureSource(capture).findings

@@ -15,7 +15,7 @@ from mouselift.audit.distribution import RayStatistics, distribution_findings, r
 from mouselift.audit.keypoints import LabelledRecordings, SampleTally, keypoint_sentence, recording_findings
 from mouselift.audit.leaks import Likeness, duplicate_samples, likeness, read_splits, split_findings
 from mouselift.audit.options import AuditOptions
-from mouselift.audit.pooled import is_inconclusive, settled
+from mouselift.audit.pooled import is_inconclusive, of_cut_masks, settled
 from mouselift.audit.premultiplied import premultiplied_findings
 from mouselift.audit.profile import Profile, load_profile
 from mouselift.audit.result import (
@@ -216,7 +216,9 @@ def _summed_up(
     whole = [*found, *order_findings(collected.orders, collected.ids), *distribution_findings(rays, profile.name)]
     whole += duplicate_samples(collected.ids, collected.likenesses)
     described = read_description(path)
-    whole += [*described.unfinished, *described.masks_contradict]
+    if described.masks_untested:
+        whole = [of_cut_masks(finding) for finding in whole]
+    whole += [*described.unfinished, *described.masks_contradict, *described.masks_untested]
     lists, broken = read_splits(path, depth=1 + max((name.count("/") for name in collected.ids), default=0))
     whole += [
         *broken,
@@ -229,7 +231,7 @@ def _summed_up(
     sample_columns, view_columns = collected.sample_columns(), collected.view_columns()
     cameras, counts = list(collected.cameras), dict(sorted(collected.counts.items()))
     sentence = in_words(answer, collected.count, failed, unknown, counts, whole, causes)
-    if answer == "pass" and not compared and (rigs.settles or "masks-rough" in counts):
+    if answer == "pass" and not compared and not described.masks_untested and (rigs.settles or "masks-rough" in counts):
         sentence += rigs.fineness()
     sentence += keypoint_sentence(answer, keypoints, contradicted)
     return DatasetAudit(

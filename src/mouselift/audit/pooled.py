@@ -87,6 +87,13 @@ def fineness(pooled: PooledTangency) -> str:
     return f"cameras agree to {mismatch}, {100 * pooled.size_share:.2g} % of the animal"
 
 
+def of_cut_masks(finding: Finding) -> Finding:
+    """The same of masks that were cut to agree with cameras of which nobody knows that they are right."""
+    if finding.code != "tangency-pooled" or finding.severity == "error":
+        return finding
+    return replace(finding, message=f"{finding.message}. But masks were cut so that they agree (`cameras-untested`)")
+
+
 def few_places(pooled: PooledTangency) -> str:
     """As a sentence goes on where masks may err alike in most samples; "" where the subject moved enough."""
     if pooled.places >= MANY_PLACES:

@@ -9,12 +9,15 @@ from mouselift.diagnosis.cause import Cause
 from mouselift.findings import Finding
 
 _CAUSES = 2  # told in the sentence; all of them are in the result
+_NAMED = 3  # cameras, or recordings, that were not tested and stand in the sentence
 _RIGS = 3  # whose samples speak together in the sentence; all of them are in the findings
+_UNTESTED = "cameras-untested"  # masks were cut so that they agree with the cameras, whatever these are
 _MOSTLY = 0.5  # a majority: fewer samples that were compared do not speak for those that were not
 
 
 def verdict(findings: Sequence[Finding], compared: float, failed: int = 0) -> Verdict:
-    """The one place that says PASS: no finding is an error, and cameras were compared with silhouettes.
+    """The one place that says PASS: no finding is an error, and cameras were compared with silhouettes that were not
+    made to agree with them.
 
     compared: of a sample 1 or 0, whether its silhouettes could be compared; of a dataset the share of the samples
     without an error that could be. failed: of a dataset, samples with an error; `findings` are then those about the
@@ -22,6 +25,8 @@ def verdict(findings: Sequence[Finding], compared: float, failed: int = 0) -> Ve
     """
     if failed or any(finding.severity == "error" for finding in findings):
         return "fail"
+    if any(finding.code == _UNTESTED and finding.camera is None for finding in findings):
+        return "unknown"
     return "pass" if compared > _MOSTLY else "unknown"
 
 
@@ -37,9 +42,12 @@ def in_words(
     """One or two sentences: what the verdict is, of how many samples, and why."""
     aside = f" {unknown} of {samples} samples could not be judged{_unknown_because(counts)}." if unknown else ""
     together = [finding for finding in whole if finding.code == "tangency-pooled"]
-    if answer == "pass" and together:
+    untested = [finding for finding in whole if finding.code == _UNTESTED]
+    if answer == "pass" and together and not untested:
         return _pooled(together, samples, unknown)
     if answer == "pass":
+        if together:  # how finely masks agree that were cut to agree is not said
+            unknown, aside = 0, ""
         judged = samples - unknown
         which = "the sample" if samples == 1 else f"all {judged} samples"
         barely = counts.get("tangency")
@@ -62,9 +70,13 @@ def in_words(
                 f"do not test (`repair-assumed`): compare them with the original calibration.{aside}"
             )
         cameras = "The cameras that were compared match" if silent is not None else "The cameras match"
+        if untested:
+            aside = (
+                f" But masks were cut so that they do, and not all was compared before. {_first_of(untested)}{aside}"
+            )
         return f"{cameras} the pixels in {which}{' that could be judged' if unknown else ''}.{aside}"
     if answer == "unknown":
-        lacking = "".join(f" {finding.as_sentence}" for finding in together)
+        lacking = f" {_first_of(untested)}" if untested else "".join(f" {one.as_sentence}" for one in together)
         return f"Nothing says that the cameras match the pixels, or that they do not.{aside}{lacking}"
     why = [_cause(cause) for cause in causes[:_CAUSES]]
     if not why:
@@ -86,6 +98,13 @@ def _pooled(together: Sequence[Finding], samples: int, unknown: int) -> str:
     if len(together) > _RIGS:
         messages.append(f"So for {len(together) - _RIGS} more rigs, see the findings.")
     return f"{alone if unknown < samples else ''}{' '.join(messages)}"
+
+
+def _first_of(untested: Sequence[Finding]) -> str:
+    """What the first ones say, each thing once."""
+    said = list(dict.fromkeys(finding.as_sentence for finding in untested))
+    more = f" So for {len(said) - _NAMED} more, see the findings." if len(said) > _NAMED else ""
+    return f"{' '.join(said[:_NAMED])}{more}"
 
 
 def _cause(cause: Cause) -> str:

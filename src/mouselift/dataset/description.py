@@ -71,11 +71,19 @@ class Description:
 
         The samples' own silhouettes cannot tell: they were cut so that they agree with these cameras.
         """
+        return self._said("cameras-contradict")
+
+    @property
+    def masks_untested(self) -> list[Finding]:
+        """That masks were made with cameras that were not compared before: silhouettes tell nothing of these either."""
+        return self._said("cameras-untested")
+
+    def _said(self, code: str) -> list[Finding]:
         return [
             Finding.of(said.code, said.message, camera=said.camera)
             for file in self.datasets.values()
             for said in file.findings
-            if said.code == "cameras-contradict"
+            if said.code == code
         ]
 
 

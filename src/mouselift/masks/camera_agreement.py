@@ -18,13 +18,14 @@ scene is learned again with that camera put right, and parts must then be whole,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64
+from mouselift.capture.made_masks import Doubt
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
 from mouselift.geometry.outlines import Silhouette
@@ -83,6 +84,27 @@ class CameraTest(NamedTuple):
     untested: tuple[str, ...]  # too few frames show a whole subject there
     cameras: tuple[str, ...] = ()  # to blame; none where it cannot be told which
     text: str = ""
+
+
+def camera_doubts(cameras: Sequence[str], test: CameraTest) -> Iterator[Doubt]:
+    """What the test does not say. Masks are cut so that they agree with all cameras, so nothing later says it either.
+
+    cameras: names of all of them.
+    """
+    why = "too few frames show a subject that stands out from the background as a whole"
+    if len(test.untested) == len(cameras):
+        text = (
+            f"whether the cameras agree was not tested before masks were cut to what all views support: {why}. Masks "
+            "made with wrong cameras agree with them, so what is made of these masks does not tell"
+        )
+        yield Doubt(None, text)
+        return
+    for name in test.untested:
+        text = (
+            f"camera {name}: whether it agrees with the others was not tested before masks were cut to what all views "
+            f"support: {why} there. Masks made with a wrong camera agree with it"
+        )
+        yield Doubt(name, text)
 
 
 def tested_frames(cameras: int) -> int:

@@ -24,14 +24,14 @@ from av.error import FFmpegError
 from mouselift.array_types import Levels
 from mouselift.atomic import whole_file
 from mouselift.capture.capture import Capture
-from mouselift.capture.made_masks import MASK_REPORT, contradiction_findings
+from mouselift.capture.made_masks import MASK_REPORT, Doubt, contradiction_findings, doubt_findings
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError, OutputError
 from mouselift.findings import Finding
 from mouselift.foreign import json_as
 from mouselift.geometry.camera import Camera
 from mouselift.masks.background import LEARNING_STEPS, learn_background
-from mouselift.masks.camera_agreement import CameraTest, camera_test, tested_frames
+from mouselift.masks.camera_agreement import CameraTest, camera_doubts, camera_test, tested_frames
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import ASKED_FRAMES, exchanged_cameras
 from mouselift.masks.mask_folder import MaskFolder, mask_identity, png_name
@@ -71,6 +71,7 @@ class MaskReport(msgspec.Struct, frozen=True):
     schema: int = 1
     contradiction: str = ""  # what the cameras see, before masks are cut, belongs to other cameras
     blamed: tuple[str, ...] = ()  # cameras that it names
+    doubts: tuple[Doubt, ...] = ()  # what was not tested before masks are cut
 
     def paths(self, out: Path) -> dict[str, Path]:
         """For `capture.capture_toml.set_masks`."""
@@ -325,14 +326,8 @@ def _report(
 ) -> MaskReport:
     empty = tuple(r.frame for r in records if not any(v.state == "ok" for v in r.views))
     findings = [*source.findings, *scene.findings, *_findings(capture, scene, records, empty)]
-    findings += contradiction_findings(tested.text, tested.cameras)
-    if tested.untested:
-        text = (
-            f"whether {', '.join(tested.untested)} agree with the others was not tested before masks were cut to what "
-            "all views support: too few frames show a subject there that stands out from the background as a whole. "
-            "Masks made with wrong cameras agree with them"
-        )
-        findings.append(Finding.of("cameras-untested", text))
+    doubts = tuple(camera_doubts(scene.names, tested))
+    findings += [*contradiction_findings(tested.text, tested.cameras), *doubt_findings(doubts)]
     views = [view for record in records for view in record.views]
     return MaskReport(
         masks=masks,
@@ -345,6 +340,7 @@ def _report(
         findings=tuple(str(finding) for finding in findings),
         contradiction=tested.text,
         blamed=tested.cameras,
+        doubts=doubts,
     )
 
 

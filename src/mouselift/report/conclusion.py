@@ -51,6 +51,8 @@ def _outlines(audit: DatasetAudit) -> str:
 def _action(audit: DatasetAudit) -> str:
     if audit.verdict == "fail":
         return _of_failure(audit)
+    if untested := [finding for finding in audit.findings if finding.code == "cameras-untested"]:
+        return f"{untested[0].advice} (`cameras-untested`)"
     warned = {code: count for code, count in audit.counts.items() if count.severity != "note"}
     masks = next((code for code in _MASKS if code in warned), "")
     if masks:
