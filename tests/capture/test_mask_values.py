@@ -91,14 +91,14 @@ def test_of_two_values_the_one_that_is_not_zero_is_the_subject(tmp_path: Path, v
 def test_opacity_is_taken_as_it_is(tmp_path: Path, soft: bool) -> None:
     folder = files(tmp_path / "m", lambda n: np.round(disc(n, soft=soft) * 255).astype(np.uint8))
     values = look_at_masks("here", folder)
-    assert values is OPACITY
+    assert values == OPACITY
     np.testing.assert_array_equal(read(values, folder), np.round(disc(2, soft=soft) * 255))
 
 
 def test_opacity_in_16_bits_is_rounded_to_8(tmp_path: Path) -> None:
     folder = files(tmp_path / "m", lambda n: np.round(disc(n, soft=True) * 65535).astype(np.uint16))
     values = look_at_masks("here", folder)
-    assert values is OPACITY
+    assert values == OPACITY
     np.testing.assert_allclose(read(values, folder), disc(2, soft=True) * 255, atol=0.51)
     hard = files(tmp_path / "hard", lambda n: (disc(n) * 65535).astype(np.uint16))
     np.testing.assert_array_equal(read(look_at_masks("here", hard), hard), disc(2) * 255)
@@ -116,7 +116,7 @@ def test_a_second_object_is_found_wherever_it_shows(tmp_path: Path, when: range)
     with pytest.raises(MaskError, match="more than one level or colour"):
         look_at_masks("here", both)
     one = probe(video(tmp_path / "one.mp4", lambda n: paint(n, range(0)), "mpeg4", "yuv420p", 100))
-    assert look_at_masks("here", one) is OPACITY
+    assert look_at_masks("here", one) == OPACITY
 
 
 def test_255_of_65535_is_a_label(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_other_types_than_whole_numbers_are_refused(tmp_path: Path) -> None:
 
 
 def test_lossy_white_masks_are_opacity(tmp_path: Path) -> None:
-    assert look_at_masks("here", files(tmp_path / "m", lambda n: (disc(n) * 255).astype(np.uint8), "jpg")) is OPACITY
+    assert look_at_masks("here", files(tmp_path / "m", lambda n: (disc(n) * 255).astype(np.uint8), "jpg")) == OPACITY
 
 
 def test_masks_that_are_nowhere_opaque_are_refused_with_their_levels(tmp_path: Path) -> None:
@@ -165,7 +165,7 @@ def test_coloured_palettes_mean_their_indices(tmp_path: Path, object_: int) -> N
 def test_grey_palettes_mean_their_levels(tmp_path: Path) -> None:
     grey = [level for index in range(256) for level in [255 * min(index, 1)] * 3]
     folder = palette(tmp_path / "m", lambda n: disc(n) * 1, grey)
-    assert look_at_masks("here", folder) is OPACITY
+    assert look_at_masks("here", folder) == OPACITY
     np.testing.assert_array_equal(read(OPACITY, folder), disc(2) * 255)
 
 

@@ -125,7 +125,7 @@ def test_inverted_videos_and_right_masks_called_inverted(tmp_path: Path) -> None
 def test_a_subject_that_is_cut_by_the_border_is_none(tmp_path: Path) -> None:
     """It covers two sides of the image, as close recordings do."""
     folder = files(tmp_path / "m", lambda n: disc(n, x=0, radius=70))
-    assert look_at_masks("here", folder) is OPACITY
+    assert look_at_masks("here", folder) == OPACITY
 
 
 def test_masks_that_cover_everything_hold_none(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_transparent_background_hides_no_object(tmp_path: Path) -> None:
 
 def test_cut_outs_of_photographs_and_faded_palettes_keep_their_alpha(tmp_path: Path) -> None:
     photo = files(tmp_path / "photo", lambda n: cut_out(n, soft(n)))
-    assert look_at_masks("here", photo) is OPACITY
+    assert look_at_masks("here", photo) == OPACITY
     np.testing.assert_array_equal(levels(photo), soft(2))
     faded = palette(tmp_path / "faded", lambda n: disc(n) > 0, [0, 0, 0, *RED], bytes([0, 128]))
     np.testing.assert_array_equal(levels(faded), disc(2))

@@ -115,6 +115,25 @@ def test_frame_numbers_in_any_order(tmp_path: Path, deflated: bool) -> None:
     check(open_arrays(save(tmp_path / "m.npz", arrays, deflated)), masks(), list(range(T)))
 
 
+ORDER = np.r_[5:T, 4:-1:-1]  # of a tracker that starts in the middle and goes both ways
+
+
+@pytest.mark.parametrize(
+    "numbers", [ORDER.astype(float), ORDER[:, None], np.array([f"{k:05d}.jpg" for k in ORDER]), ORDER.astype("S")]
+)
+def test_frame_numbers_of_any_type(tmp_path: Path, numbers: np.ndarray) -> None:
+    """What is no row of whole numbers was left aside, and the masks were taken in the file's order."""
+    stack = open_arrays(save(tmp_path / "m.npz", {"masks": masks()[ORDER], "frame_idx": numbers}))
+    check(stack, masks(), list(range(T)))
+
+
+@pytest.mark.parametrize("name", ["t", "indices", "image_ids", "video_frames", "order"])
+def test_an_order_of_any_name_is_asked_about(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MaskError, match=f"array {name} counts the masks from 1 to 9 in another order"):
+        open_arrays(save(tmp_path / "m.npz", {"masks": masks()[ORDER], name: ORDER + 1}))
+    check(open_arrays(save(tmp_path / "n.npz", {"masks": masks(), name: np.arange(T)})), masks())
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"), [(np.arange(T + 1), "10 frame numbers for 9 masks"), (np.zeros(T, dtype=int), "each once")]
 )

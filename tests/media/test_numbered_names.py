@@ -28,6 +28,29 @@ def test_what_carries_no_number_or_several_is_refused() -> None:
             numbers_of("here", names)
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["frame_{:06d}_obj_{}", "{:06d}_id{}", "{:05d}_0.9{:02d}", "frame{:d}_{}", "{:04d} track{}", "img_{:03d}_area_{}"],
+)
+def test_words_tell_the_frame_from_what_is_counted_at_the_end(pattern: str) -> None:
+    """Ends that are all different could be frame numbers: identities of a tracker, scores, an index of the export."""
+    numbers, others = [7, 12, 13, 90], [3, 1, 2, 11]
+    names = [pattern.format(*both) for both in zip(numbers, others, strict=True)]
+    assert numbers_of("here", names) == numbers
+
+
+def test_words_that_tell_nothing_leave_the_end() -> None:
+    assert numbers_of("here", ["003_000030", "004_000040"]) == [30, 40]
+    assert numbers_of("here", ["12_30_0001", "13_31_0002"]) == [1, 2]
+    assert numbers_of("here", ["obj_3_000001", "obj_4_000002"]) == [1, 2]
+
+
+def test_several_objects_of_one_frame_are_no_frames() -> None:
+    """Identities that a tool counts through a whole folder are all different."""
+    with pytest.raises(CaptureError, match="frame_0001_id_3 and frame_0001_id_4 both carry frame number 1"):
+        numbers_of("here", ["frame_0001_id_3", "frame_0001_id_4", "frame_0002_id_5"])
+
+
 def test_one_name_alone() -> None:
     assert numbers_of("here", ["mouse_cam1_000012"]) == [12]
     assert numbers_of("here", ["frame_000012_mask"]) == [12]

@@ -8,46 +8,41 @@ are told from values that only lie on edges: a value *fills* where a pixel's eig
 * Several: objects. Which of them is the subject is asked (`mask_object` in capture.toml), never assumed.
 * Levels up to opaque, soft or not: opacity, taken as it is, or by the level that fills areas where that is below 255.
 * A subject along the whole border of the image is the background: asked, too (`mask_object = 0`: 0 is the subject).
+* A mask that holds what none of those looked at had is refused where it is read (`mask_changes`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, reduce
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Int64, Levels, Mask, UInt8
+from mouselift.capture.mask_changes import AROUND, FILLED, NEAR, NOISE, RIPPLE_HIGH, RIPPLE_LOW, SOFT, Known
 from mouselift.errors import MaskError
 from mouselift.foreign import first_few
 from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
-from mouselift.media.video_image import VideoImage, plane
+from mouselift.media.video_image import VideoImage, looked_up, plane
 from mouselift.media.video_index import VideoInfo
 from mouselift.sampling import evenly_spaced
 
-# Lossy codecs leave ripples near 0 and 255 around a mask's edge; between the two the edge is kept soft.
-_RIPPLE_LOW, _RIPPLE_HIGH = 32, 223
-_AROUND = np.ones((3, 3), dtype=np.uint8)  # a pixel and its neighbours
 _LOOKED_AT = 6  # images a camera; in a video at most as many places
-_FILLED = 16  # pixels that a value fills in one mask: fewer are chance (corners of soft edges)
 _OPAQUE = 192  # of 255, a level that some part of every usable soft mask reaches: at half of it subjects end
 _MOST_OBJECTS = 32  # filling values of a label map; more are the plateaus of a soft mask
 _FEW = 16  # different values in all: no lossy codec leaves so few
 _COLOUR = 1 << 24  # marks a code as a colour
 _COLOURED = 24  # levels between a pixel's channels: less is grey, whatever a codec did
 _DARK, _GREY = 10, 5  # luma and distance of chroma from 128 below which no channel reaches _COLOURED: 10 + 2.15 * 5
-_SOFT = 6  # levels about the plateau of a soft mask
 _HALF = 128  # from here on a pixel is the subject's
 _BLACK = 16  # and below, of the brightness that video of limited range stores
-_NEAR = 24  # levels about the commonest one, in a mask that a lossy codec blurred
 _MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
 _RIPPLES = 6  # values that fill nothing, near 0 or 255: H.264 at crf 2 leaves 9 and more, label maps hardly one
-_NOISE = 8  # levels that a lossy codec leaves where nothing is
 _VOID = 255  # PASCAL VOC's border between objects
 _WHOLE = 250  # levels from here on are opaque: rounding of soft masks
 _SHOWN = 8  # values that a message lists
@@ -70,6 +65,7 @@ class MaskValues:
     alpha: bool = False  # of a video: it is the mask
     inverted: bool = False  # the subject is what has no value
     words: str = "opacity"
+    known: Known | None = field(default=None, compare=False)  # of masks read as opacity; None: they are not compared
 
     def levels(self, found: VideoImage | Array) -> Levels:
         """[h, w] 0 background .. 255 subject. MaskError where an object shows that none of the masks looked at had."""
@@ -90,13 +86,34 @@ class MaskValues:
                 )
             return np.where(codes == self.code, 255, 0).astype(np.uint8)
         if self.coloured:
-            colours = found.rgb() if isinstance(found, VideoImage) else found[:, :, :3]
+            colours = found.rgb() if isinstance(found, VideoImage) else np.ascontiguousarray(found[:, :, :3])
+            other = None if self.known is None else self.known.strange_colour(colours)
+            self._refuse([] if other is None else [_colour_code(np.array(other))])
             return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), _curve(self.top)))
         if isinstance(found, VideoImage):
             plain = found.frame.format.name == "gray" and self.top == 255
-            return found.luma() if plain else found.luma(curve=_curve(self.top))
-        levels = as_levels(eight_bits(found))
+            if self.known is None:
+                return found.luma() if plain else found.luma(curve=_curve(self.top))
+            levels = found.luma()
+            self._refuse(self.known.strange(levels))
+            return levels if plain else looked_up(levels, _curve(self.top))
+        image = eight_bits(found)
+        levels = as_levels(image)
+        if self.known is not None:
+            opaque = image.ndim == 3 and (image.shape[2] == 3 or int(image[:, :, 3].min()) == 255)
+            if opaque and not self.known.lossy and _coloured([image[:, :, :3]]):
+                self._refuse([value for value in _filling(_codes(image)) if value >= _COLOUR])
+            self._refuse(self.known.strange(levels))
         return levels if self.top == 255 else np.asarray(cv2.LUT(levels, _curve(self.top)))
+
+    def _refuse(self, strange: Sequence[int]) -> None:
+        """MaskError where there are any."""
+        if strange:
+            raise MaskError(
+                f"{_listed(strange)} fills an area here, and in none of the masks that told what values mean "
+                f"({self.words}). Another object, or another meaning? Export all masks of the recording in one way, "
+                "with the subject alone, or as labels (then mask_object = N for this camera in capture.toml chooses)"
+            )
 
 
 OPACITY = MaskValues()
@@ -167,7 +184,7 @@ def _of_video(where: str, frames: Sequence[VideoImage], wanted: int | None) -> M
 def _of_photographs(where: str, looked: Sequence[Array]) -> MaskValues:
     """Of JPEGs, whose values are near those that were meant."""
     brightest = max((int(image.max()) for image in looked), default=0)
-    if 0 < brightest <= _RIPPLE_LOW:
+    if 0 < brightest <= RIPPLE_LOW:
         raise MaskError(
             f"{where}: the subject is nowhere opaque: levels found are 0 to {brightest} of 255, in JPEGs, which keep "
             "no labels. Export PNGs, or masks whose subject is 255"
@@ -177,7 +194,8 @@ def _of_photographs(where: str, looked: Sequence[Array]) -> MaskValues:
 
 def _check_border(where: str, values: MaskValues, looked: Sequence[VideoImage | Array]) -> None:
     """MaskError where the subject covers the border of all images: then it is the background."""
-    each = [values.levels(image) for image in looked]
+    alone = replace(values, known=None)
+    each = [alone.levels(image) for image in looked]
     rings = [np.concatenate([m[0], m[-1], m[1:-1, 0], m[1:-1, -1]]) for m in each if int(m.max()) >= _HALF]
     if not rings or min(float((ring >= _HALF).mean()) for ring in rings) < _BORDER:
         return
@@ -216,7 +234,7 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
         if wanted not in filling:
             there = _listed(filling) or "none"
             raise MaskError(f"{where}: mask_object = {_named(wanted)} fills no area; values that do: {there}")
-        if len(seen) > _FEW and wanted == max(seen) < _COLOUR and all(value > wanted - _NEAR for value in filling):
+        if len(seen) > _FEW and wanted == max(seen) < _COLOUR and all(value > wanted - NEAR for value in filling):
             words = f"opacity, opaque at {wanted} (mask_object)"
             return MaskValues(top=min(wanted, 255), words=words)
         return MaskValues(wanted, chosen=True, flat=flat, words=f"{_named(wanted)} is the subject (mask_object)")
@@ -224,10 +242,10 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
         return _of_lossy(where, [as_rgb(eight_bits(_cropped(image))) for image in looked])
     if not filling:
         _check_transparent(where, looked)
-        return OPACITY if seen else EMPTY
+        return replace(OPACITY, known=Known((255,))) if seen else replace(EMPTY, known=Known((255,), noise=0))
     highest = filling[-1]
-    edges = len(seen) > _FEW or (len(seen) - len(filling) >= _RIPPLES and highest >= _RIPPLE_HIGH)
-    ripples = edges and all(v <= _RIPPLE_LOW or v >= _RIPPLE_HIGH for v in filling) and highest <= 255
+    edges = len(seen) > _FEW or (len(seen) - len(filling) >= _RIPPLES and highest >= RIPPLE_HIGH)
+    ripples = edges and all(v <= RIPPLE_LOW or v >= RIPPLE_HIGH for v in filling) and highest <= 255
     if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS and not _one_plateau(counts, seen):
         raise MaskError(
             f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
@@ -239,7 +257,8 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
             return MaskValues(highest, flat=flat, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
         if highest >= _COLOUR:
             top = max(highest >> 16 & 255, highest >> 8 & 255, highest & 255)
-            return MaskValues(top=top, coloured=True, words=f"opacity of the colour {_named(highest)}")
+            known = Known(lossy=True, top=top, colour=(highest >> 16 & 255, highest >> 8 & 255, highest & 255))
+            return MaskValues(top=top, coloured=True, words=f"opacity of the colour {_named(highest)}", known=known)
         if seen == {highest, _VOID} and highest < _OPAQUE:
             words = f"{_named(highest)} is the subject; {_VOID} lies on edges only and is taken for a border"
             return MaskValues(highest, chosen=True, words=words)
@@ -250,8 +269,9 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
         )
     if highest <= 255 and max(seen) < _WHOLE and _one_plateau(counts, seen):
         top = counts.most_common(1)[0][0]
-        return MaskValues(top=top, words=f"opacity, opaque at {top}")
-    return OPACITY
+        return MaskValues(top=top, words=f"opacity, opaque at {top}", known=Known(tuple(filling), top=top))
+    levels = tuple(value for value in filling if value <= 255)
+    return replace(OPACITY, known=Known(levels, hard=seen == {255}))
 
 
 def _check_transparent(where: str, looked: Sequence[Array]) -> None:
@@ -267,12 +287,12 @@ def _check_transparent(where: str, looked: Sequence[Array]) -> None:
 def _one_plateau(counts: Counter[int], seen: Collection[int]) -> bool:
     """Whether levels rise to about one, which fills nearly all areas: soft masks whose subject is below 255."""
     top, _ = counts.most_common(1)[0]
-    near = sum(count for value, count in counts.items() if abs(value - top) <= _SOFT)
-    return len(seen) > _FEW and max(seen) <= top + _SOFT and near >= _MOSTLY * counts.total()
+    near = sum(count for value, count in counts.items() if abs(value - top) <= SOFT)
+    return len(seen) > _FEW and max(seen) <= top + SOFT and near >= _MOSTLY * counts.total()
 
 
 def _one_bright_colour(filling: Sequence[int]) -> bool:
-    return len(filling) == 1 and max(filling[0] >> 16 & 255, filling[0] >> 8 & 255, filling[0] & 255) > _RIPPLE_LOW
+    return len(filling) == 1 and max(filling[0] >> 16 & 255, filling[0] >> 8 & 255, filling[0] & 255) > RIPPLE_LOW
 
 
 def _has_flat_colours(looked: Sequence[Array]) -> bool:
@@ -284,7 +304,7 @@ def _has_flat_colours(looked: Sequence[Array]) -> bool:
     inside, counts, together = 0, Counter[int](), False
     for image in cut:
         opaque = _opaque(image)
-        inside += int(cv2.erode(opaque.view(np.uint8), _AROUND).sum())
+        inside += int(cv2.erode(opaque.view(np.uint8), AROUND).sum())
         found = _filling(_codes(image, flat=True))
         counts.update(found)
         # What is half transparent may have another colour in each image: overlays of one object drawn at random.
@@ -300,33 +320,35 @@ def _opaque(image: Array) -> Mask:
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
     """Of frames of a video that a lossy codec blurred, or their parts that are not black."""
-    flat = [_largest(cv2.subtract(cv2.dilate(i, _AROUND), cv2.erode(i, _AROUND))) <= _NEAR for i in looked]
-    areas = [[c[f & (_largest(i) > _RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
+    flat = [_largest(cv2.subtract(cv2.dilate(i, AROUND), cv2.erode(i, AROUND))) <= NEAR for i in looked]
+    areas = [[c[f & (_largest(i) > RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
     # Channel by channel: numpy is ten times as slow over an axis of three.
     channels = [np.concatenate(parts).astype(np.int16) for parts in zip(*areas, strict=True)]
-    if not channels or len(channels[0]) < _FILLED:
+    if not channels or len(channels[0]) < FILLED:
         dark = max((int(_largest(i)[f].max()) for i, f in zip(looked, flat, strict=True) if f.any()), default=0)
-        if _NOISE < dark <= _RIPPLE_LOW:
+        if NOISE < dark <= RIPPLE_LOW:
             raise MaskError(
                 f"{where}: the subject is nowhere opaque: what fills areas has levels up to {dark} of 255, which lossy "
                 "codecs leave by themselves. Export masks whose subject is 255"
             )
-        return EMPTY if dark <= _NOISE else OPACITY
+        return replace(EMPTY if dark <= NOISE else OPACITY, known=Known(lossy=True))
     brightest = reduce(np.maximum, channels)
     top = int(np.bincount(brightest, minlength=256).argmax())
-    inside = np.abs(brightest - top) <= _NEAR
+    inside = np.abs(brightest - top) <= NEAR
     colour = np.array([np.median(c[inside]) for c in channels])
-    alike = reduce(np.logical_and, [np.abs(c - m) <= 2 * _NEAR for c, m in zip(channels, colour, strict=True)], inside)
+    alike = reduce(np.logical_and, [np.abs(c - m) <= 2 * NEAR for c, m in zip(channels, colour, strict=True)], inside)
     if alike.mean() < _MOSTLY:
         raise MaskError(
             f"{where}: the masks hold more than one level or colour: {alike.mean():.0%} of the areas are about "
             f"{_named(_colour_code(colour))}. Export one object, white on black, or PNGs (then mask_object chooses)"
         )
     coloured = bool(colour.max() - colour.min() > _COLOURED)
-    if not coloured and top >= _RIPPLE_HIGH:
-        return OPACITY
+    if not coloured and top >= RIPPLE_HIGH:
+        return replace(OPACITY, known=Known(lossy=True))
     opaque = _named(_colour_code(colour) if coloured else top)
-    return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}")
+    red, green, blue = (round(float(v)) for v in colour)
+    known = Known(lossy=True, top=top, colour=(red, green, blue) if coloured else None)
+    return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}", known=known)
 
 
 def _codes(image: Array, flat: bool = False) -> Int64[Array, "h w"]:
@@ -351,14 +373,14 @@ def _values(codes: Array) -> Int64[Array, " n"]:
 
 
 def _filling(codes: Int64[Array, "h w"]) -> dict[int, int]:
-    """Values that at least _FILLED pixels share with all their neighbours, and how many do; ascending."""
+    """Values that at least FILLED pixels share with all their neighbours, and how many do; ascending."""
     codes = _cropped(codes)
     if not codes.size:
         return {}
     exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
-    inner = codes[(cv2.erode(exact, _AROUND) == cv2.dilate(exact, _AROUND)) & (codes > 0)]
+    inner = codes[(cv2.erode(exact, AROUND) == cv2.dilate(exact, AROUND)) & (codes > 0)]
     values, counts = np.unique(inner, return_counts=True)
-    return {int(value): int(count) for value, count in zip(values, counts, strict=True) if count >= _FILLED}
+    return {int(value): int(count) for value, count in zip(values, counts, strict=True) if count >= FILLED}
 
 
 def _cropped(image: Array) -> Array:
@@ -422,5 +444,5 @@ def _listed(codes: Sequence[int]) -> str:
 @lru_cache(maxsize=64)
 def _curve(top: int) -> UInt8[Array, "256"]:
     """Levels to opacity, a lossy codec's ripples removed; `top` is opaque."""
-    low, high = _RIPPLE_LOW * top / 255, _RIPPLE_HIGH * top / 255
+    low, high = RIPPLE_LOW * top / 255, RIPPLE_HIGH * top / 255
     return np.clip(np.round((np.arange(256) - low) * 255.0 / (high - low)), 0, 255).astype(np.uint8)

@@ -20,7 +20,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ from mouselift.media.numbered_names import numbers_of
 ARRAY_SUFFIXES = (".npy", ".npz")
 _SKIPPED_AT_ONCE = 1 << 20  # bytes
 _FRAME_VALUES = 4 * IMAGE_PIXELS  # objects and pixels
-_FRAME_NUMBERS = re.compile(r"frames?_?(i|idxs?|index|indexes|indices|ids?|nums?|numbers?|nos?)?", re.IGNORECASE)
+_FRAME_NUMBERS = re.compile(r"frames?_?(i|idxs?|index|indexes|indices|ids?|nums?|numbers?|nos?|names?)?", re.I)
+_NO_FRAMES = re.compile(r"area|size|score|conf|iou|obj|track|label|class|categ|count", re.IGNORECASE)
 _NAMED_MASKS = re.compile(r"(^|[_\-. ])(masks?|seg(mentation)?s?)([_\-. ]|$)", re.IGNORECASE)
 _CHANNELS = 4  # a last axis no longer than this is colour, no width
 _SAVE = "np.savez_compressed(FILE, masks=masks) with masks [T, h, w] of bool or uint8"
@@ -262,25 +263,65 @@ def _of_stacks(
 
 
 def _told_numbers(path: Path, headers: Sequence[_Header], count: int) -> tuple[_Header, list[int]] | None:
-    """The array of frame numbers that lies beside the masks, one a mask; ascending, where its name says less."""
+    """The array of frame numbers that lies beside the masks, one a mask; ascending, where its name says less.
+
+    MaskError where an array that says what it is, or counts the masks in another order than theirs, cannot be used.
+    """
     found: list[tuple[_Header, list[int]]] = []
     for header in headers:
-        row, named = len(header.shape) == 1 and header.dtype.kind in "iu", _FRAME_NUMBERS.fullmatch(_key(header))
-        if row and named and header.shape != (count,):
-            raise MaskError(f"{path}: array {_key(header)}: {header.shape[0]} frame numbers for {count} masks")
-        if row and header.shape == (count,) and "frame" in _key(header).lower():
-            where = f"{path}: array {_key(header)}"
-            with UnreachableError.reading(path), _undamaged(where), zipfile.ZipFile(path) as file:
-                numbers = np.lib.format.read_array(file.open(header.name), allow_pickle=False).tolist()
-            once = len(set(numbers)) == count and min(numbers) >= 0
-            if named and not once:
-                raise MaskError(f"{where}: expected frame numbers, each once, from 0 on; got {short(numbers)}")
-            if once and (named or numbers == sorted(numbers)):
-                found.append((header, numbers))
+        key = _key(header)
+        named = _FRAME_NUMBERS.fullmatch(key) is not None
+        size = math.prod(header.shape)
+        row = bool(header.shape) and size == max(header.shape) and header.dtype.kind in "iufUS"
+        if row and named and size != count:
+            raise MaskError(f"{path}: array {key}: {size} frame numbers for {count} masks")
+        if not row or size != count:
+            continue
+        numbers = _whole_numbers(path, header)
+        once = numbers is not None and len(set(numbers)) == count and min(numbers) >= 0
+        if named and not once:
+            shown = "none" if numbers is None else short(numbers)
+            raise MaskError(f"{path}: array {key}: expected frame numbers, each once, from 0 on; got {shown}")
+        if numbers is None or not once:
+            continue
+        if named or ("frame" in key.lower() and numbers == sorted(numbers)):
+            found.append((header, numbers))
+        elif not _NO_FRAMES.search(key) and _counts_otherwise(numbers):
+            raise MaskError(
+                f"{path}: array {key} counts the masks from {min(numbers)} to {max(numbers)} in another order than "
+                "theirs: if these are their frame numbers, name it frame_idx; else save the masks without it"
+            )
     if len(found) > 1 and any(numbers != found[0][1] for _, numbers in found):
         there = ", ".join(_key(header) for header, _ in found)
         raise MaskError(f"{path}: {there} number the masks differently; save one of them")
     return found[0] if found else None
+
+
+def _counts_otherwise(numbers: Sequence[int]) -> bool:
+    """Whether they are 0 .. n-1 or 1 .. n in another order."""
+    first = min(numbers)
+    return first in (0, 1) and list(numbers) != sorted(numbers) == list(range(first, first + len(numbers)))
+
+
+def _whole_numbers(path: Path, header: _Header) -> list[int] | None:
+    """Of an array of whole numbers, or of names that each carry one; None of any other."""
+    with (
+        UnreachableError.reading(path),
+        _undamaged(f"{path}: array {_key(header)}"),
+        zipfile.ZipFile(path) as file,
+        file.open(header.name) as stream,
+    ):
+        values = np.lib.format.read_array(stream, allow_pickle=False).ravel()
+    if values.dtype.kind in "US":
+        names = [value.decode("latin-1") if isinstance(value, bytes) else value for value in values.tolist()]
+        stems = [PurePosixPath(name.replace("\\", "/")).stem for name in names]
+        try:
+            return numbers_of(str(path), stems)
+        except CaptureError:
+            return None
+    if values.dtype.kind == "f" and not (np.isfinite(values) & (values == np.rint(values)) & (abs(values) < 1e9)).all():
+        return None
+    return [int(value) for value in values.tolist()]
 
 
 def _index(path: Path, objects: int, chosen: int | str | None) -> tuple[int | None, str | None, bool]:

@@ -11,6 +11,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, Protocol, runtime_checkable
 
@@ -19,7 +20,7 @@ import numpy as np
 
 from mouselift.array_types import Array, ImageRGB, Levels
 from mouselift.atomic import visible
-from mouselift.errors import CaptureError, UnreachableError, VideoError
+from mouselift.errors import CaptureError, MaskError, UnreachableError, VideoError
 from mouselift.geometry.camera import Camera
 from mouselift.limits import IMAGE_BYTES, check_image_size, limited_bytes
 from mouselift.media.decoding import decoded_upright, size_of
@@ -182,7 +183,9 @@ class ImageFolder(NumberedImages):
         if path is None:
             return None
         try:
-            return (read_values if self.masks else read_image)(path, self.as_stored)
+            if self.masks:
+                return read_values(path, self.as_stored, self.files[self.first])
+            return read_image(path, self.as_stored)
         except UnreachableError:
             raise
         except VideoError:
@@ -271,30 +274,67 @@ def read_image(path: Path, as_stored: bool = False) -> Array:
     return image
 
 
-def read_values(path: Path, as_stored: bool = False) -> Array:
+def read_values(path: Path, as_stored: bool = False, first: Path | None = None) -> Array:
     """A mask file's values: as `read_image`, but 16 bits stay, and of a coloured palette it is the indices.
 
     Indices are what tools mean by their palettes; of a grey one, or one whose first colour is not black, it is colours.
+    first: another mask of the same camera. MaskError where its palette numbers the colours otherwise.
     """
     data = _content(path)
-    if data[12:16] == b"IHDR" and data[25:26] == _PALETTE and not _fades(data):
-        from PIL import Image as Pillow
-
-        _check_size(path, data)
-        try:
-            with Pillow.open(io.BytesIO(data)) as image:
-                colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
-                indices = np.asarray(image) if len(colours) and not colours[0].any() else None
-        except (OSError, SyntaxError, ValueError) as error:  # the last of a palette that is too long
-            raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
-        if not len(colours):
-            raise VideoError(f"{path}: cannot be decoded as an image: it has indices and no palette")
-        if indices is not None and np.ptp(colours, axis=1).any():
-            return indices if as_stored else of_image(data).shown(indices)
+    if (found := _indexed(path, data)) is not None:
+        indices, colours = found
+        if first is not None and first != path:
+            _check_palette(path, indices, colours, first)
+        return indices if as_stored else of_image(data).shown(indices)
     values = _decoded(path, data, as_stored)
     if values.dtype not in (np.uint8, np.uint16):
         raise VideoError(f"{path}: expected 8 or 16 bits a channel, got {values.dtype}; convert it first")
     return values
+
+
+def _indexed(path: Path, data: bytes) -> tuple[Array, Array] | None:
+    """Indices [h, w] and palette [n, 3] of a PNG whose indices are labels; None of any other image."""
+    if data[12:16] != b"IHDR" or data[25:26] != _PALETTE or _fades(data):
+        return None
+    from PIL import Image as Pillow
+
+    _check_size(path, data)
+    try:
+        with Pillow.open(io.BytesIO(data)) as image:
+            colours = np.array(image.getpalette("RGB")).reshape(-1, 3)
+            indices = np.asarray(image) if len(colours) and not colours[0].any() else None
+    except (OSError, SyntaxError, ValueError) as error:  # the last of a palette that is too long
+        raise VideoError(f"{path}: cannot be decoded as an image ({error})") from None
+    if not len(colours):
+        raise VideoError(f"{path}: cannot be decoded as an image: it has indices and no palette")
+    return (indices, colours) if indices is not None and np.ptp(colours, axis=1).any() else None
+
+
+def _check_palette(path: Path, indices: Array, colours: Array, first: Path) -> None:
+    """MaskError where a colour in use has another number than in `first`: programs that make PNGs smaller drop colours
+    that an image does not use and number the others anew, so that one number is another object in each image."""
+    with UnreachableError.reading(first):
+        wanted = _palette_of(first, first.stat().st_mtime_ns)
+    for index in np.unique(indices[indices > 0]).tolist():
+        colour = tuple(colours[index].tolist()) if index < len(colours) else (0, 0, 0)
+        if colour in wanted[1:] and (index >= len(wanted) or wanted[index] != colour):
+            raise MaskError(
+                f"{path}: its palette has number {index} for the colour #{bytes(colour).hex()}, which is number "
+                f"{wanted.index(colour, 1)} in {first.name}: was it numbered anew where the file was made smaller? "
+                "Export all masks of a camera with one palette, or as grey labels"
+            )
+
+
+@lru_cache(maxsize=64)
+def _palette_of(path: Path, _changed: int) -> tuple[tuple[int, ...], ...]:
+    """The colours of a mask whose indices are labels; none of another one."""
+    try:
+        found = _indexed(path, _content(path))
+    except UnreachableError:
+        raise
+    except VideoError:  # said where it is read
+        found = None
+    return () if found is None else tuple(tuple(colour) for colour in found[1].tolist())
 
 
 def _fades(data: bytes) -> bool:

@@ -9,6 +9,13 @@ from collections.abc import Sequence
 from mouselift.errors import CaptureError
 
 _DIGITS = re.compile(r"(\d+)")
+# What is counted by digits behind a word: frames, or what is in them (a score's digits follow a point).
+_IMAGE_WORD = re.compile(r"(?<![a-z])(frames?|frm)[_\-. ]*$", re.IGNORECASE)
+_OTHER_WORD = re.compile(
+    r"(?<![a-z])(id|obj|object|inst|instance|track|person|animal|label|class|cls|cat|category|score|conf|area|part)"
+    r"s?(?:[_\-. ]?id)?[_\-. ]*$|(?<=\d)\.$",
+    re.IGNORECASE,
+)
 
 
 def number_of(name: str) -> int | None:
@@ -20,20 +27,23 @@ def number_of(name: str) -> int | None:
 def numbers_of(where: str, names: Sequence[str]) -> list[int]:
     """The frame number that each name (without its suffix) carries.
 
-    The digits at the end, where all names end in digits and each carries another; else the only digits in which names
-    differ that are alike otherwise. CaptureError, led by `where`, in all other cases.
+    The digits at the end, where all names end in digits and each carries another, unless words before them say that
+    they count something else (frame_000012_obj_3); else the only digits in which names differ that are alike
+    otherwise. CaptureError, led by `where`, in all other cases.
 
     >>> numbers_of("masks", ["frame_000012_mask", "frame_000013_mask"])
     [12, 13]
     """
     last = [number_of(name) for name in names]
     ends = [number for number in last if number is not None]
-    if len(ends) == len(names) and len(set(ends)) == len(names):
-        return ends
     parts = [_DIGITS.split(name) for name in names]  # text, digits, text, digits, ..., text
     alike = len({tuple(part[::2]) for part in parts}) == 1
     columns = [[int(part[k]) for part in parts] for k in range(1, len(parts[0]), 2)] if alike else []
     told = [numbers for numbers in columns if len(set(numbers)) > 1] if len(names) > 1 else columns
+    if len(told) > 1 and (images := _of_images(where, names, parts[0][::2], columns)) is not None:
+        return images
+    if len(ends) == len(names) and len(set(ends)) == len(names):
+        return ends
     if len(told) == 1 and len(set(told[0])) == len(names):
         return told[0]
     strange = next((name for name, number in zip(names, last, strict=True) if number is None), None)
@@ -47,4 +57,28 @@ def numbers_of(where: str, names: Sequence[str]) -> list[int]:
     raise CaptureError(
         f"{where}: {same[0]} and {same[1]} both carry frame number {twice}: expected names that end in their frame "
         "number, or differ in it only; several objects or cameras belong in a folder each"
+    )
+
+
+def _of_images(
+    where: str, names: Sequence[str], texts: Sequence[str], columns: Sequence[list[int]]
+) -> list[int] | None:
+    """The numbers of several that words tell to be the images'; None where words tell nothing of those that differ.
+
+    texts: before each of `columns`, and at the end. CaptureError where several names show one image.
+    """
+    varied = [k for k, column in enumerate(columns) if len(set(column)) > 1]
+    named = [k for k in varied if _IMAGE_WORD.search(texts[k])]
+    others = [k for k in varied if k not in named and _OTHER_WORD.search(f"0{texts[k]}" if k else texts[k])]
+    left = named or [k for k in varied if k not in others]
+    if (not named and not others) or len(left) != 1:
+        return None
+    numbers = columns[left[0]]
+    if len(set(numbers)) == len(numbers):
+        return numbers
+    twice = Counter(numbers).most_common(1)[0][0]
+    same = [name for name, number in zip(names, numbers, strict=True) if number == twice]
+    raise CaptureError(
+        f"{where}: {same[0]} and {same[1]} both carry frame number {twice}: by the words in their names it is "
+        "that of the image; several objects or cameras belong in a folder each"
     )

@@ -72,7 +72,7 @@ class VideoImage:
         name = self.frame.format.name
         if name.startswith("yuv") and self.frame.format.components[0].bits == 8:
             levels = full_range_levels(self._full_range)
-            part = _looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
+            part = looked_up(plane(self.frame, 0)[y0:y1, x0:x1], levels if curve is None else curve[levels])
         else:
             grey = plane(self.frame, 0) if name == "gray" else self.frame.to_ndarray(format="gray")
             part = np.asarray(grey[y0:y1, x0:x1], dtype=np.uint8)
@@ -80,7 +80,7 @@ class VideoImage:
         return self.orientation.shown(part)
 
 
-def _looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
+def looked_up(plane: np.ndarray, table: UInt8[Array, "256"]) -> Levels:
     """table[plane]. Where the table maps the darkest levels to 0 (masks), only the rest's box is looked up."""
     dark = int(np.argmax(table > 0))  # levels below give 0
     if dark == 0:
