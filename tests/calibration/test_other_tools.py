@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -53,6 +54,35 @@ def test_a_stereo_pair_stands_in_its_first_camera(tmp_path: Path) -> None:
     assert all(agrees(rig, view, here, POINTS) for view in views)
     (tmp_path / "extrinsics.yml").unlink()
     refused(tmp_path / "intrinsics.yml", "without R and T")
+
+
+@pytest.mark.parametrize("word", ["equidistant", "Fisheye", "kannala_brandt"])
+def test_a_lens_is_what_the_file_calls_it(tmp_path: Path, word: str) -> None:
+    """As ROS and Kalibr write it; before, four coefficients of a fisheye lens were read as k1 k2 p1 p2."""
+    views = random_rig(("left", "right"), "fisheye")
+    opencv_files(".yml", "rvec", "tvec")(tmp_path, views)
+    for file in tmp_path.glob("*.yml"):
+        file.write_text(f'{file.read_text().rstrip()}\ndistortion_model: "{word}"\n')
+    assert all(agrees(load_rig(tmp_path), view, POINTS) for view in views)
+    for file in tmp_path.glob("*.yml"):
+        file.write_text(file.read_text().replace(word, "double_sphere"))
+    refused(tmp_path, "distortion_model: 'double_sphere' is not a lens that is read")
+
+
+def test_a_rotation_in_degrees_is_refused(tmp_path: Path) -> None:
+    """As a Rodrigues vector it would be another rotation."""
+    views = random_rig(("left", "right"))
+    opencv_files(".yml", "rvec", "tvec")(tmp_path, views)
+    assert len(load_rig(tmp_path).cameras) == 2
+    for file in tmp_path.glob("*.yml"):
+        storage = cv2.FileStorage(str(file), cv2.FILE_STORAGE_READ)
+        rvec = storage.getNode("rvec").mat()
+        values = {name: storage.getNode(name).mat() for name in ("camera_matrix", "distortion_coefficients", "tvec")}
+        out = cv2.FileStorage(str(file), cv2.FILE_STORAGE_WRITE)
+        for name, value in {**values, "rvec": np.degrees(rvec)}.items():
+            out.write(name, value)
+        out.release()
+    refused(tmp_path, "camera 'left'.*more than a full turn: degrees")
 
 
 def test_a_direction_that_no_name_says_is_asked_for(tmp_path: Path) -> None:

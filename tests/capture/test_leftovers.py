@@ -88,6 +88,17 @@ def test_files_that_nothing_reads(dannce: Path) -> None:
         assert words in rest
 
 
+def test_times_that_are_not_read_are_said(dannce: Path) -> None:
+    """One table for all cameras, a kind of file that is not read: before, they were "not what init looks for"."""
+    (dannce / "timestamps.csv").write_text("Camera1,Camera2\n0.0,0.0\n0.01,0.01\n")
+    assert "of no camera: init reads one file a camera" in line_with(discover(dannce), "timestamps.csv")
+    (dannce / "timestamps.csv").unlink()
+    for name in ("Camera1", "Camera2"):
+        np.savez(dannce / f"videos/{name}_frametimes.npz", np.arange(3.0))
+    line = line_with(discover(dannce), "frametimes.npz")
+    assert "Camera1_frametimes.npz, videos/Camera2_frametimes.npz: named as times, which are not read from .npz" in line
+
+
 def test_other_recordings_calibrations_and_files_without_a_name(dannce: Path, truth, write) -> None:
     write.anipose(dannce / "calibration.toml", [replace(camera, skew=0.0) for camera in truth])
     for camera in truth[:2]:

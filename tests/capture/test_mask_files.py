@@ -124,6 +124,19 @@ def test_one_coco_file_of_all_cameras(recording: Path, truth, pattern: str, plac
     check(found, truth)
 
 
+def test_a_camera_of_which_nothing_is_annotated_leaves_the_others_theirs(recording: Path, truth) -> None:
+    """Before, the whole file was left aside."""
+    (recording / "masks").mkdir()
+    content = coco(truth, {c.name: f"{c.name}/{{:06d}}.png" for c in truth}, range(12))
+    content["annotations"] = [m for m in content["annotations"] if m["image_id"] >= 12]  # type: ignore[union-attr]
+    (recording / "masks/mice.json").write_text(json.dumps(content))
+    found = discover(recording)
+    first = truth[0]
+    assert [entry.name for entry in found.spec.cameras if entry.mask is None] == [first.name]
+    assert f"masks/mice.json: {first.name}: none of this camera's 12 images has a segmentation" in found.left
+    assert f"none for {first.name}" in "\n".join(found.found)
+
+
 def test_a_coco_file_a_camera_some_images_not_annotated(recording: Path, truth) -> None:
     for camera in truth:
         (recording / f"masks/{camera.name}").mkdir(parents=True)

@@ -38,6 +38,12 @@ _UNKNOWN = (
 )  # fmt: skip
 _UNKNOWN_4X4 = ("extrinsic_matrix", "extrinsics", "extrinsicMatrix", "pose", "camera_pose")
 _SIZES = (("image_width", "image_height"), ("image_Width", "image_Height"), ("width", "height"))
+_MODELS = ("distortion_model", "distortion_type", "lens_model", "camera_model", "model")
+_FISHEYE = {"fisheye", "opencv_fisheye", "equidistant", "equi", "kannala_brandt", "kannala-brandt", "kb4"}
+_PLAIN = {
+    "plumb_bob", "radtan", "radial-tangential", "brown", "brown_conrady", "opencv", "standard", "rational",
+    "rational_polynomial", "pinhole", "perspective", "none",
+}  # fmt: skip
 _DIRECTIONS = ("world-to-camera", "camera-to-world")
 _NUMBERED = re.compile(r"^camera_matrix_(\w+)$")
 _NAMED = 4  # files that a line names
@@ -80,8 +86,24 @@ def _camera(file: Path, name: str, nodes: Mapping[str, Any], variant: str | None
 def _rig_camera(
     file: Path, name: str, K: np.ndarray, lens: np.ndarray, pose: Pose, nodes: Mapping[str, Any]
 ) -> RigCamera:
-    fisheye = str(nodes.get("fisheye_model", 0)) not in ("0", "0.")
+    fisheye = _is_fisheye(f"camera {name!r} ({file})", nodes)
     return opencv_camera(file, name, K, *pose, ("lens coefficients", lens), _size(nodes), fisheye)
+
+
+def _is_fisheye(where: str, nodes: Mapping[str, Any]) -> bool:
+    """What the file calls its lens. CalibrationError for a word that is neither of OpenCV's two."""
+    fisheye = str(nodes.get("fisheye_model", 0)) not in ("0", "0.")
+    for key in _MODELS:
+        word = nodes.get(key)
+        if not isinstance(word, str):
+            continue
+        if word.lower() not in _FISHEYE | _PLAIN:
+            raise CalibrationError(
+                f"{where}: {key}: {word!r} is not a lens that is read; expected plumb_bob, rational_polynomial or "
+                "fisheye (equidistant), as OpenCV has them"
+            )
+        fisheye = fisheye or word.lower() in _FISHEYE
+    return fisheye
 
 
 def _one_of(where: str, nodes: Mapping[str, Any], names: tuple[str, ...], what: str) -> np.ndarray:
@@ -141,7 +163,10 @@ def _parts(where: str, nodes: Mapping[str, Any], pair: tuple[str, str]) -> Pose:
                 f"{where}: {pair[0]}: expected 3x4 or 4x4 with the last row 0 0 0 1, got {T.tolist()}"
             )
         return T[:3, :3], T[:3, 3]
-    R, t = unrolled(nodes[pair[0]]), nodes[pair[1]].ravel()
+    try:
+        R, t = unrolled(nodes[pair[0]]), nodes[pair[1]].ravel()
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {pair[0]}: {error}") from None
     if R.shape != (3, 3) or t.size != 3:
         raise CalibrationError(
             f"{where}: {pair[0]}, {pair[1]}: expected 3x3 (or 3) and 3 numbers, got {R.shape}, {t.size}"

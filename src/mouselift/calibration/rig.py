@@ -205,9 +205,10 @@ def opencv_camera(
         R = numbers(R, name="rotation")
         if R.size not in (3, 9):
             raise ValueError(f"rotation: expected 3 finite numbers (Rodrigues) or 3 x 3, got {short(R.tolist())}")
+        R = unrolled(R)
     except ValueError as error:
         raise CalibrationError(f"{where}: {error}") from None
-    K, R, t = matrices(where, K, unrolled(R), t)
+    K, R, t = matrices(where, K, R, t)
     return RigCamera(name, path, shifted(K, ZERO_BASED), R, t, made, pixels)
 
 
@@ -286,9 +287,18 @@ def image_size(value: Any, name: str) -> tuple[int, int]:
 
 
 def unrolled(R: np.ndarray) -> np.ndarray:
-    """A rotation written as a Rodrigues vector of three numbers, as a matrix; any other as it is."""
+    """A rotation written as a Rodrigues vector of three numbers, as a matrix; any other as it is.
+
+    ValueError for more than a full turn: programs write radians up to half a turn, so these are degrees.
+    """
     if R.size != 3:
         return R
+    angle = float(np.linalg.norm(R))
+    if angle > 2 * np.pi:
+        raise ValueError(
+            f"rotation {short(R.ravel().tolist())}: turns by {angle:.4g}, more than a full turn: degrees? Expected a "
+            "Rodrigues vector in radians"
+        )
     import cv2  # readers of FaceLift's own files do without
 
     return np.asarray(cv2.Rodrigues(R.ravel())[0])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from mouselift.array_types import Vector3, frozen
 from mouselift.calibration.rig import Rig, RigCamera
 from mouselift.capture.capture_toml import CameraEntry, CaptureSpec, capture_file, read_spec
 from mouselift.capture.mask_files import Masks, open_masks
+from mouselift.capture.rig_doubts import doubts
 from mouselift.capture.timeline import Runs
 from mouselift.errors import CaptureError
 from mouselift.foreign import first_few, repeated
@@ -30,7 +31,6 @@ _SPREAD = 1e5  # numbers for each image: more are steps of micro- or nanoseconds
 _SHORTEST = 0.05  # focal length / side: a fisheye lens that sees all round has 0.16 (side = 2 pi f)
 _LONGEST = 200.0  # a field of view of 0.3 degrees
 _ON_AXIS = float(np.cos(np.radians(3.0)))  # as level as cameras are that count as level (geometry.level_cameras)
-_FAR = 0.25  # of the image's side: a principal point this far outside is worth a word
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,11 +141,12 @@ def load_capture(path: Path, *, new_masks: bool = False) -> Capture:
     rig = load_rig(spec.rig_file, spec.rig_format, spec.rig_variant, spec.unused)
     _bind(file, spec, rig)
     cameras: list[CaptureCamera] = []
-    oddities: list[str] = []
+    seen: list[Camera] = []  # of the images, crops applied
     for entry in spec.cameras:
         camera, size = _camera(file, entry, rig[entry.rig_name or entry.name], new_masks)
         cameras.append(camera)
-        oddities += _oddities(camera, size)
+        seen.append(camera.image_camera(size))
+    oddities = [f"WARNING: {line}" for line in doubts([each.name for each in cameras], seen)]
     evidence = (*rig.evidence, *(f"Assumed: {line}" for line in rig.assumed), *oddities)
     LOG.info("%s: %s rig, %d cameras", file, spec.rig_format, len(cameras))
     for line in evidence:
@@ -326,15 +327,3 @@ def _check_size(
                     "height and width; else turn the files, or calibrate again."
                 )
         raise CaptureError(f"{said}: {cause} {remedy}")
-
-
-def _oddities(camera: CaptureCamera, size: tuple[int, int]) -> Iterator[str]:
-    """Things that are unusual but happen on sound rigs."""
-    image = camera.image_camera(size)
-    for label, centre, side in (("cx", image.cx, size[0]), ("cy", image.cy, size[1])):
-        if not -_FAR * side <= centre <= (1 + _FAR) * side:
-            yield (
-                f"WARNING: camera {camera.name}: its principal point lies far outside the image "
-                f"({label} = {centre:.0f} of {side} px): sound on some rigs, else a sign of another image size or a "
-                "crop that is not given."
-            )

@@ -278,9 +278,9 @@ def _counts_differ(media: Mapping[str, VideoInfo | ImageFolder]) -> Iterator[str
     if len(set(counts.values())) > 1:
         shown = ", ".join(f"{name} {count}" for name, count in counts.items())
         yield (
-            f"cameras have different numbers of images ({shown}), and nothing says which are missing: their first "
-            "images show one instant, and some stopped earlier. Had they lost images before, views would show "
-            "different instants from there on; `mouselift inspect` tells by the images, times of images "
+            f"cameras have different numbers of images ({shown}), and nothing that is read says which are missing: "
+            "their first images show one instant, and some stopped earlier. Had they lost images before, views would "
+            "show different instants from there on; `mouselift inspect` tells by the images, times of images "
             "(CAMERA_timestamps.csv) settle it"
         )
 

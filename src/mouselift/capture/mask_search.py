@@ -18,6 +18,7 @@ from mouselift.capture.recordings import MASK_FOLDER, OTHER_FOLDER, Recording, m
 from mouselift.dataset.description import DATASET_FILE
 from mouselift.errors import CaptureError, MaskError, MissingExtraError, UnreachableError, VideoError
 from mouselift.foreign import first_few
+from mouselift.media.annotations import NothingMarkedError
 from mouselift.media.array_files import frame_files
 from mouselift.media.array_masks import ARRAY_SUFFIXES
 from mouselift.media.coco_masks import NotCocoError, read_coco
@@ -61,13 +62,18 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
             if not cameras:
                 left.append(f"{shown}: {names.why_not(path)}")
                 continue
-            for camera in cameras:
-                open_masks(path, (camera,))
+            empty = _without_masks(path, cameras) if inside else {}
+            if len(empty) == len(cameras):
+                raise next(iter(empty.values()))
+            cameras = [camera for camera in cameras if camera not in empty]
+            left += [f"{shown}: {camera}: {_reason(error, path)}" for camera, error in empty.items()]
+            if not inside:
+                open_masks(path, (cameras[0],))
         except (CaptureError, MaskError, MissingExtraError, VideoError) as error:
             alike.setdefault((path.parent, _reason(error, path)), []).append(shown)
             continue
         if inside:
-            shared.append(_recording(names, path, inside))
+            shared.append(_recording(names, path, cameras))
             strange = [name for name in names_inside(path) if not _inside(names, [name])]
             left += [f"{shown}: {len(strange)} entries such as {strange[0]}: no camera's name"] if strange else []
         else:
@@ -76,6 +82,17 @@ def search_masks(names: CameraNames, beside: Sequence[Path] = ()) -> MaskSearch:
     return MaskSearch(
         tuple(own), tuple(shared), tuple(left), (*own, *(r for s in shared for r in s.files.values()), *stacks)
     )
+
+
+def _without_masks(path: Path, cameras: Sequence[str]) -> dict[str, NothingMarkedError]:
+    """The cameras of which a shared file lists images and marks none. The errors of `open_masks` for all others."""
+    found: dict[str, NothingMarkedError] = {}
+    for camera in cameras:
+        try:
+            open_masks(path, (camera,))
+        except NothingMarkedError as error:
+            found[camera] = error
+    return found
 
 
 def _stack_files(folder: Path) -> Iterator[Path]:

@@ -16,6 +16,7 @@ from mouselift.media.images import IMAGE_SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     {".mp4", ".avi", ".mov", ".mkv", ".m4v", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts", ".wmv", ".flv", ".mjpeg"}
+    | {".3gp", ".asf", ".f4v", ".m2v", ".mxf", ".nut", ".ogv", ".vob"}
     | {".h264", ".264", ".h265", ".265", ".hevc"}  # raw streams, as small camera computers write them
 )
 MASK_FOLDER = re.compile(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +24,15 @@ from mouselift.capture.timestamps import (
     read_times,
     seconds,
     stamps,
+    unread_times,
     unwrapped,
 )
 from mouselift.errors import CaptureError
+from mouselift.foreign import first_few
 from mouselift.media.images import ImageFolder
 from mouselift.media.video_index import VideoInfo
 
+_SHOWN = 3  # files that a line names
 _TOLD = "; say which with --times common or --times own, or leave times aside with --times ignore"
 
 
@@ -114,6 +117,7 @@ def by_times(
         return Synchronised(left=tuple(f"{path.name}: times, {why}" for path in paths), files=(*paths, *others))
     if synced:
         return Synchronised()
+    unread = dict(unread_times(names)) if not files else {}
     try:
         if files:
             times = {name: read_times(found.path) for name, found in files.items()}
@@ -121,9 +125,16 @@ def by_times(
             for name, found in files.items():
                 _check_same(name, times[name], found, recording, media[name])
             return aligned
-        return _by_stamps(media, told)
+        stamped = _by_stamps(media, told)
+        return replace(stamped, left=tuple(_for_each_reason(names.folder, unread)), files=tuple(unread))
     except CaptureError as error:
         raise CaptureError(f"{names.folder}: {error}{_TOLD}") from None
+
+
+def _for_each_reason(folder: Path, files: Mapping[Path, str]) -> Iterator[str]:
+    for why in dict.fromkeys(files.values()):
+        alike = [path.relative_to(folder).as_posix() for path, reason in files.items() if reason == why]
+        yield f"{first_few(alike, _SHOWN)}: {why}"
 
 
 def _by_files(

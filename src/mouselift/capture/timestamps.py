@@ -6,7 +6,7 @@ campy's frametimes.npy / .mat ([2, T]: numbers, seconds), tables and lists of ti
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +23,7 @@ from mouselift.limits import SCENE_BYTES, limited_bytes
 from mouselift.media.video_index import VideoInfo
 
 SUFFIXES = (".npy", ".csv", ".txt", ".mat", ".tsv")  # in this order, where a camera has the same times in several
+_UNREAD = (".npz", ".json", ".pkl", ".pickle", ".h5", ".hdf5", ".xlsx", ".parquet", ".feather", ".log", ".dat", ".bin")
 _NAME = re.compile(r"(frame|time|image)[_\- ]?(times?|stamps?)|(?<![a-z])times(?![a-z])", re.IGNORECASE)
 _LENGTH = re.compile(r"exposure|duration|delta|interval|diff|latency", re.IGNORECASE)  # a length, no time of an image
 _TIME = re.compile(r"time|stamp|seconds|(?<![a-z])(pts|ts|t)(?![a-z])", re.IGNORECASE)
@@ -80,6 +81,24 @@ def find_times(names: CameraNames, recording: Mapping[str, Path]) -> dict[str, T
             raise CaptureError(f"camera {name}: several files of times: {listed}; move those away that are not meant")
         out[name] = TimeFiles(first[0], tuple(path for path in beside if path != first[0]))
     return out
+
+
+def unread_times(names: CameraNames) -> Iterator[tuple[Path, str]]:
+    """Files that are named as times and are not read, each with the reason."""
+    for path in sorted(names.folder.rglob("*")):
+        suffix = path.suffix.lower()
+        if suffix not in (*SUFFIXES, *_UNREAD) or path.name.startswith(".") or not _NAME.search(path.stem):
+            continue
+        try:
+            camera = names.find(path)
+        except CaptureError:
+            continue  # `find_times` says so
+        if not path.is_file():
+            continue
+        if suffix in _UNREAD:
+            yield path, f"named as times, which are not read from {suffix}: write CAMERA_timestamps.csv, one a line"
+        elif camera is None:
+            yield path, "named as times, of no camera: init reads one file a camera, CAMERA_timestamps.csv, one a line"
 
 
 def read_times(path: Path) -> Times:

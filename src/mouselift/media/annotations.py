@@ -17,6 +17,10 @@ from mouselift.media.mask_stack import MaskStack, choose_object
 Draw = Callable[[Any, int, int], Array]  # a shape's content, height, width -> [h, w] bool; ValueError
 
 
+class NothingMarkedError(MaskError):
+    """A file lists images of the camera, and none is annotated."""
+
+
 @dataclass(frozen=True)
 class Shape:
     category: str
@@ -71,7 +75,8 @@ def annotated_masks(
 ) -> MaskStack:
     """One camera's masks. images: by frame number; what: for `init`; chosen: `mask_object`; from_zero: as a stack's.
 
-    Objects are tracks where every shape has one, else categories. MaskError where sizes differ or nothing is drawn.
+    Objects are tracks where every shape has one, else categories. MaskError where sizes differ;
+    NothingMarkedError where nothing is drawn.
     """
     sizes = sorted({(image.width, image.height) for image in images.values()})
     if len(sizes) > 1:
@@ -79,7 +84,7 @@ def annotated_masks(
         raise MaskError(f"{path}: images of one camera have several sizes: {there}")
     shapes = [shape for image in images.values() for shape in image.shapes]
     if not shapes:
-        raise MaskError(f"{path}: none of this camera's {len(images)} images has a segmentation")
+        raise NothingMarkedError(f"{path}: none of this camera's {len(images)} images has a segmentation")
     categories = {shape.category for shape in shapes}
     by_track = all(shape.track is not None for shape in shapes) and str(chosen) not in categories
     kind = "tracks" if by_track else "categories"
