@@ -1,16 +1,17 @@
 """Which wrong cameras does `mouselift mask` tell before it cuts masks, and are right ones left in peace?
 
-    python benchmarks/camera_agreement.py [RECORDING ...] [--capture CAPTURE] [--cameras 5] [--faults N] [--out FILE]
+    python benchmarks/camera_agreement.py [RECORDING ...] [--capture CAPTURE] [--cameras 5] [--faults N] [--part 1/4]
 
 Recordings: `cylinder` (--capture: a folder of mouse_cylinder with capture.toml; other numbers of --cameras are drawn
 from its five), and synthetic ones of rigs, coats, floors and sizes on which no limit was set. The scene is learned with
 the spoilt cameras each time, as `mask` does, and again with a camera put right where `mask` asks for that proof.
 Faults: a focal length 3 % too long and too short and a turn of 1 degree about either axis across the optical one, of
-each camera; each two exchanged; --faults draws so many of them.
+each camera; each two exchanged; --faults draws so many of them, --part 1/4 takes the first of four parts (right cameras
+are in each). With --out rows are added to a file, and --table prints one table of all that it holds.
 
-A row a fault, over draws of as many of the frames as `mask` takes: nothing said, the right cameras named, others named,
-none named; how much nearer the best change of one camera surely brings its outlines, as a share of the limit (least and
-most of the draws).
+A row a fault, over draws of as many of the frames as `mask` takes: nothing said, and of these draws those in which no
+camera is said to be untested or coarsely tested; the right cameras named, others named, none named; how much nearer the
+best change of one camera surely brings its outlines, as a share of the limit (least and most of the draws).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import argparse
 import itertools
 import json
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -38,16 +40,19 @@ from mouselift.errors import MaskError  # noqa: E402
 from mouselift.geometry.camera import Camera  # noqa: E402
 from mouselift.geometry.lens import BrownConrady  # noqa: E402
 from mouselift.masks.background import learn_background  # noqa: E402
-from mouselift.masks.camera_agreement import Uncut, best_change, gain_limit, settled, tested_frames, uncut  # noqa: E402
+from mouselift.masks.camera_agreement import best_change, camera_doubts, gain_limit, settled, tested_frames  # noqa: E402
 from mouselift.masks.camera_change import Change  # noqa: E402
 from mouselift.masks.changes import Background, Changes, Comparer, YuvImage  # noqa: E402
 from mouselift.masks.exchanged import ASKED_FRAMES, Exchange, exchanged_cameras  # noqa: E402
+from mouselift.masks.put_right import PutRight, put_right  # noqa: E402
 from mouselift.masks.scene import Scene, learn_scene  # noqa: E402
 from mouselift.masks.segment import Segmenter  # noqa: E402
+from mouselift.masks.uncut import Uncut, uncut  # noqa: E402
 from mouselift.media.images import FrameSet  # noqa: E402
 from mouselift.sampling import evenly_spaced  # noqa: E402
 from mouselift.synthetic.rigs import Rig, aimed_camera, markerless_rig, scaled_rig  # noqa: E402
 
+SAID = ("nothing", "no doubt", "right", "wrong", "unnamed")
 LEARNED, LOOKED_AT, DRAWS, SEED = 20, 60, 20, 20261129
 UP = np.array([0.0, 0.0, 1.0])
 # kind, cameras, size of the images over 1152 x 1024, seed
@@ -175,32 +180,37 @@ def measured(footage: Footage, views: Sequence[int], fault: Fault | None) -> dic
         segmenter = Segmenter(scene)
         return [uncut(segmenter, frame) for frame in read(footage.looked_at)]
 
+    def see(cameras: Sequence[Camera]) -> list[Uncut]:
+        try:
+            return every(learn(cameras))
+        except MaskError:
+            return []
+
     try:
         scene = learn(cameras)
     except MaskError:
         named = found.cameras if (found := exchange()) is not None else ()
         return {"stopped": True, **counted([named], truth)}
-    seen, undone = every(scene), dict[tuple[int, str], list[Uncut]]()
+    seen, undone = every(scene), dict[tuple[int, str], PutRight | None]()
     halves = scene.carver().cameras
-    rng, said, shares = np.random.default_rng(SEED), list[tuple[str, ...] | None](), list[float]()
+    rng, said, shares, sure = np.random.default_rng(SEED), list[tuple[str, ...] | None](), list[float](), 0
     for _ in range(DRAWS):
         drawn = np.sort(rng.choice(len(seen), min(tested_frames(len(views)), len(seen)), replace=False))
 
-        def again(change: Change, drawn: np.ndarray = drawn) -> list[Uncut]:
+        def again(change: Change, drawn: np.ndarray = drawn) -> PutRight | None:
             """As the first draw that asked wants the camera changed: others want nearly the same."""
             key = (change.camera, change.kind)
             if key not in undone:
-                try:
-                    undone[key] = every(learn(change.undone_in(cameras)))
-                except MaskError:
-                    undone[key] = []
-            return [undone[key][k] for k in drawn] if undone[key] else []
+                undone[key] = put_right(change, cameras, seen, see)
+            state = undone[key]
+            return None if state is None else replace(state, frames=[state.frames[k] for k in drawn])
 
         test = settled(halves, [seen[k] for k in drawn], exchange, again)
         said.append(test.cameras if test.text else None)
+        sure += not test.text and not any(camera_doubts([camera.name for camera in cameras], test))
         if (best := best_change([seen[k] for k in drawn])) is not None:
             shares.append(best.least / gain_limit(len(halves) - len(test.untested)))
-    row: dict[str, object] = {"stopped": False, **counted(said, truth)}
+    row: dict[str, object] = {"stopped": False, **counted(said, truth), "no doubt": sure}
     return row | ({"least": min(shares), "most": max(shares)} if shares else {})
 
 
@@ -208,10 +218,37 @@ def counted(said: Sequence[tuple[str, ...] | None], truth: tuple[str, ...]) -> d
     """None: nothing was said; (): no camera was named."""
     return {
         "nothing": sum(one is None for one in said),
+        "no doubt": 0,
         "right": sum(one is not None and one != () and set(one) == set(truth) for one in said),
         "wrong": sum(one is not None and one != () and set(one) != set(truth) for one in said),
         "unnamed": sum(one == () for one in said),
     }
+
+
+def table(rows: Sequence[Mapping[str, object]]) -> str:
+    """Draws by recording, number of cameras and kind of fault: nothing said / right ones named / wrong ones / none."""
+    found = dict[tuple[str, int, str], Counter[str]]()
+    for row in rows:
+        kind = str(row["fault"]).split(" ")[0].strip(",")
+        counts = found.setdefault((str(row["recording"]), len(row["cameras"]), kind), Counter())  # pyright: ignore[reportArgumentType]
+        counts.update({said: int(row[said]) for said in SAID})  # pyright: ignore[reportArgumentType]
+        counts["rows"] += 1
+    lines = [
+        "| recording | cameras | fault | faults | nothing said | no doubt | right named | wrong named | none named |"
+    ]
+    lines.append("|---|---|---|---|---|---|---|---|---|")
+    for (recording, cameras, kind), counts in found.items():
+        numbers = " | ".join(str(counts[said]) for said in ("rows", *SAID))
+        lines.append(f"| {recording} | {cameras} | {kind} | {numbers} |")
+    return "\n".join(lines)
+
+
+def part_of(text: str) -> tuple[int, int]:
+    """`2/4`: the second of four parts."""
+    part, parts = (int(number) for number in text.split("/"))
+    if not 1 <= part <= parts:
+        raise ValueError(text)
+    return part, parts
 
 
 def main() -> None:
@@ -222,8 +259,14 @@ def main() -> None:
     parser.add_argument("--capture", type=Path, help="of mouse_cylinder")
     parser.add_argument("--cameras", type=int, default=5, help="of cylinder")
     parser.add_argument("--faults", type=int, help="drawn of all, for each choice of cameras")
+    parser.add_argument("--part", type=part_of, default=(1, 1), help="of the faults, as 2/4")
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--table", action="store_true", help="of the rows in --out, and no more")
     options = parser.parse_args()
+    if options.table:
+        print(table([json.loads(line) for line in options.out.read_text(encoding="utf-8").splitlines()]))
+        return
+    part, parts = options.part
     cv2.setNumThreads(1)
     compare_once()
     rng = np.random.default_rng(SEED)
@@ -235,6 +278,7 @@ def main() -> None:
             asked: list[Fault | None] = [None, *faults(count)]
             if options.faults is not None:
                 asked = [None, *(asked[k] for k in sorted(1 + rng.permutation(len(asked) - 1)[: options.faults]))]
+            asked = [None, *asked[part::parts]]
             for fault in asked:
                 row = {
                     "recording": name,

@@ -21,22 +21,24 @@ from mouselift.masks import camera_agreement
 from mouselift.masks.background import learn_background
 from mouselift.masks.camera_agreement import (
     CameraTest,
-    Uncut,
     best_change,
     camera_doubts,
     camera_test,
     gain_limit,
     judged,
     settled,
-    uncut,
 )
 from mouselift.masks.camera_change import Change
 from mouselift.masks.changes import Background
 from mouselift.masks.exchanged import exchanged_cameras
 from mouselift.masks.options import MaskOptions
+from mouselift.masks.put_right import PutRight, See, put_right
 from mouselift.masks.scene import Scene, learn_scene
 from mouselift.masks.segment import Segmenter
 from mouselift.masks.segment_capture import segment_capture
+from mouselift.masks.uncut import Uncut, between_parts, uncut
+from mouselift.masks.unnoticed import unnoticed
+from mouselift.masks.volume import half_camera
 from mouselift.media.images import FrameSet
 from mouselift.media.png import encode_png
 
@@ -55,8 +57,13 @@ def never(cameras: Sequence[Camera], frames: Sequence[int]) -> Scene:
     raise AssertionError("no scene has to be learned again")
 
 
-def never_again(change: Change) -> list[Uncut]:
-    raise AssertionError("no frame has to be seen again")
+def never_put(change: Change) -> PutRight:
+    raise AssertionError("no camera has to be put right")
+
+
+def seen_with(scene: Scene, cameras: Sequence[Camera], recording: Recording) -> list[Uncut]:
+    segmenter = Segmenter(replace(scene, cameras=tuple(cameras)))
+    return [uncut(segmenter, frame) for frame in recording.read(range(0, 40, 4))]
 
 
 def rearranged(cameras: tuple[Camera, ...], order: Sequence[int]) -> tuple[Camera, ...]:
@@ -96,8 +103,9 @@ def tested(recording: Recording, backgrounds: list[Background]):
 
 
 def test_right_cameras_agree(recording: Recording, tested) -> None:
-    assert tested(recording.arena.cameras) == CameraTest(())
-    assert tested(recording.arena.cameras, 3) == CameraTest(())
+    for count in (5, 3):
+        found = tested(recording.arena.cameras, count)
+        assert (found.untested, found.cameras, found.text, found.wanted) == ((), (), "", "")
 
 
 @pytest.mark.parametrize("view", [0, 3])
@@ -142,9 +150,7 @@ def test_where_a_turn_explains_it_as_well_both_are_said(
             replace(alone(found, camera)[1], gains=1e6 * np.ones(found.frames)),
         ],
     )
-    assert re.search(
-        r"a focal length that is \d\.\d% too long or a turn of it by .* degrees", tested(tuple(cameras)).text
-    )
+    assert re.search(r"a focal length that is \d\.\d% too long or a turn by .* degrees", tested(tuple(cameras)).text)
 
 
 @pytest.mark.parametrize("order", [(1, 0, 2, 3, 4), (0, 1, 4, 3, 2), (0, 2, 3, 1, 4)])
@@ -180,24 +186,130 @@ def test_parts_that_fill_too_little_are_seen_again_with_the_camera_put_right(
     def filling(frames: Sequence[Uncut], covered: float) -> list[Uncut]:
         return [frame._replace(covered=(covered,) * 5) for frame in frames]
 
-    wanted: list[Change] = []
     wrong = filling(seen(learn(cameras)), 0.45)
+    with_it_right = dict[tuple[float, float], list[Uncut]]()
 
-    def proof(frames: Sequence[Uncut], covered: float) -> CameraTest:
-        def again(change: Change) -> list[Uncut]:
-            wanted.append(change)
-            return filling(frames, covered)
+    def corrected(cameras: Sequence[Camera]) -> list[Uncut]:
+        key = cameras[0].cx, cameras[0].fx
+        if key not in with_it_right:
+            with_it_right[key] = seen(learn(tuple(cameras)))
+        return with_it_right[key]
 
-        return settled(cameras, wrong, lambda: None, again)
+    def proof(see: See) -> CameraTest:
+        return settled(halves, wrong, lambda: None, lambda change: put_right(change, cameras, wrong, see))
 
-    untested = CameraTest(tuple(camera.name for camera in cameras))
-    assert proof(wrong, 0.7) == untested  # nothing was explained
-    corrected = seen(learn(wanted[0].undone_in(cameras)))
-    assert proof(corrected, 0.45) == untested  # a white animal: no part is whole, whatever the cameras
-    found = proof(corrected, 0.7)
+    names, halves = tuple(camera.name for camera in cameras), [half_camera(camera) for camera in cameras]
+    for see in (
+        lambda _: filling(wrong, 0.7),  # nothing is explained
+        lambda cameras: filling(corrected(cameras), 0.45),  # a white animal: no part is whole, whatever the cameras
+        lambda _: [],  # no scene
+    ):
+        found = proof(see)
+        assert (found.text, found.untested) == ("", names)
+        assert re.search(r"a turn by .* degrees \(cam0\)", found.wanted)
+        (doubt,) = camera_doubts(names, found)
+        assert doubt.camera is None
+        assert found.wanted in doubt.text
+    found = proof(lambda cameras: filling(corrected(cameras), 0.7))
     assert found.cameras == ("cam0",)
+    assert re.search(r"a turn by (0\.9\d?|1|1\.\d) degrees", found.text)
     assert found.untested == ()
-    assert settled(scene.cameras, filling(seen(scene), 0.45), lambda: None, never_again) == untested
+
+
+def test_silence_needs_parts_that_are_nearly_whole(recording: Recording, scene: Scene) -> None:
+    segmenter = Segmenter(scene)
+    frames = [uncut(segmenter, frame) for frame in recording.read(range(0, 40, 4))]
+
+    def filling(*covered: float) -> CameraTest:
+        return settled(segmenter.carver.cameras, [f._replace(covered=covered) for f in frames], lambda: None, never_put)
+
+    assert filling(*(0.45,) * 5).untested == ()
+    assert filling(*(0.35,) * 5).untested == scene.names
+    assert filling(0.6, 0.6, 0.6, 0.6, 0.2).untested == ("cam4",)
+
+
+def test_a_step_that_undid_too_little_is_followed_by_others(recording: Recording, scene: Scene) -> None:
+    """Where the floor is found too low outlines tell of a turn that is a fifth smaller, or worse."""
+    cameras = (turned(recording.arena.cameras[0], 1.0), *recording.arena.cameras[1:])
+
+    def see(cameras: Sequence[Camera]) -> list[Uncut]:
+        segmenter = Segmenter(replace(scene, cameras=tuple(cameras)))
+        return [uncut(segmenter, frame) for frame in recording.read(range(0, 40, 4))]
+
+    wrong = see(cameras)
+    best = best_change(wrong)
+    assert best is not None
+    timid = replace(best, values=0.5 * best.values)
+    right = put_right(timid, cameras, wrong, see)
+    assert right is not None
+    own = scene.carver().cameras[0]
+    turn = np.degrees(np.hypot(*right.numbers[1:]) / own.focal)
+    assert 0.85 < turn < 1.15
+    assert right.agrees(0.3, 0.5, 0.004)
+    given, stopped = PutRight(0, cameras, wrong, np.zeros(3)), PutRight(0, cameras, see(timid.undone_in(cameras)), 0)
+    assert not stopped.agrees(0.3, 0.5, 0.004)
+    assert right.nearer_than(stopped) > 0.004
+    assert stopped.nearer_than(given) > 0.004
+    assert put_right(best, cameras, wrong, lambda _: wrong) is None  # no nearer
+
+
+def test_of_two_cameras_that_may_be_wrong_one_is_named_where_outlines_are_surely_nearer(
+    recording: Recording, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(camera_agreement, "_ASKED", 0.01)  # of five cameras no other explains much of it
+    segmenter = Segmenter(scene)
+    right = [uncut(segmenter, frame) for frame in recording.read(range(0, 40, 4))]
+    cameras = (turned(recording.arena.cameras[0], 1.0), *recording.arena.cameras[1:])
+    halves = replace(scene, cameras=cameras).carver().cameras
+    wrong = [frame._replace(covered=(0.45,) * 5) for frame in seen_with(scene, cameras, recording)]
+
+    def said(further: float) -> CameraTest:
+        def again(change: Change) -> PutRight:
+            more = further * float(change.camera > 0)
+            frames = [frame._replace(size=frame.size / (1 + more)) for frame in right]
+            return PutRight(change.camera, cameras, frames, change.numbers)
+
+        return settled(halves, wrong, lambda: None, again)
+
+    assert said(3.0).cameras == ("cam0",)
+    among = said(0.0)
+    assert among.cameras == ()
+    assert "cam0" in among.text
+    assert "which, outlines do not tell" in among.text
+
+
+@pytest.mark.parametrize("kind", ["focal", "turn"])
+def test_what_would_not_be_told_is_not_told_and_little_more_is(recording: Recording, scene: Scene, kind: str) -> None:
+    """So that silence is not taken for agreement: what is said of it is what happens."""
+    limit, right = 0.02, recording.arena.cameras
+
+    def frames(times: float) -> list[Uncut]:
+        amount = times * (least.focal if kind == "focal" else least.degrees)
+        for sign in (1, -1):
+            own = right[1]
+            if kind == "focal":
+                own = replace(own, fx=own.fx * (1 + sign * amount), fy=own.fy * (1 + sign * amount))
+            else:
+                own = turned(own, sign * amount)
+            yield seen_with(scene, (right[0], own, *right[2:]), recording)
+
+    found = between_parts(seen_with(scene, right, recording), 0.5)
+    assert found is not None
+    least = unnoticed(found, 1, scene.carver().cameras[1], limit)
+    assert least.focal >= 0.03
+
+    def told(seen: Sequence[Uncut]) -> bool:
+        best = best_change(seen)
+        return best is not None and best.least > limit
+
+    if kind == "focal":
+        assert not all(told(seen) for seen in frames(1.0))
+    assert all(told(seen) for seen in frames(2.0) if least.degrees or kind == "focal")
+    names = scene.names
+    (doubt,) = camera_doubts(names, CameraTest((), unnoticed=(("cam1", least),)))
+    assert doubt.camera == "cam1"
+    assert f"a focal length that is off by {least.focal:.1%}" in doubt.text
+    assert not any(unnoticed(found, 1, scene.carver().cameras[1], 1e-4))
 
 
 def test_two_cameras_alone_are_not_blamed_for_what_right_ones_do(recording: Recording, scene: Scene) -> None:

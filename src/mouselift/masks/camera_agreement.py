@@ -12,48 +12,40 @@ uncut, and the distances of its tangent points from the other views' tangent pla
 A subject of many levels (a white animal on a pale floor) has no such part in most views: nothing is said then. What
 tells it from a whole subject is the share of the hull's projection that the part fills; but under a camera that was
 turned the hull is another one, and the floor may be found far too low. And of three cameras each change is shared by
-two pairs of three. So where parts fill too little, or cameras are few, a change that is wanted is put to the proof: the
-scene is learned again with that camera put right, and parts must then be whole, and agree.
+two pairs of three. So where parts fill too little, or cameras are few, a change that is wanted is put to the proof:
+cameras are put right one by one (`put_right`). One is named where parts are whole then, and agree, and lie surely
+nearer than with any other camera put right.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Float64
 from mouselift.capture.made_masks import Doubt
 from mouselift.errors import MaskError
 from mouselift.geometry.camera import Camera
-from mouselift.geometry.outlines import Silhouette
-from mouselift.geometry.tangent_planes import TangentPlanes
-from mouselift.geometry.visual_hull import VisualHull
 from mouselift.masks.camera_change import Change, Residuals, camera_changes, changes_of
-from mouselift.masks.changes import Changes
-from mouselift.masks.exchanged import ASKED_FRAMES, OPENED, SURE, Exchange, exchanged_cameras, sure_parts
-from mouselift.masks.quality import CUT_MARGIN, planes_of
-from mouselift.masks.scene import Reader, Scene, like_subject
-from mouselift.masks.segment import Segmenter, without_shadow
-from mouselift.masks.shadow import Shade
-from mouselift.masks.volume import Cloud, ViewMask, filled, footprint
-from mouselift.media.images import FrameSet
+from mouselift.masks.exchanged import ASKED_FRAMES, Exchange, exchanged_cameras
+from mouselift.masks.put_right import PutRight, put_right
+from mouselift.masks.scene import Reader, Scene
+from mouselift.masks.segment import Segmenter
+from mouselift.masks.uncut import Uncut, between_parts, covered_of, uncut
+from mouselift.masks.unnoticed import Unnoticed, unnoticed
 from mouselift.progress import Step, each, unheard
 from mouselift.sampling import evenly_spaced
 
 _TESTED, _TESTED_OF_THREE = 24, 48  # three cameras have six planes a frame, five have twenty
 _LEAST_FRAMES = 5
-_LEAST_COMPARED = 8  # frames in which outlines are compared: fewer agree about a change of a camera by chance
 # Of the hull's projection, median of a view: right 0.62 to 0.85, with three cameras from 0.41; one of three turned by 1
 # degree from 0.45; white animals 0.17 to 0.53.
 _COVERED, _PARTLY_COVERED = 0.55, 0.3
 # The same with a camera put right, mean over cameras: right 0.58 to 0.69; white and hooded animals 0.24 to 0.40.
 _COVERED_IN_ALL = 0.5
-_LEAST_PART = 0.25  # of the subject's area, about: smaller ones are no subject that all views should place
-_MOST = 0.75  # of the views
-_CLOSED = np.ones((5, 5), np.uint8)  # pixels: shine and texture
+# Mean over cameras, from here on outlines that want no change say that none is wanted: right ones of three from 0.43.
+_COVERED_IN_SILENCE = 0.4
 # By so much of the subject's size, less two standard errors, a change of one of so many cameras must bring its outlines
 # nearer. Set on frames of mouse_cylinder (all five, and choices of four and three): right cameras, draws of 24 frames,
 # 0.0010 of five and 0.0012 of four; of 6 frames 0.0035, 0.0045, and 0.0097 of three. A focal length off by 3 % or a
@@ -64,13 +56,12 @@ _GAIN_OF_MORE = 0.004
 # Of that limit, from here on the scene is learned again with the change undone. Right ones of three, 12 to 48 frames:
 # 0.0048 at most, synthetic (a black animal on a glossy floor, 20 choices of six).
 _PROOF = 0.6
-_PROVED = 3  # so many changes of different cameras are put to the proof
-_LEFT = 0.25  # of the gain may still be wanted of any camera where the change is undone: 0.05 to 0.17 of right changes
-_RIVAL = 0.8  # of the gain: where another camera's change brings as much, neither is named
-# Three cameras share most planes: there it must surely be ahead by so much of the subject's size, as right cameras' own
-# errors speak for one or the other. mouse_cylinder, four choices of three with a wrong one, draws of 24 and 48 frames:
-# wrong ones to 0.0084, and to 0.0385 where the floor was not found either (and the proof failed).
-_AHEAD = 0.0085
+_ASKED = 0.4  # of the largest gain: cameras whose changes bring as much are put right, one by one
+_RIVAL = 0.8  # of the gain: where another change brings as much, either is said
+_KINDS = 0.5  # of the gain: a focal length is put right as well as a turn where it brings as much
+# With one camera put right outlines must surely lie nearer by so much of the subject's size than with any other, as
+# right cameras' own errors speak for one or the other.
+_AHEAD = 0.006
 # Of the subject's size, median over pairs: nothing that one camera's change explains. One pair of right cameras alone:
 # 0.07 to 0.10 (CameraS and CameraU of mouse_cylinder).
 _GROSS, _GROSS_OF_TWO = 0.09, 0.20
@@ -84,6 +75,8 @@ class CameraTest(NamedTuple):
     untested: tuple[str, ...]  # too few frames show a whole subject there
     cameras: tuple[str, ...] = ()  # to blame; none where it cannot be told which
     text: str = ""
+    unnoticed: tuple[tuple[str, Unnoticed], ...] = ()  # cameras of which less is told than should be
+    wanted: str = ""  # in words: a change that would bring outlines nearer, and explains too little
 
 
 def camera_doubts(cameras: Sequence[str], test: CameraTest) -> Iterator[Doubt]:
@@ -91,18 +84,37 @@ def camera_doubts(cameras: Sequence[str], test: CameraTest) -> Iterator[Doubt]:
 
     cameras: names of all of them.
     """
+    before = "before masks were cut to what all views support"
+    if test.wanted:
+        text = (
+            f"whether the cameras agree could not be told {before}: outlines do not agree, and undoing {test.wanted} "
+            "would bring them nearer, but no camera put right makes a whole subject of the parts that surely are one. "
+            "The floor may have been found wrong, as under wrong cameras, or the subject does not stand out from the "
+            "background as a whole. Masks made with wrong cameras agree with them, so what is made of these masks does "
+            "not tell"
+        )
+        yield Doubt(None, text)
+        return
     why = "too few frames show a subject that stands out from the background as a whole"
     if len(test.untested) == len(cameras):
         text = (
-            f"whether the cameras agree was not tested before masks were cut to what all views support: {why}. Masks "
-            "made with wrong cameras agree with them, so what is made of these masks does not tell"
+            f"whether the cameras agree was not tested {before}: {why}. Masks made with wrong cameras agree with them, "
+            "so what is made of these masks does not tell"
         )
         yield Doubt(None, text)
         return
     for name in test.untested:
         text = (
-            f"camera {name}: whether it agrees with the others was not tested before masks were cut to what all views "
-            f"support: {why} there. Masks made with a wrong camera agree with it"
+            f"camera {name}: whether it agrees with the others was not tested {before}: {why} there. Masks made with a "
+            "wrong camera agree with it"
+        )
+        yield Doubt(name, text)
+    for name, least in test.unnoticed:
+        parts = [f"a focal length that is off by {least.focal:.1%}"] if least.focal else []
+        parts += [f"a turn by {least.degrees:.1f} degrees"] if least.degrees else []
+        text = (
+            f"camera {name}: {' or '.join(parts)} would not have been told {before}, and masks made with it would "
+            "agree with it all the same"
         )
         yield Doubt(name, text)
 
@@ -123,50 +135,24 @@ def camera_test(scene: Scene, read: Reader, frames: Sequence[int], learn: Learn,
     def exchange() -> Exchange | None:
         return exchanged_cameras(read(evenly_spaced(frames, ASKED_FRAMES)), scene.backgrounds, scene.cameras)
 
-    def again(change: Change) -> Iterable[Uncut]:
+    def see(cameras: Sequence[Camera]) -> Sequence[Uncut]:
         try:
-            corrected = Segmenter(learn(change.undone_in(scene.cameras), evenly_spaced(frames, _TESTED)))
+            corrected = Segmenter(learn(cameras, evenly_spaced(frames, _TESTED)))
         except MaskError:
             return ()
-        return (uncut(corrected, frame) for frame in read(frames))
+        return [uncut(corrected, frame) for frame in read(frames)]
 
-    return settled(segmenter.carver.cameras, seen, exchange, again)
-
-
-class Uncut(NamedTuple):
-    """What one frame shows."""
-
-    planes: TangentPlanes | None  # between the parts that are surely the subject; None: fewer than two views show it
-    size: float  # of the subject, pixels
-    covered: tuple[float, ...]  # share of the hull's projection that is surely the subject, by view
-    lost: bool = False  # most views show something as large as the subject, and no place is seen by all
-
-
-def uncut(segmenter: Segmenter, frame: FrameSet) -> Uncut:
-    """One frame, before masks are cut."""
-    halves, solid, shades = segmenter.carved([view.image for view in frame.views])
-    if len(solid) < segmenter.scene.smallest:
-        return Uncut(None, 0.0, (), _shown_without_a_place(segmenter, halves))
-    own = [
-        None if half is None else _part(segmenter, view, half, solid, shades[view]) for view, half in enumerate(halves)
-    ]
-    shapes = {view: Silhouette.from_mask(part[0]) for view, part in enumerate(own) if part is not None}
-    shapes = {view: shape for view, shape in shapes.items() if not shape.touches_border(CUT_MARGIN)}
-    covered = tuple(0.0 if part is None else part[1] for part in own)
-    if len(shapes) < 2:
-        return Uncut(None, 0.0, covered)
-    size = float(np.median([np.sqrt(shape.area) for shape in shapes.values()]))
-    return Uncut(planes_of(segmenter.carver.cameras, shapes), size, covered)
+    return settled(segmenter.carver.cameras, seen, exchange, lambda change: put_right(change, scene.cameras, seen, see))
 
 
 def settled(
     cameras: Sequence[Camera],
     frames: Sequence[Uncut],
     exchange: Callable[[], Exchange | None],
-    again: Callable[[Change], Iterable[Uncut]],
+    again: Callable[[Change], PutRight | None],
 ) -> CameraTest:
     """As `judged`; where something is wrong, or a frame is lost, an exchange of cameras is looked for first; where no
-    camera is named, changes are put to the proof.
+    camera is named, those of which a change is wanted are put right one by one.
 
     again: the frames as they are seen with one camera put right. cameras: of the half-size maps.
     """
@@ -174,14 +160,42 @@ def settled(
     if (found.text or any(frame.lost for frame in frames)) and (order := exchange()) is not None:
         text = f"the cameras contradict what they see: {order.words}, and masks made so agree all the same"
         return CameraTest(found.untested, order.cameras, text)
-    if found.cameras or (parts := _between_parts(frames, _PARTLY_COVERED)) is None:
+    if found.cameras or (parts := between_parts(frames, 0.0)) is None:
         return found
-    changes = camera_changes(parts)
-    for number, change in enumerate(changes[:_PROVED]):
-        if change.least > _PROOF * gain_limit(int(parts.tested.sum())) and _agree(list(again(change)), parts, change):
-            suspects = [*changes[:number], *_suspects(changes[number:], parts)]
-            return _changed(cameras, (), parts, suspects)
-    return found
+    asked = _put_to_the_proof(parts)
+    states = [state for change in asked if (state := again(change)) is not None]
+    proved = [one for one in states if one.agrees(_PARTLY_COVERED, _COVERED_IN_ALL, gain_limit(len(cameras)))]
+    if not proved:
+        return found if found.text else _silent(cameras, frames, asked[0] if asked else None)
+    best = min(proved, key=lambda one: one.apart)
+    rivals = {one.camera for one in proved if best.nearer_than(one) <= _AHEAD} - {best.camera}
+    told = best.told()
+    suspects = [changes_of(told, best.camera)[0], *(changes_of(parts, number)[0] for number in sorted(rivals))]
+    return _changed(cameras, (), told, suspects)
+
+
+def _silent(cameras: Sequence[Camera], frames: Sequence[Uncut], wanted: Change | None) -> CameraTest:
+    """Where no camera is wrong as far as could be told: how far that is."""
+    names = tuple(camera.name for camera in cameras)
+    if wanted is not None:
+        return CameraTest(names, wanted=f"{_words(wanted, cameras[wanted.camera])} ({names[wanted.camera]})")
+    found = between_parts(frames, _PARTLY_COVERED)
+    if found is None or found.tested.sum() < 2 or covered_of(frames).mean() < _COVERED_IN_SILENCE:
+        return CameraTest(names)
+    limit = gain_limit(int(found.tested.sum()))
+    untested = tuple(name for name, tested in zip(names, found.tested, strict=True) if not tested)
+    told = [(number, unnoticed(found, number, camera, limit)) for number, camera in enumerate(cameras)]
+    coarse = tuple((names[number], least) for number, least in told if found.tested[number] and any(least))
+    return CameraTest(untested, unnoticed=coarse)
+
+
+def _put_to_the_proof(found: Residuals) -> list[Change]:
+    """Changes of cameras that bring outlines nearer, where one surely does; of each camera those that bring as much."""
+    changes = camera_changes(found)
+    if not changes or max(one.least for one in changes) <= _PROOF * gain_limit(int(found.tested.sum())):
+        return []
+    asked = [one for one in changes if one.gain > _ASKED * changes[0].gain]
+    return [kind for one in asked for kind in changes_of(found, one.camera) if kind.gain > _KINDS * one.gain]
 
 
 def judged(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> CameraTest:
@@ -195,13 +209,13 @@ def judged(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> CameraTest:
             "wrong as a whole; the few masks that are not empty agree all the same"
         )
         return CameraTest((), (), text)
-    found = _between_parts(frames, _COVERED)
+    found = between_parts(frames, _COVERED)
     if found is None:
         return CameraTest(names)
     untested = tuple(name for name, tested in zip(names, found.tested, strict=True) if not tested)
     changes, tested = camera_changes(found), int(found.tested.sum())
     if changes and changes[0].least > gain_limit(tested):
-        return _changed(cameras, untested, found, _suspects(changes, found) if tested > 3 else changes)
+        return _changed(cameras, untested, found, _suspects(changes) if tested > 3 else changes)
     if (apart := _apart(found)) > (_GROSS if tested > 2 else _GROSS_OF_TWO):
         text = (
             f"the cameras contradict what they see: {_over(found)} the subject's outlines lie {apart:.0%} of its size "
@@ -212,14 +226,9 @@ def judged(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> CameraTest:
     return CameraTest(untested)
 
 
-def _suspects(changes: Sequence[Change], found: Residuals) -> list[Change]:
-    """The first of these changes, and those of other cameras that it is not surely better than."""
+def _suspects(changes: Sequence[Change]) -> list[Change]:
+    """The first of these changes, and those of other cameras that bring as much."""
     best, *others = changes
-    tested = int(found.tested.sum())
-    if tested < 3:
-        return [best, *others]
-    if tested == 3:
-        return [best, *(one for one in others if best.ahead_of(one) <= _AHEAD)]
     return [best, *(one for one in others if one.gain > _RIVAL * best.gain)]
 
 
@@ -248,7 +257,7 @@ def _changed(
 
 def _words(change: Change, camera: Camera) -> str:
     if change.kind == "turn":
-        return f"a turn of it by {change.degrees(camera):.2g} degrees"
+        return f"a turn by {change.degrees(camera):.2g} degrees"
     share = change.too_long
     return f"a focal length that is {abs(share):.1%} too {'long' if share > 0 else 'short'}"
 
@@ -257,32 +266,10 @@ def _over(found: Residuals) -> str:
     return f"over {found.frames} frames, before masks are cut to what all views support,"
 
 
-def _agree(frames: Sequence[Uncut], before: Residuals, change: Change) -> bool:
-    """Whether parts are whole subjects with that change undone, and nothing like it is wanted of any camera."""
-    found = _between_parts(frames, _PARTLY_COVERED)
-    if found is None or (before.tested & ~found.tested).any() or _covered(frames).mean() < _COVERED_IN_ALL:
-        return False
-    return all(one.gain < _LEFT * change.gain for one in camera_changes(found))
-
-
 def best_change(frames: Sequence[Uncut]) -> Change | None:
     """The one change of one camera that brings its outlines nearest; None where no camera can be compared."""
-    found = _between_parts(frames, _COVERED)
+    found = between_parts(frames, _COVERED)
     return None if found is None else next(iter(camera_changes(found)), None)
-
-
-def _between_parts(frames: Sequence[Uncut], covered: float) -> Residuals | None:
-    """Planes between views whose parts fill so much of the hull's projection; None: too few frames show something."""
-    seen = [(frame.planes, frame.size) for frame in frames if frame.planes is not None]
-    if len(seen) < _LEAST_COMPARED:
-        return None
-    whole, every = _covered(frames) >= covered, Residuals.of(seen)
-    return every.chosen(whole[every.first] & whole[every.second])
-
-
-def _covered(frames: Sequence[Uncut]) -> Float64[Array, " v"]:
-    """By view; at least one frame shows something."""
-    return np.median([frame.covered for frame in frames if frame.planes is not None], axis=0)
 
 
 def gain_limit(cameras: int) -> float:
@@ -295,47 +282,3 @@ def _apart(found: Residuals) -> float:
     key = (found.first * found.views + found.second) * 2 + found.side
     medians = [np.abs(np.median(found.distance[key == one], axis=0)) for one in np.unique(key)]
     return float(np.median(medians)) if medians else 0.0
-
-
-def _shown_without_a_place(segmenter: Segmenter, halves: Sequence[Changes | None]) -> bool:
-    """Whether most views show a part that surely changed and is as large as the subject may be."""
-    scene, shown = segmenter.scene, []
-    middle = (scene.volume.low + scene.volume.high) / 2
-    edge = scene.typical ** (1 / 3) * scene.volume.voxel  # of a cube as large as the subject's hull
-    for camera, changes in zip(segmenter.carver.cameras, halves, strict=True):
-        if changes is not None:
-            areas = sure_parts(changes.bright)[1][1:, cv2.CC_STAT_AREA]
-            side = edge * camera.focal / float(np.linalg.norm(camera.centre - middle))
-            shown.append(areas.max(initial=0) >= _LEAST_PART * side**2)
-    return len(shown) > 1 and float(np.mean(shown)) >= _MOST
-
-
-def _part(
-    segmenter: Segmenter, view: int, changes: Changes, solid: Cloud, shade: Shade | None
-) -> tuple[ViewMask, float] | None:
-    """(half-size map of the largest part that is the subject without doubt, holes filled; share of the hull's
-    projection that it covers). None where there is none.
-    """
-    scene, model = segmenter.scene, segmenter.scene.colours[view]
-    if model is None:
-        return None
-    window, camera = segmenter.window(view), segmenter.carver.cameras[view]
-    x0, y0, x1, y1 = window
-    own, mirror = (
-        footprint(VisualHull(points, scene.volume.voxel), camera)[y0:y1, x0:x1]
-        for points in (solid, scene.floor.mirrored(solid))
-    )
-    sure = without_shadow((changes.bright > SURE) & like_subject(changes.luma, model), changes, shade, window, model)
-    whole = cv2.morphologyEx(sure.view(np.uint8), cv2.MORPH_CLOSE, _CLOSED)
-    solid_parts = np.asarray(cv2.morphologyEx(whole, cv2.MORPH_OPEN, OPENED), dtype=np.uint8)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(solid_parts, connectivity=4)
-    labels = np.asarray(labels, dtype=np.int32)
-    touched = np.unique(labels[own & (labels > 0)])
-    if not touched.size:
-        return None
-    largest = touched[int(np.argmax(stats[touched, cv2.CC_STAT_AREA]))]
-    part = filled((labels == largest) & (own | ~mirror))
-    body = cv2.morphologyEx(own.view(np.uint8), cv2.MORPH_OPEN, OPENED) > 0
-    mask = np.zeros((camera.height, camera.width), dtype=bool)
-    mask[y0:y1, x0:x1] = part
-    return (mask, float((part & body).sum() / max(body.sum(), 1))) if part.any() else None

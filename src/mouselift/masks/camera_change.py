@@ -7,8 +7,7 @@ planes that it shares with others, by Huber's weights. What counts is how much n
 come by the change that the others want, and how sure that is over frames: few frames agree about a change by chance.
 
 Another camera's change may explain part of the same, the more the fewer cameras there are: of three, each plane of the
-wrong camera is shared by a right one. The two right ones' own planes tell, so two changes are compared frame by frame
-(`Change.ahead_of`).
+wrong camera is shared by a right one. Which it is, the scene tells that is learned with either put right (`put_right`).
 """
 
 from __future__ import annotations
@@ -52,11 +51,7 @@ class Change:
     @property
     def least(self) -> float:
         """What of the gain is sure."""
-        return _sure(self._of_a_plane(self.gains))
-
-    def ahead_of(self, other: Change) -> float:
-        """By how much it surely brings outlines nearer than another camera's change does, a share of the size."""
-        return _sure(self._of_a_plane(self.gains - other.gains))
+        return sure(self._of_a_plane(self.gains))
 
     def degrees(self, camera: Camera) -> float:
         """Of a turn: by how much; camera: of the outlines' pixels."""
@@ -67,16 +62,20 @@ class Change:
         """Of a focal length: the share by which it is too long. The image is too small by the same factor."""
         return float(np.expm1(-self.values[0]))
 
+    @property
+    def numbers(self) -> Float64[Array, 3]:
+        """As `Residuals.columns` has them."""
+        out = np.zeros(3)
+        out[_NUMBERS[self.kind]] = self.values
+        return out
+
     def undone_in(self, cameras: Sequence[Camera]) -> tuple[Camera, ...]:
         """Cameras of the full-size images, one of them without what is wrong with it; outlines are of half the size."""
+        numbers = self.numbers
+        factor, (x, y) = float(np.exp(numbers[0])), 2 * numbers[1:]
         out = list(cameras)
         own = out[self.camera]
-        if self.kind == "focal":
-            factor = float(np.exp(self.values[0]))
-            out[self.camera] = replace(own, fx=own.fx * factor, fy=own.fy * factor)
-        else:
-            x, y = 2 * self.values
-            out[self.camera] = replace(own, cx=own.cx + x, cy=own.cy + y)
+        out[self.camera] = replace(own, fx=own.fx * factor, fy=own.fy * factor, cx=own.cx + x, cy=own.cy + y)
         return tuple(out)
 
     def _of_a_plane(self, sums: Float64[Array, " f"]) -> Float64[Array, " n"]:
@@ -84,7 +83,7 @@ class Change:
         return np.asarray(sums[shown] / self.planes[shown])
 
 
-def _sure(values: Float64[Array, " n"]) -> float:
+def sure(values: Float64[Array, " n"]) -> float:
     """Their mean, less two standard errors."""
     if len(values) < 2:
         return -np.inf
