@@ -56,7 +56,8 @@ _GAIN_OF_MORE = 0.004
 # Of that limit, from here on the scene is learned again with the change undone. Right ones of three, 12 to 48 frames:
 # 0.0048 at most, synthetic (a black animal on a glossy floor, 20 choices of six).
 _PROOF = 0.6
-_ASKED = 0.4  # of the largest gain: cameras whose changes bring as much are put right, one by one
+_ASKED = 0.4  # of the largest gain: cameras whose changes bring as much are put right, one by one,
+_MOST_ASKED = 8  # and no more changes than these: each takes a scene or two
 _RIVAL = 0.8  # of the gain: where another change brings as much, either is said
 _KINDS = 0.5  # of the gain: a focal length is put right as well as a turn where it brings as much
 # With one camera put right outlines must surely lie nearer by so much of the subject's size than with any other, as
@@ -184,9 +185,9 @@ def _silent(cameras: Sequence[Camera], frames: Sequence[Uncut], wanted: Change |
         return CameraTest(names)
     limit = gain_limit(int(found.tested.sum()))
     untested = tuple(name for name, tested in zip(names, found.tested, strict=True) if not tested)
-    told = [(number, unnoticed(found, number, camera, limit)) for number, camera in enumerate(cameras)]
-    coarse = tuple((names[number], least) for number, least in told if found.tested[number] and any(least))
-    return CameraTest(untested, unnoticed=coarse)
+    tested = [number for number in range(len(cameras)) if found.tested[number]]
+    told = {names[number]: unnoticed(found, number, cameras[number], limit) for number in tested}
+    return CameraTest(untested, unnoticed=tuple((name, least) for name, least in told.items() if any(least)))
 
 
 def _put_to_the_proof(found: Residuals) -> list[Change]:
@@ -195,7 +196,8 @@ def _put_to_the_proof(found: Residuals) -> list[Change]:
     if not changes or max(one.least for one in changes) <= _PROOF * gain_limit(int(found.tested.sum())):
         return []
     asked = [one for one in changes if one.gain > _ASKED * changes[0].gain]
-    return [kind for one in asked for kind in changes_of(found, one.camera) if kind.gain > _KINDS * one.gain]
+    kinds = [kind for one in asked for kind in changes_of(found, one.camera) if kind.gain > _KINDS * one.gain]
+    return kinds[:_MOST_ASKED]
 
 
 def judged(cameras: Sequence[Camera], frames: Sequence[Uncut]) -> CameraTest:
