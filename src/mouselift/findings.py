@@ -339,6 +339,8 @@ CODES: dict[str, Code] = {
     "mask-torn": Code(_INSPECT, _W, "a camera's masks have holes and bites, of which views that agree say nothing",
         "Look at the masks. Where mouselift made them, the subject hardly left its place, so the background shows it: "
         "give a longer recording, or masks of another tool."),
+    "masks-lag": Code(_INSPECT, _W, "a camera's masks are those of the images before or after theirs",
+        "Export the masks again, or name them by their images: what is cut out is not where the subject is."),
     "mask-untold": Code(_MASK, _W, "a large part of the subject is as bright as the background behind it"),
     "mask-colours": Code(_MASK, _W, "too little of the subject was seen to learn its colours"),
     # preparing

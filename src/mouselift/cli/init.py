@@ -83,7 +83,8 @@ class Init:
         target.parent.mkdir(parents=True, exist_ok=True)
         kept = write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
         changed = [] if kept is None else changed_keys(kept, target)
-        written = _Written(target, found, load_capture(target), kept, changed)
+        capture = load_capture(target)
+        written = _Written(target, found, capture, kept, changed, _lagging(capture))
         if self.json:
             emit_json(written.plain())
         else:
@@ -102,6 +103,7 @@ class _Written:
     capture: Capture
     kept: Path | None  # where the former file is
     changed: list[str]  # its keys that are gone, or have another value now
+    lagging: list[str]  # masks that are of other images
 
     @property
     def missing(self) -> list[str]:
@@ -125,7 +127,7 @@ class _Written:
             "found": self.found.found,
             "assumed": self.found.assumed,
             "not_used": self.found.left,
-            "evidence": self.capture.evidence,
+            "evidence": (*self.capture.evidence, *self.lagging),
             "without_masks": self.missing,
             "to_decide": self.to_decide,
             "kept": None if self.kept is None else str(self.kept),
@@ -143,7 +145,7 @@ class _Written:
                 say(bold(title))
                 for line in lines:
                     say(f"  {line}")
-        for line in self.capture.evidence:
+        for line in (*self.capture.evidence, *self.lagging):
             if line.startswith("WARNING"):
                 say(line)
         say(bold("Wrote"), f" {self.file}")
@@ -187,3 +189,20 @@ def _what_is_open(capture: Capture) -> str | None:
     except (CaptureError, MaskError) as error:
         return str(error)
     return None
+
+
+def _lagging(capture: Capture) -> list[str]:
+    """Masks that are of other images than theirs."""
+    from mouselift.capture.mask_lag import mask_lags
+    from mouselift.capture.source import CaptureSource
+    from mouselift.errors import MouseliftError
+
+    if all(camera.mask is None for camera in capture.cameras):
+        return []
+    try:
+        source = CaptureSource(capture)
+        found = [f"WARNING: {finding.message}" for finding in mask_lags(source.tracks)]
+        source.close()
+    except MouseliftError:  # said by `_what_is_open`, or where it is read
+        return []
+    return found

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.capture.capture import Capture
+from mouselift.capture.mask_lag import mask_lags
 from mouselift.capture.scale import Scale
 from mouselift.capture.source import CaptureSource, masked_frames, open_source
 from mouselift.dataset.source import DatasetSource
@@ -120,6 +121,7 @@ def _inspect(
         *late,
         *agreement_findings(agreement, len(chosen.instants), [f.camera for f in late if f.camera is not None], masks),
         *mask_findings(masks),
+        *(mask_lags(source.tracks) if isinstance(source, CaptureSource) else ()),
         *keypoint_findings(keypoints),
         *keypoint_lag_findings(keypoints, keypoint_lag, capture.keypoints_offset),
         *(jump_findings(gathered.positions, source.rate) if continuous else ()),

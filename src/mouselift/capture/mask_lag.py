@@ -1,0 +1,143 @@
+"""Do masks belong to their images, or to those before or behind? Told by the images, for nothing else shows it.
+
+Masks that are all one image late agree with one another in all views, so that no comparison of views tells. A subject
+differs from what is around it: an image is steep along the subject's outline. Where it is steeper along the outline of
+a neighbouring image's mask, in most of the images looked at, the masks are of that one. A subject that rests says
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import cv2
+import numpy as np
+
+from mouselift.array_types import Array, Int64, Levels, Mask
+from mouselift.capture.tracks import CameraTracks, Track
+from mouselift.errors import MaskError
+from mouselift.findings import Finding
+from mouselift.geometry.outlines import HALF_LEVEL
+from mouselift.media.images import as_levels, read_numbered
+from mouselift.media.video import VideoReader
+from mouselift.media.video_image import VideoImage
+from mouselift.media.video_index import VideoInfo
+from mouselift.sampling import evenly_spaced
+
+_LOOKED_AT = 12  # images a camera
+_FEWEST = 4  # of them with a subject, whole in the image
+# Images that masks are off by: numbering from 1, images lost at the start. In steps, since at 100 images a second a
+# subject hardly moves in one.
+_LAGS = tuple(sign * lag for lag in (1, 2, 4, 8, 16) for sign in (1, -1))
+_EXACT = 2  # lags up to here lie beside each other
+# Limits of turned_images.py: steeper in the median of the images, and in so many of them.
+_TIMES, _MOST = 1.3, 0.75
+_BEGINNING = 60  # images of a video with few access points, which are looked at in its beginning
+_AROUND = np.ones((3, 3), np.uint8)
+_MARGIN = 12  # pixels about the masks: none further is looked at
+
+
+def mask_lags(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
+    """For each camera whose masks fit other images than theirs."""
+    for track in tracks:
+        if track.masks is None:
+            continue
+        try:
+            lag = _lag(track.images, track.masks)
+        except MaskError:  # said where masks are read
+            continue
+        if lag is not None:
+            about = "about " * (abs(lag) > _EXACT)
+            where = f"{about}{abs(lag)} image{'s' * (abs(lag) > 1)} {'later' if lag > 0 else 'earlier'}"
+            sign = "+" if lag > 0 else "-"
+            text = (
+                f"its masks ({track.masks.path.name}) fit the images {where}: by their outlines, the mask of frame n "
+                f"is {about}that of frame n {sign} {abs(lag)}. Were they made on images that were extracted or "
+                "numbered otherwise? Export them again, or name them by their images"
+            )
+            yield track.finding("masks-lag", text)
+
+
+def _lag(images: Track, masks: Track) -> int | None:
+    """By how many images the masks are early; None where their own images fit best, or nothing tells."""
+    own: list[float] = []
+    others: dict[int, list[float]] = {lag: [] for lag in _LAGS}
+    for image, around in _looked_at(images, masks):
+        here = around[0]
+        if here is None or image.shape != here.shape or not here.any() or here.all():
+            continue
+        found = _steepness(image, [here, *(around[lag] for lag in _LAGS)])
+        own.append(found[0])
+        for lag, value in zip(_LAGS, found[1:], strict=True):
+            others[lag].append(value)
+    if len(own) < _FEWEST or not any(own):
+        return None
+    shares = {lag: np.array(values) / np.maximum(own, 1e-6) for lag, values in others.items()}
+    best = max(_LAGS, key=lambda lag: float(np.median(shares[lag])))
+    clear = float(np.median(shares[best])) >= _TIMES and float(np.mean(shares[best] > 1)) >= _MOST
+    return -best if clear else None
+
+
+def _looked_at(images: Track, masks: Track) -> Iterator[tuple[Levels, dict[int, Mask | None]]]:
+    """(image, masks of its frame and those around it by their distance) at places spread over the recording."""
+    held = np.fromiter(images.held, dtype=np.int64)
+    held.sort()
+    numbers = images.placed(held)
+    places = _places(images, numbers)
+    frames = held[np.isin(numbers, places)]
+    wanted = np.unique(np.concatenate([frames + lag for lag in (0, *_LAGS)])) if frames.size else frames
+    told = dict(zip(wanted.tolist(), masks.numbers(wanted.tolist()), strict=True))
+    drawn = _levels(masks, sorted({number for number in told.values() if number >= 0}))
+    if not any(told[frame + lag] in drawn for frame in frames.tolist() for lag in _LAGS):
+        return  # masks of every tenth image, say
+    shown = _lumas(images, places)
+    for frame, number in zip(frames.tolist(), images.numbers(frames.tolist()), strict=True):
+        if number in shown:
+            yield shown[number], {lag: drawn.get(told[frame + lag]) for lag in (0, *_LAGS)}
+
+
+def _places(images: Track, numbers: Int64[Array, " n"]) -> list[int]:
+    """Images that are reached at little cost: at access points, where there are enough, else in the beginning."""
+    inner = numbers[_EXACT:-_EXACT]
+    if isinstance(images.media, VideoInfo):
+        keys = np.intersect1d(inner, images.media.keys)
+        inner = keys if len(keys) >= _LOOKED_AT else inner[:_BEGINNING]
+    return evenly_spaced(inner.tolist(), _LOOKED_AT)
+
+
+def _lumas(images: Track, places: Sequence[int]) -> dict[int, Levels]:
+    media = images.media
+    if not isinstance(media, VideoInfo):
+        return {n: as_levels(image) for n, image in read_numbered(media, places) if image is not None}
+    with closing(VideoReader(media)) as reader:
+        return {n: image.luma() for n, image in reader.read(places) if image is not None}
+
+
+def _levels(masks: Track, numbers: Sequence[int]) -> dict[int, Mask]:
+    def solid(found: VideoImage | Array) -> Mask:
+        return masks.values.levels(found) >= HALF_LEVEL
+
+    media = masks.media
+    if not isinstance(media, VideoInfo):
+        return {n: solid(image) for n, image in read_numbered(media, numbers) if image is not None}
+    with closing(VideoReader(media)) as reader:
+        return {n: solid(image) for n, image in reader.read(numbers) if image is not None}
+
+
+def _steepness(image: Levels, masks: Sequence[Mask | None]) -> list[float]:
+    """How steep the image is along each mask's outline; 0 where there is none."""
+    filled = [mask.view(np.uint8) if mask is not None and mask.any() else None for mask in masks]
+    boxes = [cv2.boundingRect(mask) for mask in filled if mask is not None]
+    x0, y0 = max(min(b[0] for b in boxes) - _MARGIN, 0), max(min(b[1] for b in boxes) - _MARGIN, 0)
+    x1, y1 = max(b[0] + b[2] for b in boxes) + _MARGIN, max(b[1] + b[3] for b in boxes) + _MARGIN
+    smooth = cv2.GaussianBlur(image[y0:y1, x0:x1], (0, 0), 1.0)
+    steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
+    out: list[float] = []
+    for mask in filled:
+        if mask is None:
+            out.append(0.0)
+            continue
+        part = mask[y0:y1, x0:x1]
+        out.append(float(steep[cv2.dilate(part, _AROUND) != cv2.erode(part, _AROUND)].mean()))
+    return out
