@@ -163,3 +163,18 @@ def test_a_palette_that_is_numbered_anew_is_refused(tmp_path: Path) -> None:
     assert masks.read(1) is not None
     with pytest.raises(MaskError, match=r"0002\.png: its palette has number 1 for the colour #008000, which is number"):
         masks.read(2)
+
+
+@pytest.mark.parametrize("width", [1, 2, 3])
+def test_lines_round_a_subject_are_no_masks(tmp_path: Path, width: int) -> None:
+    """As `cv2.drawContours` draws them without FILLED; views agree about them, and all inside is left out."""
+
+    def line(number: int) -> np.ndarray:
+        filled = disc(number, radius=20)
+        edges, _ = cv2.findContours(filled, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        return cv2.drawContours(np.zeros_like(filled), edges, -1, 255, width)
+
+    with pytest.raises(MaskError, match="lines round a subject"):
+        look_at_masks("here", files(tmp_path / "m", line))
+    curled = files(tmp_path / "c", lambda n: disc(n) - np.minimum(disc(n), disc(n, radius=9.0)))
+    assert look_at_masks("here", curled).words == "opacity"

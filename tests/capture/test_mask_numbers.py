@@ -46,6 +46,19 @@ def test_masks_counted_anew_beside_images_with_gaps_are_refused(start: int, tmp_
     assert [width_of(s.views[0].mask) for s in source.read([0, 4, 5, 11])] == [0, None, 5, 11]
 
 
+def test_masks_named_as_their_images_have_their_numbers(tmp_path: Path) -> None:
+    """`id` counts triggers in the images' names, and so it does in the masks', where it could be an object's."""
+    held = [0, 1, 2, 3, 5, 6, 9, 10, 11]
+    images, masks = (folder_of(tmp_path / kind, held, 0, lambda i: block(held[i])) for kind in "pm")
+    for place, number in enumerate(held):
+        for folder in (images, masks):
+            (folder / f"f_{number:05d}.png").rename(folder / f"frame{place:04d}_id{number:05d}.png")
+    (masks / "frame0004_id00005.png").unlink()
+    cameras = [view("A", images=images, mask=masks), view("B", images=images)]
+    source = CaptureSource(capture(tmp_path, cameras, "common"))
+    assert [width_of(s.views[0].mask) for s in source.read([0, 3, 4, 5, 6, 11])] == [0, 3, None, None, 6, 11]
+
+
 def test_masks_of_some_frames_only(make_video: MakeVideo, tmp_path: Path) -> None:
     """Their names are source frame numbers; whether from 0 or 1 is said, not guessed."""
     video = make_video("a.mp4", count=40, options=B_FRAMES)

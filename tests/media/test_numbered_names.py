@@ -36,19 +36,20 @@ def test_words_tell_the_frame_from_what_is_counted_at_the_end(pattern: str) -> N
     """Ends that are all different could be frame numbers: identities of a tracker, scores, an index of the export."""
     numbers, others = [7, 12, 13, 90], [3, 1, 2, 11]
     names = [pattern.format(*both) for both in zip(numbers, others, strict=True)]
-    assert numbers_of("here", names) == numbers
+    assert numbers_of("here", names, marked=True) == numbers
+    assert numbers_of("here", names) != numbers  # of a recording's own images: what its camera counted last
 
 
 def test_words_that_tell_nothing_leave_the_end() -> None:
-    assert numbers_of("here", ["003_000030", "004_000040"]) == [30, 40]
-    assert numbers_of("here", ["12_30_0001", "13_31_0002"]) == [1, 2]
-    assert numbers_of("here", ["obj_3_000001", "obj_4_000002"]) == [1, 2]
+    assert numbers_of("here", ["003_000030", "004_000040"], marked=True) == [30, 40]
+    assert numbers_of("here", ["12_30_0001", "13_31_0002"], marked=True) == [1, 2]
+    assert numbers_of("here", ["obj_3_000001", "obj_4_000002"], marked=True) == [1, 2]
 
 
 def test_several_objects_of_one_frame_are_no_frames() -> None:
     """Identities that a tool counts through a whole folder are all different."""
     with pytest.raises(CaptureError, match="frame_0001_id_3 and frame_0001_id_4 both carry frame number 1"):
-        numbers_of("here", ["frame_0001_id_3", "frame_0001_id_4", "frame_0002_id_5"])
+        numbers_of("here", ["frame_0001_id_3", "frame_0001_id_4", "frame_0002_id_5"], marked=True)
 
 
 def test_one_name_alone() -> None:

@@ -14,7 +14,7 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, ImageRGB, Levels, UInt8
+from mouselift.array_types import Array, ImageRGB, Levels, Mask, UInt8
 
 AROUND = np.ones((3, 3), dtype=np.uint8)  # a pixel and its neighbours
 FILLED = 16  # pixels that a value fills in one mask: fewer are chance (corners of soft edges)
@@ -26,6 +26,7 @@ SOFT = 6  # levels about the plateau of a soft mask
 _BELOW = 0.75  # of what is opaque: less is no subject of another confidence
 _PART = 0.1  # of what is filled: an animal of a third of the subject's length has as much
 _BLURRED = 64  # pixels of a level of its own: below, a corner of a blurred edge
+_ENCLOSED = 2.0  # times the pixels of a line; no animal encloses as much as it covers, however it curls
 _BETWEEN = 0.25  # of the opaque pixels are at the edge of a subject 16 pixels wide, blurred over two
 
 
@@ -51,6 +52,17 @@ class Known:
     def strange_colour(self, colours: ImageRGB) -> tuple[int, int, int] | None:
         """The colour that fills a part of this mask and is not `colour`."""
         return None if self.colour is None else _other_colour(colours, self.colour)
+
+
+def are_outlines(masks: Sequence[Mask]) -> bool:
+    """Whether masks are lines round a subject: what they enclose is several times what they cover, in all of them."""
+    found: list[bool] = []
+    for mask in masks:
+        drawn = np.zeros(mask.shape, dtype=np.uint8)
+        edges, _ = cv2.findContours(mask.view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(drawn, edges, -1, 1, cv2.FILLED)
+        found.append(bool(cv2.countNonZero(drawn) > _ENCLOSED * np.count_nonzero(mask)))
+    return bool(found) and all(found)
 
 
 def same_around(levels: Levels) -> Array:
@@ -113,12 +125,12 @@ def _count(levels: Levels, above: int | float) -> int:
 
 
 def _other_colour(colours: ImageRGB, wanted: Sequence[int]) -> tuple[int, int, int] | None:
-    x, y, w, h = cv2.boundingRect((_brightest(colours) > RIPPLE_LOW).view(np.uint8))
+    x, y, w, h = cv2.boundingRect((brightest(colours) > RIPPLE_LOW).view(np.uint8))
     if w * h < _BLURRED:
         return None
     part = np.ascontiguousarray(colours[y : y + h, x : x + w])
-    flat = _brightest(cv2.subtract(cv2.dilate(part, AROUND), cv2.erode(part, AROUND))) <= NEAR
-    filled = part[flat & (_brightest(part) > RIPPLE_LOW)]
+    flat = brightest(cv2.subtract(cv2.dilate(part, AROUND), cv2.erode(part, AROUND))) <= NEAR
+    filled = part[flat & (brightest(part) > RIPPLE_LOW)]
     away = filled[np.abs(filled.astype(np.int16) - np.array(wanted, np.int16)).max(axis=1) > 2 * NEAR]
     if len(away) <= max(_BLURRED, _PART * len(filled)):
         return None
@@ -126,7 +138,14 @@ def _other_colour(colours: ImageRGB, wanted: Sequence[int]) -> tuple[int, int, i
     return red, green, blue
 
 
-def _brightest(image: ImageRGB) -> Levels:
+def brightest(image: ImageRGB) -> Levels:
     """Of the three channels; a maximum over an axis of three takes numpy ten times as long."""
     red, green, blue = cv2.split(image)
     return np.asarray(cv2.max(cv2.max(red, green), blue))
+
+
+@lru_cache(maxsize=64)
+def curve(top: int) -> UInt8[Array, "256"]:
+    """Levels to opacity, a lossy codec's ripples removed; `top` is opaque."""
+    low, high = RIPPLE_LOW * top / 255, RIPPLE_HIGH * top / 255
+    return np.clip(np.round((np.arange(256) - low) * 255.0 / (high - low)), 0, 255).astype(np.uint8)

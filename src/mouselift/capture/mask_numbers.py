@@ -31,6 +31,7 @@ def certain_first_masks(cameras: Iterable[tuple[Masks | None, VideoInfo | Number
 def mask_track(file: Path, camera: CaptureCamera, media: Masks, images: Track, counted: Set[int]) -> Track:
     """A camera's masks on the timeline of its images. file: the capture.toml; counted: `certain_first_masks`."""
     here = f"{file}: camera {camera.name}: mask {media.path}"
+    media = _by_names(media, images.media)
     count = images.media.frames
     if isinstance(media, VideoInfo) or media.positional:
         gaps = isinstance(images.media, NumberedImages) and not images.media.complete
@@ -69,6 +70,16 @@ def mask_track(file: Path, camera: CaptureCamera, media: Masks, images: Track, c
             f"masks must be made on the same images{_resized(masks.size, images.size)}"
         )
     return replace(masks, values=look_at_masks(here, media, camera.mask_object), runs=images.runs)
+
+
+def _by_names(masks: Masks, images: VideoInfo | NumberedImages) -> Masks:
+    """Masks that are named as their images have the images' numbers, whatever the names' words say."""
+    if not isinstance(masks, ImageFolder) or not isinstance(images, ImageFolder):
+        return masks
+    named = {path.stem: number for number, path in images.files.items()}
+    files = {named.get(path.stem, -1): path for path in masks.files.values()}
+    alike = len(files) == len(masks.files) and -1 not in files
+    return replace(masks, files=dict(sorted(files.items()))) if alike and files != masks.files else masks
 
 
 def _resized(size: tuple[int, int], images: tuple[int, int]) -> str:

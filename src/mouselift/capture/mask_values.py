@@ -16,13 +16,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, reduce
+from functools import reduce
 
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, ImageRGB, Int64, Levels, Mask, UInt8
-from mouselift.capture.mask_changes import AROUND, FILLED, NEAR, NOISE, RIPPLE_HIGH, RIPPLE_LOW, SOFT, Known
+from mouselift.array_types import Array, Int64, Levels, Mask, UInt8
+from mouselift.capture.mask_changes import (
+    AROUND,
+    FILLED,
+    NEAR,
+    NOISE,
+    RIPPLE_HIGH,
+    RIPPLE_LOW,
+    SOFT,
+    Known,
+    are_outlines,
+    brightest,
+    curve,
+)
 from mouselift.errors import MaskError
 from mouselift.foreign import first_few
 from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
@@ -89,14 +101,14 @@ class MaskValues:
             colours = found.rgb() if isinstance(found, VideoImage) else np.ascontiguousarray(found[:, :, :3])
             other = None if self.known is None else self.known.strange_colour(colours)
             self._refuse([] if other is None else [_colour_code(np.array(other))])
-            return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), _curve(self.top)))
+            return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), curve(self.top)))
         if isinstance(found, VideoImage):
             plain = found.frame.format.name == "gray" and self.top == 255
             if self.known is None:
-                return found.luma() if plain else found.luma(curve=_curve(self.top))
+                return found.luma() if plain else found.luma(curve=curve(self.top))
             levels = found.luma()
             self._refuse(self.known.strange(levels))
-            return levels if plain else looked_up(levels, _curve(self.top))
+            return levels if plain else looked_up(levels, curve(self.top))
         image = eight_bits(found)
         levels = as_levels(image)
         if self.known is not None:
@@ -104,7 +116,7 @@ class MaskValues:
             if opaque and not self.known.lossy and _coloured([image[:, :, :3]]):
                 self._refuse([value for value in _filling(_codes(image)) if value >= _COLOUR])
             self._refuse(self.known.strange(levels))
-        return levels if self.top == 255 else np.asarray(cv2.LUT(levels, _curve(self.top)))
+        return levels if self.top == 255 else np.asarray(cv2.LUT(levels, curve(self.top)))
 
     def _refuse(self, strange: Sequence[int]) -> None:
         """MaskError where there are any."""
@@ -183,22 +195,24 @@ def _of_video(where: str, frames: Sequence[VideoImage], wanted: int | None) -> M
 
 def _of_photographs(where: str, looked: Sequence[Array]) -> MaskValues:
     """Of JPEGs, whose values are near those that were meant."""
-    brightest = max((int(image.max()) for image in looked), default=0)
-    if 0 < brightest <= RIPPLE_LOW:
+    highest = max((int(image.max()) for image in looked), default=0)
+    if 0 < highest <= RIPPLE_LOW:
         raise MaskError(
-            f"{where}: the subject is nowhere opaque: levels found are 0 to {brightest} of 255, in JPEGs, which keep "
+            f"{where}: the subject is nowhere opaque: levels found are 0 to {highest} of 255, in JPEGs, which keep "
             "no labels. Export PNGs, or masks whose subject is 255"
         )
     return _of_lossy(where, [as_rgb(_cropped(image)) for image in looked])
 
 
 def _check_border(where: str, values: MaskValues, looked: Sequence[VideoImage | Array]) -> None:
-    """MaskError where the subject covers the border of all images: then it is the background."""
+    """MaskError where the subject covers the border of all images, or all masks are lines."""
     alone = replace(values, known=None)
     each = [alone.levels(image) for image in looked]
     rings = [np.concatenate([m[0], m[-1], m[1:-1, 0], m[1:-1, -1]]) for m in each if int(m.max()) >= _HALF]
     if not rings or min(float((ring >= _HALF).mean()) for ring in rings) < _BORDER:
-        return
+        if not are_outlines([solid for m in each if (solid := m >= _HALF).any()]):
+            return
+        raise MaskError(f"{where}: the masks are lines round a subject ({values.words}): fill them (cv2.drawContours)")
     empty = all(bool((m >= _HALF).all()) for m in each if int(m.max()) >= _HALF)
     advice = (
         "Do they hold a mask, and is it in their values and not in a transparency that was lost?"
@@ -320,21 +334,21 @@ def _opaque(image: Array) -> Mask:
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
     """Of frames of a video that a lossy codec blurred, or their parts that are not black."""
-    flat = [_largest(cv2.subtract(cv2.dilate(i, AROUND), cv2.erode(i, AROUND))) <= NEAR for i in looked]
-    areas = [[c[f & (_largest(i) > RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
+    flat = [brightest(cv2.subtract(cv2.dilate(i, AROUND), cv2.erode(i, AROUND))) <= NEAR for i in looked]
+    areas = [[c[f & (brightest(i) > RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
     # Channel by channel: numpy is ten times as slow over an axis of three.
     channels = [np.concatenate(parts).astype(np.int16) for parts in zip(*areas, strict=True)]
     if not channels or len(channels[0]) < FILLED:
-        dark = max((int(_largest(i)[f].max()) for i, f in zip(looked, flat, strict=True) if f.any()), default=0)
+        dark = max((int(brightest(i)[f].max()) for i, f in zip(looked, flat, strict=True) if f.any()), default=0)
         if NOISE < dark <= RIPPLE_LOW:
             raise MaskError(
                 f"{where}: the subject is nowhere opaque: what fills areas has levels up to {dark} of 255, which lossy "
                 "codecs leave by themselves. Export masks whose subject is 255"
             )
         return replace(EMPTY if dark <= NOISE else OPACITY, known=Known(lossy=True))
-    brightest = reduce(np.maximum, channels)
-    top = int(np.bincount(brightest, minlength=256).argmax())
-    inside = np.abs(brightest - top) <= NEAR
+    strongest = reduce(np.maximum, channels)
+    top = int(np.bincount(strongest, minlength=256).argmax())
+    inside = np.abs(strongest - top) <= NEAR
     colour = np.array([np.median(c[inside]) for c in channels])
     alike = reduce(np.logical_and, [np.abs(c - m) <= 2 * NEAR for c, m in zip(channels, colour, strict=True)], inside)
     if alike.mean() < _MOSTLY:
@@ -413,12 +427,6 @@ def _coloured(images: Sequence[UInt8[Array, "_ _ 3"]]) -> bool:
     return False
 
 
-def _largest(image: ImageRGB) -> Levels:
-    """Of the three channels; a maximum over an axis of three takes numpy ten times as long."""
-    red, green, blue = cv2.split(image)
-    return np.asarray(cv2.max(cv2.max(red, green), blue))
-
-
 def _code_of(where: str, chosen: int | str) -> int:
     if isinstance(chosen, int):
         return chosen
@@ -439,10 +447,3 @@ def _named(code: int) -> str:
 
 def _listed(codes: Sequence[int]) -> str:
     return first_few([_named(code) for code in codes], _SHOWN)
-
-
-@lru_cache(maxsize=64)
-def _curve(top: int) -> UInt8[Array, "256"]:
-    """Levels to opacity, a lossy codec's ripples removed; `top` is opaque."""
-    low, high = RIPPLE_LOW * top / 255, RIPPLE_HIGH * top / 255
-    return np.clip(np.round((np.arange(256) - low) * 255.0 / (high - low)), 0, 255).astype(np.uint8)

@@ -41,7 +41,7 @@ def frame_files(folder: Sequence[Path]) -> list[Path]:
 def open_array_files(folder: Path, files: Sequence[Path]) -> MaskStack:
     """The masks of `frame_files`. MaskError where names do not number them, or the first cannot be read."""
     try:
-        numbers = numbers_of(str(folder), [path.stem for path in files])
+        numbers = numbers_of(str(folder), [path.stem for path in files], marked=True)
     except CaptureError as error:
         raise MaskError(str(error)) from None
     kept = dict(sorted(zip(numbers, files, strict=True)))

@@ -204,7 +204,7 @@ def _one_a_frame(path: Path, arrays: Sequence[_Header]) -> list[int] | None:
     if len(shape) > 2 and (count == 1 or shape[0] > count):
         return None
     try:
-        numbers = numbers_of(str(path), [_key(h) for h in arrays])
+        numbers = numbers_of(str(path), [_key(h) for h in arrays], marked=True)
     except CaptureError as error:
         if len(shape) > 2 and shape[0] > 1:
             return None

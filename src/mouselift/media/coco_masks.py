@@ -76,7 +76,7 @@ def open_coco(path: Path, belongs: Callable[[str], bool], chosen: int | str | No
         raise MaskError(f"{path}: names no image of this camera; expected its name in file_name, found {there}")
     names = [_HASH.sub("", PurePosixPath(image.name.replace("\\", "/")).stem) for image in own]
     try:
-        told = numbers_of(str(path), names)
+        told = numbers_of(str(path), names, marked=True)
     except CaptureError as error:
         raise MaskError(str(error)) from None
     images = dict(zip(told, own, strict=True))

@@ -214,7 +214,7 @@ class ImageFolder(NumberedImages):
         if not images:
             raise CaptureError(f"{path}: expected images ({', '.join(sorted(IMAGE_SUFFIXES))}), found none")
         _check_names(path, images)
-        files = dict(zip(numbers_of(str(path), [image.stem for image in images]), images, strict=True))
+        files = dict(zip(numbers_of(str(path), [image.stem for image in images], marked=masks), images, strict=True))
         height, width = _first_sound(files, read_values if masks else read_image, as_stored).shape[:2]
         return cls(path, files, width, height, as_stored, masks)
 

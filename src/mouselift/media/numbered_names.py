@@ -24,12 +24,12 @@ def number_of(name: str) -> int | None:
     return int(last[-2]) if len(last) > 1 and not last[-1] else None
 
 
-def numbers_of(where: str, names: Sequence[str]) -> list[int]:
+def numbers_of(where: str, names: Sequence[str], marked: bool = False) -> list[int]:
     """The frame number that each name (without its suffix) carries.
 
-    The digits at the end, where all names end in digits and each carries another, unless words before them say that
-    they count something else (frame_000012_obj_3); else the only digits in which names differ that are alike
-    otherwise. CaptureError, led by `where`, in all other cases.
+    The digits at the end, where all names end in digits and each carries another; else the only digits in which names
+    differ that are alike otherwise. marked: names of masks, of which words may say that the digits at the end count
+    something else (frame_000012_obj_3). CaptureError, led by `where`, in all other cases.
 
     >>> numbers_of("masks", ["frame_000012_mask", "frame_000013_mask"])
     [12, 13]
@@ -40,7 +40,7 @@ def numbers_of(where: str, names: Sequence[str]) -> list[int]:
     alike = len({tuple(part[::2]) for part in parts}) == 1
     columns = [[int(part[k]) for part in parts] for k in range(1, len(parts[0]), 2)] if alike else []
     told = [numbers for numbers in columns if len(set(numbers)) > 1] if len(names) > 1 else columns
-    if len(told) > 1 and (images := _of_images(where, names, parts[0][::2], columns)) is not None:
+    if marked and len(told) > 1 and (images := _of_images(where, names, parts[0][::2], columns)) is not None:
         return images
     if len(ends) == len(names) and len(set(ends)) == len(names):
         return ends
