@@ -206,7 +206,7 @@ def test_parts_that_fill_too_little_are_seen_again_with_the_camera_put_right(
     ):
         found = proof(see)
         assert (found.text, found.untested) == ("", names)
-        assert re.search(r"a turn by .* degrees \(cam0\)", found.wanted)
+        assert re.search(r"^a turn by .* degrees$", found.wanted)
         (doubt,) = camera_doubts(names, found)
         assert doubt.camera is None
         assert found.wanted in doubt.text

@@ -58,8 +58,7 @@ _GAIN_OF_MORE = 0.004
 _PROOF = 0.6
 _ASKED = 0.4  # of the largest gain: cameras whose changes bring as much are put right, one by one,
 _MOST_ASKED = 8  # and no more changes than these: each takes a scene or two
-_RIVAL = 0.8  # of the gain: where another change brings as much, either is said
-_KINDS = 0.5  # of the gain: a focal length is put right as well as a turn where it brings as much
+_RIVAL = 0.8  # of the gain: where another change brings as much, it is tried, or said, as well
 # With one camera put right outlines must surely lie nearer by so much of the subject's size than with any other, as
 # right cameras' own errors speak for one or the other.
 _AHEAD = 0.006
@@ -77,7 +76,7 @@ class CameraTest(NamedTuple):
     cameras: tuple[str, ...] = ()  # to blame; none where it cannot be told which
     text: str = ""
     unnoticed: tuple[tuple[str, Unnoticed], ...] = ()  # cameras of which less is told than should be
-    wanted: str = ""  # in words: a change that would bring outlines nearer, and explains too little
+    wanted: str = ""  # in words: a change of one camera that would bring outlines nearer, and explains too little
 
 
 def camera_doubts(cameras: Sequence[str], test: CameraTest) -> Iterator[Doubt]:
@@ -89,10 +88,10 @@ def camera_doubts(cameras: Sequence[str], test: CameraTest) -> Iterator[Doubt]:
     if test.wanted:
         text = (
             f"whether the cameras agree could not be told {before}: outlines do not agree, and undoing {test.wanted} "
-            "would bring them nearer, but no camera put right makes a whole subject of the parts that surely are one. "
-            "The floor may have been found wrong, as under wrong cameras, or the subject does not stand out from the "
-            "background as a whole. Masks made with wrong cameras agree with them, so what is made of these masks does "
-            "not tell"
+            "of one camera would bring them nearer, but no camera put right makes a whole subject of the parts that "
+            "surely are one. The floor may have been found wrong, as under wrong cameras (give `floor` in capture.toml "
+            "if it is known), or the subject does not stand out from the background as a whole. Masks made with wrong "
+            "cameras agree with them, so what is made of these masks does not tell"
         )
         yield Doubt(None, text)
         return
@@ -179,7 +178,7 @@ def _silent(cameras: Sequence[Camera], frames: Sequence[Uncut], wanted: Change |
     """Where no camera is wrong as far as could be told: how far that is."""
     names = tuple(camera.name for camera in cameras)
     if wanted is not None:
-        return CameraTest(names, wanted=f"{_words(wanted, cameras[wanted.camera])} ({names[wanted.camera]})")
+        return CameraTest(names, wanted=_words(wanted, cameras[wanted.camera]))
     found = between_parts(frames, _PARTLY_COVERED)
     if found is None or found.tested.sum() < 2 or covered_of(frames).mean() < _COVERED_IN_SILENCE:
         return CameraTest(names)
@@ -196,7 +195,7 @@ def _put_to_the_proof(found: Residuals) -> list[Change]:
     if not changes or max(one.least for one in changes) <= _PROOF * gain_limit(int(found.tested.sum())):
         return []
     asked = [one for one in changes if one.gain > _ASKED * changes[0].gain]
-    kinds = [kind for one in asked for kind in changes_of(found, one.camera) if kind.gain > _KINDS * one.gain]
+    kinds = [kind for one in asked for kind in changes_of(found, one.camera) if kind.gain > _RIVAL * one.gain]
     return kinds[:_MOST_ASKED]
 
 
