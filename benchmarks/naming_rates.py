@@ -1,6 +1,7 @@
-"""How often the diagnosis names the right cause, and the right views, from one sample.
+"""How often the diagnosis names the right cause, and the right views, from one sample or a few of one rig.
 
     python benchmarks/naming_rates.py [--rig round] [--samples 500] [--skip 0] [--faults NAME ...] [--workers 2]
+    python benchmarks/naming_rates.py --rig arc --samples 1000 --together 2 --faults lens_left
 
 A row is printed as soon as its fault is done. --skip N leaves the corpus' first N samples out: fresh ones.
 
@@ -8,6 +9,8 @@ Samples: benchmarks/corpus.py, flavour `warp`, clean masks. "named": the cause's
 faulty, exactly those views. "as a rival": the right one is given beside the one that is stated first, with what
 decides. Strengths are drawn from each fault's own range (tests/shared/faults.py). A lens that moves no pixel of the
 subject by more than 1 px is not asked about: its samples are left out of the count.
+
+--together N: as datasets are, N samples of the rig share the fault and its strength, and are asked about together.
 """
 
 from __future__ import annotations
@@ -73,23 +76,25 @@ def samples(count: int, rig: RigName) -> Corpus:
     return corpus(count, rig=rig)
 
 
-def named(fault: str, count: int, rig: RigName, index: int) -> tuple[bool, bool, str, float] | None:
-    """(right, right among those given, code, CPU seconds) of one sample; None where the fault shows nowhere."""
+def named(fault: str, count: int, rig: RigName, together: int, index: int) -> tuple[bool, bool, str, float] | None:
+    """(right, right among those given, code, CPU seconds) of the samples from `index` on; None where the fault shows
+    nowhere.
+    """
     cv2.setNumThreads(1)
     with threadpool_limits(1, user_api="blas"):
-        sample, faulty = samples(count, rig)[index], ()
+        asked, faulty = [samples(count, rig)[index + k] for k in range(together)], ()
         if fault != NONE:
-            injected = FAULTS[fault](sample, np.random.default_rng([index, 5]))
-            if injected.values.get("px", _LEAST_LENS_PX) < _LEAST_LENS_PX:
+            injected = [FAULTS[fault](sample, np.random.default_rng([index, 5])) for sample in asked]
+            if max(one.values.get("px", _LEAST_LENS_PX) for one in injected) < _LEAST_LENS_PX:
                 return None
-            sample, faulty = injected.sample, tuple(sample.names[view] for view in injected.views)
+            asked, faulty = [one.sample for one in injected], tuple(asked[0].names[view] for view in injected[0].views)
         start = time.process_time()
-        cause = diagnose(sample).cause
+        cause = diagnose(asked).cause
         spent = time.process_time() - start
     code = None if cause is None else cause.code
     views = () if cause is None else cause.views
     right = code in CODES[fault] and tuple(views) == faulty
-    who = "" if len(faulty) == len(sample.views) else f" ({', '.join(faulty)})"
+    who = "" if len(faulty) == len(asked[0].views) else f" ({', '.join(faulty)})"
     rivals = () if cause is None else cause.ambiguous_with
     return right, right or any(f"{wanted}{who}" in rivals for wanted in CODES[fault]), str(code), spent
 
@@ -100,9 +105,11 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=500)
     parser.add_argument("--skip", type=int, default=0, help="leave out so many samples: those that limits were set on")
     parser.add_argument("--faults", nargs="+", choices=tuple(CODES), default=tuple(CODES), help="only these")
+    parser.add_argument("--together", type=int, default=1, metavar="N", help="samples that share a fault")
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
     last, rig = options.skip + options.samples, cast("RigName", options.rig)
+    firsts = range(options.skip, last - options.together + 1, options.together)
     corpus(last, rig=rig, workers=options.workers)  # made once, before the workers ask for it
     print(
         f"| fault, {rig} | samples | named | with rivals | causes given | CPU s, mean | largest |\n"
@@ -111,8 +118,8 @@ def main() -> None:
     )
     with ProcessPoolExecutor(options.workers, get_context("spawn")) as pool:
         for fault in options.faults:
-            job = partial(named, fault, last, rig)
-            found = [one for one in pool.map(job, range(options.skip, last), chunksize=4) if one is not None]
+            job = partial(named, fault, last, rig, options.together)
+            found = [one for one in pool.map(job, firsts, chunksize=4) if one is not None]
             if not found:
                 continue
             right, given, codes, spent = zip(*found, strict=True)

@@ -9,11 +9,11 @@ import pytest
 
 import faults
 from exact_samples import make_sample
-from mouselift.consistency import hypotheses
+from mouselift.consistency import hypotheses, known_faults
 from mouselift.consistency.cameras import check_sample
-from mouselift.consistency.hypotheses import KnownFault, known_fault
+from mouselift.consistency.known_faults import KnownFault, known_fault
 from mouselift.dataset.sample import Sample
-from mouselift.diagnosis.explain import diagnose, explain, problem_of
+from mouselift.diagnosis.explain import Seen, diagnose, explain, problem_of
 from other_rigs import ring_rig
 
 _TIPS = [np.arange(4)]  # planes at one tip
@@ -27,10 +27,10 @@ def on_an_arc() -> Callable[[float], Sample]:
 
 
 def found(z: np.ndarray, columns: np.ndarray, floor: float = 1.0) -> KnownFault | None:
-    def variance(own: np.ndarray) -> np.ndarray:
-        return (own**2).sum(axis=0)  # independent residuals
+    def covariance(kept: slice) -> np.ndarray:
+        return np.eye(len(z))[kept, kept]  # independent residuals
 
-    return known_fault(z, columns, columns.T @ columns, floor, variance, lambda: _TIPS)
+    return known_fault(z, columns, columns.T @ columns, floor, covariance, lambda: _TIPS)
 
 
 def spread(strength: float) -> np.ndarray:
@@ -76,6 +76,69 @@ def test_no_fault_on_the_word_of_one_tip_or_under_rough_masks() -> None:
     z = np.where(np.arange(40) < 4, 20 * z, 0.0)  # planes of `_TIPS`
     assert z @ columns[:, 0] > 0.5 * columns[:, 0] @ columns[:, 0]
     assert found(z, columns) is None
+
+
+def test_planes_that_err_alike_count_once() -> None:
+    """All that say it share one error: they are one measurement, and no surer than that."""
+    columns, alike = spread(0.8), np.arange(40) % 2 == 0
+
+    def asked(shared: float) -> KnownFault | None:
+        own = np.eye(40) + shared * np.outer(alike, alike)
+        by_chance = columns.T @ columns  # as if they were independent, so that the full covariance is asked
+        return known_fault(0.5 * columns[:, 0], columns, by_chance, 1.0, lambda kept: own[kept, kept], lambda: _TIPS)
+
+    assert asked(0.0) is None
+    columns = spread(2.0)
+    assert asked(0.0) is not None
+    assert asked(1.0) is None
+
+
+def test_ratios_without_some_planes_are_those_of_the_others() -> None:
+    rng = np.random.default_rng(0)
+    z, column, mix = rng.normal(size=12), rng.normal(size=12), rng.normal(size=(12, 30))
+    covariance, tip = mix @ mix.T / 30, np.array([2, 3, 7])
+    products, squares = known_faults._products(z, column, np.linalg.inv(covariance), [tip])
+    for row, gone in enumerate([np.array([], int), *np.arange(12)[:, None], tip]):
+        kept = np.setdiff1d(np.arange(12), gone)
+        weights = np.linalg.solve(covariance[np.ix_(kept, kept)], column[kept])
+        assert products[row] == pytest.approx(weights @ z[kept])
+        assert squares[row] == pytest.approx(weights @ column[kept])
+
+
+def test_of_very_many_planes_some_are_asked() -> None:
+    asked, count = list[slice](), 2500
+    columns = np.zeros((count, 3))
+    columns[:, 0] = 0.5
+
+    def covariance(kept: slice) -> np.ndarray:
+        asked.append(kept)
+        return np.eye(len(range(count)[kept]))
+
+    tips = [np.arange(4), np.array([1, 2]), np.arange(0, count, 3)]  # the last: all that are asked
+    found = known_fault(0.5 * columns[:, 0], columns, columns.T @ columns, 1.0, covariance, lambda: tips[:2])
+    assert asked == [slice(None, None, 3)]
+    assert found is not None
+    assert found.score == pytest.approx(834 / (1 + known_faults._OWN_SHARE) * 0.5**2 * 0.5**2 / 2)
+    assert known_fault(0.5 * columns[:, 0], columns, columns.T @ columns, 1.0, covariance, lambda: tips) is None
+
+
+def test_a_lens_that_the_check_has_found_is_named_though_a_fit_hardly_needs_it(
+    on_an_arc: Callable[[float], Sample],
+) -> None:
+    lens = faults.lens_left(on_an_arc(4.4), np.random.default_rng(1), k1=-0.2).sample
+    problem, seen = [problem_of(lens)], Seen("lens", None)
+    alone, told = explain(problem, lens.names).cause, explain(problem, lens.names, seen=seen).cause
+    assert alone is not None
+    assert told is not None
+    assert (alone.code, told.code) == ("unexplained", "lens-left")
+    # Where values of single views fit far better, it stays among the causes that are given.
+    scaled = faults.view_scale(on_an_arc(4.4), np.random.default_rng(1), view=2, scale=1.02).sample
+    problem = [problem_of(scaled)]
+    alone, told = explain(problem, scaled.names).cause, explain(problem, scaled.names, seen=seen).cause
+    assert alone is not None
+    assert told is not None
+    assert alone.code == told.code == "view-scale"
+    assert ("lens-left" in alone.ambiguous_with, "lens-left" in told.ambiguous_with) == (False, True)
 
 
 def test_what_explains_too_little_by_itself_is_named(

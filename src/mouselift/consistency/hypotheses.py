@@ -7,19 +7,12 @@ noise, or what the fullest hypothesis leaves where that is more (rough masks); n
 no single tip in one image, which many planes touch. This is an F-test with a floor under the noise. The limits follow
 the number of views and planes (`outline_noise`).
 
-Faults of all views whose size is known have a sharper test (`known_fault`). Of a change of any size a check asks how
-much it explains, and where cameras say little of it (on an arc) the answer is never clear. Half a pixel has one size,
-and the lenses that anyone would undistort have a k1 of -0.1 to -0.4. So it is asked which is likelier, that fault or
-none. With q what the fault adds to the whitened residuals z, and C their covariance, T = q' z / sqrt(q' C q) is a
-normal deviate, of mean 0 without the fault and of mean X = q' q / sqrt(q' C q) with it: the log of the ratio of their
-likelihoods is T X - X^2 / 2 (Neyman and Pearson, Philosophical Transactions A 231, 1933). Of several sizes, all as
-likely, it is the log of these ratios' mean (Jeffreys, Theory of Probability, 1939). It must be above a limit, without
-any one plane and without the planes at any one tip as well.
+Faults of all views whose size is known have a sharper test (`known_faults`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -27,6 +20,7 @@ from typing import Literal
 import numpy as np
 
 from mouselift.array_types import Array, Float64
+from mouselift.consistency.known_faults import KnownFault, known_fault
 from mouselift.consistency.mask_errors import AskOpened, MaskErrors, mask_errors
 from mouselift.consistency.outline_noise import NOISE_PX, ChanceModel, OutlineNoise
 from mouselift.consistency.rough_masks import finest_rough_noise, rough_everywhere, rough_for_the_size
@@ -50,18 +44,6 @@ _ELSEWHERE = 0.6  # of a view's limit, that its score must reach without any one
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
 _RANK = 1e-3  # singular values below this share of the largest belong to the gauge
-
-_HALF_PX = 0.5  # pixel centres at whole numbers or at +0.5: there is no other shift of this kind
-# k1 of lenses that were left: barrel distortion of machine vision lenses of 4 to 8 mm (docs/reference/rig-formats.md).
-_LENSES_K1 = np.linspace(-0.1, -0.4, 31)
-# The log of the ratio. Exact samples of `benchmarks/many_views.py`, 6 to 64 views, reach 0.76 (a lens) and 0.32 (half
-# a pixel) on seeds 31 and 47 (1,890 of 120 scenes), 0.99 and 1.65 on seed 61 (3,600 of 200); 200 on an arc
-# (`benchmarks/corpus.py`, 1500 to 1699) less.
-_LEAST_LOG_RATIO_ALL, _LEAST_LOG_RATIO_LENS = 2.0, 1.2
-_KNOWN: tuple[tuple[Literal["all", "lens"], np.ndarray, float], ...] = (
-    ("all", np.ones(1), _LEAST_LOG_RATIO_ALL),
-    ("lens", _LENSES_K1 / _LENSES_K1[0], _LEAST_LOG_RATIO_LENS),
-)  # kind, sizes in units of the first, limit
 
 
 @dataclass(frozen=True, eq=False)
@@ -330,7 +312,7 @@ class _Fits:
         floor = max(1.0, self.whole.left / self.whole.spare)
         return known_fault(
             self.z, self.columns[:, alike], self.chance.noise[alike, alike], floor,
-            lambda own: np.diag(ChanceModel.of(self.planes, own, self.noise).noise),
+            lambda kept: ChanceModel.of(self.planes, np.eye(len(self.z))[:, kept], self.noise).noise,
             lambda: [tip for own in self.tips for tip in own],
         )  # fmt: skip
 
@@ -371,73 +353,3 @@ def _k1(lens: _Fit, chance: ChanceModel, planes: TangentPlanes) -> tuple[float, 
     sigma = float(np.sqrt(noise * (direction @ chance.noise @ direction)) * np.abs(direction).max())
     column, longer = planes.moved(planes.lens_shift()), planes.moved(planes.lens_shift(5))
     return first + 3 * first**2 * float(column @ longer / (column @ column)), sigma
-
-
-_Noise = Callable[[Float64[Array, "m g"]], Float64[Array, " g"]]  # variance of each column's product with z, by chance
-
-
-@dataclass(frozen=True)
-class KnownFault:
-    """A fault of all views that is likelier than none."""
-
-    kind: Literal["all", "lens"]
-    sign: float  # of half a pixel, to the right and down; 1 for a lens
-    score: float  # log of the ratio of likelihoods
-    limit: float  # that it must exceed
-
-    @property
-    def change(self) -> tuple[float, float, float]:
-        """log-scale, dx, dy of all images."""
-        shift = self.sign * _HALF_PX if self.kind == "all" else 0.0
-        return (0.0, shift, shift)
-
-
-def known_fault(
-    z: Float64[Array, " m"],
-    columns: Float64[Array, "m 3"],
-    by_chance: Float64[Array, "3 3"],
-    floor: float,
-    noise: _Noise,
-    groups: Callable[[], Sequence[np.ndarray]],
-) -> KnownFault | None:
-    """The likelier of the two, where one is likelier than no fault.
-
-    columns: d z / d (dx and dy of all views, k1); by_chance: covariance of their products with z. floor: of the noise's
-    variance, 1 on exact masks. noise, groups (of planes at one tip): asked only where the fault is likelier.
-    """
-    change = np.array([[_HALF_PX, _HALF_PX, 0.0], [0.0, 0.0, _LENSES_K1[0]]])
-    columns = columns @ change.T
-    variance = floor * np.diag(change @ by_chance @ change.T)
-    found: list[KnownFault] = []
-    for n, (kind, sizes, least) in enumerate(_KNOWN):
-        column = columns[:, n]
-        sign = float(np.sign(column @ z)) if kind == "all" else 1.0
-        product, square = sign * float(column @ z), float(column @ column)
-        # No size has a larger ratio than that of the likeliest one, T^2 / 2: nearly all exact samples end here.
-        if not product > 0 or not product**2 / 2 > least * variance[n]:
-            continue
-        if not _log_ratio(np.array([product]), np.array([square]), variance[n : n + 1], sizes) > least:
-            continue
-        apart = [*groups(), *np.arange(len(z))[:, None]]
-        without = np.repeat(column[:, None], len(apart), axis=1)
-        for row, planes in enumerate(apart):
-            without[planes, row] = 0.0
-        ratio = float(_log_ratio(sign * z @ without, (without**2).sum(axis=0), floor * noise(without), sizes).min())
-        if ratio > least:
-            found.append(KnownFault(kind, sign, ratio, least))
-    return max(found, key=lambda fault: fault.score - fault.limit, default=None)
-
-
-def _log_ratio(
-    product: Float64[Array, " g"], square: Float64[Array, " g"], variance: Float64[Array, " g"], sizes: np.ndarray
-) -> Float64[Array, " g"]:
-    """Log of the ratio of likelihoods, of a fault of any of these sizes to none; -inf where nothing is known of it.
-
-    product, square, variance: q' z, q' q and the variance of q' z, for the fault of size 1.
-    """
-    spread = np.sqrt(np.maximum(variance, 1e-300))
-    deviate, expected = product / spread, square / spread * sizes[:, None]
-    each = deviate * expected - expected**2 / 2
-    largest = each.max(axis=0)
-    ratio = largest + np.log(np.exp(each - largest).mean(axis=0))
-    return np.where(variance > 0, ratio, -np.inf)

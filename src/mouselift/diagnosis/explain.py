@@ -69,22 +69,30 @@ _CERTAIN_REDUNDANCY, _CERTAIN_SHARE = 3, 0.01
 
 @dataclass(frozen=True)
 class Seen:
-    """What the check of cameras has found to explain more than exact masks leave to chance, in all samples."""
+    """What the check of cameras has found to explain more than exact masks leave to chance."""
 
-    kind: Kind
-    view: str | None  # the faulty camera's name, where kind is "view"
+    kind: Kind = "none"
+    view: str | None = None  # the faulty camera's name, where kind is "view"
 
     @classmethod
-    def in_all(cls, found: Sequence[FaultHypothesis], names: Sequence[str]) -> Seen | None:
-        """None where samples differ."""
-        seen = {cls(each.kind, None if each.view is None else names[each.view]) for each in found}
-        return seen.pop() if len(seen) == 1 else None
+    def in_all(cls, found: Sequence[FaultHypothesis], names: Sequence[str]) -> Seen:
+        """Nothing where samples differ; those in which nothing is found have no say."""
+        seen = {cls(h.kind, None if h.view is None else names[h.view]) for h in found if h.kind != "none"}
+        return seen.pop() if len(seen) == 1 else cls()
 
     def says(self, candidate: Candidate, names: Sequence[str]) -> bool:
         """Whether a cause is of the kind that was found: it need then only be better than nothing."""
         if self.kind == "view":
             return self.view is not None and tuple(names[k] for k in candidate.views) == (self.view,)
         return candidate.code in _SEEN.get(self.kind, ())
+
+    @property
+    def surely(self) -> bool:
+        """Whether changes of single views, whose noise the check knows plane by plane, are hardly better."""
+        return self.kind in _SEEN
+
+
+_NOTHING_SEEN = Seen()
 
 
 def diagnose(samples: Sample | Sequence[Sample]) -> Diagnosis:
@@ -219,7 +227,7 @@ def _lens_explains(problem: Problem) -> bool:
 
 
 def explain(
-    problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = (), *, seen: Seen | None = None
+    problem: Problem, names: tuple[str, ...], more: Iterable[Candidate] = (), *, seen: Seen = _NOTHING_SEEN
 ) -> Diagnosis:
     """The cause for samples that are known not to agree, from camera arrays and convex outlines.
 
@@ -239,6 +247,35 @@ def explain(
     if one_pose(cameras):
         best = replace(nothing, candidate=Candidate("one-pose", tuple(range(len(cameras)))))
         return Diagnosis((describe(best, (), names, before, problem),), before)
+    nothing, found = _candidates(problem, nothing, more)
+    vague = [f for f in found if not _determined(f) and _certain(f, nothing)]
+    found = [f for f in found if _determined(f)]
+    best = _likeliest(found, cameras, [f for f in found if seen.says(f.candidate, names)])
+    own = [f for f in found if f.residual.loss < nothing.residual.loss and seen.says(f.candidate, names)]
+    said = lowest(own)[0] if own and seen.surely else None
+    if best not in own and not (best.score <= nothing.score - _MARGIN and _explains(best, nothing, cameras)):
+        near = [f for f in own if f is said or f.score < best.score + _RIVAL]
+        if not near and vague:
+            best = _one_for_all(lowest(vague)[0], problem)
+            return Diagnosis((without_values(describe(best, (), names, before, problem)),), before)
+        best, found = (
+            (lowest(near)[0], found) if near else (replace(nothing, candidate=Candidate("unexplained", ())), [])
+        )
+    rivals = tuple(
+        f for f in found
+        if (_rivals(f, best) or f is said or (f in own and f.score < best.score + _MARGIN))
+        and f.score < nothing.score - _NO_MORE
+        and not _extends(f, best, cameras)
+    )  # fmt: skip
+    best = _one_for_all(best, problem)
+    cause = describe(best, rivals, names, before, problem)
+    undone = None if best.candidate.code in _NO_CAMERA else best
+    return Diagnosis((cause,), before, undone, rivals)
+
+
+def _candidates(problem: Problem, nothing: Fit, more: Iterable[Candidate]) -> tuple[Fit, list[Fit]]:
+    """(no change, the causes worth a comparison with it), all of as many rows."""
+    cameras = problem[0][0]
     discrete = fits((*_discrete(cameras), *cycles(len(cameras), _most_off(problem)), *more), problem)
     possible = max(f.residual.rows for f in (nothing, *discrete))
     nothing, *discrete = [replace(f, residual=f.residual.against(possible)) for f in (nothing, *discrete)]
@@ -256,28 +293,7 @@ def explain(
         # One wrong intrinsics for all views may explain as well what this reading does.
         alike = fits(fitted.all_views_alike(cameras), problem, possible, quick=True)
         found += _refined(alike, problem, possible)
-    vague = [f for f in found if not _determined(f) and _certain(f, nothing)]
-    found = [f for f in found if _determined(f)]
-    best = _likeliest(found, cameras, [f for f in found if seen is not None and seen.says(f.candidate, names)])
-    own = [f for f in found if seen is not None and seen.says(f.candidate, names) and f.score < nothing.score]
-    if best not in own and not (best.score <= nothing.score - _MARGIN and _explains(best, nothing, cameras)):
-        near = [f for f in own if f.score < best.score + _RIVAL]
-        if not near and vague:
-            best = _one_for_all(lowest(vague)[0], problem)
-            return Diagnosis((without_values(describe(best, (), names, before, problem)),), before)
-        best, found = (
-            (lowest(near)[0], found) if near else (replace(nothing, candidate=Candidate("unexplained", ())), [])
-        )
-    rivals = tuple(
-        f for f in found
-        if (_rivals(f, best) or (f in own and f.score < best.score + _MARGIN))
-        and f.score < nothing.score - _NO_MORE
-        and not _extends(f, best, cameras)
-    )  # fmt: skip
-    best = _one_for_all(best, problem)
-    cause = describe(best, rivals, names, before, problem)
-    undone = None if best.candidate.code in _NO_CAMERA else best
-    return Diagnosis((cause,), before, undone, rivals)
+    return nothing, found
 
 
 def _explains(found: Fit, nothing: Fit, cameras: CameraArrays) -> bool:
