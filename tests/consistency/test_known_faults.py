@@ -11,7 +11,7 @@ import faults
 from exact_samples import make_sample
 from mouselift.consistency import hypotheses, known_faults
 from mouselift.consistency.cameras import check_sample
-from mouselift.consistency.known_faults import KnownFault, known_fault
+from mouselift.consistency.known_faults import KNOWN_FAULTS, KnownFault, known_fault
 from mouselift.dataset.sample import Sample
 from mouselift.diagnosis.explain import Seen, diagnose, explain, problem_of
 from other_rigs import ring_rig
@@ -30,7 +30,7 @@ def found(z: np.ndarray, columns: np.ndarray, floor: float = 1.0) -> KnownFault 
     def covariance(kept: slice) -> np.ndarray:
         return np.eye(len(z))[kept, kept]  # independent residuals
 
-    return known_fault(z, columns, columns.T @ columns, floor, covariance, lambda: _TIPS)
+    return known_fault(z, columns @ KNOWN_FAULTS.T, floor, covariance, lambda: _TIPS)
 
 
 def spread(strength: float) -> np.ndarray:
@@ -84,8 +84,8 @@ def test_planes_that_err_alike_count_once() -> None:
 
     def asked(shared: float) -> KnownFault | None:
         own = np.eye(40) + shared * np.outer(alike, alike)
-        by_chance = columns.T @ columns  # as if they were independent, so that the full covariance is asked
-        return known_fault(0.5 * columns[:, 0], columns, by_chance, 1.0, lambda kept: own[kept, kept], lambda: _TIPS)
+        z, known = 0.5 * columns[:, 0], columns @ KNOWN_FAULTS.T
+        return known_fault(z, known, 1.0, lambda kept: own[kept, kept], lambda: _TIPS)
 
     assert asked(0.0) is None
     columns = spread(2.0)
@@ -115,11 +115,12 @@ def test_of_very_many_planes_some_are_asked() -> None:
         return np.eye(len(range(count)[kept]))
 
     tips = [np.arange(4), np.array([1, 2]), np.arange(0, count, 3)]  # the last: all that are asked
-    found = known_fault(0.5 * columns[:, 0], columns, columns.T @ columns, 1.0, covariance, lambda: tips[:2])
+    z, known = 0.5 * columns[:, 0], columns @ KNOWN_FAULTS.T
+    found = known_fault(z, known, 1.0, covariance, lambda: tips[:2])
     assert asked == [slice(None, None, 3)]
     assert found is not None
     assert found.score == pytest.approx(834 / (1 + known_faults._OWN_SHARE) * 0.5**2 * 0.5**2 / 2)
-    assert known_fault(0.5 * columns[:, 0], columns, columns.T @ columns, 1.0, covariance, lambda: tips) is None
+    assert known_fault(z, known, 1.0, covariance, lambda: tips) is None
 
 
 def test_a_lens_that_the_check_has_found_is_named_though_a_fit_hardly_needs_it(

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -27,6 +26,8 @@ _LENSES_K1 = np.linspace(-0.1, -0.4, 31)
 # 31, 47, 53 and 61 of `benchmarks/many_views.py`) reach (2.04, 0.59) and (2.61, -0.49) with a lens, (2.00, 0.15) and
 # (9.5, -1.7) with half a pixel; 700 on an arc (`benchmarks/corpus.py`, 1000 to 1699) less.
 _LEAST_LOG_RATIO_ALL, _LEAST_LOG_RATIO_LENS = (2.0, 1.0), (1.2, 0.7)
+# Shift of all views to the right and down, pixels, and k1: what is asked for, at the first of its sizes.
+KNOWN_FAULTS = np.array([[_HALF_PX, _HALF_PX, 0.0], [0.0, 0.0, _LENSES_K1[0]]])
 _KNOWN: tuple[tuple[Literal["all", "lens"], np.ndarray, tuple[float, float]], ...] = (
     ("all", np.ones(1), _LEAST_LOG_RATIO_ALL),
     ("lens", _LENSES_K1 / _LENSES_K1[0], _LEAST_LOG_RATIO_LENS),
@@ -56,36 +57,25 @@ class KnownFault:
 
 def known_fault(
     z: Float64[Array, " m"],
-    columns: Float64[Array, "m 3"],
-    by_chance: Float64[Array, "3 3"],
+    columns: Float64[Array, "m 2"],
     floor: float,
     covariance: _Covariance,
     groups: Callable[[], Sequence[np.ndarray]],
 ) -> KnownFault | None:
     """The likelier of the two, where one is likelier than no fault.
 
-    columns: d z / d (dx and dy of all views, k1); by_chance: covariance of their products with z. floor: of the noise's
-    variance, 1 on exact masks. covariance, groups (of planes at one tip): asked only where the fault is likelier.
+    columns: what `KNOWN_FAULTS` add to z. floor: of the noise's variance, 1 on exact masks. groups: of planes at one
+    tip.
     """
-    change = np.array([[_HALF_PX, _HALF_PX, 0.0], [0.0, 0.0, _LENSES_K1[0]]])
-    columns = columns @ change.T
-    variance = floor * np.diag(change @ by_chance @ change.T)
     kept = slice(None, None, -(-len(z) // _MOST_PLANES))
-
-    @cache
-    def inverse() -> Float64[Array, "k k"]:
-        own = covariance(kept)
-        return np.linalg.inv(floor * (own + _OWN_SHARE * np.diag(np.diag(own))))
-
+    own = covariance(kept)
+    inverse = np.linalg.inv(floor * (own + _OWN_SHARE * np.diag(np.diag(own))))
+    apart = _renumbered(groups(), kept)
     found: list[KnownFault] = []
-    for n, (kind, sizes, (least, least_without)) in enumerate(_KNOWN):
-        column = columns[:, n]
-        sign = float(np.sign(column @ z)) if kind == "all" else 1.0
-        # With all planes weighed alike, which needs no inverse, nearly all exact samples end here.
-        alike = float(column @ column) / max(float(variance[n]), 1e-300)
-        if not _log_ratio(alike * sign * np.array([column @ z]), alike * np.array([column @ column]), sizes)[0] > 0:
-            continue
-        ratios = _log_ratio(*_products(sign * z[kept], column[kept], inverse(), _renumbered(groups(), kept)), sizes)
+    for column, (kind, sizes, (least, least_without)) in zip(columns[kept].T, _KNOWN, strict=True):
+        products, squares = _products(z[kept], column, inverse, apart)
+        sign = float(np.sign(products[0])) if kind == "all" else 1.0
+        ratios = _log_ratio(sign * products, squares, sizes)
         if ratios[0] > least and ratios.min() > least_without:
             found.append(KnownFault(kind, sign, float(ratios[0]), least))
     return max(found, key=lambda fault: fault.score - fault.limit, default=None)

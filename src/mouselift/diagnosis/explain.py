@@ -261,9 +261,10 @@ def explain(
         best, found = (
             (lowest(near)[0], found) if near else (replace(nothing, candidate=Candidate("unexplained", ())), [])
         )
+    by_views = best.candidate.code.startswith(("view-", "each-"))
     rivals = tuple(
         f for f in found
-        if (_rivals(f, best) or f is said or (f in own and f.score < best.score + _MARGIN))
+        if (_rivals(f, best) or (f is said and by_views) or (f in own and f.score < best.score + _MARGIN))
         and f.score < nothing.score - _NO_MORE
         and not _extends(f, best, cameras)
     )  # fmt: skip
