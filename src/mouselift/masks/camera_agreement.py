@@ -59,9 +59,8 @@ _PROOF = 0.6
 _ASKED = 0.4  # of the largest gain: cameras whose changes bring as much are put right, one by one,
 _MOST_ASKED = 8  # and no more changes than these: each takes a scene or two
 _RIVAL = 0.8  # of the gain: where another change brings as much, it is tried, or said, as well
-_LEFT = (
-    0.01  # of the subject's size may still be wanted of any camera then: right ones 0.009 at most, others 0.03 and more
-)
+# Of the subject's size, may still be wanted of any camera then: right ones 0.009 at most, others 0.03 and more.
+_LEFT = 0.01
 # With one camera put right outlines must surely lie nearer by so much of the subject's size than with any other, as
 # right cameras' own errors speak for one or the other.
 _AHEAD = 0.006

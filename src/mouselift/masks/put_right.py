@@ -71,7 +71,7 @@ def put_right(change: Change, cameras: Sequence[Camera], frames: Sequence[Uncut]
         if not seen or _apart(seen).mean() >= _apart(best.frames).mean():
             break
         best = PutRight(change.camera, now, seen, best.numbers + wanted.numbers)
-        # by all parts, whatever they fill: they lead there, and prove nothing
+        # By all parts, whatever they fill: they lead there, and prove nothing.
         found = between_parts(seen, 0.0)
         following = [] if found is None else changes_of(found, change.camera)
         if not following or following[0].gain < _LITTLE:
