@@ -53,6 +53,8 @@ KINDS: dict[str, tuple[str, str, dict[str, str], str]] = {
     "MPEG-2, DVD": ("a.vob", "mpeg2video", {"g": "12", "bf": "2", "qscale": "3"}, "yuv420p"),
     "MPEG-2 transport stream": ("a.ts", "mpeg2video", {"g": "12", "bf": "2", "qscale": "3"}, "yuv420p"),
     "MPEG-1": ("a.mpg", "mpeg1video", {"g": "12", "bf": "2"}, "yuv420p"),
+    "raw MPEG-1": ("a.m1v", "mpeg1video", {"g": "12", "bf": "2"}, "yuv420p"),
+    "raw MPEG-2": ("a.m2v", "mpeg2video", {"g": "12", "bf": "2", "qscale": "3"}, "yuv420p"),
     "MPEG-4": ("a.avi", "mpeg4", {"g": "12", "bf": "2", "qscale": "2"}, "yuv420p"),
     "H.263, every packet flagged as key frame": ("a.avi", "h263p", {"g": "12"}, "yuv420p"),
     "Windows Media": ("a.wmv", "wmv2", {"g": "12"}, "yuv420p"),

@@ -333,7 +333,9 @@ def _index(path: Path, container: InputContainer) -> tuple[VideoInfo, int, Packe
     entry = seen.starts[0] if seen.starts else 0
     # Where a container stores no order of presentation (AVI), FFmpeg takes that of decoding for it.
     avi = codec.canonical_name == "hevc" and container.format.name == "avi"
-    unordered = seen.in_order and (look.backward or avi)
+    # Of MPEG-1 without a container its times are guesses, wrong ones in the first group where images are out of order.
+    raw = codec.canonical_name == "mpeg1video" and container.format.name == "mpegvideo"
+    unordered = raw or (seen.in_order and (look.backward or avi))
     stamps = np.array(seen.times, dtype=np.int64)
     if (stamps == _NO_TIME).any() or unordered:
         empty = slots is not None and slots[-1] - slots[0] >= count
