@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mouselift.capture.made_masks import MASK_JOB
-from mouselift.capture.mask_values import OPACITY
+from mouselift.capture.mask_levels import OPACITY
 from mouselift.capture.source import CaptureSource
 from mouselift.errors import MaskError
 from small_captures import B_FRAMES, SIZE, NumberOf, block, capture, folder_of, view, width_of

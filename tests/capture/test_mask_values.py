@@ -13,7 +13,8 @@ import pytest
 from av.video.stream import VideoStream
 from PIL import Image
 
-from mouselift.capture.mask_values import OPACITY, MaskValues, look_at_masks
+from mouselift.capture.mask_levels import OPACITY, MaskValues
+from mouselift.capture.mask_values import look_at_masks
 from mouselift.errors import MaskError, VideoError
 from mouselift.media.images import ImageFolder, read_values
 from mouselift.media.video import VideoReader

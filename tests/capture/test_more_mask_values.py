@@ -12,7 +12,8 @@ import pytest
 from av.video.stream import VideoStream
 from PIL import Image
 
-from mouselift.capture.mask_values import OPACITY, look_at_masks
+from mouselift.capture.mask_levels import OPACITY
+from mouselift.capture.mask_values import look_at_masks
 from mouselift.errors import MaskError
 from mouselift.media.images import ImageFolder, read_values
 from mouselift.media.video import VideoReader

@@ -8,39 +8,49 @@ are told from values that only lie on edges: a value *fills* where a pixel's eig
 * Several: objects. Which of them is the subject is asked (`mask_object` in capture.toml), never assumed.
 * Levels up to opaque, soft or not: opacity, taken as it is, or by the level that fills areas where that is below 255.
 * A subject along the whole border of the image is the background: asked, too (`mask_object = 0`: 0 is the subject).
-* A mask that holds what none of those looked at had is refused where it is read (`mask_changes`).
+* A mask that holds what none of those looked at had is refused where it is read (`mask_levels`).
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import reduce
 
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Int64, Levels, Mask, UInt8
-from mouselift.capture.mask_changes import (
+from mouselift.array_types import Array, Int64, Levels, UInt8
+from mouselift.capture.mask_levels import (
     AROUND,
+    COLOUR,
+    COLOURED,
     FILLED,
     NEAR,
     NOISE,
+    OPACITY,
     RIPPLE_HIGH,
     RIPPLE_LOW,
     SOFT,
     Known,
+    MaskValues,
+    are_coloured,
     are_outlines,
     brightest,
-    curve,
+    codes_of,
+    colour_code,
+    cropped,
+    filling_values,
+    listed,
+    most_opaque,
+    named,
 )
 from mouselift.errors import MaskError
-from mouselift.foreign import first_few
-from mouselift.media.images import ImageFolder, NumberedImages, as_levels, as_rgb, eight_bits, is_lossy
+from mouselift.media.images import ImageFolder, NumberedImages, as_rgb, eight_bits, is_lossy
 from mouselift.media.mask_stack import MaskStack
 from mouselift.media.video import VideoReader
-from mouselift.media.video_image import VideoImage, looked_up, plane
+from mouselift.media.video_image import VideoImage, plane
 from mouselift.media.video_index import VideoInfo
 from mouselift.sampling import evenly_spaced
 
@@ -48,87 +58,16 @@ _LOOKED_AT = 6  # images a camera; in a video at most as many places
 _OPAQUE = 192  # of 255, a level that some part of every usable soft mask reaches: at half of it subjects end
 _MOST_OBJECTS = 32  # filling values of a label map; more are the plateaus of a soft mask
 _FEW = 16  # different values in all: no lossy codec leaves so few
-_COLOUR = 1 << 24  # marks a code as a colour
-_COLOURED = 24  # levels between a pixel's channels: less is grey, whatever a codec did
-_DARK, _GREY = 10, 5  # luma and distance of chroma from 128 below which no channel reaches _COLOURED: 10 + 2.15 * 5
+_DARK, _GREY = 10, 5  # luma and distance of chroma from 128 below which no channel reaches COLOURED: 10 + 2.15 * 5
 _HALF = 128  # from here on a pixel is the subject's
 _BLACK = 16  # and below, of the brightness that video of limited range stores
 _MOSTLY = 0.97  # of what fills areas must lie there, or there are several objects
 _RIPPLES = 6  # values that fill nothing, near 0 or 255: H.264 at crf 2 leaves 9 and more, label maps hardly one
 _VOID = 255  # PASCAL VOC's border between objects
 _WHOLE = 250  # levels from here on are opaque: rounding of soft masks
-_SHOWN = 8  # values that a message lists
 _BORDER = 0.9  # of the image's outermost pixels, in every mask: no subject that a camera frames covers them
 
 
-@dataclass(frozen=True)
-class MaskValues:
-    """How one camera's masks are read.
-
-    code: the subject's grey level, index of a coloured palette, or 1 << 24 | 0xRRGGBB. None: levels are opacity, of
-    which `top` is opaque; coloured ones are read by their brightest channel.
-    """
-
-    code: int | None = None
-    chosen: bool = False  # by the user: other values are other objects
-    top: int = 255
-    coloured: bool = False
-    flat: bool = False  # the colours of what is opaque tell objects, not the alpha
-    alpha: bool = False  # of a video: it is the mask
-    inverted: bool = False  # the subject is what has no value
-    words: str = "opacity"
-    known: Known | None = field(default=None, compare=False)  # of masks read as opacity; None: they are not compared
-
-    def levels(self, found: VideoImage | Array) -> Levels:
-        """[h, w] 0 background .. 255 subject. MaskError where an object shows that none of the masks looked at had."""
-        if self.alpha and isinstance(found, VideoImage):
-            found = found.alpha()
-        levels = self._marked(found)
-        return np.subtract(255, levels, dtype=np.uint8) if self.inverted else levels
-
-    def _marked(self, found: VideoImage | Array) -> Levels:
-        """255 for what has a value."""
-        if self.code is not None:
-            codes = _codes(found.luma() if isinstance(found, VideoImage) else found, self.flat)
-            others = [] if self.chosen else [value for value in _filling(codes) if value != self.code]
-            if others:
-                raise MaskError(
-                    f"the subject seemed to be {_named(self.code)}, but here {_listed(others)} fills an area too; say "
-                    "which object is the subject: mask_object = N for this camera in capture.toml"
-                )
-            return np.where(codes == self.code, 255, 0).astype(np.uint8)
-        if self.coloured:
-            colours = found.rgb() if isinstance(found, VideoImage) else np.ascontiguousarray(found[:, :, :3])
-            other = None if self.known is None else self.known.strange_colour(colours)
-            self._refuse([] if other is None else [_colour_code(np.array(other))])
-            return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), curve(self.top)))
-        if isinstance(found, VideoImage):
-            plain = found.frame.format.name == "gray" and self.top == 255
-            if self.known is None:
-                return found.luma() if plain else found.luma(curve=curve(self.top))
-            levels = found.luma()
-            self._refuse(self.known.strange(levels))
-            return levels if plain else looked_up(levels, curve(self.top))
-        image = eight_bits(found)
-        levels = as_levels(image)
-        if self.known is not None:
-            opaque = image.ndim == 3 and (image.shape[2] == 3 or int(image[:, :, 3].min()) == 255)
-            if opaque and not self.known.lossy and _coloured([image[:, :, :3]]):
-                self._refuse([value for value in _filling(_codes(image)) if value >= _COLOUR])
-            self._refuse(self.known.strange(levels))
-        return levels if self.top == 255 else np.asarray(cv2.LUT(levels, curve(self.top)))
-
-    def _refuse(self, strange: Sequence[int]) -> None:
-        """MaskError where there are any."""
-        if strange:
-            raise MaskError(
-                f"{_listed(strange)} fills an area here, and in none of the masks that told what values mean "
-                f"({self.words}). Another object, or another meaning? Export all masks of the recording in one way, "
-                "with the subject alone, or as labels (then mask_object = N for this camera in capture.toml chooses)"
-            )
-
-
-OPACITY = MaskValues()
 EMPTY = MaskValues(words="opacity; nothing is marked in those looked at")
 
 
@@ -178,15 +117,15 @@ def _of_video(where: str, frames: Sequence[VideoImage], wanted: int | None) -> M
         return replace(values, alpha=True, words=f"the video's alpha: {values.words}")
     lumas = [frame.luma() for frame in frames]
     images = [_lit_part(frame, luma) for frame, luma in zip(frames, lumas, strict=True)]
-    used = sum((np.bincount(_cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
+    used = sum((np.bincount(cropped(luma).ravel(), minlength=256) for luma in lumas), np.zeros(256))
     if not used[1:].any():
         stored = {int(level) for frame in frames for level in np.unique(plane(frame.frame, 0))} if frames else set()
         if 1 < len(stored) <= _FEW and max(stored) <= _BLACK:
             raise MaskError(
-                f"{where}: the video stores levels {_listed(sorted(stored))}, which all mean black in its range of 16 "
+                f"{where}: the video stores levels {listed(sorted(stored))}, which all mean black in its range of 16 "
                 "to 235; export the subject as 255"
             )
-    if np.count_nonzero(used[1:]) <= _FEW and not _coloured(images):
+    if np.count_nonzero(used[1:]) <= _FEW and not are_coloured(images):
         return _of_values(where, lumas, wanted)
     if wanted is not None:
         raise MaskError(f"{where}: mask_object: this video was compressed with loss, which mixes values; export PNGs")
@@ -201,7 +140,7 @@ def _of_photographs(where: str, looked: Sequence[Array]) -> MaskValues:
             f"{where}: the subject is nowhere opaque: levels found are 0 to {highest} of 255, in JPEGs, which keep "
             "no labels. Export PNGs, or masks whose subject is 255"
         )
-    return _of_lossy(where, [as_rgb(_cropped(image)) for image in looked])
+    return _of_lossy(where, [as_rgb(cropped(image)) for image in looked])
 
 
 def _check_border(where: str, values: MaskValues, looked: Sequence[VideoImage | Array]) -> None:
@@ -236,24 +175,24 @@ def _places(video: VideoInfo) -> list[int]:
 def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskValues:
     """Of masks without loss (or nearly so: PNGs made from a lossy video)."""
     flat = _has_flat_colours(looked)
-    each = [_codes(_cropped(image), flat) for image in looked]
+    each = [codes_of(cropped(image), flat) for image in looked]
     seen = {int(v) for codes in each for v in _values(codes)}
     if wanted is None and len(seen) > _FEW and any(image.dtype == np.uint16 for image in looked):
         return _of_values(where, [eight_bits(image) for image in looked], None)  # opacity in 16 bits, as it is read
     counts: Counter[int] = Counter()
     for codes in each:
-        counts.update(_filling(codes))
+        counts.update(filling_values(codes))
     filling = sorted(counts)
     if wanted is not None:
         if wanted not in filling:
-            there = _listed(filling) or "none"
-            raise MaskError(f"{where}: mask_object = {_named(wanted)} fills no area; values that do: {there}")
-        if len(seen) > _FEW and wanted == max(seen) < _COLOUR and all(value > wanted - NEAR for value in filling):
+            there = listed(filling) or "none"
+            raise MaskError(f"{where}: mask_object = {named(wanted)} fills no area; values that do: {there}")
+        if len(seen) > _FEW and wanted == max(seen) < COLOUR and all(value > wanted - NEAR for value in filling):
             words = f"opacity, opaque at {wanted} (mask_object)"
             return MaskValues(top=min(wanted, 255), words=words)
-        return MaskValues(wanted, chosen=True, flat=flat, words=f"{_named(wanted)} is the subject (mask_object)")
-    if len(seen) > _FEW and max(seen) >= _COLOUR and not _one_bright_colour(filling):
-        return _of_lossy(where, [as_rgb(eight_bits(_cropped(image))) for image in looked])
+        return MaskValues(wanted, chosen=True, flat=flat, words=f"{named(wanted)} is the subject (mask_object)")
+    if len(seen) > _FEW and max(seen) >= COLOUR and not _one_bright_colour(filling):
+        return _of_lossy(where, [as_rgb(eight_bits(cropped(image))) for image in looked])
     if not filling:
         _check_transparent(where, looked)
         return replace(OPACITY, known=Known((255,))) if seen else replace(EMPTY, known=Known((255,), noise=0))
@@ -262,23 +201,23 @@ def _of_values(where: str, looked: Sequence[Array], wanted: int | None) -> MaskV
     ripples = edges and all(v <= RIPPLE_LOW or v >= RIPPLE_HIGH for v in filling) and highest <= 255
     if len(filling) > 1 and not ripples and len(filling) <= _MOST_OBJECTS and not _one_plateau(counts, seen):
         raise MaskError(
-            f"{where}: several values fill areas: {_listed(filling)}; which of these objects is the subject? Say "
-            f"mask_object = {_named(filling[0])} (or another of them) for this camera in capture.toml"
+            f"{where}: several values fill areas: {listed(filling)}; which of these objects is the subject? Say "
+            f"mask_object = {named(filling[0])} (or another of them) for this camera in capture.toml"
         )
     deep = any(image.dtype == np.uint16 for image in looked)  # 255 of 65535 is no opacity, but a label
     if len(filling) == 1 and (highest != 255 or deep):
         if seen == {highest}:
-            return MaskValues(highest, flat=flat, words=f"0 and {_named(highest)}: {_named(highest)} is the subject")
-        if highest >= _COLOUR:
+            return MaskValues(highest, flat=flat, words=f"0 and {named(highest)}: {named(highest)} is the subject")
+        if highest >= COLOUR:
             top = max(highest >> 16 & 255, highest >> 8 & 255, highest & 255)
             known = Known(lossy=True, top=top, colour=(highest >> 16 & 255, highest >> 8 & 255, highest & 255))
-            return MaskValues(top=top, coloured=True, words=f"opacity of the colour {_named(highest)}", known=known)
+            return MaskValues(top=top, coloured=True, words=f"opacity of the colour {named(highest)}", known=known)
         if seen == {highest, _VOID} and highest < _OPAQUE:
-            words = f"{_named(highest)} is the subject; {_VOID} lies on edges only and is taken for a border"
+            words = f"{named(highest)} is the subject; {_VOID} lies on edges only and is taken for a border"
             return MaskValues(highest, chosen=True, words=words)
     if highest <= 255 and max(seen) < _OPAQUE:
         raise MaskError(
-            f"{where}: the subject is nowhere opaque: levels found are 0 to {max(seen)} of 255, and {_listed(filling)} "
+            f"{where}: the subject is nowhere opaque: levels found are 0 to {max(seen)} of 255, and {listed(filling)} "
             f"fill areas. Export masks whose subject is 255, or say mask_object = {highest}"
         )
     if highest <= 255 and max(seen) < _WHOLE and _one_plateau(counts, seen):
@@ -317,19 +256,13 @@ def _has_flat_colours(looked: Sequence[Array]) -> bool:
     cut = [i for i in looked if i.ndim == 3 and i.shape[2] == 4 and i[:, :, 3].min() < 255]
     inside, counts, together = 0, Counter[int](), False
     for image in cut:
-        opaque = _opaque(image)
+        opaque = most_opaque(image)
         inside += int(cv2.erode(opaque.view(np.uint8), AROUND).sum())
-        found = _filling(_codes(image, flat=True))
+        found = filling_values(codes_of(image, flat=True))
         counts.update(found)
         # What is half transparent may have another colour in each image: overlays of one object drawn at random.
         together = together or len(found) > 1 or (bool(found) and bool((image[:, :, 3] == 255).any()))
     return together and 1 < len(counts) <= _FEW and counts.total() >= _MOSTLY * inside
-
-
-def _opaque(image: Array) -> Mask:
-    """Of an image with alpha: where it has most of it. Overlays that let the image shine through reach no 255."""
-    alpha = image[:, :, 3]
-    return np.asarray((alpha == alpha.max()) & (alpha > 0))
 
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
@@ -354,31 +287,15 @@ def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues
     if alike.mean() < _MOSTLY:
         raise MaskError(
             f"{where}: the masks hold more than one level or colour: {alike.mean():.0%} of the areas are about "
-            f"{_named(_colour_code(colour))}. Export one object, white on black, or PNGs (then mask_object chooses)"
+            f"{named(colour_code(colour))}. Export one object, white on black, or PNGs (then mask_object chooses)"
         )
-    coloured = bool(colour.max() - colour.min() > _COLOURED)
+    coloured = bool(colour.max() - colour.min() > COLOURED)
     if not coloured and top >= RIPPLE_HIGH:
         return replace(OPACITY, known=Known(lossy=True))
-    opaque = _named(_colour_code(colour) if coloured else top)
+    opaque = named(colour_code(colour) if coloured else top)
     red, green, blue = (round(float(v)) for v in colour)
     known = Known(lossy=True, top=top, colour=(red, green, blue) if coloured else None)
     return MaskValues(top=top, coloured=coloured, words=f"opacity, opaque at {opaque}", known=known)
-
-
-def _codes(image: Array, flat: bool = False) -> Int64[Array, "h w"]:
-    """One number a pixel: its grey level or index; 1 << 24 | 0xRRGGBB of a colour; the alpha where that varies.
-
-    flat: the colour of what is opaque in place of the alpha.
-    """
-    if image.ndim == 3 and image.shape[2] == 4 and image[:, :, 3].min() < 255:
-        if flat:
-            return np.where(_opaque(image), _codes(image[:, :, :3]), 0)
-        return image[:, :, 3].astype(np.int64)
-    if image.ndim == 3:
-        red, green, blue = (image[:, :, k].astype(np.int64) for k in range(3))
-        grey = np.array_equal(red, green) and np.array_equal(green, blue)
-        return green if grey else np.where(red + green + blue > 0, _COLOUR | red << 16 | green << 8 | blue, 0)
-    return image.astype(np.int64)
 
 
 def _values(codes: Array) -> Int64[Array, " n"]:
@@ -386,26 +303,8 @@ def _values(codes: Array) -> Int64[Array, " n"]:
     return np.unique(codes[codes > 0].astype(np.int64))
 
 
-def _filling(codes: Int64[Array, "h w"]) -> dict[int, int]:
-    """Values that at least FILLED pixels share with all their neighbours, and how many do; ascending."""
-    codes = _cropped(codes)
-    if not codes.size:
-        return {}
-    exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
-    inner = codes[(cv2.erode(exact, AROUND) == cv2.dilate(exact, AROUND)) & (codes > 0)]
-    values, counts = np.unique(inner, return_counts=True)
-    return {int(value): int(count) for value, count in zip(values, counts, strict=True) if count >= FILLED}
-
-
-def _cropped(image: Array) -> Array:
-    """The part that is not 0, with its neighbours; subjects are small. Empty where all is 0."""
-    channels = cv2.split(image) if image.ndim == 3 else [image]
-    x, y, w, h = cv2.boundingRect((reduce(np.maximum, channels) > 0).view(np.uint8))
-    return image[max(y - 1, 0) : y + h + 1, max(x - 1, 0) : x + w + 1] if w else image[:0, :0]
-
-
 def _lit_part(image: VideoImage, luma: Levels) -> UInt8[Array, "rows columns 3"]:
-    """Colours of the part of a frame outside which every channel is below _COLOURED: subjects are small."""
+    """Colours of the part of a frame outside which every channel is below COLOURED: subjects are small."""
     if image.frame.format.name not in ("yuv420p", "yuvj420p"):
         return image.rgb()
     colours = [plane(image.frame, k) for k in (1, 2)]
@@ -418,32 +317,10 @@ def _lit_part(image: VideoImage, luma: Levels) -> UInt8[Array, "rows columns 3"]
     return image.rgb((max(int(x0), 0), max(int(y0), 0), min(int(x1), image.width), min(int(y1), image.height)))
 
 
-def _coloured(images: Sequence[UInt8[Array, "_ _ 3"]]) -> bool:
-    for image in images:
-        red, green, blue = cv2.split(image)
-        spread = cv2.subtract(cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue))
-        if int(spread.max()) > _COLOURED:
-            return True
-    return False
-
-
 def _code_of(where: str, chosen: int | str) -> int:
     if isinstance(chosen, int):
         return chosen
     digits = chosen.removeprefix("#")
     if len(digits) != 6 or not all(c in "0123456789abcdefABCDEF" for c in digits):
         raise MaskError(f'{where}: mask_object: expected a number or a colour such as "#800000", got {chosen!r}')
-    return _COLOUR | int(digits, 16)
-
-
-def _colour_code(colour: Array) -> int:
-    red, green, blue = (round(float(v)) for v in colour)
-    return _COLOUR | red << 16 | green << 8 | blue
-
-
-def _named(code: int) -> str:
-    return str(code) if code < _COLOUR else f'"#{code - _COLOUR:06x}"'
-
-
-def _listed(codes: Sequence[int]) -> str:
-    return first_few([_named(code) for code in codes], _SHOWN)
+    return COLOUR | int(digits, 16)

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mouselift.array_types import Array, Int64
-from mouselift.capture.mask_values import OPACITY, MaskValues
+from mouselift.capture.mask_levels import OPACITY, MaskValues
 from mouselift.capture.timeline import LOST, Runs, images_at
 from mouselift.errors import CaptureError
 from mouselift.findings import Finding
