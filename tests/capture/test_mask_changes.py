@@ -110,6 +110,26 @@ def test_a_second_object_among_soft_masks_is_refused(tmp_path: Path) -> None:
         values.levels(found)
 
 
+def unsure(number: int, most: float) -> np.ndarray:
+    """A network's opacity that varies from place to place, `most` at its highest; patches have one level by chance."""
+    v, u = np.mgrid[: SIZE[1], : SIZE[0]]
+    waves = 1 + 0.06 * np.cos((u - 36) / 12) * np.cos((v - 30) / 12)
+    return np.asarray(np.round(soft(number) * waves * most / 1.06)).astype(np.uint8)
+
+
+@pytest.mark.parametrize("most", [0.6, 0.7])
+def test_an_image_of_which_a_network_is_less_sure_is_read(tmp_path: Path, most: float) -> None:
+    def late(number: int) -> np.ndarray:
+        return unsure(number, most)
+
+    folder = files(tmp_path / "m", but_late(soft, late))
+    values, found = look_at_masks("here", folder), folder.read(LATE)
+    assert found is not None
+    inner = (found == cv2.erode(found, np.ones((3, 3)))) & (found == cv2.dilate(found, np.ones((3, 3))))
+    assert np.bincount(found[inner])[1:].max() >= 16  # some level fills a patch
+    np.testing.assert_array_equal(values.levels(found), found)
+
+
 def test_a_subject_that_comes_in_late_with_another_value_is_no_empty_mask(tmp_path: Path) -> None:
     folder = files(tmp_path / "m", but_late(lambda n: np.zeros_like(disc(n)), lambda n: disc(n) // 255))
     values, found = look_at_masks("here", folder), folder.read(LATE)

@@ -102,6 +102,54 @@ def test_poses_that_look_apart_are_said(change: Callable[[Camera], Camera], whic
     assert words in said(cameras)
 
 
+def pointed(centre: Sequence[float], at: Sequence[float], name: str) -> Camera:
+    """Looking from one place at another, up being up, or along y where it looks down."""
+    forward = np.asarray(at, float) - centre
+    forward /= np.linalg.norm(forward)
+    right = np.cross(forward, [0.0, 0.0, 1.0] if abs(forward[2]) < 0.9 else [0.0, 1.0, 0.0])
+    right /= np.linalg.norm(right)
+    R = np.stack([right, np.cross(forward, right), forward])
+    return moved(ring()[0], R, -R @ np.asarray(centre, float), np.array([[1500.0, 0, 640], [0, 1500, 512], [0, 0, 1]]))
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("down", [True, False])
+def test_cameras_beside_each_other_are_not_doubted(seed: int, down: bool) -> None:
+    """All overhead, or along a corridor."""
+    rng = np.random.default_rng(seed)
+    places = [(300.0 * x, 300.0 * y) for x in (0, 1) for y in (0, 1)]
+    cameras: list[Camera] = []
+    for k, (x, y) in enumerate(places):
+        near = rng.normal(scale=10, size=2)
+        centre, at = [x, y, 900.0], [x + near[0], y + near[1], 0.0]
+        if not down:
+            centre, at = [x, -900.0, y], [x + near[0], 0.0, y + near[1]]
+        cameras.append(pointed(centre, at, f"cam{k}"))
+    assert said(cameras) == ""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_cameras_face_to_face_are_not_doubted(seed: int) -> None:
+    """Where their axes come nearest lies anywhere along them."""
+    rng = np.random.default_rng(seed)
+    assert said([pointed([x, 0, 50.0], rng.normal(scale=20, size=3).tolist(), "") for x in (400.0, -400.0)]) == ""
+
+
+def test_images_cut_out_about_the_animal_are_not_doubted() -> None:
+    """K of the part: the principal point is far outside, and the place that all look at within."""
+    cut = ring(aim=0.0)
+    turns = np.radians([14.0, -14.0, 14.0, -14.0, 14.0, -14.0])
+    for k, (camera, turn) in enumerate(zip(cut, turns.tolist(), strict=True)):
+        aside = np.array([[np.cos(turn), 0, -np.sin(turn)], [0, 1, 0], [np.sin(turn), 0, np.cos(turn)]])
+        K = np.array([[6000.0, 0, 640 + 6000 * np.tan(turn)], [0, 6000, 512], [0, 0, 1]])
+        cut[k] = moved(camera, aside @ camera.R_cam_world, aside @ camera.t_cam_world, K)
+    assert said(cut) == ""
+    astray = [
+        moved(each, each.R_cam_world, each.t_cam_world, each.K * [[1, 1, 3], [1, 1, 1], [1, 1, 1]]) for each in cut
+    ]
+    assert "its principal point lies far outside" in said(astray)
+
+
 def test_a_stereo_pair_is_not_doubted() -> None:
     left = ring()[0]
     right = moved(left, left.R_cam_world, left.t_cam_world + np.array([60.0, 0, 0]))

@@ -40,6 +40,19 @@ def test_words_tell_the_frame_from_what_is_counted_at_the_end(pattern: str) -> N
     assert numbers_of("here", names) != numbers  # of a recording's own images: what its camera counted last
 
 
+@pytest.mark.parametrize(("part", "pattern"), [((0, 0, 1, 1), "v{}.{:05d}"), ((0, 1, 2, 3), "part.{}.{:05d}")])
+def test_digits_behind_a_point_may_be_the_frame(part: tuple[int, ...], pattern: str) -> None:
+    numbers = [7, 12, 1001, 20013]
+    names = [pattern.format(*both) for both in zip(part, numbers, strict=True)]
+    assert numbers_of("here", names, marked=True) == numbers
+
+
+def test_a_score_of_one_is_a_score() -> None:
+    names = ["000007_0.93", "000012_1.00", "000013_0.91", "000090_0.88"]
+    assert numbers_of("here", names, marked=True) == [7, 12, 13, 90]
+    assert numbers_of("here", ["00007.3", "00012.1", "00013.2"], marked=True) == [7, 12, 13]
+
+
 def test_words_that_tell_nothing_leave_the_end() -> None:
     assert numbers_of("here", ["003_000030", "004_000040"], marked=True) == [30, 40]
     assert numbers_of("here", ["12_30_0001", "13_31_0002"], marked=True) == [1, 2]

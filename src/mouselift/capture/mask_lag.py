@@ -14,7 +14,7 @@ from contextlib import closing
 import cv2
 import numpy as np
 
-from mouselift.array_types import Array, Int64, Levels, Mask
+from mouselift.array_types import Array, Float64, Int64, Levels, Mask
 from mouselift.capture.tracks import CameraTracks, Track
 from mouselift.errors import MaskError
 from mouselift.findings import Finding
@@ -34,6 +34,8 @@ _EXACT = 2  # lags up to here lie beside each other
 # Limits of turned_images.py: steeper in the median of the images, and in so many of them.
 _TIMES, _MOST = 1.3, 0.75
 _BEGINNING = 60  # images of a video with few access points, which are looked at in its beginning
+# Pixels by which all masks of a camera may be too large or too small: networks' are, and outlines drawn by hand.
+_GROWN = (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8)
 _AROUND = np.ones((3, 3), np.uint8)
 _MARGIN = 12  # pixels about the masks: none further is looked at
 
@@ -61,22 +63,35 @@ def mask_lags(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
 
 def _lag(images: Track, masks: Track) -> int | None:
     """By how many images the masks are early; None where their own images fit best, or nothing tells."""
-    own: list[float] = []
-    others: dict[int, list[float]] = {lag: [] for lag in _LAGS}
+    seen: list[tuple[Levels, list[Mask | None]]] = []
     for image, around in _looked_at(images, masks):
         here = around[0]
-        if here is None or image.shape != here.shape or not here.any() or here.all():
-            continue
-        found = _steepness(image, [here, *(around[lag] for lag in _LAGS)])
-        own.append(found[0])
-        for lag, value in zip(_LAGS, found[1:], strict=True):
-            others[lag].append(value)
-    if len(own) < _FEWEST or not any(own):
+        if here is not None and image.shape == here.shape and here.any() and not here.all():
+            seen.append((image, [around[lag] for lag in (0, *_LAGS)]))
+    if len(seen) < _FEWEST:
         return None
-    shares = {lag: np.array(values) / np.maximum(own, 1e-6) for lag, values in others.items()}
-    best = max(_LAGS, key=lambda lag: float(np.median(shares[lag])))
-    clear = float(np.median(shares[best])) >= _TIMES and float(np.mean(shares[best] > 1)) >= _MOST
-    return -best if clear else None
+    found = np.array([_steepness(image, around) for image, around in seen])
+    best = int(np.median(found[:, 1:] / np.maximum(found[:, :1], 1e-6), axis=0).argmax())
+    if not _clear(found[:, 1 + best], found[:, 0]):
+        return None
+    # Outlines of masks that are too large lie beside the subject's, and those of other images cross it.
+    pairs = [(image, (around[0], around[1 + best])) for image, around in seen]
+    grown = np.array([[_steepness(image, [_grow(m, by) for m in two]) for image, two in pairs] for by in _GROWN])
+    own, other = (grown[np.median(grown[:, :, k], axis=1).argmax(), :, k] for k in (0, 1))
+    return -_LAGS[best] if _clear(other, own) else None
+
+
+def _clear(other: Float64[Array, " n"], own: Float64[Array, " n"]) -> bool:
+    shares = other / np.maximum(own, 1e-6)
+    return bool(own.any() and np.median(shares) >= _TIMES and np.mean(shares > 1) >= _MOST)
+
+
+def _grow(mask: Mask | None, by: int) -> Mask | None:
+    """By so many pixels on all sides; negative: made smaller."""
+    if mask is None or not by:
+        return mask
+    around = np.ones((2 * abs(by) + 1,) * 2, np.uint8)
+    return np.asarray((cv2.dilate if by > 0 else cv2.erode)(mask.view(np.uint8), around)).view(np.bool_)
 
 
 def _looked_at(images: Track, masks: Track) -> Iterator[tuple[Levels, dict[int, Mask | None]]]:
@@ -129,6 +144,8 @@ def _steepness(image: Levels, masks: Sequence[Mask | None]) -> list[float]:
     """How steep the image is along each mask's outline; 0 where there is none."""
     filled = [mask.view(np.uint8) if mask is not None and mask.any() else None for mask in masks]
     boxes = [cv2.boundingRect(mask) for mask in filled if mask is not None]
+    if not boxes:
+        return [0.0] * len(masks)
     x0, y0 = max(min(b[0] for b in boxes) - _MARGIN, 0), max(min(b[1] for b in boxes) - _MARGIN, 0)
     x1, y1 = max(b[0] + b[2] for b in boxes) + _MARGIN, max(b[1] + b[3] for b in boxes) + _MARGIN
     smooth = cv2.GaussianBlur(image[y0:y1, x0:x1], (0, 0), 1.0)

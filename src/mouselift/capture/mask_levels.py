@@ -158,10 +158,12 @@ def _exact(levels: Levels, known: Known) -> Sequence[int]:
     new = [int(value) for value in filling if table[value]]
     if known.hard or not new:
         return new
-    if filling[-1] < _BELOW * known.top:  # nothing is opaque
-        return [value for value in new if value > known.noise]
-    new = [value for value in new if value > RIPPLE_LOW]
-    return new if counts[new].sum() > _PART * counts[filling].sum() else []
+    opaque = filling[-1] >= _BELOW * known.top
+    new = [value for value in new if value > (RIPPLE_LOW if opaque else known.noise)]
+    # A network that is less sure of an image gives it many levels, of which some fill a patch by chance.
+    if not new or counts[filling].sum() <= _PART * _count(levels, min(new) // 2):
+        return []
+    return new if not opaque or counts[new].sum() > _PART * counts[filling].sum() else []
 
 
 @lru_cache(maxsize=64)

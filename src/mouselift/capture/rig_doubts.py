@@ -25,22 +25,24 @@ _NEARER = 20.0  # times as near as the others: as no rig is built, but as metres
 
 def doubts(names: Sequence[str], cameras: Sequence[Camera]) -> Iterator[str]:
     """Sentences. cameras: of the images as they are in the files, crops applied."""
-    for name, image in zip(names, cameras, strict=True):
+    point = _looked_at(cameras)
+    projected = [None if point is None else _pixel(each, point) for each in cameras]
+    for name, image, pixel in zip(names, cameras, projected, strict=True):
+        if pixel is not None and (np.abs(pixel / (image.width, image.height) - 0.5) < 0.5).all():
+            continue  # images cut out about the animal: with K of another size or part that place would be off as well
         for label, centre, side in (("cx", image.cx, image.width), ("cy", image.cy, image.height)):
             if not -_FAR * side <= centre <= (1 + _FAR) * side:
                 yield (
                     f"camera {name}: its principal point lies far outside the image ({label} = {centre:.0f} of {side} "
                     "px): sound on some rigs, else a sign of another image size or a crop that is not given."
                 )
-    point = _looked_at(cameras)
-    if point is None and len(cameras) > 2:
+    if point is None and len(cameras) > 2 and _meet_turned(cameras):
         yield (
             "all cameras look the same way, to 10 degrees: do they stand beside each other? Where they stand round the "
             "animal, poses are read the wrong way round (camera to world for world to camera)."
         )
     middles = np.array([[each.width / 2, each.height / 2] for each in cameras])
     principal = np.array([[each.cx, each.cy] for each in cameras]) / middles
-    projected = [None if point is None else _pixel(each, point) for each in cameras]
     aimed = None if any(p is None for p in projected) else np.array(projected) / middles
     yield from _of_another_size(cameras, principal, aimed)
     if point is not None:
@@ -103,12 +105,24 @@ def _of_another_unit(names: Sequence[str], distances: Float64[Array, " n"]) -> I
 
 
 def _looked_at(cameras: Sequence[Camera]) -> Vector3 | None:
-    """The point nearest to all optical axes; None where axes are about parallel, as of a stereo pair."""
+    """The point nearest to all optical axes; None where these are about parallel: of a stereo pair, or face to face."""
     axes = np.stack([each.R_cam_world[2] for each in cameras])
-    if len(cameras) < 2 or float((axes @ axes.T).min()) > _PARALLEL:
+    return _meeting(np.stack([each.centre for each in cameras]), axes)
+
+
+def _meet_turned(cameras: Sequence[Camera]) -> bool:
+    """Whether all look at one place where poses are read the other way round: no parallel cameras then do."""
+    centres = np.stack([each.t_cam_world for each in cameras])
+    axes = np.stack([each.R_cam_world[:, 2] for each in cameras])
+    point = _meeting(centres, axes)
+    return point is not None and bool((np.einsum("nk,nk->n", point - centres, axes) > 0).all())
+
+
+def _meeting(centres: Float64[Array, "n 3"], axes: Float64[Array, "n 3"]) -> Vector3 | None:
+    if len(axes) < 2 or float(np.abs(axes @ axes.T).min()) > _PARALLEL:
         return None
     try:
-        return meeting_point(np.stack([each.centre for each in cameras]), axes)
+        return meeting_point(centres, axes)
     except ValueError:
         return None
 

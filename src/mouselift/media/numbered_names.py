@@ -13,7 +13,7 @@ _DIGITS = re.compile(r"(\d+)")
 _IMAGE_WORD = re.compile(r"(?<![a-z])(frames?|frm)[_\-. ]*$", re.IGNORECASE)
 _OTHER_WORD = re.compile(
     r"(?<![a-z])(id|obj|object|inst|instance|track|person|animal|label|class|cls|cat|category|score|conf|area|part)"
-    r"s?(?:[_\-. ]?id)?[_\-. ]*$|(?<=\d)\.$",
+    r"s?(?:[_\-. ]?id)?[_\-. ]*$",
     re.IGNORECASE,
 )
 
@@ -38,9 +38,10 @@ def numbers_of(where: str, names: Sequence[str], marked: bool = False) -> list[i
     ends = [number for number in last if number is not None]
     parts = [_DIGITS.split(name) for name in names]  # text, digits, text, digits, ..., text
     alike = len({tuple(part[::2]) for part in parts}) == 1
-    columns = [[int(part[k]) for part in parts] for k in range(1, len(parts[0]), 2)] if alike else []
+    written = [[part[k] for part in parts] for k in range(1, len(parts[0]), 2)] if alike else []
+    columns = [[int(digits) for digits in column] for column in written]
     told = [numbers for numbers in columns if len(set(numbers)) > 1] if len(names) > 1 else columns
-    if marked and len(told) > 1 and (images := _of_images(where, names, parts[0][::2], columns)) is not None:
+    if marked and len(told) > 1 and (images := _of_images(where, names, parts[0][::2], written)) is not None:
         return images
     if len(ends) == len(names) and len(set(ends)) == len(names):
         return ends
@@ -61,15 +62,17 @@ def numbers_of(where: str, names: Sequence[str], marked: bool = False) -> list[i
 
 
 def _of_images(
-    where: str, names: Sequence[str], texts: Sequence[str], columns: Sequence[list[int]]
+    where: str, names: Sequence[str], texts: Sequence[str], written: Sequence[list[str]]
 ) -> list[int] | None:
     """The numbers of several that words tell to be the images'; None where words tell nothing of those that differ.
 
-    texts: before each of `columns`, and at the end. CaptureError where several names show one image.
+    texts: before each column of digits, and at the end. CaptureError where several names show one image.
     """
+    columns = [[int(digits) for digits in column] for column in written]
     varied = [k for k, column in enumerate(columns) if len(set(column)) > 1]
     named = [k for k in varied if _IMAGE_WORD.search(texts[k])]
-    others = [k for k in varied if k not in named and _OTHER_WORD.search(f"0{texts[k]}" if k else texts[k])]
+    pointed = {j for k in varied if k and texts[k] == "." for j in _counted_by_point(k, written)}
+    others = [k for k in varied if k not in named and (k in pointed or _OTHER_WORD.search(texts[k]))]
     left = named or [k for k in varied if k not in others]
     if (not named and not others) or len(left) != 1:
         return None
@@ -82,3 +85,15 @@ def _of_images(
         f"{where}: {same[0]} and {same[1]} both carry frame number {twice}: by the words in their names it is "
         "that of the image; several objects or cameras belong in a folder each"
     )
+
+
+def _counted_by_point(behind: int, written: Sequence[list[str]]) -> tuple[int, ...]:
+    """Of the digits around a point, those that are no image's number: both of a score, else those behind it.
+
+    None of `1.00012`, part 1 of a recording and a number of five digits: which is the image's the point does not tell.
+    """
+    front = written[behind - 1]
+    if {int(digits) for digits in front} <= {0, 1}:
+        return behind - 1, behind
+    widths = {len(digits) for digits in written[behind]}
+    return () if len(widths) == 1 and min(widths) > max(len(digits) for digits in front) else (behind,)
