@@ -43,7 +43,7 @@ _FAR_PX, _FAR_SPARE = 0.5, 3  # residual RMS beyond which so few residuals to sp
 _ELSEWHERE = 0.6  # of a view's limit, that its score must reach without any one place
 _LINEAR_SHARE = 0.2  # of the explained squares that a simple hypothesis may miss
 _SPARE_RESIDUALS = 10  # beyond its unknowns, that the fullest hypothesis needs before what it leaves is noise
-_ASKED = 1.5  # of 39 lenses on an arc that are found by what they are known to be, one has 1.1, all others more
+_ASKED = 1.5  # of 39 lenses on an arc that are found by what they are known to be, one has 1.1, all others 2 and more
 _RANK = 1e-3  # singular values below this share of the largest belong to the gauge
 
 
