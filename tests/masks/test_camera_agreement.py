@@ -246,7 +246,8 @@ def test_a_step_that_undid_too_little_is_followed_by_others(recording: Recording
     turn = np.degrees(np.hypot(*right.numbers[1:]) / own.focal)
     assert 0.85 < turn < 1.15
     assert right.agrees(0.3, 0.5, 0.004)
-    given, stopped = PutRight(0, cameras, wrong, np.zeros(3)), PutRight(0, cameras, see(timid.undone_in(cameras)), 0)
+    given = PutRight(0, cameras, wrong, np.zeros(3))
+    stopped = PutRight(0, cameras, see(timid.undone_in(cameras)), np.zeros(3))
     assert not stopped.agrees(0.3, 0.5, 0.004)
     assert right.nearer_than(stopped) > 0.004
     assert stopped.nearer_than(given) > 0.004
@@ -283,7 +284,7 @@ def test_what_would_not_be_told_is_not_told_and_little_more_is(recording: Record
     """So that silence is not taken for agreement: what is said of it is what happens."""
     limit, right = 0.02, recording.arena.cameras
 
-    def frames(times: float) -> list[Uncut]:
+    def frames(times: float) -> Iterator[Sequence[Uncut]]:
         amount = times * (least.focal if kind == "focal" else least.degrees)
         for sign in (1, -1):
             own = right[1]
