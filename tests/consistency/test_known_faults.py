@@ -30,7 +30,7 @@ def found(z: np.ndarray, columns: np.ndarray, floor: float = 1.0) -> KnownFault 
     def covariance(kept: slice) -> np.ndarray:
         return np.eye(len(z))[kept, kept]  # independent residuals
 
-    return known_fault(z, columns @ KNOWN_FAULTS.T, floor, covariance, lambda: _TIPS)
+    return known_fault(z, columns @ KNOWN_FAULTS.T, floor, covariance, _TIPS)
 
 
 def spread(strength: float) -> np.ndarray:
@@ -85,7 +85,7 @@ def test_planes_that_err_alike_count_once() -> None:
     def asked(shared: float) -> KnownFault | None:
         own = np.eye(40) + shared * np.outer(alike, alike)
         z, known = 0.5 * columns[:, 0], columns @ KNOWN_FAULTS.T
-        return known_fault(z, known, 1.0, lambda kept: own[kept, kept], lambda: _TIPS)
+        return known_fault(z, known, 1.0, lambda kept: own[kept, kept], _TIPS)
 
     assert asked(0.0) is None
     columns = spread(2.0)
@@ -116,11 +116,11 @@ def test_of_very_many_planes_some_are_asked() -> None:
 
     tips = [np.arange(4), np.array([1, 2]), np.arange(0, count, 3)]  # the last: all that are asked
     z, known = 0.5 * columns[:, 0], columns @ KNOWN_FAULTS.T
-    found = known_fault(z, known, 1.0, covariance, lambda: tips[:2])
+    found = known_fault(z, known, 1.0, covariance, tips[:2])
     assert asked == [slice(None, None, 3)]
     assert found is not None
     assert found.score == pytest.approx(834 / (1 + known_faults._OWN_SHARE) * 0.5**2 * 0.5**2 / 2)
-    assert known_fault(z, known, 1.0, covariance, lambda: tips) is None
+    assert known_fault(z, known, 1.0, covariance, tips) is None
 
 
 def test_a_lens_that_the_check_has_found_is_named_though_a_fit_hardly_needs_it(

@@ -8,22 +8,28 @@ nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import TypeVar
 
 import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Float64, Int64, Levels, Mask
+from mouselift.capture.outline_steepness import MOST, TIMES, steepness_along
 from mouselift.capture.tracks import CameraTracks, Track
+from mouselift.capture.turned_images import luma_of
 from mouselift.errors import MaskError
 from mouselift.findings import Finding
 from mouselift.geometry.outlines import HALF_LEVEL
-from mouselift.media.images import as_levels, read_numbered
+from mouselift.media.images import NumberedImages, read_numbered
 from mouselift.media.video import VideoReader
 from mouselift.media.video_image import VideoImage
 from mouselift.media.video_index import VideoInfo
 from mouselift.sampling import evenly_spaced
+
+T = TypeVar("T")
+_Image = VideoImage | Array
 
 _LOOKED_AT = 12  # images a camera
 _FEWEST = 4  # of them with a subject, whole in the image
@@ -31,13 +37,9 @@ _FEWEST = 4  # of them with a subject, whole in the image
 # subject hardly moves in one.
 _LAGS = tuple(sign * lag for lag in (1, 2, 4, 8, 16) for sign in (1, -1))
 _EXACT = 2  # lags up to here lie beside each other
-# Limits of turned_images.py: steeper in the median of the images, and in so many of them.
-_TIMES, _MOST = 1.3, 0.75
 _BEGINNING = 60  # images of a video with few access points, which are looked at in its beginning
 # Pixels by which all masks of a camera may be too large or too small: networks' are, and outlines drawn by hand.
 _GROWN = (0, 1, -1, 2, -2, 3, -3, 5, -5, 8, -8)
-_AROUND = np.ones((3, 3), np.uint8)
-_MARGIN = 12  # pixels about the masks: none further is looked at
 
 
 def mask_lags(tracks: Sequence[CameraTracks]) -> Iterator[Finding]:
@@ -70,20 +72,20 @@ def _lag(images: Track, masks: Track) -> int | None:
             seen.append((image, [around[lag] for lag in (0, *_LAGS)]))
     if len(seen) < _FEWEST:
         return None
-    found = np.array([_steepness(image, around) for image, around in seen])
+    found = np.array([steepness_along(image, around) for image, around in seen])
     best = int(np.median(found[:, 1:] / np.maximum(found[:, :1], 1e-6), axis=0).argmax())
     if not _clear(found[:, 1 + best], found[:, 0]):
         return None
     # Outlines of masks that are too large lie beside the subject's, and those of other images cross it.
     pairs = [(image, (around[0], around[1 + best])) for image, around in seen]
-    grown = np.array([[_steepness(image, [_grow(m, by) for m in two]) for image, two in pairs] for by in _GROWN])
+    grown = np.array([[steepness_along(image, [_grow(m, by) for m in two]) for image, two in pairs] for by in _GROWN])
     own, other = (grown[np.median(grown[:, :, k], axis=1).argmax(), :, k] for k in (0, 1))
     return -_LAGS[best] if _clear(other, own) else None
 
 
 def _clear(other: Float64[Array, " n"], own: Float64[Array, " n"]) -> bool:
     shares = other / np.maximum(own, 1e-6)
-    return bool(own.any() and np.median(shares) >= _TIMES and np.mean(shares > 1) >= _MOST)
+    return bool(own.any() and np.median(shares) >= TIMES and np.mean(shares > 1) >= MOST)
 
 
 def _grow(mask: Mask | None, by: int) -> Mask | None:
@@ -103,10 +105,11 @@ def _looked_at(images: Track, masks: Track) -> Iterator[tuple[Levels, dict[int, 
     frames = held[np.isin(numbers, places)]
     wanted = np.unique(np.concatenate([frames + lag for lag in (0, *_LAGS)])) if frames.size else frames
     told = dict(zip(wanted.tolist(), masks.numbers(wanted.tolist()), strict=True))
-    drawn = _levels(masks, sorted({number for number in told.values() if number >= 0}))
+    held_masks = sorted({number for number in told.values() if number >= 0})
+    drawn = _read(masks.media, held_masks, lambda found: masks.values.levels(found) >= HALF_LEVEL)
     if not any(told[frame + lag] in drawn for frame in frames.tolist() for lag in _LAGS):
         return  # masks of every tenth image, say
-    shown = _lumas(images, places)
+    shown = _read(images.media, places, luma_of)
     for frame, number in zip(frames.tolist(), images.numbers(frames.tolist()), strict=True):
         if number in shown:
             yield shown[number], {lag: drawn.get(told[frame + lag]) for lag in (0, *_LAGS)}
@@ -121,40 +124,9 @@ def _places(images: Track, numbers: Int64[Array, " n"]) -> list[int]:
     return evenly_spaced(inner.tolist(), _LOOKED_AT)
 
 
-def _lumas(images: Track, places: Sequence[int]) -> dict[int, Levels]:
-    media = images.media
+def _read(media: VideoInfo | NumberedImages, numbers: Sequence[int], seen: Callable[[_Image], T]) -> dict[int, T]:
+    """What is seen of each image that is there."""
     if not isinstance(media, VideoInfo):
-        return {n: as_levels(image) for n, image in read_numbered(media, places) if image is not None}
+        return {n: seen(image) for n, image in read_numbered(media, numbers) if image is not None}
     with closing(VideoReader(media)) as reader:
-        return {n: image.luma() for n, image in reader.read(places) if image is not None}
-
-
-def _levels(masks: Track, numbers: Sequence[int]) -> dict[int, Mask]:
-    def solid(found: VideoImage | Array) -> Mask:
-        return masks.values.levels(found) >= HALF_LEVEL
-
-    media = masks.media
-    if not isinstance(media, VideoInfo):
-        return {n: solid(image) for n, image in read_numbered(media, numbers) if image is not None}
-    with closing(VideoReader(media)) as reader:
-        return {n: solid(image) for n, image in reader.read(numbers) if image is not None}
-
-
-def _steepness(image: Levels, masks: Sequence[Mask | None]) -> list[float]:
-    """How steep the image is along each mask's outline; 0 where there is none."""
-    filled = [mask.view(np.uint8) if mask is not None and mask.any() else None for mask in masks]
-    boxes = [cv2.boundingRect(mask) for mask in filled if mask is not None]
-    if not boxes:
-        return [0.0] * len(masks)
-    x0, y0 = max(min(b[0] for b in boxes) - _MARGIN, 0), max(min(b[1] for b in boxes) - _MARGIN, 0)
-    x1, y1 = max(b[0] + b[2] for b in boxes) + _MARGIN, max(b[1] + b[3] for b in boxes) + _MARGIN
-    smooth = cv2.GaussianBlur(image[y0:y1, x0:x1], (0, 0), 1.0)
-    steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    out: list[float] = []
-    for mask in filled:
-        if mask is None:
-            out.append(0.0)
-            continue
-        part = mask[y0:y1, x0:x1]
-        out.append(float(steep[cv2.dilate(part, _AROUND) != cv2.erode(part, _AROUND)].mean()))
-    return out
+        return {n: seen(image) for n, image in reader.read(numbers) if image is not None}

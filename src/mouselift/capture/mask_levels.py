@@ -101,7 +101,7 @@ class MaskValues:
             colours = found.rgb() if isinstance(found, VideoImage) else np.ascontiguousarray(found[:, :, :3])
             other = None if self.known is None else self.known.strange_colour(colours)
             self._refuse([] if other is None else [colour_code(np.array(other))])
-            return np.asarray(cv2.LUT(np.ascontiguousarray(colours.max(axis=2)), curve(self.top)))
+            return np.asarray(cv2.LUT(brightest(colours), curve(self.top)))
         if isinstance(found, VideoImage):
             plain = found.frame.format.name == "gray" and self.top == 255
             if self.known is None:
@@ -142,9 +142,14 @@ def are_outlines(masks: Sequence[Mask]) -> bool:
     return bool(found) and all(found)
 
 
-def same_around(levels: Levels) -> Array:
-    """[h, w] bool: where a pixel's eight neighbours have its value too."""
-    return np.asarray(cv2.erode(levels, AROUND) == cv2.dilate(levels, AROUND))
+def same_around(values: Array) -> Array:
+    """[h, w] bool: where a pixel's eight neighbours have its value too. Of no 32 bit integers: OpenCV compares none."""
+    return np.asarray(cv2.erode(values, AROUND) == cv2.dilate(values, AROUND))
+
+
+def flat_around(image: ImageRGB) -> Array:
+    """[h, w] bool: where a pixel and its neighbours differ by no more than a lossy codec makes them."""
+    return np.asarray(brightest(cv2.subtract(cv2.dilate(image, AROUND), cv2.erode(image, AROUND))) <= NEAR)
 
 
 def _exact(levels: Levels, known: Known) -> Sequence[int]:
@@ -208,8 +213,7 @@ def _other_colour(colours: ImageRGB, wanted: Sequence[int]) -> tuple[int, int, i
     if w * h < _BLURRED:
         return None
     part = np.ascontiguousarray(colours[y : y + h, x : x + w])
-    flat = brightest(cv2.subtract(cv2.dilate(part, AROUND), cv2.erode(part, AROUND))) <= NEAR
-    filled = part[flat & (brightest(part) > RIPPLE_LOW)]
+    filled = part[flat_around(part) & (brightest(part) > RIPPLE_LOW)]
     away = filled[np.abs(filled.astype(np.int16) - np.array(wanted, np.int16)).max(axis=1) > 2 * NEAR]
     if len(away) <= max(_BLURRED, _PART * len(filled)):
         return None
@@ -257,8 +261,7 @@ def filling_values(codes: Int64[Array, "h w"]) -> dict[int, int]:
     codes = cropped(codes)
     if not codes.size:
         return {}
-    exact = codes.astype(np.float64)  # OpenCV compares no 32 bit integers
-    inner = codes[(cv2.erode(exact, AROUND) == cv2.dilate(exact, AROUND)) & (codes > 0)]
+    inner = codes[same_around(codes.astype(np.float64)) & (codes > 0)]
     values, counts = np.unique(inner, return_counts=True)
     return {int(value): int(count) for value, count in zip(values, counts, strict=True) if count >= FILLED}
 

@@ -42,6 +42,7 @@ from mouselift.capture.mask_levels import (
     colour_code,
     cropped,
     filling_values,
+    flat_around,
     listed,
     most_opaque,
     named,
@@ -267,7 +268,7 @@ def _has_flat_colours(looked: Sequence[Array]) -> bool:
 
 def _of_lossy(where: str, looked: Sequence[UInt8[Array, "_ _ 3"]]) -> MaskValues:
     """Of frames of a video that a lossy codec blurred, or their parts that are not black."""
-    flat = [brightest(cv2.subtract(cv2.dilate(i, AROUND), cv2.erode(i, AROUND))) <= NEAR for i in looked]
+    flat = [flat_around(image) for image in looked]
     areas = [[c[f & (brightest(i) > RIPPLE_LOW)] for c in cv2.split(i)] for i, f in zip(looked, flat, strict=True)]
     # Channel by channel: numpy is ten times as slow over an axis of three.
     channels = [np.concatenate(parts).astype(np.int16) for parts in zip(*areas, strict=True)]

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 
-import cv2
 import numpy as np
 
 from mouselift.array_types import Array, Levels, Mask
@@ -20,6 +19,7 @@ from mouselift.capture.capture import masks_of, media_of
 from mouselift.capture.capture_toml import CameraEntry
 from mouselift.capture.mask_files import Masks
 from mouselift.capture.mask_values import look_at_masks
+from mouselift.capture.outline_steepness import MOST, TIMES, steepness_along
 from mouselift.errors import CaptureError, MaskError
 from mouselift.geometry.outlines import HALF_LEVEL
 from mouselift.media.images import ImageFolder, as_levels
@@ -30,9 +30,6 @@ from mouselift.sampling import evenly_spaced
 
 _LOOKED_AT = 9  # images
 _FEWEST = 3
-_TIMES = 1.3  # steeper in the median of the images. mouse_cylinder, per camera: 1.8 and more
-_MOST = 0.75  # of the images agree
-_AROUND = np.ones((3, 3), np.uint8)
 
 
 def oriented(entry: CameraEntry, calibrated: RigCamera) -> tuple[CameraEntry, list[str], list[str]]:
@@ -125,7 +122,7 @@ def _made_on_turned(
             for image, mask in zip(_images(media, numbers), _images(masks, numbers), strict=True)
             if image is not None
             and mask is not None
-            and (ratio := _ratio(_luma(image), values.levels(mask) >= HALF_LEVEL, other or media.orientation.shown))
+            and (ratio := _ratio(luma_of(image), values.levels(mask) >= HALF_LEVEL, other or media.orientation.shown))
             is not None
         ]
     except MaskError:  # said where the values of all masks are looked at
@@ -133,9 +130,9 @@ def _made_on_turned(
     if len(ratios) < _FEWEST:
         return None
     middle, turned = float(np.median(ratios)), float(np.mean(np.array(ratios) > 1))
-    if middle >= _TIMES and turned >= _MOST:
+    if middle >= TIMES and turned >= MOST:
         return True
-    return False if middle <= 1 / _TIMES and turned <= 1 - _MOST else None
+    return False if middle <= 1 / TIMES and turned <= 1 - MOST else None
 
 
 def _numbers(media: VideoInfo | Masks) -> set[int]:
@@ -152,7 +149,7 @@ def _images(media: VideoInfo | Masks, numbers: Sequence[int]) -> Iterator[VideoI
             yield image
 
 
-def _luma(image: VideoImage | Array) -> Levels:
+def luma_of(image: VideoImage | Array) -> Levels:
     return image.luma() if isinstance(image, VideoImage) else as_levels(image)
 
 
@@ -160,12 +157,5 @@ def _ratio(image: Levels, mask: Mask, other: Callable[[Mask], Mask]) -> float | 
     """How much steeper the image is along the mask's outline than along that of the mask turned as the image was."""
     if image.shape != mask.shape or not mask.any() or mask.all():
         return None
-    smooth = cv2.GaussianBlur(image, (0, 0), 1.0)
-    steep = np.hypot(cv2.Sobel(smooth, cv2.CV_32F, 1, 0), cv2.Sobel(smooth, cv2.CV_32F, 0, 1))
-    shown, stored = (_steepness(steep, part) for part in (mask, other(mask)))
+    shown, stored = steepness_along(image, (mask, np.ascontiguousarray(other(mask))))
     return shown / stored if stored else None
-
-
-def _steepness(steep: np.ndarray, mask: Mask) -> float:
-    filled = mask.view(np.uint8)
-    return float(steep[cv2.dilate(filled, _AROUND) != cv2.erode(filled, _AROUND)].mean())

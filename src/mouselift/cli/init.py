@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -84,7 +84,7 @@ class Init:
         kept = write_capture_toml(target, found.spec, comments=found.comments, force=self.force)
         changed = [] if kept is None else changed_keys(kept, target)
         capture = load_capture(target)
-        written = _Written(target, found, capture, kept, changed, _lagging(capture))
+        written = _Written(target, found, capture, kept, changed, *_looked_through(capture))
         if self.json:
             emit_json(written.plain())
         else:
@@ -103,16 +103,17 @@ class _Written:
     capture: Capture
     kept: Path | None  # where the former file is
     changed: list[str]  # its keys that are gone, or have another value now
+    stops: str | None  # the next command: files that do not belong together
     lagging: list[str]  # masks that are of other images
 
     @property
     def missing(self) -> list[str]:
         return [camera.name for camera in self.capture.cameras if camera.mask is None]
 
-    @cached_property
+    @property
     def to_decide(self) -> str | None:
         """What only the user can say."""
-        return "\n".join(self._asked()) or _what_is_open(self.capture)
+        return "\n".join(self._asked()) or self.stops
 
     def _asked(self) -> list[str]:
         from mouselift.capture.discovery import TO_DECIDE
@@ -177,32 +178,20 @@ class _Written:
         yield from (f"{word}: {step}" for word, step in zip(("Next", "Then", "Then"), steps, strict=False))
 
 
-def _what_is_open(capture: Capture) -> str | None:
-    """What would stop the next command: files that do not belong together."""
-    from mouselift.capture.source import CaptureSource
-    from mouselift.errors import CaptureError, MaskError
-
-    if capture.dataset is not None:
-        return None
-    try:
-        CaptureSource(capture).close()
-    except (CaptureError, MaskError) as error:
-        return str(error)
-    return None
-
-
-def _lagging(capture: Capture) -> list[str]:
-    """Masks that are of other images than theirs."""
+def _looked_through(capture: Capture) -> tuple[str | None, list[str]]:
+    """What would stop the next command, files that do not belong together; masks that are of other images."""
     from mouselift.capture.mask_lag import mask_lags
     from mouselift.capture.source import CaptureSource
-    from mouselift.errors import MouseliftError
+    from mouselift.errors import CaptureError, MaskError, MouseliftError
 
-    if all(camera.mask is None for camera in capture.cameras):
-        return []
+    if capture.dataset is not None:
+        return None, []
     try:
         source = CaptureSource(capture)
-        found = [f"WARNING: {finding.message}" for finding in mask_lags(source.tracks)]
-        source.close()
-    except MouseliftError:  # said by `_what_is_open`, or where it is read
-        return []
-    return found
+    except (CaptureError, MaskError) as error:
+        return str(error), []
+    with closing(source):
+        try:
+            return None, [f"WARNING: {finding.message}" for finding in mask_lags(source.tracks)]
+        except MouseliftError:  # said where it is read
+            return None, []

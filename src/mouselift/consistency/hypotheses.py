@@ -318,7 +318,7 @@ class _Fits:
         return known_fault(
             self.z, columns, floor,
             lambda kept: ChanceModel.of(self.planes, np.eye(len(self.z))[:, kept], self.noise).noise,
-            lambda: [tip for own in self.tips for tip in own],
+            [tip for own in self.tips for tip in own],
         )  # fmt: skip
 
 

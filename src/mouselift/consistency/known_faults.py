@@ -60,7 +60,7 @@ def known_fault(
     columns: Float64[Array, "m 2"],
     floor: float,
     covariance: _Covariance,
-    groups: Callable[[], Sequence[np.ndarray]],
+    groups: Sequence[np.ndarray],
 ) -> KnownFault | None:
     """The likelier of the two, where one is likelier than no fault.
 
@@ -70,7 +70,7 @@ def known_fault(
     kept = slice(None, None, -(-len(z) // _MOST_PLANES))
     own = covariance(kept)
     inverse = np.linalg.inv(floor * (own + _OWN_SHARE * np.diag(np.diag(own))))
-    apart = _renumbered(groups(), kept)
+    apart = _renumbered(groups, kept)
     found: list[KnownFault] = []
     for column, (kind, sizes, (least, least_without)) in zip(columns[kept].T, _KNOWN, strict=True):
         products, squares = _products(z[kept], column, inverse, apart)
